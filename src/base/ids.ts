@@ -1,0 +1,59 @@
+import { randomFillSync } from "node:crypto";
+
+declare const brand: unique symbol;
+/** A string that only counts as the id of one kind of thing: a swapped argument does not compile. */
+export type Id<Kind extends string> = string & { readonly [brand]: Kind };
+
+export type UserId = Id<"user">;
+export type ProjectId = Id<"project">;
+export type RuleId = Id<"rule">;
+export type EventId = Id<"event">;
+export type NotificationId = Id<"notification">;
+export type JobId = Id<"job">;
+
+const HEX2 = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
+const HEX3 = Array.from({ length: 4096 }, (_, n) => n.toString(16).padStart(3, "0"));
+
+const POOL_BYTES = 8192;
+const pool = new Uint8Array(POOL_BYTES);
+let poolAt = POOL_BYTES;
+
+/** One random byte, drawn from a pool that is refilled 8 KiB at a time: a call into OpenSSL costs more than an id. */
+function randomByte(): number {
+  if (poolAt === POOL_BYTES) {
+    randomFillSync(pool);
+    poolAt = 0;
+  }
+  return pool[poolAt++] as number;
+}
+
+const COUNTER_BITS = 18;
+let lastMs = 0;
+let prefix = "";
+let counter = 0;
+
+/**
+ * A UUIDv7 (RFC 9562 section 5.7), lower case. The ids of a process grow strictly: within a millisecond `rand_a` and the first
+ * six bits of `rand_b` are a counter (section 6.2, method 1), and while the clock stands or goes back the last instant is kept.
+ */
+export function uuidv7(now: number = Date.now()): string {
+  if (now > lastMs) {
+    const hex = now.toString(16).padStart(12, "0");
+    prefix = `${hex.slice(0, 8)}-${hex.slice(8)}-7`;
+    lastMs = now;
+    // The top bit stays free, so that at least 2^17 ids fit into a millisecond.
+    counter = ((randomByte() << 16) | (randomByte() << 8) | randomByte()) & ((1 << (COUNTER_BITS - 1)) - 1);
+  } else if (++counter >>> COUNTER_BITS) {
+    return uuidv7(lastMs + 1);
+  }
+  let tail = "";
+  for (let i = 0; i < 6; i++) tail += HEX2[randomByte()];
+  return `${prefix}${HEX3[counter >>> 6]}-${HEX2[0x80 | (counter & 63)]}${HEX2[randomByte()]}-${tail}`;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** True for the canonical lower-case form of any UUID version; anything else is not an id of Prism. */
+export function isUuid(text: string): boolean {
+  return text.length === 36 && UUID.test(text);
+}

@@ -1,0 +1,141 @@
+import { isUtf8 } from "node:buffer";
+
+/** Anything JSON can say. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const LETTER_U = 0x75;
+
+const COMMA = 0x2c;
+const COLON = 0x3a;
+
+/**
+ * What one pass over a JSON text tells: its nesting, counted before any parser runs, and where the members of an outermost object
+ * or the elements of an outermost array stand, so that a part can be kept exactly as it was written. The text need not be JSON:
+ * the depth holds for any input, the places only mean something once a parser has accepted the text.
+ */
+export interface JsonOutline {
+  /** Deepest nesting of arrays and objects. Counting stops above the limit. */
+  depth: number;
+  kind: "object" | "array" | "other";
+  /** Of an object: its keys as written, quotes included. */
+  keyStarts: number[];
+  keyEnds: number[];
+  valueStarts: number[];
+  valueEnds: number[];
+  /** Whitespace stands between tokens inside a nested value. */
+  innerSpace: boolean;
+  /** Some string holds a `\\u` escape. */
+  unicodeEscape: boolean;
+}
+
+export function outlineJson(text: string, depthLimit: number): JsonOutline {
+  const outline: JsonOutline = {
+    depth: 0,
+    kind: "other",
+    keyStarts: [],
+    keyEnds: [],
+    valueStarts: [],
+    valueEnds: [],
+    innerSpace: false,
+    unicodeEscape: false,
+  };
+  let depth = 0;
+  let valueStart = -1;
+  let valueEnd = 0;
+  const length = text.length;
+  for (let at = 0; at < length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit <= 0x20) {
+      if (depth > 1) outline.innerSpace = true;
+      continue;
+    }
+    if (depth === 1) {
+      if (unit === COLON && outline.kind === "object") {
+        outline.keyStarts.push(valueStart);
+        outline.keyEnds.push(valueEnd);
+        valueStart = -1;
+        continue;
+      }
+      if (unit === COMMA || unit === CLOSE_BRACE || unit === CLOSE_BRACKET) {
+        if (valueStart >= 0) {
+          outline.valueStarts.push(valueStart);
+          outline.valueEnds.push(valueEnd);
+        }
+        valueStart = -1;
+        if (unit !== COMMA) depth--;
+        continue;
+      }
+      if (valueStart < 0) valueStart = at;
+    }
+    if (unit === QUOTE) {
+      at++;
+      for (; at < length; at++) {
+        const inside = text.charCodeAt(at);
+        if (inside === QUOTE) break;
+        if (inside === BACKSLASH && text.charCodeAt(++at) === LETTER_U) outline.unicodeEscape = true;
+      }
+    } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
+      if (depth === 0 && outline.depth === 0) outline.kind = unit === OPEN_BRACE ? "object" : "array";
+      if (++depth > outline.depth) {
+        outline.depth = depth;
+        if (depth > depthLimit) return outline;
+      }
+    } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
+    valueEnd = at + 1;
+  }
+  return outline;
+}
+
+/** UTF-8 bytes as text; undefined when they are not UTF-8 or begin with a byte order mark (RFC 8259 section 8.1 lets us refuse it). */
+export function decodeUtf8(bytes: Buffer): string | undefined {
+  if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+/** Where the engine's message says the parser stopped, if it says so. */
+export function jsonErrorPosition(error: unknown): number | undefined {
+  const match = error instanceof SyntaxError ? /position (\d+)/.exec(error.message) : null;
+  return match ? Number(match[1]) : undefined;
+}
+
+const WHITESPACE_OR_STRING = /"(?:[^"\\]|\\.)*"|[\t\n\r ]+/gs;
+
+/** Removes the whitespace between the tokens of a valid JSON text; strings and the digits of numbers stay as they were written. */
+export function minifyJson(text: string): string {
+  if (!/[\t\n\r ]/.test(text)) return text;
+  return text.replace(WHITESPACE_OR_STRING, (token) => (token.charCodeAt(0) === QUOTE ? token : ""));
+}
+
+const ESCAPED_UNIT = /\\(?:u([0-9a-fA-F]{4})|.)/gs;
+
+/**
+ * Replaces escaped surrogates that have no partner in a valid JSON text by U+FFFD: SQLite and every reader in another language
+ * would otherwise hold a string that is not Unicode.
+ */
+export function replaceLoneSurrogates(text: string): string {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return text;
+  const escapes = [...text.matchAll(ESCAPED_UNIT)];
+  let out = "";
+  let copied = 0;
+  for (let i = 0; i < escapes.length; i++) {
+    const found = escapes[i];
+    if (found?.[1] === undefined) continue;
+    const unit = Number.parseInt(found[1], 16);
+    if (unit < 0xd800 || unit > 0xdfff) continue;
+    const next = escapes[i + 1];
+    const nextUnit = next?.[1] !== undefined && next.index === found.index + 6 ? Number.parseInt(next[1], 16) : 0;
+    if (unit < 0xdc00 && nextUnit >= 0xdc00 && nextUnit <= 0xdfff) {
+      i++;
+      continue;
+    }
+    out += `${text.slice(copied, found.index)}\ufffd`;
+    copied = found.index + 6;
+  }
+  return out + text.slice(copied);
+}

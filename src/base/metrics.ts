@@ -1,0 +1,157 @@
+/** Prometheus text exposition format 0.0.4. Own code: a series is a plain number that the hot path bumps without a look-up. */
+
+export interface Counter {
+  add(by?: number): void;
+  readonly value: number;
+}
+
+export interface Histogram {
+  observe(value: number): void;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  render(lines: string[]): void;
+}
+
+/** From 0.5 ms to 10 s: request and commit times of this program lie inside. */
+export const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+export class Metrics {
+  readonly #families = new Map<string, Family>();
+
+  /** @returns a function that gives the series of a set of labels, made at first use. Keep the label values bounded. */
+  counter(name: string, help: string): (labels?: Labels) => Counter {
+    const series = new Map<string, { value: number; add(by?: number): void }>();
+    this.#register({
+      name,
+      help,
+      type: "counter",
+      render: (lines) => {
+        for (const [labels, counter] of series) lines.push(`${name}${labels} ${counter.value}`);
+      },
+    });
+    return (labels) => {
+      const key = renderLabels(labels);
+      let counter = series.get(key);
+      if (!counter) {
+        counter = {
+          value: 0,
+          add(by = 1) {
+            this.value += by;
+          },
+        };
+        series.set(key, counter);
+      }
+      return counter;
+    };
+  }
+
+  histogram(name: string, help: string, bounds: readonly number[]): (labels?: Labels) => Histogram {
+    const series = new Map<string, BucketHistogram>();
+    this.#register({
+      name,
+      help,
+      type: "histogram",
+      render: (lines) => {
+        for (const [labels, histogram] of series) histogram.render(lines, name, labels);
+      },
+    });
+    return (labels) => {
+      const key = renderLabels(labels);
+      let histogram = series.get(key);
+      if (!histogram) {
+        histogram = new BucketHistogram(bounds);
+        series.set(key, histogram);
+      }
+      return histogram;
+    };
+  }
+
+  /** A value that is read when somebody asks. `read` gives one number, or one per set of labels. */
+  gauge(name: string, help: string, read: () => number | Iterable<readonly [Labels, number]>): void {
+    this.#read("gauge", name, help, read);
+  }
+
+  /** A count that something else keeps, read when somebody asks. */
+  counterOf(name: string, help: string, read: () => number | Iterable<readonly [Labels, number]>): void {
+    this.#read("counter", name, help, read);
+  }
+
+  render(): string {
+    const lines: string[] = [];
+    for (const family of this.#families.values()) {
+      lines.push(`# HELP ${family.name} ${family.help}`, `# TYPE ${family.name} ${family.type}`);
+      family.render(lines);
+    }
+    return `${lines.join("\n")}\n`;
+  }
+
+  #read(
+    type: "counter" | "gauge",
+    name: string,
+    help: string,
+    read: () => number | Iterable<readonly [Labels, number]>,
+  ): void {
+    this.#register({
+      name,
+      help,
+      type,
+      render: (lines) => {
+        const value = read();
+        if (typeof value === "number") lines.push(`${name} ${value}`);
+        else for (const [labels, each] of value) lines.push(`${name}${renderLabels(labels)} ${each}`);
+      },
+    });
+  }
+
+  #register(family: Family): void {
+    if (this.#families.has(family.name)) throw new TypeError(`metric ${family.name} exists already`);
+    this.#families.set(family.name, family);
+  }
+}
+
+class BucketHistogram implements Histogram {
+  readonly #bounds: readonly number[];
+  readonly #counts: Float64Array;
+  #sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    this.#sum += value;
+    const bounds = this.#bounds;
+    let at = 0;
+    while (at < bounds.length && value > (bounds[at] as number)) at++;
+    this.#counts[at] = (this.#counts[at] as number) + 1;
+  }
+
+  render(lines: string[], name: string, labels: string): void {
+    const inner = labels === "" ? "" : `${labels.slice(1, -1)},`;
+    let cumulative = 0;
+    this.#bounds.forEach((bound, at) => {
+      cumulative += this.#counts[at] as number;
+      lines.push(`${name}_bucket{${inner}le="${bound}"} ${cumulative}`);
+    });
+    cumulative += this.#counts[this.#bounds.length] as number;
+    lines.push(`${name}_bucket{${inner}le="+Inf"} ${cumulative}`, `${name}_sum${labels} ${this.#sum}`);
+    lines.push(`${name}_count${labels} ${cumulative}`);
+  }
+}
+
+function renderLabels(labels: Labels | undefined): string {
+  if (!labels) return "";
+  const parts = Object.entries(labels).map(([key, value]) => `${key}="${value.replace(/[\\"\n]/g, escapeLabel)}"`);
+  return parts.length === 0 ? "" : `{${parts.join(",")}}`;
+}
+
+function escapeLabel(character: string): string {
+  return character === "\n" ? "\\n" : `\\${character}`;
+}

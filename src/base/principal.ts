@@ -1,0 +1,34 @@
+import type { EpochMs } from "./clock.ts";
+import type { KeyScope, Permission } from "./permissions.ts";
+
+/** Who is calling. Permissions are those of this moment: they are read from the database, never from a token. */
+export type Principal = UserPrincipal | KeyPrincipal;
+
+export interface UserPrincipal {
+  /** `service`: the user's personal token, which carries a subset of the user's permissions. */
+  readonly kind: "user" | "service";
+  readonly userId: string;
+  readonly name: string;
+  readonly permissions: ReadonlySet<Permission>;
+  /** Role by project of which the user is a member. */
+  readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
+  /** The service token's id. */
+  readonly tokenId: string | null;
+  /** When the credential ends; infinity for one without end. */
+  readonly expiresAt: EpochMs;
+}
+
+export interface KeyPrincipal {
+  readonly kind: "apiKey";
+  readonly keyId: string;
+  readonly projectId: string;
+  readonly scopes: ReadonlySet<KeyScope>;
+  /** Requests a minute, and events a minute, in place of the general limits. */
+  readonly rateLimit: number | null;
+  readonly expiresAt: EpochMs;
+}
+
+/** A text that names the principal for ever: the scope of idempotency keys, the owner of rate buckets and connections. */
+export function principalKey(principal: Principal): string {
+  return principal.kind === "apiKey" ? `key:${principal.keyId}` : `user:${principal.userId}`;
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+
+/** What the prelude of the packed executable (src/prelude.cjs) installs before the bundle runs; absent when run from source. */
+interface PackedRuntime {
+  asset(name: string): Buffer;
+  native(name: string): unknown;
+  importFile(url: string): Promise<unknown>;
+}
+
+declare global {
+  var __packed: PackedRuntime | undefined;
+}
+
+const packed = globalThis.__packed;
+
+export const isPacked = packed !== undefined;
+
+/** A file that travels with the program, by the name build.mjs gives it: from the executable, or from the source tree. */
+export function readAsset(name: string, sourcePath: string): Buffer {
+  return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));
+}
+
+/** The threads of this program; src/worker.ts starts each. */
+export type ThreadRole = "writer" | "scan";
+
+export function startThread(role: ThreadRole, data: unknown): Worker {
+  const workerData = { role, data };
+  return packed
+    ? new Worker(packed.asset("worker.js").toString("utf8"), { eval: true, workerData })
+    : new Worker(new URL("../worker.ts", import.meta.url), { workerData });
+}

@@ -1,0 +1,56 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_ID_BYTES = 4;
+const HEADER_BYTES = KEY_ID_BYTES + NONCE_BYTES;
+
+/** Thrown when a sealed value was made with another key, belongs elsewhere, or was changed. */
+export class UnsealError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UnsealError";
+  }
+}
+
+/**
+ * Encryption at rest (contract 12.8): AES-256-GCM with a random 96-bit nonce. A sealed value is key id (4 bytes) ‖ nonce ‖ ciphertext ‖ tag;
+ * `place` (table, column and row) is authenticated with it, so that a value moved to another row does not open.
+ */
+export class SealedBox {
+  readonly #current: Uint8Array;
+  readonly #keys: ReadonlyMap<string, Uint8Array>;
+
+  /** @param keys 32 bytes each; the first one seals, all of them open. */
+  constructor(keys: readonly [Uint8Array, ...Uint8Array[]]) {
+    this.#current = keys[0];
+    this.#keys = new Map(keys.map((key) => [keyId(key).toString("hex"), key]));
+  }
+
+  seal(place: string, plain: Uint8Array): Buffer {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", this.#current, nonce);
+    cipher.setAAD(Buffer.from(place));
+    return Buffer.concat([keyId(this.#current), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  /** @throws UnsealError */
+  open(place: string, sealed: Uint8Array): Buffer {
+    const bytes = Buffer.from(sealed);
+    const key = this.#keys.get(bytes.subarray(0, KEY_ID_BYTES).toString("hex"));
+    if (!key || bytes.length < HEADER_BYTES + TAG_BYTES)
+      throw new UnsealError("sealed with a key that is not configured");
+    const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(KEY_ID_BYTES, HEADER_BYTES));
+    decipher.setAAD(Buffer.from(place));
+    decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);
+    } catch (cause) {
+      throw new UnsealError("the sealed value was changed or belongs to another row", { cause });
+    }
+  }
+}
+
+function keyId(key: Uint8Array): Buffer {
+  return createHash("sha256").update("prism-key-id").update(key).digest().subarray(0, KEY_ID_BYTES);
+}

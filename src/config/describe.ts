@@ -1,0 +1,57 @@
+import type { Config, Origin } from "./load.ts";
+import { environmentName, flattenOptions, isOption, type OptionTree } from "./option.ts";
+import { OPTIONS } from "./options.ts";
+
+/** The content of prism.config.example.json: every setting that has a default, at its default. A test compares the file with this. */
+export function exampleConfig(tree: OptionTree = OPTIONS): Record<string, unknown> {
+  const example: Record<string, unknown> = {};
+  for (const [name, node] of Object.entries(tree)) {
+    if (isOption(node)) {
+      if (node.fallback !== undefined && !node.secret) example[name] = node.fallback;
+    } else {
+      const nested = exampleConfig(node);
+      if (Object.keys(nested).length > 0) example[name] = nested;
+    }
+  }
+  return example;
+}
+
+export interface DescribedOption {
+  readonly key: string;
+  readonly variable: string;
+  readonly seed: readonly string[];
+  readonly value: unknown;
+  readonly origin: Origin;
+  readonly reloadable: boolean;
+  readonly doc: string;
+}
+
+/** The configuration in force with the origin of each value; secrets are masked. */
+export function describeConfig(config: Config, origins: ReadonlyMap<string, Origin>): DescribedOption[] {
+  return flattenOptions(OPTIONS).map(([key, option]) => {
+    const origin = origins.get(key) ?? "default";
+    const value = key
+      .split(".")
+      .reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config);
+    const isSet = value !== undefined || origin === "generated";
+    return {
+      key,
+      variable: environmentName(key),
+      seed: option.seed,
+      value: option.secret ? (isSet ? "***" : null) : (value ?? null),
+      origin,
+      reloadable: option.reloadable,
+      doc: option.doc,
+    };
+  });
+}
+
+/** The settings as a Markdown table for docs/configuration.md. */
+export function configTable(): string {
+  const rows = flattenOptions(OPTIONS).map(([key, option]) => {
+    const fallback = option.fallback === undefined ? "" : `\`${JSON.stringify(option.fallback)}\``;
+    const variables = [environmentName(key), ...option.seed].map((name) => `\`${name}\``).join(" ");
+    return `| \`${key}\` | ${variables} | ${fallback} | ${option.doc}${option.reloadable ? " (reloadable)" : ""} |`;
+  });
+  return ["| Setting | Variables | Default | |", "|---|---|---|---|", ...rows].join("\n");
+}

@@ -1,0 +1,115 @@
+import { isIP } from "node:net";
+import * as v from "valibot";
+import { parseCidr } from "../base/cidr.ts";
+
+/** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
+export interface Kind<T> {
+  readonly schema: v.GenericSchema<unknown, T>;
+  fromText(text: string): unknown;
+}
+
+export function text(min = 1, max = 4096): Kind<string> {
+  return { schema: v.pipe(v.string(), v.minLength(min), v.maxLength(max)), fromText: (text) => text };
+}
+
+export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): Kind<T> {
+  return { schema: v.picklist(values, `must be one of ${values.join(", ")}`), fromText: (text) => text };
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return {
+    schema: v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message)),
+    fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text),
+  };
+}
+
+export function boolean(): Kind<boolean> {
+  const words: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false };
+  return { schema: v.boolean("must be true or false"), fromText: (text) => words[text.trim().toLowerCase()] ?? text };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds. */
+export function duration(minMs: number, maxMs: number): Kind<number> {
+  const message = `must be a duration such as 15m, 7d or a number of milliseconds, from ${minMs} to ${maxMs} ms`;
+  const parse = (value: unknown): unknown => (typeof value === "string" ? (parseDuration(value) ?? value) : value);
+  return {
+    schema: v.pipe(
+      v.unknown(),
+      v.transform(parse),
+      v.number(message),
+      v.integer(message),
+      v.minValue(minMs, message),
+      v.maxValue(maxMs, message),
+    ),
+    fromText: (text) => text,
+  };
+}
+
+/** @returns milliseconds; undefined when the text is not a duration. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(text.trim());
+  if (!match) return undefined;
+  return Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "ms"] ?? 1));
+}
+
+/** A JSON array, or a text with commas. */
+export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
+  return {
+    schema: v.array(item),
+    fromText: (text) =>
+      text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+  };
+}
+
+export const cidr = v.pipe(
+  v.string(),
+  v.check((value) => parseCidr(value) !== undefined, "must be an address or a range such as 10.0.0.0/8 or fd00::/8"),
+);
+
+export const origin = v.pipe(
+  v.string(),
+  v.check(
+    (value) => URL.canParse(value) && new URL(value).origin === value,
+    "must be an origin such as https://app.example.org",
+  ),
+);
+
+export const hostName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/, "must be a host name"));
+
+/** An address to listen on. */
+export function address(): Kind<string> {
+  const check = (value: string): boolean => isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
+  return {
+    schema: v.pipe(v.string(), v.check(check, "must be an IP address or a host name")),
+    fromText: (text) => text.trim(),
+  };
+}
+
+export function httpUrl(): Kind<string> {
+  const check = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+  return {
+    schema: v.pipe(v.string(), v.check(check, "must be an http or https URL")),
+    fromText: (text) => text.trim().replace(/\/+$/, ""),
+  };
+}
+
+/** 32 bytes, in base64 or hex. */
+export function key32(): Kind<Uint8Array> {
+  const decode = (value: unknown): unknown => (typeof value === "string" ? (decodeKey32(value) ?? value) : value);
+  return {
+    schema: v.pipe(v.unknown(), v.transform(decode), v.instance(Uint8Array, "must be 32 bytes in base64 or hex")),
+    fromText: (text) => text.trim(),
+  };
+}
+
+export function decodeKey32(text: string): Uint8Array | undefined {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, "hex");
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length === 32 ? bytes : undefined;
+}

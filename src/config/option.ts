@@ -1,0 +1,63 @@
+import type { Kind } from "./kinds.ts";
+
+/** One setting: what it accepts, what it is by default and why, and where else it may be named. */
+export interface Option<T> {
+  readonly kind: Kind<T>;
+  readonly fallback: T;
+  /** One sentence for the documentation: effect, unit, and why this default. */
+  readonly doc: string;
+  /** The seeds' own variables, read after `PRISM_…`. */
+  readonly seed: readonly string[];
+  readonly secret: boolean;
+  /** Takes effect on SIGHUP. */
+  readonly reloadable: boolean;
+}
+
+export interface OptionTree {
+  readonly [key: string]: Option<unknown> | OptionTree;
+}
+
+/** The values of a tree of options. */
+export type ValuesOf<T> = {
+  readonly [K in keyof T]: T[K] extends Option<infer V> ? V : T[K] extends OptionTree ? ValuesOf<T[K]> : never;
+};
+
+interface OptionExtras {
+  readonly seed?: readonly string[];
+  readonly secret?: boolean;
+  readonly reloadable?: boolean;
+}
+
+export function option<T>(kind: Kind<T>, fallback: T, doc: string, extras: OptionExtras = {}): Option<T> {
+  return {
+    kind,
+    fallback,
+    doc,
+    seed: extras.seed ?? [],
+    secret: extras.secret ?? false,
+    reloadable: extras.reloadable ?? false,
+  };
+}
+
+/** An option without a default of its own: absent means "off", or that something else decides. */
+export function optional<T>(kind: Kind<T>, doc: string, extras: OptionExtras = {}): Option<T | undefined> {
+  return option<T | undefined>(kind as Kind<T | undefined>, undefined, doc, extras);
+}
+
+export function isOption(node: Option<unknown> | OptionTree): node is Option<unknown> {
+  return "kind" in node && "fallback" in node;
+}
+
+/** Every option of a tree with its dotted key, in the order they are written. */
+export function flattenOptions(tree: OptionTree, prefix = ""): [string, Option<unknown>][] {
+  return Object.entries(tree).flatMap(([name, node]): [string, Option<unknown>][] => {
+    const key = prefix === "" ? name : `${prefix}.${name}`;
+    return isOption(node) ? [[key, node]] : flattenOptions(node, key);
+  });
+}
+
+/** `ingest.maxBatch` is `PRISM_INGEST_MAX_BATCH`. */
+export function environmentName(key: string): string {
+  const words = key.split(".").map((part) => part.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replaceAll("-", "_"));
+  return `PRISM_${words.join("_").toUpperCase()}`;
+}

@@ -1,0 +1,175 @@
+import * as k from "./kinds.ts";
+import { type Option, option, optional, type ValuesOf } from "./option.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Every setting of Prism (contract section 11). Flags, environment names, the example file, `doctor` and the docs derive from this tree. */
+export const OPTIONS = {
+  env: option(
+    k.oneOf("development", "test", "production"),
+    "development",
+    "development opens conveniences (dev token, generated secrets, local CORS); production refuses weak secrets",
+    { seed: ["NODE_ENV"] },
+  ),
+  port: option(k.integer(0, 65535), 3000, "TCP port; 0 takes a free one and prints it", { seed: ["PORT"] }),
+  host: optional(
+    k.address(),
+    "address to listen on; by default 127.0.0.1, in production 0.0.0.0, so that a development server is not on the network",
+    {
+      seed: ["HOST"],
+    },
+  ),
+  dataDir: option(k.text(), "./data", "directory of the database and the generated secrets; made with mode 0700"),
+  databaseUrl: optional(
+    k.text(),
+    "file: URL or path of the database, by default <dataDir>/prism.db; other schemes are ignored with a warning",
+    {
+      seed: ["DATABASE_URL"],
+    },
+  ),
+  publicUrl: optional(
+    k.httpUrl(),
+    "what clients call this server, used in links and to check Origin; by default from host and port",
+  ),
+  trustedProxies: option(k.list(k.cidr), [], "address ranges whose X-Forwarded-For counts"),
+  auth: {
+    jwtSecret: optional(
+      k.text(),
+      "signs access tokens; generated in development, required in production (32 bytes or more)",
+      {
+        seed: ["JWT_SECRET"],
+        secret: true,
+      },
+    ),
+    accessSecret: optional(k.text(), "signs access tokens in place of jwtSecret", {
+      seed: ["JWT_ACCESS_SECRET"],
+      secret: true,
+    }),
+    accessExpires: option(
+      k.duration(1000, DAY),
+      15 * MINUTE,
+      "life of an access token; short, for it cannot be taken back by itself",
+      {
+        seed: ["JWT_ACCESS_EXPIRES"],
+      },
+    ),
+    audience: option(
+      k.text(1, 100),
+      "prism",
+      "`aud` of access tokens; give servers that share a secret different ones",
+    ),
+    devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
+    devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
+  },
+  encryptionKey: optional(
+    k.key32(),
+    "encrypts secrets at rest (32 bytes, base64 or hex); generated in development, required in production",
+    {
+      secret: true,
+    },
+  ),
+  log: {
+    level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is written", {
+      seed: ["LOG_LEVEL"],
+      reloadable: true,
+    }),
+  },
+  debug: optional(k.text(), "namespaces that log at debug, such as prism:* or prism:http", {
+    seed: ["DEBUG"],
+    reloadable: true,
+  }),
+  cors: {
+    origins: optional(
+      k.list(k.origin),
+      "browser origins that may call the API; by default none in production, any port of localhost in development",
+      {
+        seed: ["CORS_ORIGINS"],
+        reloadable: true,
+      },
+    ),
+  },
+  rateLimit: {
+    enabled: option(k.boolean(), true, "false switches every request limit off; production warns", {
+      reloadable: true,
+    }),
+    ip: option(k.integer(1, 1e9), 600, "requests a minute of one address without valid credentials", {
+      reloadable: true,
+    }),
+    user: option(k.integer(1, 1e9), 6000, "requests a minute of one user", { reloadable: true }),
+    key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
+      reloadable: true,
+    }),
+    keyEvents: option(k.integer(1, 1e12), 60_000_000, "events a minute of one API key without a limit of its own", {
+      reloadable: true,
+    }),
+  },
+  realtime: {
+    maxConnections: option(k.integer(1, 1e6), 100_000, "live connections in all"),
+    maxPerUser: option(k.integer(1, 1e6), 50, "live connections of one user or key"),
+    maxPerIp: option(k.integer(1, 1e6), 1000, "live connections of one address"),
+    compression: option(k.boolean(), true, "permessage-deflate for messages of 512 bytes and more"),
+  },
+  ingest: {
+    maxEventBytes: option(k.integer(1024, 16_777_216), 262_144, "payload of one event"),
+    maxBatch: option(k.integer(1, 100_000), 10_000, "events of one request"),
+    maxBodyBytes: option(k.integer(1024, 268_435_456), 8_388_608, "body of one ingest request, inflated"),
+    lenient: option(k.boolean(), true, "unknown members of an event go into its payload; false refuses them"),
+    highWaterBytes: option(
+      k.integer(1_048_576, 4_294_967_296),
+      67_108_864,
+      "bytes that may wait for the writer before producers get 503",
+    ),
+  },
+  store: {
+    writer: option(
+      k.oneOf("auto", "main", "thread"),
+      "auto",
+      "where the writing connection lives; auto gives it a thread where there are two cores",
+    ),
+  },
+  minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space below which ingest answers 507"),
+  maxDbBytes: optional(
+    k.integer(65_536, 1e15),
+    "size in bytes that the database may not pass; then ingest answers 507",
+  ),
+  notifications: {
+    unknownRecipient: optional(
+      k.oneOf("provision", "reject"),
+      "what an unknown recipient means: provision makes a user without password (development), reject answers RECIPIENT_NOT_FOUND (production)",
+    ),
+  },
+  queues: {
+    "event-processing": queue(4, 8, "poison events"),
+    "notification-delivery": queue(16, 8, "recipients of rules that reach many"),
+    timers: queue(8, 5, "timer actions"),
+  },
+  cache: {
+    ttlMs: option(
+      k.duration(0, HOUR),
+      30_000,
+      "how long users, permissions, keys and rules are kept at most; a write ends them at once",
+    ),
+    maxEntries: option(k.integer(100, 10_000_000), 50_000, "entries of each of these caches"),
+  },
+  metricsToken: optional(k.text(16), "bearer token that may read /metrics besides users with system:status", {
+    secret: true,
+  }),
+  docsPublic: option(k.boolean(), true, "serve /docs and /openapi.json"),
+  shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a stop waits for requests, jobs and sockets"),
+  timezone: option(k.text(1, 64), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
+};
+
+function queue(
+  concurrency: number,
+  maxAttempts: number,
+  what: string,
+): { concurrency: Option<number>; maxAttempts: Option<number> } {
+  return {
+    concurrency: option(k.integer(1, 1000), concurrency, `jobs at a time: ${what}`),
+    maxAttempts: option(k.integer(1, 100), maxAttempts, `attempts before a job counts as dead: ${what}`),
+  };
+}
+
+export type ConfigValues = ValuesOf<typeof OPTIONS>;

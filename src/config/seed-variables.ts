@@ -1,0 +1,33 @@
+/** Variables of the seeds' environment files that this program takes note of without using them: it says so once at start. */
+const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
+  { names: /^REDIS_(URL|HOST|PORT|PASSWORD)$/, why: "Prism needs no Redis; its broker is embedded" },
+  { names: /^SMTP_(HOST|PORT|USER|PASS|FROM)$/, why: "this version does not send mail" },
+  { names: /^PUSHER_(APP_ID|KEY|SECRET|CLUSTER)$/, why: "this version does not speak the Pusher protocol" },
+  { names: /^(GOOGLE_APPLICATION_CREDENTIALS|APNS_\w+)$/, why: "this version does not send push messages" },
+  { names: /^(S3_\w+|CDN_URL)$/, why: "this version does not store sounds" },
+  { names: /^JWT_REFRESH_(SECRET|EXPIRES)$/, why: "this version has no sessions to refresh" },
+  {
+    names: /^(ALERT_ERROR_THRESHOLD|RETENTION_DAYS|AUDIT_RETENTION_DAYS)$/,
+    why: "this version keeps everything and mails nobody",
+  },
+];
+
+/** @returns one sentence per reason, naming the variables that are set. */
+export function ignoredSeedVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+  return IGNORED.flatMap(({ names, why }) => {
+    const set = Object.keys(environment).filter((name) => names.test(name) && environment[name] !== "");
+    return set.length === 0 ? [] : [`${set.sort().join(", ")} ${set.length === 1 ? "is" : "are"} ignored: ${why}`];
+  });
+}
+
+/** A database URL of another engine is ignored (D33). @returns the warning, or undefined when the URL or path is one of SQLite. */
+export function foreignDatabaseUrl(url: string): string | undefined {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === "file" || scheme === "sqlite" || scheme.length === 1) return undefined;
+  return `databaseUrl (DATABASE_URL) points at ${scheme}: and is ignored; the database is the file in the data directory`;
+}
+
+/** The path of a `file:` or `sqlite:` URL, or the path itself. */
+export function databasePath(url: string): string {
+  return url.replace(/^(file|sqlite):(\/\/)?/i, "").replace(/\?.*$/, "");
+}

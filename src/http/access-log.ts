@@ -1,0 +1,83 @@
+import type { Logger } from "../base/log.ts";
+import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../base/metrics.ts";
+import type { Principal } from "../base/principal.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Mount } from "./router.ts";
+
+const REFUSED_LINES_PER_SECOND = 10;
+
+/** One log line and two metrics per request. The series of a route are looked up once and kept beside it. */
+export class AccessLog {
+  readonly #log: Logger;
+  readonly #requests: (labels: { route: string; method: string; status: string }) => Counter;
+  readonly #durations: (labels: { route: string }) => Histogram;
+  readonly #series = new Map<Mount | null, { durations: Histogram; byStatus: Map<number, Counter> }>();
+  #refusedSecond = 0;
+  #refusedLines = 0;
+
+  constructor(log: Logger, metrics: Metrics) {
+    this.#log = log;
+    this.#requests = metrics.counter("prism_http_requests_total", "Requests by route, method and status");
+    this.#durations = metrics.histogram(
+      "prism_http_duration_seconds",
+      "Time from head to answer by route",
+      SECONDS_BUCKETS,
+    );
+  }
+
+  /** @param status 0 when the client went away first. */
+  record(exchange: Exchange, status: number): void {
+    const durationMs = performance.now() - exchange.startedAt;
+    this.#count(exchange, status, durationMs);
+    const isQuiet = exchange.mount?.route.quiet === true;
+    if (isQuiet && status < 400) {
+      if (this.#log.isDebug()) this.#log.debug(fieldsOf(exchange, status, durationMs), "request");
+    } else if (!isQuiet || this.#mayLogRefused()) this.#log.info(fieldsOf(exchange, status, durationMs), "request");
+  }
+
+  #count(exchange: Exchange, status: number, durationMs: number): void {
+    const { mount } = exchange;
+    const route = mount?.path ?? "none";
+    let series = this.#series.get(mount);
+    if (!series) {
+      series = { durations: this.#durations({ route }), byStatus: new Map() };
+      this.#series.set(mount, series);
+    }
+    series.durations.observe(durationMs / 1000);
+    let counter = series.byStatus.get(status);
+    if (!counter) {
+      counter = this.#requests({ route, method: mount ? mount.route.method : "other", status: String(status) });
+      series.byStatus.set(status, counter);
+    }
+    counter.add();
+  }
+
+  #mayLogRefused(): boolean {
+    const second = Math.floor(Date.now() / 1000);
+    if (second !== this.#refusedSecond) {
+      this.#refusedSecond = second;
+      this.#refusedLines = 0;
+    }
+    return ++this.#refusedLines <= REFUSED_LINES_PER_SECOND;
+  }
+}
+
+function fieldsOf(exchange: Exchange, status: number, durationMs: number): Record<string, unknown> {
+  const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(exchange.header("traceparent"))?.[1];
+  return {
+    requestId: exchange.requestId,
+    correlationId: exchange.correlationId,
+    ...(traceId ? { traceId } : {}),
+    ...callerFields(exchange.principal),
+    method: exchange.method,
+    // The route, never the URL: a path may hold a name, a query may hold a token.
+    route: exchange.mount?.path ?? null,
+    status,
+    durationMs: Math.round(durationMs * 100) / 100,
+  };
+}
+
+function callerFields(principal: Principal | null): Record<string, unknown> {
+  if (!principal) return {};
+  return principal.kind === "apiKey" ? { keyId: principal.keyId } : { userId: principal.userId };
+}

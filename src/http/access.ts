@@ -1,0 +1,27 @@
+import { PrismError } from "../base/errors.ts";
+import type { Principal } from "../base/principal.ts";
+import type { Access } from "./route.ts";
+
+/** The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
+export function requireAccess(access: Access, principal: Principal): void {
+  if (access === "public") return;
+  if (principal.kind === "apiKey") {
+    if (access.keyScope === undefined) throw new PrismError("FORBIDDEN", "API keys cannot be used here");
+    if (!principal.scopes.has(access.keyScope)) {
+      throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${access.keyScope}`, {
+        details: [{ code: "SCOPE_MISSING", message: "missing scope", scope: access.keyScope }],
+      });
+    }
+    return;
+  }
+  if (access.keysOnly) throw new PrismError("FORBIDDEN", "Only API keys can be used here");
+  if (access.permission === undefined || access.within === "project" || principal.permissions.has(access.permission))
+    return;
+  throw missingPermission(access.permission);
+}
+
+export function missingPermission(permission: string): PrismError {
+  return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}`, {
+    details: [{ code: "UNAUTHORIZED_ROLE", message: "missing permission", permission }],
+  });
+}

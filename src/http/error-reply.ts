@@ -1,0 +1,50 @@
+import type { ErrorCode } from "../base/error-codes.ts";
+import { PrismError } from "../base/errors.ts";
+import { STATUS_OF } from "./error-status.ts";
+
+/** An error as a client sees it, and nothing more. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly requestId: string;
+    readonly details?: readonly unknown[];
+  };
+}
+
+/** What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or data. */
+export function toPrismError(error: unknown): PrismError {
+  return error instanceof PrismError ? error : new PrismError("INTERNAL", "Internal error", { cause: error });
+}
+
+export function errorBody(error: PrismError, requestId: string): ErrorBody {
+  const { code, message, details } = error;
+  return {
+    error: {
+      code,
+      message: code === "INTERNAL" ? "Internal error" : message,
+      requestId,
+      ...(details ? { details } : {}),
+    },
+  };
+}
+
+/** Header fields that belong to a code (contract 4.2). */
+export function errorHeaders(error: PrismError): Record<string, string> {
+  const status = STATUS_OF[error.code];
+  const headers: Record<string, string> = {};
+  if (status === 401) {
+    const isBad = error.code !== "UNAUTHENTICATED";
+    headers["WWW-Authenticate"] = `Bearer realm="prism"${isBad ? ', error="invalid_token"' : ""}`;
+  }
+  if (status === 426) headers["Upgrade"] = "websocket";
+  if (status === 429 || status === 503) {
+    headers["Retry-After"] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000)));
+  }
+  return headers;
+}
+
+/** After these the rest of what the client sends cannot be used: the connection ends with the answer. */
+export function endsConnection(error: PrismError): boolean {
+  return error.code === "REQUEST_TIMEOUT" || error.code === "PAYLOAD_TOO_LARGE" || error.code === "SHUTTING_DOWN";
+}

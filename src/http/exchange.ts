@@ -1,0 +1,234 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { PrismError } from "../base/errors.ts";
+import { uuidv7 } from "../base/ids.ts";
+import type { Principal } from "../base/principal.ts";
+import { statusLine } from "./error-status.ts";
+import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
+import type { RateState } from "./rate-limiter.ts";
+import { type Mount, NO_PARAMS } from "./router.ts";
+
+const ID = /^[A-Za-z0-9._:-]{1,128}$/;
+const MAX_HEADER_FIELDS = 100;
+const MAX_URL_BYTES = 8192;
+
+/** Called once when an exchange is over. `status` is 0 when the client went away before it was answered. */
+export type EndListener = (exchange: Exchange, status: number) => void;
+
+/** Works out the client's address from the peer's and, behind trusted proxies, the headers. */
+export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
+
+/** Filled by the header loop of {@link Exchange.read}: one function for all requests, in place of a closure for each. */
+let collecting: string[] = [];
+const collectHeader = (name: string, value: string): void => {
+  collecting.push(name, value);
+};
+
+/**
+ * One request and its answer. uWebSockets' request object is gone when its callback returns, so everything needed is read at once;
+ * its response object may be used until it is answered or aborted, which this class keeps track of.
+ */
+export class Exchange {
+  readonly res: HttpResponse;
+  readonly method: string;
+  readonly path: string;
+  readonly queryText: string;
+  /** Names (lower case) and values in turn. */
+  readonly #headers: string[];
+  readonly requestId: string;
+  /** `X-Correlation-Id` of the caller, if it sent one. */
+  readonly givenCorrelationId: string | null;
+  readonly startedAt: number = performance.now();
+  readonly #onEnd: EndListener;
+  /** Set by the kernel. */
+  mount: Mount | null = null;
+  params: Readonly<Record<string, string>> = NO_PARAMS;
+  principal: Principal | null = null;
+  rate: RateState | null = null;
+  /** Extra header lines of every answer to this request (CORS), each ending in \r\n. */
+  extraHeaders = "";
+  /** Set while a body is read: called when the client goes away. */
+  onAbort: (() => void) | null = null;
+  readonly #readAddress: AddressReader;
+  #clientAddress: string | null = null;
+  #isOver = false;
+  #isInCallback = true;
+
+  private constructor(
+    res: HttpResponse,
+    parts: { method: string; path: string; queryText: string; headers: string[] },
+    readAddress: AddressReader,
+    onEnd: EndListener,
+  ) {
+    this.res = res;
+    this.method = parts.method;
+    this.path = parts.path;
+    this.queryText = parts.queryText;
+    this.#headers = parts.headers;
+    this.#readAddress = readAddress;
+    this.#onEnd = onEnd;
+    const requestId = this.header("x-request-id");
+    this.requestId = ID.test(requestId) ? requestId : uuidv7();
+    const correlationId = this.header("x-correlation-id");
+    this.givenCorrelationId = ID.test(correlationId) ? correlationId : null;
+  }
+
+  static read(res: HttpResponse, req: HttpRequest, readAddress: AddressReader, onEnd: EndListener): Exchange {
+    const headers: string[] = [];
+    collecting = headers;
+    req.forEach(collectHeader);
+    const parts = { method: req.getCaseSensitiveMethod(), path: req.getUrl(), queryText: req.getQuery(), headers };
+    return new Exchange(res, parts, readAddress, onEnd);
+  }
+
+  /** Asked for at need, for it takes a call into the addon; '' once the exchange is over, unless it was asked for before. */
+  get clientAddress(): string {
+    if (this.#clientAddress === null) {
+      if (this.#isOver) return "";
+      this.#clientAddress = this.#readAddress(this.res, this.#headers);
+    }
+    return this.#clientAddress;
+  }
+
+  /** The first field of this name, '' when absent. @param name in lower case. */
+  header(name: string): string {
+    return headerOf(this.#headers, name);
+  }
+
+  /** All fields, names in lower case; of repeated ones the first. */
+  allHeaders(): Record<string, string> {
+    const all: Record<string, string> = Object.create(null);
+    for (let i = 0; i < this.#headers.length; i += 2)
+      all[this.#headers[i] as string] ??= this.#headers[i + 1] as string;
+    return all;
+  }
+
+  /** What the library's parser lets through and we do not (contract 12.5). */
+  refuseBadHead(): void {
+    const headers = this.#headers;
+    if (this.path.length + this.queryText.length > MAX_URL_BYTES)
+      throw new PrismError("URI_TOO_LONG", "The URL is longer than 8 KiB");
+    if (headers.length > MAX_HEADER_FIELDS * 2)
+      throw new PrismError("HEADERS_TOO_LARGE", "More than 100 header fields");
+    let lengths = 0;
+    for (let i = 0; i < headers.length; i += 2) if (headers[i] === "content-length") lengths++;
+    // Two lengths are how requests are smuggled past a proxy (RFC 9112 section 6.3).
+    if (lengths > 1) throw new BadHead("More than one Content-Length");
+    if (lengths === 1 && this.header("transfer-encoding") !== "")
+      throw new BadHead("Content-Length and Transfer-Encoding exclude each other");
+  }
+
+  get correlationId(): string {
+    return this.givenCorrelationId ?? this.requestId;
+  }
+
+  /** True when it has been answered, or the client has gone away. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The callback in which the request arrived is about to return; from now on writes are corked by us. */
+  leaveCallback(): void {
+    this.#isInCallback = false;
+  }
+
+  /** To be attached before the request's callback returns, if no answer has been given by then. */
+  watchAbort(): void {
+    this.res.onAborted(() => this.#aborted());
+  }
+
+  #aborted(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.onAbort?.();
+    this.#onEnd(this, 0);
+  }
+
+  /** Answers with JSON text. */
+  sendJson(status: number, json: string, headers?: Readonly<Record<string, string>>): void {
+    this.send(status, json, { "Content-Type": JSON_TYPE, ...headers });
+  }
+
+  /**
+   * Answers. Does nothing when the client has gone away.
+   * @param close ends the connection after the answer.
+   */
+  send(
+    status: number,
+    body: string | Uint8Array | null,
+    headers: Readonly<Record<string, string>> = {},
+    { close = false, fixedHeaders = API_HEADERS }: { close?: boolean; fixedHeaders?: string } = {},
+  ): void {
+    let lines = "";
+    for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
+    if (headers["Cache-Control"] === undefined) lines += "Cache-Control: no-store\r\n";
+    this.#write(status, body, lines, fixedHeaders, close);
+  }
+
+  /** {@link sendJson} for the hot path: no header object. */
+  sendJsonFast(status: number, json: string): void {
+    this.#write(status, json, FAST_LINES, API_HEADERS, false);
+  }
+
+  #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#isInCallback) this.#writeNow(status, body, lines, fixedHeaders, close);
+    else this.res.cork(() => this.#writeNow(status, body, lines, fixedHeaders, close));
+    this.#onEnd(this, status);
+  }
+
+  #writeNow(
+    status: number,
+    body: string | Uint8Array | null,
+    lines: string,
+    fixedHeaders: string,
+    close: boolean,
+  ): void {
+    const { res } = this;
+    res.writeStatus(statusLine(status));
+    // The first header's name is the call's; the rest of the lines ride in its value.
+    res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+    if (body === null || status === 204 || status === 304) res.endWithoutBody(undefined, close);
+    else if (this.method === "HEAD")
+      res.endWithoutBody(typeof body === "string" ? Buffer.byteLength(body) : body.length, close);
+    else res.end(body, close);
+  }
+
+  #headerBlock(lines: string, fixedHeaders: string): string {
+    const rate = this.rate ? this.rate.headerLines() : "";
+    return `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
+  }
+
+  /** Starts an answer whose body is written bit by bit with {@link HttpResponse.write}; the caller ends it with {@link finishStream}. */
+  startStream(status: number, headers: Readonly<Record<string, string>>, fixedHeaders = API_HEADERS): void {
+    let lines = "";
+    for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
+    const begin = (): void => {
+      this.res.writeStatus(statusLine(status));
+      this.res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+    };
+    if (this.#isInCallback) begin();
+    else this.res.cork(begin);
+  }
+
+  finishStream(status: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.res.cork(() => this.res.end());
+    this.#onEnd(this, status);
+  }
+}
+
+const FAST_LINES = `Content-Type: ${JSON_TYPE}\r\nCache-Control: no-store\r\n`;
+
+/** A head that the connection must not survive: where the next request begins is not known. Answered 400 and closed. */
+export class BadHead extends PrismError {
+  constructor(message: string) {
+    super("VALIDATION_FAILED", message);
+  }
+}
+
+export function headerOf(headers: readonly string[], name: string): string {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1] as string;
+  return "";
+}

@@ -1,0 +1,31 @@
+/**
+ * Header lines that are the same in every answer of a class, made once. uWebSockets writes a header's value as it is, so a value may
+ * carry further lines: one call into the addon for a dozen headers (MEASURED: the single calls cost 5 % of the throughput).
+ */
+
+const COMMON = [
+  "X-Content-Type-Options: nosniff",
+  "Referrer-Policy: no-referrer",
+  "Cross-Origin-Resource-Policy: same-origin",
+  "X-Frame-Options: DENY",
+];
+
+/** JSON answers (contract 12.1); what concerns HTML only is left to {@link DOCUMENT_HEADERS}. */
+export const API_HEADERS = [...COMMON, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'"].join(
+  "\r\n",
+);
+
+/** Pages: their own scripts and styles, nothing inline, nothing from elsewhere. */
+export const DOCUMENT_HEADERS = [
+  ...COMMON,
+  "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  "Cross-Origin-Opener-Policy: same-origin",
+  "Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+].join("\r\n");
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Removes what could end a header line. Names and values of ours are constants; this guards what came from outside. */
+export function headerValue(value: string): string {
+  return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
+}

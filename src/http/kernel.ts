@@ -1,0 +1,308 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { PrismError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { type Principal, principalKey } from "../base/principal.ts";
+import { requireAccess } from "./access.ts";
+import type { AccessLog } from "./access-log.ts";
+import { type BodyReader, type BodySink, HeldBody, inflate, tooLarge } from "./body.ts";
+import { addressGroup, coarseAddressGroup } from "./client-address.ts";
+import type { CorsPolicy } from "./cors.ts";
+import { type Authenticator, readCredential } from "./credentials.ts";
+import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
+import { STATUS_OF } from "./error-status.ts";
+import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
+import { checkShape, parseJson, parseQuery } from "./input.ts";
+import type { RateLimiter } from "./rate-limiter.ts";
+import { ANSWERS_LATER, Reply, type Route } from "./route.ts";
+import type { Router } from "./router.ts";
+
+/** Requests a minute; read at each request, so that a reload takes effect at once. */
+export interface RequestLimits {
+  readonly enabled: boolean;
+  readonly ip: number;
+  readonly user: number;
+  readonly key: number;
+}
+
+export interface KernelParts {
+  readonly router: Router;
+  readonly authenticator: Authenticator;
+  readonly bodies: BodyReader;
+  readonly limiter: RateLimiter;
+  readonly accessLog: AccessLog;
+  readonly readAddress: AddressReader;
+  readonly log: Logger;
+  cors(): CorsPolicy;
+  limits(): RequestLimits;
+}
+
+const DEFAULT_BODY_BYTES = 1_048_576;
+
+/**
+ * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401), permission (403), rate (429), size and
+ * type, JSON, schema, handler, answer. Each step throws a PrismError or hands on to the next; {@link HttpKernel.fail} is the one place
+ * that writes errors.
+ */
+export class HttpKernel implements BodySink {
+  readonly #parts: KernelParts;
+  readonly #onEnd = (exchange: Exchange, status: number): void => this.#ended(exchange, status);
+  #active = 0;
+  #isDraining = false;
+  #whenIdle: (() => void) | null = null;
+
+  constructor(parts: KernelParts) {
+    this.#parts = parts;
+  }
+
+  handle(res: HttpResponse, req: HttpRequest): void {
+    const exchange = this.open(res, req);
+    try {
+      this.#route(exchange);
+    } catch (error) {
+      this.fail(exchange, error);
+    }
+    this.leave(exchange);
+  }
+
+  /** Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or upgraded like any other. */
+  open(res: HttpResponse, req: HttpRequest): Exchange {
+    this.#active++;
+    return Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
+  }
+
+  /** The callback of the request is about to return. */
+  leave(exchange: Exchange): void {
+    if (!exchange.isOver) exchange.watchAbort();
+    exchange.leaveCallback();
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  get activeRequests(): number {
+    return this.#active;
+  }
+
+  /** From now on requests are refused; resolves when those under way are answered. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#active === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+  }
+
+  #ended(exchange: Exchange, status: number): void {
+    this.#active--;
+    this.#parts.accessLog.record(exchange, status);
+    if (this.#active === 0) this.#whenIdle?.();
+  }
+
+  #route(exchange: Exchange): void {
+    exchange.refuseBadHead();
+    this.#parts.cors().apply(exchange);
+    const { router, cors } = this.#parts;
+    if (exchange.method === "OPTIONS") {
+      const allowed = router.allowed(exchange.path);
+      if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+      cors().preflight(exchange, allowed);
+      return;
+    }
+    const match = router.find(exchange.method, exchange.path);
+    if (!match) throw new PrismError("NOT_FOUND", "No such route");
+    if ("allowed" in match) {
+      exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
+      throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
+    }
+    exchange.mount = match.mount;
+    exchange.params = match.params;
+    const { route } = match.mount;
+    if (this.#isDraining && route.unlimited !== true) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    if (route.access === "public") {
+      if (route.unlimited !== true) this.limitAddress(exchange);
+      this.#receive(exchange, route);
+      return;
+    }
+    const principal = this.authenticate(exchange);
+    if (principal instanceof Promise) this.#routeLater(exchange, route, principal);
+    else this.#admit(exchange, route, principal);
+  }
+
+  /** A signature has to be checked first. What arrives of the body meanwhile is kept. */
+  #routeLater(exchange: Exchange, route: Route, principal: Promise<Principal>): void {
+    const held = hasBody(exchange) && route.body ? new HeldBody() : null;
+    if (held) this.#parts.bodies.read(exchange, limitOf(route), held);
+    principal.then(
+      (found) => this.#guard(exchange, () => this.#admit(exchange, route, found, held)),
+      (error: unknown) => this.fail(exchange, error),
+    );
+  }
+
+  #admit(exchange: Exchange, route: Route, principal: Principal, held: HeldBody | null = null): void {
+    if (exchange.isOver) return;
+    exchange.principal = principal;
+    requireAccess(route.access, principal);
+    this.#limitPrincipal(exchange, principal);
+    this.#receive(exchange, route, held);
+  }
+
+  /**
+   * Who is calling, from the headers. Callers without valid credentials are counted by their address.
+   * @throws UNAUTHENTICATED and what the authenticator throws.
+   */
+  authenticate(exchange: Exchange): Principal | Promise<Principal> {
+    const refuse = (error: unknown): never => {
+      this.limitAddress(exchange);
+      throw error;
+    };
+    try {
+      const credential = readCredential(exchange);
+      if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
+      const principal = this.#parts.authenticator.authenticate(credential);
+      return principal instanceof Promise ? principal.catch(refuse) : principal;
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** @throws RATE_LIMITED when this address has sent too many requests without valid credentials. */
+  limitAddress(exchange: Exchange): void {
+    const limits = this.#parts.limits();
+    if (!limits.enabled) return;
+    const address = exchange.clientAddress;
+    this.#takeRate(exchange, `ip:${addressGroup(address)}`, limits.ip, `ip:${coarseAddressGroup(address)}`);
+  }
+
+  #limitPrincipal(exchange: Exchange, principal: Principal): void {
+    const limits = this.#parts.limits();
+    if (!limits.enabled) return;
+    const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? limits.key) : limits.user;
+    this.#takeRate(exchange, principalKey(principal), limit, "principals");
+  }
+
+  #takeRate(exchange: Exchange, key: string, limit: number, coarseKey: string): void {
+    const { state, allowed } = this.#parts.limiter.take(key, limit, 1, coarseKey);
+    exchange.rate = state;
+    if (!allowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
+  }
+
+  #receive(exchange: Exchange, route: Route, held: HeldBody | null = null): void {
+    if (!route.body || !hasBody(exchange)) {
+      this.#run(exchange, route, EMPTY_BODY);
+      return;
+    }
+    const limit = limitOf(route);
+    if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
+    requireBodyType(exchange, route);
+    if (held) held.into(this);
+    else this.#parts.bodies.read(exchange, limit, this);
+  }
+
+  bodyRead(exchange: Exchange, body: Buffer): void {
+    this.#guard(exchange, () => {
+      const route = exchange.mount?.route;
+      if (!route) throw new TypeError("a body is only read for a route");
+      if (exchange.header("content-encoding") === "") {
+        this.#run(exchange, route, body);
+        return;
+      }
+      // The bytes are only valid until this returns.
+      inflate(Buffer.from(body), limitOf(route)).then(
+        (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
+        (error: unknown) => this.fail(exchange, error),
+      );
+    });
+  }
+
+  bodyFailed(exchange: Exchange, error: PrismError): void {
+    this.fail(exchange, error);
+  }
+
+  #run(exchange: Exchange, route: Route, body: Buffer): void {
+    if (exchange.isOver) return;
+    const result = route.handle(exchange, {
+      params: route.params ? checkShape(route.params, exchange.params, "path") : undefined,
+      query: route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined,
+      body: route.raw
+        ? body
+        : route.body
+          ? checkShape(route.body, body.length === 0 ? {} : parseJson(body), "body")
+          : undefined,
+    });
+    if (result === ANSWERS_LATER) return;
+    if (result instanceof Promise) {
+      result.then(
+        (value) => this.#guard(exchange, () => this.#answer(exchange, route, value)),
+        (error: unknown) => this.fail(exchange, error),
+      );
+    } else this.#answer(exchange, route, result);
+  }
+
+  #answer(exchange: Exchange, route: Route, value: unknown): void {
+    if (value === ANSWERS_LATER) return;
+    const reply = value instanceof Reply ? value : new Reply(value === undefined ? 204 : (route.status ?? 200), value);
+    const tag = reply.headers["ETag"];
+    if (tag !== undefined && exchange.method !== "POST" && exchange.header("if-none-match") === tag) {
+      exchange.send(304, null, reply.headers);
+    } else if (reply.body === undefined) exchange.send(reply.status, null, reply.headers);
+    else exchange.sendJson(reply.status, JSON.stringify(reply.body), reply.headers);
+  }
+
+  /** Answers with an error, and logs those that are ours to explain. */
+  fail(exchange: Exchange, thrown: unknown): void {
+    const error = toPrismError(thrown);
+    const status = STATUS_OF[error.code];
+    if (status >= 500 && error.cause !== undefined) {
+      this.#parts.log.error({ requestId: exchange.requestId, code: error.code, err: error.cause }, "request failed");
+    }
+    if (exchange.isOver) return;
+    const close = endsConnection(error) || error instanceof BadHead;
+    const headers = errorHeaders(error);
+    if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
+      headers["Accept-Encoding"] = "gzip";
+    exchange.send(
+      status,
+      JSON.stringify(errorBody(error, exchange.requestId)),
+      { "Content-Type": "application/json; charset=utf-8", ...headers },
+      { close },
+    );
+  }
+
+  #guard(exchange: Exchange, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.fail(exchange, error);
+    }
+  }
+}
+
+const EMPTY_BODY = Buffer.alloc(0);
+
+function limitOf(route: Route): number {
+  return route.maxBodyBytes ?? DEFAULT_BODY_BYTES;
+}
+
+function hasBody(exchange: Exchange): boolean {
+  const length = exchange.header("content-length");
+  return (length !== "" && length !== "0") || exchange.header("transfer-encoding") !== "";
+}
+
+/** @throws UNSUPPORTED_MEDIA_TYPE */
+function requireBodyType(exchange: Exchange, route: Route): void {
+  const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
+  const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
+  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  if (!accepted.includes(type.trim()) || !isUtf8) {
+    throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
+  }
+  const encoding = exchange.header("content-encoding");
+  if (encoding !== "" && !(route.raw?.gzip === true && encoding.toLowerCase() === "gzip")) {
+    throw new PrismError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      route.raw?.gzip ? "The only content encoding is one layer of gzip" : "Send the body without a content encoding",
+    );
+  }
+}

@@ -1,0 +1,90 @@
+import type * as v from "valibot";
+import type { ErrorCode } from "../base/error-codes.ts";
+import type { KeyScope, Permission } from "../base/permissions.ts";
+import type { Exchange } from "./exchange.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Who may call. What is not said is closed. */
+export type Access =
+  | "public"
+  | {
+      /** What a user must hold; absent: any active user. */
+      readonly permission?: Permission;
+      /** The permission may also come from a role in the project the request is about; the handler asks for it with that project. */
+      readonly within?: "project";
+      /** What an API key must be scoped for; absent: API keys are refused. */
+      readonly keyScope?: KeyScope;
+      /** Users are refused: only API keys may call. */
+      readonly keysOnly?: true;
+    };
+
+export type BodyType = "application/json" | "application/x-ndjson";
+
+export interface Input<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+}
+
+/** Any valibot schema that gives a T. */
+export type Shape<T> = v.GenericSchema<unknown, T>;
+
+/**
+ * A route, said once: matching, validation, authorisation, rate limits, 405, HEAD, CORS and the OpenAPI document all come from here.
+ * `path` is absolute; `:name` is a parameter.
+ */
+export interface Route<P = unknown, Q = unknown, B = unknown> {
+  readonly method: Method;
+  readonly path: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly tag: string;
+  readonly access: Access;
+  readonly params?: Shape<P>;
+  readonly query?: Shape<Q>;
+  /** Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape only documents them. */
+  readonly body?: Shape<B>;
+  readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
+  readonly maxBodyBytes?: number;
+  readonly status?: number;
+  readonly response?: v.GenericSchema | { readonly contentType: string; readonly description: string };
+  /** Codes of this route besides those that every route may answer with. */
+  readonly errors?: readonly ErrorCode[];
+  /** Not counted against the limits for callers without credentials (health checks). */
+  readonly unlimited?: boolean;
+  /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
+  readonly quiet?: boolean;
+  /** Left out of the OpenAPI document: a protocol of its own. */
+  readonly undocumented?: boolean;
+  /**
+   * @returns what is sent as JSON with `status` (200 unless said), undefined for 204, a {@link Reply}, or {@link ANSWERS_LATER}.
+   */
+  handle(exchange: Exchange, input: Input<P, Q, B>): unknown;
+}
+
+/** Lets TypeScript infer the shapes of a route from its schemas. */
+export function route<P = undefined, Q = undefined, B = undefined>(definition: Route<P, Q, B>): Route {
+  return definition as unknown as Route;
+}
+
+/** The handler has taken the exchange over and will answer it itself. */
+export const ANSWERS_LATER = Symbol("answers later");
+
+/** An answer that is more than a body. */
+export class Reply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}) {
+    this.status = status;
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/** A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already. */
+export function versioned(version: number, body: unknown, status = 200): Reply {
+  return new Reply(status, body, { ETag: `"${version}"`, "Cache-Control": "private, no-cache" });
+}

@@ -1,0 +1,142 @@
+import type { Method, Route } from "./route.ts";
+
+/** One place where a route answers: its canonical path, or an alias. */
+export interface Mount {
+  readonly route: Route;
+  readonly path: string;
+  readonly isAlias: boolean;
+  /** Names of the parameters in the order they stand in the path. */
+  readonly parameterNames: readonly string[];
+}
+
+export interface Match {
+  readonly mount: Mount;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** What stands at one path: the mounts by method. */
+type Methods = Map<Method, Mount>;
+
+interface Node {
+  readonly literals: Map<string, Node>;
+  parameter: Node | null;
+  methods: Methods | null;
+}
+
+export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
+
+/**
+ * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a trailing or double slash or another
+ * case is another path. Paths without parameters are found by one look-up.
+ */
+export class Router {
+  readonly #static = new Map<string, Methods>();
+  readonly #root = newNode();
+  readonly #mounts: Mount[] = [];
+
+  /** @throws TypeError when a path and method is taken. */
+  add(route: Route): void {
+    for (const path of [route.path, ...(route.aliases ?? [])]) {
+      const methods = this.#methodsFor(path);
+      const parameterNames = path
+        .split("/")
+        .filter(isParameter)
+        .map((segment) => segment.slice(1));
+      const mount = { route, path, isAlias: path !== route.path, parameterNames };
+      if (methods.has(route.method)) throw new TypeError(`${route.method} ${path} is mounted twice`);
+      methods.set(route.method, mount);
+      this.#mounts.push(mount);
+    }
+  }
+
+  get mounts(): readonly Mount[] {
+    return this.#mounts;
+  }
+
+  /** @returns undefined when no route has this path; the methods that are allowed when the path exists without this one. */
+  find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
+    const values: string[] = [];
+    const methods = this.#methodsAt(path, values);
+    if (!methods) return undefined;
+    const mount = methods.get((method === "HEAD" ? "GET" : method) as Method);
+    if (!mount) return { allowed: allowedMethods(methods) };
+    const params = values.length === 0 ? NO_PARAMS : decodeParameters(mount.parameterNames, values);
+    return params ? { mount, params } : undefined;
+  }
+
+  /** The methods of a path, for a CORS preflight. */
+  allowed(path: string): readonly string[] | undefined {
+    const methods = this.#methodsAt(path, []);
+    return methods ? allowedMethods(methods) : undefined;
+  }
+
+  #methodsAt(path: string, values: string[]): Methods | null {
+    return this.#static.get(path) ?? descend(this.#root, path.split("/"), 1, values);
+  }
+
+  #methodsFor(path: string): Methods {
+    if (!path.includes(":")) return getOrMake(this.#static, path, () => new Map());
+    let node = this.#root;
+    for (const segment of path.split("/").slice(1)) {
+      if (isParameter(segment)) {
+        node.parameter ??= newNode();
+        node = node.parameter;
+      } else node = getOrMake(node.literals, segment, newNode);
+    }
+    node.methods ??= new Map();
+    return node.methods;
+  }
+}
+
+function descend(node: Node, segments: readonly string[], at: number, values: string[]): Methods | null {
+  if (at === segments.length) return node.methods;
+  const segment = segments[at] as string;
+  const literal = node.literals.get(segment);
+  const byLiteral = literal ? descend(literal, segments, at + 1, values) : null;
+  if (byLiteral) return byLiteral;
+  if (!node.parameter || segment === "") return null;
+  values.push(segment);
+  const byParameter = descend(node.parameter, segments, at + 1, values);
+  if (!byParameter) values.pop();
+  return byParameter;
+}
+
+function allowedMethods(methods: Methods): string[] {
+  const names: string[] = [...methods.keys()];
+  if (methods.has("GET")) names.push("HEAD");
+  return [...names, "OPTIONS"].sort();
+}
+
+/** @returns undefined when a segment is not percent-encoded UTF-8. */
+function decodeParameters(
+  names: readonly string[],
+  values: readonly string[],
+): Readonly<Record<string, string>> | undefined {
+  const params: Record<string, string> = Object.create(null);
+  for (const [at, name] of names.entries()) {
+    const value = values[at] as string;
+    try {
+      params[name] = value.includes("%") ? decodeURIComponent(value) : value;
+    } catch {
+      return undefined;
+    }
+  }
+  return params;
+}
+
+function isParameter(segment: string): boolean {
+  return segment.startsWith(":");
+}
+
+function newNode(): Node {
+  return { literals: new Map(), parameter: null, methods: null };
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

@@ -1,0 +1,97 @@
+import * as v from "valibot";
+import { cleanText, codePointLength } from "../base/clean-text.ts";
+import { parseRfc3339 } from "../base/clock.ts";
+import { isUuid } from "../base/ids.ts";
+
+/**
+ * The shapes that requests are made of. Each carries, as metadata before its transforms, what the OpenAPI document says of it: a transform
+ * has no form in JSON Schema.
+ */
+
+const PLAIN_PROTOTYPE: object = Object.create(null) as object;
+
+/**
+ * An object with exactly these members; an unknown one is an error. The entries have no prototype, so that a member called `constructor`
+ * is as unknown as any other.
+ */
+export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
+  return v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E);
+}
+
+/** Text of `min` to `max` code points, normalised first (contract 12.7). */
+export function text(max: number, min = 0) {
+  const message = min === 0 ? `must be at most ${max} characters long` : `must be ${min} to ${max} characters long`;
+  return v.pipe(
+    v.string("must be a string"),
+    v.metadata({ minLength: min, maxLength: max }),
+    v.transform(cleanText),
+    v.check((value) => {
+      const length = codePointLength(value);
+      return length >= min && length <= max;
+    }, message),
+  );
+}
+
+export function pattern(regex: RegExp, message: string) {
+  return v.pipe(v.string("must be a string"), v.regex(regex, message));
+}
+
+export const uuid = v.pipe(
+  v.string("must be a string"),
+  v.metadata({ format: "uuid" }),
+  v.check(isUuid, "must be a UUID in its canonical lower-case form"),
+);
+
+export function integer(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
+/** RFC 3339 with offset; gives epoch milliseconds. */
+export const instant = v.pipe(
+  v.string("must be a string"),
+  v.metadata({ format: "date-time" }),
+  v.transform(parseRfc3339),
+  v.number("must be an RFC 3339 date-time with offset, such as 2026-01-31T08:00:00Z"),
+);
+
+/** A JSON object kept as it came, members named `__proto__` or `constructor` included (valibot's `record` drops them). */
+export function jsonObject(maxBytes: number) {
+  const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
+  return v.pipe(
+    v.custom<Readonly<Record<string, unknown>>>(isObject, "must be a JSON object"),
+    v.metadata({ type: "object", additionalProperties: true }),
+    v.check((value) => Buffer.byteLength(JSON.stringify(value)) <= maxBytes, `must be at most ${maxBytes} bytes`),
+  );
+}
+
+/** A whole number in a query string. */
+export function queryInteger(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.string(),
+    v.metadata({ type: "integer", minimum: min, maximum: max }),
+    v.regex(/^\d{1,16}$/, message),
+    v.transform(Number),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
+}
+
+export const queryBoolean = v.pipe(
+  v.string(),
+  v.metadata({ type: "boolean" }),
+  v.picklist(["true", "false"], "must be true or false"),
+  v.transform((value) => value === "true"),
+);
+
+/** Values separated by commas, at most 50. */
+export function queryList<T extends string>(item: v.GenericSchema<string, T>) {
+  return v.pipe(
+    v.string(),
+    v.transform((value) => value.split(",")),
+    v.array(item),
+    v.minLength(1),
+    v.maxLength(50, "must be at most 50 values"),
+  );
+}

@@ -1,0 +1,194 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { AuditChain } from "./audit-chain.ts";
+import { JobStatements } from "./job-statements.ts";
+import { failureOf } from "./sqlite-errors.ts";
+import type { ClaimedJob, Effects, EventColumns, SequenceEnd, WriteSet } from "./write-set.ts";
+
+/**
+ * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method must run inside a
+ * transaction that the caller has begun; order: events, effects, sums, jobs, and the audit rows last.
+ */
+export class WriteSetApplier {
+  readonly #connection: Sqlite;
+  readonly #audit: AuditChain;
+  readonly #jobs: JobStatements;
+  readonly #sql;
+
+  constructor(connection: Sqlite, audit: AuditChain) {
+    this.#connection = connection;
+    this.#audit = audit;
+    this.#jobs = new JobStatements(connection);
+    this.#sql = prepareAll(connection);
+  }
+
+  apply(set: WriteSet): { failedEffects: number[]; claimed: ClaimedJob[] } {
+    const sql = this.#sql;
+    this.storeSequenceEnds(set.sequenceEnds);
+    this.#insertEvents(set.events);
+    if (set.processed) for (const seq of set.processed.seqs) sql.markProcessed.run(set.processed.at, seq);
+    const failedEffects: number[] = [];
+    for (let i = 0; i < set.effects.length; i++) {
+      if (!this.#applyInSavepoint(set.effects[i] as Effects)) failedEffects.push(i);
+    }
+    for (const sum of set.ruleStats) {
+      sql.ruleStats.run(
+        sum.ruleId,
+        sum.matched,
+        sum.fired,
+        sum.noRecipients,
+        sum.errors,
+        sum.lastMatchedAt,
+        sum.lastError,
+      );
+    }
+    for (const row of set.idempotency) {
+      sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
+    }
+    for (const mark of set.delivered) {
+      const changed = sql.markDelivered.get(mark.at, mark.userId, mark.seq);
+      if (changed) sql.markNotificationDelivered.run(mark.at, changed.notificationId);
+    }
+    const claimed = set.jobs ? this.#jobs.apply(set.jobs) : [];
+    this.#audit.append(set.audit);
+    return { failedEffects, claimed };
+  }
+
+  storeSequenceEnds(ends: readonly SequenceEnd[]): void {
+    for (const { name, end } of ends) this.#sql.sequenceEnd.run(name, end, Date.now());
+  }
+
+  #insertEvents(events: EventColumns): void {
+    const insert = this.#sql.event;
+    for (let i = 0; i < events.seq.length; i++) {
+      insert.run(
+        events.seq[i] as number,
+        events.id[i] as string,
+        events.projectId[i] as string,
+        events.type[i] as string,
+        events.level[i] as string,
+        events.source[i] as string | null,
+        events.payload[i] as string,
+        events.dedupeKey[i] as string | null,
+        events.occurredAt[i] as number,
+        events.receivedAt[i] as number,
+        events.processedAt[i] as number | null,
+        events.correlationId[i] as string | null,
+      );
+    }
+  }
+
+  /** @returns false when SQL refused the effects and `otherwise` stands in their place. */
+  #applyInSavepoint(effects: Effects): boolean {
+    const sql = this.#sql;
+    sql.savepoint.run();
+    try {
+      this.#applyEffects(effects);
+      sql.release.run();
+      return true;
+    } catch (error) {
+      // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the next row: the set fails.
+      if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
+      sql.rollbackTo.run();
+      sql.release.run();
+      const { failure, job } = effects.otherwise;
+      sql.clearProcessed.run(effects.eventSeq);
+      sql.failure.run(
+        failure.consumer,
+        failure.eventSeq,
+        failure.attempts,
+        error instanceof Error ? error.message : String(error),
+        failure.jobId,
+        failure.createdAt,
+      );
+      this.#jobs.insert(job);
+      return false;
+    }
+  }
+
+  #applyEffects(effects: Effects): void {
+    const sql = this.#sql;
+    if (effects.processedAt !== null) sql.markProcessed.run(effects.processedAt, effects.eventSeq);
+    for (const row of effects.decisions) {
+      sql.decision.run(row.eventSeq, row.ruleId, row.ruleVersion, row.outcome, row.notificationId, row.at);
+    }
+    for (const row of effects.notifications) {
+      sql.notification.run(
+        row.id,
+        row.ruleId,
+        row.eventId,
+        row.projectId,
+        row.kind,
+        row.title,
+        row.message,
+        row.sound,
+        row.action,
+        row.data,
+        row.priority,
+        row.correlationId,
+        row.createdAt,
+      );
+    }
+    for (const row of effects.recipients) sql.recipient.run(row.notificationId, row.userId, row.seq);
+    for (const job of effects.jobs) this.#jobs.insert(job);
+    if (effects.resolves) sql.resolveFailure.run(effects.resolves.at, effects.resolves.consumer, effects.eventSeq);
+  }
+}
+
+type Value = string | number | null;
+
+function prepareAll(connection: Sqlite) {
+  const prepare = (text: string) => connection.prepare<Value[]>(text);
+  return {
+    savepoint: prepare("savepoint effects"),
+    release: prepare("release effects"),
+    rollbackTo: prepare("rollback to effects"),
+    event: prepare(
+      `insert into events (seq, id, projectId, type, level, source, payload, dedupeKey, occurredAt, receivedAt, processedAt, correlationId)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
+    clearProcessed: prepare("update events set processedAt = null where seq = ?"),
+    // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives way.
+    decision: prepare(
+      `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
+       on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,
+       notificationId = excluded.notificationId, at = excluded.at where outcome = 'no recipients'`,
+    ),
+    notification: prepare(
+      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, correlationId, createdAt)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    recipient: prepare("insert into notification_recipients (notificationId, userId, seq) values (?, ?, ?)"),
+    failure: prepare(
+      `insert into event_failures (consumer, eventSeq, attempts, lastError, jobId, createdAt) values (?, ?, ?, ?, ?, ?)
+       on conflict (consumer, eventSeq) do update set attempts = attempts + 1, lastError = excluded.lastError, jobId = excluded.jobId,
+       resolvedAt = null`,
+    ),
+    resolveFailure: prepare(
+      "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
+    ),
+    ruleStats: prepare(
+      `insert into rule_stats (ruleId, matched, fired, noRecipients, errors, lastMatchedAt, lastError) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
+       noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
+       lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
+    ),
+    idempotency: prepare(
+      `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (scope, key) do update set fingerprint = excluded.fingerprint, status = excluded.status,
+       response = excluded.response, createdAt = excluded.createdAt, expiresAt = excluded.expiresAt`,
+    ),
+    markDelivered: connection.prepare<Value[], { notificationId: string }>(
+      `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
+       returning notificationId`,
+    ),
+    markNotificationDelivered: prepare(
+      `update notifications set delivered = 1, deliveredAt = ?1 where id = ?2 and delivered = 0 and not exists
+       (select 1 from notification_recipients where notificationId = ?2 and delivered = 0)`,
+    ),
+    sequenceEnd: prepare(
+      `insert into settings (key, value, updatedAt) values ('sequence.' || ?, ?, ?)
+       on conflict (key) do update set value = max(value, excluded.value), updatedAt = excluded.updatedAt`,
+    ),
+  };
+}

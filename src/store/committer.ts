@@ -1,0 +1,179 @@
+import { deferred } from "../base/deferred.ts";
+import type { Sequences } from "./sequences.ts";
+import { type CommitOutcome, type DeliveredMark, emptyEventColumns, type WriteSet } from "./write-set.ts";
+import type { WriterPort } from "./writer-port.ts";
+
+/** What a source gives when it is granted a slot; the committer adds the rest. */
+export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;
+
+export interface SealedSet {
+  readonly content: SetContent;
+  /** Called once when the set is on disk, or when it is known that it never will be. */
+  settle(outcome: CommitOutcome): void;
+}
+
+/** Whoever has rows to write on a hot path. */
+export interface SetSource {
+  /**
+   * Decides and numbers what is pending, in one synchronous turn, seeing everything committed or on its way before it.
+   * @returns null when there is nothing to write after all.
+   */
+  seal(): SealedSet | null;
+}
+
+export interface CommitterEvents {
+  /** After a set has settled: how long it took and how many events it held. */
+  onCommit(durationMs: number, events: number): void;
+  /** A set failed, and all sets decided on top of it have failed with it: memory that ran ahead of the tables must be read anew. */
+  onEpochFailed(): void;
+}
+
+type Ticket = { readonly source: SetSource } | { readonly transaction: () => void };
+
+const MARKS_DELAY_MS = 50;
+const MAX_MARKS = 100_000;
+
+/**
+ * The one door to disk. A FIFO grants the writer to write sets and to transactions: a transaction runs alone, sets may be several in
+ * flight. Offsets are drawn by the holder only, so the order of grants is the order of commits, of offsets and of decisions.
+ *
+ * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been answered the next epoch begins.
+ */
+export class Committer {
+  readonly sequences: Sequences;
+  readonly #port: WriterPort;
+  readonly #events: CommitterEvents;
+  readonly #queue: Ticket[] = [];
+  readonly #wanted = new Set<SetSource>();
+  #pumpScheduled = false;
+  #setsInFlight = 0;
+  #transactionOpen = false;
+  #epoch = 1;
+  #epochFailed = false;
+  #marks: DeliveredMark[] = [];
+  #marksTimer: NodeJS.Timeout | null = null;
+  readonly #marksSource: SetSource = {
+    seal: () => (this.#marks.length === 0 ? null : { content: emptyContent(), settle: () => undefined }),
+  };
+  #idle: (() => void)[] = [];
+
+  constructor(port: WriterPort, sequences: Sequences, events: CommitterEvents) {
+    this.#port = port;
+    this.sequences = sequences;
+    this.#events = events;
+  }
+
+  /** Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so that what arrives together is written together. */
+  wantSet(source: SetSource): void {
+    if (this.#wanted.has(source)) return;
+    this.#wanted.add(source);
+    this.#queue.push({ source });
+    this.#schedulePump();
+  }
+
+  /** Waits for the writer; the caller is then alone with it until {@link releaseTransaction}. */
+  acquireTransaction(): Promise<void> {
+    const { promise, resolve } = deferred<void>();
+    this.#queue.push({ transaction: resolve });
+    this.#schedulePump();
+    return promise;
+  }
+
+  releaseTransaction(): void {
+    this.#transactionOpen = false;
+    this.#schedulePump();
+  }
+
+  /** A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS} from now. */
+  markDelivered(mark: DeliveredMark): void {
+    if (this.#marks.length >= MAX_MARKS) this.#marks.shift();
+    this.#marks.push(mark);
+    this.#marksTimer ??= setTimeout(() => {
+      this.#marksTimer = null;
+      this.wantSet(this.#marksSource);
+    }, MARKS_DELAY_MS);
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  async settled(): Promise<void> {
+    if (this.#marksTimer) {
+      clearTimeout(this.#marksTimer);
+      this.#marksTimer = null;
+      this.wantSet(this.#marksSource);
+    }
+    if (this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    setImmediate(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Grants from the head of the queue while the head may have the writer. */
+  #pump(): void {
+    while (this.#queue.length > 0 && !this.#transactionOpen && !this.#epochFailed) {
+      const ticket = this.#queue[0] as Ticket;
+      if ("transaction" in ticket) {
+        if (this.#setsInFlight > 0) return;
+        this.#queue.shift();
+        this.#transactionOpen = true;
+        ticket.transaction();
+        return;
+      }
+      if (this.#setsInFlight >= this.#port.maxSetsInFlight) return;
+      this.#queue.shift();
+      this.#wanted.delete(ticket.source);
+      const sealed = ticket.source.seal();
+      if (sealed) this.#send(sealed);
+    }
+    if (this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen) {
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  #send({ content, settle }: SealedSet): void {
+    const delivered = this.#marks;
+    if (delivered.length > 0) this.#marks = [];
+    const sequenceEnds = this.sequences.unstoredEnds();
+    const startedAt = performance.now();
+    this.#setsInFlight++;
+    this.#port.commitSet({ ...content, epoch: this.#epoch, delivered, sequenceEnds }, (outcome) => {
+      this.#setsInFlight--;
+      if (outcome.ok) this.sequences.stored(sequenceEnds);
+      else this.#failed(delivered);
+      settle(outcome);
+      if (outcome.ok) this.#events.onCommit(performance.now() - startedAt, content.events.seq.length);
+      if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
+      this.#schedulePump();
+    });
+  }
+
+  #failed(delivered: DeliveredMark[]): void {
+    this.#epochFailed = true;
+    for (const mark of delivered) this.markDelivered(mark);
+  }
+
+  #nextEpoch(): void {
+    this.#epoch++;
+    this.#events.onEpochFailed();
+    this.#epochFailed = false;
+  }
+}
+
+/** Content without a row; a source fills in what it has. */
+export function emptyContent(): SetContent {
+  return {
+    events: emptyEventColumns(),
+    effects: [],
+    processed: null,
+    ruleStats: [],
+    idempotency: [],
+    jobs: null,
+    audit: [],
+  };
+}

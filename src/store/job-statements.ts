@@ -1,0 +1,110 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { assertNever } from "../base/errors.ts";
+import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
+
+type Value = string | number | null;
+
+/** The job table's part of a write set: enqueue, promote what is due, claim, complete (contract 8.1 and 8.2). */
+export class JobStatements {
+  readonly #sql;
+
+  constructor(connection: Sqlite) {
+    this.#sql = prepareAll(connection);
+  }
+
+  apply(work: JobWork): ClaimedJob[] {
+    for (const finish of work.finish) this.#finish(finish);
+    for (const job of work.insert) this.insert(job);
+    if (work.promoteDueAt !== null) this.#sql.promote.run(work.promoteDueAt);
+    return work.claim.flatMap((claim) => this.#claim(claim));
+  }
+
+  /** A job whose dedupe key is held by an unfinished job of its queue is not inserted: the earlier one stands for both. */
+  insert(job: JobRow): void {
+    this.#sql.insert.run(
+      job.id,
+      job.queue,
+      job.kind,
+      job.payload,
+      job.state,
+      job.priority,
+      job.runAt,
+      job.maxAttempts,
+      job.backoff,
+      job.dedupeKey,
+      job.label,
+      job.module,
+      job.createdBy,
+      job.correlationId,
+      job.createdAt,
+    );
+  }
+
+  #claim({ queue, limit, workerId, now, oldestFirst }: JobClaim): ClaimedJob[] {
+    const statement = oldestFirst ? this.#sql.claimOldest : this.#sql.claim;
+    return statement.all(workerId, now, queue, limit);
+  }
+
+  #finish(finish: JobFinish): void {
+    const { id, fence, attempt, startedAt, now, workerId } = finish;
+    switch (finish.outcome) {
+      case "succeeded":
+        this.#sql.succeed.run(now, finish.result, id, fence);
+        return;
+      case "returned":
+        // A graceful stop hands the job back as if it had not been tried.
+        this.#sql.giveBack.run(id, fence);
+        return;
+      case "retrying":
+        if (this.#sql.retry.run(finish.runAt, finish.error, id, fence).changes === 0) return;
+        break;
+      case "dead":
+        if (this.#sql.bury.run(now, finish.error, id, fence).changes === 0) return;
+        break;
+      default:
+        assertNever(finish);
+    }
+    this.#sql.attempt.run(id, attempt, startedAt, now, finish.outcome, finish.error, workerId);
+  }
+}
+
+// A claim repeats the partial index's predicate word for word: otherwise SQLite cannot use it.
+const CLAIM = (order: string) => `
+  update jobs set state = 'running', workerId = ?, fence = fence + 1, attempts = attempts + 1, startedAt = ?
+  where seq in (select seq from jobs where queue = ? and state = 'ready' order by ${order} limit ?)
+  returning seq, id, queue, kind, payload, attempts, maxAttempts, backoff, fence, runAt, startedAt, label, createdBy, correlationId`;
+
+const CLAIM_BY_PRIORITY = CLAIM("priority desc, runAt, seq");
+const CLAIM_BY_AGE = CLAIM("seq");
+
+function prepareAll(connection: Sqlite) {
+  const prepare = (text: string) => connection.prepare<Value[]>(text);
+  return {
+    insert: prepare(
+      `insert into jobs (id, queue, kind, payload, state, priority, runAt, maxAttempts, backoff, dedupeKey, label, module, createdBy,
+       correlationId, createdAt) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`,
+    ),
+    promote: prepare("update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= ?"),
+    claim: connection.prepare<Value[], ClaimedJob>(CLAIM_BY_PRIORITY),
+    claimOldest: connection.prepare<Value[], ClaimedJob>(CLAIM_BY_AGE),
+    succeed: prepare(
+      `update jobs set state = 'succeeded', finishedAt = ?, result = ?, lastError = null
+       where id = ? and state = 'running' and fence = ?`,
+    ),
+    retry: prepare(
+      "update jobs set state = 'retrying', runAt = ?, lastError = ? where id = ? and state = 'running' and fence = ?",
+    ),
+    bury: prepare(
+      "update jobs set state = 'dead', finishedAt = ?, lastError = ? where id = ? and state = 'running' and fence = ?",
+    ),
+    giveBack: prepare(
+      `update jobs set state = 'ready', attempts = attempts - 1, workerId = null
+       where id = ? and state = 'running' and fence = ?`,
+    ),
+    attempt: prepare(
+      `insert into job_attempts (jobId, attempt, startedAt, endedAt, outcome, error, worker) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (jobId, attempt) do nothing`,
+    ),
+  };
+}

@@ -1,0 +1,80 @@
+import { failureOf } from "./sqlite-errors.ts";
+import type { QueryRows } from "./statement-cache.ts";
+import type { CommitOutcome, WriteSet } from "./write-set.ts";
+import type { WriterPort } from "./writer-port.ts";
+import type { TransactionEnd, WritingConnection } from "./writing-connection.ts";
+
+/** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
+const BUSY_RETRY_MS = 5;
+const BUSY_LIMIT_MS = 5000;
+
+/** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
+export class LocalWriter implements WriterPort {
+  readonly maxSetsInFlight = 1;
+  readonly #connection: WritingConnection;
+
+  constructor(connection: WritingConnection) {
+    this.#connection = connection;
+  }
+
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+    const startedAt = Date.now();
+    const attempt = (): void => {
+      const error = this.#tryBegin();
+      if (error === null) {
+        done(this.#connection.commitSet(set, true));
+        return;
+      }
+      const failure = failureOf(error);
+      if (failure === "busy" && Date.now() - startedAt < BUSY_LIMIT_MS) {
+        setTimeout(attempt, BUSY_RETRY_MS);
+        return;
+      }
+      done({ ok: false, failure, superseded: false, message: error.message });
+    };
+    attempt();
+  }
+
+  async begin(): Promise<void> {
+    const startedAt = Date.now();
+    for (;;) {
+      const error = this.#tryBegin();
+      if (error === null) return;
+      if (failureOf(error) !== "busy" || Date.now() - startedAt >= BUSY_LIMIT_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+    }
+  }
+
+  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
+    return this.#connection.query(sql, parameters);
+  }
+
+  async commit(end: TransactionEnd): Promise<void> {
+    this.#connection.commit(end);
+  }
+
+  async rollback(): Promise<void> {
+    this.#connection.rollback();
+  }
+
+  async dataVersion(): Promise<number> {
+    return this.#connection.dataVersion();
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#connection.checkpoint();
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  #tryBegin(): Error | null {
+    try {
+      this.#connection.begin();
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { sha256Hex } from "../base/tokens.ts";
+import { MIGRATIONS } from "./migrations.gen.ts";
+
+export interface MigrationStatus {
+  readonly applied: readonly { readonly name: string; readonly appliedAt: number }[];
+  readonly pending: readonly string[];
+}
+
+/** The database cannot be brought to this program's schema: it is newer, or a released migration has changed. */
+export class SchemaRefused extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "SchemaRefused";
+  }
+}
+
+/**
+ * Which migrations a database has.
+ * @throws SchemaRefused when it holds one that this program does not know, or one whose text has changed since it was applied.
+ */
+export function migrationStatus(connection: Sqlite): MigrationStatus {
+  const hasTable = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = 'migrations'").get();
+  const applied = hasTable
+    ? connection
+        .prepare<[], { name: string; checksum: string; appliedAt: number }>(
+          "select name, checksum, appliedAt from migrations order by name",
+        )
+        .all()
+    : [];
+  for (const { name, checksum } of applied) {
+    const known = MIGRATIONS.find((migration) => migration.name === name);
+    if (!known) {
+      throw new SchemaRefused(
+        `the database is newer than this program: it has ${name}; install the version that made it`,
+      );
+    }
+    if (sha256Hex(known.sql) !== checksum) {
+      throw new SchemaRefused(`${name} was applied with another text than this program carries`);
+    }
+  }
+  const names = new Set(applied.map(({ name }) => name));
+  return {
+    applied: applied.map(({ name, appliedAt }) => ({ name, appliedAt })),
+    pending: MIGRATIONS.filter(({ name }) => !names.has(name)).map(({ name }) => name),
+  };
+}
+
+/**
+ * Applies what is pending, forward only, each migration in one transaction. The caller holds the data directory's lock.
+ * @returns the names applied now. @throws SchemaRefused, and what SQLite throws.
+ */
+export function migrateUp(connection: Sqlite): readonly string[] {
+  const { pending } = migrationStatus(connection);
+  if (pending.length === 0) return [];
+  connection.exec(
+    "create table if not exists migrations (name text primary key, checksum text not null, appliedAt integer not null) strict, without rowid",
+  );
+  const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
+  for (const { name, sql } of MIGRATIONS.filter((migration) => pending.includes(migration.name))) {
+    connection.transaction(() => {
+      connection.exec(sql);
+      record.run(name, sha256Hex(sql), Date.now());
+    })();
+  }
+  return pending;
+}

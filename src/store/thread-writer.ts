@@ -1,0 +1,104 @@
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../base/runtime.ts";
+import type { QueryRows } from "./statement-cache.ts";
+import type { CommitOutcome, WriteSet } from "./write-set.ts";
+import type { WriterPort } from "./writer-port.ts";
+import type { WriterReply, WriterRequest, WriterThreadData } from "./writer-thread.ts";
+import type { TransactionEnd } from "./writing-connection.ts";
+
+/** An error of SQLite that happened in the writer thread; `code` as better-sqlite3 gives it. */
+class WriterThreadError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "WriterThreadError";
+    this.code = code;
+  }
+}
+
+/**
+ * The writing connection in a thread of its own, for machines with two cores or more: the event loop never waits for the disk.
+ * Two sets may be on their way, so that the thread does not idle between two syncs.
+ */
+export class ThreadWriter implements WriterPort {
+  readonly maxSetsInFlight = 2;
+  readonly #thread: Worker;
+  /** Who waits for a reply, oldest first: the thread answers in the order it was asked. */
+  readonly #waiting: ((reply: WriterReply) => void)[] = [];
+  #dead: Error | null = null;
+
+  /** @param onDeath called once if the thread ends without having been asked to; nothing can be written any more. */
+  constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
+    this.#thread = startThread("writer", data);
+    this.#thread.on("message", (reply: WriterReply) => this.#waiting.shift()?.(reply));
+    const die = (error: Error): void => {
+      if (this.#dead) return;
+      this.#dead = error;
+      for (const resolve of this.#waiting.splice(0)) resolve(deathReply(error));
+      onDeath(error);
+    };
+    this.#thread.on("error", die);
+    this.#thread.on("exit", (code) => die(new Error(`the writer thread ended with code ${code}`)));
+  }
+
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+    this.#send({ op: "set", set }, (reply) => {
+      if (reply.ok) done(reply.value as CommitOutcome);
+      else done({ ok: false, failure: reply.failure, superseded: false, message: reply.message });
+    });
+  }
+
+  async begin(): Promise<void> {
+    await this.#ask({ op: "begin" });
+  }
+
+  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
+    return (await this.#ask({ op: "query", sql, parameters })) as QueryRows;
+  }
+
+  async commit(end: TransactionEnd): Promise<void> {
+    await this.#ask({ op: "commit", end });
+  }
+
+  async rollback(): Promise<void> {
+    await this.#ask({ op: "rollback" });
+  }
+
+  async dataVersion(): Promise<number> {
+    return (await this.#ask({ op: "dataVersion" })) as number;
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.#ask({ op: "checkpoint" });
+  }
+
+  async close(): Promise<void> {
+    if (this.#dead) return;
+    await this.#ask({ op: "close" });
+    this.#dead = new Error("the writer is closed");
+    await this.#thread.terminate();
+  }
+
+  #ask(request: WriterRequest): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#send(request, (reply) => {
+        if (reply.ok) resolve(reply.value);
+        else reject(new WriterThreadError(reply.code, reply.message));
+      });
+    });
+  }
+
+  #send(request: WriterRequest, done: (reply: WriterReply) => void): void {
+    if (this.#dead) {
+      done(deathReply(this.#dead));
+      return;
+    }
+    this.#waiting.push(done);
+    this.#thread.postMessage(request);
+  }
+}
+
+function deathReply(error: Error): WriterReply {
+  return { ok: false, failure: "closed", code: "WRITER_GONE", message: error.message };
+}

@@ -1,0 +1,21 @@
+import type { QueryRows } from "./statement-cache.ts";
+import type { CommitOutcome, WriteSet } from "./write-set.ts";
+import type { TransactionEnd } from "./writing-connection.ts";
+
+/**
+ * The way to the writing connection, in this thread or another. Takes and gives data only: this is also the seam for a store on
+ * other machines. The committer makes sure that calls of a transaction and write sets never interleave.
+ */
+export interface WriterPort {
+  /** How many sets may be on their way before the first has been answered. */
+  readonly maxSetsInFlight: number;
+  /** Writes a set. `done` is called once, in the order of the calls; in the main thread before this returns. */
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
+  begin(): Promise<void>;
+  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows>;
+  commit(end: TransactionEnd): Promise<void>;
+  rollback(): Promise<void>;
+  dataVersion(): Promise<number>;
+  checkpoint(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,68 @@
+import { parentPort } from "node:worker_threads";
+import { openForWriting, type WritingOptions } from "./connection.ts";
+import { failureOf, sqliteCode } from "./sqlite-errors.ts";
+import type { QueryRows } from "./statement-cache.ts";
+import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
+import { type TransactionEnd, WritingConnection } from "./writing-connection.ts";
+
+export interface WriterThreadData {
+  readonly options: WritingOptions;
+  readonly auditKey: Uint8Array;
+}
+
+/** What the main thread asks. Every request is answered once, in order. */
+export type WriterRequest =
+  | { readonly op: "set"; readonly set: WriteSet }
+  | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
+  | { readonly op: "commit"; readonly end: TransactionEnd }
+  | { readonly op: "begin" | "rollback" | "dataVersion" | "checkpoint" | "close" };
+
+export type WriterReply =
+  | { readonly ok: true; readonly value: CommitOutcome | QueryRows | number | null }
+  | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string };
+
+/** The writer thread's whole life: one connection, requests in, replies out. Waiting for the disk or for a lock stops nobody else. */
+export function runWriterThread(data: WriterThreadData): void {
+  const port = parentPort;
+  if (!port) throw new TypeError("the writer runs in a thread of its own");
+  const connection = new WritingConnection(openForWriting(data.options), data.auditKey);
+  port.on("message", (request: WriterRequest) => {
+    port.postMessage(answer(connection, request));
+    if (request.op === "close") port.close();
+  });
+}
+
+function answer(connection: WritingConnection, request: WriterRequest): WriterReply {
+  try {
+    return { ok: true, value: perform(connection, request) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { ok: false, failure: failureOf(error), code: sqliteCode(error), message };
+  }
+}
+
+function perform(connection: WritingConnection, request: WriterRequest): CommitOutcome | QueryRows | number | null {
+  switch (request.op) {
+    case "set":
+      return connection.commitSet(request.set);
+    case "query":
+      return connection.query(request.sql, request.parameters);
+    case "dataVersion":
+      return connection.dataVersion();
+    case "begin":
+      connection.begin();
+      return null;
+    case "commit":
+      connection.commit(request.end);
+      return null;
+    case "rollback":
+      connection.rollback();
+      return null;
+    case "checkpoint":
+      connection.checkpoint();
+      return null;
+    case "close":
+      connection.close();
+      return null;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { WriteSetApplier } from "./apply-write-set.ts";
+import { AuditChain } from "./audit-chain.ts";
+import { failureOf } from "./sqlite-errors.ts";
+import { type QueryRows, StatementCache } from "./statement-cache.ts";
+import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
+
+/** What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come last. */
+export interface TransactionEnd {
+  readonly audit: readonly AuditRow[];
+  readonly sequenceEnds: readonly SequenceEnd[];
+}
+
+/**
+ * The one writing connection: write sets and the transactions of `Database.write`, one after the other. It is used by the
+ * committer in the main thread, or lives in the writer thread; who may use it when is decided in committer.ts.
+ */
+export class WritingConnection {
+  readonly #connection: Sqlite;
+  readonly #applier: WriteSetApplier;
+  readonly #audit: AuditChain;
+  readonly #statements: StatementCache;
+  readonly #begin;
+  readonly #commit;
+  readonly #rollback;
+  #failedEpoch = -1;
+  #failure: CommitFailure = "internal";
+
+  constructor(connection: Sqlite, auditKey: Uint8Array) {
+    this.#connection = connection;
+    this.#audit = new AuditChain(connection, auditKey);
+    this.#applier = new WriteSetApplier(connection, this.#audit);
+    this.#statements = new StatementCache(connection);
+    this.#begin = connection.prepare("begin immediate");
+    this.#commit = connection.prepare("commit");
+    this.#rollback = connection.prepare("rollback");
+  }
+
+  /**
+   * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
+   * @param hasBegun the caller has already called {@link begin} for it.
+   */
+  commitSet(set: WriteSet, hasBegun = false): CommitOutcome {
+    if (set.epoch <= this.#failedEpoch) {
+      if (hasBegun) this.rollback();
+      return { ok: false, failure: this.#failure, superseded: true, message: "an earlier set failed" };
+    }
+    try {
+      if (!hasBegun) this.#begin.run();
+      const written = this.#applier.apply(set);
+      this.#commit.run();
+      return { ok: true, ...written };
+    } catch (error) {
+      // SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors").
+      this.rollback();
+      this.#failedEpoch = set.epoch;
+      this.#failure = failureOf(error);
+      const message = error instanceof Error ? error.message : String(error);
+      return { ok: false, failure: this.#failure, superseded: false, message };
+    }
+  }
+
+  begin(): void {
+    this.#begin.run();
+  }
+
+  query(sql: string, parameters: readonly unknown[]): QueryRows {
+    return this.#statements.run(sql, parameters);
+  }
+
+  commit(end: TransactionEnd): void {
+    this.#applier.storeSequenceEnds(end.sequenceEnds);
+    this.#audit.append(end.audit);
+    this.#commit.run();
+  }
+
+  rollback(): void {
+    if (this.#connection.inTransaction) this.#rollback.run();
+  }
+
+  /** Grows when another process has written; our own commits do not change it (https://www.sqlite.org/pragma.html#pragma_data_version). */
+  dataVersion(): number {
+    return Number(this.#connection.pragma("data_version", { simple: true }));
+  }
+
+  /** Moves the whole write-ahead log into the database file and empties it, if no reader holds it. */
+  checkpoint(): void {
+    this.#connection.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,9 @@
+/** Where every thread of the program starts; `workerData.role` says which it is. */
+import { workerData } from "node:worker_threads";
+import type { ThreadRole } from "./base/runtime.ts";
+import { runScanThread, type ScanThreadData } from "./store/scan-thread.ts";
+import { runWriterThread, type WriterThreadData } from "./store/writer-thread.ts";
+
+const { role, data } = workerData as { role: ThreadRole; data: unknown };
+if (role === "writer") runWriterThread(data as WriterThreadData);
+else runScanThread(data as ScanThreadData);
