@@ -1,0 +1,113 @@
+import { compilePath, type Read } from "../evaluate/read-path.ts";
+import type { RuleEvent } from "../event.ts";
+import type { Path } from "../parse/path.ts";
+import type { Fact, Scalar } from "./facts.ts";
+import { ThresholdList } from "./threshold-list.ts";
+
+/** Entries filed under facts about one path. The path is read once per event, however many entries ask about it. */
+export class PathIndex<E> {
+  readonly #read: Read;
+  readonly #byValue = new Map<Scalar, E[]>();
+  /** By length, then by text: one slice and one lookup per length that is in use. */
+  readonly #byPrefix = new Map<number, Map<string, E[]>>();
+  readonly #atLeast = new ThresholdList<E>();
+  /** `x <= b` is held as `-x >= -b`. */
+  readonly #atMost = new ThresholdList<E>();
+  #size = 0;
+
+  constructor(path: Path) {
+    this.#read = compilePath(path);
+  }
+
+  get isEmpty(): boolean {
+    return this.#size === 0;
+  }
+
+  add(fact: Fact, entry: E): void {
+    this.#size += 1;
+    switch (fact.kind) {
+      case "equals":
+        for (const value of fact.values) addTo(this.#byValue, value, entry);
+        return;
+      case "prefix":
+        addTo(this.#prefixesOf(fact.prefix.length), fact.prefix, entry);
+        return;
+      case "atLeast":
+        this.#atLeast.add(fact.bound, entry);
+        return;
+      case "atMost":
+        this.#atMost.add(-fact.bound, entry);
+        return;
+    }
+  }
+
+  /** Undoes `add` of the same fact and entry. */
+  remove(fact: Fact, entry: E): void {
+    this.#size -= 1;
+    switch (fact.kind) {
+      case "equals":
+        for (const value of fact.values) removeFrom(this.#byValue, value, entry);
+        return;
+      case "prefix": {
+        const prefixes = this.#prefixesOf(fact.prefix.length);
+        removeFrom(prefixes, fact.prefix, entry);
+        if (prefixes.size === 0) this.#byPrefix.delete(fact.prefix.length);
+        return;
+      }
+      case "atLeast":
+        this.#atLeast.remove(fact.bound, entry);
+        return;
+      case "atMost":
+        this.#atMost.remove(-fact.bound, entry);
+        return;
+    }
+  }
+
+  /** The most entries that one event can meet under `values`: how far from rare they are. */
+  crowdOf(values: readonly Scalar[]): number {
+    return values.reduce<number>((most, value) => Math.max(most, this.#byValue.get(value)?.length ?? 0), 0);
+  }
+
+  /** Appends to `found`, once, each entry whose fact holds of `event`. */
+  collect(event: RuleEvent, found: E[]): void {
+    const value = this.#read(event);
+    if (value === null || typeof value === "object" || typeof value === "bigint") return;
+    append(found, this.#byValue.get(value));
+    if (typeof value === "number") {
+      this.#atLeast.collect(value, found);
+      this.#atMost.collect(-value, found);
+    } else if (typeof value === "string" && this.#byPrefix.size > 0) {
+      this.#collectPrefixes(value, found);
+    }
+  }
+
+  #collectPrefixes(text: string, found: E[]): void {
+    for (const [length, prefixes] of this.#byPrefix) {
+      if (length <= text.length) append(found, prefixes.get(text.slice(0, length)));
+    }
+  }
+
+  #prefixesOf(length: number): Map<string, E[]> {
+    const prefixes = this.#byPrefix.get(length) ?? new Map<string, E[]>();
+    this.#byPrefix.set(length, prefixes);
+    return prefixes;
+  }
+}
+
+function append<E>(found: E[], bucket: readonly E[] | undefined): void {
+  if (bucket === undefined) return;
+  for (const entry of bucket) found.push(entry);
+}
+
+function addTo<K, E>(buckets: Map<K, E[]>, key: K, entry: E): void {
+  const bucket = buckets.get(key);
+  if (bucket === undefined) buckets.set(key, [entry]);
+  else bucket.push(entry);
+}
+
+function removeFrom<K, E>(buckets: Map<K, E[]>, key: K, entry: E): void {
+  const bucket = buckets.get(key) ?? [];
+  const at = bucket.indexOf(entry);
+  if (at !== -1) bucket.splice(at, 1);
+  if (bucket.length === 0) buckets.delete(key);
+}

@@ -1,0 +1,228 @@
+import { LIMITS } from "../limits.ts";
+import { Refusal } from "../refusal.ts";
+import { buildCall } from "./build-call.ts";
+import { type Instruction, orderByPrecedence } from "./precedence.ts";
+import type { Operand, Sequence } from "./sequence.ts";
+import { isFunctionName } from "./signatures.ts";
+import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
+import type { Extent, Node } from "./tree.ts";
+
+/** A node, and what of its spelling the checks need. */
+interface Item {
+  readonly node: Node;
+  /** Indexes of its first and last token, parentheses around it included. */
+  readonly first: number;
+  readonly last: number;
+  readonly isParenthesised: boolean;
+  /** How deep operators nest in it; 0 for an operand. */
+  readonly depth: number;
+}
+
+/** What stands between the operands of a step, or before them: where a mistake in it is reported. */
+type Sign = number;
+
+/**
+ * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions carry no places; but operands
+ * name their token, so that every item knows its tokens, and an operator is the token before or between its operands.
+ *
+ * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators that nest too deep, and what
+ * `buildCall` refuses.
+ */
+export function buildTree(tokens: TokenList, sequence: Sequence): Node {
+  return new TreeBuilder(tokens, sequence).build(orderByPrecedence(sequence.spelling)).node;
+}
+
+class TreeBuilder {
+  readonly #tokens: TokenList;
+  readonly #sequence: Sequence;
+
+  constructor(tokens: TokenList, sequence: Sequence) {
+    this.#tokens = tokens;
+    this.#sequence = sequence;
+  }
+
+  build(instructions: readonly Instruction[]): Item {
+    const items: Item[] = [];
+    const callees: number[] = [];
+    for (const instruction of instructions) {
+      const operand = instruction.type === "IVAR" ? this.#sequence.operands.get(tokenOf(instruction.value)) : undefined;
+      if (instruction.type !== "IVAR") items.push(this.#group(this.#step(instruction, items, callees)));
+      else if (operand === undefined) callees.push(tokenOf(instruction.value));
+      else items.push(this.#group(this.#operand(tokenOf(instruction.value), operand)));
+    }
+    return pop(items);
+  }
+
+  #step(instruction: Exclude<Instruction, { type: "IVAR" }>, items: Item[], callees: number[]): Item {
+    switch (instruction.type) {
+      case "IEXPR":
+        return this.build(instruction.value);
+      case "IOP1":
+        return this.#unary(pop(items));
+      case "IOP2":
+        return this.#binary(instruction.value, popMany(items, 2));
+      case "IOP3":
+        return this.#choice(popMany(items, 3));
+      case "IARRAY":
+        return this.#list(popMany(items, instruction.value));
+      case "IFUNCALL":
+        return this.#call(pop(callees), popMany(items, instruction.value));
+    }
+  }
+
+  #operand(first: number, operand: Operand): Item {
+    const { last } = operand;
+    const extent = this.#extent(first, last);
+    const base = { first, last, isParenthesised: false, depth: 0 };
+    switch (operand.kind) {
+      case "path":
+        return { ...base, node: { kind: "path", path: operand.path, ...extent } };
+      case "literal":
+        return { ...base, node: { kind: "literal", value: operand.value, ...extent } };
+      case "emptyList":
+        return { ...base, node: { kind: "list", items: [], ...extent } };
+    }
+  }
+
+  #unary(operand: Item): Item {
+    const sign = operand.first - 1;
+    const kind = this.#tokens.isSymbol(sign, "not") ? "not" : "negate";
+    const extent = this.#extent(sign, operand.last);
+    return this.#nest(sign, [operand], sign, operand.last, { kind, operand: operand.node, ...extent });
+  }
+
+  #binary(operator: string, [left, right]: readonly Item[]): Item {
+    if (left === undefined || right === undefined) throw new TypeError("an operator without two operands");
+    const sign = left.last + 1;
+    const extent = this.#extent(left.first, right.last);
+    const continues = !left.isParenthesised && isSameChain(operator, left.node);
+    const sides = { left: left.node, right: right.node, ...extent };
+    let node: Node;
+    if (operator === "and" || operator === "or") {
+      const earlier = continues && left.node.kind === operator ? left.node.operands : [left.node];
+      node = { kind: operator, operands: [...earlier, right.node], ...extent };
+    } else if (isArithmetic(operator)) {
+      node = { kind: "arithmetic", operator, ...sides };
+    } else {
+      this.#checkCompared(sign, left);
+      this.#checkCompared(sign, right);
+      node =
+        operator === "in"
+          ? { kind: "in", ...sides }
+          : { kind: "compare", operator: operator as ComparisonSymbol, ...sides };
+    }
+    // A chain of equal rank is one level: fifty conjuncts do not nest.
+    const nested = continues ? [{ depth: left.depth - 1 }, right] : [left, right];
+    return this.#nest(sign, nested, left.first, right.last, node);
+  }
+
+  #choice([condition, chosen, otherwise]: readonly Item[]): Item {
+    if (condition === undefined || chosen === undefined || otherwise === undefined) {
+      throw new TypeError("a choice without three parts");
+    }
+    const extent = this.#extent(condition.first, otherwise.last);
+    return this.#nest(condition.last + 1, [condition, chosen, otherwise], condition.first, otherwise.last, {
+      kind: "choice",
+      condition: condition.node,
+      chosen: chosen.node,
+      otherwise: otherwise.node,
+      ...extent,
+    });
+  }
+
+  #list(items: readonly Item[]): Item {
+    const first = (items[0]?.first ?? 0) - 1;
+    const last = this.#closing(first);
+    return this.#nest(first, items, first, last, {
+      kind: "list",
+      items: items.map(nodeOf),
+      ...this.#extent(first, last),
+    });
+  }
+
+  #call(first: number, args: readonly Item[]): Item {
+    const token = this.#tokens.at(first);
+    if (token.kind !== "name" || !isFunctionName(token.name)) throw new TypeError(`token ${first} is no function`);
+    const last = this.#closing(first);
+    const node = buildCall({ name: token.name, args: args.map(nodeOf), ...this.#extent(first, last) });
+    return this.#nest(first, args, first, last, node);
+  }
+
+  #nest(sign: Sign, within: readonly { readonly depth: number }[], first: number, last: number, node: Node): Item {
+    const depth = 1 + Math.max(0, ...within.map((item) => item.depth));
+    if (depth > LIMITS.depth) {
+      throw new Refusal("LIMIT", this.#tokens.at(sign).start, `operators nest at most ${LIMITS.depth} deep`);
+    }
+    return { node, first, last, isParenthesised: false, depth };
+  }
+
+  /** Takes in the parentheses that stand around `item` and around nothing else. */
+  #group(item: Item): Item {
+    let { first, last } = item;
+    while (this.#sequence.groups.has(first - 1) && this.#sequence.closings.get(first - 1) === last + 1) {
+      first -= 1;
+      last += 1;
+    }
+    return first === item.first ? item : { ...item, first, last, isParenthesised: true };
+  }
+
+  #checkCompared(sign: Sign, { node, isParenthesised }: Item): void {
+    if (node.kind === "compare" || node.kind === "in") {
+      const message = isParenthesised
+        ? "a comparison cannot be compared again; combine comparisons with and, or, not"
+        : "comparisons do not chain; write a < b and b < c";
+      throw new Refusal("SYNTAX", this.#tokens.at(sign).start, message);
+    }
+    if (node.kind === "not" && !isParenthesised) {
+      const operator = this.#tokens.quote(sign);
+      throw new Refusal("SYNTAX", node.start, `not binds tighter than ${operator}; write not (x ${operator} y)`, ["("]);
+    }
+  }
+
+  #closing(opener: number): number {
+    const closing = this.#sequence.closings.get(opener);
+    if (closing === undefined) throw new TypeError(`token ${opener} opens nothing`);
+    return closing;
+  }
+
+  #extent(first: number, last: number): Extent {
+    return { start: this.#tokens.at(first).start, end: this.#tokens.at(last).end };
+  }
+}
+
+function isArithmetic(operator: string): operator is ArithmeticSymbol {
+  return isSum(operator) || isProduct(operator);
+}
+
+function isSum(operator: string): boolean {
+  return operator === "+" || operator === "-";
+}
+
+function isProduct(operator: string): boolean {
+  return operator === "*" || operator === "/" || operator === "%";
+}
+
+function isSameChain(operator: string, left: Node): boolean {
+  if (left.kind !== "arithmetic") return left.kind === operator;
+  return isSum(operator) ? isSum(left.operator) : isProduct(operator) && isProduct(left.operator);
+}
+
+/** The index that an operand or a function name carries in the spelling: `t12` is token 12. */
+function tokenOf(word: string): number {
+  return Number(word.slice(1));
+}
+
+function nodeOf(item: Item): Node {
+  return item.node;
+}
+
+function pop<T>(stack: T[]): T {
+  const [top] = popMany(stack, 1);
+  if (top === undefined) throw new TypeError("an instruction without an operand");
+  return top;
+}
+
+function popMany<T>(stack: T[], count: number): T[] {
+  if (stack.length < count) throw new TypeError("an instruction without its operands");
+  return stack.splice(stack.length - count, count);
+}

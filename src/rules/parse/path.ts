@@ -1,0 +1,103 @@
+import { isEnvelopeMember } from "../event.ts";
+import { LIMITS } from "../limits.ts";
+import { Refusal } from "../refusal.ts";
+import { isRefusedName } from "./names.ts";
+import type { TokenList } from "./tokens.ts";
+
+/** A member name, or an index into a list. */
+export type Segment = string | number;
+
+/**
+ * Steps from the event to a value. The first one is always an envelope member: `event.amount` is held as `["payload", "amount"]`,
+ * so that two spellings of one place are one path. Empty for `event` itself.
+ */
+export type Path = readonly Segment[];
+
+interface PathReading {
+  readonly path: Path;
+  /** Index of the first token after the path. */
+  readonly next: number;
+}
+
+/**
+ * Reads `event`, then `.name` and `[key]` as often as they follow.
+ *
+ * @param index of the name the path must begin with.
+ * @throws Refusal UNKNOWN_NAME where that is not `event`, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for anything else that is not a key.
+ */
+export function readPath(tokens: TokenList, index: number): PathReading {
+  checkRoot(tokens, index);
+  const segments: Segment[] = [];
+  let next = index + 1;
+  for (;;) {
+    const isMember = tokens.isSymbol(next, ".");
+    if (!isMember && !tokens.isSymbol(next, "[")) break;
+
+    const segment = isMember ? readMember(tokens, next + 1) : readKey(tokens, next + 1);
+    if (segments.length === LIMITS.pathSegments) {
+      throw new Refusal("LIMIT", tokens.at(next + 1).start, `a path has at most ${LIMITS.pathSegments} segments`);
+    }
+    segments.push(segment);
+    next += isMember ? 2 : 3;
+  }
+  return { path: canonical(segments), next };
+}
+
+/** Names a path in one string; equal for two paths exactly when these read the same place. */
+export function pathKey(path: Path): string {
+  return JSON.stringify(path);
+}
+
+function canonical(segments: readonly Segment[]): Path {
+  const [first] = segments;
+  return first === undefined || isEnvelopeMember(first) ? segments : ["payload", ...segments];
+}
+
+function checkRoot(tokens: TokenList, index: number): void {
+  const token = tokens.at(index);
+  if (token.kind !== "name") {
+    throw new Refusal("SYNTAX", token.start, `a path must begin with event, not with ${tokens.quote(index)}`, [
+      "event",
+    ]);
+  }
+  if (token.name === "event") return;
+  refuseUnsafe(token.name, token.start);
+  const hint = /^(and|or|not|in|true|false|null)$/i.test(token.name)
+    ? `keywords are lower-case: ${token.name.toLowerCase()}`
+    : `write event.${tokens.quote(index)} to read it from the event`;
+  throw new Refusal("UNKNOWN_NAME", token.start, `unknown name ${tokens.quote(index)}; ${hint}`, ["event"]);
+}
+
+/** The name after a dot. */
+function readMember(tokens: TokenList, index: number): Segment {
+  const token = tokens.at(index);
+  if (token.kind === "name") {
+    refuseUnsafe(token.name, token.start);
+    return token.name;
+  }
+  const isKeyword = token.kind === "symbol" && /^[a-z]+$/.test(token.symbol);
+  const message = isKeyword
+    ? `${token.symbol} is a keyword; write ["${token.symbol}"] to read a member of that name`
+    : `a member name must follow the dot, not ${tokens.quote(index)}`;
+  throw new Refusal("SYNTAX", token.start, message, ["name"]);
+}
+
+/** The string or index between brackets. */
+function readKey(tokens: TokenList, index: number): Segment {
+  const token = tokens.at(index);
+  if (token.kind !== "string" && !(token.kind === "number" && token.isInteger)) {
+    throw new Refusal("SYNTAX", token.start, "only a string or a whole number can stand in these brackets", [
+      "string",
+      "integer",
+    ]);
+  }
+  if (token.kind === "string") refuseUnsafe(token.value, token.start);
+  if (!tokens.isSymbol(index + 1, "]")) {
+    throw new Refusal("SYNTAX", tokens.at(index + 1).start, "this key is not closed by ]", ["]"]);
+  }
+  return token.value;
+}
+
+function refuseUnsafe(name: string, position: number): void {
+  if (isRefusedName(name)) throw new Refusal("UNSAFE_NAME", position, `the name ${name} is refused everywhere`);
+}
