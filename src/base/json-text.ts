@@ -92,6 +92,25 @@ export function outlineJson(text: string, depthLimit: number): JsonOutline {
   return outline;
 }
 
+/**
+ * The index behind the JSON value that begins at `start`, by its brackets and quotes alone: whether it is JSON is for the parser to say.
+ * A scalar ends before the next comma, bracket or whitespace.
+ */
+export function jsonValueEnd(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) {
+      for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) if (text.charCodeAt(at) === BACKSLASH) at++;
+      if (depth === 0) return at + 1;
+    } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) depth++;
+    else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) {
+      if (--depth <= 0) return depth < 0 ? at : at + 1;
+    } else if (depth === 0 && (unit === COMMA || unit <= 0x20)) return at;
+  }
+  return text.length;
+}
+
 /** UTF-8 bytes as text; undefined when they are not UTF-8 or begin with a byte order mark (RFC 8259 section 8.1 lets us refuse it). */
 export function decodeUtf8(bytes: Buffer): string | undefined {
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;

@@ -143,6 +143,7 @@ export const OPTIONS = {
   queues: {
     "event-processing": queue(4, 8, "poison events"),
     "notification-delivery": queue(16, 8, "recipients of rules that reach many"),
+    retention: queue(1, 3, "removal of what is no longer kept"),
     timers: queue(8, 5, "timer actions"),
   },
   cache: {

@@ -14,7 +14,6 @@ export function requireAccess(access: Access, principal: Principal): void {
     }
     return;
   }
-  if (access.keysOnly) throw new PrismError("FORBIDDEN", "Only API keys can be used here");
   if (access.permission === undefined || access.within === "project" || principal.permissions.has(access.permission))
     return;
   throw missingPermission(access.permission);

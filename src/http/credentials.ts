@@ -1,6 +1,7 @@
 import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import type { Exchange } from "./exchange.ts";
+import { parseQuery } from "./input.ts";
 
 /** What a caller showed. `bearer` is an access token or a service token, told apart by its prefix. */
 export interface Credential {
@@ -16,22 +17,51 @@ export interface Authenticator {
 
 const MAX_SECRET_LENGTH = 8192;
 
-/** @returns null when none was sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know. */
-export function readCredential(exchange: Exchange): Credential | null {
+/**
+ * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so `?token=` or the WebSocket subprotocol
+ * `bearer.<token>`. @returns null when none was sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
+ */
+export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
+  const found: Credential[] = [];
   const authorization = exchange.header("authorization");
+  if (authorization !== "") found.push(fromAuthorization(authorization));
   const apiKey = exchange.header("x-api-key");
-  if (authorization === "") return apiKey === "" ? null : checked({ kind: "apiKey", secret: apiKey });
-  if (apiKey !== "")
-    throw new PrismError("AMBIGUOUS_CREDENTIALS", "Send one credential: Authorization or X-API-Key, not both");
-  const space = authorization.indexOf(" ");
-  const scheme = authorization.slice(0, space).toLowerCase();
-  const secret = authorization.slice(space + 1).trim();
-  if (scheme === "apikey") return checked({ kind: "apiKey", secret });
-  if (scheme === "bearer") return checked({ kind: secret.startsWith("prk_") ? "apiKey" : "bearer", secret });
+  if (apiKey !== "") found.push({ kind: "apiKey", secret: apiKey });
+  if (allowQuery) {
+    for (const secret of [queryToken(exchange.queryText), protocolToken(exchange.header("sec-websocket-protocol"))]) {
+      if (secret !== undefined) found.push(fromSecret(secret));
+    }
+  }
+  if (found.length > 1) throw new PrismError("AMBIGUOUS_CREDENTIALS", "Send one credential, not several");
+  const credential = found[0];
+  if (!credential) return null;
+  if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
+  return credential;
+}
+
+/** The token's kind shows in its prefix. */
+export function fromSecret(secret: string): Credential {
+  return { kind: secret.startsWith("prk_") ? "apiKey" : "bearer", secret };
+}
+
+function fromAuthorization(value: string): Credential {
+  const space = value.indexOf(" ");
+  const scheme = value.slice(0, space).toLowerCase();
+  const secret = value.slice(space + 1).trim();
+  if (scheme === "bearer") return fromSecret(secret);
+  if (scheme === "apikey") return { kind: "apiKey", secret };
   throw new PrismError("UNAUTHENTICATED", "Authorization must be Bearer or ApiKey");
 }
 
-function checked(credential: Credential): Credential {
-  if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
-  return credential;
+function queryToken(queryText: string): string | undefined {
+  if (!queryText.includes("token=")) return undefined;
+  return parseQuery(queryText)["token"];
+}
+
+function protocolToken(protocols: string): string | undefined {
+  return protocols
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .find((protocol) => protocol.startsWith("bearer."))
+    ?.slice("bearer.".length);
 }

@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Principal } from "../base/principal.ts";
@@ -37,6 +37,8 @@ export class Exchange {
   readonly requestId: string;
   /** `X-Correlation-Id` of the caller, if it sent one. */
   readonly givenCorrelationId: string | null;
+  /** We made the request id: no other request has it, so it may name what the request makes. */
+  readonly isOwnRequestId: boolean;
   readonly startedAt: number = performance.now();
   readonly #onEnd: EndListener;
   /** Set by the kernel. */
@@ -67,7 +69,8 @@ export class Exchange {
     this.#readAddress = readAddress;
     this.#onEnd = onEnd;
     const requestId = this.header("x-request-id");
-    this.requestId = ID.test(requestId) ? requestId : uuidv7();
+    this.isOwnRequestId = !ID.test(requestId);
+    this.requestId = this.isOwnRequestId ? uuidv7() : requestId;
     const correlationId = this.header("x-correlation-id");
     this.givenCorrelationId = ID.test(correlationId) ? correlationId : null;
   }
@@ -76,7 +79,12 @@ export class Exchange {
     const headers: string[] = [];
     collecting = headers;
     req.forEach(collectHeader);
-    const parts = { method: req.getCaseSensitiveMethod(), path: req.getUrl(), queryText: req.getQuery(), headers };
+    const parts = {
+      method: req.getCaseSensitiveMethod(),
+      path: req.getUrl(),
+      queryText: req.getQuery() ?? "",
+      headers,
+    };
     return new Exchange(res, parts, readAddress, onEnd);
   }
 
@@ -117,8 +125,11 @@ export class Exchange {
       throw new BadHead("Content-Length and Transfer-Encoding exclude each other");
   }
 
+  /** What the request made may have brought a correlation id of its own. */
+  madeCorrelationId: string | null = null;
+
   get correlationId(): string {
-    return this.givenCorrelationId ?? this.requestId;
+    return this.givenCorrelationId ?? this.madeCorrelationId ?? this.requestId;
   }
 
   /** True when it has been answered, or the client has gone away. */
@@ -197,6 +208,20 @@ export class Exchange {
   #headerBlock(lines: string, fixedHeaders: string): string {
     const rate = this.rate ? this.rate.headerLines() : "";
     return `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
+  }
+
+  /** Turns the connection into a WebSocket; from here on it is not an exchange any more. */
+  upgrade(data: object, protocol: string, context: us_socket_context_t): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const key = this.header("sec-websocket-key");
+    const extensions = this.header("sec-websocket-extensions");
+    this.res.cork(() => {
+      this.res.writeStatus("101 Switching Protocols");
+      this.res.writeHeader("X-Request-Id", this.requestId);
+      this.res.upgrade(data, key, protocol, extensions, context);
+    });
+    this.#onEnd(this, 101);
   }
 
   /** Starts an answer whose body is written bit by bit with {@link HttpResponse.write}; the caller ends it with {@link finishStream}. */

@@ -13,7 +13,7 @@ import { STATUS_OF } from "./error-status.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { ANSWERS_LATER, Reply, type Route } from "./route.ts";
+import { ANSWERS_LATER, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
 /** Requests a minute; read at each request, so that a reload takes effect at once. */
@@ -124,7 +124,7 @@ export class HttpKernel implements BodySink {
       this.#receive(exchange, route);
       return;
     }
-    const principal = this.authenticate(exchange);
+    const principal = this.authenticate(exchange, route.access.queryToken);
     if (principal instanceof Promise) this.#routeLater(exchange, route, principal);
     else this.#admit(exchange, route, principal);
   }
@@ -151,13 +151,13 @@ export class HttpKernel implements BodySink {
    * Who is calling, from the headers. Callers without valid credentials are counted by their address.
    * @throws UNAUTHENTICATED and what the authenticator throws.
    */
-  authenticate(exchange: Exchange): Principal | Promise<Principal> {
+  authenticate(exchange: Exchange, allowQuery = false): Principal | Promise<Principal> {
     const refuse = (error: unknown): never => {
       this.limitAddress(exchange);
       throw error;
     };
     try {
-      const credential = readCredential(exchange);
+      const credential = readCredential(exchange, allowQuery);
       if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
       const principal = this.#parts.authenticator.authenticate(credential);
       return principal instanceof Promise ? principal.catch(refuse) : principal;
@@ -246,7 +246,10 @@ export class HttpKernel implements BodySink {
     if (tag !== undefined && exchange.method !== "POST" && exchange.header("if-none-match") === tag) {
       exchange.send(304, null, reply.headers);
     } else if (reply.body === undefined) exchange.send(reply.status, null, reply.headers);
-    else exchange.sendJson(reply.status, JSON.stringify(reply.body), reply.headers);
+    else {
+      const json = reply.body instanceof RawJson ? reply.body.text : JSON.stringify(reply.body);
+      exchange.sendJson(reply.status, json, reply.headers);
+    }
   }
 
   /** Answers with an error, and logs those that are ours to explain. */

@@ -15,8 +15,8 @@ export type Access =
       readonly within?: "project";
       /** What an API key must be scoped for; absent: API keys are refused. */
       readonly keyScope?: KeyScope;
-      /** Users are refused: only API keys may call. */
-      readonly keysOnly?: true;
+      /** The credential may stand in `?token=`, for clients that cannot set headers: upgrades and event streams only. */
+      readonly queryToken?: true;
     };
 
 export type BodyType = "application/json" | "application/x-ndjson";
@@ -81,6 +81,15 @@ export class Reply {
     this.status = status;
     this.body = body;
     this.headers = headers;
+  }
+}
+
+/** A body that is JSON text already. */
+export class RawJson {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
   }
 }
 

@@ -80,6 +80,10 @@ export class WriteSetApplier {
   /** @returns false when SQL refused the effects and `otherwise` stands in their place. */
   #applyInSavepoint(effects: Effects): boolean {
     const sql = this.#sql;
+    if (effects.poison !== null) {
+      this.#applyOtherwise(effects, effects.poison);
+      return true;
+    }
     sql.savepoint.run();
     try {
       this.#applyEffects(effects);
@@ -90,19 +94,23 @@ export class WriteSetApplier {
       if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
       sql.rollbackTo.run();
       sql.release.run();
-      const { failure, job } = effects.otherwise;
-      sql.clearProcessed.run(effects.eventSeq);
-      sql.failure.run(
-        failure.consumer,
-        failure.eventSeq,
-        failure.attempts,
-        error instanceof Error ? error.message : String(error),
-        failure.jobId,
-        failure.createdAt,
-      );
-      this.#jobs.insert(job);
+      this.#applyOtherwise(effects, error instanceof Error ? error.message : String(error));
       return false;
     }
+  }
+
+  #applyOtherwise({ eventSeq, otherwise }: Effects, error: string): void {
+    const { failure, job } = otherwise;
+    this.#sql.clearProcessed.run(eventSeq);
+    this.#sql.failure.run(
+      failure.consumer,
+      failure.eventSeq,
+      failure.attempts,
+      error,
+      failure.jobId,
+      failure.createdAt,
+    );
+    this.#jobs.insert(job);
   }
 
   #applyEffects(effects: Effects): void {

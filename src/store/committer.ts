@@ -21,12 +21,8 @@ export interface SetSource {
   seal(): SealedSet | null;
 }
 
-export interface CommitterEvents {
-  /** After a set has settled: how long it took and how many events it held. */
-  onCommit(durationMs: number, events: number): void;
-  /** A set failed, and all sets decided on top of it have failed with it: memory that ran ahead of the tables must be read anew. */
-  onEpochFailed(): void;
-}
+/** Called after a set is on disk: how long it took and how many events it held. */
+export type OnCommit = (durationMs: number, events: number) => void;
 
 type Ticket = { readonly source: SetSource } | { readonly transaction: () => void };
 
@@ -42,7 +38,8 @@ const MAX_MARKS = 100_000;
 export class Committer {
   readonly sequences: Sequences;
   readonly #port: WriterPort;
-  readonly #events: CommitterEvents;
+  readonly #onCommit: OnCommit;
+  readonly #epochListeners: (() => void)[] = [];
   readonly #queue: Ticket[] = [];
   readonly #wanted = new Set<SetSource>();
   #pumpScheduled = false;
@@ -57,10 +54,15 @@ export class Committer {
   };
   #idle: (() => void)[] = [];
 
-  constructor(port: WriterPort, sequences: Sequences, events: CommitterEvents) {
+  constructor(port: WriterPort, sequences: Sequences, onCommit: OnCommit) {
     this.#port = port;
     this.sequences = sequences;
-    this.#events = events;
+    this.#onCommit = onCommit;
+  }
+
+  /** `fn` runs when a set has failed and all sets decided on top of it have failed with it: memory that ran ahead of the tables must be read anew. */
+  whenEpochFails(fn: () => void): void {
+    this.#epochListeners.push(fn);
   }
 
   /** Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so that what arrives together is written together. */
@@ -147,7 +149,7 @@ export class Committer {
       if (outcome.ok) this.sequences.stored(sequenceEnds);
       else this.#failed(delivered);
       settle(outcome);
-      if (outcome.ok) this.#events.onCommit(performance.now() - startedAt, content.events.seq.length);
+      if (outcome.ok) this.#onCommit(performance.now() - startedAt, content.events.seq.length);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();
     });
@@ -160,7 +162,7 @@ export class Committer {
 
   #nextEpoch(): void {
     this.#epoch++;
-    this.#events.onEpochFailed();
+    for (const listener of this.#epochListeners) listener();
     this.#epochFailed = false;
   }
 }

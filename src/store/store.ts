@@ -3,11 +3,10 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../base/log.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
 import { loadAuditKey } from "./audit-key.ts";
-import { Committer, type CommitterEvents } from "./committer.ts";
+import { Committer, type OnCommit } from "./committer.ts";
 import { openForReading, openForWriting } from "./connection.ts";
 import { Database } from "./database.ts";
 import { LocalWriter } from "./local-writer.ts";
-import { migrateUp } from "./migrate.ts";
 import { Scanner } from "./scanner.ts";
 import { markSequencesClean, markSequencesInUse, readSequences } from "./sequences.ts";
 import { StatementCache } from "./statement-cache.ts";
@@ -20,14 +19,16 @@ export interface StoreOptions {
   readonly box: SealedBox;
   /** Where the writing connection lives. */
   readonly writer: "main" | "thread";
+  /** True for the server, which holds the data directory's lock and gives the offsets; false for a command that writes beside it (D35). */
+  readonly isOwner: boolean;
   readonly maxBytes?: number | undefined;
   readonly log: Logger;
-  readonly events: CommitterEvents;
+  readonly onCommit: OnCommit;
   /** The writer thread is gone: nothing can be stored any more, and the process should end. */
   readonly onWriterDeath: (error: Error) => void;
 }
 
-/** The open database of a running server: the committer, Kysely for features, and a prepared-statement reader for the hot paths. */
+/** The open database: the committer, Kysely for features, and a prepared-statement reader for the hot paths. */
 export interface Store {
   readonly committer: Committer;
   readonly database: Database;
@@ -39,17 +40,17 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Opens the store of a server. The caller holds the data directory's lock; the schema is current or was migrated by it. */
+/** Opens the store. The schema must be current. */
 export function openStore(options: StoreOptions): Store {
-  const { file, log } = options;
+  const { file, log, isOwner } = options;
   const setup = openForWriting({ file, busyTimeoutMs: 5000 });
   const auditKey = loadAuditKey(setup, options.box);
   const sequences = readSequences(setup);
-  markSequencesInUse(setup);
+  if (isOwner) markSequencesInUse(setup);
   setup.close();
 
   const port = openPort(options, auditKey);
-  const committer = new Committer(port, sequences, options.events);
+  const committer = new Committer(port, sequences, options.onCommit);
   const reader = openForReading(file);
   const scanner = new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
@@ -63,23 +64,14 @@ export function openStore(options: StoreOptions): Store {
       await committer.settled();
       await scanner.close();
       reader.close();
-      await port.checkpoint().catch(() => undefined);
+      if (isOwner) await port.checkpoint().catch(() => undefined);
       await port.close();
+      if (!isOwner) return;
       const teardown = openForWriting({ file, busyTimeoutMs: 5000 });
       markSequencesClean(teardown, sequences);
       teardown.close();
     },
   };
-}
-
-/** Opens, or makes, the database file and brings its schema up to date. @returns the migrations applied. @throws SchemaRefused */
-export function migrateFile(file: string): readonly string[] {
-  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
-  try {
-    return migrateUp(connection);
-  } finally {
-    connection.close();
-  }
 }
 
 function openPort({ file, maxBytes, writer, onWriterDeath }: StoreOptions, auditKey: Uint8Array): WriterPort {

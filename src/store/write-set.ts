@@ -66,6 +66,8 @@ export function emptyEventColumns(): EventColumns {
  */
 export interface Effects {
   readonly eventSeq: number;
+  /** Why the event could not be decided; `otherwise` is then written at once. */
+  readonly poison: string | null;
   /** For an event stored earlier: set `processedAt` with the effects, if nobody else has. */
   readonly processedAt: number | null;
   readonly decisions: readonly DecisionRow[];

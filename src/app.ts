@@ -1,0 +1,321 @@
+import { availableParallelism } from "node:os";
+import { type Clock, systemClock } from "./base/clock.ts";
+import type { Logger } from "./base/log.ts";
+import { Metrics } from "./base/metrics.ts";
+import { SealedBox } from "./base/sealed-box.ts";
+import { VERSION } from "./base/version.ts";
+import type { Config } from "./config/load.ts";
+import { AccessLog } from "./http/access-log.ts";
+import { BodyReader } from "./http/body.ts";
+import { clientAddressReader } from "./http/client-address.ts";
+import { HttpKernel } from "./http/kernel.ts";
+import { HttpListener } from "./http/listener.ts";
+import { RateLimiter } from "./http/rate-limiter.ts";
+import { Router } from "./http/router.ts";
+import { JobRunner } from "./jobs/runner.ts";
+import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
+import { Announcer } from "./pipeline/announcer.ts";
+import { Backlog } from "./pipeline/backlog.ts";
+import { IngestService } from "./pipeline/ingest-service.ts";
+import { EventPipeline } from "./pipeline/pipeline.ts";
+import { RuleBook } from "./pipeline/rule-book.ts";
+import { Connections } from "./realtime/connections.ts";
+import { Hub } from "./realtime/hub.ts";
+import { serveNativeSocket } from "./realtime/native-socket.ts";
+import { Presence } from "./realtime/presence.ts";
+import { servePulseSocket } from "./realtime/pulse-socket.ts";
+import { AccessTokens } from "./services/access-tokens.ts";
+import { AuditService } from "./services/audit.ts";
+import { bootstrap } from "./services/bootstrap.ts";
+import { Bus } from "./services/bus.ts";
+import { DeliveryMarks } from "./services/delivery-marks.ts";
+import { ForeignWrites } from "./services/foreign-writes.ts";
+import { Idempotency } from "./services/idempotency.ts";
+import { JobService } from "./services/job-service.ts";
+import { LiveSettings } from "./services/live-settings.ts";
+import type { AppModule, CoreServices, SystemServices } from "./services/module.ts";
+import { Notifier } from "./services/notifier.ts";
+import { handlePipelineJobs } from "./services/pipeline-jobs.ts";
+import { Principals } from "./services/principals.ts";
+import { Projects } from "./services/projects.ts";
+import { RealtimeService } from "./services/realtime.ts";
+import { realtimeAccess } from "./services/realtime-access.ts";
+import { StorageGuard } from "./services/storage-guard.ts";
+import { TableHistory } from "./services/stream-history.ts";
+import { registerSystemMetrics } from "./services/system-metrics.ts";
+import { TimerService } from "./services/timers.ts";
+import { UsageMarks } from "./services/usage-marks.ts";
+import { UserDirectory } from "./services/user-directory.ts";
+import { openStore, type Store } from "./store/store.ts";
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly warnings?: readonly string[];
+  /** Something without which nothing can be stored has died; the process should end. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** A running Prism. */
+export interface App {
+  readonly port: number;
+  readonly services: CoreServices;
+  /** Takes over the settings that may change while it runs. */
+  reload(config: Config): void;
+  /** Stops in order: no new requests, those under way are answered, sockets told to come back, jobs ended, the database closed. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The composition root: configuration → store → services → modules → server. The schema is current and the caller holds the lock on the data
+ * directory. @throws ListenRefused
+ */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, log } = options;
+  const clock = options.clock ?? systemClock;
+  const metrics = new Metrics();
+  const startedAt = clock.now();
+  const store = openDatabase(options, metrics);
+  const { database, committer, reader } = store;
+  const audit = new AuditService(database, clock);
+  const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
+
+  const settings = new LiveSettings(config);
+  const accessTokens = new AccessTokens({
+    secret: config.secrets.access,
+    audience: config.auth.audience,
+    expiresMs: config.auth.accessExpires,
+    clock,
+  });
+  const principals = new Principals({ reader, accessTokens, clock, cache: config.cache });
+  const projects = new Projects(reader, defaultProjectId);
+  const presence = new Presence();
+  const access = realtimeAccess(principals, projects);
+  const connections = new Connections(config.realtime, presence, access);
+  const hub = new Hub(new TableHistory(reader), {
+    events: committer.sequences.events.last,
+    streams: committer.sequences.streams.last,
+  });
+  const announcer = new Announcer(hub);
+  const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
+  const rightsChanged = (): void => {
+    principals.forget();
+    projects.forget();
+    rules.forgetRecipients();
+    connections.noteRightsChanged();
+  };
+  const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
+  await storage.start();
+
+  const runner = new JobRunner({
+    committer,
+    reader,
+    clock,
+    log: log.namespace("jobs"),
+    concurrencyOf: (queue) => config.queues[queue].concurrency,
+  });
+  const jobs = new JobService(database, runner, clock, (queue) => config.queues[queue].maxAttempts);
+  const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
+  const backlog = new Backlog({ committer, reader, book: rules, announcer, clock, onJobs });
+  committer.whenEpochFails(() => backlog.reset());
+  const pipeline = new EventPipeline({
+    committer,
+    reader,
+    book: rules,
+    backlog,
+    announcer,
+    clock,
+    highWaterBytes: config.ingest.highWaterBytes,
+    onJobs,
+    requireSpace: () => storage.requireSpace(),
+  });
+  const ingest = new IngestService(pipeline, config.ingest, clock);
+  const bus = new Bus(log.namespace("bus"));
+  const users = new UserDirectory({
+    database,
+    reader,
+    clock,
+    unknownRecipient: config.unknownRecipient,
+    timezone: config.timezone,
+    defaultProjectId,
+    onChange: rightsChanged,
+  });
+  const notify = new Notifier({ database, directory: users, announcer, audit, clock });
+  const timer = new TimerService({
+    database,
+    jobs,
+    runner,
+    principals,
+    notifier: notify,
+    ingest,
+    bus,
+    clock,
+    defaultProjectId,
+  });
+  const realtime = new RealtimeService(database, hub, presence, clock);
+  const marks = new DeliveryMarks(database, committer, clock);
+
+  const listener = new HttpListener();
+  const router = new Router();
+  const limiter = new RateLimiter(clock);
+  const kernel = new HttpKernel({
+    router,
+    authenticator: principals,
+    bodies: new BodyReader(config.ingest.highWaterBytes),
+    limiter,
+    accessLog: new AccessLog(log.namespace("http"), metrics),
+    readAddress: clientAddressReader(config.trustedProxies),
+    log: log.namespace("http"),
+    cors: () => settings.cors,
+    limits: () => settings.rateLimit,
+  });
+
+  const system: SystemServices = {
+    store,
+    kernel,
+    router,
+    limiter,
+    pipeline,
+    backlog,
+    rules,
+    runner,
+    hub,
+    connections,
+    principals,
+    accessTokens,
+    storage,
+    settings,
+    metrics,
+    version: VERSION,
+    startedAt,
+    devUserId,
+    warnings: options.warnings ?? [],
+    rightsChanged,
+  };
+  const services: CoreServices = {
+    notify,
+    timer,
+    events: bus,
+    ingest,
+    db: database,
+    audit,
+    realtime,
+    jobs,
+    projects,
+    users,
+    idempotency: new Idempotency(reader, clock),
+    log,
+    clock,
+    config,
+    system,
+  };
+  handlePipelineJobs(services);
+  registerSystemMetrics(services);
+  await registerModules(BUILT_IN_MODULES, services);
+
+  const sockets = {
+    app: listener.app,
+    kernel,
+    hub,
+    access,
+    connections,
+    authenticator: principals,
+    compression: config.realtime.compression,
+    allowsOrigin: (origin: string) => settings.cors.allows(origin) || origin === publicOrigin(config),
+    markDelivered: (userId: string, offset: number) => marks.one(userId, offset),
+    markDeliveredUpTo: (userId: string, offset: number) => marks.upTo(userId, offset),
+    projectFor: (principal: Parameters<Projects["require"]>[0], ref: string) =>
+      projects.require(principal, ref, "events:read"),
+  };
+  serveNativeSocket(sockets);
+  servePulseSocket(sockets);
+  listener.serve((res, req) => kernel.handle(res, req));
+
+  const foreign = new ForeignWrites(store.port, () => {
+    rightsChanged();
+    rules.reload();
+  });
+  const usage = new UsageMarks(database, principals);
+  const reclaimed = await jobs.reclaim();
+  if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
+  const port = listenOrClose(listener, config, store);
+  foreign.start();
+  usage.start();
+  backlog.start();
+  runner.start();
+  bus.emit("system:ready");
+
+  return {
+    port,
+    services,
+    reload: (next) => settings.reload(next),
+    async stop() {
+      bus.emit("system:stopping");
+      foreign.stop();
+      listener.stopListening();
+      const deadline = Date.now() + config.shutdownMs;
+      const left = (): number => Math.max(0, deadline - Date.now());
+      await within(config.shutdownMs, kernel.drain());
+      await connections.drain(Math.min(1000, left()));
+      await runner.stop(left());
+      await usage.stop();
+      storage.stop();
+      presence.close();
+      await within(Math.max(1000, left()), committer.settled());
+      listener.close();
+      await store.close();
+    },
+  };
+}
+
+function openDatabase({ config, log, onFatal }: AppOptions, metrics: Metrics): Store {
+  const commits = metrics.histogram(
+    "prism_commit_duration_seconds",
+    "From handing a write set over to knowing it on disk",
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+  )();
+  const batches = metrics.histogram(
+    "prism_commit_batch_size",
+    "Events of a write set",
+    [0, 1, 4, 16, 64, 128, 256, 512, 1000],
+  )();
+  return openStore({
+    file: config.databaseFile,
+    box: new SealedBox([config.secrets.encryptionKey]),
+    writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "thread" : "main") : config.store.writer,
+    isOwner: true,
+    maxBytes: config.maxDbBytes,
+    log: log.namespace("store"),
+    onCommit(durationMs, events) {
+      commits.observe(durationMs / 1000);
+      batches.observe(events);
+    },
+    onWriterDeath: onFatal,
+  });
+}
+
+/** In the order of their names; a built-in module that cannot be registered is a defect, so it stops the start. */
+async function registerModules(modules: readonly AppModule[], services: CoreServices): Promise<void> {
+  for (const module of modules) {
+    await module.register({ route: (definition) => services.system.router.add(definition) }, services);
+  }
+}
+
+function listenOrClose(listener: HttpListener, config: Config, store: Store): number {
+  try {
+    return listener.listen(config.host, config.port);
+  } catch (error) {
+    listener.close();
+    void store.close();
+    throw error;
+  }
+}
+
+function publicOrigin(config: Config): string | undefined {
+  return config.publicUrl === undefined ? undefined : new URL(config.publicUrl).origin;
+}
+
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  await Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref())]);
+}

@@ -1,0 +1,14 @@
+/**
+ * One line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is preceded by an apostrophe (OWASP, "CSV Injection").
+ * Null is an empty cell.
+ */
+export function csvLine(cells: readonly (string | number | boolean | null)[]): string {
+  return `${cells.map(cell).join(",")}\r\n`;
+}
+
+function cell(value: string | number | boolean | null): string {
+  if (value === null) return "";
+  if (typeof value !== "string") return String(value);
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

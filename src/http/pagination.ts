@@ -1,0 +1,90 @@
+import * as v from "valibot";
+import { PrismError } from "../base/errors.ts";
+import { pattern, queryInteger } from "./shapes.ts";
+
+/** The query members of a list (D36): `page`+`limit`, `limit`+`offset`, or `cursor`. */
+export function pageEntries(maxLimit = 100) {
+  return {
+    limit: v.optional(queryInteger(1, maxLimit)),
+    page: v.optional(queryInteger(1, 100_000)),
+    offset: v.optional(queryInteger(0, 100_000)),
+    cursor: v.optional(pattern(/^[A-Za-z0-9_-]{1,512}$/, "must be a cursor that this server gave")),
+  };
+}
+
+interface PageQuery {
+  readonly limit?: number | undefined;
+  readonly page?: number | undefined;
+  readonly offset?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+/** Which part of a list is wanted. */
+export interface PageRequest {
+  readonly limit: number;
+  /** Null in cursor mode. */
+  readonly page: number | null;
+  readonly offset: number;
+  /** The position behind which to begin; its parts are the list's sort keys. */
+  readonly after: readonly (string | number)[] | null;
+  readonly wantsTotal: boolean;
+}
+
+const DEFAULT_LIMIT = 20;
+
+/** @throws VALIDATION_FAILED when the kinds are mixed, INVALID_CURSOR */
+export function readPage(query: PageQuery): PageRequest {
+  const kinds = [query.page, query.offset, query.cursor].filter((value) => value !== undefined);
+  if (kinds.length > 1) {
+    throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+      details: [{ path: "page", code: "VALUE", message: "use one of page, offset and cursor" }],
+    });
+  }
+  const limit = query.limit ?? DEFAULT_LIMIT;
+  if (query.cursor !== undefined)
+    return { limit, page: null, offset: 0, after: decodeCursor(query.cursor), wantsTotal: false };
+  const offset = query.offset ?? ((query.page ?? 1) - 1) * limit;
+  return {
+    limit,
+    page: query.page ?? Math.floor(offset / limit) + 1,
+    offset,
+    after: null,
+    wantsTotal: kinds.length > 0,
+  };
+}
+
+/** A list as it is answered. `rows` holds one more than the limit when there is more. */
+export function pageBody<R, V>(
+  request: PageRequest,
+  rows: readonly R[],
+  view: (row: R) => V,
+  position: (row: R) => readonly (string | number)[],
+  total?: number,
+): { data: V[]; page: number | null; limit: number; total?: number; nextCursor: string | null } {
+  const shown = rows.slice(0, request.limit);
+  const last = shown.at(-1);
+  return {
+    data: shown.map(view),
+    page: request.page,
+    limit: request.limit,
+    ...(total === undefined ? {} : { total }),
+    nextCursor: rows.length > request.limit && last !== undefined ? encodeCursor(position(last)) : null,
+  };
+}
+
+function encodeCursor(parts: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify(parts)).toString("base64url");
+}
+
+function decodeCursor(cursor: string): readonly (string | number)[] {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
+    const isPart = (part: unknown): boolean =>
+      typeof part === "string" || (typeof part === "number" && Number.isFinite(part));
+    if (Array.isArray(parts) && parts.length >= 1 && parts.length <= 4 && parts.every(isPart))
+      return parts as (string | number)[];
+  } catch {
+    // Falls through to the same refusal as any other text.
+  }
+  throw new PrismError("INVALID_CURSOR", "The cursor is not one that this server gave");
+}

@@ -1,0 +1,81 @@
+import { constants, createGzip } from "node:zlib";
+import type { Exchange } from "./exchange.ts";
+import { ANSWERS_LATER } from "./route.ts";
+
+const CHUNK_BYTES = 65_536;
+
+export interface StreamOptions {
+  readonly contentType: string;
+  /** Name of the file a browser saves; ASCII. */
+  readonly filename?: string;
+}
+
+/**
+ * Answers with a body that is made bit by bit, as fast as the client takes it; gzip where the client accepts it. The source is ended when the
+ * client goes away. An error in the middle cuts the connection, so that half a body does not look like a whole one.
+ */
+export function streamReply(
+  exchange: Exchange,
+  { contentType, filename }: StreamOptions,
+  source: AsyncIterable<string>,
+): typeof ANSWERS_LATER {
+  const isGzip = /\bgzip\b/.test(exchange.header("accept-encoding"));
+  exchange.startStream(200, {
+    "Content-Type": contentType,
+    "Cache-Control": "no-store",
+    ...(filename ? { "Content-Disposition": `attachment; filename="${filename}"` } : {}),
+    ...(isGzip ? { "Content-Encoding": "gzip", Vary: "Accept-Encoding" } : {}),
+  });
+  void pump(exchange, isGzip ? gzipped(gather(source)) : gather(source));
+  return ANSWERS_LATER;
+}
+
+async function pump(exchange: Exchange, source: AsyncIterable<string | Buffer>): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      if (exchange.isOver) return;
+      if (!(await write(exchange, chunk))) return;
+    }
+    exchange.finishStream(200);
+  } catch {
+    if (!exchange.isOver) exchange.res.close();
+  }
+}
+
+/** @returns false when the client has gone away. */
+function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    exchange.onAbort = () => resolve(false);
+    exchange.res.cork(() => {
+      if (exchange.res.write(chunk)) return resolve(true);
+      exchange.res.onWritable(() => {
+        resolve(true);
+        return true;
+      });
+    });
+  });
+}
+
+/** Lines together until a chunk is worth a write. */
+async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
+  let chunk = "";
+  for await (const part of source) {
+    chunk += part;
+    if (chunk.length < CHUNK_BYTES) continue;
+    yield chunk;
+    chunk = "";
+  }
+  if (chunk !== "") yield chunk;
+}
+
+async function* gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
+  const gzip = createGzip({ flush: constants.Z_NO_FLUSH });
+  const feed = (async () => {
+    for await (const chunk of source) {
+      if (!gzip.write(chunk)) await new Promise((resolve) => gzip.once("drain", resolve));
+    }
+    gzip.end();
+  })().catch((error: unknown) => gzip.destroy(error instanceof Error ? error : new Error(String(error))));
+  yield* gzip as AsyncIterable<Buffer>;
+  await feed;
+}

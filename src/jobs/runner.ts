@@ -1,0 +1,268 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import fastq from "fastq";
+import type { Clock } from "../base/clock.ts";
+import { uuidv7 } from "../base/ids.ts";
+import type { Logger } from "../base/log.ts";
+import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
+import type { ClaimedJob, CommitOutcome, JobClaim, JobFinish, JobRow } from "../store/write-set.ts";
+import { jitteredDelayMs } from "./backoff.ts";
+import { COMPLETED, type JobHandler, PermanentError, QUEUES, type QueueName, type RunningJob } from "./job.ts";
+
+export interface RunnerParts {
+  readonly committer: Committer;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  concurrencyOf(queue: QueueName): number;
+}
+
+/** setTimeout takes 31 bits of milliseconds; longer waits are armed anew (contract 8.2). */
+const MAX_WAIT_MS = 86_400_000;
+/** Every tenth claim takes what waits longest, whatever its priority. */
+const STARVATION_STRIDE = 10;
+const MAX_ERROR_LENGTH = 4000;
+
+interface Queue {
+  readonly name: QueueName;
+  readonly tasks: fastq.queueAsPromised<ClaimedJob, void>;
+  readonly concurrency: number;
+  /** There may be ready jobs in the table that have not been claimed. */
+  mayHaveReady: boolean;
+  /** Claimed and not yet finished. */
+  claimed: number;
+  claims: number;
+}
+
+/**
+ * Runs the job table. It knows what is ready (it is told of each job after its commit) and when the next job is due, so an idle server
+ * asks the database nothing. Claims and completions of a loop turn go in one write set.
+ */
+export class JobRunner implements SetSource {
+  readonly workerId = uuidv7();
+  readonly #parts: RunnerParts;
+  readonly #handlers = new Map<string, JobHandler>();
+  readonly #queues = new Map<QueueName, Queue>();
+  readonly #stop = new AbortController();
+  readonly #nextDue;
+  #finished: JobFinish[] = [];
+  #nextDueAt = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  #lastNow = 0;
+  #isRunning = false;
+  #active = 0;
+  #whenIdle: (() => void) | null = null;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.#nextDue = parts.reader.prepare<[], { runAt: number | null }>(
+      "select min(runAt) as runAt from jobs where state in ('scheduled', 'retrying')",
+    );
+    for (const name of QUEUES) {
+      const concurrency = parts.concurrencyOf(name);
+      const tasks = fastq.promise((job: ClaimedJob) => this.#run(job), concurrency);
+      this.#queues.set(name, { name, tasks, concurrency, mayHaveReady: true, claimed: 0, claims: 0 });
+    }
+  }
+
+  /** @throws TypeError when the kind has a handler already. */
+  handle(kind: string, handler: JobHandler): void {
+    if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
+    this.#handlers.set(kind, handler);
+  }
+
+  /** From now on jobs run: those that are ready, those whose time passed while nobody ran, and those to come. */
+  start(): void {
+    this.#isRunning = true;
+    this.#nextDueAt = this.#readNextDue();
+    this.#parts.committer.wantSet(this);
+    this.#arm();
+  }
+
+  /** Jobs that have just been committed. */
+  enqueued(jobs: readonly Pick<JobRow, "queue" | "state" | "runAt">[]): void {
+    for (const job of jobs) {
+      if (job.state === "scheduled") this.#nextDueAt = Math.min(this.#nextDueAt, job.runAt);
+      else {
+        const queue = this.#queues.get(job.queue as QueueName);
+        if (queue) queue.mayHaveReady = true;
+      }
+    }
+    if (!this.#isRunning) return;
+    if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
+    this.#arm();
+  }
+
+  /** Hands running jobs their signal, waits for them, and gives back what has not begun. @param limitMs how long to wait. */
+  async stop(limitMs: number): Promise<void> {
+    this.#isRunning = false;
+    if (this.#timer) clearTimeout(this.#timer);
+    for (const queue of this.#queues.values()) {
+      for (const job of queue.tasks.getQueue()) this.#finish(queue, this.#finishOf(job, { outcome: "returned" }));
+      queue.tasks.kill();
+    }
+    this.#stop.abort(new Error("the server is stopping"));
+    if (this.#active > 0) {
+      await Promise.race([
+        new Promise<void>((resolve) => {
+          this.#whenIdle = resolve;
+        }),
+        new Promise((resolve) => setTimeout(resolve, limitMs).unref()),
+      ]);
+    }
+  }
+
+  seal(): SealedSet | null {
+    const now = this.#now();
+    const finish = this.#finished;
+    this.#finished = [];
+    const promoteDueAt = this.#isRunning && this.#nextDueAt <= now ? now : null;
+    if (promoteDueAt !== null) for (const queue of this.#queues.values()) queue.mayHaveReady = true;
+    const claim = this.#isRunning ? this.#claims(now) : [];
+    if (finish.length === 0 && promoteDueAt === null && claim.length === 0) return null;
+    return {
+      content: { ...emptyContent(), jobs: { insert: [], finish, promoteDueAt, claim } },
+      settle: (outcome) => this.#settle(outcome, finish, promoteDueAt, claim),
+    };
+  }
+
+  #claims(now: number): JobClaim[] {
+    const claims: JobClaim[] = [];
+    for (const queue of this.#queues.values()) {
+      const limit = queue.concurrency * 2 - queue.claimed;
+      if (!queue.mayHaveReady || limit <= 0) continue;
+      queue.mayHaveReady = false;
+      const oldestFirst = ++queue.claims % STARVATION_STRIDE === 0;
+      claims.push({ queue: queue.name, limit, workerId: this.workerId, now, oldestFirst });
+    }
+    return claims;
+  }
+
+  #settle(
+    outcome: CommitOutcome,
+    finish: readonly JobFinish[],
+    promoteDueAt: number | null,
+    claim: readonly JobClaim[],
+  ): void {
+    if (!outcome.ok) {
+      this.#finished.unshift(...finish);
+      for (const { queue } of claim) this.#queueOf(queue).mayHaveReady = true;
+      this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
+      setTimeout(() => this.#parts.committer.wantSet(this), 1000).unref();
+      return;
+    }
+    if (promoteDueAt !== null || finish.some((end) => end.outcome === "retrying"))
+      this.#nextDueAt = this.#readNextDue();
+    for (const { queue: name, limit } of claim) {
+      const queue = this.#queueOf(name);
+      const jobs = outcome.claimed.filter((job) => job.queue === name);
+      if (jobs.length === limit) queue.mayHaveReady = true;
+      for (const job of jobs.sort((a, b) => a.seq - b.seq)) {
+        queue.claimed++;
+        void queue.tasks.push(job);
+      }
+    }
+    if (!this.#isRunning) return;
+    if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
+    this.#arm();
+  }
+
+  async #run(claimed: ClaimedJob): Promise<void> {
+    const queue = this.#queueOf(claimed.queue);
+    this.#active++;
+    const finish = await this.#attempt(claimed);
+    this.#active--;
+    if (finish) this.#finish(queue, finish);
+    else queue.claimed--;
+    if (this.#active === 0) this.#whenIdle?.();
+    if (this.#isRunning && queue.mayHaveReady) this.#parts.committer.wantSet(this);
+  }
+
+  /** @returns how the attempt ended; null when the handler has written that itself. */
+  async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
+    const job: RunningJob = {
+      id: claimed.id,
+      kind: claimed.kind,
+      payload: JSON.parse(claimed.payload),
+      attempt: claimed.attempts,
+      label: claimed.label,
+      createdBy: claimed.createdBy,
+      correlationId: claimed.correlationId ?? claimed.id,
+      claimed,
+    };
+    try {
+      const handler = this.#handlers.get(claimed.kind);
+      if (!handler) throw new PermanentError(`no handler for jobs of kind ${claimed.kind}`);
+      const result = await handler(job, this.#stop.signal);
+      if (result === COMPLETED) return null;
+      return this.#finishOf(claimed, {
+        outcome: "succeeded",
+        result: result === undefined ? null : JSON.stringify(result),
+      });
+    } catch (error) {
+      return this.#failed(claimed, error);
+    }
+  }
+
+  #failed(claimed: ClaimedJob, error: unknown): JobFinish {
+    if (this.#stop.signal.aborted) return this.#finishOf(claimed, { outcome: "returned" });
+    const text = (error instanceof Error ? error.message : String(error)).slice(0, MAX_ERROR_LENGTH);
+    const isDead = error instanceof PermanentError || claimed.attempts >= claimed.maxAttempts;
+    const { log } = this.#parts;
+    log.warn({ jobId: claimed.id, kind: claimed.kind, attempt: claimed.attempts, isDead, err: error }, "a job failed");
+    if (isDead) return this.#finishOf(claimed, { outcome: "dead", error: text });
+    return this.#finishOf(claimed, {
+      outcome: "retrying",
+      error: text,
+      runAt: this.#now() + jitteredDelayMs(claimed.attempts),
+    });
+  }
+
+  #finishOf<E extends Pick<JobFinish, "outcome">>(job: ClaimedJob, end: E) {
+    return finishOf(job, this.workerId, this.#now(), end);
+  }
+
+  #finish(queue: Queue, finish: JobFinish): void {
+    queue.claimed--;
+    this.#finished.push(finish);
+    this.#parts.committer.wantSet(this);
+  }
+
+  #hasClaimable(): boolean {
+    for (const queue of this.#queues.values())
+      if (queue.mayHaveReady && queue.claimed < queue.concurrency * 2) return true;
+    return false;
+  }
+
+  #arm(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#nextDueAt === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.min(Math.max(0, this.#nextDueAt - this.#now()), MAX_WAIT_MS);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#nextDueAt <= this.#now()) this.#parts.committer.wantSet(this);
+      else this.#arm();
+    }, waitMs);
+  }
+
+  #readNextDue(): number {
+    return this.#nextDue.get()?.runAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A clock that is set back does not make what was due wait again. */
+  #now(): number {
+    this.#lastNow = Math.max(this.#lastNow, this.#parts.clock.now());
+    return this.#lastNow;
+  }
+
+  #queueOf(name: string): Queue {
+    const queue = this.#queues.get(name as QueueName);
+    if (!queue) throw new TypeError(`there is no queue ${name}`);
+    return queue;
+  }
+}
+
+/** The end of an attempt, with the fence that makes it count only while the job is still this worker's. */
+export function finishOf<E extends Pick<JobFinish, "outcome">>(job: ClaimedJob, workerId: string, now: number, end: E) {
+  return { id: job.id, fence: job.fence, attempt: job.attempts, startedAt: job.startedAt, workerId, now, ...end };
+}

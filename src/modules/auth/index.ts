@@ -1,0 +1,36 @@
+import * as v from "valibot";
+import { PrismError } from "../../base/errors.ts";
+import { route } from "../../http/route.ts";
+import { object } from "../../http/shapes.ts";
+import type { AppModule } from "../../services/module.ts";
+import { DevTokenGate } from "./dev-token.ts";
+
+/** Where tokens come from (contract 4.4). In this version: `/dev/token`; service tokens are made by `prism token create`. */
+const auth: AppModule = {
+  name: "auth",
+  version: "1.0.0",
+  register(server, { config, users, audit, log, system }) {
+    const gate = new DevTokenGate(config, system.settings);
+    server.route(
+      route({
+        method: "GET",
+        path: "/dev/token",
+        summary: "Development only: an access token of the administrator dev, for callers on this machine",
+        tag: "Authentication",
+        access: "public",
+        query: object({ user: v.optional(v.pipe(v.string(), v.maxLength(128))) }),
+        response: v.object({ token: v.string() }),
+        async handle(exchange, { query }) {
+          const userId = query.user === undefined ? system.devUserId : users.find(query.user);
+          if (!gate.allows(exchange) || !userId) throw new PrismError("NOT_FOUND", "No such route");
+          const { token } = await system.accessTokens.issue(userId);
+          log.warn({ userId, ip: exchange.clientAddress }, "a development token was issued");
+          await audit.record({ action: "dev.token", resourceType: "user", resourceId: userId });
+          return { token };
+        },
+      }),
+    );
+  },
+};
+
+export default auth;

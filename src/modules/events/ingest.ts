@@ -1,0 +1,120 @@
+import { PrismError } from "../../base/errors.ts";
+import { decodeUtf8 } from "../../base/json-text.ts";
+import { type Principal, principalKey } from "../../base/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { readEvent } from "../../pipeline/event-input.ts";
+import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
+import type { IdempotentRequest } from "../../services/idempotency.ts";
+import type { CoreServices } from "../../services/module.ts";
+import { BatchIngest } from "./batch-ingest.ts";
+import { arrayElements, ndjsonLines, parseItem, readBatch } from "./read-batch.ts";
+import { SingleIngest } from "./single-ingest.ts";
+
+const ERRORS_ONLY_OVER_LINES = 1000;
+
+interface IngestRequest {
+  readonly exchange: Exchange;
+  readonly principal: Principal;
+  readonly receivedAt: number;
+  readonly idempotent: IdempotentRequest | null;
+}
+
+/** POST /events: one object, an array, or NDJSON. */
+export class IngestHandler {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
+    const { principal } = exchange;
+    if (!principal) throw new TypeError("ingest is not public");
+    const text = decodeUtf8(body);
+    if (text === undefined)
+      throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+    const idempotent = this.#services.idempotency.begin(exchange, principal, body);
+    if (idempotent instanceof Reply) return idempotent;
+    const request = { exchange, principal, receivedAt: this.#services.clock.now(), idempotent };
+    try {
+      const isNdjson = exchange.header("content-type").startsWith("application/x-ndjson");
+      if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
+      return this.#batch(request, text, isNdjson, results).catch((error: unknown) => {
+        this.#release(request);
+        throw error;
+      });
+    } catch (error) {
+      this.#release(request);
+      throw error;
+    }
+  }
+
+  #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
+    const { exchange, receivedAt, idempotent } = request;
+    const { system, idempotency } = this.#services;
+    const event = this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
+    this.#takeEventRate(request, 1);
+    system.pipeline.requireRoom(event.bytes);
+    exchange.madeCorrelationId = event.correlationId;
+    system.pipeline.accept(event, new SingleIngest(exchange, receivedAt, system.kernel, idempotency, idempotent));
+    return ANSWERS_LATER;
+  }
+
+  async #batch(
+    request: IngestRequest,
+    text: string,
+    isNdjson: boolean,
+    results: "all" | "errors" | undefined,
+  ): Promise<typeof ANSWERS_LATER> {
+    const { config, system, idempotency } = this.#services;
+    const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
+    const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
+    const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
+    this.#takeEventRate(request, items.length);
+    const batch = new BatchIngest(
+      {
+        exchange: request.exchange,
+        kernel: system.kernel,
+        idempotency,
+        request: request.idempotent,
+        wantsAllResults: (results ?? (shortByDefault ? "errors" : "all")) === "all",
+      },
+      items,
+    );
+    batch.start(system.pipeline);
+    return ANSWERS_LATER;
+  }
+
+  #read({ principal, exchange, receivedAt }: IngestRequest, text: string, newId: string | null): IncomingEvent {
+    const { projects, config } = this.#services;
+    const { value, outline } = parseItem(text);
+    return readEvent(
+      {
+        text,
+        outline,
+        value,
+        receivedAt,
+        newId,
+        correlationId: exchange.givenCorrelationId,
+        projectOf: (given) => projects.require(principal, projects.refOf(principal, given), "events:write"),
+      },
+      config.ingest,
+    );
+  }
+
+  /** @throws RATE_LIMITED */
+  #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
+    const { system } = this.#services;
+    if (principal.kind !== "apiKey" || !system.settings.rateLimit.enabled) return;
+    const limit = principal.rateLimit ?? system.settings.rateLimit.keyEvents;
+    const { state, allowed } = system.limiter.take(`events ${principalKey(principal)}`, limit, count, "events");
+    if (allowed) return;
+    exchange.rate = state;
+    throw new PrismError("RATE_LIMITED", "Too many events", { retryAfterMs: state.waitMs(count) });
+  }
+
+  #release({ idempotent }: IngestRequest): void {
+    if (idempotent) this.#services.idempotency.end(idempotent);
+  }
+}

@@ -1,0 +1,94 @@
+import { PrismError } from "../../base/errors.ts";
+import { jsonValueEnd, outlineJson } from "../../base/json-text.ts";
+import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../http/input.ts";
+import { itemError } from "../../pipeline/event-input.ts";
+import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
+import type { BatchItem } from "./batch-ingest.ts";
+
+/** Reading a batch gives the loop back this often: a large one must not keep everybody waiting. */
+const TURN_MS = 4;
+const CHECK_EVERY = 32;
+
+export type ReadItem = (text: string) => IncomingEvent;
+
+/** Splits and reads a batch. @param texts the items as they stand in the body, in order. */
+export async function readBatch(
+  texts: Iterable<string>,
+  maxItems: number,
+  readItem: ReadItem,
+  isNdjson: boolean,
+): Promise<BatchItem[]> {
+  const items: BatchItem[] = [];
+  let turnEnd = performance.now() + TURN_MS;
+  for (const text of texts) {
+    if (items.length === maxItems)
+      throw new PrismError("BATCH_TOO_LARGE", `More than ${maxItems} events in one request`);
+    try {
+      items.push(readItem(text));
+    } catch (error) {
+      // In an array what is not JSON spoils the body; in NDJSON it is one line's fault.
+      if (!(error instanceof PrismError) || (error.code === "MALFORMED_JSON" && !isNdjson)) throw error;
+      items.push(itemError(error));
+    }
+    if (items.length % CHECK_EVERY === 0 && performance.now() > turnEnd) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turnEnd = performance.now() + TURN_MS;
+    }
+  }
+  if (items.length === 0) throw new PrismError("VALIDATION_FAILED", "The batch holds no event");
+  return items;
+}
+
+/** The lines of NDJSON; blank ones are skipped. */
+export function* ndjsonLines(text: string): Iterable<string> {
+  let start = 0;
+  while (start < text.length) {
+    let end = text.indexOf("\n", start);
+    if (end < 0) end = text.length;
+    const line = text.slice(start, end).trim();
+    if (line !== "") yield line;
+    start = end + 1;
+  }
+}
+
+/** The elements of a JSON array, one by one, without parsing the whole. @throws MALFORMED_JSON where commas or brackets are amiss. */
+export function* arrayElements(text: string): Iterable<string> {
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  if (text[at] === "]") return requireEnd(text, at + 1);
+  for (;;) {
+    const end = jsonValueEnd(text, at);
+    if (end === at) throw malformed(at);
+    yield text.slice(at, end);
+    const next = skipSpace(text, end);
+    if (text[next] === "]") return requireEnd(text, next + 1);
+    if (text[next] !== ",") throw malformed(next);
+    at = skipSpace(text, next + 1);
+  }
+}
+
+/** An item's text as a value with its outline. @throws MALFORMED_JSON */
+export function parseItem(
+  text: string,
+  depthLimit = MAX_JSON_DEPTH,
+): { value: unknown; outline: ReturnType<typeof outlineJson> } {
+  const outline = outlineJson(text, depthLimit);
+  if (outline.depth > depthLimit) throw tooDeep();
+  return { value: parseJsonText(text), outline };
+}
+
+function requireEnd(text: string, at: number): void {
+  const end = skipSpace(text, at);
+  if (end < text.length) throw malformed(end);
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && " \t\n\r".includes(text[at] as string)) at++;
+  return at;
+}
+
+function malformed(position: number): PrismError {
+  return new PrismError("MALFORMED_JSON", "The body is not JSON", {
+    details: [{ message: "stops being JSON here", position }],
+  });
+}

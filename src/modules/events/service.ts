@@ -1,0 +1,109 @@
+import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import { csvLine } from "../../base/csv.ts";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid } from "../../base/ids.ts";
+import type { Principal } from "../../base/principal.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { RawJson } from "../../http/route.ts";
+import { eventJson } from "../../pipeline/views.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { EventsTable } from "../../store/schema.ts";
+import * as queries from "./queries.ts";
+import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
+
+const EXPORT_PAGE = 1000;
+const CSV_COLUMNS = [
+  "seq",
+  "id",
+  "projectId",
+  "type",
+  "level",
+  "source",
+  "dedupeKey",
+  "occurredAt",
+  "receivedAt",
+  "processedAt",
+  "correlationId",
+  "payload",
+] as const;
+
+/** Reading the event log. */
+export class EventReader {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  async list(principal: Principal, { projectId: ref, ...query }: ListQuery): Promise<RawJson> {
+    const { db } = this.#services;
+    const request = readPage(query);
+    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
+    const before = request.after ? Number(request.after[0]) : null;
+    const source = isIndexed(query) ? db.read : db.scan;
+    const rows = await queries.listEvents(source, selection, {
+      before,
+      limit: request.limit + 1,
+      offset: request.offset,
+    });
+    const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
+    const page = pageBody(request, rows, eventJson, (row) => [row.seq], total);
+    const { data, ...rest } = page;
+    return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
+  }
+
+  /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
+  async get(principal: Principal, id: string): Promise<RawJson> {
+    const { db, projects } = this.#services;
+    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+    if (!event || !projects.has(principal, event.projectId, "events:read"))
+      throw new PrismError("EVENT_NOT_FOUND", "No such event");
+    const notifications = await queries.notificationsOf(db.read, event.seq);
+    const failure = await queries.openFailure(db.read, event.seq);
+    const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
+    return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
+  }
+
+  /** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
+  export(principal: Principal, { projectId: ref, format = "ndjson", ...query }: ExportQuery): AsyncIterable<string> {
+    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
+    const scan = this.#services.db.scan;
+    return (async function* () {
+      if (format === "csv") yield csvLine(CSV_COLUMNS);
+      for (let after = selection.afterSeq ?? 0; ; ) {
+        const page = await queries.exportEvents(scan, selection, after, EXPORT_PAGE);
+        for (const event of page) yield format === "csv" ? csvRow(event) : `${eventJson(event)}\n`;
+        const last = page.at(-1);
+        if (!last || page.length < EXPORT_PAGE) return;
+        after = last.seq;
+      }
+    })();
+  }
+
+  #project(principal: Principal, ref: string | undefined): string {
+    const { projects } = this.#services;
+    return projects.require(principal, projects.refOf(principal, ref), "events:read");
+  }
+}
+
+function filtersOf(query: EventFilters): EventFilters {
+  const { type, level, source, from, to, afterSeq, processed } = query;
+  return { type, level, source, from, to, afterSeq, processed };
+}
+
+/** Whether an index finds the page at once; every other read could look at the whole project. */
+function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
+  const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
+  return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
+}
+
+function csvRow(event: EventsTable): string {
+  const times = {
+    occurredAt: toRfc3339(event.occurredAt),
+    receivedAt: toRfc3339(event.receivedAt),
+    processedAt: toRfc3339OrNull(event.processedAt),
+    correlationId: event.correlationId ?? event.id,
+  };
+  const row = { ...event, ...times };
+  return csvLine(CSV_COLUMNS.map((column) => row[column]));
+}

@@ -1,0 +1,174 @@
+import * as v from "valibot";
+import { pageOf } from "../../http/replies.ts";
+import { Reply, route, versioned } from "../../http/route.ts";
+import { callerOf, userOf } from "../../services/caller-of.ts";
+import type { AppModule } from "../../services/module.ts";
+import { EventDeletion } from "./delete-events.ts";
+import * as s from "./schema.ts";
+import { ProjectService } from "./service.ts";
+
+const tag = "Projects";
+const PATH = "/api/v1/projects";
+
+/** Projects, their keys, and the removal of their events (contract 4.6). */
+const projects: AppModule = {
+  name: "projects",
+  version: "1.0.0",
+  register(server, services) {
+    const service = new ProjectService(services);
+    const deletion = new EventDeletion(services);
+
+    server.route(
+      route({
+        method: "GET",
+        path: PATH,
+        aliases: ["/projects"],
+        summary: "The projects you are a member of",
+        tag,
+        access: {},
+        query: s.ListProjects,
+        response: pageOf(s.ProjectView),
+        errors: ["INVALID_CURSOR"],
+        handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: PATH,
+        aliases: ["/projects"],
+        summary: "Make a project; you become its owner, and its first API key is in the answer",
+        tag,
+        access: { permission: "projects:create" },
+        body: s.CreateProject,
+        status: 201,
+        response: s.CreatedProjectView,
+        errors: ["NAME_TAKEN"],
+        handle: (exchange, { body }) => service.create(userOf(exchange), body),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id`,
+        aliases: ["/projects/:id"],
+        summary: "A project by id or slug",
+        tag,
+        access: { keyScope: "events:read" },
+        params: s.ProjectParams,
+        response: s.ProjectDetail,
+        errors: ["PROJECT_NOT_FOUND"],
+        async handle(exchange, { params }) {
+          const { version, body } = await service.get(callerOf(exchange), params.id);
+          return versioned(version, body);
+        },
+      }),
+    );
+    server.route(
+      route({
+        method: "PATCH",
+        path: `${PATH}/:id`,
+        summary: "Rename a project or change its settings (owner)",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        body: s.UpdateProject,
+        response: s.ProjectView,
+        errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
+        async handle(exchange, { params, body }) {
+          const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+          return versioned(updated.version, updated.body);
+        },
+      }),
+    );
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id`,
+        aliases: ["/projects/:id"],
+        summary: "Delete a project with its events, keys and rules (owner)",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
+        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id/events`,
+        aliases: ["/projects/:id/events"],
+        summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        query: s.DeleteEvents,
+        response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
+        errors: ["PROJECT_NOT_FOUND"],
+        async handle(exchange, { params, query }) {
+          const result = await deletion.delete(userOf(exchange), params.id, query.before);
+          return new Reply("jobId" in result ? 202 : 200, result);
+        },
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id/keys`,
+        summary: "A project's API keys, without their secrets (editor)",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        response: v.object({ data: v.array(s.KeyView) }),
+        errors: ["PROJECT_NOT_FOUND"],
+        handle: (exchange, { params }) => service.listKeys(userOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/:id/keys`,
+        summary: "Make an API key (owner)",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        body: s.CreateKey,
+        status: 201,
+        response: s.IssuedKeyView,
+        errors: ["PROJECT_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+        handle: (exchange, { params, body }) => service.createKey(userOf(exchange), params.id, body),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/:id/keys/:keyId/rotate`,
+        summary: "A new key in place of an old one, which ends after the grace (owner)",
+        tag,
+        access: {},
+        params: s.KeyParams,
+        body: s.RotateKey,
+        status: 201,
+        response: s.IssuedKeyView,
+        errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
+        handle: (exchange, { params, body }) =>
+          service.rotateKey(userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
+      }),
+    );
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id/keys/:keyId`,
+        summary: "Revoke an API key (owner): it is refused from the next request on",
+        tag,
+        access: {},
+        params: s.KeyParams,
+        errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
+        handle: (exchange, { params }) => service.revokeKey(userOf(exchange), params.id, params.keyId),
+      }),
+    );
+  },
+};
+
+export default projects;

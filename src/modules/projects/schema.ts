@@ -1,0 +1,82 @@
+import * as v from "valibot";
+import { KEY_SCOPES } from "../../base/permissions.ts";
+import { pageEntries } from "../../http/pagination.ts";
+import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
+
+const Settings = object({
+  alertThreshold: v.optional(
+    v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),
+  ),
+  retentionDays: v.optional(integer(1, 3650)),
+  emailAlerts: v.optional(v.boolean()),
+  digest: v.optional(v.boolean()),
+});
+
+export const ListProjects = object({ q: v.optional(text(100)), ...pageEntries() });
+
+export const CreateProject = object({
+  name: text(255, 1),
+  slug: v.optional(pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash")),
+  settings: v.optional(Settings),
+});
+export type CreateProject = v.InferOutput<typeof CreateProject>;
+
+export const UpdateProject = object({ name: v.optional(text(255, 1)), settings: v.optional(Settings) });
+export type UpdateProject = v.InferOutput<typeof UpdateProject>;
+
+export const ProjectParams = object({ id: v.string() });
+export const KeyParams = object({ id: v.string(), keyId: v.string() });
+
+export const DeleteEvents = object({ before: v.optional(instant) });
+
+export const CreateKey = object({
+  name: v.optional(text(100, 1)),
+  scopes: v.optional(v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1))),
+  expiresAt: v.optional(instant),
+  rateLimit: v.optional(v.pipe(integer(1, 1e9), v.description("Requests a minute, and events a minute, of this key"))),
+});
+export type CreateKey = v.InferOutput<typeof CreateKey>;
+
+export const RotateKey = object({ graceMs: v.optional(integer(0, 604_800_000)) });
+
+export const KeyView = v.object({
+  id: v.string(),
+  name: v.string(),
+  prefix: v.string(),
+  scopes: v.array(v.picklist(KEY_SCOPES)),
+  expiresAt: v.nullable(v.string()),
+  lastUsedAt: v.nullable(v.string()),
+  createdAt: v.string(),
+});
+
+export const IssuedKeyView = v.object({
+  id: v.string(),
+  name: v.string(),
+  prefix: v.string(),
+  scopes: v.array(v.picklist(KEY_SCOPES)),
+  expiresAt: v.nullable(v.string()),
+  key: v.pipe(v.string(), v.description("Shown this once")),
+});
+
+const projectEntries = {
+  id: v.string(),
+  slug: v.string(),
+  name: v.string(),
+  role: v.nullable(v.picklist(["owner", "editor", "viewer"])),
+  ownerId: v.nullable(v.string()),
+  settings: v.record(v.string(), v.unknown()),
+  version: v.number(),
+  createdAt: v.string(),
+};
+
+export const ProjectView = v.object(projectEntries);
+export const CreatedProjectView = v.object({
+  ...projectEntries,
+  apiKey: v.optional(v.pipe(v.string(), v.description("Shown this once"))),
+});
+export const ProjectDetail = v.object({
+  ...projectEntries,
+  eventCount: v.number(),
+  lastEventAt: v.nullable(v.string()),
+  keys: v.array(KeyView),
+});

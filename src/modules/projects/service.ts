@@ -1,0 +1,265 @@
+import type { Selectable } from "kysely";
+import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid, uuidv7 } from "../../base/ids.ts";
+import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../base/permissions.ts";
+import type { Principal, UserPrincipal } from "../../base/principal.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { KeyAdmin } from "../../services/key-admin.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { Trx } from "../../store/database.ts";
+import type { Schema } from "../../store/schema.ts";
+import * as queries from "./queries.ts";
+import type { CreateKey, CreateProject, UpdateProject } from "./schema.ts";
+
+type ProjectRow = Selectable<Schema["projects"]>;
+type KeyRow = Selectable<Schema["api_keys"]>;
+
+/** Scopes that reach beyond the project are only given by those who hold the permission themselves. */
+const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
+
+/** Projects and their keys (contract 4.6). */
+export class ProjectService {
+  readonly #services: CoreServices;
+  readonly #keys: KeyAdmin;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#keys = new KeyAdmin(services.audit, services.clock);
+  }
+
+  async list(principal: UserPrincipal, query: { q?: string | undefined } & Parameters<typeof readPage>[0]) {
+    const { db, projects } = this.#services;
+    const request = readPage(query);
+    const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
+    const rows = await queries.listProjects(db.read, { memberId, defaultId: projects.defaultId, q: query.q }, request);
+    return pageBody(
+      request,
+      rows,
+      (row) => this.#view(row, principal),
+      (row) => [row.id],
+    );
+  }
+
+  async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
+    const { db, audit, clock, system } = this.#services;
+    const now = clock.now();
+    const created = await db.write(async (trx) => {
+      const row = {
+        id: uuidv7(),
+        slug: await freeSlug(trx, slug, name),
+        name,
+        ownerId: principal.userId,
+        settings: JSON.stringify(settings ?? {}),
+        createdAt: now,
+        updatedAt: now,
+      };
+      await trx.insertInto("projects").values(row).execute();
+      await trx
+        .insertInto("project_members")
+        .values({ projectId: row.id, userId: principal.userId, role: "owner", createdAt: now })
+        .execute();
+      await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
+      const key = await this.#keys.create({ projectId: row.id, name: "default", createdBy: principal.userId }, trx);
+      db.afterCommit(trx, () => system.rightsChanged());
+      return { row, key };
+    });
+    const row = { ...created.row, version: 1, deletedAt: null };
+    return { ...this.#view(row, principal), role: "owner", apiKey: created.key.key };
+  }
+
+  async get(principal: Principal, ref: string) {
+    const { db, projects } = this.#services;
+    const row = await this.#row(projects.require(principal, ref, "project:read"));
+    const [last, eventCount, keys] = await Promise.all([
+      queries.lastEvent(db.read, row.id),
+      queries.countEvents(db.scan, row.id),
+      projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
+    ]);
+    const body = {
+      ...this.#view(row, principal),
+      eventCount,
+      lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
+      keys: keys.map(keyView),
+    };
+    return { version: row.version, body };
+  }
+
+  async update(principal: UserPrincipal, ref: string, ifMatch: string, { name, settings }: UpdateProject) {
+    const { db, audit, clock, projects } = this.#services;
+    const id = projects.require(principal, ref, "project:manage");
+    await db.write(async (trx) => {
+      const row = await trx.selectFrom("projects").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+      requireVersion(ifMatch, row.version);
+      const merged = { ...(JSON.parse(row.settings) as object), ...settings };
+      await trx
+        .updateTable("projects")
+        .set({
+          name: name ?? row.name,
+          settings: JSON.stringify(merged),
+          version: row.version + 1,
+          updatedAt: clock.now(),
+        })
+        .where("id", "=", id)
+        .execute();
+      await audit.record(
+        {
+          action: "project.update",
+          resourceType: "project",
+          resourceId: id,
+          metadata: { members: Object.keys({ ...settings, ...(name ? { name } : {}) }) },
+        },
+        { trx },
+      );
+    });
+    const row = await this.#row(id);
+    return { version: row.version, body: this.#view(row, principal) };
+  }
+
+  /** The project is gone at once; what it holds is removed by a job. @throws DEFAULT_PROJECT */
+  async delete(principal: UserPrincipal, ref: string): Promise<void> {
+    const { db, audit, clock, projects, jobs, system } = this.#services;
+    const id = projects.require(principal, ref, "project:manage");
+    if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
+    const now = clock.now();
+    await db.write(async (trx) => {
+      await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
+      await trx
+        .updateTable("api_keys")
+        .set({ revokedAt: now })
+        .where("projectId", "=", id)
+        .where("revokedAt", "is", null)
+        .execute();
+      const rules = await queries.deleteRules(trx, id, now);
+      await audit.record(
+        { action: "project.delete", resourceType: "project", resourceId: id, metadata: { rules: rules.length } },
+        { trx },
+      );
+      await jobs.enqueue(
+        {
+          queue: "retention",
+          kind: "project.events.delete",
+          payload: { projectId: id, before: now + 1 },
+          runAt: now,
+          dedupeKey: `project:${id}`,
+        },
+        { trx },
+      );
+      db.afterCommit(trx, () => {
+        for (const rule of rules) system.rules.remove(rule);
+        system.rightsChanged();
+      });
+    });
+  }
+
+  async createKey(principal: UserPrincipal, ref: string, input: CreateKey) {
+    const { db, projects } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    const guarded = input.scopes?.find(
+      (scope) => GUARDED_SCOPES.includes(scope) && !(principal.permissions as ReadonlySet<string>).has(scope),
+    );
+    if (guarded)
+      throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${guarded} may give it to a key`);
+    const key = {
+      ...input,
+      projectId,
+      name: input.name ?? "key",
+      scopes: input.scopes ?? DEFAULT_KEY_SCOPES,
+      createdBy: principal.userId,
+    };
+    return issuedView(await db.write((trx) => this.#keys.create(key, trx)));
+  }
+
+  async listKeys(principal: UserPrincipal, ref: string) {
+    const { db, projects } = this.#services;
+    const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
+    return { data: keys.map(keyView) };
+  }
+
+  async rotateKey(principal: UserPrincipal, ref: string, keyId: string, graceMs: number) {
+    const { db, projects, system } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    requireKeyId(keyId);
+    const issued = await db.write((trx) => {
+      db.afterCommit(trx, () => system.rightsChanged());
+      return this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
+    });
+    return issuedView(issued);
+  }
+
+  async revokeKey(principal: UserPrincipal, ref: string, keyId: string): Promise<void> {
+    const { db, projects, system } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    requireKeyId(keyId);
+    await db.write((trx) => {
+      db.afterCommit(trx, () => system.rightsChanged());
+      return this.#keys.revoke(projectId, keyId, trx);
+    });
+  }
+
+  async #row(id: string): Promise<ProjectRow> {
+    const row = await queries.findProject(this.#services.db.read, id);
+    if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+    return row;
+  }
+
+  #view(row: ProjectRow, principal: Principal) {
+    const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
+    const isImplicitViewer = principal.kind !== "apiKey" && row.id === this.#services.projects.defaultId;
+    return {
+      id: row.id,
+      slug: row.slug,
+      name: row.name,
+      role: membership ?? (isImplicitViewer ? "viewer" : null),
+      ownerId: row.ownerId,
+      settings: JSON.parse(row.settings) as Record<string, unknown>,
+      version: row.version,
+      createdAt: toRfc3339(row.createdAt),
+    };
+  }
+}
+
+/** @throws VERSION_CONFLICT when the caller's copy is not the current one; without `If-Match` the last write wins. */
+export function requireVersion(ifMatch: string, version: number): void {
+  if (ifMatch !== "" && ifMatch !== "*" && ifMatch !== `"${version}"`) {
+    throw new PrismError("VERSION_CONFLICT", `The resource is at version ${version}`);
+  }
+}
+
+function requireKeyId(keyId: string): void {
+  if (!isUuid(keyId)) throw new PrismError("API_KEY_NOT_FOUND", "No such API key");
+}
+
+async function freeSlug(trx: Trx, given: string | undefined, name: string): Promise<string> {
+  if (given !== undefined) {
+    if (await queries.isSlugTaken(trx, given)) throw new PrismError("NAME_TAKEN", "The slug is taken");
+    return given;
+  }
+  const base =
+    name
+      .normalize("NFKD")
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 56) || "project";
+  for (let n = 1; ; n++) {
+    const slug = n === 1 ? base : `${base}-${n}`;
+    if (!(await queries.isSlugTaken(trx, slug))) return slug;
+  }
+}
+
+function keyView(key: KeyRow) {
+  return {
+    id: key.id,
+    name: key.name,
+    prefix: key.prefix,
+    scopes: JSON.parse(key.scopes) as KeyScope[],
+    expiresAt: toRfc3339OrNull(key.expiresAt),
+    lastUsedAt: toRfc3339OrNull(key.lastUsedAt),
+    createdAt: toRfc3339(key.createdAt),
+  };
+}
+
+function issuedView({ expiresAt, ...key }: Awaited<ReturnType<KeyAdmin["create"]>>) {
+  return { ...key, expiresAt: toRfc3339OrNull(expiresAt) };
+}

@@ -1,0 +1,231 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../base/clock.ts";
+import { PrismError } from "../base/errors.ts";
+import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
+import { emptyContent } from "../store/committer.ts";
+import type { EventsTable } from "../store/schema.ts";
+import { commitError } from "../store/sqlite-errors.ts";
+import type { CommitOutcome, Effects, JobRow } from "../store/write-set.ts";
+import type { Announcer, Told } from "./announcer.ts";
+import { Budget } from "./budget.ts";
+import { CONSUMER, type Decision, decide, noEffects, poisoned, RuleStats } from "./decide.ts";
+import { IncomingEvent } from "./incoming-event.ts";
+import type { RuleBook } from "./rule-book.ts";
+
+export interface BacklogParts {
+  readonly committer: Committer;
+  readonly reader: Sqlite;
+  readonly book: RuleBook;
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  onJobs(jobs: readonly JobRow[]): void;
+}
+
+const PAGE_EVENTS = 1000;
+const PAGE_BYTES = 4_194_304;
+
+interface Retry {
+  readonly event: IncomingEvent;
+  readonly leaveOut: ReadonlySet<string>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Step 5: the consumer `rule-engine`, which decides events that were stored undecided, in `seq` order, from committed rows only, in sets
+ * that take turns with ingest's. Its truth is the partial index of unprocessed events without an open failure, not a cursor; what it keeps
+ * in memory only says which of them are in sets on their way. While it is behind, ingest leaves all deciding to it, so order holds.
+ */
+export class Backlog implements SetSource {
+  readonly #parts: BacklogParts;
+  readonly #unprocessed;
+  readonly #decided;
+  readonly #one;
+  #isBehind: boolean;
+  /** Ingest sets on their way which hold undecided events. */
+  #setsStoring = 0;
+  #sealedUpTo = 0;
+  #setsDeciding = 0;
+  #retries: Retry[] = [];
+
+  constructor(parts: BacklogParts) {
+    this.#parts = parts;
+    this.#unprocessed = parts.reader.prepare<[number], EventsTable>(
+      `select * from events where processedAt is null and seq > ? and not exists
+       (select 1 from event_failures f where f.consumer = '${CONSUMER}' and f.eventSeq = events.seq and f.resolvedAt is null)
+       order by seq`,
+    );
+    this.#one = parts.reader.prepare<[number], EventsTable>("select * from events where seq = ?");
+    this.#decided = parts.reader.prepare<[number], { ruleId: string }>(
+      "select ruleId from decisions where eventSeq = ? and outcome <> 'no recipients'",
+    );
+    this.#isBehind = this.#unprocessed.get(0) !== undefined;
+  }
+
+  /** To be called once the server runs: decides what an earlier process left. */
+  start(): void {
+    if (this.#isBehind) this.#parts.committer.wantSet(this);
+  }
+
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** Undecided events that are stored, for `prism_consumer_lag`. Counts at most 100 000. */
+  lag(): number {
+    if (!this.#isBehind) return 0;
+    const count = this.#parts.reader.prepare<[], { n: number }>(
+      "select count(*) as n from (select 1 from events where processedAt is null limit 100000)",
+    );
+    return count.get()?.n ?? 0;
+  }
+
+  /** An ingest set with undecided events has been sealed. */
+  storing(): void {
+    this.#isBehind = true;
+    this.#setsStoring++;
+  }
+
+  /** It has settled. */
+  stored(): void {
+    this.#setsStoring--;
+    this.#parts.committer.wantSet(this);
+  }
+
+  /** Sets ahead of the tables have failed: look at the index from its beginning. */
+  reset(): void {
+    this.#sealedUpTo = 0;
+    if (this.#isBehind) this.#parts.committer.wantSet(this);
+  }
+
+  /**
+   * Decides one event again, for the job of a poison event: rules that have decided it are left out, unless they had nobody to tell.
+   * Resolves when that is on disk. @throws EVENT_NOT_FOUND, and whatever made the event poison.
+   */
+  decideAgain(seq: number): Promise<void> {
+    const row = this.#one.get(seq);
+    if (!row) return Promise.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
+    const leaveOut = new Set(this.#decided.all(seq).map(({ ruleId }) => ruleId));
+    return new Promise((resolve, reject) => {
+      this.#retries.push({ event: storedEvent(row), leaveOut, resolve, reject });
+      this.#parts.committer.wantSet(this);
+    });
+  }
+
+  seal(): SealedSet | null {
+    const now = this.#parts.clock.now();
+    const stats = new RuleStats();
+    const effects: Effects[] = [];
+    const told: (readonly Told[])[] = [];
+    const add = (decision: Decision): void => {
+      effects.push(decision.effects);
+      told.push(decision.told);
+    };
+    const retries = this.#decideRetries(stats, now, add);
+    const processed = this.#decidePage(stats, now, add, (poison) => {
+      effects.push(poison);
+      told.push([]);
+    });
+    if (effects.length === 0 && processed.length === 0 && retries.length === 0) return null;
+    this.#setsDeciding++;
+    return {
+      content: {
+        ...emptyContent(),
+        effects,
+        processed: processed.length > 0 ? { seqs: processed, at: now } : null,
+        ruleStats: stats.rows(),
+      },
+      settle: (outcome) => this.#settle(outcome, effects, told, retries),
+    };
+  }
+
+  #decideRetries(stats: RuleStats, now: number, add: (decision: Decision) => void): Retry[] {
+    const { book, committer } = this.#parts;
+    return this.#retries.splice(0).filter((retry) => {
+      try {
+        const decision = decide(retry.event, book, committer.sequences.streams, stats, now, retry.leaveOut);
+        const { effects, told } = decision ?? { effects: noEffects(retry.event, now), told: [] };
+        add({ effects: { ...effects, processedAt: now, resolves: { consumer: CONSUMER, at: now } }, told });
+        return true;
+      } catch (error) {
+        retry.reject(error);
+        return false;
+      }
+    });
+  }
+
+  /** @returns the seqs of events that no rule matched. */
+  #decidePage(
+    stats: RuleStats,
+    now: number,
+    add: (decision: Decision) => void,
+    addPoison: (effects: Effects) => void,
+  ): number[] {
+    if (!this.#isBehind) return [];
+    const { book, committer } = this.#parts;
+    const processed: number[] = [];
+    const budget = new Budget(false);
+    let events = 0;
+    let bytes = 0;
+    for (const row of this.#unprocessed.iterate(this.#sealedUpTo)) {
+      if (budget.isSpent() || events === PAGE_EVENTS || bytes > PAGE_BYTES) {
+        committer.wantSet(this);
+        return processed;
+      }
+      events++;
+      bytes += row.payload.length;
+      this.#sealedUpTo = row.seq;
+      const event = storedEvent(row);
+      try {
+        const decision = decide(event, book, committer.sequences.streams, stats, now);
+        if (decision) {
+          add({ effects: { ...decision.effects, processedAt: now }, told: decision.told });
+          budget.spend(decision.effects);
+        } else processed.push(row.seq);
+      } catch (error) {
+        addPoison(poisoned(event, error, now));
+      }
+    }
+    // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.
+    if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
+    return processed;
+  }
+
+  #settle(
+    outcome: CommitOutcome,
+    effects: readonly Effects[],
+    told: readonly (readonly Told[])[],
+    retries: readonly Retry[],
+  ): void {
+    this.#setsDeciding--;
+    if (this.#isBehind) this.#parts.committer.wantSet(this);
+    if (!outcome.ok) {
+      const error = commitError(outcome.failure, new Error(outcome.message));
+      for (const retry of retries) retry.reject(error);
+      return;
+    }
+    const refused = new Set(outcome.failedEffects);
+    for (const retry of retries) {
+      const isRefused = effects.some((each, i) => each.eventSeq === retry.event.seq && refused.has(i));
+      if (isRefused) retry.reject(new Error("the event's effects were refused by the database"));
+      else retry.resolve();
+    }
+    this.#parts.announcer.notifications(told.filter((_, i) => !refused.has(i)).flat());
+    const jobs = effects.flatMap((each, i) =>
+      refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
+    );
+    if (jobs.length > 0) this.#parts.onJobs(jobs);
+  }
+}
+
+function storedEvent(row: EventsTable): IncomingEvent {
+  const event = new IncomingEvent({
+    ...row,
+    isGivenId: false,
+    payload: JSON.parse(row.payload) as Record<string, unknown>,
+    payloadText: row.payload,
+    givenCorrelationId: row.correlationId,
+  });
+  event.seq = row.seq;
+  return event;
+}

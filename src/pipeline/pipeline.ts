@@ -1,0 +1,226 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../base/clock.ts";
+import { PrismError } from "../base/errors.ts";
+import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
+import { emptyContent } from "../store/committer.ts";
+import { commitError } from "../store/sqlite-errors.ts";
+import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow } from "../store/write-set.ts";
+import type { Announcer, Told } from "./announcer.ts";
+import type { Backlog } from "./backlog.ts";
+import { Budget } from "./budget.ts";
+import { decide, poisoned, RuleStats } from "./decide.ts";
+import { Duplicates } from "./duplicates.ts";
+import type { EventResult, IncomingEvent } from "./incoming-event.ts";
+import type { RuleBook } from "./rule-book.ts";
+
+/** Whoever handed an event in and waits for what becomes of it. */
+export interface EventOwner {
+  /** The owner has been answered with an error already: what of it still waits is not to be stored. */
+  readonly isAbandoned: boolean;
+  /** Whether {@link rowsFor} is to be asked. */
+  readonly hasRows: boolean;
+  /** Asked once per write set, when its events are numbered: what must be on disk with them. `results` are those of this owner's events. */
+  rowsFor(results: readonly EventResult[]): OwnerRows;
+  /** The event's commit is on disk, or it needed none. Called once per event, in the order they were handed in. */
+  settled(event: IncomingEvent, result: EventResult): void;
+  /** Nothing of the set that held this event was stored. Called once per event. */
+  failed(event: IncomingEvent, error: PrismError): void;
+}
+
+export interface OwnerRows {
+  readonly idempotency?: IdempotencyRow;
+  readonly finish?: JobFinish;
+}
+
+export interface PipelineParts {
+  readonly committer: Committer;
+  readonly reader: Sqlite;
+  readonly book: RuleBook;
+  readonly backlog: Backlog;
+  readonly announcer: Announcer;
+  readonly clock: Clock;
+  readonly highWaterBytes: number;
+  /** Told of jobs that have been committed. */
+  onJobs(jobs: readonly JobRow[]): void;
+  /** @throws STORAGE_FULL while the disk has too little room. */
+  requireSpace(): void;
+}
+
+/** Events of one write set. */
+const MAX_SET_EVENTS = 1000;
+interface Pending {
+  readonly event: IncomingEvent;
+  readonly owner: EventOwner;
+}
+
+/**
+ * The way of an event, from top to bottom: {@link accept} takes it in; {@link seal} settles duplicates, numbers and decides, in one turn of
+ * the loop while this pipeline holds the writer; the committer puts the set on disk; {@link #settle} answers, announces and wakes the job runner.
+ */
+export class EventPipeline implements SetSource {
+  readonly #parts: PipelineParts;
+  readonly #duplicates: Duplicates;
+  #pending: Pending[] = [];
+  #pendingBytes = 0;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+    this.#duplicates = new Duplicates(parts.reader);
+  }
+
+  /** Bytes that wait for the writer. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** @throws OVERLOADED when this many more bytes may not wait, STORAGE_FULL when the disk is. To be called before {@link accept}. */
+  requireRoom(bytes: number): void {
+    this.#parts.requireSpace();
+    if (this.#pendingBytes + bytes > this.#parts.highWaterBytes) {
+      throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
+    }
+  }
+
+  /** Step 1: a checked event waits for the next seal. */
+  accept(event: IncomingEvent, owner: EventOwner): void {
+    this.#pending.push({ event, owner });
+    this.#pendingBytes += event.bytes;
+    if (this.#pending.length === 1) this.#parts.committer.wantSet(this);
+  }
+
+  /** Steps 2 to 4. */
+  seal(): SealedSet | null {
+    const taken = this.#take();
+    if (taken.length === 0) return null;
+    const { book, backlog, clock, committer } = this.#parts;
+    const now = clock.now();
+    const content = emptyContent();
+    const results: EventResult[] = [];
+    const stored: IncomingEvent[] = [];
+    const effects: Effects[] = [];
+    const told: (readonly Told[])[] = [];
+    const stats = new RuleStats();
+    const budget = new Budget(backlog.isBehind);
+
+    for (const { event } of taken) {
+      const known = this.#duplicates.find(event);
+      if (known !== null) {
+        results.push(known === "conflict" ? CONFLICT : { status: "duplicate", id: known.id, seq: known.seq });
+        continue;
+      }
+      event.seq = committer.sequences.events.next();
+      this.#duplicates.add(event);
+      stored.push(event);
+      results.push({ status: "accepted", id: event.id, seq: event.seq });
+      if (budget.isSpent()) {
+        event.processedAt = null;
+        continue;
+      }
+      event.processedAt = now;
+      try {
+        const decision = decide(event, book, committer.sequences.streams, stats, now);
+        if (decision) {
+          effects.push(decision.effects);
+          told.push(decision.told);
+          budget.spend(decision.effects);
+        }
+      } catch (error) {
+        event.processedAt = null;
+        effects.push(poisoned(event, error, now));
+        told.push([]);
+      }
+    }
+
+    fillColumns(content.events, stored);
+    const isLeavingSome = stored.some((event) => event.processedAt === null);
+    if (isLeavingSome) backlog.storing();
+    const rows = ownerRows(taken, results);
+    const finish = rows.flatMap((row) => (row.finish ? [row.finish] : []));
+    return {
+      content: {
+        ...content,
+        effects,
+        ruleStats: stats.rows(),
+        idempotency: rows.flatMap((row) => (row.idempotency ? [row.idempotency] : [])),
+        jobs: finish.length > 0 ? { insert: [], finish, promoteDueAt: null, claim: [] } : null,
+      },
+      settle: (outcome) => this.#settle(outcome, { taken, results, stored, effects, told, isLeavingSome }),
+    };
+  }
+
+  /** Steps 6 and 7, when the commit is on disk; or the same error for everybody when it is not. */
+  #settle(outcome: CommitOutcome, set: SetInFlight): void {
+    const { announcer, backlog, onJobs } = this.#parts;
+    for (const event of set.stored) this.#duplicates.delete(event);
+    if (set.isLeavingSome) backlog.stored();
+    if (!outcome.ok) {
+      const error = commitError(outcome.failure, new Error(outcome.message));
+      for (const { event, owner } of set.taken) owner.failed(event, error);
+      return;
+    }
+    for (let i = 0; i < set.taken.length; i++) {
+      const { event, owner } = set.taken[i] as Pending;
+      owner.settled(event, set.results[i] as EventResult);
+    }
+    const refused = new Set(outcome.failedEffects);
+    announcer.events(set.stored);
+    announcer.notifications(set.told.filter((_, i) => !refused.has(i)).flat());
+    const jobs = set.effects.flatMap((each, i) =>
+      refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
+    );
+    if (jobs.length > 0) onJobs(jobs);
+  }
+
+  #take(): readonly Pending[] {
+    let taken = this.#pending;
+    if (taken.length <= MAX_SET_EVENTS) this.#pending = [];
+    else {
+      this.#pending = taken.slice(MAX_SET_EVENTS);
+      taken = taken.slice(0, MAX_SET_EVENTS);
+      this.#parts.committer.wantSet(this);
+    }
+    for (const { event } of taken) this.#pendingBytes -= event.bytes;
+    return taken.some(({ owner }) => owner.isAbandoned) ? taken.filter(({ owner }) => !owner.isAbandoned) : taken;
+  }
+}
+
+interface SetInFlight {
+  readonly taken: readonly Pending[];
+  readonly results: readonly EventResult[];
+  readonly stored: readonly IncomingEvent[];
+  readonly effects: readonly Effects[];
+  readonly told: readonly (readonly Told[])[];
+  readonly isLeavingSome: boolean;
+}
+
+const CONFLICT: EventResult = { status: "conflict" };
+
+/** The events of one owner stand side by side: they are handed in together. */
+function ownerRows(taken: readonly Pending[], results: readonly EventResult[]): OwnerRows[] {
+  const rows: OwnerRows[] = [];
+  for (let from = 0; from < taken.length; ) {
+    const { owner } = taken[from] as Pending;
+    let to = from + 1;
+    while (to < taken.length && taken[to]?.owner === owner) to++;
+    if (owner.hasRows) rows.push(owner.rowsFor(results.slice(from, to)));
+    from = to;
+  }
+  return rows;
+}
+
+function fillColumns(columns: SealedSet["content"]["events"], events: readonly IncomingEvent[]): void {
+  for (const event of events) {
+    columns.seq.push(event.seq);
+    columns.id.push(event.id);
+    columns.projectId.push(event.projectId);
+    columns.type.push(event.type);
+    columns.level.push(event.level);
+    columns.source.push(event.source);
+    columns.payload.push(event.payloadText);
+    columns.dedupeKey.push(event.dedupeKey);
+    columns.occurredAt.push(event.occurredAt);
+    columns.receivedAt.push(event.receivedAt);
+    columns.processedAt.push(event.processedAt);
+    columns.correlationId.push(event.givenCorrelationId);
+  }
+}

@@ -1,0 +1,34 @@
+/** Who is connected. A user counts as present for a moment after the last connection closed: a page that reloads is not gone. */
+export class Presence {
+  static readonly GRACE_MS = 5000;
+  readonly #connections = new Map<string, number>();
+  readonly #leaving = new Map<string, NodeJS.Timeout>();
+
+  joined(userId: string): void {
+    const timer = this.#leaving.get(userId);
+    if (timer) clearTimeout(timer);
+    this.#leaving.delete(userId);
+    this.#connections.set(userId, (this.#connections.get(userId) ?? 0) + 1);
+  }
+
+  left(userId: string): void {
+    const count = (this.#connections.get(userId) ?? 1) - 1;
+    if (count > 0) {
+      this.#connections.set(userId, count);
+      return;
+    }
+    this.#connections.delete(userId);
+    const timer = setTimeout(() => this.#leaving.delete(userId), Presence.GRACE_MS);
+    timer.unref();
+    this.#leaving.set(userId, timer);
+  }
+
+  isLive(userId: string): boolean {
+    return this.#connections.has(userId) || this.#leaving.has(userId);
+  }
+
+  close(): void {
+    for (const timer of this.#leaving.values()) clearTimeout(timer);
+    this.#leaving.clear();
+  }
+}

@@ -1,0 +1,30 @@
+import type { Config } from "../config/load.ts";
+import { CorsPolicy } from "../http/cors.ts";
+
+/** The settings that SIGHUP changes while the server runs. Whoever uses one reads it here, each time. */
+export class LiveSettings {
+  #rateLimit: Config["rateLimit"];
+  #cors: CorsPolicy;
+
+  constructor(config: Config) {
+    this.#rateLimit = config.rateLimit;
+    this.#cors = corsOf(config);
+  }
+
+  get rateLimit(): Config["rateLimit"] {
+    return this.#rateLimit;
+  }
+
+  get cors(): CorsPolicy {
+    return this.#cors;
+  }
+
+  reload(config: Config): void {
+    this.#rateLimit = config.rateLimit;
+    this.#cors = corsOf(config);
+  }
+}
+
+function corsOf(config: Config): CorsPolicy {
+  return new CorsPolicy(config.cors.origins, config.env === "development");
+}

@@ -1,0 +1,92 @@
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { Config } from "../config/load.ts";
+import type { HttpKernel } from "../http/kernel.ts";
+import type { RateLimiter } from "../http/rate-limiter.ts";
+import type { Route } from "../http/route.ts";
+import type { Router } from "../http/router.ts";
+import type { JobRunner } from "../jobs/runner.ts";
+import type { Backlog } from "../pipeline/backlog.ts";
+import type { IngestService } from "../pipeline/ingest-service.ts";
+import type { EventPipeline } from "../pipeline/pipeline.ts";
+import type { RuleBook } from "../pipeline/rule-book.ts";
+import type { Connections } from "../realtime/connections.ts";
+import type { Hub } from "../realtime/hub.ts";
+import type { Database } from "../store/database.ts";
+import type { Store } from "../store/store.ts";
+import type { AccessTokens } from "./access-tokens.ts";
+import type { AuditService } from "./audit.ts";
+import type { Bus } from "./bus.ts";
+import type { Idempotency } from "./idempotency.ts";
+import type { JobService } from "./job-service.ts";
+import type { LiveSettings } from "./live-settings.ts";
+import type { Notifier } from "./notifier.ts";
+import type { Principals } from "./principals.ts";
+import type { Projects } from "./projects.ts";
+import type { RealtimeService } from "./realtime.ts";
+import type { StorageGuard } from "./storage-guard.ts";
+import type { TimerService } from "./timers.ts";
+import type { UserDirectory } from "./user-directory.ts";
+
+/** A feature: built in and external alike (contract section 9). */
+export interface AppModule {
+  /** `^[a-z][a-z0-9-]{1,63}$`, unique. */
+  readonly name: string;
+  /** semver */
+  readonly version: string;
+  /** Adds the feature's routes and handlers. Nothing of the server answers yet. */
+  register(server: ModuleServer, services: CoreServices): Promise<void> | void;
+}
+
+/** Where a module puts its routes. */
+export interface ModuleServer {
+  /** @throws TypeError when the path and method are taken. */
+  route(definition: Route): void;
+}
+
+/** What every module is given. State lives in the store, signals go over the bus. */
+export interface CoreServices {
+  readonly notify: Notifier;
+  readonly timer: TimerService;
+  readonly events: Bus;
+  readonly ingest: IngestService;
+  readonly db: Database;
+  readonly audit: AuditService;
+  readonly realtime: RealtimeService;
+  readonly jobs: JobService;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly idempotency: Idempotency;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly config: Config;
+  /** For features that administrate Prism itself. */
+  readonly system: SystemServices;
+}
+
+/** The parts of the running program: what administration looks at and turns. */
+export interface SystemServices {
+  readonly store: Store;
+  readonly kernel: HttpKernel;
+  readonly router: Router;
+  readonly limiter: RateLimiter;
+  readonly pipeline: EventPipeline;
+  readonly backlog: Backlog;
+  readonly rules: RuleBook;
+  readonly runner: JobRunner;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly principals: Principals;
+  readonly accessTokens: AccessTokens;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+  readonly metrics: Metrics;
+  readonly version: string;
+  readonly startedAt: number;
+  /** The development administrator; null outside development. */
+  readonly devUserId: string | null;
+  readonly warnings: readonly string[];
+  /** Users, roles, members, keys or tokens have changed: the next request sees it, live connections within a second. */
+  rightsChanged(): void;
+}

@@ -1,0 +1,45 @@
+import type { RunningJob } from "../jobs/job.ts";
+import type { CoreServices } from "./module.ts";
+
+const RECIPIENTS_PER_TRANSACTION = 500;
+
+interface RecipientsPayload {
+  readonly notificationId: string;
+  readonly targetUsers: string;
+  readonly targetRoles: string;
+  readonly projectId: string | null;
+}
+
+/** The jobs that the pipeline leaves behind: poison events, and the recipients of rules that reach many. */
+export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
+  system.runner.handle("event.process", async (job) => {
+    const { eventSeq } = job.payload as { eventSeq: number };
+    await system.backlog.decideAgain(eventSeq);
+  });
+  system.runner.handle("notification.recipients", (job, signal) => writeRecipients(job, signal));
+
+  /** In slices of one transaction each, behind the recipients that are there: a second run goes on where the first was cut short. */
+  async function writeRecipients(job: RunningJob, signal: AbortSignal): Promise<{ recipients: number }> {
+    const { notificationId, ...targets } = job.payload as RecipientsPayload;
+    const notification = await db.read
+      .selectFrom("notifications")
+      .selectAll()
+      .where("id", "=", notificationId)
+      .executeTakeFirstOrThrow();
+    const last = await db.read
+      .selectFrom("notification_recipients")
+      .select((e) => e.fn.max("userId").as("userId"))
+      .where("notificationId", "=", notificationId)
+      .executeTakeFirst();
+    let after = last?.userId ?? "";
+    let recipients = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      const userIds = system.rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
+      if (userIds.length === 0) return { recipients };
+      await db.write((trx) => notify.addRecipients(notification, userIds, trx));
+      recipients += userIds.length;
+      after = userIds.at(-1) ?? after;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { PrismError } from "../base/errors.ts";
+import type { Principal } from "../base/principal.ts";
+import { missingPermission } from "../http/access.ts";
+import { hasProjectRight, type ProjectRight } from "./project-rights.ts";
+
+const MAX_REFS = 10_000;
+
+/** Finds projects by id or slug and says what a caller may do in them. */
+export class Projects {
+  readonly defaultId: string;
+  readonly #find;
+  /** Project id by id or slug. */
+  readonly #ids = new Map<string, string>();
+
+  constructor(reader: Sqlite, defaultId: string) {
+    this.defaultId = defaultId;
+    this.#find = reader.prepare<{ ref: string }, { id: string }>(
+      "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
+    );
+  }
+
+  /** @returns the project's id. @throws PROJECT_NOT_FOUND, also for one that the caller may not see; UNAUTHORIZED_ROLE, SCOPE_MISSING */
+  require(principal: Principal, ref: string, right: ProjectRight): string {
+    const id = this.#resolve(ref);
+    if (id === undefined || !this.has(principal, id, "project:read"))
+      throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+    if (!this.has(principal, id, right)) {
+      if (principal.kind === "apiKey") throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${right}`);
+      throw missingPermission(right);
+    }
+    return id;
+  }
+
+  has(principal: Principal, projectId: string, right: ProjectRight): boolean {
+    return hasProjectRight(principal, right, projectId, this.defaultId);
+  }
+
+  /** The project a key belongs to, or the one a user names; a user who names none means the default one. */
+  refOf(principal: Principal, given: string | undefined): string {
+    return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
+  }
+
+  forget(): void {
+    this.#ids.clear();
+  }
+
+  #resolve(ref: string): string | undefined {
+    const known = this.#ids.get(ref);
+    if (known !== undefined) return known;
+    const id = this.#find.get({ ref })?.id;
+    if (id === undefined) return undefined;
+    if (this.#ids.size >= MAX_REFS) this.#ids.clear();
+    this.#ids.set(ref, id);
+    return id;
+  }
+}

@@ -1,0 +1,22 @@
+import type { Principal } from "../base/principal.ts";
+import type { RealtimeAccess } from "../realtime/connections.ts";
+import type { StreamRef } from "../realtime/stream.ts";
+import type { Principals } from "./principals.ts";
+import type { Projects } from "./projects.ts";
+
+/** Who may follow which stream (contract 5.1): users their own, and the events of projects they may read. */
+export function realtimeAccess(principals: Principals, projects: Projects): RealtimeAccess {
+  return {
+    maySubscribe: (principal, stream) => maySubscribe(projects, principal, stream),
+    refresh: (principal) => principals.refresh(principal),
+  };
+}
+
+function maySubscribe(projects: Projects, principal: Principal, stream: StreamRef): boolean {
+  switch (stream.kind) {
+    case "user":
+      return principal.kind !== "apiKey" && principal.userId === stream.userId;
+    case "project":
+      return projects.has(principal, stream.projectId, "events:read");
+  }
+}

@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+import { openForReading, openForWriting } from "./connection.ts";
+import { type MigrationStatus, migrateUp, migrationStatus } from "./migrate.ts";
+import { MIGRATIONS } from "./migrations.gen.ts";
+
+/** Opens, or makes, the database file and brings its schema up to date. @returns the migrations applied. @throws SchemaRefused */
+export function migrateFile(file: string): readonly string[] {
+  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
+  try {
+    return migrateUp(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Where a database file stands, without changing it; one that does not exist lacks everything. @throws SchemaRefused */
+export function migrationStatusOf(file: string): MigrationStatus {
+  if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
+  const connection = openForReading(file);
+  try {
+    return migrationStatus(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+export function pendingMigrations(file: string): readonly string[] {
+  return migrationStatusOf(file).pending;
+}
