@@ -182,6 +182,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     runner,
     hub,
     connections,
+    realtimeAccess: access,
+    allowsOrigin: (origin) => settings.cors.allows(origin) || origin === publicOrigin(config),
     principals,
     accessTokens,
     storage,
@@ -222,7 +224,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     connections,
     authenticator: principals,
     compression: config.realtime.compression,
-    allowsOrigin: (origin: string) => settings.cors.allows(origin) || origin === publicOrigin(config),
+    allowsOrigin: system.allowsOrigin,
     markDelivered: (userId: string, offset: number) => marks.one(userId, offset),
     markDeliveredUpTo: (userId: string, offset: number) => marks.upTo(userId, offset),
     projectFor: (principal: Parameters<Projects["require"]>[0], ref: string) =>

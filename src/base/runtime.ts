@@ -27,12 +27,12 @@ export type ThreadRole = "writer" | "scan";
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };
-  const code = packed ? packed.asset("worker.js").toString("utf8") : SOURCE_WORKER;
+  const code = packed ? packed.asset("worker.js").toString("utf8") : sourceWorker();
   return new Worker(code, { eval: true, workerData });
 }
 
 /** From source, a thread needs the TypeScript loader of its own: Node 20 does not hand down the main thread's. */
-const SOURCE_WORKER = `import("tsx/esm/api").then(({ register }) => {
-  register();
-  return import(${JSON.stringify(new URL("../worker.ts", import.meta.url).href)});
-});`;
+function sourceWorker(): string {
+  const entry = new URL("../worker.ts", import.meta.url).href;
+  return `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
+}

@@ -82,6 +82,15 @@ export const origin = v.pipe(
 
 export const hostName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/, "must be a host name"));
 
+export const urlScheme = v.pipe(
+  v.string(),
+  v.regex(/^[a-z][a-z0-9+.-]{1,62}$/, "must be a URL scheme such as myapp"),
+  v.check(
+    (scheme) => !/^(javascript|data|vbscript|file|blob|about)$/.test(scheme),
+    "must not be a scheme that browsers run",
+  ),
+);
+
 /** An address to listen on. */
 export function address(): Kind<string> {
   const check = (value: string): boolean => isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);

@@ -139,6 +139,11 @@ export const OPTIONS = {
       k.oneOf("provision", "reject"),
       "what an unknown recipient means: provision makes a user without password (development), reject answers RECIPIENT_NOT_FOUND (production)",
     ),
+    appSchemes: option(
+      k.list(k.urlScheme),
+      [],
+      "URL schemes of your apps that notifications may link to, besides http and https",
+    ),
   },
   queues: {
     "event-processing": queue(4, 8, "poison events"),

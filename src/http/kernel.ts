@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { type Caller, runAs } from "../base/caller.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Principal, principalKey } from "../base/principal.ts";
@@ -221,7 +222,7 @@ export class HttpKernel implements BodySink {
 
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
-    const result = route.handle(exchange, {
+    const input = {
       params: route.params ? checkShape(route.params, exchange.params, "path") : undefined,
       query: route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined,
       body: route.raw
@@ -229,7 +230,11 @@ export class HttpKernel implements BodySink {
         : route.body
           ? checkShape(route.body, body.length === 0 ? {} : parseJson(body), "body")
           : undefined,
-    });
+    };
+    // The hot path goes without: an asynchronous context costs every promise and callback after it.
+    const result = route.quiet
+      ? route.handle(exchange, input)
+      : runAs(callerOf(exchange), () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(
@@ -282,6 +287,11 @@ export class HttpKernel implements BodySink {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
+
+function callerOf(exchange: Exchange): Caller {
+  const { principal, requestId, correlationId } = exchange;
+  return { principal, process: "request", ip: exchange.clientAddress, requestId, correlationId };
+}
 
 function limitOf(route: Route): number {
   return route.maxBodyBytes ?? DEFAULT_BODY_BYTES;

@@ -3,7 +3,7 @@ import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type JsonOutline, minifyJson, replaceLoneSurrogates } from "../base/json-text.ts";
 import { detailOf } from "../http/input.ts";
-import { instant, jsonObject, object, pattern, text } from "../http/shapes.ts";
+import { instant, jsonObject, pattern, text } from "../http/shapes.ts";
 import type { Level } from "../store/schema.ts";
 import { IncomingEvent } from "./incoming-event.ts";
 
@@ -41,7 +41,7 @@ const ENTRIES = {
 };
 
 /** One event as a producer sends it. The OpenAPI document is made of this; unknown members are allowed for, see D52. */
-export const EventInput = object(ENTRIES);
+export const EventInput = v.object(ENTRIES);
 
 // Checked without the payload's own walk and without the refusal of unknown members, which are folded into the payload.
 const Envelope = v.object({

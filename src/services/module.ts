@@ -11,7 +11,7 @@ import type { Backlog } from "../pipeline/backlog.ts";
 import type { IngestService } from "../pipeline/ingest-service.ts";
 import type { EventPipeline } from "../pipeline/pipeline.ts";
 import type { RuleBook } from "../pipeline/rule-book.ts";
-import type { Connections } from "../realtime/connections.ts";
+import type { Connections, RealtimeAccess } from "../realtime/connections.ts";
 import type { Hub } from "../realtime/hub.ts";
 import type { Database } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
@@ -77,6 +77,9 @@ export interface SystemServices {
   readonly runner: JobRunner;
   readonly hub: Hub;
   readonly connections: Connections;
+  readonly realtimeAccess: RealtimeAccess;
+  /** Whether a browser page of this origin may open live connections. */
+  allowsOrigin(origin: string): boolean;
   readonly principals: Principals;
   readonly accessTokens: AccessTokens;
   readonly storage: StorageGuard;

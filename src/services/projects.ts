@@ -36,6 +36,12 @@ export class Projects {
     return hasProjectRight(principal, right, projectId, this.defaultId);
   }
 
+  /** Whether the caller has the right in some project at least. */
+  hasAnywhere(principal: Principal, right: ProjectRight): boolean {
+    if (principal.kind === "apiKey") return this.has(principal, principal.projectId, right);
+    return [this.defaultId, ...principal.memberships.keys()].some((id) => this.has(principal, id, right));
+  }
+
   /** The project a key belongs to, or the one a user names; a user who names none means the default one. */
   refOf(principal: Principal, given: string | undefined): string {
     return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);

@@ -29,6 +29,8 @@ export interface Schema {
   idempotency_keys: IdempotencyKeysTable;
   audit_log: AuditLogTable;
   migrations: MigrationsTable;
+  /** SQLite's own: the last number each AUTOINCREMENT table has given. */
+  sqlite_sequence: { name: string; seq: number };
 }
 
 export type Flag = 0 | 1;

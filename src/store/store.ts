@@ -35,6 +35,10 @@ export interface Store {
   readonly port: WriterPort;
   /** Read-only, in the main thread: short look-ups only. */
   readonly reader: Sqlite;
+  /** Verifies the audit chain. */
+  readonly auditKey: Uint8Array;
+  /** Whether a write could begin now. */
+  canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
   /** Waits for what is in flight, leaves the counters' positions, moves the WAL into the database, closes everything. */
   close(): Promise<void>;
@@ -59,6 +63,19 @@ export function openStore(options: StoreOptions): Store {
     database,
     port,
     reader,
+    auditKey,
+    async canWrite() {
+      await committer.acquireTransaction();
+      try {
+        await port.begin();
+        await port.rollback();
+        return true;
+      } catch {
+        return false;
+      } finally {
+        committer.releaseTransaction();
+      }
+    },
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     async close() {
       await committer.settled();

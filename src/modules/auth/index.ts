@@ -2,15 +2,15 @@ import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
+import { DevGate } from "../../services/dev-gate.ts";
 import type { AppModule } from "../../services/module.ts";
-import { DevTokenGate } from "./dev-token.ts";
 
 /** Where tokens come from (contract 4.4). In this version: `/dev/token`; service tokens are made by `prism token create`. */
 const auth: AppModule = {
   name: "auth",
   version: "1.0.0",
   register(server, { config, users, audit, log, system }) {
-    const gate = new DevTokenGate(config, system.settings);
+    const gate = new DevGate(config, system.settings);
     server.route(
       route({
         method: "GET",

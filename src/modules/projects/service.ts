@@ -7,6 +7,7 @@ import type { Principal, UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { KeyAdmin } from "../../services/key-admin.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 import * as queries from "./queries.ts";
@@ -216,13 +217,6 @@ export class ProjectService {
       version: row.version,
       createdAt: toRfc3339(row.createdAt),
     };
-  }
-}
-
-/** @throws VERSION_CONFLICT when the caller's copy is not the current one; without `If-Match` the last write wins. */
-export function requireVersion(ifMatch: string, version: number): void {
-  if (ifMatch !== "" && ifMatch !== "*" && ifMatch !== `"${version}"`) {
-    throw new PrismError("VERSION_CONFLICT", `The resource is at version ${version}`);
   }
 }
 

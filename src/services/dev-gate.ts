@@ -1,16 +1,16 @@
-import { CidrSet } from "../../base/cidr.ts";
-import type { Config } from "../../config/load.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import type { LiveSettings } from "../../services/live-settings.ts";
+import { CidrSet } from "../base/cidr.ts";
+import type { Config } from "../config/load.ts";
+import type { Exchange } from "../http/exchange.ts";
+import type { LiveSettings } from "./live-settings.ts";
 
 const FORWARDING_HEADERS = /^(forwarded|x-forwarded-.+|x-real-ip|via|cf-.+|true-client-ip)$/;
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Who may have an administrator's token for the asking (D10): a process on this machine that asks directly. Everything that a proxy, a browser
+ * Who may have an administrator's token for the asking, and read the metrics without one (D10): a process on this machine that asks directly. Everything that a proxy, a browser
  * page of another origin or a rebound host name would show, closes it.
  */
-export class DevTokenGate {
+export class DevGate {
   readonly #config: Config;
   readonly #settings: LiveSettings;
   readonly #peers: CidrSet;

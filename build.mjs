@@ -1,0 +1,143 @@
+// One executable: esbuild bundles -> SEA blob with addons and assets (packed by @yao-pkg/pkg) -> dist/prism
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, dirname, join } from "node:path";
+import * as esbuild from "esbuild";
+
+const root = import.meta.dirname;
+const work = join(root, ".build");
+const output = join(root, "dist", "prism");
+const require = createRequire(import.meta.url);
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+const ASSETS = {
+  "web/docs.html": "src/web/docs.html",
+  "web/docs.js": "src/web/docs.js",
+  "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
+  "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
+};
+
+/** Replaces the packages that look for their addon on disk, and the optional ones that are not there. */
+const packedNatives = {
+  name: "packed-natives",
+  setup(build) {
+    build.onResolve({ filter: /^(uWebSockets\.js|bindings)$/ }, ({ path }) => ({ path, namespace: "packed" }));
+    build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({
+      contents:
+        path === "bindings"
+          ? "module.exports = (name) => globalThis.__packed.native(name);"
+          : 'module.exports = globalThis.__packed.native("uws.node");',
+    }));
+  },
+};
+
+const startedAt = Date.now();
+rmSync(work, { recursive: true, force: true });
+mkdirSync(work, { recursive: true });
+mkdirSync(dirname(output), { recursive: true });
+execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
+const natives = findNatives();
+await bundle(natives);
+const bundledAt = Date.now();
+await pack({
+  ...natives,
+  ...Object.fromEntries(Object.entries(ASSETS).map(([name, file]) => [name, join(root, file)])),
+  "worker.js": join(work, "worker.js"),
+});
+report();
+
+/** The addons for exactly this platform and Node; loaded here once, so that a machine where they do not run says so now. */
+function findNatives() {
+  const abi = process.versions.modules;
+  const files = {
+    "uws.node": join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`),
+    "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
+  };
+  for (const [name, file] of Object.entries(files)) {
+    const remedy = `Build with Node 20 (see .nvmrc); this is Node ${process.versions.node} on ${process.platform}-${process.arch}.`;
+    if (!existsSync(file)) fail(`${name}: there is no addon for this platform and Node (ABI ${abi}).\n${remedy}`);
+    try {
+      process.dlopen({ exports: {} }, file);
+    } catch (error) {
+      fail(`${name} does not load here: ${error.message}\n${remedy}`);
+    }
+  }
+  return files;
+}
+
+async function bundle(natives) {
+  const digest = Object.fromEntries(Object.entries(natives).map(([name, file]) => [name, sha256(readFileSync(file))]));
+  const common = {
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    minify: true,
+    keepNames: true,
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [packedNatives],
+    define: { "import.meta.dirname": "__dirname", "import.meta.url": "__filename", DIGEST: JSON.stringify(digest) },
+  };
+  const prelude = await esbuild.build({ ...common, format: "iife", entryPoints: [join(root, "src/prelude.cjs")], write: false });
+  const banner = { js: prelude.outputFiles[0].text };
+  await esbuild.build({ ...common, banner, entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") });
+  await esbuild.build({
+    ...common,
+    banner,
+    stdin: {
+      contents: 'import { main } from "./src/cli/main.ts"; void main(process.argv);',
+      resolveDir: root,
+      loader: "ts",
+    },
+    outfile: join(work, "main.js"),
+  });
+}
+
+/**
+ * Packs the very Node that runs this build: no download, and the same result on a machine without internet. pkg's command line cannot say
+ * that, its own SEA function can; it is not a documented interface, so its version is pinned.
+ */
+async function pack(assets) {
+  const temporary = `${output}.tmp`;
+  rmSync(temporary, { force: true });
+  const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
+  // pkg runs `node --experimental-sea-config` and `npx postject`: both must be ours, and without network.
+  process.env.PATH = [dirname(process.execPath), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
+  process.env.TMPDIR = work;
+  const platform = { darwin: "macos", win32: "win" }[process.platform] ?? "linux";
+  await sea(join(work, "main.js"), {
+    targets: [{ nodeRange: `node${process.versions.node}`, platform, arch: process.arch, output: temporary }],
+    useLocalNode: true,
+    signature: true,
+    seaConfig: {
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: true,
+      assets,
+      // Relative to pkg's own folder .build/pkg-sea/<n>, so that no path of this machine gets into the executable.
+      main: "../../main.js",
+    },
+  });
+  // pkg swallows a failed injection and would leave a copy of plain Node: the proof is that it runs and says who it is.
+  const answer = execFileSync(temporary, ["--version"], { encoding: "utf8" }).trim();
+  if (answer !== version) fail(`the packed executable answered ${answer}, not ${version}`);
+  renameSync(temporary, output);
+}
+
+function report() {
+  const size = (statSync(output).size / 1_048_576).toFixed(1);
+  writeFileSync(join(work, "built"), `${version}\n`);
+  console.log(`dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`);
+}
+
+function sha256(bytes) {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

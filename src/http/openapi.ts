@@ -1,0 +1,199 @@
+import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import type * as v from "valibot";
+import type { ErrorCode } from "../base/error-codes.ts";
+import { STATUS_OF } from "./error-status.ts";
+import type { Route } from "./route.ts";
+import type { Mount } from "./router.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Codes that any route with the property may answer with, besides its own. */
+const ALWAYS: readonly ErrorCode[] = ["INTERNAL", "SHUTTING_DOWN"];
+const WITH_CREDENTIALS: readonly ErrorCode[] = [
+  "UNAUTHENTICATED",
+  "TOKEN_EXPIRED",
+  "TOKEN_INVALID",
+  "INVALID_API_KEY",
+  "AMBIGUOUS_CREDENTIALS",
+  "ACCOUNT_DISABLED",
+  "ACCOUNT_PENDING",
+  "RATE_LIMITED",
+];
+const WITH_PERMISSION: readonly ErrorCode[] = ["UNAUTHORIZED_ROLE", "SCOPE_MISSING", "FORBIDDEN"];
+const WITH_BODY: readonly ErrorCode[] = [
+  "VALIDATION_FAILED",
+  "MALFORMED_JSON",
+  "PAYLOAD_TOO_LARGE",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "REQUEST_TIMEOUT",
+];
+const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
+
+/**
+ * The OpenAPI 3.1 document of what the router serves. Everything in it comes from the routes themselves; paths are absolute, aliases are
+ * marked with `x-alias-of`. @throws when a schema has no form in JSON Schema.
+ */
+export function openApiDocument(mounts: readonly Mount[], version: string): Json {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const mount of mounts) {
+    if (mount.route.undocumented) continue;
+    const path = mount.path.replace(/:(\w+)/g, "{$1}");
+    paths[path] ??= {};
+    paths[path][mount.route.method.toLowerCase()] = operation(mount);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Prism",
+      version,
+      description:
+        "Self-hosted alerting, notification and scheduling. Errors are `{error:{code, message, requestId, details?}}`; codes are stable.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/" }],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", description: "Access token (JWT) or service token (prt_…)" },
+        apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "API key of a project (prk_…)" },
+      },
+      schemas: { Error: ERROR_SCHEMA },
+    },
+  };
+}
+
+const ERROR_SCHEMA: Json = {
+  type: "object",
+  required: ["error"],
+  properties: {
+    error: {
+      type: "object",
+      required: ["code", "message", "requestId"],
+      properties: {
+        code: { type: "string" },
+        message: { type: "string" },
+        requestId: { type: "string" },
+        details: { type: "array", items: { type: "object" } },
+      },
+    },
+  },
+};
+
+function operation({ route, path, isAlias, parameterNames }: Mount): Json {
+  return {
+    operationId: operationId(route.method, path),
+    summary: route.summary,
+    tags: [route.tag],
+    ...(isAlias ? { "x-alias-of": route.path.replace(/:(\w+)/g, "{$1}") } : {}),
+    ...security(route),
+    parameters: [...pathParameters(parameterNames), ...queryParameters(route), ...headerParameters(route)],
+    ...(route.body ? { requestBody: requestBody(route) } : {}),
+    responses: { ...success(route), ...failures(route) },
+    "x-rate-limit": route.unlimited ? "none" : route.access === "public" ? "per address" : "per user or API key",
+  };
+}
+
+function operationId(method: string, path: string): string {
+  const words = path.split(/[^A-Za-z0-9]+/).filter((word) => word !== "" && word !== "api" && word !== "v1");
+  const isPrefixed = path.startsWith("/api/v1/");
+  return [method.toLowerCase(), ...(isPrefixed ? [] : ["root"]), ...words].join("_");
+}
+
+function security({ access }: Route): Json {
+  if (access === "public") return { security: [] };
+  const permission = access.permission === undefined ? {} : { "x-permission": access.permission };
+  const scope = access.keyScope === undefined ? {} : { "x-key-scope": access.keyScope };
+  return { security: [{ bearer: [] }, ...(access.keyScope ? [{ apiKey: [] }] : [])], ...permission, ...scope };
+}
+
+function pathParameters(names: readonly string[]): Json[] {
+  return names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }));
+}
+
+function queryParameters({ query }: Route): Json[] {
+  if (!query) return [];
+  const { properties = {}, required = [] } = schemaOf(query, "input");
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema,
+  }));
+}
+
+function headerParameters({ method, errors = [] }: Route): Json[] {
+  const headers: Json[] = [];
+  const add = (name: string, description: string): number =>
+    headers.push({ name, in: "header", required: false, description, schema: { type: "string" } });
+  if (errors.includes("IDEMPOTENCY_KEY_REUSED"))
+    add("Idempotency-Key", "Repeating the request with the same key gives the first answer, for 24 hours");
+  if (errors.includes("VERSION_CONFLICT")) add("If-Match", "The ETag of the version that is to be changed");
+  if (method === "GET") add("If-None-Match", "Answers 304 where the ETag is still the same");
+  return headers;
+}
+
+function requestBody({ body, raw }: Route): Json {
+  if (!body) return {};
+  const schema = schemaOf(body, "input");
+  const types = raw?.types ?? ["application/json"];
+  return { required: raw !== undefined, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
+}
+
+function success({ status, response }: Route): Json {
+  if (!response) return { [status ?? 204]: { description: "Done" } };
+  if ("contentType" in response) {
+    return {
+      [status ?? 200]: {
+        description: response.description,
+        content: { [response.contentType]: { schema: { type: "string" } } },
+      },
+    };
+  }
+  return {
+    [status ?? 200]: { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } },
+  };
+}
+
+/** Codes by status, each status once. */
+function failures(route: Route): Json {
+  const codes = new Set<ErrorCode>([...ALWAYS, ...(route.errors ?? [])]);
+  const add = (more: readonly ErrorCode[]): void => {
+    for (const code of more) codes.add(code);
+  };
+  if (route.access !== "public") {
+    add(WITH_CREDENTIALS);
+    add(WITH_PERMISSION);
+  } else if (route.unlimited !== true) add(["RATE_LIMITED"]);
+  if (route.query) add(["VALIDATION_FAILED"]);
+  if (route.body) add(WITH_BODY);
+  if (route.method !== "GET") add(WRITES);
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of codes) {
+    const status = STATUS_OF[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, names]) => [
+      status,
+      {
+        description: names.sort().join(", "),
+        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+      },
+    ]),
+  );
+}
+
+function schemaOf(
+  schema: v.GenericSchema,
+  typeMode: "input" | "output",
+): JsonSchema & { properties?: Record<string, JsonSchema>; required?: string[] } {
+  const { $schema: _dialect, ...converted } = toJsonSchema(schema, {
+    typeMode,
+    target: "draft-2020-12",
+    // Checks and transforms in code have no JSON Schema form; the metadata beside them says what they demand.
+    ignoreActions: ["check", "transform", "to_lower_case"],
+    overrideSchema: ({ valibotSchema, jsonSchema }) =>
+      valibotSchema.type === "custom" ? { ...jsonSchema } : undefined,
+  }) as JsonSchema & { $schema?: string };
+  return converted as ReturnType<typeof schemaOf>;
+}

@@ -1,0 +1,127 @@
+import { isUuid } from "../../base/ids.ts";
+import type { Json } from "../../base/json-text.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import { notificationView } from "../../pipeline/views.ts";
+import { requireLink } from "../../services/links.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { Trx } from "../../store/database.ts";
+import { notFound, viewOf } from "./inbox.ts";
+import * as queries from "./queries.ts";
+import type { WebviewBody } from "./schema.ts";
+
+/**
+ * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it
+ * again changes nothing and says nothing.
+ */
+export class InboxActions {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  read(principal: UserPrincipal, id: string) {
+    return this.#change(principal, id, async (trx, row, now) => {
+      if (await queries.mark(trx, row, ["readAt"], now)) await this.#tell(trx, row, "notification.read", now);
+    });
+  }
+
+  /** Also reads it; the first time is kept. */
+  acknowledge(principal: UserPrincipal, id: string, note: string | undefined) {
+    return this.#change(principal, id, async (trx, row, now) => {
+      if (!(await queries.mark(trx, row, ["readAt", "acknowledgedAt"], now)) || row.acknowledgedAt !== null) return;
+      await this.#record(
+        "notification.acknowledged",
+        row.id,
+        note === undefined ? {} : { noteLength: note.length },
+        trx,
+      );
+      await this.#tell(trx, row, "notification.acknowledged", now);
+    });
+  }
+
+  /** The app opened something from it. */
+  async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
+    requireLink(url, "url", this.#services.config);
+    await this.#change(principal, id, async (trx, row, now) => {
+      await queries.mark(trx, row, ["openedAt"], now);
+      await this.#record(
+        "notification.webview",
+        row.id,
+        { action, metadataMembers: Object.keys(metadata ?? {}).length },
+        trx,
+      );
+    });
+    return { logged: true };
+  }
+
+  async delete(principal: UserPrincipal, id: string): Promise<void> {
+    await this.#change(principal, id, async (trx, row, now) => {
+      await queries.mark(trx, row, ["deletedAt"], now);
+      await this.#services.realtime.publish(
+        streamOf(row),
+        "notification.deleted",
+        { id: row.id, offset: row.seq },
+        { trx },
+      );
+      await this.#tellCount(trx, row.userId);
+    });
+  }
+
+  /** Everything up to this moment, or created before a time. */
+  async readAll(principal: UserPrincipal, before: number | undefined) {
+    const { db, clock, realtime, system } = this.#services;
+    return db.write(async (trx) => {
+      const upTo = system.store.committer.sequences.streams.last;
+      const updated = await queries.markAllRead(trx, principal.userId, upTo, before ?? null, clock.now());
+      if (updated > 0) {
+        const data = { all: true, upTo, updated };
+        await realtime.publish({ kind: "user", userId: principal.userId }, "notification.read", data, { trx });
+        await this.#tellCount(trx, principal.userId);
+      }
+      return { updated };
+    });
+  }
+
+  /** @throws NOTIFICATION_NOT_FOUND, also for one that is somebody else's or was deleted. */
+  async #change(
+    principal: UserPrincipal,
+    id: string,
+    change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<void>,
+  ) {
+    const { db, clock } = this.#services;
+    if (!isUuid(id)) throw notFound();
+    return db.write(async (trx) => {
+      const row = await queries.findInInbox(trx, principal.userId, id);
+      if (!row) throw notFound();
+      await change(trx, row, clock.now());
+      const changed = await queries.findInInbox(trx, principal.userId, id);
+      return viewOf(changed ?? row, null);
+    });
+  }
+
+  async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {
+    const changed = (await queries.findInInbox(trx, row.userId, row.id)) ?? row;
+    const view = notificationView(changed, { ...changed, delivered: changed.recipientDelivered }, null);
+    await this.#services.realtime.publish(streamOf(row), type, { ...view, at: new Date(now).toISOString() }, { trx });
+    await this.#tellCount(trx, row.userId);
+  }
+
+  async #tellCount(trx: Trx, userId: string): Promise<void> {
+    const count = await queries.countUnread(trx, userId);
+    await this.#services.realtime.publish(
+      { kind: "user", userId },
+      "unread-count",
+      { count, unreadCount: count },
+      { trx },
+    );
+  }
+
+  async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {
+    await this.#services.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
+  }
+}
+
+function streamOf(row: Pick<queries.InboxRow, "userId">) {
+  return { kind: "user", userId: row.userId } as const;
+}

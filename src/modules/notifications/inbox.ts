@@ -1,0 +1,131 @@
+import { parseRfc3339 } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid } from "../../base/ids.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { notificationView } from "../../pipeline/views.ts";
+import type { CoreServices } from "../../services/module.ts";
+import * as queries from "./queries.ts";
+import type { Filters, ListQuery, MissedQuery } from "./schema.ts";
+
+const DEFAULT_MISSED = 100;
+
+/** Reading notifications: one's own, and others' with the right to. */
+export class Inbox {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** @throws USER_NOT_FOUND for somebody else's list without the right to read it. */
+  list(principal: UserPrincipal, { userId, ...query }: ListQuery) {
+    if (userId !== undefined && userId !== "me" && !principal.permissions.has("notifications:read_all")) {
+      if (this.#services.users.find(userId) !== principal.userId) throw missingPermission("notifications:read_all");
+    }
+    return this.#page(principal, this.#owner(principal, userId ?? "me"), query);
+  }
+
+  history(
+    principal: UserPrincipal,
+    userRef: string,
+    query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
+  ) {
+    return this.#page(principal, this.#owner(principal, userRef), query);
+  }
+
+  async get(principal: UserPrincipal, id: string) {
+    const { db } = this.#services;
+    const seesAll = principal.permissions.has("notifications:read_all");
+    const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
+    const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
+    if (!row) throw notFound();
+    return viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null);
+  }
+
+  /** What has not reached the user, or lies behind an offset or a time; with `ack` it counts as delivered from now on. */
+  async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, ack }: MissedQuery) {
+    const { db, clock, system } = this.#services;
+    const rows = await queries.listMissed(db.read, principal.userId, readSince(since), limit + 1);
+    const shown = rows.slice(0, limit);
+    if (ack) {
+      for (const { seq } of shown)
+        system.store.committer.markDelivered({ userId: principal.userId, seq, at: clock.now() });
+    }
+    return {
+      data: shown.map((row) => viewOf(row, null)),
+      page: null,
+      limit,
+      nextCursor: null,
+      hasMore: rows.length > limit,
+    };
+  }
+
+  async unreadCount(principal: UserPrincipal) {
+    const count = await queries.countUnread(this.#services.db.read, principal.userId);
+    return { count, unreadCount: count };
+  }
+
+  async #page(
+    principal: UserPrincipal,
+    userId: string,
+    query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
+  ) {
+    const { db } = this.#services;
+    const request = readPage(query);
+    const before = request.after ? Number(request.after[0]) : null;
+    const rows = await queries.listInbox(db.read, userId, query, {
+      before,
+      limit: request.limit + 1,
+      offset: request.offset,
+    });
+    const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
+    const everybody = principal.permissions.has("notifications:read_all");
+    const all = new Map(
+      everybody
+        ? await Promise.all(
+            rows
+              .slice(0, request.limit)
+              .map(async (row) => [row.id, await queries.allRecipients(db.read, row.id)] as const),
+          )
+        : [],
+    );
+    return pageBody(
+      request,
+      rows,
+      (row) => viewOf(row, all.get(row.id) ?? null),
+      (row) => [row.seq],
+      total,
+    );
+  }
+
+  /** @throws USER_NOT_FOUND */
+  #owner(principal: UserPrincipal, ref: string): string {
+    const userId = this.#services.users.find(ref);
+    const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
+    if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
+    return userId;
+  }
+}
+
+export function viewOf(row: queries.InboxRow, all: Parameters<typeof notificationView>[2]) {
+  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all);
+}
+
+export function notFound(): PrismError {
+  return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
+}
+
+/** @throws VALIDATION_FAILED */
+function readSince(since: string | undefined): { seq: number } | { at: number } | null {
+  if (since === undefined) return null;
+  if (/^\d{1,16}$/.test(since)) return { seq: Number(since) };
+  const at = parseRfc3339(since);
+  if (at === undefined) {
+    throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+      details: [{ path: "since", code: "VALUE", message: "must be an offset or an RFC 3339 date-time" }],
+    });
+  }
+  return { at };
+}

@@ -1,0 +1,195 @@
+import * as v from "valibot";
+import { cleanText } from "../../base/clean-text.ts";
+import { pageOf } from "../../http/replies.ts";
+import { route } from "../../http/route.ts";
+import { callerOf, userOf } from "../../services/caller-of.ts";
+import type { AppModule } from "../../services/module.ts";
+import { InboxActions } from "./actions.ts";
+import { Inbox } from "./inbox.ts";
+import * as s from "./schema.ts";
+import { sendNotification } from "./send.ts";
+
+const tag = "Notifications";
+const PATH = "/api/v1/notifications";
+
+/** Notifications of people: sending, listing, and what recipients do with them (contract 4.9). */
+const notifications: AppModule = {
+  name: "notifications",
+  version: "1.0.0",
+  register(server, services) {
+    const inbox = new Inbox(services);
+    const actions = new InboxActions(services);
+
+    // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
+    services.events.on("notify", async (payload, { correlationId }) => {
+      const { userId, title, body, message } = v.parse(BusNotify, payload);
+      await services.notify.send({
+        recipients: [userId],
+        title: cleanText(title),
+        message: cleanText(message ?? body ?? ""),
+        correlationId,
+      });
+    });
+
+    server.route(
+      route({
+        method: "GET",
+        path: PATH,
+        summary: "Your notifications, newest first",
+        tag,
+        access: {},
+        query: s.ListQuery,
+        response: pageOf(s.NotificationView),
+        errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
+        handle: (exchange, { query }) => inbox.list(userOf(exchange), query),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: PATH,
+        summary: "Send a notification to people",
+        tag,
+        access: { permission: "notifications:send", keyScope: "notifications:send" },
+        body: s.SendBody,
+        status: 201,
+        response: s.NotificationView,
+        errors: [
+          "RECIPIENT_NOT_FOUND",
+          "SOUND_NOT_FOUND",
+          "NOT_CONFIGURED",
+          "IDEMPOTENCY_IN_PROGRESS",
+          "IDEMPOTENCY_KEY_REUSED",
+        ],
+        handle: (exchange, { body }) => sendNotification(services, exchange, callerOf(exchange), body),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/user/:userId`,
+        aliases: ["/notifications/:userId"],
+        summary: "A user's notifications, newest first: your own, or anybody's with notifications:read_all",
+        tag,
+        access: {},
+        params: s.UserParams,
+        query: s.HistoryQuery,
+        response: pageOf(s.NotificationView),
+        errors: ["USER_NOT_FOUND", "INVALID_CURSOR"],
+        handle: (exchange, { params, query }) => inbox.history(userOf(exchange), params.userId, query),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/missed`,
+        summary: "What has not reached you, oldest first",
+        tag,
+        access: {},
+        query: s.MissedQuery,
+        response: v.object({ ...pageOf(s.NotificationView).entries, hasMore: v.boolean() }),
+        handle: (exchange, { query }) => inbox.missed(userOf(exchange), query),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/unread-count`,
+        summary: "How many of your notifications are unread",
+        tag,
+        access: {},
+        response: v.object({ count: v.number(), unreadCount: v.number() }),
+        handle: (exchange) => inbox.unreadCount(userOf(exchange)),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/read-all`,
+        summary: "Mark your unread notifications read",
+        tag,
+        access: {},
+        body: s.ReadAllBody,
+        response: v.object({ updated: v.number() }),
+        handle: (exchange, { body }) => actions.readAll(userOf(exchange), body.before),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id`,
+        summary: "A notification",
+        tag,
+        access: {},
+        params: s.Params,
+        response: s.NotificationView,
+        errors: ["NOTIFICATION_NOT_FOUND"],
+        handle: (exchange, { params }) => inbox.get(userOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "PATCH",
+        path: `${PATH}/:id/read`,
+        aliases: ["/notifications/:id/read"],
+        summary: "Mark a notification read",
+        tag,
+        access: {},
+        params: s.Params,
+        response: s.NotificationView,
+        errors: ["NOTIFICATION_NOT_FOUND"],
+        handle: (exchange, { params }) => actions.read(userOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "PUT",
+        path: `${PATH}/:id/acknowledge`,
+        summary: "Acknowledge a notification; it is then read as well",
+        tag,
+        access: {},
+        params: s.Params,
+        body: s.AcknowledgeBody,
+        response: s.NotificationView,
+        errors: ["NOTIFICATION_NOT_FOUND"],
+        handle: (exchange, { params, body }) => actions.acknowledge(userOf(exchange), params.id, body.note),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/:id/webview-action`,
+        summary: "Note that the app opened something from a notification",
+        tag,
+        access: {},
+        params: s.Params,
+        body: s.WebviewBody,
+        status: 201,
+        response: v.object({ logged: v.boolean() }),
+        errors: ["NOTIFICATION_NOT_FOUND"],
+        handle: (exchange, { params, body }) => actions.webviewAction(userOf(exchange), params.id, body),
+      }),
+    );
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id`,
+        summary: "Remove a notification from your own list",
+        tag,
+        access: {},
+        params: s.Params,
+        errors: ["NOTIFICATION_NOT_FOUND"],
+        handle: (exchange, { params }) => actions.delete(userOf(exchange), params.id),
+      }),
+    );
+  },
+};
+
+const BusNotify = v.object({
+  userId: v.string(),
+  title: v.pipe(v.string(), v.maxLength(255)),
+  body: v.optional(v.pipe(v.string(), v.maxLength(4000))),
+  message: v.optional(v.pipe(v.string(), v.maxLength(4000))),
+});
+
+export default notifications;

@@ -1,0 +1,173 @@
+import type { Selectable } from "kysely";
+import { sql } from "kysely";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
+import type { Filters } from "./schema.ts";
+
+/** A notification with one recipient's part in it. */
+export type InboxRow = Selectable<NotificationsTable> &
+  Omit<Selectable<NotificationRecipientsTable>, "delivered" | "deliveredAt"> & { recipientDelivered: 0 | 1 };
+
+function inbox(db: ReadDb | Trx, userId: string) {
+  return db
+    .selectFrom("notification_recipients as r")
+    .innerJoin("notifications as n", "n.id", "r.notificationId")
+    .selectAll("n")
+    .select([
+      "r.notificationId",
+      "r.userId",
+      "r.seq",
+      "r.readAt",
+      "r.acknowledgedAt",
+      "r.openedAt",
+      "r.deletedAt",
+      "r.delivered as recipientDelivered",
+    ])
+    .where("r.userId", "=", userId)
+    .where("r.deletedAt", "is", null);
+}
+
+function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to, after }: Filters) {
+  let query = inbox(db, userId);
+  if (status === "unread") query = query.where("r.readAt", "is", null);
+  if (status === "read") query = query.where("r.readAt", "is not", null);
+  if (status === "acknowledged") query = query.where("r.acknowledgedAt", "is not", null);
+  if (status === "undelivered") query = query.where("r.delivered", "=", 0);
+  if (ruleId !== undefined) query = query.where("n.ruleId", "=", ruleId);
+  if (from !== undefined) query = query.where("n.createdAt", ">=", from);
+  if (to !== undefined) query = query.where("n.createdAt", "<", to);
+  if (after !== undefined) query = query.where("r.seq", ">", after);
+  return query;
+}
+
+/** Newest first. */
+export function listInbox(
+  db: ReadDb,
+  userId: string,
+  filters: Filters,
+  page: { before: number | null; limit: number; offset: number },
+): Promise<InboxRow[]> {
+  let query = filtered(db, userId, filters).orderBy("r.seq", "desc").limit(page.limit).offset(page.offset);
+  if (page.before !== null) query = query.where("r.seq", "<", page.before);
+  return query.execute();
+}
+
+export async function countInbox(db: ReadDb, userId: string, filters: Filters): Promise<number> {
+  const row = await filtered(db, userId, filters)
+    .clearSelect()
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}
+
+/** Oldest first: what a client that was away has not seen. */
+export function listMissed(
+  db: ReadDb,
+  userId: string,
+  since: { seq: number } | { at: number } | null,
+  limit: number,
+): Promise<InboxRow[]> {
+  let query = inbox(db, userId).orderBy("r.seq").limit(limit);
+  if (since === null) query = query.where("r.delivered", "=", 0);
+  else if ("seq" in since) query = query.where("r.seq", ">", since.seq);
+  else query = query.where("n.createdAt", ">", since.at);
+  return query.execute();
+}
+
+export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: string): Promise<InboxRow | undefined> {
+  return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
+}
+
+/** Anybody's part, for those who may read all; the recipient with the lowest offset. */
+export function findAnywhere(db: ReadDb, notificationId: string): Promise<InboxRow | undefined> {
+  return db
+    .selectFrom("notification_recipients as r")
+    .innerJoin("notifications as n", "n.id", "r.notificationId")
+    .selectAll("n")
+    .select([
+      "r.notificationId",
+      "r.userId",
+      "r.seq",
+      "r.readAt",
+      "r.acknowledgedAt",
+      "r.openedAt",
+      "r.deletedAt",
+      "r.delivered as recipientDelivered",
+    ])
+    .where("r.notificationId", "=", notificationId)
+    .orderBy("r.seq")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Everybody a notification went to, and who of them has acknowledged it. */
+export async function allRecipients(
+  db: ReadDb | Trx,
+  notificationId: string,
+): Promise<{ recipients: string[]; acknowledgedBy: string[] }> {
+  const rows = await db
+    .selectFrom("notification_recipients")
+    .select(["userId", "acknowledgedAt"])
+    .where("notificationId", "=", notificationId)
+    .orderBy("seq")
+    .execute();
+  return {
+    recipients: rows.map(({ userId }) => userId),
+    acknowledgedBy: rows.filter(({ acknowledgedAt }) => acknowledgedAt !== null).map(({ userId }) => userId),
+  };
+}
+
+export async function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
+  const row = await db
+    .selectFrom("notification_recipients")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where("userId", "=", userId)
+    .where("readAt", "is", null)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}
+
+type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";
+
+/** Sets times that are not set yet: the first time counts. @returns whether anything changed. */
+export async function mark(
+  trx: Trx,
+  row: Pick<InboxRow, "userId" | "seq">,
+  marks: readonly Mark[],
+  now: number,
+): Promise<boolean> {
+  let changed = false;
+  for (const column of marks) {
+    const { numUpdatedRows } = await trx
+      .updateTable("notification_recipients")
+      .set({ [column]: now })
+      .where("userId", "=", row.userId)
+      .where("seq", "=", row.seq)
+      .where(column, "is", null)
+      .executeTakeFirst();
+    changed ||= Number(numUpdatedRows) > 0;
+  }
+  return changed;
+}
+
+/** Marks what is unread as read, up to and including an offset: what arrives during the click stays unread. */
+export async function markAllRead(
+  trx: Trx,
+  userId: string,
+  upToSeq: number,
+  before: number | null,
+  now: number,
+): Promise<number> {
+  let query = trx
+    .updateTable("notification_recipients")
+    .set({ readAt: now })
+    .where("userId", "=", userId)
+    .where("seq", "<=", upToSeq)
+    .where("readAt", "is", null)
+    .where("deletedAt", "is", null);
+  if (before !== null)
+    query = query.where(sql<boolean>`(select createdAt from notifications where id = notificationId) < ${before}`);
+  const { numUpdatedRows } = await query.executeTakeFirst();
+  return Number(numUpdatedRows);
+}

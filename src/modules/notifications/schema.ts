@@ -1,0 +1,102 @@
+import * as v from "valibot";
+import { pageEntries } from "../../http/pagination.ts";
+import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
+import { CHANNELS } from "../../services/notifier.ts";
+
+const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
+
+const filters = {
+  status: v.optional(v.picklist(STATUSES)),
+  ruleId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  from: v.optional(instant),
+  to: v.optional(instant),
+  after: v.optional(v.pipe(queryInteger(0, Number.MAX_SAFE_INTEGER), v.description("Only those behind this offset"))),
+};
+
+export const ListQuery = object({
+  ...filters,
+  userId: v.optional(
+    v.pipe(v.string(), v.maxLength(128), v.description("Somebody else's; needs notifications:read_all")),
+  ),
+  ...pageEntries(),
+});
+export type ListQuery = v.InferOutput<typeof ListQuery>;
+export type Filters = Omit<ListQuery, "userId" | "limit" | "page" | "offset" | "cursor">;
+
+export const HistoryQuery = object({ status: filters.status, ...pageEntries() });
+
+export const MissedQuery = object({
+  since: v.optional(
+    v.pipe(v.string(), v.maxLength(40), v.description("An offset, or a time; default: everything undelivered")),
+  ),
+  limit: v.optional(queryInteger(1, 100)),
+  ack: v.optional(queryBoolean),
+});
+export type MissedQuery = v.InferOutput<typeof MissedQuery>;
+
+export const UserParams = object({ userId: v.string() });
+export const Params = object({ id: v.string() });
+
+export const SendBody = v.pipe(
+  object({
+    recipients: v.optional(v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(1000))),
+    userId: v.optional(text(128, 1)),
+    title: text(255, 1),
+    message: v.optional(text(4000, 1)),
+    body: v.optional(v.pipe(text(4000, 1), v.description("Another name of message"))),
+    sound: v.optional(v.nullable(text(255, 1))),
+    action: v.optional(
+      v.nullable(object({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) })),
+    ),
+    data: v.optional(v.nullable(jsonObject(16_384))),
+    priority: v.optional(integer(0, 1000)),
+    channels: v.optional(v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1))),
+  }),
+  v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
+  v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
+);
+export type SendBody = v.InferOutput<typeof SendBody>;
+
+export const ReadAllBody = object({ before: v.optional(instant) });
+
+export const AcknowledgeBody = object({ note: v.optional(text(500)) });
+
+export const WebviewBody = object({
+  action: v.optional(text(100, 1)),
+  url: v.optional(text(2048, 1)),
+  metadata: v.optional(jsonObject(4096)),
+});
+export type WebviewBody = v.InferOutput<typeof WebviewBody>;
+
+export const NotificationView = v.object({
+  id: v.string(),
+  ruleId: v.nullable(v.string()),
+  eventId: v.nullable(v.string()),
+  projectId: v.nullable(v.string()),
+  kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate"]),
+  title: v.string(),
+  message: v.string(),
+  body: v.string(),
+  sound: v.nullable(v.string()),
+  soundUrl: v.nullable(v.string()),
+  action: v.nullable(v.record(v.string(), v.unknown())),
+  data: v.nullable(v.record(v.string(), v.unknown())),
+  priority: v.number(),
+  recipients: v.array(v.string()),
+  acknowledgedBy: v.array(v.string()),
+  delivered: v.boolean(),
+  pusherEventSent: v.boolean(),
+  correlationId: v.string(),
+  createdAt: v.string(),
+  deliveredAt: v.nullable(v.string()),
+  aggregateCount: v.number(),
+  offset: v.number(),
+  userId: v.string(),
+  read: v.boolean(),
+  me: v.object({
+    delivered: v.boolean(),
+    readAt: v.nullable(v.string()),
+    acknowledgedAt: v.nullable(v.string()),
+    openedAt: v.nullable(v.string()),
+  }),
+});

@@ -1,0 +1,53 @@
+import { sql } from "kysely";
+import { QUEUES } from "../../jobs/job.ts";
+import type { CoreServices } from "../../services/module.ts";
+
+/** What an operator looks at first (contract 4.12). */
+export async function systemStatus({ system, db, clock }: CoreServices) {
+  const { databaseBytes, walBytes } = system.store.sizes();
+  return {
+    version: system.version,
+    uptimeMs: Math.max(0, clock.now() - system.startedAt),
+    database: {
+      engine: "sqlite",
+      sizeBytes: databaseBytes,
+      walBytes,
+      freeDiskBytes: finiteOrNull(system.storage.freeBytes),
+    },
+    mysql: { mode: "embedded" },
+    redis: { mode: "embedded" },
+    pusher: { mode: "off", connected: false },
+    queues: await queueCounts(db.scan, clock.now()),
+    realtime: { connections: system.connections.counts },
+    consumers: [{ name: "rule-engine", lag: system.backlog.lag() }],
+    rules: { active: system.rules.size },
+    ingest: { pendingBytes: system.pipeline.pendingBytes },
+    warnings: system.warnings,
+  };
+}
+
+async function queueCounts(scan: CoreServices["db"]["scan"], now: number) {
+  const rows = await scan
+    .selectFrom("jobs")
+    .select(["queue", "state", (e) => e.fn.countAll<number>().as("n"), sql<number>`min(runAt)`.as("oldest")])
+    .where("state", "in", ["scheduled", "ready", "running", "retrying", "dead"])
+    .groupBy(["queue", "state"])
+    .execute();
+  return QUEUES.map((name) => {
+    const of = (state: string): number => rows.find((row) => row.queue === name && row.state === state)?.n ?? 0;
+    const ready = rows.find((row) => row.queue === name && row.state === "ready");
+    return {
+      name,
+      ready: of("ready"),
+      scheduled: of("scheduled"),
+      running: of("running"),
+      retrying: of("retrying"),
+      dead: of("dead"),
+      oldestReadyAgeMs: ready ? Math.max(0, now - ready.oldest) : null,
+    };
+  });
+}
+
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

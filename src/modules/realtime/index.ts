@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { PrismError } from "../../base/errors.ts";
+import { ANSWERS_LATER, route } from "../../http/route.ts";
+import { object } from "../../http/shapes.ts";
+import { serveEventStream } from "../../realtime/event-stream.ts";
+import { parseFrom } from "../../realtime/parse-from.ts";
+import { requireOrigin } from "../../realtime/upgrade.ts";
+import { callerOf } from "../../services/caller-of.ts";
+import type { AppModule } from "../../services/module.ts";
+
+const tag = "Realtime";
+
+const StreamQuery = object({
+  token: v.optional(
+    v.pipe(v.string(), v.description("For clients that cannot set headers: access token, service token or API key")),
+  ),
+  lastEventId: v.optional(v.string()),
+  from: v.optional(v.string()),
+});
+
+/** Live streams over HTTP (contract 5.3). The WebSocket protocols stand on the socket itself, see src/realtime. */
+const realtime: AppModule = {
+  name: "realtime",
+  version: "1.0.0",
+  register(server, services) {
+    const { system, projects } = services;
+    server.route(
+      route({
+        method: "GET",
+        path: "/api/v1/realtime/:projectId/sse",
+        aliases: ["/realtime/:projectId/sse"],
+        summary: "The events of a project as server-sent events, resumable by Last-Event-ID",
+        tag,
+        access: { permission: "events:read", within: "project", keyScope: "events:read", queryToken: true },
+        params: object({ projectId: v.string() }),
+        query: StreamQuery,
+        response: {
+          contentType: "text/event-stream",
+          description: "Items `id: <offset>`, `event: event`, `data: <event>`",
+        },
+        errors: ["PROJECT_NOT_FOUND", "ORIGIN_REFUSED"],
+        handle(exchange, { params, query }) {
+          requireOrigin(system, exchange);
+          const principal = callerOf(exchange);
+          const projectId = projects.require(principal, params.projectId, "events:read");
+          const from = parseFrom(exchange.header("last-event-id") || query.lastEventId || query.from);
+          const parts = { hub: system.hub, access: system.realtimeAccess, connections: system.connections };
+          serveEventStream(parts, exchange, principal, { kind: "project", projectId }, from);
+          return ANSWERS_LATER;
+        },
+      }),
+    );
+
+    for (const [path, aliases] of [
+      ["/ws", []],
+      ["/api/v1/realtime/:projectId", ["/realtime/:projectId"]],
+    ] as const) {
+      server.route(
+        route({
+          method: "GET",
+          path,
+          aliases,
+          summary: "A WebSocket; a plain request is refused",
+          tag,
+          access: "public",
+          undocumented: true,
+          errors: ["UPGRADE_REQUIRED"],
+          handle() {
+            throw new PrismError("UPGRADE_REQUIRED", "This path speaks WebSocket");
+          },
+        }),
+      );
+    }
+  },
+};
+
+export default realtime;

@@ -1,0 +1,173 @@
+import { PrismError } from "../../base/errors.ts";
+import { missingPermission } from "../../http/access.ts";
+import { pageOf } from "../../http/replies.ts";
+import { route, versioned } from "../../http/route.ts";
+import { callerOf, userOf } from "../../services/caller-of.ts";
+import type { AppModule } from "../../services/module.ts";
+import { testRule, trialEvent } from "../../services/rule-tester.ts";
+import * as s from "./schema.ts";
+import { RuleService } from "./service.ts";
+import { storedEvent } from "./stored-event.ts";
+
+const tag = "Rules";
+const PATH = "/api/v1/rules";
+
+/** The rules that decide who hears of an event (contract 4.8). */
+const rules: AppModule = {
+  name: "rules",
+  version: "1.0.0",
+  register(server, services) {
+    const service = new RuleService(services);
+    const read = { permission: "rules:read", within: "project" } as const;
+    const write = { permission: "rules:write", within: "project" } as const;
+
+    server.route(
+      route({
+        method: "POST",
+        path: PATH,
+        summary: "Make a rule",
+        tag,
+        access: write,
+        body: s.CreateRule,
+        status: 201,
+        response: s.RuleView,
+        errors: [
+          "INVALID_CONDITION",
+          "INVALID_TEMPLATE",
+          "ROLE_NOT_FOUND",
+          "SOUND_NOT_FOUND",
+          "PROJECT_NOT_FOUND",
+          "RECIPIENT_NOT_FOUND",
+          "NOT_CONFIGURED",
+        ],
+        async handle(exchange, { body }) {
+          const { version, body: rule } = await service.create(userOf(exchange), body);
+          return versioned(version, rule, 201);
+        },
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: PATH,
+        summary: "Rules, newest first",
+        tag,
+        access: read,
+        query: s.ListRules,
+        response: pageOf(s.RuleView),
+        errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+        handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/test`,
+        summary: "Try a condition on an event; nothing is stored",
+        tag,
+        access: read,
+        body: s.TestRule,
+        response: s.TestReply,
+        errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
+        async handle(exchange, { body: { condition, event, eventId, templates } }) {
+          if ((event === undefined) === (eventId === undefined))
+            throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
+          const principal = callerOf(exchange);
+          if (!services.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
+          const subject =
+            eventId === undefined
+              ? trialEvent(event ?? {}, services.projects.defaultId, services.clock.now())
+              : await storedEvent(services, principal, eventId);
+          return testRule({ condition, event: subject, templates });
+        },
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id`,
+        summary: "A rule with its totals",
+        tag,
+        access: read,
+        params: s.RuleParams,
+        response: s.RuleView,
+        errors: ["RULE_NOT_FOUND"],
+        async handle(exchange, { params }) {
+          const { version, body } = await service.get(userOf(exchange), params.id);
+          return versioned(version, body);
+        },
+      }),
+    );
+    for (const method of ["PUT", "PATCH"] as const) {
+      server.route(
+        route({
+          method,
+          path: `${PATH}/:id`,
+          summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
+          tag,
+          access: write,
+          params: s.RuleParams,
+          body: s.UpdateRule,
+          response: s.RuleView,
+          errors: [
+            "RULE_NOT_FOUND",
+            "VERSION_CONFLICT",
+            "INVALID_CONDITION",
+            "INVALID_TEMPLATE",
+            "ROLE_NOT_FOUND",
+            "SOUND_NOT_FOUND",
+            "PROJECT_NOT_FOUND",
+            "RECIPIENT_NOT_FOUND",
+            "NOT_CONFIGURED",
+          ],
+          async handle(exchange, { params, body }) {
+            const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+            return versioned(updated.version, updated.body);
+          },
+        }),
+      );
+    }
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id`,
+        summary: "Delete a rule; its decisions and notifications stay",
+        tag,
+        access: write,
+        params: s.RuleParams,
+        errors: ["RULE_NOT_FOUND"],
+        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id/versions`,
+        summary: "What the rule was, version by version, newest first",
+        tag,
+        access: read,
+        params: s.RuleParams,
+        query: s.VersionsQuery,
+        response: pageOf(s.VersionView),
+        errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
+        handle: (exchange, { params, query }) => service.versions(userOf(exchange), params.id, query),
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id/stats`,
+        summary: "How often the rule matched and fired, in all and by day",
+        tag,
+        access: read,
+        params: s.RuleParams,
+        query: s.StatsQuery,
+        response: s.StatsView,
+        errors: ["RULE_NOT_FOUND"],
+        handle: (exchange, { params, query }) => service.stats(userOf(exchange), params.id, query),
+      }),
+    );
+  },
+};
+
+export default rules;

@@ -1,0 +1,115 @@
+import type { Selectable } from "kysely";
+import { sql } from "kysely";
+import type { PageRequest } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
+
+export type RuleRow = Selectable<RulesTable>;
+type StatsColumns = Omit<Selectable<RuleStatsTable>, "ruleId">;
+/** A rule with its totals, which are null while it has never matched. */
+export type RuleWithStats = RuleRow & { [K in keyof StatsColumns]: StatsColumns[K] | null };
+
+export interface RuleFilter {
+  /** Projects whose rules the caller may see; null: all of them. */
+  readonly projectIds: readonly string[] | null;
+  /** Whether rules for every project are seen as well. */
+  readonly withGlobal: boolean;
+  readonly active: boolean | undefined;
+  readonly q: string | undefined;
+  readonly projectId: string | undefined;
+  readonly createdBy: string | undefined;
+  readonly roleId: string | undefined;
+}
+
+export type RuleSort = {
+  readonly field: "name" | "priority" | "createdAt" | "updatedAt";
+  readonly descending: boolean;
+};
+
+function withStats(db: ReadDb) {
+  return db
+    .selectFrom("rules")
+    .leftJoin("rule_stats", "rule_stats.ruleId", "rules.id")
+    .selectAll("rules")
+    .select([
+      "rule_stats.matched",
+      "rule_stats.fired",
+      "rule_stats.noRecipients",
+      "rule_stats.errors",
+      "rule_stats.lastMatchedAt",
+      "rule_stats.lastError",
+    ])
+    .where("rules.deletedAt", "is", null);
+}
+
+export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: PageRequest): Promise<RuleWithStats[]> {
+  const { projectIds, withGlobal, active, q, projectId, createdBy, roleId } = filter;
+  const column = `rules.${sort.field}` as const;
+  const direction = sort.descending ? "desc" : "asc";
+  let query = withStats(db);
+  if (projectIds !== null) {
+    query = query.where((e) =>
+      e.or([
+        ...(projectIds.length > 0 ? [e("rules.projectId", "in", projectIds)] : []),
+        ...(withGlobal ? [e("rules.projectId", "is", null)] : []),
+      ]),
+    );
+  }
+  if (active !== undefined) query = query.where("rules.active", "=", active ? 1 : 0);
+  if (projectId !== undefined) query = query.where("rules.projectId", "=", projectId);
+  if (createdBy !== undefined) query = query.where("rules.createdBy", "=", createdBy);
+  if (q !== undefined)
+    query = query.where((e) => e.or([e("rules.name", "like", `%${q}%`), e("rules.description", "like", `%${q}%`)]));
+  if (roleId !== undefined)
+    query = query.where(sql<boolean>`exists (select 1 from json_each(rules.targetRoles) where value = ${roleId})`);
+  if (page.after) {
+    const [value = "", id = ""] = page.after;
+    const operator = sort.descending ? "<" : ">";
+    query = query.where((e) =>
+      e.or([e(column, operator, value), e.and([e(column, "=", value), e("rules.id", operator, String(id))])]),
+    );
+  }
+  return query
+    .orderBy(column, direction)
+    .orderBy("rules.id", direction)
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+}
+
+export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | undefined> {
+  return withStats(db).where("rules.id", "=", id).executeTakeFirst();
+}
+
+/** Ids and names of all roles; there are few. */
+export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {
+  const roles = await db.selectFrom("roles").select(["id", "name"]).execute();
+  return new Map(roles.map(({ id, name }) => [id, name]));
+}
+
+export function listVersions(db: ReadDb, ruleId: string, page: PageRequest) {
+  let query = db.selectFrom("rule_versions").selectAll().where("ruleId", "=", ruleId);
+  if (page.after) query = query.where("version", "<", Number(page.after[0]));
+  return query
+    .orderBy("version", "desc")
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+}
+
+/** Decisions of a rule by day (UTC) and outcome. */
+export function decisionsPerDay(db: ReadDb, ruleId: string, from: number, to: number) {
+  return db
+    .selectFrom("decisions")
+    .select([
+      "outcome",
+      sql<string>`strftime('%Y-%m-%d', at / 1000, 'unixepoch')`.as("day"),
+      (e) => e.fn.countAll<number>().as("n"),
+    ])
+    .where("ruleId", "=", ruleId)
+    .where("at", ">=", from)
+    .where("at", "<", to)
+    .groupBy(["day", "outcome"])
+    .orderBy("day")
+    .execute();
+}

@@ -1,0 +1,52 @@
+import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import type { RuleRow, RuleWithStats } from "./queries.ts";
+
+/** A rule as clients see it. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
+export function ruleView(row: RuleWithStats, roles: ReadonlyMap<string, string>) {
+  return {
+    id: row.id,
+    ...definitionView(row, roles),
+    version: row.version,
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+    stats: countsView(row),
+  };
+}
+
+/** What a version of a rule consists of. */
+export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>) {
+  return {
+    projectId: row.projectId,
+    name: row.name,
+    description: row.description,
+    condition: row.condition,
+    targetRoles: (JSON.parse(row.targetRoles) as string[]).map((id) => roles.get(id) ?? id),
+    targetUsers: JSON.parse(row.targetUsers) as string[],
+    channels: JSON.parse(row.channels) as string[],
+    titleTemplate: row.titleTemplate,
+    messageTemplate: row.messageTemplate,
+    sound: row.sound,
+    action: row.action === null ? null : (JSON.parse(row.action) as Record<string, unknown>),
+    priority: row.priority,
+    active: row.active === 1,
+  };
+}
+
+type Counts = Pick<RuleWithStats, "matched" | "fired" | "noRecipients" | "errors" | "lastMatchedAt" | "lastError">;
+
+/** Totals; this version holds nothing back, so four of them are 0. */
+export function countsView(counts: Counts) {
+  return {
+    matched: counts.matched ?? 0,
+    fired: counts.fired ?? 0,
+    suppressed: 0,
+    deduped: 0,
+    cooled: 0,
+    limited: 0,
+    noRecipients: counts.noRecipients ?? 0,
+    errors: counts.errors ?? 0,
+    lastMatchedAt: toRfc3339OrNull(counts.lastMatchedAt ?? null),
+    lastError: counts.lastError ?? null,
+  };
+}
