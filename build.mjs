@@ -75,7 +75,6 @@ async function bundle(natives) {
     format: "cjs",
     target: "node20",
     minify: true,
-    keepNames: true,
     legalComments: "none",
     logLevel: "warning",
     plugins: [packedNatives],

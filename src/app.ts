@@ -158,12 +158,11 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   const listener = new HttpListener();
   const router = new Router();
-  const limiter = new RateLimiter(clock);
   const kernel = new HttpKernel({
     router,
     authenticator: principals,
     bodies: new BodyReader(config.ingest.highWaterBytes),
-    limiter,
+    limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
     readAddress: clientAddressReader(config.trustedProxies),
     log: log.namespace("http"),
@@ -175,7 +174,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     store,
     kernel,
     router,
-    limiter,
+    eventLimiter: new RateLimiter(clock),
     pipeline,
     backlog,
     rules,

@@ -25,7 +25,9 @@ function native(name) {
       problems.push(`${base}: ${error.message}`);
     }
   }
-  throw new Error(`cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from\n  ${problems.join("\n  ")}`);
+  throw new Error(
+    `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from\n  ${problems.join("\n  ")}`,
+  );
 }
 
 function cacheFolders() {
@@ -43,7 +45,8 @@ function unpack(name, folder) {
   const file = path.join(folder, name);
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   // A folder that somebody else could have prepared must not decide what this process runs.
-  if (process.getuid && fs.statSync(folder).uid !== process.getuid()) throw new Error(`${folder} belongs to another user`);
+  if (process.getuid && fs.statSync(folder).uid !== process.getuid())
+    throw new Error(`${folder} belongs to another user`);
   if (!isSame(file, bytes)) {
     // Written aside and renamed: several processes may start at once.
     const aside = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;

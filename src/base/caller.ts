@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { userInfo } from "node:os";
+import { AsyncScope } from "./async-scope.ts";
 import type { Principal } from "./principal.ts";
 
 /** On whose behalf code runs, and by which request: what an audit row says of its cause. */
@@ -14,7 +14,7 @@ export interface Caller {
 
 const SYSTEM: Caller = { principal: null, process: "system", ip: null, requestId: null, correlationId: null };
 
-const current = new AsyncLocalStorage<Caller>();
+const current = new AsyncScope<Caller>();
 
 /** Runs `fn`, and all that it awaits, on behalf of the caller. */
 export function runAs<T>(caller: Caller, fn: () => T): T {
@@ -22,7 +22,7 @@ export function runAs<T>(caller: Caller, fn: () => T): T {
 }
 
 export function currentCaller(): Caller {
-  return current.getStore() ?? SYSTEM;
+  return current.get() ?? SYSTEM;
 }
 
 /** The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating system that ran it. */

@@ -5,6 +5,8 @@ import type { KeyScope, Permission } from "./permissions.ts";
 export type Principal = UserPrincipal | KeyPrincipal;
 
 export interface UserPrincipal {
+  /** Names the principal for ever, as one and the same string: the scope of idempotency keys, the owner of rate buckets and connections. */
+  readonly key: string;
   /** `service`: the user's personal token, which carries a subset of the user's permissions. */
   readonly kind: "user" | "service";
   readonly userId: string;
@@ -19,6 +21,7 @@ export interface UserPrincipal {
 }
 
 export interface KeyPrincipal {
+  readonly key: string;
   readonly kind: "apiKey";
   readonly keyId: string;
   readonly projectId: string;
@@ -26,9 +29,4 @@ export interface KeyPrincipal {
   /** Requests a minute, and events a minute, in place of the general limits. */
   readonly rateLimit: number | null;
   readonly expiresAt: EpochMs;
-}
-
-/** A text that names the principal for ever: the scope of idempotency keys, the owner of rate buckets and connections. */
-export function principalKey(principal: Principal): string {
-  return principal.kind === "apiKey" ? `key:${principal.keyId}` : `user:${principal.userId}`;
 }

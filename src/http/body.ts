@@ -21,6 +21,13 @@ export interface BodySink {
 export class BodyReader {
   readonly #maxBufferedBytes: number;
   readonly #readings = new Set<Reading>();
+  /** Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no watching. */
+  readonly #fresh: Reading[] = [];
+  readonly #watchFresh = (): void => {
+    for (const reading of this.#fresh) if (!reading.isOver) this.#readings.add(reading);
+    this.#fresh.length = 0;
+    if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+  };
   #bufferedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
 
@@ -31,8 +38,8 @@ export class BodyReader {
   /** To be called before the request's callback returns. */
   read(exchange: Exchange, limitBytes: number, sink: BodySink): void {
     const reading = new Reading(this, exchange, limitBytes, sink);
-    this.#readings.add(reading);
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    if (this.#fresh.length === 0) setImmediate(this.#watchFresh);
+    this.#fresh.push(reading);
     exchange.res.onData((chunk, isLast) => reading.take(chunk, isLast));
     exchange.onAbort = () => reading.abandon();
   }
@@ -45,12 +52,12 @@ export class BodyReader {
   }
 
   forget(reading: Reading, bytes: number): void {
-    this.#readings.delete(reading);
+    if (this.#readings.size > 0) this.#readings.delete(reading);
     this.#bufferedBytes -= bytes;
   }
 
   #tick(): void {
-    const limit = Date.now() - STALL_MS;
+    const limit = performance.now() - STALL_MS;
     for (const reading of this.#readings) {
       if (reading.lastChunkAt < limit) reading.fail(new PrismError("REQUEST_TIMEOUT", "The body stopped arriving"));
     }
@@ -61,14 +68,14 @@ export class BodyReader {
 }
 
 class Reading {
-  lastChunkAt = Date.now();
+  lastChunkAt = performance.now();
   readonly #reader: BodyReader;
   readonly #exchange: Exchange;
   readonly #limitBytes: number;
   readonly #sink: BodySink;
   #chunks: Buffer[] | null = null;
   #bytes = 0;
-  #isOver = false;
+  isOver = false;
 
   constructor(reader: BodyReader, exchange: Exchange, limitBytes: number, sink: BodySink) {
     this.#reader = reader;
@@ -78,7 +85,7 @@ class Reading {
   }
 
   take(chunk: ArrayBuffer, isLast: boolean): void {
-    if (this.#isOver || this.#exchange.isOver) return;
+    if (this.isOver || this.#exchange.isOver) return;
     if (this.#bytes + chunk.byteLength > this.#limitBytes) {
       this.fail(tooLarge(this.#limitBytes));
     } else if (isLast && !this.#chunks) {
@@ -88,7 +95,7 @@ class Reading {
       this.fail(new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 }));
     } else {
       this.#bytes += chunk.byteLength;
-      this.lastChunkAt = Date.now();
+      this.lastChunkAt = performance.now();
       this.#chunks ??= [];
       // The addon takes the chunk back when this returns.
       this.#chunks.push(Buffer.from(chunk.slice(0)));
@@ -100,17 +107,17 @@ class Reading {
   }
 
   fail(error: PrismError): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     this.#end();
     this.#sink.bodyFailed(this.#exchange, error);
   }
 
   abandon(): void {
-    if (!this.#isOver) this.#end();
+    if (!this.isOver) this.#end();
   }
 
   #end(): void {
-    this.#isOver = true;
+    this.isOver = true;
     this.#reader.forget(this, this.#bytes);
     this.#chunks = null;
   }

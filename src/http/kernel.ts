@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { type Caller, runAs } from "../base/caller.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { type Principal, principalKey } from "../base/principal.ts";
+import type { Principal } from "../base/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, HeldBody, inflate, tooLarge } from "./body.ts";
@@ -179,13 +179,13 @@ export class HttpKernel implements BodySink {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
     const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? limits.key) : limits.user;
-    this.#takeRate(exchange, principalKey(principal), limit, "principals");
+    this.#takeRate(exchange, principal.key, limit, "principals");
   }
 
   #takeRate(exchange: Exchange, key: string, limit: number, coarseKey: string): void {
-    const { state, allowed } = this.#parts.limiter.take(key, limit, 1, coarseKey);
+    const state = this.#parts.limiter.take(key, limit, 1, coarseKey);
     exchange.rate = state;
-    if (!allowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
+    if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
   }
 
   #receive(exchange: Exchange, route: Route, held: HeldBody | null = null): void {
@@ -304,6 +304,8 @@ function hasBody(exchange: Exchange): boolean {
 
 /** @throws UNSUPPORTED_MEDIA_TYPE */
 function requireBodyType(exchange: Exchange, route: Route): void {
+  // What nearly every client sends needs no taking apart.
+  if (exchange.header("content-type") === "application/json" && exchange.header("content-encoding") === "") return;
   const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
   const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));

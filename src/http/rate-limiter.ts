@@ -6,6 +6,8 @@ const MAX_BUCKETS = 200_000;
 /** Where one caller stands with one limit after its last request. */
 export class RateState {
   readonly limit: number;
+  /** Whether the last {@link take} was served. */
+  isAllowed = true;
   #tokens: number;
   #at: number;
 
@@ -15,12 +17,11 @@ export class RateState {
     this.#at = now;
   }
 
-  /** Takes `count` tokens if there are that many. The bucket holds a minute's worth and refills evenly. */
-  take(count: number, now: number): boolean {
+  /** Takes `count` tokens if there are that many; {@link isAllowed} says so. The bucket holds a minute's worth and refills evenly. */
+  take(count: number, now: number): void {
     this.#refill(now);
-    if (this.#tokens < count) return false;
-    this.#tokens -= count;
-    return true;
+    this.isAllowed = this.#tokens >= count;
+    if (this.isAllowed) this.#tokens -= count;
   }
 
   /** How long until `count` tokens will be there, in ms. More than the limit will never be. */
@@ -64,14 +65,9 @@ export class RateLimiter {
 
   /**
    * @param coarseKey the group that a newcomer is counted with while the table is full.
-   * @returns the bucket, from which `count` has been taken if it could be; `allowed` says so.
+   * @returns the bucket, from which `count` has been taken if it could be; its `isAllowed` says so.
    */
-  take(
-    key: string,
-    limit: number,
-    count = 1,
-    coarseKey = "",
-  ): { readonly state: RateState; readonly allowed: boolean } {
+  take(key: string, limit: number, count = 1, coarseKey = ""): RateState {
     const now = this.#clock.now();
     let state = this.#buckets.get(key);
     if (!state || state.limit !== limit) {
@@ -81,7 +77,8 @@ export class RateLimiter {
           ? newBucket(this.#buckets, key, limit, now)
           : this.#sharedBucket(coarseKey, limit, now);
     }
-    return { state, allowed: state.take(count, now) };
+    state.take(count, now);
+    return state;
   }
 
   #sharedBucket(coarseKey: string, limit: number, now: number): RateState {

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
-import { type Principal, principalKey } from "../base/principal.ts";
+import type { Principal } from "../base/principal.ts";
 import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
@@ -63,7 +63,7 @@ export class Connections {
     if (this.#open.size >= this.#limits.maxConnections) {
       throw new PrismError("OVERLOADED", "Too many live connections", { retryAfterMs: 5000 });
     }
-    const ofPrincipal = this.#byPrincipal.get(principalKey(principal)) ?? 0;
+    const ofPrincipal = this.#byPrincipal.get(principal.key) ?? 0;
     const ofAddress = this.#byAddress.get(addressGroup(address)) ?? 0;
     if (ofPrincipal >= this.#limits.maxPerUser || ofAddress >= this.#limits.maxPerIp) {
       throw new PrismError("RATE_LIMITED", "Too many live connections of one caller", { retryAfterMs: 10_000 });
@@ -114,7 +114,7 @@ export class Connections {
 
   #count(connection: Connection, by: 1 | -1): void {
     this.#counts[connection.transport] += by;
-    add(this.#byPrincipal, principalKey(connection.principal), by);
+    add(this.#byPrincipal, connection.principal.key, by);
     add(this.#byAddress, addressGroup(connection.address), by);
   }
 }

@@ -4,7 +4,7 @@ import { toRfc3339 } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { decodeUtf8, outlineJson } from "../base/json-text.ts";
-import { type Principal, principalKey } from "../base/principal.ts";
+import type { Principal } from "../base/principal.ts";
 import { type Authenticator, fromSecret } from "../http/credentials.ts";
 import { errorBody, toPrismError } from "../http/error-reply.ts";
 import { checkShape, MAX_JSON_DEPTH } from "../http/input.ts";
@@ -219,7 +219,7 @@ class NativeSession {
   async #authenticate({ id: messageId, token }: Extract<ClientMessage, { op: "auth" }>): Promise<void> {
     try {
       const principal = await this.#parts.authenticator.authenticate(fromSecret(token));
-      if (principalKey(principal) !== principalKey(this.socket.principal)) {
+      if (principal.key !== this.socket.principal.key) {
         throw new PrismError("FORBIDDEN", "The token is another caller's; connect anew");
       }
       this.socket.renew(principal);

@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
-import { type Principal, principalKey } from "../base/principal.ts";
+import type { Principal } from "../base/principal.ts";
 import { sha256Hex } from "../base/tokens.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Reply } from "../http/route.ts";
@@ -54,7 +54,7 @@ export class Idempotency {
     if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
       throw new PrismError("VALIDATION_FAILED", "Idempotency-Key must be 1 to 255 visible ASCII characters");
     }
-    const scope = `${principalKey(principal)} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
+    const scope = `${principal.key} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
     const fingerprint = sha256Hex(body);
     const stored = this.#stored.get(scope, key);
     if (stored && stored.expiresAt > this.#clock.now()) {

@@ -70,7 +70,8 @@ export interface SystemServices {
   readonly store: Store;
   readonly kernel: HttpKernel;
   readonly router: Router;
-  readonly limiter: RateLimiter;
+  /** Events a minute; requests are the kernel's own. */
+  readonly eventLimiter: RateLimiter;
   readonly pipeline: EventPipeline;
   readonly backlog: Backlog;
   readonly rules: RuleBook;

@@ -10,6 +10,7 @@ import type { ProjectRole, UserStatus } from "../store/schema.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 
 interface UserRecord {
+  readonly key: string;
   readonly id: string;
   readonly name: string;
   readonly status: UserStatus;
@@ -183,6 +184,7 @@ export class Principals implements Authenticator {
     const user = this.#user(userId);
     if (user.status !== "active") throw accountError(user.status);
     return {
+      key: user.key,
       kind: "user",
       userId,
       name: user.name,
@@ -202,6 +204,7 @@ export class Principals implements Authenticator {
     const held = new Set(lists.flat());
     const user: UserRecord = {
       ...row,
+      key: `user:${row.id}`,
       permissions: new Set(PERMISSIONS.filter((permission) => held.has(permission))),
       memberships: new Map(this.#sql.memberships.all(userId).map(({ projectId, role }) => [projectId, role])),
     };
@@ -213,6 +216,7 @@ export class Principals implements Authenticator {
 function keyPrincipalOf(row: KeyRow): KeyPrincipal {
   const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
   return {
+    key: `key:${row.id}`,
     kind: "apiKey",
     keyId: row.id,
     projectId: row.projectId,

@@ -58,6 +58,7 @@ export class Committer {
     this.#port = port;
     this.sequences = sequences;
     this.#onCommit = onCommit;
+    port.onRoom = () => this.#schedulePump();
   }
 
   /** `fn` runs when a set has failed and all sets decided on top of it have failed with it: memory that ran ahead of the tables must be read anew. */
@@ -127,7 +128,7 @@ export class Committer {
         ticket.transaction();
         return;
       }
-      if (this.#setsInFlight >= this.#port.maxSetsInFlight) return;
+      if (!this.#port.hasRoom()) return;
       this.#queue.shift();
       this.#wanted.delete(ticket.source);
       const sealed = ticket.source.seal();
@@ -148,8 +149,8 @@ export class Committer {
       this.#setsInFlight--;
       if (outcome.ok) this.sequences.stored(sequenceEnds);
       else this.#failed(delivered);
-      settle(outcome);
       if (outcome.ok) this.#onCommit(performance.now() - startedAt, content.events.seq.length);
+      settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();
     });

@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { CompiledQuery, DatabaseConnection, Driver, Kysely, QueryResult, Transaction } from "kysely";
+import { AsyncScope } from "../base/async-scope.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Committer } from "./committer.ts";
@@ -46,7 +46,7 @@ export class Database {
   readonly #writer: Kysely<Schema>;
   readonly #committer: Committer;
   readonly #scopes = new WeakMap<Trx, TransactionScope>();
-  readonly #running = new AsyncLocalStorage<TransactionScope>();
+  readonly #running = new AsyncScope<TransactionScope>();
 
   constructor(parts: DatabaseParts) {
     this.#committer = parts.committer;
@@ -54,7 +54,7 @@ export class Database {
     this.scan = kyselyOver(
       new ReadDriver(async (sql, parameters) => ({ rows: await parts.scanner.query(sql, parameters), changes: 0 })),
     );
-    this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.getStore()));
+    this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.get()));
   }
 
   /**
@@ -63,7 +63,7 @@ export class Database {
    * @throws TypeError when called inside another transaction, for it would wait for itself. PrismError STORAGE_FULL, DATABASE_UNAVAILABLE.
    */
   async write<T>(fn: (trx: Trx) => Promise<T>): Promise<T> {
-    if (this.#running.getStore()) throw new TypeError("a write inside a transaction must be given its trx");
+    if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
     const scope = new TransactionScope();
     try {
       return await this.#running.run(scope, () =>

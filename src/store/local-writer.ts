@@ -10,19 +10,30 @@ const BUSY_LIMIT_MS = 5000;
 
 /** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
 export class LocalWriter implements WriterPort {
-  readonly maxSetsInFlight = 1;
+  /** A set is answered before the call returns, unless another process holds the file. */
+  onRoom: (() => void) | null = null;
+  #isBusy = false;
   readonly #connection: WritingConnection;
 
   constructor(connection: WritingConnection) {
     this.#connection = connection;
   }
 
-  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+  hasRoom(): boolean {
+    return !this.#isBusy;
+  }
+
+  commitSet(set: WriteSet, answer: (outcome: CommitOutcome) => void): void {
     const startedAt = Date.now();
+    this.#isBusy = true;
+    const done = (outcome: CommitOutcome): void => {
+      this.#isBusy = false;
+      answer(outcome);
+    };
     const attempt = (): void => {
       const error = this.#tryBegin();
       if (error === null) {
-        done(this.#connection.commitSet(set, true));
+        done(this.#connection.commitSet(set, { hasBegun: true }));
         return;
       }
       const failure = failureOf(error);

@@ -7,8 +7,10 @@ import type { TransactionEnd } from "./writing-connection.ts";
  * other machines. The committer makes sure that calls of a transaction and write sets never interleave.
  */
 export interface WriterPort {
-  /** How many sets may be on their way before the first has been answered. */
-  readonly maxSetsInFlight: number;
+  /** Whether a set may be sent now. */
+  hasRoom(): boolean;
+  /** Called when there is room again while sets are still on their way. */
+  onRoom: (() => void) | null;
   /** Writes a set. `done` is called once, in the order of the calls; in the main thread before this returns. */
   commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
   begin(): Promise<void>;

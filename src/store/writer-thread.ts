@@ -21,30 +21,37 @@ export type WriterReply =
   | { readonly ok: true; readonly value: CommitOutcome | QueryRows | number | null }
   | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string };
 
+/** Says, while a set is being written, that only the disk is still waited for. */
+export const SYNCING = "syncing";
+
 /** The writer thread's whole life: one connection, requests in, replies out. Waiting for the disk or for a lock stops nobody else. */
 export function runWriterThread(data: WriterThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("the writer runs in a thread of its own");
   const connection = new WritingConnection(openForWriting(data.options), data.auditKey);
   port.on("message", (request: WriterRequest) => {
-    port.postMessage(answer(connection, request));
+    port.postMessage(answer(connection, request, () => port.postMessage(SYNCING)));
     if (request.op === "close") port.close();
   });
 }
 
-function answer(connection: WritingConnection, request: WriterRequest): WriterReply {
+function answer(connection: WritingConnection, request: WriterRequest, onSync: () => void): WriterReply {
   try {
-    return { ok: true, value: perform(connection, request) };
+    return { ok: true, value: perform(connection, request, onSync) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, failure: failureOf(error), code: sqliteCode(error), message };
   }
 }
 
-function perform(connection: WritingConnection, request: WriterRequest): CommitOutcome | QueryRows | number | null {
+function perform(
+  connection: WritingConnection,
+  request: WriterRequest,
+  onSync: () => void,
+): CommitOutcome | QueryRows | number | null {
   switch (request.op) {
     case "set":
-      return connection.commitSet(request.set);
+      return connection.commitSet(request.set, { onSync });
     case "query":
       return connection.query(request.sql, request.parameters);
     case "dataVersion":

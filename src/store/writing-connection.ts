@@ -38,9 +38,12 @@ export class WritingConnection {
 
   /**
    * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
-   * @param hasBegun the caller has already called {@link begin} for it.
+   * @param hasBegun the caller has already called {@link begin} for it. @param onSync called when the rows are written and the disk is next.
    */
-  commitSet(set: WriteSet, hasBegun = false): CommitOutcome {
+  commitSet(
+    set: WriteSet,
+    { hasBegun = false, onSync }: { hasBegun?: boolean; onSync?: () => void } = {},
+  ): CommitOutcome {
     if (set.epoch <= this.#failedEpoch) {
       if (hasBegun) this.rollback();
       return { ok: false, failure: this.#failure, superseded: true, message: "an earlier set failed" };
@@ -48,6 +51,7 @@ export class WritingConnection {
     try {
       if (!hasBegun) this.#begin.run();
       const written = this.#applier.apply(set);
+      onSync?.();
       this.#commit.run();
       return { ok: true, ...written };
     } catch (error) {

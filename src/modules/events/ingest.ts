@@ -1,6 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import { decodeUtf8 } from "../../base/json-text.ts";
-import { type Principal, principalKey } from "../../base/principal.ts";
+import type { Principal } from "../../base/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { readEvent } from "../../pipeline/event-input.ts";
@@ -108,8 +108,8 @@ export class IngestHandler {
     const { system } = this.#services;
     if (principal.kind !== "apiKey" || !system.settings.rateLimit.enabled) return;
     const limit = principal.rateLimit ?? system.settings.rateLimit.keyEvents;
-    const { state, allowed } = system.limiter.take(`events ${principalKey(principal)}`, limit, count, "events");
-    if (allowed) return;
+    const state = system.eventLimiter.take(principal.key, limit, count, "principals");
+    if (state.isAllowed) return;
     exchange.rate = state;
     throw new PrismError("RATE_LIMITED", "Too many events", { retryAfterMs: state.waitMs(count) });
   }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, object, pattern, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
-import { EventInput, LEVELS } from "../../pipeline/event-input.ts";
+import { EventInput, LEVELS } from "../../pipeline/event-envelope.ts";
 
 const typePattern = pattern(
   /^[A-Za-z0-9_.:\-/]{1,100}\*?$/,
