@@ -80,9 +80,19 @@ async function bundle(natives) {
     plugins: [packedNatives],
     define: { "import.meta.dirname": "__dirname", "import.meta.url": "__filename", DIGEST: JSON.stringify(digest) },
   };
-  const prelude = await esbuild.build({ ...common, format: "iife", entryPoints: [join(root, "src/prelude.cjs")], write: false });
+  const prelude = await esbuild.build({
+    ...common,
+    format: "iife",
+    entryPoints: [join(root, "src/prelude.cjs")],
+    write: false,
+  });
   const banner = { js: prelude.outputFiles[0].text };
-  await esbuild.build({ ...common, banner, entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") });
+  await esbuild.build({
+    ...common,
+    banner,
+    entryPoints: [join(root, "src/worker.ts")],
+    outfile: join(work, "worker.js"),
+  });
   await esbuild.build({
     ...common,
     banner,
@@ -129,7 +139,9 @@ async function pack(assets) {
 function report() {
   const size = (statSync(output).size / 1_048_576).toFixed(1);
   writeFileSync(join(work, "built"), `${version}\n`);
-  console.log(`dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`);
+  console.log(
+    `dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`,
+  );
 }
 
 function sha256(bytes) {

@@ -10,7 +10,10 @@ export interface Setup {
 
 export async function setUp(server: Server): Promise<Setup> {
   const { token } = (await call(server, "GET", "/dev/token")) as { token: string };
-  const project = (await call(server, "POST", "/api/v1/projects", token, { name: "bench" })) as { id: string; apiKey: string };
+  const project = (await call(server, "POST", "/api/v1/projects", token, { name: "bench" })) as {
+    id: string;
+    apiKey: string;
+  };
   const { id: userId } = (await call(server, "GET", "/api/v1/users/me", token)) as { id: string };
   return { token, apiKey: project.apiKey, projectId: project.id, userId };
 }
@@ -56,10 +59,19 @@ export function eventBodies(): string[] {
   });
 }
 
-export async function call(server: Pick<Server, "url">, method: string, path: string, token?: string, body?: unknown): Promise<unknown> {
+export async function call(
+  server: Pick<Server, "url">,
+  method: string,
+  path: string,
+  token?: string,
+  body?: unknown,
+): Promise<unknown> {
   const response = await fetch(server.url + path, {
     method,
-    headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+    headers: {
+      ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const reply: unknown = await response.json();

@@ -24,12 +24,19 @@ export interface StartOptions {
 export async function startPrism(options: StartOptions = {}): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const args = ["serve", "--port", "0", "--data-dir", dir];
-  const child = launch(join(root, "dist/prism"), args, dir, { ...options, env: { PRISM_LOG_LEVEL: "warn", ...options.env } });
+  const child = launch(join(root, "dist/prism"), args, dir, {
+    ...options,
+    env: { PRISM_LOG_LEVEL: "warn", ...options.env },
+  });
   return running(child, dir, /http:\/\/127\.0\.0\.1:(\d+)/);
 }
 
 /** Starts a program of this folder that prints `listening <port>`. */
-export async function startProgram(file: string, args: readonly string[] = [], options: StartOptions = {}): Promise<Server> {
+export async function startProgram(
+  file: string,
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
   const child = launch(process.execPath, ["--import", "tsx", join(root, "bench", file), ...args], root, options);
   return running(child, dir, /listening (\d+)/);
@@ -37,7 +44,11 @@ export async function startProgram(file: string, args: readonly string[] = [], o
 
 function launch(command: string, args: readonly string[], cwd: string, { env = {}, cpus }: StartOptions): ChildProcess {
   const [program, ...all] = cpus === undefined ? [command, ...args] : ["taskset", "-c", cpus, command, ...args];
-  return spawn(program as string, all, { cwd, env: { ...process.env, NODE_ENV: "development", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(program as string, all, {
+    cwd,
+    env: { ...process.env, NODE_ENV: "development", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 }
 
 async function running(child: ChildProcess, dir: string, ready: RegExp): Promise<Server> {

@@ -29,7 +29,18 @@ export function runWrk(load: Load): Promise<LoadResult> {
   const dir = mkdtempSync(join(tmpdir(), "prism-wrk-"));
   const script = join(dir, "load.lua");
   writeFileSync(script, luaScript(load));
-  const args = ["-c", LOAD_CPU, "wrk", "-t1", `-c${load.connections}`, `-d${load.seconds}s`, "--latency", "-s", script, load.url];
+  const args = [
+    "-c",
+    LOAD_CPU,
+    "wrk",
+    "-t1",
+    `-c${load.connections}`,
+    `-d${load.seconds}s`,
+    "--latency",
+    "-s",
+    script,
+    load.url,
+  ];
   const child = spawn("taskset", args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => {
@@ -46,7 +57,9 @@ export function runWrk(load: Load): Promise<LoadResult> {
 }
 
 function luaScript({ headers, bodies }: Load): string {
-  const headerLines = Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
+  const headerLines = Object.entries(headers).map(
+    ([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`,
+  );
   return `
 wrk.method = "POST"
 ${headerLines.join("\n")}

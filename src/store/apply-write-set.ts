@@ -191,8 +191,8 @@ function prepareAll(connection: Sqlite) {
        returning notificationId`,
     ),
     markNotificationDelivered: prepare(
-      `update notifications set delivered = 1, deliveredAt = ?1 where id = ?2 and delivered = 0 and not exists
-       (select 1 from notification_recipients where notificationId = ?2 and delivered = 0)`,
+      `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
+       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0)`,
     ),
     sequenceEnd: prepare(
       `insert into settings (key, value, updatedAt) values ('sequence.' || ?, ?, ?)

@@ -1,6 +1,12 @@
 import { deferred } from "../base/deferred.ts";
 import type { Sequences } from "./sequences.ts";
-import { type CommitOutcome, type DeliveredMark, emptyEventColumns, type WriteSet } from "./write-set.ts";
+import {
+  type CommitFailure,
+  type CommitOutcome,
+  type DeliveredMark,
+  emptyEventColumns,
+  type WriteSet,
+} from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 
 /** What a source gives when it is granted a slot; the committer adds the rest. */
@@ -27,6 +33,7 @@ export type OnCommit = (durationMs: number, events: number) => void;
 type Ticket = { readonly source: SetSource } | { readonly transaction: () => void };
 
 const MARKS_DELAY_MS = 50;
+const MARKS_RETRY_MS = 1000;
 const MAX_MARKS = 100_000;
 
 /**
@@ -91,10 +98,14 @@ export class Committer {
   markDelivered(mark: DeliveredMark): void {
     if (this.#marks.length >= MAX_MARKS) this.#marks.shift();
     this.#marks.push(mark);
+    this.#armMarks(MARKS_DELAY_MS);
+  }
+
+  #armMarks(delayMs: number): void {
     this.#marksTimer ??= setTimeout(() => {
       this.#marksTimer = null;
       this.wantSet(this.#marksSource);
-    }, MARKS_DELAY_MS);
+    }, delayMs);
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
@@ -148,7 +159,7 @@ export class Committer {
     this.#port.commitSet({ ...content, epoch: this.#epoch, delivered, sequenceEnds }, (outcome) => {
       this.#setsInFlight--;
       if (outcome.ok) this.sequences.stored(sequenceEnds);
-      else this.#failed(delivered);
+      else this.#failed(outcome.failure, delivered);
       if (outcome.ok) this.#onCommit(performance.now() - startedAt, content.events.seq.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
@@ -156,9 +167,12 @@ export class Committer {
     });
   }
 
-  #failed(delivered: DeliveredMark[]): void {
+  #failed(failure: CommitFailure, delivered: readonly DeliveredMark[]): void {
     this.#epochFailed = true;
-    for (const mark of delivered) this.markDelivered(mark);
+    // Flags that SQL itself refuses would spoil every later set; to lose a flag costs a second delivery at the most.
+    if (failure === "internal" || failure === "closed" || delivered.length === 0) return;
+    this.#marks = [...delivered, ...this.#marks].slice(-MAX_MARKS);
+    this.#armMarks(MARKS_RETRY_MS);
   }
 
   #nextEpoch(): void {

@@ -1,0 +1,22 @@
+import { UserAdmin } from "../../src/services/user-admin.ts";
+import type { TestPrism } from "./prism.ts";
+
+/** A user with roles and an access token, made without going through registration. */
+export async function makeUser(
+  prism: TestPrism,
+  username: string,
+  roles: readonly string[] = [],
+): Promise<{ id: string; token: string }> {
+  const { services } = prism;
+  const admin = new UserAdmin(services.audit, services.clock);
+  const { id } = await services.db.write((trx) => admin.create({ username, roles }, trx));
+  services.system.rightsChanged();
+  const { token } = await services.system.accessTokens.issue(id);
+  return { id, token };
+}
+
+/** A project of the administrator's with its first API key. */
+export async function makeProject(prism: TestPrism, name = "shop"): Promise<{ id: string; apiKey: string }> {
+  const { body } = await prism.post<{ id: string; apiKey: string }>("/api/v1/projects", { name });
+  return body;
+}

@@ -1,0 +1,161 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { type App, startApp } from "../../src/app.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { DataDirLock } from "../../src/store/data-dir-lock.ts";
+import { migrateFile } from "../../src/store/migrate-file.ts";
+
+export interface PrismOptions {
+  /** Settings by dotted key, as on the command line. */
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  /** An existing data directory; it is then the caller's to remove. */
+  readonly dir?: string;
+}
+
+export interface Reply<T = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: T;
+  readonly text: string;
+}
+
+export interface RequestOptions {
+  readonly token?: string | null;
+  readonly apiKey?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A real server in this process, on a real SQLite file in a temporary directory, with the administrator's token in hand. */
+export class TestPrism {
+  readonly dir: string;
+  readonly #options: PrismOptions;
+  app: App;
+  adminToken = "";
+  #lock: DataDirLock;
+
+  private constructor(dir: string, options: PrismOptions, app: App, lock: DataDirLock) {
+    this.dir = dir;
+    this.#options = options;
+    this.app = app;
+    this.#lock = lock;
+  }
+
+  static async start(options: PrismOptions = {}): Promise<TestPrism> {
+    const dir = options.dir ?? mkdtempSync(join(tmpdir(), "prism-test-"));
+    const prism = new TestPrism(dir, options, ...(await run(dir, options)));
+    await prism.#signIn();
+    return prism;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.app.port}`;
+  }
+
+  get wsUrl(): string {
+    return `ws://127.0.0.1:${this.app.port}`;
+  }
+
+  get services(): App["services"] {
+    return this.app.services;
+  }
+
+  async stop(): Promise<void> {
+    await this.app.stop();
+    this.#lock.release();
+  }
+
+  /** Stops and starts again on the same directory. */
+  async restart(): Promise<void> {
+    await this.stop();
+    [this.app, this.#lock] = await run(this.dir, this.#options);
+    await this.#signIn();
+  }
+
+  get<T = Record<string, unknown>>(path: string, options?: RequestOptions): Promise<Reply<T>> {
+    return this.request<T>("GET", path, undefined, options);
+  }
+
+  post<T = Record<string, unknown>>(path: string, body?: unknown, options?: RequestOptions): Promise<Reply<T>> {
+    return this.request<T>("POST", path, body, options);
+  }
+
+  put<T = Record<string, unknown>>(path: string, body?: unknown, options?: RequestOptions): Promise<Reply<T>> {
+    return this.request<T>("PUT", path, body, options);
+  }
+
+  patch<T = Record<string, unknown>>(path: string, body?: unknown, options?: RequestOptions): Promise<Reply<T>> {
+    return this.request<T>("PATCH", path, body, options);
+  }
+
+  delete<T = Record<string, unknown>>(path: string, options?: RequestOptions): Promise<Reply<T>> {
+    return this.request<T>("DELETE", path, undefined, options);
+  }
+
+  /** As the administrator, unless `options` says otherwise. A string or bytes are sent as they are, anything else as JSON. */
+  async request<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    options: RequestOptions = {},
+  ): Promise<Reply<T>> {
+    const headers: Record<string, string> = {};
+    if (options.apiKey) headers["X-API-Key"] = options.apiKey;
+    else if (options.token !== null) headers["Authorization"] = `Bearer ${options.token ?? this.adminToken}`;
+    const isRaw = typeof body === "string" || body instanceof Uint8Array;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const init: RequestInit = { method, headers: { ...headers, ...options.headers } };
+    if (body !== undefined) init.body = isRaw ? (body as string) : JSON.stringify(body);
+    const response = await fetch(this.url + path, init);
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: parse(text) as T };
+  }
+
+  async #signIn(): Promise<void> {
+    const { body } = await this.get<{ token: string }>("/dev/token", { token: null });
+    this.adminToken = body.token;
+  }
+}
+
+/** {@link TestPrism.start}, stopped and removed when the test ends. */
+export async function startPrism(t: TestContext, options: PrismOptions = {}): Promise<TestPrism> {
+  const prism = await TestPrism.start(options);
+  t.after(async () => {
+    await prism.stop();
+    if (!options.dir) rmSync(prism.dir, { recursive: true, force: true });
+  });
+  return prism;
+}
+
+async function run(dir: string, { settings, clock }: PrismOptions): Promise<[App, DataDirLock]> {
+  const { config } = loadConfig({
+    flags: { port: "0", dataDir: dir, minFreeBytes: "0", ...settings },
+    environment: {},
+    workingDir: dir,
+    generateSecrets: true,
+  });
+  const lock = DataDirLock.tryAcquire(dir);
+  if (!lock) throw new Error(`${dir} is in use`);
+  migrateFile(config.databaseFile);
+  const app = await startApp({
+    config,
+    log: silentLogger,
+    ...(clock ? { clock } : {}),
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  return [app, lock];
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
