@@ -8,6 +8,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const vm = require("node:vm");
+const worker = require("node:worker_threads");
 
 const loaded = new Map();
 
