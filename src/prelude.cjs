@@ -26,9 +26,10 @@ function native(name) {
       problems.push(`${base}: ${error.message}`);
     }
   }
-  throw new Error(
-    `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from\n  ${problems.join("\n  ")}`,
-  );
+  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from\n  ${problems.join("\n  ")}`;
+  if (!worker.isMainThread) throw new Error(message);
+  process.stderr.write(`prism: ${message}\n`);
+  process.exit(4);
 }
 
 function cacheFolders() {

@@ -1,15 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import { ListenRefused } from "./listen-refused.ts";
 import { uWS } from "./uws.ts";
-
-/** The port cannot be had. The message says which, and what to do. */
-export class ListenRefused extends Error {
-  constructor(host: string, port: number) {
-    super(
-      `cannot listen on ${host}:${port}: the port is taken or not allowed; choose another with --port or PORT (0 takes a free one)`,
-    );
-    this.name = "ListenRefused";
-  }
-}
 
 /** The socket of the server. Features put their protocols on `app` before it listens. */
 export class HttpListener {
