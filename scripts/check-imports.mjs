@@ -4,7 +4,21 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const RANK = { base: 0, config: 1, rules: 2, store: 2, http: 3, jobs: 3, realtime: 4, pipeline: 5, services: 6, modules: 7, app: 8, cli: 9, bin: 10 };
+const RANK = {
+  base: 0,
+  config: 1,
+  rules: 2,
+  store: 2,
+  http: 3,
+  jobs: 3,
+  realtime: 4,
+  pipeline: 5,
+  services: 6,
+  modules: 7,
+  app: 8,
+  cli: 9,
+  bin: 10,
+};
 /** Files of src itself. The worker is started by name, never imported; the generated list of modules belongs to the composition root. */
 const ROOT_FILES = { "src/app.ts": "app", "src/worker.ts": "app", "src/modules/collected.gen.ts": "app" };
 const EXCEPTIONS = new Set(["src/base/runtime.ts -> src/worker.ts"]);
@@ -69,7 +83,9 @@ function cycles() {
 function builtSql(file) {
   const text = readFileSync(join(root, file), "utf8");
   return [...text.matchAll(/(?:prepare(?:<[^(]*>)?|\.exec|pragma)\(\s*`([^`]*)`/g)]
-    .filter(([, sql]) => [...sql.matchAll(/\$\{([^}]*)\}/g)].some(([, part]) => !/^[A-Z][A-Z0-9_]*$/.test(part) && !isPragmaNumber(sql)))
+    .filter(([, sql]) =>
+      [...sql.matchAll(/\$\{([^}]*)\}/g)].some(([, part]) => !/^[A-Z][A-Z0-9_]*$/.test(part) && !isPragmaNumber(sql)),
+    )
     .map(([, sql]) => `${file}: SQL built from parts: ${sql.trim().slice(0, 80)}`);
 }
 

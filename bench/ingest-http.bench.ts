@@ -1,0 +1,83 @@
+/**
+ * Durable ingest over HTTP through the whole pipeline, every answer after its commit is on disk, beside a bare uWebSockets.js echo that parses the
+ * same bodies, in turns. Both servers may use all cores but for the echo, which is one thread; the load is pinned to the last core.
+ */
+import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
+import { startPrism, startProgram } from "./lib/processes.ts";
+import { median, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";
+import { type LoadResult, runWrk } from "./lib/wrk.ts";
+
+const CONNECTIONS = [1, 64, 256, 1024];
+const RULES = [10, 1000, 10_000];
+
+interface Samples {
+  readonly prism: LoadResult[];
+  readonly bare: LoadResult[];
+}
+
+const rows: Row[] = [];
+for (const connections of CONNECTIONS)
+  rows.push(summary(`${connections} connections, 10 rules`, await measure(connections, 10)));
+for (const rules of RULES) rows.push(summary(`256 connections, ${rules} rules`, await measure(256, rules)));
+report(
+  "ingest-http",
+  `281-byte events, 1 % fire one rule with one recipient, ${ROUNDS} rounds of ${SECONDS} s, medians`,
+  rows,
+);
+
+async function measure(connections: number, rules: number): Promise<Samples> {
+  const samples: Samples = { prism: [], bare: [] };
+  for (let i = 0; i < ROUNDS; i++) {
+    samples.bare.push(await loadBare(connections));
+    samples.prism.push(await loadPrism(connections, rules));
+  }
+  return samples;
+}
+
+async function loadBare(connections: number): Promise<LoadResult> {
+  const server = await startProgram("lib/bare-echo.ts", [], { cpus: "0" });
+  const load = {
+    url: `${server.url}/events`,
+    connections,
+    seconds: SECONDS,
+    headers: headers(`prk_${"x".repeat(51)}`),
+    bodies: eventBodies(),
+  };
+  const result = await runWrk(load);
+  await server.stop();
+  return result;
+}
+
+async function loadPrism(connections: number, rules: number): Promise<LoadResult> {
+  const server = await startPrism();
+  const setup = await setUp(server);
+  await addRules(server, setup, rules);
+  const load = {
+    url: `${server.url}/events`,
+    connections,
+    seconds: SECONDS,
+    headers: headers(setup.apiKey),
+    bodies: eventBodies(),
+  };
+  const result = await runWrk(load);
+  await server.stop();
+  if (result.errors > 0) throw new Error(`${result.errors} requests were refused`);
+  return result;
+}
+
+function headers(apiKey: string): Record<string, string> {
+  return { "Content-Type": "application/json", "X-API-Key": apiKey };
+}
+
+function summary(workload: string, { prism, bare }: Samples): Row {
+  const ratios = prism.map((result, i) => result.requestsPerSecond / (bare[i] as LoadResult).requestsPerSecond);
+  return {
+    workload,
+    "events/s": round(median(prism.map((result) => result.requestsPerSecond))),
+    "p50 ms": round(median(prism.map((result) => result.p50Ms)), 2),
+    "p99 ms": round(median(prism.map((result) => result.p99Ms)), 2),
+    "bare echo/s": round(median(bare.map((result) => result.requestsPerSecond))),
+    ratio: round(median(ratios), 3),
+    ratios: ratios.map((ratio) => ratio.toFixed(3)).join(" "),
+  };
+}

@@ -1,0 +1,31 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+
+export type Row = Readonly<Record<string, string | number>>;
+
+/** Prints a table and keeps the same figures as JSON in bench/results/. */
+export function report(name: string, workload: string, rows: readonly Row[]): void {
+  const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`;
+  console.log(`\n${name}: ${workload}\n${machine}`);
+  console.table(rows);
+  const folder = join(import.meta.dirname, "../results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, `${name}.json`),
+    `${JSON.stringify({ name, workload, machine, at: new Date().toISOString(), rows }, null, 2)}\n`,
+  );
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export function round(value: number, digits = 0): number {
+  return Number(value.toFixed(digits));
+}
+
+/** How often each measurement is taken; the median counts. More where the machine is noisy. */
+export const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
+export const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 4);

@@ -1,0 +1,15 @@
+// Runs every benchmark, or those whose name contains one of the arguments, one after the other.
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const wanted = process.argv.slice(2);
+const files = readdirSync(join(root, "bench")).filter((name) => name.endsWith(".bench.ts"));
+for (const file of files.filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))) {
+  const { status } = spawnSync(process.execPath, ["--import", "tsx", join(root, "bench", file)], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
