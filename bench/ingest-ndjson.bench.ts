@@ -42,7 +42,7 @@ async function ndjson(): Promise<number> {
     connections: CONNECTIONS,
     seconds: SECONDS,
     headers: { "Content-Type": "application/x-ndjson", "X-API-Key": setup.apiKey },
-    bodies: [lines.join("\\n")],
+    bodies: [lines.join("\n")],
   });
   await server.stop();
   if (errors > 0) throw new Error(`${errors} requests were refused`);

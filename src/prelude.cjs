@@ -43,27 +43,17 @@ function cacheFolders() {
 }
 
 function unpack(name, folder) {
-  const bytes = Buffer.from(sea.getRawAsset(name));
   const file = path.join(folder, name);
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // A folder that somebody else could have prepared must not decide what this process runs.
-  if (process.getuid && fs.statSync(folder).uid !== process.getuid())
-    throw new Error(`${folder} belongs to another user`);
-  if (!isSame(file, bytes)) {
-    // Written aside and renamed: several processes may start at once.
-    const aside = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-    fs.writeFileSync(aside, bytes, { mode: 0o700 });
-    fs.renameSync(aside, file);
-  }
+  // A folder that somebody else could have prepared must not decide what this process runs. In our own, named by the content's hash, a file
+  // is whole when it is there: comparing it would read 9 MB into memory at every start.
+  if (process.getuid && fs.statSync(folder).uid !== process.getuid()) throw new Error(`${folder} belongs to another user`);
+  if (fs.existsSync(file)) return file;
+  // Written aside and renamed: several processes may start at once.
+  const aside = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  fs.writeFileSync(aside, Buffer.from(sea.getRawAsset(name)), { mode: 0o700 });
+  fs.renameSync(aside, file);
   return file;
-}
-
-function isSame(file, bytes) {
-  try {
-    return fs.readFileSync(file).equals(bytes);
-  } catch {
-    return false;
-  }
 }
 
 const importFile = vm.compileFunction("return import(url)", ["url"], {
