@@ -23,13 +23,16 @@ const ASSETS = {
 const packedNatives = {
   name: "packed-natives",
   setup(build) {
-    build.onResolve({ filter: /^(uWebSockets\.js|bindings)$/ }, ({ path }) => ({ path, namespace: "packed" }));
-    build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({
-      contents:
-        path === "bindings"
-          ? "module.exports = (name) => globalThis.__packed.native(name);"
-          : 'module.exports = globalThis.__packed.native("uws.node");',
-    }));
+    const contents = {
+      bindings: "module.exports = (name) => globalThis.__packed.native(name);",
+      "uWebSockets.js": 'module.exports = globalThis.__packed.native("uws.node");',
+      // Optional addons of ws: asked of the executable's own require, they would make Node print a warning.
+      bufferutil: 'throw new Error("absent");',
+      "utf-8-validate": 'throw new Error("absent");',
+    };
+    const filter = /^(uWebSockets\.js|bindings|bufferutil|utf-8-validate)$/;
+    build.onResolve({ filter }, ({ path }) => ({ path, namespace: "packed" }));
+    build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({ contents: contents[path] }));
   },
 };
 

@@ -26,6 +26,7 @@ import { Presence } from "./realtime/presence.ts";
 import { servePulseSocket } from "./realtime/pulse-socket.ts";
 import { AccessTokens } from "./services/access-tokens.ts";
 import { AuditService } from "./services/audit.ts";
+import { AuditHeadKeeper } from "./services/audit-head.ts";
 import { bootstrap } from "./services/bootstrap.ts";
 import { Bus } from "./services/bus.ts";
 import { DeliveryMarks } from "./services/delivery-marks.ts";
@@ -92,10 +93,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const projects = new Projects(reader, defaultProjectId);
   const presence = new Presence();
   const access = realtimeAccess(principals, projects);
-  const connections = new Connections(config.realtime, presence, access);
+  const realtimeLog = log.namespace("realtime");
+  const connections = new Connections({ limits: config.realtime, presence, access, clock, log: realtimeLog });
   const hub = new Hub(new TableHistory(reader), {
-    events: committer.sequences.events.last,
-    streams: committer.sequences.streams.last,
+    project: committer.sequences.events.last,
+    user: committer.sequences.streams.last,
   });
   const announcer = new Announcer(hub);
   const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
@@ -135,6 +137,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const users = new UserDirectory({
     database,
     reader,
+    audit,
     clock,
     unknownRecipient: config.unknownRecipient,
     timezone: config.timezone,
@@ -147,6 +150,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     jobs,
     runner,
     principals,
+    directory: users,
     notifier: notify,
     ingest,
     bus,
@@ -165,7 +169,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
     readAddress: clientAddressReader(config.trustedProxies),
-    log: log.namespace("http"),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
   });
@@ -189,6 +192,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     settings,
     metrics,
     version: VERSION,
+    modules: BUILT_IN_MODULES,
     startedAt,
     devUserId,
     warnings: options.warnings ?? [],
@@ -218,6 +222,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const sockets = {
     app: listener.app,
     kernel,
+    router,
+    clock,
+    log: realtimeLog,
     hub,
     access,
     connections,
@@ -238,6 +245,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.reload();
   });
   const usage = new UsageMarks(database, principals);
+  const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
+  await auditHead.start();
   const reclaimed = await jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   const port = listenOrClose(listener, config, store);
@@ -257,13 +266,15 @@ export async function startApp(options: AppOptions): Promise<App> {
       listener.stopListening();
       const deadline = Date.now() + config.shutdownMs;
       const left = (): number => Math.max(0, deadline - Date.now());
-      await within(config.shutdownMs, kernel.drain());
-      await connections.drain(Math.min(1000, left()));
+      // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
+      await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
       await runner.stop(left());
       await usage.stop();
+      await within(left(), bus.idle());
       storage.stop();
       presence.close();
       await within(Math.max(1000, left()), committer.settled());
+      await auditHead.stop();
       listener.close();
       await store.close();
     },

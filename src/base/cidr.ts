@@ -10,7 +10,8 @@ export interface Cidr {
 export function parseCidr(text: string): Cidr | undefined {
   const [address = "", prefixText, ...rest] = text.split("/");
   const version = isIP(address);
-  if (version === 0 || rest.length > 0) return undefined;
+  // A zone (fe80::1%eth0) names an interface of one machine; a range cannot hold it.
+  if (version === 0 || rest.length > 0 || address.includes("%")) return undefined;
   const bits = version === 4 ? 32 : 128;
   const prefix = prefixText === undefined ? bits : Number(prefixText);
   if (prefixText !== undefined && !/^\d{1,3}$/.test(prefixText)) return undefined;
@@ -32,9 +33,10 @@ export class CidrSet {
     }
   }
 
+  /** @returns false for a text that is no address: it may come from a header. */
   has(address: string): boolean {
-    if (this.isEmpty) return false;
     const plain = unmapIpv4(address);
+    if (this.isEmpty || isIP(plain) === 0) return false;
     return this.#blocks.check(plain, isIPv4(plain) ? "ipv4" : "ipv6");
   }
 }

@@ -7,12 +7,8 @@ const PLAIN = /^[\t\n -~]*$/;
 /** Text as Prism keeps it (contract 12.7): NFC, without control characters, bidirectional overrides and lone surrogates. */
 export function cleanText(text: string): string {
   if (PLAIN.test(text)) return text;
-  return text.replace(LONE_SURROGATE, "").normalize("NFC").replace(REMOVED, "");
-}
-
-/** Replaces each lone surrogate by U+FFFD, as the WHATWG encoding standard does when such a string becomes UTF-8. */
-export function wellFormed(text: string): string {
-  return text.replace(LONE_SURROGATE, "\ufffd");
+  // Normalised last: what stood on both sides of a removed character may compose.
+  return text.replace(LONE_SURROGATE, "").replace(REMOVED, "").normalize("NFC");
 }
 
 /** Length in Unicode code points, which is what every limit on a text counts. */

@@ -26,7 +26,7 @@ export function toRfc3339OrNull(at: EpochMs | null): string | null {
 }
 
 // RFC 3339 section 5.6: date-time with a mandatory offset; the separator may be a space by its note.
-const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /**
  * Reads an RFC 3339 date-time with offset, down to the millisecond; a leap second counts as the second after.

@@ -1,4 +1,5 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** The data directory cannot be used. The message names it, and what to do. */
 export class DataDirRefused extends Error {
@@ -17,10 +18,39 @@ export function prepareDataDir(dataDir: string): void {
     }
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
-    const reason = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-    throw new DataDirRefused(
-      `the data directory ${dataDir} cannot be written${reason}; choose another with --data-dir or PRISM_DATA_DIR, or change its owner`,
-      { cause },
+    throw refused(
+      `the data directory ${dataDir} cannot be written`,
+      cause,
+      "choose another with --data-dir or PRISM_DATA_DIR, or change its owner",
     );
   }
+  if (!statSync(dataDir).isDirectory()) {
+    throw new DataDirRefused(
+      `the data directory ${dataDir} is a file; choose another with --data-dir or PRISM_DATA_DIR`,
+    );
+  }
+}
+
+/**
+ * Makes a database file that only its owner may read (contract 12.8), before SQLite makes it with the usual mode; what SQLite puts beside it
+ * takes its mode over. One that exists is left alone: opening and closing it by path would drop SQLite's locks.
+ * @throws DataDirRefused
+ */
+export function createDatabaseFile(file: string): void {
+  if (existsSync(file)) return;
+  try {
+    closeSync(openSync(file, "ax", 0o600));
+  } catch (cause) {
+    if (codeOf(cause) === "EEXIST") return;
+    throw refused(`the database cannot be made in ${dirname(file)}`, cause, "make the directory, or change its owner");
+  }
+}
+
+function refused(what: string, cause: unknown, nextStep: string): DataDirRefused {
+  const code = codeOf(cause);
+  return new DataDirRefused(`${what}${code === "" ? "" : ` (${code})`}; ${nextStep}`, { cause });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -16,6 +16,11 @@ export interface UserPrincipal {
   readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
   /** The service token's id. */
   readonly tokenId: string | null;
+  /**
+   * The permissions that a service token was made for, held or not; null: everything. It bounds what a role in a project adds, which
+   * {@link permissions} knows nothing of.
+   */
+  readonly tokenScopes: ReadonlySet<string> | null;
   /** When the credential ends; infinity for one without end. */
   readonly expiresAt: EpochMs;
 }

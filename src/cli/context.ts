@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "../config/load.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
 import { Output } from "./output.ts";
 
 /** Flags that every command takes (contract 10.1). */
@@ -19,8 +20,14 @@ export interface Context {
   readonly flags: GlobalFlags;
   readonly out: Output;
   /** @param overrides values of the command's own flags, by dotted key. @throws ConfigRefused */
-  loadConfig(overrides?: ConfigSources["flags"], generateSecrets?: boolean): LoadedConfig;
+  loadConfig(secrets: SecretsUse, overrides?: ConfigSources["flags"]): LoadedConfig;
 }
+
+/**
+ * What a command does with the secrets. `generate`: it may be the first, and makes what development may go without; `require`: they must
+ * be there and be good; `none`: it never looks at them.
+ */
+export type SecretsUse = "generate" | "require" | "none";
 
 export function contextOf(command: Command): Context {
   const flags = command.optsWithGlobals<GlobalFlags>();
@@ -28,13 +35,36 @@ export function contextOf(command: Command): Context {
   return {
     flags,
     out: new Output({ json: flags.json === true, quiet: flags.quiet === true, color }),
-    loadConfig: (overrides = {}, generateSecrets = false) =>
+    loadConfig: (secrets, overrides = {}) =>
       loadConfig({
         flags: { dataDir: flags.dataDir, "log.level": flags.logLevel, ...overrides },
         environment: process.env,
         workingDir: process.cwd(),
         configFile: flags.config ?? process.env["PRISM_CONFIG"],
-        generateSecrets,
+        generateSecrets: secrets === "generate",
+        checkSecrets: secrets !== "none",
       }),
   };
+}
+
+/**
+ * Whether a command that can do both talks to a server: when one is named. A data directory named by a flag is nearer than a server
+ * named by the environment.
+ * @throws CommandError 2 when flags name both.
+ */
+export function isOnline({ flags }: Context): boolean {
+  if (flags.url !== undefined && flags.dataDir !== undefined)
+    throw new CommandError(EXIT.usage, "give --url or --data-dir, not both");
+  if (flags.url !== undefined) return true;
+  return flags.dataDir === undefined && isSet(process.env["PRISM_URL"]);
+}
+
+/** For commands that only work on the data directory: silence about `--url` would change the wrong database. @throws CommandError 2 */
+export function refuseUrl({ flags }: Context, command: string): void {
+  if (flags.url !== undefined)
+    throw new CommandError(EXIT.usage, `prism ${command} works on the data directory and takes no --url`);
+}
+
+export function isSet(variable: string | undefined): variable is string {
+  return variable !== undefined && variable !== "";
 }

@@ -1,10 +1,11 @@
 import { DataDirRefused } from "../base/data-dir.ts";
-import type { ErrorCode } from "../base/error-codes.ts";
-import { PrismError } from "../base/errors.ts";
-import { ConfigRefused } from "../config/load.ts";
+import { type ErrorDetail, PrismError } from "../base/errors.ts";
+import { UnsealError } from "../base/sealed-box.ts";
+import { ConfigRefused } from "../config/config-refused.ts";
 import { STATUS_OF } from "../http/error-status.ts";
-import { ListenRefused } from "../http/listener.ts";
+import { ListenRefused } from "../http/listen-refused.ts";
 import { SchemaRefused } from "../store/migrate.ts";
+import { sqliteCode } from "../store/sqlite-errors.ts";
 
 /** What a command's exit says (contract 10.1). */
 export const EXIT = {
@@ -31,6 +32,21 @@ export class CommandError extends Error {
   }
 }
 
+/** A server's refusal of a request, as its error body tells it. */
+export class ServerRefused extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly details: readonly ErrorDetail[];
+
+  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[]) {
+    super(message);
+    this.name = "ServerRefused";
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+}
+
 /** The exit code and the words for an error that ended a command; undefined for one that nobody foresaw. */
 export function describeFailure(error: unknown): { exitCode: number; message: string } | undefined {
   if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
@@ -39,18 +55,40 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
     return { exitCode: EXIT.refused, message: `the configuration is not valid:\n${list}` };
   }
   if (error instanceof SchemaRefused) return { exitCode: EXIT.refused, message: error.message };
+  if (error instanceof UnsealError) return { exitCode: EXIT.refused, message: OTHER_KEY };
   if (error instanceof ListenRefused || error instanceof DataDirRefused)
     return { exitCode: EXIT.unreachable, message: error.message };
-  if (error instanceof PrismError)
-    return { exitCode: exitCodeOf(error.code), message: `${error.message} (${error.code})` };
+  if (error instanceof PrismError) {
+    const exitCode = exitCodeOf(STATUS_OF[error.code], error.code);
+    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
+  }
+  if (error instanceof ServerRefused) {
+    const exitCode = exitCodeOf(error.status, error.code);
+    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
+  }
+  if (sqliteCode(error).startsWith("SQLITE_") && error instanceof Error)
+    return {
+      exitCode: EXIT.unreachable,
+      message: `the database cannot be used: ${error.message}; prism doctor looks closer`,
+    };
   return undefined;
 }
 
+const OTHER_KEY =
+  "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, or bring back secrets.json of its data directory";
+
 /** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, other 4xx → 7, 5xx → 4. */
-export function exitCodeOf(code: ErrorCode): number {
+export function exitCodeOf(status: number, code: string): number {
   if (code === "RECIPIENT_NOT_FOUND") return EXIT.notFound;
-  const status = STATUS_OF[code];
   if (status === 401 || status === 403) return EXIT.unauthorised;
   if (status === 404) return EXIT.notFound;
   return status >= 500 ? EXIT.unreachable : EXIT.conflict;
+}
+
+/** One line per detail that the message does not say already. */
+function withDetails(message: string, details: readonly ErrorDetail[] = []): string {
+  const lines = details
+    .filter((detail) => !message.includes(detail.message))
+    .map(({ path, message: text }) => `  - ${path ? `${path}: ` : ""}${text}`);
+  return [message, ...lines].join("\n");
 }

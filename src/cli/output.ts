@@ -54,7 +54,7 @@ export class Output {
     return this.#paint("33", text);
   }
 
-  /** A bar of progress on a terminal, for what takes more than a second; silent elsewhere. */
+  /** Tells on a terminal how far something is that takes more than a second; silent elsewhere. The caller ends it. */
   progress(label: string): Progress {
     return new Progress(label, process.stderr.isTTY === true && !this.#quiet && !this.json);
   }
@@ -65,38 +65,60 @@ export class Output {
 }
 
 const SHOW_AFTER_MS = 1000;
-const REDRAW_MS = 100;
+const REDRAW_MS = 200;
 
+/** One line on stderr that is drawn anew while something runs, and wiped when it ends. */
 export class Progress {
   readonly #label: string;
-  readonly #isShown: boolean;
   readonly #startedAt = Date.now();
-  #drawnAt = 0;
+  readonly #timer: NodeJS.Timeout | null;
+  #state = "";
+  #isDrawn = false;
 
   constructor(label: string, isShown: boolean) {
     this.#label = label;
-    this.#isShown = isShown;
+    // Drawn by a timer and not by the updates, so that work which cannot be counted shows that it goes on, too.
+    this.#timer = isShown ? setInterval(() => this.#draw(), REDRAW_MS).unref() : null;
   }
 
   /** @param total absent when nobody knows. */
   update(done: number, total?: number): void {
-    const now = Date.now();
-    if (!this.#isShown || now - this.#startedAt < SHOW_AFTER_MS || now - this.#drawnAt < REDRAW_MS) return;
-    this.#drawnAt = now;
-    const share = total ? ` of ${total} (${Math.floor((done / total) * 100)} %)` : "";
-    process.stderr.write(`\r\u001b[K${this.#label}: ${done}${share}`);
+    this.#state = total ? `${done} of ${total} (${Math.floor((done / total) * 100)} %)` : String(done);
   }
 
   end(): void {
-    if (this.#drawnAt > 0) process.stderr.write("\r\u001b[K");
+    if (this.#timer) clearInterval(this.#timer);
+    if (this.#isDrawn) process.stderr.write("\r\u001b[K");
+    this.#isDrawn = false;
+  }
+
+  #draw(): void {
+    const elapsedMs = Date.now() - this.#startedAt;
+    if (elapsedMs < SHOW_AFTER_MS) return;
+    this.#isDrawn = true;
+    const state = this.#state === "" ? "" : `${this.#state}, `;
+    process.stderr.write(`\r\u001b[K${this.#label}: ${state}${Math.floor(elapsedMs / 1000)} s`);
   }
 }
 
-/** Columns under their headings, padded; the last one is left as it is. */
+/** Columns under their headings, padded; the last one is left as it is. Null shows as a dash. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
-  const cells = [headings, ...rows.map((row) => row.map((cell) => (cell === null ? "-" : String(cell))))];
+  const cells = [
+    headings,
+    ...rows.map((row) => row.map((cell) => (cell === null || cell === "" ? "-" : printable(String(cell))))),
+  ];
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? "").length)));
   return cells.map((row) =>
     row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "),
+  );
+}
+
+// Control characters of both blocks and the marks that turn the direction of text: what somebody sent must not steer the reader's terminal.
+const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Text from outside as it may be shown on a terminal: one line, without anything a terminal would obey. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) =>
+    character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

@@ -1,13 +1,15 @@
 import type { Command } from "commander";
 import type { App } from "../app.ts";
-import { prepareDataDir } from "../base/data-dir.ts";
 import type { Logger } from "../base/log.ts";
-import type { LoadedConfig } from "../config/load.ts";
-import { createLogger } from "../config/logger.ts";
-import { DataDirLock } from "../store/data-dir-lock.ts";
+import type { Config, LoadedConfig } from "../config/load.ts";
+import { createLogger, type ReloadableLogger } from "../config/logger.ts";
+import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
-import { type Context, contextOf } from "./context.ts";
-import { CommandError, EXIT } from "./exit-codes.ts";
+import { changedSettings } from "./changed-settings.ts";
+import { type Context, contextOf, refuseUrl } from "./context.ts";
+import { lockDataDir } from "./data-dir.ts";
+import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
+import { prettyLog } from "./pretty-log.ts";
 
 interface ServeFlags {
   readonly port?: string;
@@ -27,19 +29,24 @@ export function addServe(program: Command): void {
     .option("--no-migrate", "refuse to start on a database that is not up to date")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism serve\n  $ prism serve --port 8080 --data-dir /var/lib/prism\n  $ NODE_ENV=production prism serve",
+      `
+SIGTERM and SIGINT end it in order, a second one at once; SIGHUP takes over the settings that may change while it runs.
+
+Examples:
+  $ prism serve
+  $ prism serve --port 8080 --data-dir /var/lib/prism
+  $ NODE_ENV=production prism serve`,
     )
     .action(async (flags: ServeFlags, command: Command) => serve(contextOf(command), flags));
 }
 
 async function serve(context: Context, flags: ServeFlags): Promise<void> {
+  refuseUrl(context, "serve");
   const overrides = { port: flags.port, host: flags.host, env: flags.dev ? "development" : undefined };
-  const loaded = context.loadConfig(overrides, true);
-  const { config, warnings } = loaded;
-  const log = createLogger({ level: config.log.level, debug: config.debug });
-  prepareDataDir(config.dataDir);
-  const lock = DataDirLock.tryAcquire(config.dataDir);
-  if (!lock) throw new CommandError(EXIT.unreachable, `another Prism holds the data directory ${config.dataDir}`);
+  const load = (): LoadedConfig => context.loadConfig("generate", overrides);
+  const { config, warnings } = load();
+  const log = openLog(context, config);
+  const lock = lockDataDir(config.dataDir);
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
     log.warn({}, "rateLimit.enabled is false: nothing limits requests");
@@ -55,12 +62,15 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
       process.exit(EXIT.failure);
     },
   });
-  announce(context, loaded, app, log);
-  handleSignals(app, lock, log, () => {
-    const next = context.loadConfig(overrides, true).config;
-    log.reload({ level: next.log.level, debug: next.debug });
-    app.reload(next);
-  });
+  announce(context, config, app, log);
+  stopOnSignals(app, lock, log);
+  reloadOnSignal(app, config, load, log);
+}
+
+/** JSON, one object per line; on the terminal of a developer, lines for people. */
+function openLog({ out }: Context, { env, debug, log: { level } }: Config): ReloadableLogger {
+  const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
+  return createLogger({ level, debug, ...(isForPeople ? { destination: prettyLog(out) } : {}) });
 }
 
 /** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */
@@ -77,14 +87,18 @@ function migrate(file: string, mayMigrate: boolean, log: Logger): void {
   if (applied.length > 0) log.info({ applied }, "database migrated");
 }
 
-function announce({ out }: Context, { config }: LoadedConfig, app: App, log: Logger): void {
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
-  const base = `http://${host === "0.0.0.0" ? "localhost" : host}:${app.port}`;
-  log.info({ port: app.port, host: config.host, env: config.env, dataDir: config.dataDir, pid: process.pid }, "ready");
+function announce({ out }: Context, config: Config, app: App, log: Logger): void {
+  const { host, env, dataDir } = config;
+  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  const base = `http://${name}:${app.port}`;
+  log.info({ port: app.port, host, env, dataDir, pid: process.pid }, "ready");
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health`);
+  if (env !== "development") return;
+  out.note(`Development: curl -s ${base}/dev/token gives an administrator's token to this machine.`);
+  out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);
 }
 
-function handleSignals(app: App, lock: DataDirLock, log: Logger, reload: () => void): void {
+function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (isStopping) process.exit(EXIT.failure);
@@ -104,12 +118,29 @@ function handleSignals(app: App, lock: DataDirLock, log: Logger, reload: () => v
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+}
+
+function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log: ReloadableLogger): void {
+  let current = config;
+  const reload = async (): Promise<void> => {
+    const next = load().config;
+    const { inForce, needRestart } = changedSettings(current, next);
+    log.reload({ level: next.log.level, debug: next.debug });
+    app.reload(next);
+    current = next;
+    log.info({ inForce }, "configuration reloaded");
+    if (needRestart.length > 0)
+      log.warn({ needRestart }, "some settings have changed that count from the next start on");
+    await app.services.audit.record({
+      action: "config.reload",
+      resourceType: "config",
+      metadata: { inForce: [...inForce] },
+    });
+  };
   process.on("SIGHUP", () => {
-    try {
-      reload();
-      log.info({}, "configuration reloaded");
-    } catch (error) {
-      log.error({ err: error }, "the configuration was not reloaded");
-    }
+    reload().catch((error: unknown) => {
+      const reason = describeFailure(error)?.message;
+      log.error(reason === undefined ? { err: error } : { reason }, "the configuration was not reloaded");
+    });
   });
 }

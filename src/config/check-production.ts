@@ -1,7 +1,11 @@
-import type { ConfigValues } from "./options.ts";
+import { environmentName, flattenOptions } from "./option.ts";
+import { type ConfigValues, OPTIONS } from "./options.ts";
 
 const MIN_SECRET_BYTES = 32;
-const PLACEHOLDER = /^(change[-_ ]?me|dev[-_ ]?secret|secret|password|your[-_ ]|<.*>$|test|example|xxx)/i;
+/** Fewer different bytes than this are a pattern, not a secret. */
+const MIN_DIFFERENT = 8;
+const PLACEHOLDER =
+  /^(dev[-_ ]?secret|secret|password|your[-_ ]|<.*>$|test|example|xxx)|change[-_ ]?(me|this|it|in)\b/i;
 
 /**
  * What production does not accept (contract section 11): a JWT secret or encryption key that is missing, short, or a placeholder of
@@ -10,20 +14,35 @@ const PLACEHOLDER = /^(change[-_ ]?me|dev[-_ ]?secret|secret|password|your[-_ ]|
  */
 export function checkProduction(config: ConfigValues, missing: readonly string[]): string[] {
   if (config.env !== "production") return [];
-  const problems = missing.map((key) => `${key} is required in production; ${HOW_TO_MAKE[key] ?? "set it"}`);
-  const secrets = { "auth.jwtSecret": config.auth.jwtSecret, "auth.accessSecret": config.auth.accessSecret };
-  for (const [key, secret] of Object.entries(secrets)) {
-    if (secret === undefined) continue;
-    if (PLACEHOLDER.test(secret)) problems.push(`${key} is a placeholder; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
-    else if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
-      problems.push(`${key} is ${Buffer.byteLength(secret)} bytes long; use ${MIN_SECRET_BYTES} or more`);
-    } else if (new Set(secret).size < 8)
-      problems.push(`${key} repeats too few characters; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
+  const problems = missing.map((key) => `${variableOf(key)} (${key}) is required in production; ${HOW_TO_MAKE[key]}`);
+  for (const [key, secret] of [
+    ["auth.jwtSecret", config.auth.jwtSecret],
+    ["auth.accessSecret", config.auth.accessSecret],
+  ] as const) {
+    const problem = secret === undefined ? undefined : weakness(secret);
+    if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
   }
+  if (config.encryptionKey && new Set(config.encryptionKey).size < MIN_DIFFERENT)
+    problems.push(
+      `${variableOf("encryptionKey")} (encryptionKey) repeats too few bytes; ${HOW_TO_MAKE["encryptionKey"]}`,
+    );
   return problems;
 }
 
+function weakness(secret: string): string | undefined {
+  if (PLACEHOLDER.test(secret)) return "is a placeholder";
+  const bytes = Buffer.byteLength(secret);
+  if (bytes < MIN_SECRET_BYTES) return `is ${bytes} bytes long, of ${MIN_SECRET_BYTES} or more`;
+  return new Set(secret).size < MIN_DIFFERENT ? "repeats too few characters" : undefined;
+}
+
+/** The name that operators know: the seeds' where there is one. */
+function variableOf(key: string): string {
+  const option = flattenOptions(OPTIONS).find(([each]) => each === key)?.[1];
+  return option?.seed[0] ?? environmentName(key);
+}
+
 const HOW_TO_MAKE: Readonly<Record<string, string>> = {
-  "auth.jwtSecret": "set JWT_SECRET, for instance to the output of: openssl rand -base64 48",
-  encryptionKey: "set PRISM_ENCRYPTION_KEY, for instance to the output of: openssl rand -base64 32",
+  "auth.jwtSecret": "set it to the output of: openssl rand -base64 48",
+  encryptionKey: "set it to the output of: openssl rand -base64 32",
 };

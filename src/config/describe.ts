@@ -1,4 +1,5 @@
 import type { Config, Origin } from "./load.ts";
+import { maskCredentials } from "./mask.ts";
 import { environmentName, flattenOptions, isOption, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
@@ -38,12 +39,16 @@ export function describeConfig(config: Config, origins: ReadonlyMap<string, Orig
       key,
       variable: environmentName(key),
       seed: option.seed,
-      value: option.secret ? (isSet ? "***" : null) : (value ?? null),
+      value: option.secret ? (isSet ? "***" : null) : shown(value),
       origin,
       reloadable: option.reloadable,
       doc: option.doc,
     };
   });
+}
+
+function shown(value: unknown): unknown {
+  return typeof value === "string" ? maskCredentials(value) : (value ?? null);
 }
 
 /** The settings as a Markdown table for docs/configuration.md. */
@@ -53,5 +58,5 @@ export function configTable(): string {
     const variables = [environmentName(key), ...option.seed].map((name) => `\`${name}\``).join(" ");
     return `| \`${key}\` | ${variables} | ${fallback} | ${option.doc}${option.reloadable ? " (reloadable)" : ""} |`;
   });
-  return ["| Setting | Variables | Default | |", "|---|---|---|---|", ...rows].join("\n");
+  return ["| Setting | Variables | Default | Effect |", "|---|---|---|---|", ...rows].join("\n");
 }

@@ -9,11 +9,19 @@ export interface Kind<T> {
 }
 
 export function text(min = 1, max = 4096): Kind<string> {
-  return { schema: v.pipe(v.string(), v.minLength(min), v.maxLength(max)), fromText: (text) => text };
+  const message = `must be a text of ${min} to ${max} characters`;
+  return {
+    schema: v.pipe(v.string(message), v.minLength(min, message), v.maxLength(max, message)),
+    fromText: (text) => text,
+  };
 }
 
+/** One of a few words. In upper case they count too: the seeds write LOG_LEVEL=INFO. */
 export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): Kind<T> {
-  return { schema: v.picklist(values, `must be one of ${values.join(", ")}`), fromText: (text) => text };
+  return {
+    schema: v.picklist(values, `must be one of ${values.join(", ")}`),
+    fromText: (text) => values.find((value) => value === text.trim().toLowerCase()) ?? text,
+  };
 }
 
 export function integer(min: number, max: number): Kind<number> {
@@ -58,7 +66,7 @@ export function parseDuration(text: string): number | undefined {
 /** A JSON array, or a text with commas. */
 export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   return {
-    schema: v.array(item),
+    schema: v.array(item, "must be a list"),
     fromText: (text) =>
       text
         .split(",")
@@ -91,6 +99,22 @@ export const urlScheme = v.pipe(
   ),
 );
 
+/** An IANA time zone. Systems write TZ as `:Europe/Berlin` or as a path, too. */
+export function timezone(): Kind<string> {
+  return {
+    schema: v.pipe(v.string(), v.check(isTimezone, "must be an IANA time zone such as UTC or Europe/Berlin")),
+    fromText: (text) => text.trim().replace(/^:?(.*\/zoneinfo\/)?/, ""),
+  };
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    return name !== "" && new Intl.DateTimeFormat("en", { timeZone: name }) !== null;
+  } catch {
+    return false;
+  }
+}
+
 /** An address to listen on. */
 export function address(): Kind<string> {
   const check = (value: string): boolean => isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
@@ -117,8 +141,8 @@ export function key32(): Kind<Uint8Array> {
   };
 }
 
+/** @returns undefined when the text is not 32 bytes in base64, base64url or hex. */
 export function decodeKey32(text: string): Uint8Array | undefined {
   if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, "hex");
-  const bytes = Buffer.from(text, "base64");
-  return bytes.length === 32 ? bytes : undefined;
+  return /^[A-Za-z0-9+/_-]{43}=?$/.test(text) ? Buffer.from(text, "base64") : undefined;
 }

@@ -3,11 +3,15 @@ import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import * as v from "valibot";
 import { checkProduction } from "./check-production.ts";
+import { ConfigRefused } from "./config-refused.ts";
+import { maskCredentials } from "./mask.ts";
 import { nearestName } from "./nearest.ts";
-import { environmentName, flattenOptions, isOption, type Option, type OptionTree } from "./option.ts";
+import { environmentName, flagName, flattenOptions, isOption, type Option, type OptionTree } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
 import { resolveSecrets, type Secrets } from "./secrets.ts";
 import { databasePath, foreignDatabaseUrl, ignoredSeedVariables } from "./seed-variables.ts";
+
+export { ConfigRefused };
 
 /** Where a value came from, as `doctor` shows it. */
 export type Origin = "flag" | "environment" | "file" | "default" | "generated";
@@ -36,17 +40,8 @@ export interface ConfigSources {
   readonly configFile?: string | undefined;
   /** Make the secrets that development may go without, and keep them in the data directory. Commands that only talk to a server do not. */
   readonly generateSecrets: boolean;
-}
-
-/** Everything that is wrong with the configuration, at once. */
-export class ConfigRefused extends Error {
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.name = "ConfigRefused";
-    this.problems = problems;
-  }
+  /** Whether production is refused without good secrets (default). Commands that only read need none. */
+  readonly checkSecrets?: boolean;
 }
 
 /** Names of the environment that begin with PRISM_ and are no settings. */
@@ -56,12 +51,7 @@ const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CACH
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
   const file = readConfigFile(sources, problems);
-  const isProduction =
-    (sources.flags["env"] ?? sources.environment["PRISM_ENV"] ?? sources.environment["NODE_ENV"] ?? file.get("env")) ===
-    "production";
-  const environment = isProduction
-    ? sources.environment
-    : { ...readDotEnv(sources.workingDir), ...sources.environment };
+  const environment = withDotEnv(sources, file);
 
   const values: Record<string, unknown> = {};
   const origins = new Map<string, Origin>();
@@ -81,7 +71,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const dataDir = resolve(sources.workingDir, given.dataDir);
   const { secrets, generated } = resolveSecrets({ ...given, dataDir }, sources.generateSecrets);
   for (const key of generated) origins.set(key, "generated");
-  problems.push(...checkProduction(given, generated));
+  if (sources.checkSecrets !== false) problems.push(...checkProduction(given, generated));
   if (problems.length > 0) throw new ConfigRefused(problems);
   return { config: derive(given, dataDir, sources.workingDir, secrets), origins, warnings };
 }
@@ -111,11 +101,12 @@ function pick(
   const check = (value: unknown, name: string): unknown => {
     const result = v.safeParse(option.kind.schema, value);
     if (result.success) return result.output;
-    problems.push(`${name} ${result.issues[0].message}${option.secret ? "" : `, not ${JSON.stringify(value)}`}`);
+    const given = option.secret ? "" : `, not ${maskCredentials(JSON.stringify(value))}`;
+    problems.push(`${name} ${result.issues[0].message}${given}`);
     return option.fallback;
   };
   const flag = flags[key];
-  if (flag !== undefined) return [check(option.kind.fromText(flag), `--${key}`), "flag"];
+  if (flag !== undefined) return [check(option.kind.fromText(flag), flagName(key)), "flag"];
   for (const name of [environmentName(key), ...option.seed]) {
     const text = readVariable(name, environment, problems);
     if (text !== undefined) return [check(option.kind.fromText(text), name), "environment"];
@@ -181,9 +172,12 @@ function collect(
   }
 }
 
-function readDotEnv(workingDir: string): NodeJS.Dict<string> {
-  const path = join(workingDir, ".env");
-  return existsSync(path) ? parseEnv(readFileSync(path, "utf8")) : {};
+/** In development the file .env of the working directory stands behind the environment. */
+function withDotEnv(sources: ConfigSources, file: ReadonlyMap<string, unknown>): ConfigSources["environment"] {
+  const path = join(sources.workingDir, ".env");
+  const [env] = pick("env", OPTIONS.env, sources, file, []);
+  if (env !== "development" || !existsSync(path)) return sources.environment;
+  return { ...parseEnv(readFileSync(path, "utf8")), ...sources.environment };
 }
 
 function unknownVariables(environment: ConfigSources["environment"]): string[] {

@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger as Pino } from "pino";
 import type { LogFields, Logger } from "../base/log.ts";
+import { redactFields, redactText } from "./redact.ts";
 
 const ROOT = "prism";
 
@@ -10,27 +11,26 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream | undefined;
 }
 
-/** What must never reach a log, wherever it stands in the fields. Values are also kept out by not logging them in the first place. */
-const REDACTED = ["authorization", "cookie", "token", "password", "secret", "key", "ticket"];
-
 export interface ReloadableLogger extends Logger {
   /** Takes new levels over at once, in every namespace. */
   reload(options: Pick<LoggerOptions, "level" | "debug">): void;
 }
 
-/** pino, one JSON object per line, written at once: a line that is lost in a crash is the one that would have explained it. */
+/**
+ * pino, one JSON object per line, written at once: a line that is lost in a crash is the one that would have explained it. Secrets are kept out
+ * by not logging them; what slips in all the same is masked by its name, and by its look.
+ */
 export function createLogger(options: LoggerOptions): ReloadableLogger {
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: true });
+  const target = options.destination ?? pino.destination({ dest: 1, sync: true });
   const root = pino(
     {
       level: "debug",
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`]), censor: "***" },
-      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
+      formatters: { level: (label) => ({ level: label }), log: redactFields },
+      serializers: { err: (plain: unknown) => plain },
     },
-    destination,
+    { write: (line) => target.write(redactText(line)) },
   );
   const made: { readonly pino: Pino; readonly name: string }[] = [];
   let current: Pick<LoggerOptions, "level" | "debug"> = options;

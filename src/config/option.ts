@@ -58,6 +58,14 @@ export function flattenOptions(tree: OptionTree, prefix = ""): [string, Option<u
 
 /** `ingest.maxBatch` is `PRISM_INGEST_MAX_BATCH`. */
 export function environmentName(key: string): string {
-  const words = key.split(".").map((part) => part.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replaceAll("-", "_"));
-  return `PRISM_${words.join("_").toUpperCase()}`;
+  return `PRISM_${wordsOf(key).join("_").toUpperCase()}`;
+}
+
+/** `log.level` is `--log-level`. */
+export function flagName(key: string): string {
+  return `--${wordsOf(key).join("-").toLowerCase()}`;
+}
+
+function wordsOf(key: string): string[] {
+  return key.replace(/([a-z0-9])([A-Z])/g, "$1.$2").split(/[.-]/);
 }

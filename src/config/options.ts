@@ -164,7 +164,7 @@ export const OPTIONS = {
   }),
   docsPublic: option(k.boolean(), true, "serve /docs and /openapi.json"),
   shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a stop waits for requests, jobs and sockets"),
-  timezone: option(k.text(1, 64), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
+  timezone: option(k.timezone(), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
 };
 
 function queue(

@@ -1,16 +1,39 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepareDataDir } from "../base/data-dir.ts";
+import { ConfigRefused } from "./config-refused.ts";
 import { decodeKey32 } from "./kinds.ts";
 import type { ConfigValues } from "./options.ts";
 
-/** The secrets in force. They are never logged; `doctor` shows where each came from and nothing else. */
-export interface Secrets {
-  /** HMAC key of access tokens. */
-  readonly access: string;
-  /** Encrypts at rest. */
-  readonly encryptionKey: Uint8Array;
+/**
+ * The secrets in force. They are never logged; `doctor` shows where each came from and nothing else. A command that may go without a secret
+ * fails when it asks for one all the same: nothing is ever signed or sealed with a made-up key.
+ */
+export class Secrets {
+  readonly #access: string | undefined;
+  readonly #encryptionKey: Uint8Array | undefined;
+
+  constructor(access: string | undefined, encryptionKey: Uint8Array | undefined) {
+    this.#access = access;
+    this.#encryptionKey = encryptionKey;
+  }
+
+  /** HMAC key of access tokens. @throws ConfigRefused */
+  get access(): string {
+    if (this.#access === undefined) throw notConfigured("auth.jwtSecret (JWT_SECRET)");
+    return this.#access;
+  }
+
+  /** Encrypts at rest. @throws ConfigRefused */
+  get encryptionKey(): Uint8Array {
+    if (this.#encryptionKey === undefined) throw notConfigured("encryptionKey (PRISM_ENCRYPTION_KEY)");
+    return this.#encryptionKey;
+  }
+}
+
+function notConfigured(name: string): ConfigRefused {
+  return new ConfigRefused([`${name} is not configured, and the data directory holds none that was generated`]);
 }
 
 interface KeptSecrets {
@@ -22,32 +45,55 @@ interface KeptSecrets {
  * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600), where it was generated at an earlier
  * start or, if allowed, is generated now.
  * @returns also the keys of the settings that were not configured. In production those are refused.
+ * @throws ConfigRefused when the file is damaged
  */
 export function resolveSecrets(config: ConfigValues, generate: boolean): { secrets: Secrets; generated: string[] } {
-  const configuredAccess = config.auth.accessSecret ?? config.auth.jwtSecret;
+  const access = config.auth.accessSecret ?? config.auth.jwtSecret;
   const generated: string[] = [];
-  if (configuredAccess === undefined) generated.push("auth.jwtSecret");
+  if (access === undefined) generated.push("auth.jwtSecret");
   if (config.encryptionKey === undefined) generated.push("encryptionKey");
-  const mayGenerate = generate && config.env !== "production";
-  const kept = generated.length > 0 ? keptSecrets(config.dataDir, mayGenerate) : {};
-  return {
-    secrets: {
-      access: configuredAccess ?? kept.jwtSecret ?? "",
-      encryptionKey: config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? "") ?? new Uint8Array(32),
-    },
-    generated,
-  };
+  const mayKeep = generated.length > 0 && config.env !== "production";
+  const kept = mayKeep ? keptSecrets(config.dataDir, generate) : {};
+  const secrets = new Secrets(access ?? kept.jwtSecret, config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? ""));
+  return { secrets, generated };
 }
 
-function keptSecrets(dataDir: string, mayGenerate: boolean): KeptSecrets {
+function keptSecrets(dataDir: string, generate: boolean): KeptSecrets {
   const path = join(dataDir, "secrets.json");
-  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")) as KeptSecrets;
-  if (!mayGenerate) return {};
-  prepareDataDir(dataDir);
+  if (!existsSync(path)) {
+    if (!generate) return {};
+    prepareDataDir(dataDir);
+    makeSecrets(path);
+  }
+  return readSecrets(path);
+}
+
+/** Written aside and then linked: a crash cannot leave half a key that would lock the database for ever, and of two processes one wins. */
+function makeSecrets(path: string): void {
   const made = { jwtSecret: randomBytes(32).toString("base64"), encryptionKey: randomBytes(32).toString("base64") };
-  // Written aside and renamed, so that a crash cannot leave half a key that would lock the database for ever.
-  const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600 });
-  renameSync(temporary, path);
-  return made;
+  const aside = `${path}.${process.pid}`;
+  writeFileSync(aside, `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600, flush: true });
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    if (!existsSync(path)) throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function readSecrets(path: string): KeptSecrets {
+  const kept = parse(readFileSync(path, "utf8"));
+  if (typeof kept?.jwtSecret === "string" && decodeKey32(String(kept.encryptionKey)) !== undefined) return kept;
+  throw new ConfigRefused([
+    `${path} is damaged; restore it from a backup: without its encryptionKey nothing that is sealed in the database can be read`,
+  ]);
+}
+
+function parse(text: string): KeptSecrets | undefined {
+  try {
+    return JSON.parse(text) as KeptSecrets;
+  } catch {
+    return undefined;
+  }
 }

@@ -27,7 +27,16 @@ export function foreignDatabaseUrl(url: string): string | undefined {
   return `databaseUrl (DATABASE_URL) points at ${scheme}: and is ignored; the database is the file in the data directory`;
 }
 
-/** The path of a `file:` or `sqlite:` URL, or the path itself. */
+/** The path of a `file:` or `sqlite:` URL (https://www.sqlite.org/uri.html), or the path itself. */
 export function databasePath(url: string): string {
-  return url.replace(/^(file|sqlite):(\/\/)?/i, "").replace(/\?.*$/, "");
+  const path = /^(?:file|sqlite):(?:\/\/(?:localhost(?=\/))?)?(.*)$/is.exec(url)?.[1];
+  return path === undefined ? url : decodePath(path.replace(/[?#].*$/s, ""));
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

@@ -1,3 +1,4 @@
+import type { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../base/metrics.ts";
 import type { Principal } from "../base/principal.ts";
@@ -5,6 +6,8 @@ import type { Exchange } from "./exchange.ts";
 import type { Mount } from "./router.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;
+/** W3C Trace Context section 3.2.2: version, trace id, parent id, flags; a version ff and an id of zeros are invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/;
 
 /** One log line and two metrics per request. The series of a route are looked up once and kept beside it. */
 export class AccessLog {
@@ -12,8 +15,8 @@ export class AccessLog {
   readonly #requests: (labels: { route: string; method: string; status: string }) => Counter;
   readonly #durations: (labels: { route: string }) => Histogram;
   readonly #series = new Map<Mount | null, { durations: Histogram; byStatus: Map<number, Counter> }>();
-  #refusedSecond = 0;
-  #refusedLines = 0;
+  readonly #refused = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
+  readonly #failures = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
 
   constructor(log: Logger, metrics: Metrics) {
     this.#log = log;
@@ -32,7 +35,21 @@ export class AccessLog {
     const isQuiet = exchange.mount?.route.quiet === true;
     if (isQuiet && status < 400) {
       if (this.#log.isDebug()) this.#log.debug(fieldsOf(exchange, status, durationMs), "request");
-    } else if (!isQuiet || this.#mayLogRefused()) this.#log.info(fieldsOf(exchange, status, durationMs), "request");
+    } else if (!isQuiet || this.#refused.mayWrite()) this.#log.info(fieldsOf(exchange, status, durationMs), "request");
+  }
+
+  /**
+   * The cause of an answer that is ours to explain; the client learns its code only. Every unforeseen failure is written; of the others, with
+   * which a full disk or a busy database answers everybody alike, at most ten a second.
+   */
+  recordFailure(exchange: Exchange, error: PrismError): void {
+    const isForeseen = error.code !== "INTERNAL";
+    if (isForeseen && (error.cause === undefined || !this.#failures.mayWrite())) return;
+    const { requestId, correlationId, mount } = exchange;
+    this.#log.error(
+      { requestId, correlationId, route: mount?.path ?? null, code: error.code, err: error.cause ?? error },
+      "request failed",
+    );
   }
 
   #count(exchange: Exchange, status: number, durationMs: number): void {
@@ -51,19 +68,29 @@ export class AccessLog {
     }
     counter.add();
   }
+}
 
-  #mayLogRefused(): boolean {
+class LinesPerSecond {
+  readonly #limit: number;
+  #second = 0;
+  #lines = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  mayWrite(): boolean {
     const second = Math.floor(Date.now() / 1000);
-    if (second !== this.#refusedSecond) {
-      this.#refusedSecond = second;
-      this.#refusedLines = 0;
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#lines = 0;
     }
-    return ++this.#refusedLines <= REFUSED_LINES_PER_SECOND;
+    return ++this.#lines <= this.#limit;
   }
 }
 
 function fieldsOf(exchange: Exchange, status: number, durationMs: number): Record<string, unknown> {
-  const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(exchange.header("traceparent"))?.[1];
+  const traceId = TRACEPARENT.exec(exchange.header("traceparent"))?.[1];
   return {
     requestId: exchange.requestId,
     correlationId: exchange.correlationId,

@@ -2,8 +2,13 @@ import { createGunzip } from "node:zlib";
 import { PrismError } from "../base/errors.ts";
 import type { Exchange } from "./exchange.ts";
 
-const STALL_MS = 8000;
-const TICK_MS = 1000;
+/**
+ * The library closes a silent connection after 8 to 12 s, for it looks every 4 s: what is to be answered before that has to be found
+ * within 8 s, the tick included.
+ */
+const STALL_MS = 7500;
+const TICK_MS = 250;
+const FIRST_BUFFER_BYTES = 4096;
 const MAX_INFLATE_RATIO = 100;
 const RATIO_FREE_BYTES = 65_536;
 
@@ -14,25 +19,38 @@ export interface BodySink {
   bodyFailed(exchange: Exchange, error: PrismError): void;
 }
 
+export interface BodyTimes {
+  /** Without a chunk for this long a body counts as stalled. */
+  readonly stallMs: number;
+  readonly tickMs: number;
+}
+
 /**
  * Reads request bodies within their limits: bytes of one body, bytes of all bodies being read, time without a chunk. uWebSockets itself
  * closes a connection that sends nothing for 10 s or less than 16 KB/s, without an answer; a body that stalls is answered 408 before that.
  */
 export class BodyReader {
   readonly #maxBufferedBytes: number;
+  readonly #times: BodyTimes;
   readonly #readings = new Set<Reading>();
   /** Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no watching. */
   readonly #fresh: Reading[] = [];
   readonly #watchFresh = (): void => {
     for (const reading of this.#fresh) if (!reading.isOver) this.#readings.add(reading);
     this.#fresh.length = 0;
-    if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs);
   };
   #bufferedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(maxBufferedBytes: number) {
+  constructor(maxBufferedBytes: number, times: BodyTimes = { stallMs: STALL_MS, tickMs: TICK_MS }) {
     this.#maxBufferedBytes = maxBufferedBytes;
+    this.#times = times;
+  }
+
+  /** What the bodies being read and inflated hold at the moment. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
   }
 
   /** To be called before the request's callback returns. */
@@ -56,8 +74,39 @@ export class BodyReader {
     this.#bufferedBytes -= bytes;
   }
 
+  /**
+   * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64 KiB have come out: a bomb costs
+   * what it was allowed to, not what it claims. Rejects with PAYLOAD_TOO_LARGE, OVERLOADED, or MALFORMED_JSON when it is not gzip.
+   */
+  inflate(body: Buffer, limitBytes: number): Promise<Buffer> {
+    return new Promise<Buffer>((resolve, reject) => {
+      const gunzip = createGunzip();
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const end = (settle: () => void): void => {
+        gunzip.destroy();
+        this.#bufferedBytes -= bytes;
+        bytes = 0;
+        settle();
+      };
+      gunzip.on("data", (chunk: Buffer) => {
+        const total = bytes + chunk.length;
+        const isBomb = total > RATIO_FREE_BYTES && total > body.length * MAX_INFLATE_RATIO;
+        if (total > limitBytes || isBomb) return end(() => reject(tooLarge(limitBytes)));
+        if (!this.reserve(chunk.length)) return end(() => reject(tooMuchAtOnce()));
+        bytes = total;
+        chunks.push(chunk);
+      });
+      gunzip.on("end", () => end(() => resolve(Buffer.concat(chunks))));
+      gunzip.on("error", (cause) =>
+        end(() => reject(new PrismError("MALFORMED_JSON", "The body is not valid gzip", { cause }))),
+      );
+      gunzip.end(body);
+    });
+  }
+
   #tick(): void {
-    const limit = performance.now() - STALL_MS;
+    const limit = performance.now() - this.#times.stallMs;
     for (const reading of this.#readings) {
       if (reading.lastChunkAt < limit) reading.fail(new PrismError("REQUEST_TIMEOUT", "The body stopped arriving"));
     }
@@ -73,7 +122,8 @@ class Reading {
   readonly #exchange: Exchange;
   readonly #limitBytes: number;
   readonly #sink: BodySink;
-  #chunks: Buffer[] | null = null;
+  /** One buffer that grows: a body in a million chunks must not cost a million objects. */
+  #buffer: Buffer | null = null;
   #bytes = 0;
   isOver = false;
 
@@ -88,19 +138,13 @@ class Reading {
     if (this.isOver || this.#exchange.isOver) return;
     if (this.#bytes + chunk.byteLength > this.#limitBytes) {
       this.fail(tooLarge(this.#limitBytes));
-    } else if (isLast && !this.#chunks) {
+    } else if (isLast && !this.#buffer) {
       this.#end();
       this.#sink.bodyRead(this.#exchange, Buffer.from(chunk));
-    } else if (!this.#reader.reserve(chunk.byteLength)) {
-      this.fail(new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 }));
-    } else {
-      this.#bytes += chunk.byteLength;
-      this.lastChunkAt = performance.now();
-      this.#chunks ??= [];
-      // The addon takes the chunk back when this returns.
-      this.#chunks.push(Buffer.from(chunk.slice(0)));
-      if (!isLast) return;
-      const body = Buffer.concat(this.#chunks);
+    } else if (!this.#append(chunk)) {
+      this.fail(tooMuchAtOnce());
+    } else if (isLast) {
+      const body = this.#buffer?.subarray(0, this.#bytes) ?? Buffer.alloc(0);
       this.#end();
       this.#sink.bodyRead(this.#exchange, body);
     }
@@ -116,10 +160,28 @@ class Reading {
     if (!this.isOver) this.#end();
   }
 
+  /** Copies the chunk, for the addon takes it back. @returns false when the bytes of all bodies together would be too many. */
+  #append(chunk: ArrayBuffer): boolean {
+    if (chunk.byteLength === 0) return true;
+    const needed = this.#bytes + chunk.byteLength;
+    const held = this.#buffer?.length ?? 0;
+    if (needed > held) {
+      const capacity = Math.min(Math.max(needed, held * 2, FIRST_BUFFER_BYTES), this.#limitBytes);
+      if (!this.#reader.reserve(capacity - held)) return false;
+      const grown = Buffer.allocUnsafe(capacity);
+      this.#buffer?.copy(grown, 0, 0, this.#bytes);
+      this.#buffer = grown;
+    }
+    this.#buffer?.set(new Uint8Array(chunk), this.#bytes);
+    this.#bytes = needed;
+    this.lastChunkAt = performance.now();
+    return true;
+  }
+
   #end(): void {
     this.isOver = true;
-    this.#reader.forget(this, this.#bytes);
-    this.#chunks = null;
+    this.#reader.forget(this, this.#buffer?.length ?? 0);
+    this.#buffer = null;
   }
 }
 
@@ -127,29 +189,8 @@ export function tooLarge(limitBytes: number): PrismError {
   return new PrismError("PAYLOAD_TOO_LARGE", `The body is larger than ${limitBytes} bytes`);
 }
 
-/**
- * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64 KiB have come out: a bomb costs
- * what it was allowed to, not what it claims. Rejects with PAYLOAD_TOO_LARGE, or MALFORMED_JSON when it is not gzip.
- */
-export function inflate(body: Buffer, limitBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const gunzip = createGunzip();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    gunzip.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      const isBomb = bytes > RATIO_FREE_BYTES && bytes > body.length * MAX_INFLATE_RATIO;
-      if (bytes > limitBytes || isBomb) {
-        gunzip.destroy();
-        reject(tooLarge(limitBytes));
-        return;
-      }
-      chunks.push(chunk);
-    });
-    gunzip.on("end", () => resolve(Buffer.concat(chunks)));
-    gunzip.on("error", (cause) => reject(new PrismError("MALFORMED_JSON", "The body is not valid gzip", { cause })));
-    gunzip.end(body);
-  });
+function tooMuchAtOnce(): PrismError {
+  return new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 });
 }
 
 /** Keeps a body that arrives before it is known whether its sender may send one. */

@@ -1,4 +1,5 @@
-import { addressText, CidrSet, unmapIpv4 } from "../base/cidr.ts";
+import { isIP } from "node:net";
+import { addressText, CidrSet } from "../base/cidr.ts";
 import { type AddressReader, headerOf } from "./exchange.ts";
 
 /**
@@ -9,20 +10,36 @@ export function clientAddressReader(trustedProxies: readonly string[]): AddressR
   const trusted = new CidrSet(trustedProxies);
   return (res, headers) => {
     const peer = addressText(new Uint8Array(res.getRemoteAddress()));
-    if (trusted.isEmpty || !trusted.has(peer)) return peer;
+    if (!trusted.has(peer)) return peer;
     const hops = headerOf(headers, "x-forwarded-for").split(",");
     for (let i = hops.length - 1; i >= 0; i--) {
-      const hop = unmapIpv4((hops[i] as string).trim());
-      if (hop === "") break;
-      if (!isAddress(hop)) return peer;
+      const hop = canonicalAddress((hops[i] as string).trim());
+      if (hop === undefined) return peer;
       if (!trusted.has(hop)) return hop;
     }
     return peer;
   };
 }
 
-function isAddress(text: string): boolean {
-  return /^[0-9a-fA-F:.]{2,45}$/.test(text);
+/**
+ * An address as {@link addressText} writes it, whichever way it was spelled: two spellings must not count as two callers.
+ * @returns undefined for what is no address.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  const version = isIP(text);
+  if (version === 4) return text;
+  if (version === 0 || text.includes("%")) return undefined;
+  // The URL parser (WHATWG URL section 3.5) reads every form and gives lower-case hexadecimal groups.
+  const [head = "", tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split("::");
+  const left = groupsOf(head);
+  const right = groupsOf(tail ?? "");
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => 0);
+  const groups = [...left, ...zeros, ...right];
+  return addressText(Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff])));
+}
+
+function groupsOf(text: string): number[] {
+  return text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
 }
 
 /** What addresses are counted by: IPv4 whole, IPv6 by /64, which is what one customer has. */

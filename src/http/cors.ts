@@ -2,7 +2,7 @@ import type { Exchange } from "./exchange.ts";
 
 const LOCALHOST = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
 const EXPOSED =
-  "ETag, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Correlation-Id, X-Request-Id";
+  "ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Correlation-Id, X-Request-Id";
 const REQUEST_HEADERS =
   "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Correlation-Id, X-Request-Id";
 

@@ -22,21 +22,28 @@ const MAX_SECRET_LENGTH = 8192;
  * `bearer.<token>`. @returns null when none was sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
  */
 export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
-  const found: Credential[] = [];
   const authorization = exchange.header("authorization");
-  if (authorization !== "") found.push(fromAuthorization(authorization));
   const apiKey = exchange.header("x-api-key");
-  if (apiKey !== "") found.push({ kind: "apiKey", secret: apiKey });
+  let credential: Credential | null = apiKey === "" ? null : { kind: "apiKey", secret: apiKey };
   if (allowQuery) {
-    for (const secret of [queryToken(exchange.queryText), protocolToken(exchange.header("sec-websocket-protocol"))]) {
-      if (secret !== undefined) found.push(fromSecret(secret));
+    for (const token of tokensBesideHeaders(exchange)) {
+      if (credential) throw ambiguous();
+      credential = fromSecret(token);
     }
   }
-  if (found.length > 1) throw new PrismError("AMBIGUOUS_CREDENTIALS", "Send one credential, not several");
-  const credential = found[0];
+  if (authorization !== "") {
+    if (credential) throw ambiguous();
+    credential = fromAuthorization(authorization);
+  }
   if (!credential) return null;
+  // No credential holds a comma: two fields of one name have been joined.
+  if (credential.secret.includes(",")) throw ambiguous();
   if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
   return credential;
+}
+
+function ambiguous(): PrismError {
+  return new PrismError("AMBIGUOUS_CREDENTIALS", "Send one credential, not several");
 }
 
 /** The token's kind shows in its prefix. */
@@ -53,15 +60,15 @@ function fromAuthorization(value: string): Credential {
   throw new PrismError("UNAUTHENTICATED", "Authorization must be Bearer or ApiKey");
 }
 
-function queryToken(queryText: string): string | undefined {
-  if (!queryText.includes("token=")) return undefined;
-  return parseQuery(queryText)["token"];
-}
-
-function protocolToken(protocols: string): string | undefined {
-  return protocols
+function tokensBesideHeaders(exchange: Exchange): string[] {
+  const inQuery = exchange.queryText.includes("token=") ? parseQuery(exchange.queryText)["token"] : undefined;
+  const inProtocols = exchange
+    .header("sec-websocket-protocol")
     .split(",")
     .map((protocol) => protocol.trim())
-    .find((protocol) => protocol.startsWith("bearer."))
-    ?.slice("bearer.".length);
+    .filter((protocol) => protocol.startsWith(TOKEN_PROTOCOL))
+    .map((protocol) => protocol.slice(TOKEN_PROTOCOL.length));
+  return inQuery === undefined ? inProtocols : [inQuery, ...inProtocols];
 }
+
+const TOKEN_PROTOCOL = "bearer.";

@@ -8,11 +8,13 @@ import type { RateState } from "./rate-limiter.ts";
 import { type Mount, NO_PARAMS } from "./router.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
-const MAX_HEADER_FIELDS = 100;
 const MAX_URL_BYTES = 8192;
+const MAX_HEAD_BYTES = 16_384;
+/** Colon, space and line end of a header field. */
+const FIELD_EXTRA_BYTES = 4;
 
-/** Called once when an exchange is over. `status` is 0 when the client went away before it was answered. */
-export type EndListener = (exchange: Exchange, status: number) => void;
+/** Called once when an exchange is over. `status` is 0 when no whole answer was given: the client went away, or `error` broke it off. */
+export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
 
 /** Works out the client's address from the peer's and, behind trusted proxies, the headers. */
 export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
@@ -48,11 +50,12 @@ export class Exchange {
   rate: RateState | null = null;
   /** Extra header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";
-  /** Set while a body is read: called when the client goes away. */
+  /** Set while a body is read or written bit by bit: called when that is of no more use. */
   onAbort: (() => void) | null = null;
   readonly #readAddress: AddressReader;
   #clientAddress: string | null = null;
   #isOver = false;
+  #isStreaming = false;
   #isInCallback = true;
 
   private constructor(
@@ -97,32 +100,50 @@ export class Exchange {
     return this.#clientAddress;
   }
 
-  /** The first field of this name, '' when absent. @param name in lower case. */
+  /** The value of a field, '' when absent; of a repeated one the values joined by commas (RFC 9110 section 5.2). @param name in lower case. */
   header(name: string): string {
     return headerOf(this.#headers, name);
   }
 
-  /** All fields, names in lower case; of repeated ones the first. */
-  allHeaders(): Record<string, string> {
-    const all: Record<string, string> = Object.create(null);
-    for (let i = 0; i < this.#headers.length; i += 2)
-      all[this.#headers[i] as string] ??= this.#headers[i + 1] as string;
-    return all;
+  /** Names of the fields, in lower case, in their order. */
+  headerNames(): string[] {
+    return this.#headers.filter((_, at) => at % 2 === 0);
   }
 
-  /** What the library's parser lets through and we do not (contract 12.5). */
+  /**
+   * Refuses what the library's parser lets through (contract 12.5): it only measures a head that comes in pieces, takes any
+   * Transfer-Encoding for `chunked`, and accepts fields twice that frame the message or name the host. Two readings of where a request
+   * ends are how one is smuggled past a proxy (RFC 9112 section 11.2). @throws URI_TOO_LONG, HEADERS_TOO_LARGE, BadHead
+   */
   refuseBadHead(): void {
     const headers = this.#headers;
-    if (this.path.length + this.queryText.length > MAX_URL_BYTES)
-      throw new PrismError("URI_TOO_LONG", "The URL is longer than 8 KiB");
-    if (headers.length > MAX_HEADER_FIELDS * 2)
-      throw new PrismError("HEADERS_TOO_LARGE", "More than 100 header fields");
-    let lengths = 0;
-    for (let i = 0; i < headers.length; i += 2) if (headers[i] === "content-length") lengths++;
-    // Two lengths are how requests are smuggled past a proxy (RFC 9112 section 6.3).
-    if (lengths > 1) throw new BadHead("More than one Content-Length");
-    if (lengths === 1 && this.header("transfer-encoding") !== "")
-      throw new BadHead("Content-Length and Transfer-Encoding exclude each other");
+    let bytes = this.path.length + this.queryText.length;
+    if (bytes > MAX_URL_BYTES) throw new PrismError("URI_TOO_LONG", "The URL is longer than 8 KiB");
+    let hosts = 0;
+    let framings = 0;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i] as string;
+      const value = headers[i + 1] as string;
+      bytes += name.length + value.length + FIELD_EXTRA_BYTES;
+      // Few names share a length: nearly all fields cost one comparison of numbers.
+      switch (name.length) {
+        case 4:
+          if (name === "host") hosts++;
+          break;
+        case 14:
+          if (name !== "content-length") break;
+          framings++;
+          if (value === "") throw new BadHead("Content-Length is empty");
+          break;
+        case 17:
+          if (name !== "transfer-encoding") break;
+          framings++;
+          if (value.toLowerCase() !== "chunked") throw new BadHead("The only Transfer-Encoding is chunked");
+      }
+    }
+    if (bytes > MAX_HEAD_BYTES) throw new PrismError("HEADERS_TOO_LARGE", "The header fields are larger than 16 KiB");
+    if (framings > 1) throw new BadHead("Only one Content-Length or Transfer-Encoding may frame the body");
+    if (hosts > 1) throw new BadHead("More than one Host");
   }
 
   /** What the request made may have brought a correlation id of its own. */
@@ -135,6 +156,11 @@ export class Exchange {
   /** True when it has been answered, or the client has gone away. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** True when the head of an answer has gone out whose body follows bit by bit: no other answer can be given any more. */
+  get isStreaming(): boolean {
+    return this.#isStreaming;
   }
 
   /** The callback in which the request arrived is about to return; from now on writes are corked by us. */
@@ -169,10 +195,7 @@ export class Exchange {
     headers: Readonly<Record<string, string>> = {},
     { close = false, fixedHeaders = API_HEADERS }: { close?: boolean; fixedHeaders?: string } = {},
   ): void {
-    let lines = "";
-    for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
-    if (headers["Cache-Control"] === undefined) lines += "Cache-Control: no-store\r\n";
-    this.#write(status, body, lines, fixedHeaders, close);
+    this.#write(status, body, headerLines(headers), fixedHeaders, close);
   }
 
   /** {@link sendJson} for the hot path: no header object. */
@@ -182,6 +205,12 @@ export class Exchange {
 
   #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
     if (this.#isOver) return;
+    if (close && this.#isInCallback) {
+      // Behind an answer that is given here the library goes on reading: what came with the request becomes another request, and that the
+      // connection was to end is forgotten. While the answer is owed, anything that follows makes the library close by itself.
+      setImmediate(() => this.#write(status, body, lines, fixedHeaders, close));
+      return;
+    }
     this.#isOver = true;
     if (this.#isInCallback) this.#writeNow(status, body, lines, fixedHeaders, close);
     else this.res.cork(() => this.#writeNow(status, body, lines, fixedHeaders, close));
@@ -199,10 +228,20 @@ export class Exchange {
     res.writeStatus(statusLine(status));
     // The first header's name is the call's; the rest of the lines ride in its value.
     res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
-    if (body === null || status === 204 || status === 304) res.endWithoutBody(undefined, close);
-    else if (this.method === "HEAD")
-      res.endWithoutBody(typeof body === "string" ? Buffer.byteLength(body) : body.length, close);
-    else res.end(body, close);
+    if (status === 204 || status === 304) this.#endWithoutBody(close);
+    else if (this.method === "HEAD") {
+      if (body !== null && !close) res.writeHeader("Content-Length", String(Buffer.byteLength(body)));
+      this.#endWithoutBody(close);
+    } else res.end(body ?? "", close);
+  }
+
+  /**
+   * Given a length other than 0, `endWithoutBody` waits for that many bytes: an answer given in the request's callback then aborts the
+   * process, a later one leaves the connection unusable. `undefined` counts as such a length.
+   */
+  #endWithoutBody(close: boolean): void {
+    if (close) this.res.endWithoutBody(0, true);
+    else this.res.endWithoutBody();
   }
 
   #headerBlock(lines: string, fixedHeaders: string): string {
@@ -219,21 +258,38 @@ export class Exchange {
     this.res.cork(() => {
       this.res.writeStatus("101 Switching Protocols");
       this.res.writeHeader("X-Request-Id", this.requestId);
+      this.res.writeHeader("X-Correlation-Id", this.correlationId);
       this.res.upgrade(data, key, protocol, extensions, context);
     });
     this.#onEnd(this, 101);
   }
 
-  /** Starts an answer whose body is written bit by bit with {@link HttpResponse.write}; the caller ends it with {@link finishStream}. */
+  /**
+   * Starts an answer whose body is written bit by bit with {@link HttpResponse.write}; the caller ends it with {@link finishStream}. An answer to
+   * HEAD has no body: the exchange is then over, and nothing must be written.
+   */
   startStream(status: number, headers: Readonly<Record<string, string>>, fixedHeaders = API_HEADERS): void {
-    let lines = "";
-    for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
+    const lines = headerLines(headers);
+    if (this.method === "HEAD") {
+      this.#write(status, null, lines, fixedHeaders, false);
+      return;
+    }
+    this.#isStreaming = true;
     const begin = (): void => {
       this.res.writeStatus(statusLine(status));
       this.res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
     };
     if (this.#isInCallback) begin();
     else this.res.cork(begin);
+  }
+
+  /** Ends the connection in the middle of an answer, so that half a body does not look like a whole one. */
+  breakOff(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.onAbort?.();
+    this.res.close();
+    this.#onEnd(this, 0, error);
   }
 
   finishStream(status: number): void {
@@ -246,6 +302,13 @@ export class Exchange {
 
 const FAST_LINES = `Content-Type: ${JSON_TYPE}\r\nCache-Control: no-store\r\n`;
 
+/** Nothing is to be kept unless the answer says so. */
+function headerLines(headers: Readonly<Record<string, string>>): string {
+  let lines = "";
+  for (const name in headers) lines += `${name}: ${headerValue(headers[name] as string)}\r\n`;
+  return headers["Cache-Control"] === undefined ? `${lines}Cache-Control: no-store\r\n` : lines;
+}
+
 /** A head that the connection must not survive: where the next request begins is not known. Answered 400 and closed. */
 export class BadHead extends PrismError {
   constructor(message: string) {
@@ -253,7 +316,12 @@ export class BadHead extends PrismError {
   }
 }
 
+/** @returns the field's value; of a repeated field the values joined as RFC 9110 section 5.3 has it, so that none goes unseen. */
 export function headerOf(headers: readonly string[], name: string): string {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1] as string;
-  return "";
+  let value: string | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== name) continue;
+    value = value === undefined ? (headers[i + 1] as string) : `${value}, ${headers[i + 1]}`;
+  }
+  return value ?? "";
 }

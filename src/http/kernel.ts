@@ -1,16 +1,16 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { type Caller, runAs } from "../base/caller.ts";
 import { PrismError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type BodyReader, type BodySink, HeldBody, inflate, tooLarge } from "./body.ts";
+import { type BodyReader, type BodySink, HeldBody, tooLarge } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import type { CorsPolicy } from "./cors.ts";
 import { type Authenticator, readCredential } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { STATUS_OF } from "./error-status.ts";
+import { isAmongTags } from "./etag.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -32,7 +32,6 @@ export interface KernelParts {
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
   readonly readAddress: AddressReader;
-  readonly log: Logger;
   cors(): CorsPolicy;
   limits(): RequestLimits;
 }
@@ -46,7 +45,7 @@ const DEFAULT_BODY_BYTES = 1_048_576;
  */
 export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
-  readonly #onEnd = (exchange: Exchange, status: number): void => this.#ended(exchange, status);
+  readonly #onEnd = (exchange: Exchange, status: number, error?: unknown): void => this.#ended(exchange, status, error);
   #active = 0;
   #isDraining = false;
   #whenIdle: (() => void) | null = null;
@@ -94,8 +93,9 @@ export class HttpKernel implements BodySink {
     });
   }
 
-  #ended(exchange: Exchange, status: number): void {
+  #ended(exchange: Exchange, status: number, error: unknown): void {
     this.#active--;
+    if (error !== undefined) this.#parts.accessLog.recordFailure(exchange, toPrismError(error));
     this.#parts.accessLog.record(exchange, status);
     if (this.#active === 0) this.#whenIdle?.();
   }
@@ -120,12 +120,17 @@ export class HttpKernel implements BodySink {
     exchange.params = match.params;
     const { route } = match.mount;
     if (this.#isDraining && route.unlimited !== true) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
-    if (route.access === "public") {
-      if (route.unlimited !== true) this.limitAddress(exchange);
+    const { access } = route;
+    if (access === "public") {
+      if (route.unlimited !== true) this.#limitAddress(exchange);
       this.#receive(exchange, route);
       return;
     }
-    const principal = this.authenticate(exchange, route.access.queryToken);
+    if (access.admits?.(exchange) === true) {
+      this.#receive(exchange, route);
+      return;
+    }
+    const principal = this.#authenticateCounted(exchange, access.queryToken);
     if (principal instanceof Promise) this.#routeLater(exchange, route, principal);
     else this.#admit(exchange, route, principal);
   }
@@ -148,19 +153,21 @@ export class HttpKernel implements BodySink {
     this.#receive(exchange, route, held);
   }
 
-  /**
-   * Who is calling, from the headers. Callers without valid credentials are counted by their address.
-   * @throws UNAUTHENTICATED and what the authenticator throws.
-   */
+  /** Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws. */
   authenticate(exchange: Exchange, allowQuery = false): Principal | Promise<Principal> {
+    const credential = readCredential(exchange, allowQuery);
+    if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
+    return this.#parts.authenticator.authenticate(credential);
+  }
+
+  /** {@link authenticate}; callers without valid credentials are counted by their address. @throws RATE_LIMITED */
+  #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal | Promise<Principal> {
     const refuse = (error: unknown): never => {
-      this.limitAddress(exchange);
+      this.#limitAddress(exchange);
       throw error;
     };
     try {
-      const credential = readCredential(exchange, allowQuery);
-      if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
-      const principal = this.#parts.authenticator.authenticate(credential);
+      const principal = this.authenticate(exchange, allowQuery);
       return principal instanceof Promise ? principal.catch(refuse) : principal;
     } catch (error) {
       return refuse(error);
@@ -168,7 +175,7 @@ export class HttpKernel implements BodySink {
   }
 
   /** @throws RATE_LIMITED when this address has sent too many requests without valid credentials. */
-  limitAddress(exchange: Exchange): void {
+  #limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
     const address = exchange.clientAddress;
@@ -209,7 +216,7 @@ export class HttpKernel implements BodySink {
         return;
       }
       // The bytes are only valid until this returns.
-      inflate(Buffer.from(body), limitOf(route)).then(
+      this.#parts.bodies.inflate(Buffer.from(body), limitOf(route)).then(
         (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -222,14 +229,11 @@ export class HttpKernel implements BodySink {
 
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
+    const given = bodyValue(route, body);
     const input = {
       params: route.params ? checkShape(route.params, exchange.params, "path") : undefined,
       query: route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined,
-      body: route.raw
-        ? body
-        : route.body
-          ? checkShape(route.body, body.length === 0 ? {} : parseJson(body), "body")
-          : undefined,
+      body: route.body && !route.raw ? checkShape(route.body, given, "body") : given,
     };
     // The hot path goes without: an asynchronous context costs every promise and callback after it.
     const result = route.quiet
@@ -248,7 +252,8 @@ export class HttpKernel implements BodySink {
     if (value === ANSWERS_LATER) return;
     const reply = value instanceof Reply ? value : new Reply(value === undefined ? 204 : (route.status ?? 200), value);
     const tag = reply.headers["ETag"];
-    if (tag !== undefined && exchange.method !== "POST" && exchange.header("if-none-match") === tag) {
+    const isRead = exchange.method === "GET" || exchange.method === "HEAD";
+    if (tag !== undefined && isRead && isAmongTags(tag, exchange.header("if-none-match"))) {
       exchange.send(304, null, reply.headers);
     } else if (reply.body === undefined) exchange.send(reply.status, null, reply.headers);
     else {
@@ -261,10 +266,14 @@ export class HttpKernel implements BodySink {
   fail(exchange: Exchange, thrown: unknown): void {
     const error = toPrismError(thrown);
     const status = STATUS_OF[error.code];
-    if (status >= 500 && error.cause !== undefined) {
-      this.#parts.log.error({ requestId: exchange.requestId, code: error.code, err: error.cause }, "request failed");
+    if (exchange.isStreaming) {
+      exchange.breakOff(error);
+      return;
     }
+    if (status >= 500) this.#parts.accessLog.recordFailure(exchange, error);
     if (exchange.isOver) return;
+    // What still arrives of the body is of no use to anybody.
+    exchange.onAbort?.();
     const close = endsConnection(error) || error instanceof BadHead;
     const headers = errorHeaders(error);
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
@@ -287,6 +296,14 @@ export class HttpKernel implements BodySink {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
+const EMPTY_OBJECT = Buffer.from("{}");
+
+/** What stands in the body, unchecked; of a route that reads the bytes itself, those. No body counts as `{}`. @throws MALFORMED_JSON */
+function bodyValue(route: Route, body: Buffer): unknown {
+  if (route.raw) return body.length === 0 ? EMPTY_OBJECT : body;
+  if (!route.body) return undefined;
+  return body.length === 0 ? {} : parseJson(body);
+}
 
 function callerOf(exchange: Exchange): Caller {
   const { principal, requestId, correlationId } = exchange;
@@ -298,8 +315,7 @@ function limitOf(route: Route): number {
 }
 
 function hasBody(exchange: Exchange): boolean {
-  const length = exchange.header("content-length");
-  return (length !== "" && length !== "0") || exchange.header("transfer-encoding") !== "";
+  return Number(exchange.header("content-length")) > 0 || exchange.header("transfer-encoding") !== "";
 }
 
 /** @throws UNSUPPORTED_MEDIA_TYPE */

@@ -7,8 +7,15 @@ import type { Mount } from "./router.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Requests a minute, as the limits stand when the document is made. */
+export interface DocumentedLimits {
+  readonly enabled: boolean;
+  readonly ip: number;
+  readonly user: number;
+  readonly key: number;
+}
+
 /** Codes that any route with the property may answer with, besides its own. */
-const ALWAYS: readonly ErrorCode[] = ["INTERNAL", "SHUTTING_DOWN"];
 const WITH_CREDENTIALS: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "TOKEN_EXPIRED",
@@ -17,7 +24,7 @@ const WITH_CREDENTIALS: readonly ErrorCode[] = [
   "AMBIGUOUS_CREDENTIALS",
   "ACCOUNT_DISABLED",
   "ACCOUNT_PENDING",
-  "RATE_LIMITED",
+  "ACCOUNT_UNVERIFIED",
 ];
 const WITH_PERMISSION: readonly ErrorCode[] = ["UNAUTHORIZED_ROLE", "SCOPE_MISSING", "FORBIDDEN"];
 const WITH_BODY: readonly ErrorCode[] = [
@@ -33,13 +40,13 @@ const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
  * The OpenAPI 3.1 document of what the router serves. Everything in it comes from the routes themselves; paths are absolute, aliases are
  * marked with `x-alias-of`. @throws when a schema has no form in JSON Schema.
  */
-export function openApiDocument(mounts: readonly Mount[], version: string): Json {
+export function openApiDocument(mounts: readonly Mount[], version: string, limits: DocumentedLimits): Json {
   const paths: Record<string, Record<string, Json>> = {};
   for (const mount of mounts) {
     if (mount.route.undocumented) continue;
-    const path = mount.path.replace(/:(\w+)/g, "{$1}");
+    const path = template(mount.path);
     paths[path] ??= {};
-    paths[path][mount.route.method.toLowerCase()] = operation(mount);
+    paths[path][mount.route.method.toLowerCase()] = operation(mount, limits);
   }
   return {
     openapi: "3.1.0",
@@ -56,6 +63,12 @@ export function openApiDocument(mounts: readonly Mount[], version: string): Json
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "Access token (JWT) or service token (prt_…)" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "API key of a project (prk_…)" },
+        queryToken: {
+          type: "apiKey",
+          in: "query",
+          name: "token",
+          description: "Any of the two, for clients that cannot set headers",
+        },
       },
       schemas: { Error: ERROR_SCHEMA },
     },
@@ -79,31 +92,46 @@ const ERROR_SCHEMA: Json = {
   },
 };
 
-function operation({ route, path, isAlias, parameterNames }: Mount): Json {
+/** A path as OpenAPI writes it. */
+function template(path: string): string {
+  return path.replace(/:(\w+)/g, "{$1}");
+}
+
+function operation({ route, path, isAlias, parameterNames }: Mount, limits: DocumentedLimits): Json {
   return {
     operationId: operationId(route.method, path),
     summary: route.summary,
     tags: [route.tag],
-    ...(isAlias ? { "x-alias-of": route.path.replace(/:(\w+)/g, "{$1}") } : {}),
+    ...(isAlias ? { "x-alias-of": template(route.path) } : {}),
     ...security(route),
     parameters: [...pathParameters(parameterNames), ...queryParameters(route), ...headerParameters(route)],
     ...(route.body ? { requestBody: requestBody(route) } : {}),
     responses: { ...success(route), ...failures(route) },
-    "x-rate-limit": route.unlimited ? "none" : route.access === "public" ? "per address" : "per user or API key",
+    "x-rate-limit": rateLimit(route, limits),
   };
 }
 
+/** Unique, since the path is in it whole: `get_rules_by_id`, `post_root_api_ingest`. */
 function operationId(method: string, path: string): string {
-  const words = path.split(/[^A-Za-z0-9]+/).filter((word) => word !== "" && word !== "api" && word !== "v1");
-  const isPrefixed = path.startsWith("/api/v1/");
-  return [method.toLowerCase(), ...(isPrefixed ? [] : ["root"]), ...words].join("_");
+  const isCanonical = path.startsWith("/api/v1/");
+  const segments = (isCanonical ? path.slice("/api/v1/".length) : `root${path}`).split("/");
+  const words = segments.map((segment) => segment.replace(/^:/, "by_").replace(/\W+/g, "_"));
+  return [method.toLowerCase(), ...words].join("_");
+}
+
+/** Requests a minute, by whom they are counted. */
+function rateLimit({ access, unlimited }: Route, { enabled, ip, user, key }: DocumentedLimits): Json {
+  if (unlimited === true || !enabled) return {};
+  if (access === "public") return { perAddress: ip };
+  return { perUser: user, ...(access.keyScope ? { perKey: key } : {}), perAddressWithoutCredentials: ip };
 }
 
 function security({ access }: Route): Json {
   if (access === "public") return { security: [] };
   const permission = access.permission === undefined ? {} : { "x-permission": access.permission };
   const scope = access.keyScope === undefined ? {} : { "x-key-scope": access.keyScope };
-  return { security: [{ bearer: [] }, ...(access.keyScope ? [{ apiKey: [] }] : [])], ...permission, ...scope };
+  const schemes = ["bearer", ...(access.keyScope ? ["apiKey"] : []), ...(access.queryToken ? ["queryToken"] : [])];
+  return { security: schemes.map((scheme) => ({ [scheme]: [] })), ...permission, ...scope };
 }
 
 function pathParameters(names: readonly string[]): Json[] {
@@ -136,34 +164,31 @@ function requestBody({ body, raw }: Route): Json {
   if (!body) return {};
   const schema = schemaOf(body, "input");
   const types = raw?.types ?? ["application/json"];
-  return { required: raw !== undefined, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
+  // No body counts as {}, which will do where no member is required.
+  const required = raw !== undefined || (schema.required ?? []).length > 0;
+  return { required, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
 }
 
-function success({ status, response }: Route): Json {
+function success({ status, otherStatuses = [], response }: Route): Json {
   if (!response) return { [status ?? 204]: { description: "Done" } };
-  if ("contentType" in response) {
-    return {
-      [status ?? 200]: {
-        description: response.description,
-        content: { [response.contentType]: { schema: { type: "string" } } },
-      },
-    };
-  }
-  return {
-    [status ?? 200]: { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } },
-  };
+  const answer =
+    "contentType" in response
+      ? { description: response.description, content: { [response.contentType]: { schema: { type: "string" } } } }
+      : { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } };
+  return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, answer]));
 }
 
 /** Codes by status, each status once. */
 function failures(route: Route): Json {
-  const codes = new Set<ErrorCode>([...ALWAYS, ...(route.errors ?? [])]);
+  const codes = new Set<ErrorCode>(["INTERNAL", ...(route.errors ?? [])]);
   const add = (more: readonly ErrorCode[]): void => {
     for (const code of more) codes.add(code);
   };
   if (route.access !== "public") {
     add(WITH_CREDENTIALS);
     add(WITH_PERMISSION);
-  } else if (route.unlimited !== true) add(["RATE_LIMITED"]);
+  }
+  if (route.unlimited !== true) add(["RATE_LIMITED", "SHUTTING_DOWN"]);
   if (route.query) add(["VALIDATION_FAILED"]);
   if (route.body) add(WITH_BODY);
   if (route.method !== "GET") add(WRITES);

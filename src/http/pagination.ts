@@ -32,8 +32,14 @@ export interface PageRequest {
 
 const DEFAULT_LIMIT = 20;
 
-/** @throws VALIDATION_FAILED when the kinds are mixed, INVALID_CURSOR */
-export function readPage(query: PageQuery): PageRequest {
+/** The types of a position's parts, as `typeof` names them. */
+type Position = readonly ("number" | "string")[];
+
+/**
+ * @param position what the list's cursors are made of: one of another list is refused.
+ * @throws VALIDATION_FAILED when the kinds are mixed, INVALID_CURSOR
+ */
+export function readPage(query: PageQuery, position: Position): PageRequest {
   const kinds = [query.page, query.offset, query.cursor].filter((value) => value !== undefined);
   if (kinds.length > 1) {
     throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
@@ -42,7 +48,7 @@ export function readPage(query: PageQuery): PageRequest {
   }
   const limit = query.limit ?? DEFAULT_LIMIT;
   if (query.cursor !== undefined)
-    return { limit, page: null, offset: 0, after: decodeCursor(query.cursor), wantsTotal: false };
+    return { limit, page: null, offset: 0, after: decodeCursor(query.cursor, position), wantsTotal: false };
   const offset = query.offset ?? ((query.page ?? 1) - 1) * limit;
   return {
     limit,
@@ -76,12 +82,11 @@ function encodeCursor(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
-function decodeCursor(cursor: string): readonly (string | number)[] {
+function decodeCursor(cursor: string, position: Position): readonly (string | number)[] {
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
-    const isPart = (part: unknown): boolean =>
-      typeof part === "string" || (typeof part === "number" && Number.isFinite(part));
-    if (Array.isArray(parts) && parts.length >= 1 && parts.length <= 4 && parts.every(isPart))
+    const isPart = (part: unknown, i: number): boolean => typeof part === position[i];
+    if (Array.isArray(parts) && parts.length === position.length && parts.every(isPart))
       return parts as (string | number)[];
   } catch {
     // Falls through to the same refusal as any other text.

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 
 const MINUTE_MS = 60_000;
 const MAX_BUCKETS = 200_000;
+const SWEEP_EVERY_MS = 1000;
 
 /** Where one caller stands with one limit after its last request. */
 export class RateState {
@@ -17,14 +18,17 @@ export class RateState {
     this.#at = now;
   }
 
-  /** Takes `count` tokens if there are that many; {@link isAllowed} says so. The bucket holds a minute's worth and refills evenly. */
+  /**
+   * Takes `count` tokens if there are that many; {@link isAllowed} says so. The bucket holds a minute's worth and refills evenly. More than it
+   * can hold is taken from a full one, which then is in debt: refusing that would tell the caller to retry what never succeeds.
+   */
   take(count: number, now: number): void {
     this.#refill(now);
-    this.isAllowed = this.#tokens >= count;
+    this.isAllowed = this.#tokens >= Math.min(count, this.limit);
     if (this.isAllowed) this.#tokens -= count;
   }
 
-  /** How long until `count` tokens will be there, in ms. More than the limit will never be. */
+  /** How long until {@link take} would give `count` tokens, in ms. */
   waitMs(count: number): number {
     return Math.max(0, ((Math.min(count, this.limit) - this.#tokens) * MINUTE_MS) / this.limit);
   }
@@ -38,7 +42,7 @@ export class RateState {
   /** `RateLimit-*` (draft-ietf-httpapi-ratelimit-headers-07, one field each), ready to be sent. */
   headerLines(): string {
     const reset = Math.ceil(((this.limit - this.#tokens) * MINUTE_MS) / this.limit / 1000);
-    return `RateLimit-Limit: ${this.limit}\r\nRateLimit-Remaining: ${Math.floor(this.#tokens)}\r\nRateLimit-Reset: ${reset}\r\n`;
+    return `RateLimit-Limit: ${this.limit}\r\nRateLimit-Remaining: ${Math.max(0, Math.floor(this.#tokens))}\r\nRateLimit-Reset: ${reset}\r\n`;
   }
 
   #refill(now: number): void {
@@ -49,18 +53,20 @@ export class RateState {
 }
 
 /**
- * Token buckets by caller, in memory. Bounded: when the table is full, buckets that are full again go; if that makes no room, newcomers
- * share the bucket of their coarse group until it does. Map keys are hashed with a seed of the process, so that nobody outside can
- * choose keys that collide.
+ * Token buckets by caller, in memory. Bounded: when the table is full, buckets that are full again go; if that makes no room, the oldest goes, and
+ * the newcomer is also counted with its coarse group, so that being forgotten gives nobody more than the group has. Map keys are hashed with a
+ * seed of the process, so that nobody outside can choose keys that collide.
  */
 export class RateLimiter {
   readonly #buckets = new Map<string, RateState>();
   readonly #coarse = new Map<string, RateState>();
   readonly #clock: Clock;
+  readonly #maxBuckets: number;
   #sweepAfter = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxBuckets = MAX_BUCKETS) {
     this.#clock = clock;
+    this.#maxBuckets = maxBuckets;
   }
 
   /**
@@ -70,34 +76,48 @@ export class RateLimiter {
   take(key: string, limit: number, count = 1, coarseKey = ""): RateState {
     const now = this.#clock.now();
     let state = this.#buckets.get(key);
-    if (!state || state.limit !== limit) {
-      if (!state && this.#buckets.size >= MAX_BUCKETS) this.#sweep(now);
-      state =
-        this.#buckets.size < MAX_BUCKETS
-          ? newBucket(this.#buckets, key, limit, now)
-          : this.#sharedBucket(coarseKey, limit, now);
+    if (!state && !this.#hasRoom(now)) {
+      const shared = this.#sharedBucket(coarseKey, limit, now);
+      shared.take(count, now);
+      if (!shared.isAllowed) return shared;
+      deleteOldest(this.#buckets);
+    }
+    if (state?.limit !== limit) {
+      state = new RateState(limit, now);
+      this.#buckets.set(key, state);
     }
     state.take(count, now);
     return state;
   }
 
-  #sharedBucket(coarseKey: string, limit: number, now: number): RateState {
-    const key = this.#coarse.has(coarseKey) || this.#coarse.size < MAX_BUCKETS ? coarseKey : "";
-    return this.#coarse.get(key) ?? newBucket(this.#coarse, key, limit, now);
-  }
-
-  /** At most once a second: a sweep looks at every bucket. */
-  #sweep(now: number): void {
-    if (now < this.#sweepAfter) return;
-    this.#sweepAfter = now + 1000;
+  /** A sweep looks at every bucket, so it is made once a second at most. */
+  #hasRoom(now: number): boolean {
+    if (this.#buckets.size < this.#maxBuckets) return true;
+    if (now < this.#sweepAfter) return false;
+    this.#sweepAfter = now + SWEEP_EVERY_MS;
     for (const buckets of [this.#buckets, this.#coarse]) {
       for (const [key, state] of buckets) if (state.isFull(now)) buckets.delete(key);
     }
+    return this.#buckets.size < this.#maxBuckets;
+  }
+
+  /** Groups are counted apart by limit: one bucket has one. */
+  #sharedBucket(coarseKey: string, limit: number, now: number): RateState {
+    const key = `${limit} ${coarseKey}`;
+    let state = this.#coarse.get(key);
+    if (!state) {
+      if (this.#coarse.size >= this.#maxBuckets) deleteOldest(this.#coarse);
+      state = new RateState(limit, now);
+      this.#coarse.set(key, state);
+    }
+    return state;
   }
 }
 
-function newBucket(buckets: Map<string, RateState>, key: string, limit: number, now: number): RateState {
-  const state = new RateState(limit, now);
-  buckets.set(key, state);
-  return state;
+/** A Map keeps the order in which its keys were set. */
+function deleteOldest(buckets: Map<string, RateState>): void {
+  for (const key of buckets.keys()) {
+    buckets.delete(key);
+    return;
+  }
 }

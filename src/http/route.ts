@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { KeyScope, Permission } from "../base/permissions.ts";
+import { tagOf } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -17,6 +18,8 @@ export type Access =
       readonly keyScope?: KeyScope;
       /** The credential may stand in `?token=`, for clients that cannot set headers: upgrades and event streams only. */
       readonly queryToken?: true;
+      /** Lets a request in that shows something else than a caller's credentials (the metrics token, the development gate). */
+      readonly admits?: (exchange: Exchange) => boolean;
     };
 
 export type BodyType = "application/json" | "application/x-ndjson";
@@ -48,6 +51,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
   readonly maxBodyBytes?: number;
   readonly status?: number;
+  /** Further statuses with the same body, for the OpenAPI document. */
+  readonly otherStatuses?: readonly number[];
   readonly response?: v.GenericSchema | { readonly contentType: string; readonly description: string };
   /** Codes of this route besides those that every route may answer with. */
   readonly errors?: readonly ErrorCode[];
@@ -95,5 +100,5 @@ export class RawJson {
 
 /** A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already. */
 export function versioned(version: number, body: unknown, status = 200): Reply {
-  return new Reply(status, body, { ETag: `"${version}"`, "Cache-Control": "private, no-cache" });
+  return new Reply(status, body, { ETag: tagOf(version), "Cache-Control": "private, no-cache" });
 }

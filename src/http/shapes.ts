@@ -71,7 +71,7 @@ export function queryInteger(min: number, max: number) {
   return v.pipe(
     v.string(),
     v.metadata({ type: "integer", minimum: min, maximum: max }),
-    v.regex(/^\d{1,16}$/, message),
+    v.check((value) => /^\d{1,16}$/.test(value), message),
     v.transform(Number),
     v.minValue(min, message),
     v.maxValue(max, message),

@@ -1,4 +1,6 @@
-import { constants, createGzip } from "node:zlib";
+import { pipeline, Readable } from "node:stream";
+import { createGzip } from "node:zlib";
+import { acceptsGzip } from "./accept-encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { ANSWERS_LATER } from "./route.ts";
 
@@ -19,14 +21,14 @@ export function streamReply(
   { contentType, filename }: StreamOptions,
   source: AsyncIterable<string>,
 ): typeof ANSWERS_LATER {
-  const isGzip = /\bgzip\b/.test(exchange.header("accept-encoding"));
+  const isGzip = acceptsGzip(exchange.header("accept-encoding"));
   exchange.startStream(200, {
     "Content-Type": contentType,
     "Cache-Control": "no-store",
     ...(filename ? { "Content-Disposition": `attachment; filename="${filename}"` } : {}),
     ...(isGzip ? { "Content-Encoding": "gzip", Vary: "Accept-Encoding" } : {}),
   });
-  void pump(exchange, isGzip ? gzipped(gather(source)) : gather(source));
+  if (!exchange.isOver) void pump(exchange, isGzip ? gzipped(gather(source)) : gather(source));
   return ANSWERS_LATER;
 }
 
@@ -37,8 +39,8 @@ async function pump(exchange: Exchange, source: AsyncIterable<string | Buffer>):
       if (!(await write(exchange, chunk))) return;
     }
     exchange.finishStream(200);
-  } catch {
-    if (!exchange.isOver) exchange.res.close();
+  } catch (error) {
+    exchange.breakOff(error);
   }
 }
 
@@ -68,14 +70,7 @@ async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
   if (chunk !== "") yield chunk;
 }
 
-async function* gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
-  const gzip = createGzip({ flush: constants.Z_NO_FLUSH });
-  const feed = (async () => {
-    for await (const chunk of source) {
-      if (!gzip.write(chunk)) await new Promise((resolve) => gzip.once("drain", resolve));
-    }
-    gzip.end();
-  })().catch((error: unknown) => gzip.destroy(error instanceof Error ? error : new Error(String(error))));
-  yield* gzip as AsyncIterable<Buffer>;
-  await feed;
+/** Whichever end stops first, `pipeline` ends the other: a reader who is gone must not leave the source waiting for ever. */
+function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
+  return pipeline(Readable.from(source), createGzip(), () => undefined) as AsyncIterable<Buffer>;
 }

@@ -1,3 +1,4 @@
+import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { ClaimedJob, JobRow } from "../store/write-set.ts";
 
@@ -19,13 +20,19 @@ export interface NewJob {
   readonly correlationId?: string | null;
 }
 
-/** The row of a job that is to be enqueued: ready when it is due, else scheduled. */
+const MAX_PAYLOAD_BYTES = 262_144;
+
+/** The row of a job that is to be enqueued: ready when it is due, else scheduled. @throws PAYLOAD_TOO_LARGE */
 export function newJobRow(job: NewJob, now: number): JobRow {
+  const payload = JSON.stringify(job.payload);
+  if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
+    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job may have ${MAX_PAYLOAD_BYTES} bytes`);
+  }
   return {
     id: uuidv7(),
     queue: job.queue,
     kind: job.kind,
-    payload: JSON.stringify(job.payload),
+    payload,
     state: job.runAt <= now ? "ready" : "scheduled",
     priority: job.priority ?? 0,
     runAt: job.runAt,

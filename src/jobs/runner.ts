@@ -1,6 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import fastq from "fastq";
+import { runAs } from "../base/caller.ts";
 import type { Clock } from "../base/clock.ts";
+import { deferred } from "../base/deferred.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Logger } from "../base/log.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
@@ -21,6 +23,8 @@ const MAX_WAIT_MS = 86_400_000;
 /** Every tenth claim takes what waits longest, whatever its priority. */
 const STARVATION_STRIDE = 10;
 const MAX_ERROR_LENGTH = 4000;
+const MAX_RESULT_BYTES = 16_384;
+const TRY_AGAIN_MS = 1000;
 
 interface Queue {
   readonly name: QueueName;
@@ -49,7 +53,8 @@ export class JobRunner implements SetSource {
   #timer: NodeJS.Timeout | null = null;
   #lastNow = 0;
   #isRunning = false;
-  #active = 0;
+  /** Jobs whose handler is at work, by id. */
+  readonly #active = new Map<string, ClaimedJob>();
   #whenIdle: (() => void) | null = null;
 
   constructor(parts: RunnerParts) {
@@ -92,7 +97,10 @@ export class JobRunner implements SetSource {
     this.#arm();
   }
 
-  /** Hands running jobs their signal, waits for them, and gives back what has not begun. @param limitMs how long to wait. */
+  /**
+   * Hands running jobs their signal and waits for them; gives back what has not begun at once, and what is still at work in the end. None of
+   * these attempts counts. @param limitMs how long to wait.
+   */
   async stop(limitMs: number): Promise<void> {
     this.#isRunning = false;
     if (this.#timer) clearTimeout(this.#timer);
@@ -101,14 +109,18 @@ export class JobRunner implements SetSource {
       queue.tasks.kill();
     }
     this.#stop.abort(new Error("the server is stopping"));
-    if (this.#active > 0) {
-      await Promise.race([
-        new Promise<void>((resolve) => {
-          this.#whenIdle = resolve;
-        }),
-        new Promise((resolve) => setTimeout(resolve, limitMs).unref()),
-      ]);
-    }
+    if (this.#active.size > 0) await this.#idleWithin(limitMs);
+    for (const job of this.#active.values())
+      this.#finish(this.#queueOf(job.queue), this.#finishOf(job, { outcome: "returned" }));
+    this.#active.clear();
+  }
+
+  async #idleWithin(limitMs: number): Promise<void> {
+    const { promise, resolve } = deferred<void>();
+    this.#whenIdle = resolve;
+    const limit = setTimeout(resolve, limitMs);
+    await promise;
+    clearTimeout(limit);
   }
 
   seal(): SealedSet | null {
@@ -147,7 +159,7 @@ export class JobRunner implements SetSource {
       this.#finished.unshift(...finish);
       for (const { queue } of claim) this.#queueOf(queue).mayHaveReady = true;
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
-      setTimeout(() => this.#parts.committer.wantSet(this), 1000).unref();
+      setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
       return;
     }
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "retrying"))
@@ -156,7 +168,7 @@ export class JobRunner implements SetSource {
       const queue = this.#queueOf(name);
       const jobs = outcome.claimed.filter((job) => job.queue === name);
       if (jobs.length === limit) queue.mayHaveReady = true;
-      for (const job of jobs.sort((a, b) => a.seq - b.seq)) {
+      for (const job of jobs) {
         queue.claimed++;
         void queue.tasks.push(job);
       }
@@ -168,39 +180,40 @@ export class JobRunner implements SetSource {
 
   async #run(claimed: ClaimedJob): Promise<void> {
     const queue = this.#queueOf(claimed.queue);
-    this.#active++;
+    this.#active.set(claimed.id, claimed);
     const finish = await this.#attempt(claimed);
-    this.#active--;
+    // A stop has lost its patience and given the job back.
+    if (!this.#active.delete(claimed.id)) return;
     if (finish) this.#finish(queue, finish);
     else queue.claimed--;
-    if (this.#active === 0) this.#whenIdle?.();
+    if (this.#active.size === 0) this.#whenIdle?.();
     if (this.#isRunning && queue.mayHaveReady) this.#parts.committer.wantSet(this);
   }
 
   /** @returns how the attempt ended; null when the handler has written that itself. */
   async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
-    const job: RunningJob = {
-      id: claimed.id,
-      kind: claimed.kind,
-      payload: JSON.parse(claimed.payload),
-      attempt: claimed.attempts,
-      label: claimed.label,
-      createdBy: claimed.createdBy,
-      correlationId: claimed.correlationId ?? claimed.id,
-      claimed,
-    };
     try {
       const handler = this.#handlers.get(claimed.kind);
       if (!handler) throw new PermanentError(`no handler for jobs of kind ${claimed.kind}`);
-      const result = await handler(job, this.#stop.signal);
+      const job = runningJob(claimed);
+      const caller = { principal: null, ip: null, requestId: null, correlationId: job.correlationId };
+      const result = await runAs({ ...caller, process: "job" }, () => handler(job, this.#stop.signal));
       if (result === COMPLETED) return null;
-      return this.#finishOf(claimed, {
-        outcome: "succeeded",
-        result: result === undefined ? null : JSON.stringify(result),
-      });
+      return this.#finishOf(claimed, { outcome: "succeeded", result: this.#resultText(claimed, result) });
     } catch (error) {
       return this.#failed(claimed, error);
     }
+  }
+
+  /** What is kept of a handler's result: a result is a note for people, so one that is too long is left out rather than failed. */
+  #resultText({ id, kind }: ClaimedJob, result: unknown): string | null {
+    const text = result === undefined ? null : JSON.stringify(result);
+    if (text === null || Buffer.byteLength(text) <= MAX_RESULT_BYTES) return text;
+    this.#parts.log.warn(
+      { jobId: id, kind },
+      `the job's result is longer than ${MAX_RESULT_BYTES} bytes and is not kept`,
+    );
+    return null;
   }
 
   #failed(claimed: ClaimedJob, error: unknown): JobFinish {
@@ -260,6 +273,19 @@ export class JobRunner implements SetSource {
     if (!queue) throw new TypeError(`there is no queue ${name}`);
     return queue;
   }
+}
+
+function runningJob(claimed: ClaimedJob): RunningJob {
+  return {
+    id: claimed.id,
+    kind: claimed.kind,
+    payload: JSON.parse(claimed.payload),
+    attempt: claimed.attempts,
+    label: claimed.label,
+    createdBy: claimed.createdBy,
+    correlationId: claimed.correlationId ?? claimed.id,
+    claimed,
+  };
 }
 
 /** The end of an attempt, with the fence that makes it count only while the job is still this worker's. */

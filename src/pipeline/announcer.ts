@@ -9,7 +9,10 @@ export interface Told {
   readonly recipient: RecipientRow;
 }
 
-/** Step 7 of the pipeline: committed rows become live entries. Text is made only for streams that somebody follows. */
+/**
+ * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits, which is the order of offsets. Text is
+ * made only for streams that somebody follows.
+ */
 export class Announcer {
   readonly #hub: Hub;
 
@@ -18,40 +21,45 @@ export class Announcer {
   }
 
   events(events: readonly IncomingEvent[]): void {
-    for (const event of events) {
-      const stream = `project:${event.projectId}`;
-      if (!this.#hub.hasListeners(stream)) continue;
-      this.#hub.publish(stream, {
-        offset: event.seq,
-        type: event.type,
-        data: eventJson({ ...event, payload: event.payloadText, correlationId: event.givenCorrelationId }),
-        at: event.receivedAt,
-        correlationId: event.correlationId,
-      });
-    }
     const last = events.at(-1);
-    if (last) this.#hub.advance({ events: last.seq });
+    if (!last) return;
+    // The hot path: mostly nobody follows anything.
+    if (!this.#hub.isDeserted) for (const event of events) this.#event(event);
+    this.#hub.advance("project", last.seq);
   }
 
   notifications(told: readonly Told[]): void {
-    for (const { notification, recipient } of told) {
-      const stream = `user:${recipient.userId}`;
-      if (!this.#hub.hasListeners(stream)) continue;
-      this.#hub.publish(stream, {
-        offset: recipient.seq,
-        type: "notification",
-        data: JSON.stringify(
-          notificationView(
-            { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
-            { ...recipient, delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null },
-            null,
-          ),
-        ),
-        at: notification.createdAt,
-        correlationId: notification.correlationId,
-      });
-    }
+    for (const each of told) this.#notification(each);
     const last = told.at(-1);
-    if (last) this.#hub.advance({ streams: last.recipient.seq });
+    if (last) this.#hub.advance("user", last.recipient.seq);
+  }
+
+  #event(event: IncomingEvent): void {
+    const stream = { kind: "project", projectId: event.projectId } as const;
+    if (!this.#hub.hasListeners(stream)) return;
+    this.#hub.publish(stream, {
+      offset: event.seq,
+      type: event.type,
+      data: eventJson({ ...event, payload: event.payloadText, correlationId: event.givenCorrelationId }),
+      at: event.receivedAt,
+      correlationId: event.correlationId,
+    });
+  }
+
+  #notification({ notification, recipient }: Told): void {
+    const stream = { kind: "user", userId: recipient.userId } as const;
+    if (!this.#hub.hasListeners(stream)) return;
+    const view = notificationView(
+      { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
+      { ...recipient, delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null },
+      null,
+    );
+    this.#hub.publish(stream, {
+      offset: recipient.seq,
+      type: "notification",
+      data: JSON.stringify(view),
+      at: notification.createdAt,
+      correlationId: notification.correlationId,
+    });
   }
 }

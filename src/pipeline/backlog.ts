@@ -3,12 +3,12 @@ import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
-import type { EventsTable } from "../store/schema.ts";
+import type { DecisionOutcome, EventsTable, Flag } from "../store/schema.ts";
 import { commitError } from "../store/sqlite-errors.ts";
 import type { CommitOutcome, Effects, JobRow } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { CONSUMER, type Decision, decide, noEffects, poisoned, RuleStats } from "./decide.ts";
+import { CONSUMER, decide, noEffects, poisoned, RuleStats } from "./decide.ts";
 import { IncomingEvent } from "./incoming-event.ts";
 import type { RuleBook } from "./rule-book.ts";
 
@@ -25,10 +25,26 @@ const PAGE_EVENTS = 1000;
 const PAGE_BYTES = 4_194_304;
 
 interface Retry {
-  readonly event: IncomingEvent;
-  readonly leaveOut: ReadonlySet<string>;
+  readonly seq: number;
   resolve(): void;
   reject(error: unknown): void;
+}
+
+/** A retry that is in a set, and what made its event poison again. */
+interface TriedAgain {
+  readonly retry: Retry;
+  readonly error: unknown;
+}
+
+/** The effects of a set with those who hear of them, side by side. */
+class Outcome {
+  readonly effects: Effects[] = [];
+  readonly told: (readonly Told[])[] = [];
+
+  add(effects: Effects, told: readonly Told[] = []): void {
+    this.effects.push(effects);
+    this.told.push(told);
+  }
 }
 
 /**
@@ -55,9 +71,12 @@ export class Backlog implements SetSource {
        (select 1 from event_failures f where f.consumer = '${CONSUMER}' and f.eventSeq = events.seq and f.resolvedAt is null)
        order by seq`,
     );
-    this.#one = parts.reader.prepare<[number], EventsTable>("select * from events where seq = ?");
-    this.#decided = parts.reader.prepare<[number], { ruleId: string }>(
-      "select ruleId from decisions where eventSeq = ? and outcome <> 'no recipients'",
+    this.#one = parts.reader.prepare<[number], EventsTable & { hasFailed: Flag }>(
+      `select *, exists (select 1 from event_failures f where f.consumer = '${CONSUMER}' and f.eventSeq = events.seq
+       and f.resolvedAt is null) as hasFailed from events where seq = ?`,
+    );
+    this.#decided = parts.reader.prepare<[number], { ruleId: string; outcome: DecisionOutcome }>(
+      "select ruleId, outcome from decisions where eventSeq = ?",
     );
     this.#isBehind = this.#unprocessed.get(0) !== undefined;
   }
@@ -99,15 +118,12 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * Decides one event again, for the job of a poison event: rules that have decided it are left out, unless they had nobody to tell.
-   * Resolves when that is on disk. @throws EVENT_NOT_FOUND, and whatever made the event poison.
+   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless they had nobody to tell and now have.
+   * Resolves when that is on disk. @throws EVENT_NOT_FOUND, and what makes the event poison again, which is then recorded.
    */
   decideAgain(seq: number): Promise<void> {
-    const row = this.#one.get(seq);
-    if (!row) return Promise.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
-    const leaveOut = new Set(this.#decided.all(seq).map(({ ruleId }) => ruleId));
     return new Promise((resolve, reject) => {
-      this.#retries.push({ event: storedEvent(row), leaveOut, resolve, reject });
+      this.#retries.push({ seq, resolve, reject });
       this.#parts.committer.wantSet(this);
     });
   }
@@ -115,52 +131,54 @@ export class Backlog implements SetSource {
   seal(): SealedSet | null {
     const now = this.#parts.clock.now();
     const stats = new RuleStats();
-    const effects: Effects[] = [];
-    const told: (readonly Told[])[] = [];
-    const add = (decision: Decision): void => {
-      effects.push(decision.effects);
-      told.push(decision.told);
-    };
-    const retries = this.#decideRetries(stats, now, add);
-    const processed = this.#decidePage(stats, now, add, (poison) => {
-      effects.push(poison);
-      told.push([]);
-    });
-    if (effects.length === 0 && processed.length === 0 && retries.length === 0) return null;
+    const outcome = new Outcome();
+    const tried = this.#decideRetries(stats, now, outcome);
+    const processed = this.#decidePage(stats, now, outcome);
+    if (outcome.effects.length === 0 && processed.length === 0) return null;
     this.#setsDeciding++;
     return {
       content: {
         ...emptyContent(),
-        effects,
+        effects: outcome.effects,
         processed: processed.length > 0 ? { seqs: processed, at: now } : null,
         ruleStats: stats.rows(),
       },
-      settle: (outcome) => this.#settle(outcome, effects, told, retries),
+      settle: (committed) => this.#settle(committed, outcome, tried),
     };
   }
 
-  #decideRetries(stats: RuleStats, now: number, add: (decision: Decision) => void): Retry[] {
+  /** Rows are read now, not when the job asked: the event may have been deleted since, and other rules may have decided. */
+  #decideRetries(stats: RuleStats, now: number, outcome: Outcome): TriedAgain[] {
     const { book, committer } = this.#parts;
-    return this.#retries.splice(0).filter((retry) => {
-      try {
-        const decision = decide(retry.event, book, committer.sequences.streams, stats, now, retry.leaveOut);
-        const { effects, told } = decision ?? { effects: noEffects(retry.event, now), told: [] };
-        add({ effects: { ...effects, processedAt: now, resolves: { consumer: CONSUMER, at: now } }, told });
-        return true;
-      } catch (error) {
-        retry.reject(error);
-        return false;
+    const tried: TriedAgain[] = [];
+    for (const retry of this.#retries.splice(0)) {
+      const row = this.#one.get(retry.seq);
+      if (!row) {
+        retry.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
+        continue;
       }
-    });
+      // It has not been decided at all and stands in the queue, behind older events.
+      if (row.processedAt === null && row.hasFailed === 0) {
+        retry.resolve();
+        continue;
+      }
+      const event = storedEvent(row);
+      const earlier = new Map(this.#decided.all(row.seq).map(({ ruleId, outcome }) => [ruleId, outcome]));
+      try {
+        const decision = decide(event, book, committer.sequences.streams, stats, now, earlier);
+        const effects = decision?.effects ?? noEffects(event, now);
+        outcome.add({ ...effects, processedAt: now, resolves: { consumer: CONSUMER, at: now } }, decision?.told);
+        tried.push({ retry, error: null });
+      } catch (error) {
+        outcome.add(poisoned(event, error, now));
+        tried.push({ retry, error });
+      }
+    }
+    return tried;
   }
 
   /** @returns the seqs of events that no rule matched. */
-  #decidePage(
-    stats: RuleStats,
-    now: number,
-    add: (decision: Decision) => void,
-    addPoison: (effects: Effects) => void,
-  ): number[] {
+  #decidePage(stats: RuleStats, now: number, outcome: Outcome): number[] {
     if (!this.#isBehind) return [];
     const { book, committer } = this.#parts;
     const processed: number[] = [];
@@ -179,11 +197,11 @@ export class Backlog implements SetSource {
       try {
         const decision = decide(event, book, committer.sequences.streams, stats, now);
         if (decision) {
-          add({ effects: { ...decision.effects, processedAt: now }, told: decision.told });
+          outcome.add({ ...decision.effects, processedAt: now }, decision.told);
           budget.spend(decision.effects);
         } else processed.push(row.seq);
       } catch (error) {
-        addPoison(poisoned(event, error, now));
+        outcome.add(poisoned(event, error, now));
       }
     }
     // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.
@@ -191,23 +209,19 @@ export class Backlog implements SetSource {
     return processed;
   }
 
-  #settle(
-    outcome: CommitOutcome,
-    effects: readonly Effects[],
-    told: readonly (readonly Told[])[],
-    retries: readonly Retry[],
-  ): void {
+  #settle(committed: CommitOutcome, { effects, told }: Outcome, tried: readonly TriedAgain[]): void {
     this.#setsDeciding--;
     if (this.#isBehind) this.#parts.committer.wantSet(this);
-    if (!outcome.ok) {
-      const error = commitError(outcome.failure, new Error(outcome.message));
-      for (const retry of retries) retry.reject(error);
+    if (!committed.ok) {
+      const error = commitError(committed.failure, new Error(committed.message));
+      for (const { retry } of tried) retry.reject(error);
       return;
     }
-    const refused = new Set(outcome.failedEffects);
-    for (const retry of retries) {
-      const isRefused = effects.some((each, i) => each.eventSeq === retry.event.seq && refused.has(i));
-      if (isRefused) retry.reject(new Error("the event's effects were refused by the database"));
+    const refused = new Set(committed.failedEffects);
+    // Retries come first in the set, in their order.
+    for (const [i, { retry, error }] of tried.entries()) {
+      if (error !== null) retry.reject(error);
+      else if (refused.has(i)) retry.reject(new Error("the database refused what the rules made of the event"));
       else retry.resolve();
     }
     this.#parts.announcer.notifications(told.filter((_, i) => !refused.has(i)).flat());

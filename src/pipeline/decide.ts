@@ -1,11 +1,14 @@
 import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
+import { cutText, type Template } from "../rules/index.ts";
+import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";
 import type { DecisionRow, Effects, JobRow, NotificationRow, RecipientRow, RuleStatSum } from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook } from "./rule-book.ts";
 
 export const CONSUMER = "rule-engine";
+const NOTHING_EARLIER: ReadonlyMap<string, DecisionOutcome> = new Map();
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 const RECIPIENTS_JOB_ATTEMPTS = 8;
@@ -39,8 +42,8 @@ export class RuleStats {
 /**
  * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody. Pure but for the
  * offsets it draws and the totals it adds to; the caller holds the writer.
- * @param leaveOut rules that have decided this event before.
- * @returns null when no rule matches. @throws what a template or a look-up throws: the event is then poison.
+ * @param earlier what rules have decided on this event before: those are left out, unless they had nobody to tell and now have.
+ * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then poison.
  */
 export function decide(
   event: IncomingEvent,
@@ -48,14 +51,13 @@ export function decide(
   offsets: Sequence,
   stats: RuleStats,
   now: number,
-  leaveOut?: ReadonlySet<string>,
+  earlier: ReadonlyMap<string, DecisionOutcome> = NOTHING_EARLIER,
 ): Decision | null {
-  const matched = book.match(event, (rule, error) => {
+  const rules = book.match(event, (rule, error) => {
     const sum = stats.of(rule.row.id);
     sum.errors++;
     sum.lastError = error instanceof Error ? error.message : String(error);
   });
-  const rules = leaveOut ? matched.filter((rule) => !leaveOut.has(rule.row.id)) : matched;
   if (rules.length === 0) return null;
 
   const decisions: DecisionRow[] = [];
@@ -64,8 +66,11 @@ export function decide(
   const jobs: JobRow[] = [];
   const told: { notification: NotificationRow; recipient: RecipientRow }[] = [];
   for (const rule of rules) {
+    const before = earlier.get(rule.row.id);
+    if (before === "fired") continue;
     const users = book.recipientsOf(rule);
     const outcome = users.length === 0 ? "no recipients" : "fired";
+    if (outcome === before) continue;
     const notification = outcome === "fired" ? notify(event, rule, now) : null;
     decisions.push({
       eventSeq: event.seq,
@@ -86,10 +91,13 @@ export function decide(
       }
     }
   }
+  if (decisions.length === 0) return null;
   // Counted when nothing can throw any more: a poisonous event adds nothing.
   for (const { ruleId, outcome } of decisions) {
     const sum = stats.of(ruleId);
-    sum.matched++;
+    // The totals are those of the rows: one that takes the place of another counts in its place.
+    if (earlier.has(ruleId)) sum.noRecipients--;
+    else sum.matched++;
     sum.lastMatchedAt = now;
     if (outcome === "fired") sum.fired++;
     else sum.noRecipients++;
@@ -117,6 +125,11 @@ export function noEffects(event: IncomingEvent, now: number): Effects {
   };
 }
 
+/** The key of the one unfinished job that decides an event. */
+export function eventJobKey(eventSeq: number): string {
+  return `event:${eventSeq}`;
+}
+
 function failureRows(event: IncomingEvent, now: number): Effects["otherwise"] {
   const job: JobRow = {
     id: uuidv7(),
@@ -128,7 +141,7 @@ function failureRows(event: IncomingEvent, now: number): Effects["otherwise"] {
     runAt: now + 1000,
     maxAttempts: FAILURE_JOB_ATTEMPTS,
     backoff: null,
-    dedupeKey: `event:${event.seq}`,
+    dedupeKey: eventJobKey(event.seq),
     label: null,
     module: null,
     createdBy: null,
@@ -156,8 +169,8 @@ function notify(event: IncomingEvent, { row, title, message }: ActiveRule, now: 
     eventId: event.id,
     projectId: event.projectId,
     kind: "rule",
-    title: cleanText(title.render(event, TITLE_LENGTH)),
-    message: cleanText(message.render(event, MESSAGE_LENGTH)),
+    title: rendered(title, event, TITLE_LENGTH),
+    message: rendered(message, event, MESSAGE_LENGTH),
     sound: row.sound,
     action: row.action,
     data: null,
@@ -165,6 +178,11 @@ function notify(event: IncomingEvent, { row, title, message }: ActiveRule, now: 
     correlationId: event.correlationId,
     createdAt: now,
   };
+}
+
+/** Normalising can make a text longer, so it is cut once more behind it. */
+function rendered(template: Template, event: IncomingEvent, length: number): string {
+  return cutText(cleanText(template.render(event, length)), length);
 }
 
 function recipientsJob(notification: NotificationRow, { row }: ActiveRule, now: number): JobRow {

@@ -2,10 +2,8 @@ import * as v from "valibot";
 import { cleanText, codePointLength } from "../base/clean-text.ts";
 import { parseRfc3339 } from "../base/clock.ts";
 import { type ErrorDetail, PrismError } from "../base/errors.ts";
+import { LEVELS, type Level } from "../base/levels.ts";
 import { instant, jsonObject, pattern, text } from "../http/shapes.ts";
-import type { Level } from "../store/schema.ts";
-
-export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const satisfies readonly Level[];
 
 const TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
 const TYPE_RULE = "must be 1 to 100 letters, digits or any of _ . : - /";

@@ -44,8 +44,9 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const given = readEnvelope(value);
   const occurredAt = given.occurredAt ?? receivedAt;
   if (occurredAt > receivedAt + DAY_MS) throw invalid("occurredAt", "must not be more than 24 hours ahead");
-  if (given.unknown && !limits.lenient) throw invalid(given.unknown[0] as string, "is not a member of an event");
-  const payloadText = readPayloadText(source, given.payload, given.unknown);
+  if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
+  const sentText = readPayloadText(source, given.payload, given.unknown);
+  const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
   if (payloadText.length * 3 > limits.maxEventBytes && Buffer.byteLength(payloadText) > limits.maxEventBytes) {
     throw new PrismError("PAYLOAD_TOO_LARGE", `The payload is larger than ${limits.maxEventBytes} bytes`, {
       details: [
@@ -61,8 +62,11 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     type: given.type,
     level: given.level,
     source: given.source,
-    // Folding makes another object than the parser made: the text is the truth, so it is read again.
-    payload: given.unknown ? (JSON.parse(payloadText) as Record<string, unknown>) : (given.payload ?? {}),
+    // The text is the truth. Where it says something else than the parser was given, it is read again: a decision made later reads it too.
+    payload:
+      given.unknown || payloadText !== sentText
+        ? (JSON.parse(payloadText) as Record<string, unknown>)
+        : (given.payload ?? {}),
     payloadText,
     dedupeKey: given.dedupeKey,
     occurredAt,
@@ -83,38 +87,61 @@ function invalid(path: string, message: string): PrismError {
   return new PrismError("VALIDATION_FAILED", "The event is not valid", { details: [{ path, code: "VALUE", message }] });
 }
 
+function unknownMembers(names: readonly string[]): PrismError {
+  const details = names.map((path) => ({ path, code: "UNKNOWN_MEMBER", message: "is not a member of an event" }));
+  return new PrismError("VALIDATION_FAILED", "The event is not valid", { details });
+}
+
 function readPayloadText(
   source: EventSource,
   payload: Record<string, unknown> | undefined,
   unknown: readonly string[] | null,
 ): string {
   const { outline } = source;
-  let out = payload === undefined ? "{}" : memberText(source, "payload");
-  if (outline.innerSpace) out = minifyJson(out);
-  for (const name of unknown ?? NONE) {
+  if (unknown !== null) return foldedText(source, payload, unknown);
+  if (payload === undefined) return "{}";
+  const sent = outline.unicodeEscape
+    ? valueText(source, keysOf(source).get("payload"))
+    : literalMember(source, "payload");
+  return outline.innerSpace ? minifyJson(sent) : sent;
+}
+
+/** The payload with the unknown members behind its own. */
+function foldedText(
+  source: EventSource,
+  payload: Record<string, unknown> | undefined,
+  unknown: readonly string[],
+): string {
+  const keys = keysOf(source);
+  const own = payload === undefined ? "" : minifyJson(valueText(source, keys.get("payload"))).slice(1, -1);
+  const members = own === "" ? [] : [own];
+  for (const name of unknown) {
     if (payload !== undefined && Object.hasOwn(payload, name)) continue;
-    out = `${out.slice(0, -1)}${out === "{}" ? "" : ","}${JSON.stringify(name)}:${minifyJson(memberText(source, name))}}`;
+    members.push(`${JSON.stringify(name)}:${minifyJson(valueText(source, keys.get(name)))}`);
   }
-  return outline.unicodeEscape ? replaceLoneSurrogates(out) : out;
+  return `{${members.join(",")}}`;
 }
 
-const NONE: readonly string[] = [];
-
-/** A member's value as it stands in the text; of a member that stands twice the last, which is the one that the parser kept. */
-function memberText({ text, outline, value }: EventSource, name: string): string {
-  // An escape in a key could name a member in two ways; such an event is written anew instead of being cut from its text.
-  if (!outline.unicodeEscape || !hasEscapedKey(text, outline)) {
-    const key = `"${name}"`;
-    for (let i = outline.keyStarts.length - 1; i >= 0; i--) {
-      const start = outline.keyStarts[i] as number;
-      if (outline.keyEnds[i] === start + key.length && text.startsWith(key, start)) {
-        return text.slice(outline.valueStarts[i], outline.valueEnds[i]);
-      }
-    }
-  }
-  return JSON.stringify((value as Record<string, unknown>)[name]);
+/** Where each member stands, by its name as the parser reads it: an escape can write one name in two ways. Of repeated ones the last, as kept. */
+function keysOf({ text, outline }: EventSource): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [i, start] of outline.keyStarts.entries())
+    places.set(JSON.parse(text.slice(start, outline.keyEnds[i])) as string, i);
+  return places;
 }
 
-function hasEscapedKey(text: string, outline: JsonOutline): boolean {
-  return outline.keyStarts.some((start, i) => text.slice(start, outline.keyEnds[i]).includes("\\"));
+/** The value of a member whose key has no escape. */
+function literalMember(source: EventSource, name: string): string {
+  const { text, outline } = source;
+  const key = `"${name}"`;
+  for (let i = outline.keyStarts.length - 1; i >= 0; i--) {
+    const start = outline.keyStarts[i] as number;
+    if (outline.keyEnds[i] === start + key.length && text.startsWith(key, start)) return valueText(source, i);
+  }
+  return valueText(source, undefined);
+}
+
+function valueText({ text, outline }: EventSource, place: number | undefined): string {
+  if (place === undefined) throw new TypeError("the outline lacks a member that the parser found");
+  return text.slice(outline.valueStarts[place], outline.valueEnds[place]);
 }

@@ -1,5 +1,5 @@
+import type { Level } from "../base/levels.ts";
 import type { RuleEvent } from "../rules/index.ts";
-import type { Level } from "../store/schema.ts";
 
 interface EventFields {
   readonly id: string;

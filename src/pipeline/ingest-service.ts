@@ -72,8 +72,8 @@ class PromiseOwner implements EventOwner {
     this.hasRows = finish !== undefined;
   }
 
-  rowsFor(): OwnerRows {
-    return this.#finish ? { finish: this.#finish } : {};
+  rowsFor([result]: readonly EventResult[]): OwnerRows {
+    return this.#finish && result?.status !== "conflict" ? { finish: this.#finish } : {};
   }
 
   settled(_event: IncomingEvent, result: EventResult): void {

@@ -1,25 +1,27 @@
+import type { Level } from "../base/levels.ts";
 import type { StreamEntry } from "./stream.ts";
 
 export interface EventFilter {
   /** Exact, or a prefix followed by `*`: `order.*`. */
   readonly type?: string | undefined;
-  readonly level?: readonly string[] | undefined;
+  /** Only entries that are events have a level. */
+  readonly level?: readonly Level[] | undefined;
 }
 
-/** Which entries of an event stream a subscriber wants. */
+/** Which entries of a stream a subscriber wants. */
 export function eventFilter({ type, level }: EventFilter): (entry: StreamEntry) => boolean {
   const matchesType = type === undefined ? () => true : typeMatcher(type);
-  const levels = level === undefined ? null : new Set(level);
+  const levels = level === undefined ? null : new Set<string>(level);
   return (entry) => matchesType(entry.type) && (levels === null || levels.has(levelOf(entry)));
 }
 
-export function typeMatcher(pattern: string): (type: string) => boolean {
+function typeMatcher(pattern: string): (type: string) => boolean {
   if (!pattern.endsWith("*")) return (type) => type === pattern;
   const prefix = pattern.slice(0, -1);
   return (type) => type.startsWith(prefix);
 }
 
-// The level stands before the payload in what eventJson writes, so no payload can pretend another.
+// An event's level stands before anything that a producer may write freely, so no payload can pretend another.
 const LEVEL = /"level":"([a-z]+)"/;
 
 function levelOf(entry: StreamEntry): string {

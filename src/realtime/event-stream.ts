@@ -1,22 +1,25 @@
-import type { EpochMs } from "../base/clock.ts";
+import type { Clock, EpochMs } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { Connection, Connections, RealtimeAccess } from "./connections.ts";
 import type { Hub } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 import { type From, type Sink, Subscription } from "./subscription.ts";
+import { MAX_BUFFERED_BYTES } from "./topic-broadcaster.ts";
 
 const PING_EVERY_MS = 15_000;
-const MAX_BUFFERED_BYTES = 65_536;
 const STUCK_LIMIT_MS = 30_000;
 
 export interface EventStreamParts {
   readonly hub: Hub;
   readonly access: RealtimeAccess;
   readonly connections: Connections;
+  readonly clock: Clock;
+  readonly log: Logger;
 }
 
-/** Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream. */
+/** Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream. @throws OVERLOADED, RATE_LIMITED */
 export function serveEventStream(
   parts: EventStreamParts,
   exchange: Exchange,
@@ -25,11 +28,9 @@ export function serveEventStream(
   from: From,
 ): void {
   parts.connections.requireRoom(principal, exchange.clientAddress);
-  exchange.startStream(200, {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-  });
+  exchange.startStream(200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
+  // What HEAD asks for has been said.
+  if (exchange.isOver) return;
   const connection = new EventStream(parts, exchange, principal, stream, from);
   parts.connections.add(connection);
   connection.start();
@@ -38,16 +39,17 @@ export function serveEventStream(
 class EventStream implements Connection {
   readonly transport = "sse";
   readonly address: string;
-  readonly principal: Principal;
+  principal: Principal;
   readonly #parts: EventStreamParts;
   readonly #exchange: Exchange;
   readonly #stream: StreamRef;
   readonly #subscription: Subscription;
   #isOpen = true;
-  #pingedAt: EpochMs = Date.now();
-  /** Bytes that the socket had written when it stopped taking more, and when that was. */
+  #pingedAt: EpochMs;
+  /** Bytes written since the library began to hold some back; it does not say how many of them it still holds. */
+  #heldBytes = 0;
+  /** Since when it holds something back, or when it last got rid of some of it. */
   #blockedSince: EpochMs | null = null;
-  #bufferedBytes = 0;
 
   constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, stream: StreamRef, from: From) {
     this.#parts = parts;
@@ -55,10 +57,15 @@ class EventStream implements Connection {
     this.#stream = stream;
     this.principal = principal;
     this.address = exchange.clientAddress;
+    this.#pingedAt = parts.clock.now();
     const sink: Sink = {
-      isReady: () => this.#isOpen && this.#bufferedBytes < MAX_BUFFERED_BYTES,
-      entry: (entry) => this.#write(entryText(entry)),
+      isReady: () => this.#isReady(),
+      entry: (entry) => this.#isReady() && this.#write(entryText(entry)),
       gap: (gap) => void this.#write(gapText(gap)),
+      failed: (error) => {
+        parts.log.error({ requestId: exchange.requestId, err: error }, "a stream's history could not be read");
+        this.#end();
+      },
     };
     this.#subscription = new Subscription(parts.hub, stream, from, sink);
   }
@@ -66,9 +73,7 @@ class EventStream implements Connection {
   start(): void {
     this.#exchange.onAbort = () => this.#gone();
     this.#exchange.res.onWritable(() => {
-      this.#bufferedBytes = 0;
-      this.#blockedSince = null;
-      this.#subscription.drained();
+      this.#writable();
       return true;
     });
     this.#write("retry: 3000\n\n");
@@ -76,20 +81,46 @@ class EventStream implements Connection {
   }
 
   tick(now: EpochMs): void {
-    if (this.#blockedSince !== null && now - this.#blockedSince >= STUCK_LIMIT_MS) this.#end();
-    else if (this.principal.expiresAt <= now) this.#expire();
+    if (this.principal.expiresAt <= now) this.#expire();
+    else if (this.#blockedSince !== null) this.#tickBlocked(now, this.#blockedSince);
     else if (now - this.#pingedAt >= PING_EVERY_MS) {
       this.#pingedAt = now;
       this.#write(": ping\n\n");
     }
   }
 
+  /** @param principal as it is now; null when it has ended. */
   rightsChanged(principal: Principal | null): void {
-    if (!principal || !this.#parts.access.maySubscribe(principal, this.#stream)) this.#expire();
+    if (!principal) {
+      this.#expire();
+      return;
+    }
+    this.principal = principal;
+    // The client comes back and learns by the status whether it may not, or whether there is nothing any more.
+    if (this.#parts.access.check(principal, this.#stream) !== "allowed") this.#end();
   }
 
   restart(): void {
     this.#end();
+  }
+
+  /** What the library holds back it writes along with something new only: a comment, which the client ignores. */
+  #writable(): void {
+    if (!this.#isOpen) return;
+    this.#blockedSince = null;
+    this.#write(":\n");
+    this.#subscription.drained();
+  }
+
+  #tickBlocked(now: EpochMs, since: EpochMs): void {
+    if (now - since >= STUCK_LIMIT_MS) {
+      this.#parts.connections.noteSlow();
+      // Not ended: what it holds would stay in memory until the client reads it, and it does not.
+      this.#exchange.res.close();
+      return;
+    }
+    // The library gives up after 10 s without progress; this starts its time anew, for the limit is ours.
+    this.#exchange.res.resume();
   }
 
   #expire(): void {
@@ -97,14 +128,21 @@ class EventStream implements Connection {
     this.#end();
   }
 
+  #isReady(): boolean {
+    return this.#isOpen && this.#heldBytes < MAX_BUFFERED_BYTES;
+  }
+
   #write(text: string): boolean {
     if (!this.#isOpen) return false;
     const { res } = this.#exchange;
     res.cork(() => {
-      if (res.write(text)) return;
-      // From the first refused write on everything is buffered by the library until onWritable.
-      this.#bufferedBytes += text.length;
-      this.#blockedSince ??= Date.now();
+      if (res.write(text)) {
+        this.#heldBytes = 0;
+        this.#blockedSince = null;
+        return;
+      }
+      this.#heldBytes += Buffer.byteLength(text);
+      this.#blockedSince ??= this.#parts.clock.now();
     });
     return true;
   }
@@ -127,6 +165,7 @@ function entryText(entry: StreamEntry): string {
   return `id: ${entry.offset}\nevent: event\ndata: ${entry.data}\n\n`;
 }
 
+/** It has an id too: whoever comes back after it goes on behind the gap. */
 function gapText(gap: StreamGap): string {
-  return `event: gap\ndata: ${JSON.stringify(gap)}\n\n`;
+  return `id: ${gap.to}\nevent: gap\ndata: ${JSON.stringify(gap)}\n\n`;
 }

@@ -1,4 +1,4 @@
-import { type StreamEntry, type StreamHistory, type StreamRef, streamName } from "./stream.ts";
+import { type StreamEntry, type StreamHistory, type StreamKind, type StreamRef, streamName } from "./stream.ts";
 
 /** Takes live entries one by one, and may refuse to. */
 export interface Listener {
@@ -15,77 +15,75 @@ export interface Broadcaster {
  * has been announced: a replay never reads beyond that, so that what is replayed and what comes live meet without a gap or a reordering.
  */
 export class Hub {
-  readonly #history: StreamHistory;
+  readonly history: StreamHistory;
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #followers = new Map<string, Map<Broadcaster, number>>();
-  #eventsHead: number;
-  #streamsHead: number;
+  readonly #followers = new Map<string, Set<Broadcaster>>();
+  readonly #heads: Record<StreamKind, number>;
 
   /** @param heads the last offsets that were committed before the start. */
-  constructor(history: StreamHistory, heads: { events: number; streams: number }) {
-    this.#history = history;
-    this.#eventsHead = heads.events;
-    this.#streamsHead = heads.streams;
+  constructor(history: StreamHistory, heads: Readonly<Record<StreamKind, number>>) {
+    this.history = history;
+    this.#heads = { ...heads };
   }
 
   /** The last offset of the stream's counter that has been announced. */
   head(stream: StreamRef): number {
-    return stream.kind === "project" ? this.#eventsHead : this.#streamsHead;
+    return this.#heads[stream.kind];
+  }
+
+  /** Nobody listens to anything: making entries would serve nobody. */
+  get isDeserted(): boolean {
+    return this.#listeners.size === 0 && this.#followers.size === 0;
   }
 
   /** Whether making an entry for this stream would serve anybody. */
-  hasListeners(name: string): boolean {
+  hasListeners(stream: StreamRef): boolean {
+    const name = streamName(stream);
     return this.#listeners.has(name) || this.#followers.has(name);
   }
 
-  /** To be called in the order of offsets, after the commit. */
-  publish(name: string, entry: StreamEntry): void {
+  /** To be called after the commit, in the order of the counter: whatever lies below the entry has been published, or nobody heard it. */
+  publish(stream: StreamRef, entry: StreamEntry): void {
+    const name = streamName(stream);
+    this.advance(stream.kind, entry.offset - 1);
     const followers = this.#followers.get(name);
-    if (followers) for (const broadcaster of followers.keys()) broadcaster.broadcast(name, entry);
+    if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
+    // Before the listeners hear it: one that turns live while they do has read up to here from the table.
+    this.advance(stream.kind, entry.offset);
     const listeners = this.#listeners.get(name);
     if (listeners) for (const listener of [...listeners]) listener.live(entry);
   }
 
   /** Everything up to here has been published. */
-  advance(heads: { events?: number; streams?: number }): void {
-    if (heads.events !== undefined && heads.events > this.#eventsHead) this.#eventsHead = heads.events;
-    if (heads.streams !== undefined && heads.streams > this.#streamsHead) this.#streamsHead = heads.streams;
-  }
-
-  get history(): StreamHistory {
-    return this.#history;
+  advance(kind: StreamKind, offset: number): void {
+    if (offset > this.#heads[kind]) this.#heads[kind] = offset;
   }
 
   listen(stream: StreamRef, listener: Listener): void {
-    const name = streamName(stream);
-    const listeners = this.#listeners.get(name);
-    if (listeners) listeners.add(listener);
-    else this.#listeners.set(name, new Set([listener]));
+    add(this.#listeners, streamName(stream), listener);
   }
 
   unlisten(stream: StreamRef, listener: Listener): void {
-    const name = streamName(stream);
-    const listeners = this.#listeners.get(name);
-    if (listeners?.delete(listener) && listeners.size === 0) this.#listeners.delete(name);
+    remove(this.#listeners, streamName(stream), listener);
   }
 
-  /** A socket of this protocol follows the stream through the protocol's broadcasts. */
+  /** Sockets of this protocol follow the stream through its broadcasts. */
   follow(stream: StreamRef, broadcaster: Broadcaster): void {
-    const name = streamName(stream);
-    let followers = this.#followers.get(name);
-    if (!followers) {
-      followers = new Map();
-      this.#followers.set(name, followers);
-    }
-    followers.set(broadcaster, (followers.get(broadcaster) ?? 0) + 1);
+    add(this.#followers, streamName(stream), broadcaster);
   }
 
   unfollow(stream: StreamRef, broadcaster: Broadcaster): void {
-    const name = streamName(stream);
-    const followers = this.#followers.get(name);
-    const count = followers?.get(broadcaster);
-    if (!followers || count === undefined) return;
-    if (count > 1) followers.set(broadcaster, count - 1);
-    else if (followers.delete(broadcaster) && followers.size === 0) this.#followers.delete(name);
+    remove(this.#followers, streamName(stream), broadcaster);
   }
+}
+
+function add<T>(sets: Map<string, Set<T>>, name: string, item: T): void {
+  const set = sets.get(name);
+  if (set) set.add(item);
+  else sets.set(name, new Set([item]));
+}
+
+function remove<T>(sets: Map<string, Set<T>>, name: string, item: T): void {
+  const set = sets.get(name);
+  if (set?.delete(item) && set.size === 0) sets.delete(name);
 }

@@ -1,62 +1,43 @@
-import type { TemplatedApp, WebSocket } from "uWebSockets.js";
-import type { EpochMs } from "../base/clock.ts";
+import type { WebSocket } from "uWebSockets.js";
+import type { Clock, EpochMs } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
 import { CLOSE, type CloseReason } from "./close-codes.ts";
-import type { Connection, RealtimeAccess, Transport } from "./connections.ts";
-import type { Broadcaster, Hub } from "./hub.ts";
+import type { Connection, Connections, RealtimeAccess, Transport } from "./connections.ts";
+import type { Hub } from "./hub.ts";
 import { type StreamEntry, type StreamGap, type StreamRef, streamName } from "./stream.ts";
 import { type From, type Sink, Subscription } from "./subscription.ts";
+import { type Follower, isWorthCompressing, MAX_BUFFERED_BYTES, type TopicBroadcaster } from "./topic-broadcaster.ts";
 
-/** Bytes buffered for one connection before it reads from the log instead; also uWebSockets' `maxBackpressure`. */
-export const MAX_BUFFERED_BYTES = 65_536;
-export const MAX_MESSAGE_BYTES = 65_536;
-/** Beyond this the library drops the connection (1006); between the two the client gets 1009. */
-export const LIBRARY_MAX_MESSAGE_BYTES = 262_144;
-export const IDLE_TIMEOUT_S = 60;
-const COMPRESS_FROM_BYTES = 512;
+/** Bytes of the conversation that may wait for a client which does not read. */
+export const MAX_BACKLOG_BYTES = 1_048_576;
 const PING_AFTER_MS = 30_000;
 const SILENT_LIMIT_MS = 60_000;
 const STUCK_LIMIT_MS = 30_000;
 const EXPIRY_NOTICE_MS = 60_000;
 const MESSAGES_PER_SECOND = 50;
 const MESSAGE_BURST = 100;
+/** What WebSocket.send returns when the message was not taken. */
+const SEND_DROPPED = 2;
 
 /** How one WebSocket protocol says things. */
 export interface SocketProtocol {
   readonly transport: Transport;
   entryText(stream: string, entry: StreamEntry): string;
   gapText(stream: string, gap: StreamGap): string;
-  /** What {@link entryText} wrote, read back from a message that was dropped. */
-  readEntry(text: string): { readonly stream: string | null; readonly offset: number };
   /** A notice that the credential ends soon; absent where the protocol has none. */
   expiringText?(expiresAt: EpochMs): string;
 }
 
-/** Sends to all sockets of a protocol that follow a stream with one publish of uWebSockets. */
-export class TopicBroadcaster implements Broadcaster {
-  readonly #app: TemplatedApp;
-  readonly #protocol: SocketProtocol;
-
-  constructor(app: TemplatedApp, protocol: SocketProtocol) {
-    this.#app = app;
-    this.#protocol = protocol;
-  }
-
-  topic(stream: string): string {
-    return `${this.#protocol.transport}/${stream}`;
-  }
-
-  broadcast(stream: string, entry: StreamEntry): void {
-    const text = this.#protocol.entryText(stream, entry);
-    this.#app.publish(this.topic(stream), text, false, text.length >= COMPRESS_FROM_BYTES);
-  }
-}
-
+/** What all sockets of a protocol share. */
 export interface SocketParts {
   readonly hub: Hub;
   readonly access: RealtimeAccess;
+  readonly connections: Connections;
   readonly protocol: SocketProtocol;
   readonly broadcaster: TopicBroadcaster;
+  readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export interface SubscribeOptions {
@@ -67,7 +48,7 @@ export interface SubscribeOptions {
 }
 
 /** One WebSocket: what it follows, how far it has got, and whether it is still well. The protocol decides what is said. */
-export class LiveSocket implements Connection {
+export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
   readonly address: string;
   readonly #ws: WebSocket<unknown>;
@@ -75,12 +56,16 @@ export class LiveSocket implements Connection {
   readonly #subscriptions = new Map<string, Subscription>();
   principal: Principal;
   #isOpen = true;
-  #lastFrameAt: EpochMs = Date.now();
-  #pingedAt: EpochMs = 0;
+  /** Messages of the conversation that wait until the socket takes more. Entries of streams never wait: they can be read again. */
+  #backlog: string[] = [];
+  #backlogBytes = 0;
+  /** Since when the socket takes no more, or when it last wrote something although it does not. */
   #blockedSince: EpochMs | null = null;
+  #lastFrameAt: EpochMs;
+  #pingedAt: EpochMs = 0;
   #hasBeenWarned = false;
   #messageTokens = MESSAGE_BURST;
-  #tokensAt: EpochMs = Date.now();
+  #tokensAt: EpochMs;
 
   constructor(ws: WebSocket<unknown>, principal: Principal, address: string, parts: SocketParts) {
     this.#ws = ws;
@@ -88,30 +73,32 @@ export class LiveSocket implements Connection {
     this.principal = principal;
     this.address = address;
     this.transport = parts.protocol.transport;
+    this.#lastFrameAt = parts.clock.now();
+    this.#tokensAt = this.#lastFrameAt;
+    parts.connections.add(this);
   }
 
-  /** Sends one message of the conversation. A client that does not even take those is closed. */
+  /** Sends one message of the conversation, as soon as the client takes it. One that lets too many wait is closed. */
   send(text: string): void {
-    if (!this.#isOpen) return;
-    if (this.#ws.send(text, false, text.length >= COMPRESS_FROM_BYTES) === SEND_DROPPED) this.close("tooSlow");
+    if (!this.#isOpen || this.#tryWrite(text)) return;
+    this.#backlog.push(text);
+    this.#backlogBytes += text.length;
+    if (this.#backlogBytes > MAX_BACKLOG_BYTES) this.close("tooSlow");
   }
 
+  /** The close handler runs before this returns. */
   close(reason: CloseReason): void {
-    if (this.#isOpen) this.#ws.end(CLOSE[reason], reason);
+    if (!this.#isOpen) return;
+    if (reason === "tooSlow") this.#parts.connections.noteSlow();
+    this.#ws.end(CLOSE[reason], reason);
   }
 
   /** Follows a stream; a second time, with other options. `announce` runs before anything of the stream is sent. */
   subscribe(stream: StreamRef, options: SubscribeOptions, announce: () => void): void {
     const name = streamName(stream);
     this.#subscriptions.get(name)?.end();
-    const isAlone = options.onTaken !== undefined || options.accepts !== undefined;
-    const subscription = new Subscription(
-      this.#parts.hub,
-      stream,
-      options.from,
-      this.#sink(name, options, isAlone),
-      options.accepts,
-    );
+    const sink = this.#sink(stream, options);
+    const subscription = new Subscription(this.#parts.hub, stream, options.from, sink, options.accepts);
     this.#subscriptions.set(name, subscription);
     announce();
     subscription.start();
@@ -131,78 +118,97 @@ export class LiveSocket implements Connection {
     return this.#subscriptions.has(streamName(stream));
   }
 
-  /** A frame came in. @returns false when it was one too many; the socket is then closed. */
+  /** A message came in. @returns false when it was one too many; the socket is then closed. */
   receive(): boolean {
-    const now = Date.now();
+    const now = this.#parts.clock.now();
     this.#lastFrameAt = now;
-    this.#messageTokens = Math.min(
-      MESSAGE_BURST,
-      this.#messageTokens + ((now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000,
-    );
+    const refill = (Math.max(0, now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000;
+    this.#messageTokens = Math.min(MESSAGE_BURST, this.#messageTokens + refill) - 1;
     this.#tokensAt = now;
-    this.#messageTokens--;
     if (this.#messageTokens >= 0) return true;
     this.close("rate");
     return false;
   }
 
-  ponged(): void {
-    this.#lastFrameAt = Date.now();
+  /** A ping or a pong came in. */
+  heard(): void {
+    this.#lastFrameAt = this.#parts.clock.now();
   }
 
   /** uWebSockets has written some of what was buffered. */
   drained(): void {
-    if (this.#ws.getBufferedAmount() >= MAX_BUFFERED_BYTES) return;
     this.#blockedSince = null;
-    for (const subscription of this.#subscriptions.values()) subscription.drained();
+    let written = 0;
+    for (const text of this.#backlog) {
+      if (!this.#hasRoom() || !this.#write(text)) break;
+      this.#backlogBytes -= text.length;
+      written++;
+    }
+    this.#backlog.splice(0, written);
+    if (this.#isReady()) for (const subscription of this.#subscriptions.values()) subscription.drained();
   }
 
-  /** A broadcast did not fit into the buffer: it is read from the log once there is room. */
-  dropped(text: string): void {
-    const { stream, offset } = this.#parts.protocol.readEntry(text);
-    this.#blockedSince ??= Date.now();
-    const subscription = stream === null ? this.#subscriptions.values().next().value : this.#subscriptions.get(stream);
-    subscription?.missed(offset - 1);
+  /**
+   * uWebSockets has thrown something away, maybe more than it says: only the client knows what it has, so it is to come back and resume.
+   * The socket cannot be closed in here, for it is being written to.
+   */
+  dropped(): void {
+    setImmediate(() => this.close("tooSlow"));
+  }
+
+  fallBehindIfSlow(): void {
+    if (!this.#hasRoom()) for (const subscription of this.#subscriptions.values()) subscription.fallBehind();
   }
 
   closed(): void {
     this.#isOpen = false;
     for (const subscription of this.#subscriptions.values()) subscription.end();
     this.#subscriptions.clear();
+    this.#backlog = [];
+    this.#parts.connections.delete(this);
   }
 
   tick(now: EpochMs): void {
     const silentMs = now - this.#lastFrameAt;
-    if (silentMs >= SILENT_LIMIT_MS) this.#ws.close();
-    else if (this.#blockedSince !== null && now - this.#blockedSince >= STUCK_LIMIT_MS) this.close("tooSlow");
-    else if (this.principal.expiresAt <= now) this.close("unauthenticated");
-    else {
-      this.#warnOfExpiry(now);
-      if (silentMs >= PING_AFTER_MS && now - this.#pingedAt >= PING_AFTER_MS) {
-        this.#pingedAt = now;
-        this.#ws.ping();
-      }
+    if (silentMs >= SILENT_LIMIT_MS) {
+      this.#ws.close();
+      return;
+    }
+    if (this.principal.expiresAt <= now) {
+      this.close("unauthenticated");
+      return;
+    }
+    this.fallBehindIfSlow();
+    if (this.#blockedSince !== null && now - this.#blockedSince >= STUCK_LIMIT_MS) {
+      this.close("tooSlow");
+      return;
+    }
+    this.#warnOfExpiry(now);
+    if (silentMs >= PING_AFTER_MS && now - this.#pingedAt >= PING_AFTER_MS) {
+      this.#pingedAt = now;
+      this.#ws.ping();
     }
   }
 
+  /** @param principal as it is now; null when it has ended. */
   rightsChanged(principal: Principal | null): void {
     if (!principal) {
       this.close("unauthenticated");
       return;
     }
     this.principal = principal;
-    for (const { stream } of [...this.#subscriptions.values()]) {
-      if (this.#parts.access.maySubscribe(principal, stream)) continue;
-      this.unsubscribe(stream);
-      this.close("forbidden");
+    for (const { stream } of this.#subscriptions.values()) {
+      const verdict = this.#parts.access.check(principal, stream);
+      if (verdict === "allowed") continue;
+      this.close(verdict);
       return;
     }
   }
 
   /** A new token has come in over the socket. */
   renew(principal: Principal): void {
-    this.principal = principal;
     this.#hasBeenWarned = false;
+    this.rightsChanged(principal);
   }
 
   restart(): void {
@@ -216,38 +222,55 @@ export class LiveSocket implements Connection {
     this.send(expiringText(this.principal.expiresAt));
   }
 
-  #sink(name: string, { onTaken }: SubscribeOptions, isAlone: boolean): Sink {
-    const { protocol, broadcaster } = this.#parts;
+  #sink(stream: StreamRef, { onTaken, accepts }: SubscribeOptions): Sink {
+    const { protocol, broadcaster, log } = this.#parts;
+    const name = streamName(stream);
     const base: Sink = {
       isReady: () => this.#isReady(),
       entry: (entry) => {
-        const text = protocol.entryText(name, entry);
-        if (!this.#isReady() || this.#ws.send(text, false, text.length >= COMPRESS_FROM_BYTES) === SEND_DROPPED)
-          return false;
+        if (!this.#tryWrite(protocol.entryText(name, entry))) return false;
         onTaken?.(entry);
         return true;
       },
       gap: (gap) => this.send(protocol.gapText(name, gap)),
+      failed: (error) => {
+        log.error({ stream: name, err: error }, "a stream's history could not be read");
+        this.close("internal");
+      },
     };
-    if (isAlone) return base;
+    if (onTaken || accepts) return base;
     const topic = broadcaster.topic(name);
     return {
       ...base,
       group: {
-        broadcaster,
-        join: () => this.#isOpen && this.#ws.subscribe(topic),
-        leave: () => this.#isOpen && this.#ws.unsubscribe(topic),
+        join: () => {
+          this.#ws.subscribe(topic);
+          broadcaster.joined(stream, this);
+        },
+        leave: () => {
+          if (this.#isOpen) this.#ws.unsubscribe(topic);
+          broadcaster.left(stream, this);
+        },
       },
     };
   }
 
+  /** Whether entries may be written: the socket takes more, and nothing of the conversation waits. */
   #isReady(): boolean {
-    if (!this.#isOpen) return false;
+    return this.#isOpen && this.#backlog.length === 0 && this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
     if (this.#ws.getBufferedAmount() < MAX_BUFFERED_BYTES) return true;
-    this.#blockedSince ??= Date.now();
+    this.#blockedSince ??= this.#parts.clock.now();
     return false;
   }
-}
 
-/** What WebSocket.send returns when the message was not taken. */
-const SEND_DROPPED = 2;
+  #tryWrite(text: string): boolean {
+    return this.#isReady() && this.#write(text);
+  }
+
+  #write(text: string): boolean {
+    return this.#ws.send(text, false, isWorthCompressing(text)) !== SEND_DROPPED;
+  }
+}

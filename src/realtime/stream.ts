@@ -1,3 +1,4 @@
+import type { EpochMs } from "../base/clock.ts";
 import { isUuid } from "../base/ids.ts";
 
 /** The name of a stream and what it says (contract 5.1). */
@@ -5,16 +6,24 @@ export type StreamRef =
   | { readonly kind: "user"; readonly userId: string }
   | { readonly kind: "project"; readonly projectId: string };
 
+/** Streams whose entries are rows of `stream_log`, for anybody to append to. */
+export type LoggedStream = Extract<StreamRef, { kind: "user" }>;
+
+/** Streams of one kind share a counter: an offset says where an entry stands among all of them. */
+export type StreamKind = StreamRef["kind"];
+
 /** One entry as every protocol sends it. `data` is JSON text, made once however many listen. */
 export interface StreamEntry {
   readonly offset: number;
   readonly type: string;
   readonly data: string;
-  readonly at: number;
+  readonly at: EpochMs;
   readonly correlationId: string;
+  /** A notification that its recipient is known to have got; absent: not known. */
+  readonly isDelivered?: boolean;
 }
 
-/** Nothing of the stream can be read again in (from, to]. */
+/** Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below `from` leads back to the oldest kept. */
 export interface StreamGap {
   readonly from: number;
   readonly to: number;
@@ -30,8 +39,8 @@ export interface StreamPage {
 export interface StreamHistory {
   /** Entries with `after < offset <= upTo`, ascending; a page is bounded in rows and bytes. */
   read(stream: StreamRef, after: number, upTo: number): StreamPage;
-  /** Ranges that were removed or jumped over, ascending, which end after `after`. */
-  gaps(stream: StreamRef, after: number): StreamGap[];
+  /** Ranges that were removed or jumped over and reach into (after, upTo], ascending. */
+  gaps(stream: StreamRef, after: number, upTo: number): StreamGap[];
 }
 
 export function streamName(stream: StreamRef): string {

@@ -1,15 +1,17 @@
-import type { Broadcaster, Hub, Listener } from "./hub.ts";
+import type { Hub, Listener } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 
 /** One reader of one stream, in the words of its protocol. */
 export interface Sink {
   /** Whether the connection can take more now. While it cannot, the subscription waits for {@link Subscription.drained}. */
   isReady(): boolean;
-  /** @returns false when the connection did not take it; the subscription reads it again from the table later. */
+  /** @returns false when the connection cannot take it now; the subscription reads it again from the table later. */
   entry(entry: StreamEntry): boolean;
   gap(gap: StreamGap): void;
+  /** The history could not be read: the connection is to be ended. */
+  failed(error: unknown): void;
   /** Joins or leaves the protocol's broadcasts of the stream; absent where every connection is written to by itself. */
-  readonly group?: { readonly broadcaster: Broadcaster; join(): void; leave(): void };
+  readonly group?: { join(): void; leave(): void };
 }
 
 /** Offset to begin behind: a number, now, or the beginning of what is kept. */
@@ -19,72 +21,78 @@ export type From = number | "latest" | "earliest";
 const PAGES_PER_TURN = 4;
 
 /**
- * A subscription is in one of two modes. Catching up: it reads pages from the stream's table, as fast as the connection takes them, up to
- * what the hub has announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in the same loop turn in which
- * a page comes back empty, so nothing falls between; it falls back to catching up when the connection takes no more.
+ * A subscription is in one of two modes until it ends. Catching up: it reads pages from the stream's table, as fast as the connection takes
+ * them, up to what the hub has announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in the same loop turn
+ * in which a page ends the history, so nothing falls between; it falls back to catching up when the connection takes no more.
  */
 export class Subscription implements Listener {
   readonly stream: StreamRef;
   readonly #hub: Hub;
   readonly #sink: Sink;
   readonly #accepts: (entry: StreamEntry) => boolean;
+  /** Up to here the subscriber needs nothing more. With a group it stands still while live: the hub's head is the truth then. */
   #lastSent: number;
-  #gaps: StreamGap[] = [];
+  /** Where the last gap that was told ends: it is told once, however often its range is read again. */
+  #toldUpTo = 0;
   /** A gap that stands before everything, whatever its offsets. */
   #firstGap: StreamGap | null = null;
   #mode: "catching up" | "live" | "ended" = "catching up";
+  #isOnNextTurn = false;
 
   /** @param accepts the subscriber's filter; entries it refuses count as sent. */
-  constructor(hub: Hub, stream: StreamRef, from: From, sink: Sink, accepts?: (entry: StreamEntry) => boolean) {
+  constructor(
+    hub: Hub,
+    stream: StreamRef,
+    from: From,
+    sink: Sink,
+    accepts: (entry: StreamEntry) => boolean = everything,
+  ) {
     this.stream = stream;
     this.#hub = hub;
     this.#sink = sink;
-    this.#accepts = accepts ?? everything;
-    this.#lastSent = this.#startOffset(from);
-  }
-
-  /** The offset up to which the subscriber needs nothing more; at the start, where it begins. */
-  get offset(): number {
-    return this.#mode === "live" && this.#sink.group ? this.#hub.head(this.stream) : this.#lastSent;
+    this.#accepts = accepts;
+    const head = hub.head(stream);
+    this.#lastSent = from === "latest" ? head : from === "earliest" ? 0 : from;
+    if (this.#lastSent > head) {
+      // The client has seen a future that this server does not have: another data directory, or one restored from a backup.
+      this.#firstGap = { from: this.#lastSent, to: 0 };
+      this.#lastSent = 0;
+    }
   }
 
   /** Sends what was missed, then goes live. */
   start(): void {
+    if (this.#firstGap) this.#sink.gap(this.#firstGap);
+    this.#firstGap = null;
     this.drained();
   }
 
   /** The connection can take more. */
   drained(): void {
-    if (this.#firstGap) this.#sink.gap(this.#firstGap);
-    this.#firstGap = null;
+    if (this.#isOnNextTurn) return;
     for (let pages = 0; this.#mode === "catching up" && this.#sink.isReady(); pages++) {
       if (pages === PAGES_PER_TURN) {
-        setImmediate(() => this.drained());
+        this.#goOnNextTurn();
         return;
       }
-      const upTo = this.#hub.head(this.stream);
-      const { entries, isEnd } = this.#hub.history.read(this.stream, this.#lastSent, upTo);
-      for (const entry of entries) {
-        this.#sendGapsBefore(entry.offset);
-        if (!this.#send(entry)) return;
-      }
-      if (isEnd) {
-        this.#sendGapsBefore(upTo + 1);
-        this.#lastSent = Math.max(this.#lastSent, upTo);
-        this.#goLive();
+      try {
+        this.#sendPage();
+      } catch (error) {
+        this.#sink.failed(error);
+        return;
       }
     }
   }
 
   live(entry: StreamEntry): void {
-    if (entry.offset <= this.#lastSent) return;
-    if (!this.#sink.isReady() || !this.#send(entry)) this.#fallBehind();
+    if (this.#mode !== "live" || entry.offset <= this.#lastSent) return;
+    if (!this.#send(entry)) this.#fallBehind();
   }
 
-  /** The protocol's broadcast did not reach this connection: everything after `lastReached` is to be read again. */
-  missed(lastReached: number): void {
+  /** The connection takes no more, though what was broadcast so far has reached it: it reads the rest once there is room. */
+  fallBehind(): void {
     if (this.#mode !== "live") return;
-    this.#lastSent = lastReached;
+    if (this.#sink.group) this.#lastSent = this.#hub.head(this.stream);
     this.#fallBehind();
   }
 
@@ -93,17 +101,21 @@ export class Subscription implements Listener {
     this.#mode = "ended";
   }
 
-  #startOffset(from: From): number {
-    const head = this.#hub.head(this.stream);
-    if (from === "latest") return head;
-    const after = from === "earliest" ? 0 : from;
-    if (after > head) {
-      // The client has seen a future that this server does not have: another data directory, or one restored from a backup.
-      this.#firstGap = { from: after, to: head };
-      return 0;
+  #sendPage(): void {
+    const { history } = this.#hub;
+    const upTo = this.#hub.head(this.stream);
+    const { entries, isEnd } = history.read(this.stream, this.#lastSent, upTo);
+    const end = isEnd ? upTo : (entries.at(-1)?.offset ?? upTo);
+    // Asked for after the entries: what another connection removes in between is then told, and not missed in silence.
+    const gaps = history.gaps(this.stream, this.#lastSent, end);
+    for (const entry of entries) {
+      this.#tellGaps(gaps, entry.offset);
+      if (!this.#send(entry)) return;
     }
-    this.#gaps = this.#hub.history.gaps(this.stream, after);
-    return after;
+    if (!isEnd) return;
+    this.#tellGaps(gaps, end);
+    this.#lastSent = Math.max(this.#lastSent, end);
+    if (this.#sink.isReady()) this.#goLive();
   }
 
   #send(entry: StreamEntry): boolean {
@@ -112,30 +124,37 @@ export class Subscription implements Listener {
     return true;
   }
 
-  #sendGapsBefore(offset: number): void {
-    while (this.#gaps.length > 0 && (this.#gaps[0] as StreamGap).from < offset)
-      this.#sink.gap(this.#gaps.shift() as StreamGap);
+  /** Tells the gaps that begin below an offset. */
+  #tellGaps(gaps: StreamGap[], below: number): void {
+    for (let gap = gaps[0]; gap && gap.from < below; gap = gaps[0]) {
+      gaps.shift();
+      const from = Math.max(gap.from, this.#lastSent, this.#toldUpTo);
+      if (gap.to <= from) continue;
+      this.#toldUpTo = gap.to;
+      this.#sink.gap({ from, to: gap.to });
+    }
+  }
+
+  #goOnNextTurn(): void {
+    this.#isOnNextTurn = true;
+    setImmediate(() => {
+      this.#isOnNextTurn = false;
+      this.drained();
+    });
   }
 
   #goLive(): void {
     this.#mode = "live";
-    const { group } = this.#sink;
-    if (group) {
-      this.#hub.follow(this.stream, group.broadcaster);
-      group.join();
-    } else this.#hub.listen(this.stream, this);
+    if (this.#sink.group) this.#sink.group.join();
+    else this.#hub.listen(this.stream, this);
   }
 
   #leaveLive(): void {
-    const { group } = this.#sink;
-    if (group) {
-      group.leave();
-      this.#hub.unfollow(this.stream, group.broadcaster);
-    } else this.#hub.unlisten(this.stream, this);
+    if (this.#sink.group) this.#sink.group.leave();
+    else this.#hub.unlisten(this.stream, this);
   }
 
   #fallBehind(): void {
-    if (this.#mode !== "live") return;
     this.#leaveLive();
     this.#mode = "catching up";
   }

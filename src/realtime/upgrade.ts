@@ -3,16 +3,27 @@ import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { HttpKernel } from "../http/kernel.ts";
+import type { Router } from "../http/router.ts";
 import type { Connections } from "./connections.ts";
 
 export interface UpgradeParts {
   readonly kernel: HttpKernel;
+  readonly router: Router;
   readonly connections: Connections;
   /** Whether a browser page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
 
-export const SUBPROTOCOL = "prism.v1";
+/** What is left of the request once it is a socket. */
+export interface Upgraded {
+  readonly principal: Principal;
+  readonly address: string;
+  /** The upgrade's own; the log has it. */
+  readonly requestId: string;
+}
+
+const SUBPROTOCOL = "prism.v1";
+const WEBSOCKET_VERSION = "13";
 
 /**
  * Answers an upgrade request: everything is checked before it, so that a refusal is an HTTP status and never an open socket.
@@ -23,26 +34,27 @@ export function upgrade<T extends object>(
   res: HttpResponse,
   req: HttpRequest,
   context: us_socket_context_t,
-  prepare: (exchange: Exchange, principal: Principal) => T,
+  prepare: (exchange: Exchange, upgraded: Upgraded) => T,
 ): void {
   const { kernel } = parts;
-  // Parameters of the route are only readable now.
-  const parameter = req.getParameter(0);
   const exchange = kernel.open(res, req);
-  exchange.params = { id: parameter ?? "" };
   const finish = (principal: Principal): void => {
     try {
       if (exchange.isOver) return;
       exchange.principal = principal;
-      parts.connections.requireRoom(principal, exchange.clientAddress);
-      exchange.upgrade(prepare(exchange, principal), answeredProtocol(exchange), context);
+      requireRunning(kernel);
+      const { clientAddress: address, requestId } = exchange;
+      parts.connections.requireRoom(principal, address);
+      exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
     } catch (error) {
       kernel.fail(exchange, error);
     }
   };
   try {
     exchange.refuseBadHead();
-    if (kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    takeRoute(parts, exchange);
+    requireRunning(kernel);
+    requireVersion(exchange);
     requireOrigin(parts, exchange);
     const principal = kernel.authenticate(exchange, true);
     if (principal instanceof Promise) principal.then(finish, (error: unknown) => kernel.fail(exchange, error));
@@ -58,6 +70,26 @@ export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchang
   const origin = exchange.header("origin");
   if (origin !== "" && !parts.allowsOrigin(origin))
     throw new PrismError("ORIGIN_REFUSED", "This origin may not connect");
+}
+
+/** The route that a plain request to this path would take: it names the upgrade in the log, and reads the path's parameters. */
+function takeRoute({ router }: UpgradeParts, exchange: Exchange): void {
+  const match = router.find("GET", exchange.path);
+  if (!match || "allowed" in match) throw new PrismError("NOT_FOUND", "No such route");
+  exchange.mount = match.mount;
+  exchange.params = match.params;
+}
+
+/** @throws SHUTTING_DOWN; a socket opened now would miss that it is told to go. */
+function requireRunning(kernel: HttpKernel): void {
+  if (kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+}
+
+/** uWebSockets speaks one version whatever is asked for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED */
+function requireVersion(exchange: Exchange): void {
+  if (exchange.header("sec-websocket-version") === WEBSOCKET_VERSION) return;
+  exchange.extraHeaders += `Sec-WebSocket-Version: ${WEBSOCKET_VERSION}\r\n`;
+  throw new PrismError("UPGRADE_REQUIRED", `The WebSocket version must be ${WEBSOCKET_VERSION}`);
 }
 
 /** Of what the client offers only the name is answered; its token stays unsaid (RFC 6455 section 4.2.2). */

@@ -1,3 +1,4 @@
+export { cutText } from "./code-points.ts";
 export { type Condition, compileCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export type { RuleEvent } from "./event.ts";

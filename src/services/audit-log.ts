@@ -47,7 +47,18 @@ export async function* scanAudit(db: ReadDb, selection: AuditSelection): AsyncIt
   }
 }
 
-const CSV_COLUMNS = [
+/** A row as clients see it. */
+export function auditView(row: AuditLogRow) {
+  return {
+    ...row,
+    actor: JSON.parse(row.actor) as Record<string, unknown>,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    timestamp: toRfc3339(row.timestamp),
+  };
+}
+
+/** The columns of the audit trail in CSV; over HTTP and from the command line alike. */
+export const AUDIT_COLUMNS = [
   "seq",
   "id",
   "timestamp",
@@ -65,11 +76,14 @@ const CSV_COLUMNS = [
 
 /** The audit trail as CSV: header row, then one line per row (contract 4.11). */
 export async function* auditCsv(db: ReadDb, selection: AuditSelection): AsyncIterable<string> {
-  yield csvLine(CSV_COLUMNS);
-  for await (const row of scanAudit(db, selection)) {
-    const shown = { ...row, timestamp: toRfc3339(row.timestamp) };
-    yield csvLine(CSV_COLUMNS.map((column) => shown[column]));
-  }
+  yield csvLine(AUDIT_COLUMNS);
+  for await (const row of scanAudit(db, selection)) yield csvLine(auditCells(row));
+}
+
+/** A row's cells, in the order of {@link AUDIT_COLUMNS}. */
+export function auditCells(row: AuditLogRow): (string | number | null)[] {
+  const shown = { ...row, timestamp: toRfc3339(row.timestamp) };
+  return AUDIT_COLUMNS.map((column) => shown[column]);
 }
 
 export interface AuditVerdict {
@@ -80,30 +94,64 @@ export interface AuditVerdict {
   readonly truncated?: boolean;
 }
 
+/** A row of the chain by its number, noted outside the database. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
 /**
- * Recomputes the chain. Each row must follow the one before it and carry the hash of its own content; the last must be the last that was
- * ever given. A part of the log is checked from its first row on, whose own link is taken as given.
+ * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content, and be the one that a head names; the last
+ * must be the last that was ever given. A part of the log is checked from its first row on, whose own link is taken as given.
+ * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them with it.
  */
 export async function verifyAudit(
   db: ReadDb,
   key: Uint8Array,
   lastGiven: number,
   selection: Pick<AuditSelection, "from" | "to"> = {},
+  heads: readonly AuditHead[] = [],
 ): Promise<AuditVerdict> {
   const isWhole = selection.from === undefined && selection.to === undefined;
+  const noted = new Map(heads.map(({ seq, hash }) => [seq, hash]));
   let checked = 0;
   let previous: AuditLogRow | null = null;
-  for await (const row of scanAudit(db, selection)) {
+  for await (const row of rowsOfTime(db, selection)) {
     const follows: boolean = previous
       ? row.prevHash === previous.hash && row.seq === previous.seq + 1
-      : !isWhole || row.prevHash === GENESIS_HASH;
-    if (!follows || row.hash !== auditHash(key, row))
+      : !isWhole || (row.prevHash === GENESIS_HASH && row.seq === 1);
+    if (!follows || row.hash !== auditHash(key, row) || (noted.get(row.seq) ?? row.hash) !== row.hash)
       return { ok: false, checked, firstBad: { seq: row.seq, id: row.id } };
     previous = row;
     checked++;
   }
-  if (isWhole && (previous?.seq ?? 0) < lastGiven) return { ok: false, checked, truncated: true };
+  const last = Math.max(lastGiven, ...noted.keys());
+  if (isWhole && (previous?.seq ?? 0) < last) return { ok: false, checked, truncated: true };
   return { ok: true, checked };
+}
+
+/** The rows from the first to the last of a time, without a hole: a clock that was set back leaves other times between them. */
+async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from" | "to">): AsyncIterable<AuditLogRow> {
+  const first = from === undefined ? 0 : await edgeSeq(db, { from }, "asc");
+  const last = to === undefined ? Number.MAX_SAFE_INTEGER : await edgeSeq(db, { to }, "desc");
+  if (first === undefined || last === undefined) return;
+  for (let after = first - 1; ; ) {
+    const page = await auditRows(db, {})
+      .where("seq", ">", after)
+      .where("seq", "<=", last)
+      .orderBy("seq")
+      .limit(PAGE)
+      .execute();
+    yield* page;
+    const end = page.at(-1);
+    if (!end || page.length < PAGE) return;
+    after = end.seq;
+  }
+}
+
+async function edgeSeq(db: ReadDb, selection: AuditSelection, direction: "asc" | "desc"): Promise<number | undefined> {
+  const row = await auditRows(db, selection).orderBy("seq", direction).limit(1).executeTakeFirst();
+  return row?.seq;
 }
 
 /** The number of the row that was appended last, whether it is still there or not. */

@@ -8,13 +8,23 @@ export interface BusMeta {
 
 export type BusHandler = (payload: unknown, meta: BusMeta) => void | Promise<void>;
 
+interface Subscription {
+  /** Handlers are called in the order in which they subscribed, to whatever pattern. */
+  readonly order: number;
+  readonly handler: BusHandler;
+  isActive: boolean;
+}
+
 /**
  * Signals inside the process: at most once, gone with it. What must survive is an event of the log. `emit` never throws to the emitter;
- * handlers run after it has returned, in the order they subscribed, and one that fails harms nobody else. `a:*` hears every `a:…`.
+ * handlers run after it has returned, in the order they subscribed, and one that fails or never ends harms nobody else. `a:*` hears every
+ * `a:…`.
  */
 export class Bus {
-  readonly #handlers = new Map<string, Set<BusHandler>>();
   readonly #log: Logger;
+  readonly #subscriptions = new Map<string, Set<Subscription>>();
+  readonly #running = new Set<Promise<void>>();
+  #lastOrder = 0;
 
   constructor(log: Logger) {
     this.#log = log;
@@ -24,30 +34,31 @@ export class Bus {
     void this.deliver(event, payload, correlationId);
   }
 
-  /** {@link emit}, for who wants to know when every handler has been called. @returns how many were, and how many of them failed. */
-  async deliver(event: string, payload: unknown, correlationId: string): Promise<{ called: number; failed: number }> {
-    const handlers = [...this.#matching(event)];
-    let failed = 0;
-    for (const handler of handlers) {
-      await Promise.resolve();
-      try {
-        await handler(payload, { event, correlationId });
-      } catch (error) {
-        failed++;
-        this.#log.error({ event, correlationId, err: error }, "a bus handler failed");
-      }
+  /** {@link emit}, for who wants to know when every handler has been called. @returns how many were. */
+  async deliver(event: string, payload: unknown, correlationId: string): Promise<{ called: number }> {
+    const subscriptions = this.#matching(event);
+    await Promise.resolve();
+    let called = 0;
+    for (const subscription of subscriptions) {
+      // Whoever has unsubscribed meanwhile, or was called once already, hears nothing more.
+      if (!subscription.isActive) continue;
+      called++;
+      this.#call(subscription.handler, payload, { event, correlationId });
     }
-    return { called: handlers.length, failed };
+    return { called };
   }
 
   /** @returns a function that ends the subscription. */
   on(event: string, handler: BusHandler): () => void {
-    const handlers = this.#handlers.get(event) ?? new Set();
-    handlers.add(handler);
-    this.#handlers.set(event, handlers);
+    const subscription: Subscription = { order: ++this.#lastOrder, handler, isActive: true };
+    const subscriptions = this.#subscriptions.get(event) ?? new Set();
+    subscriptions.add(subscription);
+    this.#subscriptions.set(event, subscriptions);
     return () => {
-      handlers.delete(handler);
-      if (handlers.size === 0 && this.#handlers.get(event) === handlers) this.#handlers.delete(event);
+      subscription.isActive = false;
+      subscriptions.delete(subscription);
+      if (subscriptions.size === 0 && this.#subscriptions.get(event) === subscriptions)
+        this.#subscriptions.delete(event);
     };
   }
 
@@ -59,10 +70,27 @@ export class Bus {
     return off;
   }
 
-  *#matching(event: string): Iterable<BusHandler> {
-    yield* this.#handlers.get(event) ?? [];
-    for (let colon = event.lastIndexOf(":"); colon > 0; colon = event.lastIndexOf(":", colon - 1)) {
-      yield* this.#handlers.get(`${event.slice(0, colon)}:*`) ?? [];
+  /** Resolves when the handlers that run now have ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  #call(handler: BusHandler, payload: unknown, meta: BusMeta): void {
+    const failed = (error: unknown): void => this.#log.error({ ...meta, err: error }, "a bus handler failed");
+    try {
+      const result = handler(payload, meta);
+      if (!(result instanceof Promise)) return;
+      const run: Promise<void> = result.catch(failed).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    } catch (error) {
+      failed(error);
     }
+  }
+
+  #matching(event: string): Subscription[] {
+    const found = [...(this.#subscriptions.get(event) ?? [])];
+    for (let colon = event.lastIndexOf(":"); colon > 0; colon = event.lastIndexOf(":", colon - 1))
+      found.push(...(this.#subscriptions.get(`${event.slice(0, colon)}:*`) ?? []));
+    return found.sort((a, b) => a.order - b.order);
   }
 }

@@ -27,7 +27,8 @@ export class ForeignWrites {
   async #ask(): Promise<void> {
     const version = await this.#port.dataVersion().catch(() => null);
     if (version === null) return;
-    const hasChanged = this.#version !== null && version !== this.#version;
+    // The first answer counts as a change: what was committed between the reading of the caches and now would never be noticed.
+    const hasChanged = version !== this.#version;
     this.#version = version;
     if (hasChanged) this.#onWrite();
   }

@@ -56,22 +56,25 @@ export class Idempotency {
     }
     const scope = `${principal.key} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
     const fingerprint = sha256Hex(body);
-    const stored = this.#stored.get(scope, key);
-    if (stored && stored.expiresAt > this.#clock.now()) {
-      if (stored.fingerprint !== fingerprint) {
-        throw new PrismError("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another body");
-      }
-      if (stored.status !== null) {
-        const headers = { "Idempotency-Replayed": "true" };
-        return new Reply(stored.status, stored.response === null ? undefined : JSON.parse(stored.response), headers);
-      }
+    const stored = this.#find(scope, key);
+    if (stored && stored.fingerprint !== fingerprint) {
+      throw new PrismError("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another body");
+    }
+    if (stored && stored.status !== null) {
+      const headers = { "Idempotency-Replayed": "true" };
+      return new Reply(stored.status, stored.response === null ? undefined : JSON.parse(stored.response), headers);
     }
     if (this.#running.has(`${scope} ${key}`)) {
       throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is under way");
     }
     this.#running.add(`${scope} ${key}`);
-    const itemsDone = stored?.status === null ? Number(stored.response ?? 0) : 0;
-    return { scope, key, fingerprint, itemsDone };
+    return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0) };
+  }
+
+  /** A row whose time is over counts for nothing, the number of items done in it included: it may be another batch's. */
+  #find(scope: string, key: string): StoredRow | undefined {
+    const stored = this.#stored.get(scope, key);
+    return stored && stored.expiresAt > this.#clock.now() ? stored : undefined;
   }
 
   /** The request is over, whatever came of it. */
@@ -83,7 +86,8 @@ export class Idempotency {
   row(request: IdempotentRequest, status: number | null, response: string | null): IdempotencyRow {
     const now = this.#clock.now();
     const { scope, key, fingerprint } = request;
-    const kept = response !== null && response.length > MAX_RESPONSE_BYTES ? withoutResults(response) : response;
+    const isLarge = response !== null && Buffer.byteLength(response) > MAX_RESPONSE_BYTES;
+    const kept = isLarge ? withoutResults(response) : response;
     return { scope, key, fingerprint, status, response: kept, createdAt: now, expiresAt: now + KEPT_MS };
   }
 

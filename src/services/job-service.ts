@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { type NewJob, newJobRow, PermanentError, type QueueName, type RunningJob } from "../jobs/job.ts";
+import { type NewJob, newJobRow, type QueueName, type RunningJob } from "../jobs/job.ts";
 import type { JobRunner } from "../jobs/runner.ts";
 import type { Database, InTransaction, Trx } from "../store/database.ts";
 
@@ -9,6 +9,16 @@ export class LostLease extends Error {
     super("the job's lease was lost");
     this.name = "LostLease";
   }
+}
+
+/** The job that stands in the table: the new one, or the unfinished one that held its dedupe key. */
+export interface EnqueuedJob {
+  readonly jobId: string;
+  readonly runAt: number;
+  readonly state: string;
+  readonly label: string | null;
+  /** JSON text. */
+  readonly payload: string;
 }
 
 /** Puts jobs into the table in the transaction of what causes them, and completes them in the transaction of their effect. */
@@ -25,18 +35,15 @@ export class JobService {
     this.#maxAttempts = maxAttempts;
   }
 
-  /** @returns the id of the new job, or of the unfinished one that holds the dedupe key. */
-  async enqueue(
-    job: Omit<NewJob, "maxAttempts">,
-    options: InTransaction = {},
-  ): Promise<{ jobId: string; runAt: number; state: string }> {
+  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. */
+  async enqueue(job: Omit<NewJob, "maxAttempts">, options: InTransaction = {}): Promise<EnqueuedJob> {
     const row = newJobRow({ ...job, maxAttempts: this.#maxAttempts(job.queue) }, this.#clock.now());
     return this.#database.writeIn(options, async (trx) => {
       const held = row.dedupeKey === null ? undefined : await unfinished(trx, row.queue, row.dedupeKey);
-      if (held) return { jobId: held.id, runAt: held.runAt, state: held.state };
+      if (held) return enqueued(held);
       await trx.insertInto("jobs").values(row).execute();
       this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
-      return { jobId: row.id, runAt: row.runAt, state: row.state };
+      return enqueued(row);
     });
   }
 
@@ -98,11 +105,13 @@ export class JobService {
 function unfinished(trx: Trx, queue: string, dedupeKey: string) {
   return trx
     .selectFrom("jobs")
-    .select(["id", "runAt", "state"])
+    .select(["id", "runAt", "state", "label", "payload"])
     .where("queue", "=", queue)
     .where("dedupeKey", "=", dedupeKey)
     .where("finishedAt", "is", null)
     .executeTakeFirst();
 }
 
-export { PermanentError };
+function enqueued({ id, runAt, state, label, payload }: Omit<EnqueuedJob, "jobId"> & { id: string }): EnqueuedJob {
+  return { jobId: id, runAt, state, label, payload };
+}

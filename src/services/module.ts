@@ -87,6 +87,8 @@ export interface SystemServices {
   readonly settings: LiveSettings;
   readonly metrics: Metrics;
   readonly version: string;
+  /** The features that are loaded. */
+  readonly modules: readonly Pick<AppModule, "name" | "version">[];
   readonly startedAt: number;
   /** The development administrator; null outside development. */
   readonly devUserId: string | null;

@@ -8,10 +8,6 @@ import type { NotificationRow } from "../store/write-set.ts";
 import type { AuditService } from "./audit.ts";
 import type { UserDirectory } from "./user-directory.ts";
 
-/** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
-export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
-export type Channel = (typeof CHANNELS)[number];
-
 /** A notification somebody sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
 export interface NotifyInput {
   /** References (D18), 1 to 1000. */
@@ -26,6 +22,8 @@ export interface NotifyInput {
   readonly correlationId?: string;
   /** Set when only the members of this project may be reached. */
   readonly projectId?: string | null;
+  /** The sender's own: while a notification that was sent with it is kept, that one stands for the new one. */
+  readonly dedupeKey?: string | undefined;
 }
 
 export interface NotifierParts {
@@ -44,14 +42,23 @@ export class Notifier {
     this.#parts = parts;
   }
 
-  /** @throws RECIPIENT_NOT_FOUND */
-  async send(input: NotifyInput, options: InTransaction = {}): Promise<{ id: string; recipients: string[] }> {
+  /** @returns the id of the new notification, or of the one that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
+  async send(input: NotifyInput, options: InTransaction = {}): Promise<{ id: string }> {
     const { database, directory } = this.#parts;
+    const dedupeKey =
+      input.dedupeKey === undefined ? null : `${currentCaller().principal?.key ?? "system"} ${input.dedupeKey}`;
     return database.writeIn(options, async (trx) => {
+      const held = dedupeKey === null ? undefined : await heldBy(dedupeKey, trx);
+      if (held) return held;
       const recipients = await directory.recipients(input.recipients, trx, input.projectId ?? null);
       const row = this.#row(input);
-      await this.#store(row, recipients, trx);
-      return { id: row.id, recipients };
+      await trx
+        .insertInto("notifications")
+        .values({ ...row, dedupeKey })
+        .execute();
+      await this.addRecipients(row, recipients, trx);
+      await this.#recordSent(row, recipients.length, trx);
+      return { id: row.id };
     });
   }
 
@@ -70,16 +77,10 @@ export class Notifier {
     database.afterCommit(trx, () => announcer.notifications(told));
   }
 
-  async #store(row: NotificationRow, recipients: readonly string[], trx: Trx): Promise<void> {
-    await trx.insertInto("notifications").values(row).execute();
-    await this.addRecipients(row, recipients, trx);
+  async #recordSent({ id, kind }: NotificationRow, recipients: number, trx: Trx): Promise<void> {
+    const metadata = { kind, channel: "in_app", recipients };
     await this.#parts.audit.record(
-      {
-        action: "notification.sent",
-        resourceType: "notification",
-        resourceId: row.id,
-        metadata: { kind: row.kind, recipients: recipients.length },
-      },
+      { action: "notification.sent", resourceType: "notification", resourceId: id, metadata },
       { trx },
     );
   }
@@ -101,6 +102,15 @@ export class Notifier {
       createdAt: this.#parts.clock.now(),
     };
   }
+}
+
+function heldBy(dedupeKey: string, trx: Trx): Promise<{ id: string } | undefined> {
+  return trx
+    .selectFrom("notifications")
+    .select("id")
+    .where("ruleId", "is", null)
+    .where("dedupeKey", "=", dedupeKey)
+    .executeTakeFirst();
 }
 
 function jsonOrNull(value: unknown): string | null {

@@ -10,10 +10,24 @@ interface RecipientsPayload {
   readonly projectId: string | null;
 }
 
+/** A job on one event: after a failure, or because somebody wants its rules asked again. */
+export interface EventJobPayload {
+  readonly eventSeq: number;
+  /** Also where the event has been decided. */
+  readonly again?: true;
+}
+
 /** The jobs that the pipeline leaves behind: poison events, and the recipients of rules that reach many. */
 export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
   system.runner.handle("event.process", async (job) => {
-    const { eventSeq } = job.payload as { eventSeq: number };
+    const { eventSeq, again } = job.payload as EventJobPayload;
+    const event = await db.read
+      .selectFrom("events")
+      .select("processedAt")
+      .where("seq", "=", eventSeq)
+      .executeTakeFirst();
+    // Deleted since, or decided by a run of this job that a crash cut short behind its commit.
+    if (!event || (event.processedAt !== null && again !== true)) return;
     await system.backlog.decideAgain(eventSeq);
   });
   system.runner.handle("notification.recipients", (job, signal) => writeRecipients(job, signal));

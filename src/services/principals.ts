@@ -177,7 +177,7 @@ export class Principals implements Authenticator {
     const user = this.#userPrincipal(row.userId, expiresAt);
     const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
     const permissions = new Set([...user.permissions].filter((permission) => scopes.has(permission)));
-    return { ...user, kind: "service", tokenId: row.id, permissions };
+    return { ...user, kind: "service", tokenId: row.id, tokenScopes: scopes, permissions };
   }
 
   #userPrincipal(userId: string, expiresAt: number): UserPrincipal {
@@ -191,6 +191,7 @@ export class Principals implements Authenticator {
       permissions: user.permissions,
       memberships: user.memberships,
       tokenId: null,
+      tokenScopes: null,
       expiresAt,
     };
   }

@@ -1,5 +1,5 @@
 import type { Permission } from "../base/permissions.ts";
-import type { Principal } from "../base/principal.ts";
+import type { Principal, UserPrincipal } from "../base/principal.ts";
 import type { ProjectRole } from "../store/schema.ts";
 
 /** What can be done inside a project. Those that are also global permissions have the same name. */
@@ -31,10 +31,13 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "rules:write",
 ]);
 
+/** What a service token must have been made for before it may act as an owner or look at keys: no permission is called like these. */
+const MANAGING_SCOPE = "projects:create";
+
 /**
  * Whether the caller has a right in a project (D27, D56): rights add up. A global permission holds in the default project and in every project
  * the caller is a member of; `projects:all` makes the caller an owner everywhere; every active user is a viewer of the default project. A key
- * has its scopes, in its own project.
+ * has its scopes, in its own project; a service token no more than its scopes, however high its user stands in the project.
  */
 export function hasProjectRight(
   principal: Principal,
@@ -46,13 +49,14 @@ export function hasProjectRight(
     if (principal.projectId !== projectId) return false;
     return right === "project:read" || (principal.scopes as ReadonlySet<string>).has(right);
   }
-  if (principal.permissions.has("projects:all"))
-    return !GLOBAL.has(right) || principal.permissions.has(right as Permission);
+  if (!isInScope(principal, right)) return false;
+  const isGlobal = GLOBAL.has(right) && principal.permissions.has(right as Permission);
+  if (principal.permissions.has("projects:all") && (isGlobal || !GLOBAL.has(right))) return true;
   const role = principal.memberships.get(projectId) ?? (projectId === defaultProjectId ? "viewer" : undefined);
-  if (role === undefined) return false;
-  // A service token carries a part of its user's permissions; what the membership adds must be within that part as well.
-  const isRestricted =
-    principal.kind === "service" && GLOBAL.has(right) && !principal.permissions.has(right as Permission);
-  if (isRestricted) return false;
-  return BY_ROLE[role].has(right) || (GLOBAL.has(right) && principal.permissions.has(right as Permission));
+  return role !== undefined && (isGlobal || BY_ROLE[role].has(right));
+}
+
+function isInScope({ tokenScopes }: UserPrincipal, right: ProjectRight): boolean {
+  if (tokenScopes === null || right === "project:read") return true;
+  return tokenScopes.has(GLOBAL.has(right) ? right : MANAGING_SCOPE);
 }

@@ -10,6 +10,7 @@ const MAX_REFS = 10_000;
 export class Projects {
   readonly defaultId: string;
   readonly #find;
+  readonly #wasMember;
   /** Project id by id or slug. */
   readonly #ids = new Map<string, string>();
 
@@ -17,6 +18,10 @@ export class Projects {
     this.defaultId = defaultId;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
+    );
+    this.#wasMember = reader.prepare<{ id: string; userId: string; seesAll: 0 | 1 }, { id: string }>(
+      `select id from projects where id = @id and deletedAt is not null and
+       (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
     );
   }
 
@@ -34,6 +39,18 @@ export class Projects {
 
   has(principal: Principal, projectId: string, right: ProjectRight): boolean {
     return hasProjectRight(principal, right, projectId, this.defaultId);
+  }
+
+  /** Whether this is the id of a project that has not been deleted. */
+  exists(id: string): boolean {
+    return this.#resolve(id) === id;
+  }
+
+  /** Whether the reference is the id of a project that the caller could see until it was deleted. */
+  isGoneFor(principal: Principal, ref: string): boolean {
+    if (principal.kind === "apiKey") return false;
+    const seesAll = principal.permissions.has("projects:all") ? 1 : 0;
+    return this.#wasMember.get({ id: ref, userId: principal.userId, seesAll }) !== undefined;
   }
 
   /** Whether the caller has the right in some project at least. */

@@ -7,16 +7,18 @@ import type { Projects } from "./projects.ts";
 /** Who may follow which stream (contract 5.1): users their own, and the events of projects they may read. */
 export function realtimeAccess(principals: Principals, projects: Projects): RealtimeAccess {
   return {
-    maySubscribe: (principal, stream) => maySubscribe(projects, principal, stream),
+    check: (principal, stream) => check(projects, principal, stream),
     refresh: (principal) => principals.refresh(principal),
   };
 }
 
-function maySubscribe(projects: Projects, principal: Principal, stream: StreamRef): boolean {
+function check(projects: Projects, principal: Principal, stream: StreamRef): ReturnType<RealtimeAccess["check"]> {
   switch (stream.kind) {
     case "user":
-      return principal.kind !== "apiKey" && principal.userId === stream.userId;
+      return principal.kind !== "apiKey" && principal.userId === stream.userId ? "allowed" : "forbidden";
     case "project":
-      return projects.has(principal, stream.projectId, "events:read");
+      // A right in all projects is one in projects that are gone, too.
+      if (!projects.exists(stream.projectId)) return "notFound";
+      return projects.has(principal, stream.projectId, "events:read") ? "allowed" : "forbidden";
   }
 }

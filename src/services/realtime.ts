@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Hub } from "../realtime/hub.ts";
 import type { Presence } from "../realtime/presence.ts";
-import { type StreamRef, streamName } from "../realtime/stream.ts";
+import { type LoggedStream, streamName } from "../realtime/stream.ts";
 import type { Database, InTransaction } from "../store/database.ts";
 
 /** Entries of streams that are no events: stored in `stream_log`, then sent to whoever follows. */
@@ -22,7 +22,7 @@ export class RealtimeService {
 
   /** Appends to a stream. It goes out when the transaction is on disk. */
   async publish(
-    stream: StreamRef,
+    stream: LoggedStream,
     type: string,
     data: unknown,
     options: InTransaction = {},
@@ -32,15 +32,11 @@ export class RealtimeService {
     const correlationId = currentCaller().correlationId ?? uuidv7();
     return this.#database.writeIn(options, async (trx) => {
       const offset = this.#database.nextOffset(trx);
-      const name = streamName(stream);
       await trx
         .insertInto("stream_log")
-        .values({ seq: offset, stream: name, type, data: json, correlationId, createdAt: at })
+        .values({ seq: offset, stream: streamName(stream), type, data: json, correlationId, createdAt: at })
         .execute();
-      this.#database.afterCommit(trx, () => {
-        this.#hub.publish(name, { offset, type, data: json, at, correlationId });
-        this.#hub.advance({ streams: offset });
-      });
+      this.#database.afterCommit(trx, () => this.#hub.publish(stream, { offset, type, data: json, at, correlationId }));
       return { offset };
     });
   }

@@ -21,7 +21,7 @@ interface LogRow {
   readonly createdAt: number;
 }
 
-type InboxRow = NotificationFacts & RecipientFacts;
+type InboxRow = NotificationFacts & Omit<RecipientFacts, "delivered"> & { readonly recipientDelivered: 0 | 1 };
 
 /** Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset. */
 export class TableHistory implements StreamHistory {
@@ -35,7 +35,7 @@ export class TableHistory implements StreamHistory {
       `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
     this.#inbox = reader.prepare<[string, number, number], InboxRow>(
-      `select n.*, r.userId, r.seq, r.delivered, r.readAt, r.acknowledgedAt, r.openedAt
+      `select n.*, r.userId, r.seq, r.delivered as recipientDelivered, r.readAt, r.acknowledgedAt, r.openedAt
        from notification_recipients r join notifications n on n.id = r.notificationId
        where r.userId = ? and r.seq > ? and r.seq <= ? and r.deletedAt is null order by r.seq limit ${PAGE_ROWS}`,
     );
@@ -43,8 +43,8 @@ export class TableHistory implements StreamHistory {
       `select seq, type, data, correlationId, createdAt from stream_log
        where stream = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
-    this.#gaps = reader.prepare<[string, number], StreamGap>(
-      `select fromSeq as "from", toSeq as "to" from stream_gaps where stream in (?, '*') and toSeq > ? order by fromSeq`,
+    this.#gaps = reader.prepare<[string, number, number], StreamGap>(
+      `select fromSeq as "from", toSeq as "to" from stream_gaps where stream in (?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
     );
   }
 
@@ -57,8 +57,8 @@ export class TableHistory implements StreamHistory {
     return mergePages(inbox, log);
   }
 
-  gaps(stream: StreamRef, after: number): StreamGap[] {
-    return this.#gaps.all(streamName(stream), after);
+  gaps(stream: StreamRef, after: number, upTo: number): StreamGap[] {
+    return this.#gaps.all(streamName(stream), after, upTo);
   }
 }
 
@@ -97,9 +97,10 @@ function inboxEntry(row: InboxRow): StreamEntry {
   return {
     offset: row.seq,
     type: "notification",
-    data: JSON.stringify(notificationView(row, row, null)),
+    data: JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null)),
     at: row.createdAt,
     correlationId: row.correlationId,
+    isDelivered: row.recipientDelivered === 1,
   };
 }
 

@@ -20,6 +20,11 @@ export function registerSystemMetrics({ system, db }: CoreServices): void {
   metrics.gauge("prism_ws_connections", "Live connections by transport", () =>
     Object.entries(connections.counts).map(([transport, count]) => [{ transport }, count] as const),
   );
+  metrics.counterOf(
+    "prism_ws_slow_closed_total",
+    "Live connections ended because their client did not read",
+    () => connections.slowClosed,
+  );
   metrics.counterOf("prism_cache_hits_total", "Look-ups of users, keys and tokens by result", () => [
     [{ cache: "principals", result: "hit" }, principals.cacheStats.hits],
     [{ cache: "principals", result: "miss" }, principals.cacheStats.misses],

@@ -5,34 +5,57 @@ import { uuidv7 } from "../base/ids.ts";
 import type { UserPrincipal } from "../base/principal.ts";
 import { missingPermission } from "../http/access.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/job.ts";
-import type { JobRunner } from "../jobs/runner.ts";
-import { finishOf } from "../jobs/runner.ts";
+import { finishOf, type JobRunner } from "../jobs/runner.ts";
 import type { IngestService } from "../pipeline/ingest-service.ts";
-import type { Database, InTransaction } from "../store/database.ts";
+import type { Database, InTransaction, Trx } from "../store/database.ts";
 import type { Bus } from "./bus.ts";
 import type { JobService } from "./job-service.ts";
 import type { Notifier } from "./notifier.ts";
 import type { Principals } from "./principals.ts";
+import type { UserDirectory } from "./user-directory.ts";
 
 /** What a timer does when its time has come (contract 8.6). */
-export type TimerAction =
-  | {
-      readonly type: "notify";
-      readonly payload: {
-        readonly userId: string;
-        readonly title: string;
-        readonly message: string;
-        readonly data?: unknown;
-        readonly sound?: string | null;
-      };
-    }
-  | { readonly type: "event"; readonly event: string; readonly payload: unknown; readonly persist: boolean };
+export type TimerAction = NotifyAction | EventAction;
+
+interface NotifyAction {
+  readonly type: "notify";
+  readonly payload: {
+    /** A reference (D18) when the timer is made; stored as the id it stood for. */
+    readonly userId: string;
+    readonly title: string;
+    readonly message: string;
+    readonly data?: unknown;
+  };
+}
+
+interface EventAction {
+  readonly type: "event";
+  readonly event: string;
+  readonly payload: unknown;
+  /** Also an event of the default project. */
+  readonly persist: boolean;
+}
+
+/** A timer that waits: the new one, or the one that held the dedupe key. */
+export interface Timer {
+  readonly jobId: string;
+  readonly label: string;
+  readonly runAt: number;
+  readonly state: string;
+  readonly action: TimerAction;
+}
+
+export interface TimerOptions extends InTransaction {
+  /** While a timer of this creator with this key waits, it stands for the new one. */
+  readonly dedupeKey?: string | undefined;
+}
 
 export interface TimerParts {
   readonly database: Database;
   readonly jobs: JobService;
   readonly runner: JobRunner;
   readonly principals: Principals;
+  readonly directory: UserDirectory;
   readonly notifier: Notifier;
   readonly ingest: IngestService;
   readonly bus: Bus;
@@ -58,24 +81,51 @@ export class TimerService {
     label: string,
     delayMs: number,
     action: TimerAction,
-    { trx, dedupeKey }: InTransaction & { dedupeKey?: string | undefined } = {},
-  ): Promise<{ jobId: string; runAt: number; state: string }> {
+    { trx, dedupeKey }: TimerOptions = {},
+  ): Promise<Timer> {
+    const { database, jobs, clock } = this.#parts;
     const { principal, correlationId } = currentCaller();
     const creator = principal && principal.kind !== "apiKey" ? principal : null;
-    if (creator) requireRights(creator, action);
-    return this.#parts.database.writeIn({ trx }, async (inner) => {
-      const job = {
-        queue: "timers" as const,
-        kind: "timer",
-        payload: { action } satisfies TimerPayload,
-        runAt: this.#parts.clock.now() + delayMs,
-        label,
-        dedupeKey: dedupeKey ?? null,
-        createdBy: creator?.userId ?? null,
-        correlationId: correlationId ?? uuidv7(),
+    return database.writeIn({ trx }, async (inner) => {
+      const payload: TimerPayload = { action: await this.#settled(action, creator, inner) };
+      const job = await jobs.enqueue(
+        {
+          queue: "timers",
+          kind: "timer",
+          payload,
+          runAt: clock.now() + delayMs,
+          label,
+          // Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose.
+          dedupeKey: dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`,
+          createdBy: creator?.userId ?? null,
+          correlationId: correlationId ?? uuidv7(),
+        },
+        { trx: inner },
+      );
+      const { jobId, runAt, state } = job;
+      return {
+        jobId,
+        runAt,
+        state,
+        label: job.label ?? label,
+        action: (JSON.parse(job.payload) as TimerPayload).action,
       };
-      return this.#parts.jobs.enqueue(job, { trx: inner });
     });
+  }
+
+  /** The action as it is stored, with its recipient found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
+  async #settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
+    if (action.type === "event") {
+      if (creator) requireRights(creator, action);
+      return action;
+    }
+    const { directory } = this.#parts;
+    const { userId: ref } = action.payload;
+    // Before an unknown reference makes a user: it is somebody else in any case.
+    if (creator)
+      requireRights(creator, { ...action, payload: { ...action.payload, userId: directory.find(ref) ?? ref } });
+    const [userId = ref] = await directory.recipients([ref], trx, null);
+    return { ...action, payload: { ...action.payload, userId } };
   }
 
   async #fire(job: RunningJob): Promise<unknown> {
@@ -105,7 +155,7 @@ export class TimerService {
   }
 
   /** Notification and completion are one transaction: exactly once. */
-  async #notify(job: RunningJob, { payload }: Extract<TimerAction, { type: "notify" }>): Promise<unknown> {
+  async #notify(job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
     const { database, notifier, jobs } = this.#parts;
     await database.write(async (trx) => {
       const input = {
@@ -121,7 +171,7 @@ export class TimerService {
   }
 
   /** The bus hears of it at most once per run; with `persist` the event and the completion are one commit. */
-  async #emit(job: RunningJob, { event, payload, persist }: Extract<TimerAction, { type: "event" }>): Promise<unknown> {
+  async #emit(job: RunningJob, { event, payload, persist }: EventAction): Promise<unknown> {
     const { ingest, bus, runner, clock, defaultProjectId } = this.#parts;
     if (persist) {
       const finish = finishOf(job.claimed, runner.workerId, clock.now(), {
@@ -141,8 +191,8 @@ export class TimerService {
         finish,
       );
     }
-    const { called, failed } = await bus.deliver(event, payload, job.correlationId);
-    return persist ? COMPLETED : { called, failed };
+    const delivered = await bus.deliver(event, payload, job.correlationId);
+    return persist ? COMPLETED : delivered;
   }
 }
 
@@ -153,7 +203,7 @@ function requireRights(principal: UserPrincipal, action: TimerAction): void {
   };
   need("timers:create");
   if (action.type === "event") need("events:emit");
-  else if (action.payload.userId !== "me" && action.payload.userId !== principal.userId) need("notifications:send");
+  else if (action.payload.userId !== principal.userId) need("notifications:send");
 }
 
 function asObject(payload: unknown): Record<string, unknown> {

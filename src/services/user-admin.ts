@@ -1,3 +1,4 @@
+import { cleanText } from "../base/clean-text.ts";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
@@ -60,19 +61,20 @@ export class UserAdmin {
         email: email ?? null,
         username: username ?? null,
         externalId: user.externalId ?? null,
-        name: user.name ?? username ?? "",
+        name: cleanText(user.name ?? username ?? ""),
         status: user.status ?? "active",
         ...(user.timezone ? { timezone: user.timezone } : {}),
         createdAt: now,
         updatedAt: now,
       })
       .execute();
-    for (const name of user.roles) {
-      const roleId = await roleIdOf(trx, name);
+    const roleIds = new Set<string>();
+    for (const name of user.roles) roleIds.add(await roleIdOf(trx, name));
+    for (const roleId of roleIds) {
       await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
     }
     await this.#audit.record(
-      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [...user.roles] } },
+      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [...roleIds] } },
       { trx },
     );
     return { id };

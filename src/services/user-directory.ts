@@ -1,15 +1,16 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { sql } from "kysely";
 import { currentCaller } from "../base/caller.ts";
 import { cleanText } from "../base/clean-text.ts";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { isUuid, uuidv7 } from "../base/ids.ts";
 import type { Database, Trx } from "../store/database.ts";
+import type { AuditService } from "./audit.ts";
 
 export interface DirectoryParts {
   readonly database: Database;
   readonly reader: Sqlite;
+  readonly audit: AuditService;
   readonly clock: Clock;
   readonly unknownRecipient: "provision" | "reject";
   readonly timezone: string;
@@ -37,24 +38,39 @@ export class UserDirectory {
 
   /** @returns the id of an active user; undefined when there is none. */
   find(ref: string): string | undefined {
-    const { principal } = currentCaller();
-    if (ref === "me") return principal && principal.kind !== "apiKey" ? principal.userId : undefined;
-    const user = this.#find.get({ ref });
+    const user = this.#lookUp(ref);
     return user?.status === "active" ? user.id : undefined;
+  }
+
+  /** @returns the id of a user, active or not: to read what belongs to somebody who was shut out. */
+  findAny(ref: string): string | undefined {
+    return this.#lookUp(ref)?.id;
+  }
+
+  #lookUp(ref: string): { readonly id: string; readonly status: string } | undefined {
+    if (ref !== "me") return this.#find.get({ ref });
+    const { principal } = currentCaller();
+    return principal && principal.kind !== "apiKey" ? { id: principal.userId, status: "active" } : undefined;
   }
 
   /**
    * The ids that references stand for, without duplicates, in their order. Unknown ones are made (without password) where the configuration
-   * says so. @param projectId what a key may reach: its project's members. @throws RECIPIENT_NOT_FOUND
+   * says so. @param projectId only the members of this project can be reached; null for everybody. @param path the member that holds the
+   * references, for the error. @throws RECIPIENT_NOT_FOUND
    */
-  async recipients(refs: readonly string[], trx: Trx, projectId: string | null): Promise<string[]> {
+  async recipients(
+    refs: readonly string[],
+    trx: Trx,
+    projectId: string | null,
+    path = "recipients",
+  ): Promise<string[]> {
     const ids = new Set<string>();
     for (const [at, ref] of refs.entries()) {
       const id = this.find(ref) ?? (await this.#provision(ref, trx));
       if (id === undefined || !this.#isReachable(id, projectId)) {
         throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
           details: [
-            { path: `recipients.${at}`, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" },
+            { path: `${path}.${at}`, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" },
           ],
         });
       }
@@ -73,29 +89,31 @@ export class UserDirectory {
 
   /** A user who can only be told things: no password, no role, known by the reference as external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
-    const { clock, timezone, database, onChange, unknownRecipient } = this.#parts;
+    const { clock, timezone, database, audit, onChange, unknownRecipient } = this.#parts;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
     // Known, but not active: a person who was shut out is not made anew.
     if (this.#find.get({ ref })) return undefined;
-    const now = clock.now();
-    const id = uuidv7();
-    await trx
-      .insertInto("users")
-      .values({ id, externalId, name: externalId, status: "active", timezone, createdAt: now, updatedAt: now })
-      .onConflict((conflict) =>
-        conflict.column("externalId").where(sql<boolean>`externalId is not null and deletedAt is null`).doNothing(),
-      )
-      .execute();
-    database.afterCommit(trx, onChange);
     // The same transaction may have made it a moment ago, for an earlier reference.
-    const row = await trx
+    const made = await trx
       .selectFrom("users")
       .select("id")
       .where("externalId", "=", externalId)
       .where("deletedAt", "is", null)
       .executeTakeFirst();
-    return row?.id;
+    if (made) return made.id;
+    const now = clock.now();
+    const id = uuidv7();
+    await trx
+      .insertInto("users")
+      .values({ id, externalId, name: externalId, status: "active", timezone, createdAt: now, updatedAt: now })
+      .execute();
+    await audit.record(
+      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [], by: "recipient" } },
+      { trx },
+    );
+    database.afterCommit(trx, onChange);
+    return id;
   }
 }

@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { AuditChain } from "./audit-chain.ts";
 import { JobStatements } from "./job-statements.ts";
 import { failureOf } from "./sqlite-errors.ts";
-import type { ClaimedJob, Effects, EventColumns, SequenceEnd, WriteSet } from "./write-set.ts";
+import type { ClaimedJob, DecisionRow, Effects, EventColumns, SequenceEnd, WriteSet } from "./write-set.ts";
 
 /**
  * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method must run inside a
@@ -41,6 +41,8 @@ export class WriteSetApplier {
         sum.lastError,
       );
     }
+    // The sums were made before SQL refused: what was rolled back is taken out again, and counted when it is decided anew.
+    for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#uncount(row);
     for (const row of set.idempotency) {
       sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
     }
@@ -51,6 +53,13 @@ export class WriteSetApplier {
     const claimed = set.jobs ? this.#jobs.apply(set.jobs) : [];
     this.#audit.append(set.audit);
     return { failedEffects, claimed };
+  }
+
+  /** A decision that would have replaced an earlier one had been counted in its place. */
+  #uncount({ eventSeq, ruleId, outcome }: DecisionRow): void {
+    const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
+    const fired = outcome === "fired" ? 1 : 0;
+    this.#sql.uncount.run(isNew, fired, isNew - fired, ruleId);
   }
 
   storeSequenceEnds(ends: readonly SequenceEnd[]): void {
@@ -102,22 +111,25 @@ export class WriteSetApplier {
   #applyOtherwise({ eventSeq, otherwise }: Effects, error: string): void {
     const { failure, job } = otherwise;
     this.#sql.clearProcessed.run(eventSeq);
-    this.#sql.failure.run(
-      failure.consumer,
-      failure.eventSeq,
-      failure.attempts,
-      error,
-      failure.jobId,
-      failure.createdAt,
-    );
-    this.#jobs.insert(job);
+    // An unfinished job on this event stands for both, and stays the one that the failure names.
+    const jobId = this.#jobs.insert(job) ? failure.jobId : null;
+    this.#sql.failure.run(failure.consumer, failure.eventSeq, failure.attempts, error, jobId, failure.createdAt);
   }
 
   #applyEffects(effects: Effects): void {
     const sql = this.#sql;
     if (effects.processedAt !== null) sql.markProcessed.run(effects.processedAt, effects.eventSeq);
     for (const row of effects.decisions) {
-      sql.decision.run(row.eventSeq, row.ruleId, row.ruleVersion, row.outcome, row.notificationId, row.at);
+      const { changes } = sql.decision.run(
+        row.eventSeq,
+        row.ruleId,
+        row.ruleVersion,
+        row.outcome,
+        row.notificationId,
+        row.at,
+      );
+      // The key of decisions is what makes a notification of (rule, event) once: whoever decided it a second time has nothing to write.
+      if (changes === 0) throw new Error(`rule ${row.ruleId} has decided event ${row.eventSeq} already`);
     }
     for (const row of effects.notifications) {
       sql.notification.run(
@@ -169,8 +181,8 @@ function prepareAll(connection: Sqlite) {
     recipient: prepare("insert into notification_recipients (notificationId, userId, seq) values (?, ?, ?)"),
     failure: prepare(
       `insert into event_failures (consumer, eventSeq, attempts, lastError, jobId, createdAt) values (?, ?, ?, ?, ?, ?)
-       on conflict (consumer, eventSeq) do update set attempts = attempts + 1, lastError = excluded.lastError, jobId = excluded.jobId,
-       resolvedAt = null`,
+       on conflict (consumer, eventSeq) do update set attempts = attempts + 1, lastError = excluded.lastError,
+       jobId = coalesce(excluded.jobId, jobId), resolvedAt = null`,
     ),
     resolveFailure: prepare(
       "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
@@ -180,6 +192,10 @@ function prepareAll(connection: Sqlite) {
        on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
        noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
        lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
+    ),
+    earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
+    uncount: prepare(
+      "update rule_stats set matched = matched - ?, fired = fired - ?, noRecipients = noRecipients - ? where ruleId = ?",
     ),
     idempotency: prepare(
       `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)

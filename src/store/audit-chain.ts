@@ -10,8 +10,8 @@ export const GENESIS_HASH = "0".repeat(64);
 export type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
 
 /**
- * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex. Canonical: the columns in the order of the
- * table, JSON columns as the text that is stored, no whitespace.
+ * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract 12.9). Canonical: an array of the columns in
+ * the order of the table, JSON columns as the text that is stored, no whitespace.
  */
 export function auditHash(key: Uint8Array, row: ChainedRow): string {
   const canonical = JSON.stringify([
@@ -27,7 +27,7 @@ export function auditHash(key: Uint8Array, row: ChainedRow): string {
     row.requestId,
     row.timestamp,
   ]);
-  return createHmac("sha256", key).update(row.prevHash).update("\n").update(canonical).digest("hex");
+  return createHmac("sha256", key).update(row.prevHash).update(canonical).digest("hex");
 }
 
 /** Appends to the chain. Lives on the writing connection: the previous hash is read inside the transaction that adds to it. */

@@ -1,4 +1,6 @@
-import { deferred } from "../base/deferred.ts";
+import { AsyncResource } from "node:async_hooks";
+import { type Deferred, deferred } from "../base/deferred.ts";
+import { PrismError } from "../base/errors.ts";
 import type { Sequences } from "./sequences.ts";
 import {
   type CommitFailure,
@@ -30,7 +32,7 @@ export interface SetSource {
 /** Called after a set is on disk: how long it took and how many events it held. */
 export type OnCommit = (durationMs: number, events: number) => void;
 
-type Ticket = { readonly source: SetSource } | { readonly transaction: () => void };
+type Ticket = { readonly source: SetSource } | { readonly transaction: Deferred<void> };
 
 const MARKS_DELAY_MS = 50;
 const MARKS_RETRY_MS = 1000;
@@ -41,13 +43,16 @@ const MAX_MARKS = 100_000;
  * flight. Offsets are drawn by the holder only, so the order of grants is the order of commits, of offsets and of decisions.
  *
  * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been answered the next epoch begins.
+ * Sources and settle functions must not throw: the writer's order would be lost, so the process ends.
  */
 export class Committer {
   readonly sequences: Sequences;
   readonly #port: WriterPort;
   readonly #onCommit: OnCommit;
   readonly #epochListeners: (() => void)[] = [];
-  readonly #queue: Ticket[] = [];
+  /** Sets are sealed and settled for many callers at once, on behalf of none: not in the asynchronous context of whoever asked first. */
+  readonly #context = new AsyncResource("prism.committer");
+  #queue: Ticket[] = [];
   readonly #wanted = new Set<SetSource>();
   #pumpScheduled = false;
   #setsInFlight = 0;
@@ -60,6 +65,7 @@ export class Committer {
     seal: () => (this.#marks.length === 0 ? null : { content: emptyContent(), settle: () => undefined }),
   };
   #idle: (() => void)[] = [];
+  #isClosed = false;
 
   constructor(port: WriterPort, sequences: Sequences, onCommit: OnCommit) {
     this.#port = port;
@@ -75,18 +81,19 @@ export class Committer {
 
   /** Asks for a slot for this source. It is granted at the earliest at the end of this loop turn, so that what arrives together is written together. */
   wantSet(source: SetSource): void {
-    if (this.#wanted.has(source)) return;
+    if (this.#isClosed || this.#wanted.has(source)) return;
     this.#wanted.add(source);
     this.#queue.push({ source });
     this.#schedulePump();
   }
 
-  /** Waits for the writer; the caller is then alone with it until {@link releaseTransaction}. */
-  acquireTransaction(): Promise<void> {
-    const { promise, resolve } = deferred<void>();
-    this.#queue.push({ transaction: resolve });
+  /** Waits for the writer; the caller is then alone with it until {@link releaseTransaction}. @throws SHUTTING_DOWN */
+  async acquireTransaction(): Promise<void> {
+    if (this.#isClosed) throw shuttingDown();
+    const transaction = deferred<void>();
+    this.#queue.push({ transaction });
     this.#schedulePump();
-    return promise;
+    await transaction.promise;
   }
 
   releaseTransaction(): void {
@@ -96,7 +103,8 @@ export class Committer {
 
   /** A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS} from now. */
   markDelivered(mark: DeliveredMark): void {
-    if (this.#marks.length >= MAX_MARKS) this.#marks.shift();
+    // To lose a flag costs a second delivery at the most.
+    if (this.#isClosed || this.#marks.length >= MAX_MARKS) return;
     this.#marks.push(mark);
     this.#armMarks(MARKS_DELAY_MS);
   }
@@ -110,13 +118,35 @@ export class Committer {
 
   /** Resolves when nothing waits and nothing is in flight. */
   async settled(): Promise<void> {
-    if (this.#marksTimer) {
-      clearTimeout(this.#marksTimer);
-      this.#marksTimer = null;
-      this.wantSet(this.#marksSource);
-    }
-    if (this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen) return;
+    if (this.#disarmMarks()) this.wantSet(this.#marksSource);
+    if (this.#isIdle()) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /**
+   * The end: resolves when what has the writer is done with it and the last flags are written. What still waits for the writer is dropped,
+   * for nobody was told that it is stored.
+   */
+  async close(): Promise<void> {
+    const dropped = this.#queue;
+    this.#queue = [];
+    this.#wanted.clear();
+    for (const ticket of dropped) if ("transaction" in ticket) ticket.transaction.reject(shuttingDown());
+    this.#disarmMarks();
+    if (!this.#isClosed && this.#marks.length > 0) this.wantSet(this.#marksSource);
+    this.#isClosed = true;
+    await this.settled();
+  }
+
+  #disarmMarks(): boolean {
+    if (!this.#marksTimer) return false;
+    clearTimeout(this.#marksTimer);
+    this.#marksTimer = null;
+    return true;
+  }
+
+  #isIdle(): boolean {
+    return this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen;
   }
 
   #schedulePump(): void {
@@ -124,7 +154,7 @@ export class Committer {
     this.#pumpScheduled = true;
     setImmediate(() => {
       this.#pumpScheduled = false;
-      this.#pump();
+      this.#context.runInAsyncScope(this.#pump, this);
     });
   }
 
@@ -136,7 +166,7 @@ export class Committer {
         if (this.#setsInFlight > 0) return;
         this.#queue.shift();
         this.#transactionOpen = true;
-        ticket.transaction();
+        ticket.transaction.resolve();
         return;
       }
       if (!this.#port.hasRoom()) return;
@@ -145,9 +175,7 @@ export class Committer {
       const sealed = ticket.source.seal();
       if (sealed) this.#send(sealed);
     }
-    if (this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen) {
-      for (const resolve of this.#idle.splice(0)) resolve();
-    }
+    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #send({ content, settle }: SealedSet): void {
@@ -169,8 +197,8 @@ export class Committer {
 
   #failed(failure: CommitFailure, delivered: readonly DeliveredMark[]): void {
     this.#epochFailed = true;
-    // Flags that SQL itself refuses would spoil every later set; to lose a flag costs a second delivery at the most.
-    if (failure === "internal" || failure === "closed" || delivered.length === 0) return;
+    // Flags that SQL itself refuses would spoil every later set.
+    if (failure === "internal" || failure === "closed" || this.#isClosed || delivered.length === 0) return;
     this.#marks = [...delivered, ...this.#marks].slice(-MAX_MARKS);
     this.#armMarks(MARKS_RETRY_MS);
   }
@@ -180,6 +208,10 @@ export class Committer {
     for (const listener of this.#epochListeners) listener();
     this.#epochFailed = false;
   }
+}
+
+function shuttingDown(): PrismError {
+  return new PrismError("SHUTTING_DOWN", "The server is stopping; nothing was stored", { retryAfterMs: 5000 });
 }
 
 /** Content without a row; a source fills in what it has. */

@@ -1,4 +1,5 @@
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { createDatabaseFile } from "../base/data-dir.ts";
 
 export interface WritingOptions {
   readonly file: string;
@@ -10,9 +11,10 @@ export interface WritingOptions {
 
 /**
  * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction is on disk
- * (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait.
+ * (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws DataDirRefused
  */
 export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
+  createDatabaseFile(file);
   const connection = new SqliteDatabase(file, { timeout: busyTimeoutMs });
   connection.pragma("journal_mode = WAL");
   connection.pragma("synchronous = FULL");

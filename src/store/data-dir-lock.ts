@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { createDatabaseFile } from "../base/data-dir.ts";
+import { failureOf } from "./sqlite-errors.ts";
 
 /**
  * The exclusive lock on a data directory: a SQLite file whose lock the kernel frees when the process dies, so that a crash
@@ -12,17 +15,38 @@ export class DataDirLock {
     this.#connection = connection;
   }
 
-  /** @returns undefined when another process holds it. */
+  /** @returns undefined when another process holds it. @throws DataDirRefused */
   static tryAcquire(dataDir: string): DataDirLock | undefined {
-    const connection = new SqliteDatabase(join(dataDir, "prism.lock"), { timeout: 0 });
+    const file = join(dataDir, "prism.lock");
+    createDatabaseFile(file);
+    const connection = new SqliteDatabase(file, { timeout: 0 });
     try {
       connection.pragma("locking_mode = EXCLUSIVE");
       connection.exec("begin exclusive");
       return new DataDirLock(connection);
     } catch (error) {
       connection.close();
-      if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")) return undefined;
+      if (failureOf(error) === "busy") return undefined;
       throw error;
+    }
+  }
+
+  /**
+   * Whether another process holds it. Takes no lock that could keep a server from starting, and makes no file. Not for the holder itself:
+   * closing the file here would drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+   */
+  static isHeld(dataDir: string): boolean {
+    const file = join(dataDir, "prism.lock");
+    if (!existsSync(file)) return false;
+    const connection = new SqliteDatabase(file, { readonly: true, timeout: 0 });
+    try {
+      connection.pragma("schema_version");
+      return false;
+    } catch (error) {
+      if (failureOf(error) === "busy") return true;
+      throw error;
+    } finally {
+      connection.close();
     }
   }
 

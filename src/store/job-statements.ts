@@ -3,6 +3,7 @@ import { assertNever } from "../base/errors.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
 
 type Value = string | number | null;
+type ClaimParameters = Omit<JobClaim, "oldestFirst">;
 
 /** The job table's part of a write set: enqueue, promote what is due, claim, complete (contract 8.1 and 8.2). */
 export class JobStatements {
@@ -19,9 +20,9 @@ export class JobStatements {
     return work.claim.flatMap((claim) => this.#claim(claim));
   }
 
-  /** A job whose dedupe key is held by an unfinished job of its queue is not inserted: the earlier one stands for both. */
-  insert(job: JobRow): void {
-    this.#sql.insert.run(
+  /** A job whose dedupe key is held by an unfinished job of its queue is not inserted: the earlier one stands for both. @returns whether it was. */
+  insert(job: JobRow): boolean {
+    const { changes } = this.#sql.insert.run(
       job.id,
       job.queue,
       job.kind,
@@ -38,11 +39,14 @@ export class JobStatements {
       job.correlationId,
       job.createdAt,
     );
+    return changes > 0;
   }
 
+  /** SQLite returns rows in no particular order; a claim's jobs are given in the order in which they are due to run. */
   #claim({ queue, limit, workerId, now, oldestFirst }: JobClaim): ClaimedJob[] {
-    const statement = oldestFirst ? this.#sql.claimOldest : this.#sql.claim;
-    return statement.all(workerId, now, queue, limit);
+    const statement = oldestFirst ? this.#sql.claimByAge : this.#sql.claimByPriority;
+    const claimed = statement.all({ workerId, now, queue, limit });
+    return claimed.sort((a, b) => b.priority - a.priority || a.runAt - b.runAt || a.seq - b.seq);
   }
 
   #finish(finish: JobFinish): void {
@@ -68,14 +72,33 @@ export class JobStatements {
   }
 }
 
-// A claim repeats the partial index's predicate word for word: otherwise SQLite cannot use it.
-const CLAIM = (order: string) => `
-  update jobs set state = 'running', workerId = ?, fence = fence + 1, attempts = attempts + 1, startedAt = ?
-  where seq in (select seq from jobs where queue = ? and state = 'ready' order by ${order} limit ?)
-  returning seq, id, queue, kind, payload, attempts, maxAttempts, backoff, fence, runAt, startedAt, label, createdBy, correlationId`;
+const CLAIMED =
+  "seq, id, queue, kind, payload, priority, attempts, maxAttempts, backoff, fence, runAt, startedAt, label, createdBy, correlationId";
 
-const CLAIM_BY_PRIORITY = CLAIM("priority desc, runAt, seq");
-const CLAIM_BY_AGE = CLAIM("seq");
+// A claim repeats the partial index's predicate word for word: otherwise SQLite cannot use it.
+const CLAIM_BY_PRIORITY = `
+  update jobs set state = 'running', workerId = @workerId, fence = fence + 1, attempts = attempts + 1, startedAt = @now
+  where seq in (select seq from jobs where queue = @queue and state = 'ready' order by priority desc, runAt, seq limit @limit)
+  returning ${CLAIMED}`;
+
+/*
+ * From the priority whose first job waits longest. It steps from priority to priority along the index: to sort all that is ready by age took
+ * 45 ms of the writer's time with a million jobs, against 0.2.
+ */
+const CLAIM_BY_AGE = `
+  with recursive level (priority) as (
+    select max(priority) from jobs where queue = @queue and state = 'ready'
+    union all
+    select (select max(j.priority) from jobs j where j.queue = @queue and j.state = 'ready' and j.priority < level.priority)
+    from level where level.priority is not null
+  )
+  update jobs set state = 'running', workerId = @workerId, fence = fence + 1, attempts = attempts + 1, startedAt = @now
+  where seq in (
+    select seq from jobs where queue = @queue and state = 'ready' and priority = (
+      select level.priority from level where level.priority is not null order by
+      (select min(j.runAt) from jobs j where j.queue = @queue and j.state = 'ready' and j.priority = level.priority) limit 1
+    ) order by runAt, seq limit @limit
+  ) returning ${CLAIMED}`;
 
 function prepareAll(connection: Sqlite) {
   const prepare = (text: string) => connection.prepare<Value[]>(text);
@@ -86,8 +109,8 @@ function prepareAll(connection: Sqlite) {
        on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`,
     ),
     promote: prepare("update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= ?"),
-    claim: connection.prepare<Value[], ClaimedJob>(CLAIM_BY_PRIORITY),
-    claimOldest: connection.prepare<Value[], ClaimedJob>(CLAIM_BY_AGE),
+    claimByPriority: connection.prepare<ClaimParameters, ClaimedJob>(CLAIM_BY_PRIORITY),
+    claimByAge: connection.prepare<ClaimParameters, ClaimedJob>(CLAIM_BY_AGE),
     succeed: prepare(
       `update jobs set state = 'succeeded', finishedAt = ?, result = ?, lastError = null
        where id = ? and state = 'running' and fence = ?`,

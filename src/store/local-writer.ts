@@ -6,7 +6,6 @@ import type { TransactionEnd, WritingConnection } from "./writing-connection.ts"
 
 /** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
 const BUSY_RETRY_MS = 5;
-const BUSY_LIMIT_MS = 5000;
 
 /** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
 export class LocalWriter implements WriterPort {
@@ -14,9 +13,12 @@ export class LocalWriter implements WriterPort {
   onRoom: (() => void) | null = null;
   #isBusy = false;
   readonly #connection: WritingConnection;
+  readonly #busyLimitMs: number;
 
-  constructor(connection: WritingConnection) {
+  /** @param busyLimitMs how long another process's lock is waited for. */
+  constructor(connection: WritingConnection, busyLimitMs: number) {
     this.#connection = connection;
+    this.#busyLimitMs = busyLimitMs;
   }
 
   hasRoom(): boolean {
@@ -24,7 +26,7 @@ export class LocalWriter implements WriterPort {
   }
 
   commitSet(set: WriteSet, answer: (outcome: CommitOutcome) => void): void {
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     this.#isBusy = true;
     const done = (outcome: CommitOutcome): void => {
       this.#isBusy = false;
@@ -37,7 +39,7 @@ export class LocalWriter implements WriterPort {
         return;
       }
       const failure = failureOf(error);
-      if (failure === "busy" && Date.now() - startedAt < BUSY_LIMIT_MS) {
+      if (failure === "busy" && performance.now() - startedAt < this.#busyLimitMs) {
         setTimeout(attempt, BUSY_RETRY_MS);
         return;
       }
@@ -47,11 +49,11 @@ export class LocalWriter implements WriterPort {
   }
 
   async begin(): Promise<void> {
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     for (;;) {
       const error = this.#tryBegin();
       if (error === null) return;
-      if (failureOf(error) !== "busy" || Date.now() - startedAt >= BUSY_LIMIT_MS) throw error;
+      if (failureOf(error) !== "busy" || performance.now() - startedAt >= this.#busyLimitMs) throw error;
       await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
     }
   }

@@ -2,6 +2,12 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { sha256Hex } from "../base/tokens.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
 
+export interface Migration {
+  /** `NNNN_name`; the numbers are the order. */
+  readonly name: string;
+  readonly sql: string;
+}
+
 export interface MigrationStatus {
   readonly applied: readonly { readonly name: string; readonly appliedAt: number }[];
   readonly pending: readonly string[];
@@ -19,7 +25,7 @@ export class SchemaRefused extends Error {
  * Which migrations a database has.
  * @throws SchemaRefused when it holds one that this program does not know, or one whose text has changed since it was applied.
  */
-export function migrationStatus(connection: Sqlite): MigrationStatus {
+export function migrationStatus(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): MigrationStatus {
   const hasTable = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = 'migrations'").get();
   const applied = hasTable
     ? connection
@@ -29,20 +35,22 @@ export function migrationStatus(connection: Sqlite): MigrationStatus {
         .all()
     : [];
   for (const { name, checksum } of applied) {
-    const known = MIGRATIONS.find((migration) => migration.name === name);
+    const known = migrations.find((migration) => migration.name === name);
     if (!known) {
       throw new SchemaRefused(
         `the database is newer than this program: it has ${name}; install the version that made it`,
       );
     }
     if (sha256Hex(known.sql) !== checksum) {
-      throw new SchemaRefused(`${name} was applied with another text than this program carries`);
+      throw new SchemaRefused(
+        `${name} was applied with another text than this program carries; install the version that made the database`,
+      );
     }
   }
   const names = new Set(applied.map(({ name }) => name));
   return {
     applied: applied.map(({ name, appliedAt }) => ({ name, appliedAt })),
-    pending: MIGRATIONS.filter(({ name }) => !names.has(name)).map(({ name }) => name),
+    pending: migrations.filter(({ name }) => !names.has(name)).map(({ name }) => name),
   };
 }
 
@@ -50,18 +58,20 @@ export function migrationStatus(connection: Sqlite): MigrationStatus {
  * Applies what is pending, forward only, each migration in one transaction. The caller holds the data directory's lock.
  * @returns the names applied now. @throws SchemaRefused, and what SQLite throws.
  */
-export function migrateUp(connection: Sqlite): readonly string[] {
-  const { pending } = migrationStatus(connection);
+export function migrateUp(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): readonly string[] {
+  const { pending } = migrationStatus(connection, migrations);
   if (pending.length === 0) return [];
   connection.exec(
     "create table if not exists migrations (name text primary key, checksum text not null, appliedAt integer not null) strict, without rowid",
   );
   const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
-  for (const { name, sql } of MIGRATIONS.filter((migration) => pending.includes(migration.name))) {
-    connection.transaction(() => {
-      connection.exec(sql);
-      record.run(name, sha256Hex(sql), Date.now());
-    })();
+  for (const { name, sql } of migrations.filter((migration) => pending.includes(migration.name))) {
+    connection
+      .transaction(() => {
+        connection.exec(sql);
+        record.run(name, sha256Hex(sql), Date.now());
+      })
+      .immediate();
   }
   return pending;
 }

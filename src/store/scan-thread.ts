@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { openForReading } from "./connection.ts";
+import { sqliteCode } from "./sqlite-errors.ts";
 import { StatementCache } from "./statement-cache.ts";
 
 export interface ScanThreadData {
@@ -14,7 +15,7 @@ export interface ScanRequest {
 
 export type ScanReply =
   | { readonly id: number; readonly ok: true; readonly rows: unknown[] }
-  | { readonly id: number; readonly ok: false; readonly message: string };
+  | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
 /** Reads that may scan, on a read-only connection of their own. Each request is one short read: a long one would keep the WAL from restarting. */
 export function runScanThread({ file }: ScanThreadData): void {
@@ -26,7 +27,12 @@ export function runScanThread({ file }: ScanThreadData): void {
     try {
       reply = { id, ok: true, rows: statements.run(sql, parameters).rows };
     } catch (error) {
-      reply = { id, ok: false, message: error instanceof Error ? error.message : String(error) };
+      reply = {
+        id,
+        ok: false,
+        code: sqliteCode(error),
+        message: error instanceof Error ? error.message : String(error),
+      };
     }
     port.postMessage(reply);
   });

@@ -1,4 +1,5 @@
 import type { Generated } from "kysely";
+import type { Level } from "../base/levels.ts";
 
 /**
  * The tables as Kysely sees them (contract section 3). JSON columns are text, booleans 0 or 1, instants integer epoch ms.
@@ -36,7 +37,6 @@ export interface Schema {
 export type Flag = 0 | 1;
 export type UserStatus = "pending" | "active" | "disabled" | "unverified";
 export type ProjectRole = "owner" | "editor" | "viewer";
-export type Level = "debug" | "info" | "warn" | "error" | "fatal";
 export type DecisionOutcome = "fired" | "no recipients";
 export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate";
 export type JobState = "scheduled" | "ready" | "running" | "retrying" | "succeeded" | "dead" | "cancelled";

@@ -58,7 +58,7 @@ export class Sequences {
   }
 }
 
-/** Reads where the counters go on. A graceful stop leaves `sequence.clean`; without it the next block begins. */
+/** Reads where the counters go on. A graceful stop leaves `sequence.<name>.last`; without it the next block begins. */
 export function readSequences(connection: Sqlite): Sequences {
   const setting = connection.prepare<[string], { value: number }>("select value from settings where key = ?");
   const read = (name: SequenceName): Sequence => {
@@ -77,7 +77,8 @@ export function markSequencesInUse(connection: Sqlite): void {
 /** Leaves the exact positions for the next start. To be called when nothing will draw any more. */
 export function markSequencesClean(connection: Sqlite, sequences: Sequences): void {
   const write = connection.prepare(
-    "insert into settings (key, value, updatedAt) values (?, ?, ?) on conflict (key) do update set value = excluded.value",
+    `insert into settings (key, value, updatedAt) values (?, ?, ?)
+     on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`,
   );
   for (const { name, last } of [sequences.events, sequences.streams])
     write.run(`sequence.${name}.last`, last, Date.now());

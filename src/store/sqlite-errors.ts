@@ -1,14 +1,34 @@
 import { PrismError } from "../base/errors.ts";
 import type { CommitFailure } from "./write-set.ts";
 
-/** Sorts an error of SQLite by what it means to a caller (https://www.sqlite.org/rescode.html). */
+/** An error that happened in another thread; `code` as better-sqlite3 gives it, '' where it was none of SQLite's. */
+export class ThreadError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "ThreadError";
+    this.code = code;
+  }
+}
+
+/** The `code` of a {@link ThreadError} when the thread is not there any more. */
+export const THREAD_GONE = "THREAD_GONE";
+
+// The shared-memory file cannot grow on a full disk; a quota makes a write fail (https://www.sqlite.org/rescode.html).
+const FULL = /^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)$/;
+const BUSY = /^SQLITE_(BUSY|LOCKED)/;
+const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
+const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
+
+/** Sorts an error of SQLite by what it means to a caller. What SQL itself refuses, a constraint above all, is `internal`. */
 export function failureOf(error: unknown): CommitFailure {
   const code = sqliteCode(error);
-  if (code === "SQLITE_FULL" || code === "SQLITE_IOERR_WRITE" || /ENOSPC/.test(code)) return "full";
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "busy";
-  if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code === "SQLITE_PERM")
-    return "readonly";
-  return "internal";
+  if (FULL.test(code)) return "full";
+  if (BUSY.test(code)) return "busy";
+  if (READONLY.test(code)) return "readonly";
+  if (BROKEN.test(code)) return "broken";
+  return code === THREAD_GONE ? "closed" : "internal";
 }
 
 /** `SQLITE_…` of an error of better-sqlite3, '' of any other. */
@@ -27,6 +47,7 @@ export function commitError(failure: CommitFailure, cause: unknown): PrismError 
         retryAfterMs: 1000,
       });
     case "readonly":
+    case "broken":
     case "closed":
       return new PrismError("DATABASE_UNAVAILABLE", "The database cannot be written; nothing was stored", {
         cause,

@@ -8,7 +8,7 @@ import { openForReading, openForWriting } from "./connection.ts";
 import { Database } from "./database.ts";
 import { LocalWriter } from "./local-writer.ts";
 import { Scanner } from "./scanner.ts";
-import { markSequencesClean, markSequencesInUse, readSequences } from "./sequences.ts";
+import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./sequences.ts";
 import { StatementCache } from "./statement-cache.ts";
 import { ThreadWriter } from "./thread-writer.ts";
 import type { WriterPort } from "./writer-port.ts";
@@ -22,6 +22,8 @@ export interface StoreOptions {
   /** True for the server, which holds the data directory's lock and gives the offsets; false for a command that writes beside it (D35). */
   readonly isOwner: boolean;
   readonly maxBytes?: number | undefined;
+  /** How long another process's lock on the file is waited for before a write fails. */
+  readonly busyTimeoutMs?: number | undefined;
   readonly log: Logger;
   readonly onCommit: OnCommit;
   /** The writer thread is gone: nothing can be stored any more, and the process should end. */
@@ -40,19 +42,16 @@ export interface Store {
   /** Whether a write could begin now. */
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
-  /** Waits for what is in flight, leaves the counters' positions, moves the WAL into the database, closes everything. */
+  /** Waits for what has the writer, leaves the counters' positions, moves the WAL into the database, closes everything. */
   close(): Promise<void>;
 }
 
-/** Opens the store. The schema must be current. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the encryption key is another one */
 export function openStore(options: StoreOptions): Store {
   const { file, log, isOwner } = options;
-  const setup = openForWriting({ file, busyTimeoutMs: 5000 });
-  const auditKey = loadAuditKey(setup, options.box);
-  const sequences = readSequences(setup);
-  if (isOwner) markSequencesInUse(setup);
-  setup.close();
-
+  const { auditKey, sequences } = prepare(options);
   const port = openPort(options, auditKey);
   const committer = new Committer(port, sequences, options.onCommit);
   const reader = openForReading(file);
@@ -78,24 +77,50 @@ export function openStore(options: StoreOptions): Store {
     },
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     async close() {
-      await committer.settled();
+      await committer.close();
       await scanner.close();
       reader.close();
       if (isOwner) await port.checkpoint().catch(() => undefined);
       await port.close();
-      if (!isOwner) return;
-      const teardown = openForWriting({ file, busyTimeoutMs: 5000 });
-      markSequencesClean(teardown, sequences);
-      teardown.close();
+      if (isOwner) leaveSequences(options, sequences);
     },
   };
 }
 
-function openPort({ file, maxBytes, writer, onWriterDeath }: StoreOptions, auditKey: Uint8Array): WriterPort {
-  if (writer === "thread") {
-    return new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs: 5000 }, auditKey }, onWriterDeath);
+/** What must be read before the counters and the audit chain can be used; on a connection that is closed again. */
+function prepare({ file, box, isOwner }: StoreOptions): { auditKey: Uint8Array; sequences: Sequences } {
+  const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
+  try {
+    const auditKey = loadAuditKey(connection, box);
+    const sequences = readSequences(connection);
+    if (isOwner) markSequencesInUse(connection);
+    return { auditKey, sequences };
+  } finally {
+    connection.close();
   }
-  return new LocalWriter(new WritingConnection(openForWriting({ file, maxBytes, busyTimeoutMs: 0 }), auditKey));
+}
+
+/** Where that cannot be written, on a full disk for instance, the next start takes the next block of numbers, as after a crash. */
+function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void {
+  try {
+    const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
+    try {
+      markSequencesClean(connection, sequences);
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    log.warn({ err: error }, "the positions of the counters could not be kept; the next start skips some numbers");
+  }
+}
+
+function openPort(options: StoreOptions, auditKey: Uint8Array): WriterPort {
+  const { file, maxBytes, writer, onWriterDeath, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  if (writer === "thread")
+    return new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onWriterDeath);
+  // SQLite's own waiting would stop the event loop.
+  const connection = openForWriting({ file, maxBytes, busyTimeoutMs: 0 });
+  return new LocalWriter(new WritingConnection(connection, auditKey), busyTimeoutMs);
 }
 
 function fileBytes(path: string): number {

@@ -1,21 +1,11 @@
 import type { Worker } from "node:worker_threads";
 import { startThread } from "../base/runtime.ts";
+import { THREAD_GONE, ThreadError } from "./sqlite-errors.ts";
 import type { QueryRows } from "./statement-cache.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 import { SYNCING, type WriterReply, type WriterRequest, type WriterThreadData } from "./writer-thread.ts";
 import type { TransactionEnd } from "./writing-connection.ts";
-
-/** An error of SQLite that happened in the writer thread; `code` as better-sqlite3 gives it. */
-class WriterThreadError extends Error {
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = "WriterThreadError";
-    this.code = code;
-  }
-}
 
 /**
  * The writing connection in a thread of its own, for machines with two cores or more: the event loop never waits for the disk.
@@ -33,6 +23,7 @@ export class ThreadWriter implements WriterPort {
   /** Who waits for a reply, oldest first: the thread answers in the order it was asked. */
   readonly #waiting: ((reply: WriterReply) => void)[] = [];
   #dead: Error | null = null;
+  #isClosing = false;
 
   /** @param onDeath called once if the thread ends without having been asked to; nothing can be written any more. */
   constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
@@ -47,7 +38,7 @@ export class ThreadWriter implements WriterPort {
       if (this.#dead) return;
       this.#dead = error;
       for (const resolve of this.#waiting.splice(0)) resolve(deathReply(error));
-      onDeath(error);
+      if (!this.#isClosing) onDeath(error);
     };
     this.#thread.on("error", die);
     this.#thread.on("exit", (code) => die(new Error(`the writer thread ended with code ${code}`)));
@@ -93,16 +84,20 @@ export class ThreadWriter implements WriterPort {
 
   async close(): Promise<void> {
     if (this.#dead) return;
-    await this.#ask({ op: "close" });
-    this.#dead = new Error("the writer is closed");
-    await this.#thread.terminate();
+    this.#isClosing = true;
+    try {
+      await this.#ask({ op: "close" });
+    } finally {
+      this.#dead = new Error("the writer is closed");
+      await this.#thread.terminate();
+    }
   }
 
   #ask(request: WriterRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#send(request, (reply) => {
         if (reply.ok) resolve(reply.value);
-        else reject(new WriterThreadError(reply.code, reply.message));
+        else reject(new ThreadError(reply.code, reply.message));
       });
     });
   }
@@ -112,11 +107,12 @@ export class ThreadWriter implements WriterPort {
       done(deathReply(this.#dead));
       return;
     }
-    this.#waiting.push(done);
+    // In this order: what cannot be cloned throws, and nobody would ever answer whoever waits for it.
     this.#thread.postMessage(request);
+    this.#waiting.push(done);
   }
 }
 
 function deathReply(error: Error): WriterReply {
-  return { ok: false, failure: "closed", code: "WRITER_GONE", message: error.message };
+  return { ok: false, failure: "closed", code: THREAD_GONE, message: error.message };
 }

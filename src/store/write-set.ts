@@ -1,9 +1,9 @@
+import type { Level } from "../base/levels.ts";
 import type {
   AuditLogTable,
   DecisionsTable,
   EventFailuresTable,
   JobState,
-  Level,
   NotificationRecipientsTable,
   NotificationsTable,
 } from "./schema.ts";
@@ -184,6 +184,7 @@ export interface ClaimedJob {
   readonly queue: string;
   readonly kind: string;
   readonly payload: string;
+  readonly priority: number;
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly backoff: string | null;
@@ -204,9 +205,10 @@ export interface SequenceEnd {
   readonly end: number;
 }
 
-/** Why nothing of a set was written. `superseded`: an earlier set of its epoch failed, for that reason. */
-export type CommitFailure = "full" | "busy" | "readonly" | "closed" | "internal";
+/** Why nothing was written: `broken` is a disk or file that fails, `closed` a writer that is gone, `internal` a mistake of ours. */
+export type CommitFailure = "full" | "busy" | "readonly" | "broken" | "closed" | "internal";
 
+/** `superseded`: an earlier set of the epoch failed, for that reason. */
 export type CommitOutcome =
   | { readonly ok: true; readonly failedEffects: readonly number[]; readonly claimed: readonly ClaimedJob[] }
   | { readonly ok: false; readonly failure: CommitFailure; readonly superseded: boolean; readonly message: string };

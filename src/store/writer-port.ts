@@ -11,7 +11,7 @@ export interface WriterPort {
   hasRoom(): boolean;
   /** Called when there is room again while sets are still on their way. */
   onRoom: (() => void) | null;
-  /** Writes a set. `done` is called once, in the order of the calls; in the main thread before this returns. */
+  /** Writes a set. `done` is called once, in the order of the calls; from the main thread's writer mostly before this returns. */
   commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
   begin(): Promise<void>;
   query(sql: string, parameters: readonly unknown[]): Promise<QueryRows>;

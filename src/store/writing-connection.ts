@@ -55,31 +55,45 @@ export class WritingConnection {
       this.#commit.run();
       return { ok: true, ...written };
     } catch (error) {
-      // SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors").
-      this.rollback();
       this.#failedEpoch = set.epoch;
       this.#failure = failureOf(error);
+      this.#rollbackAfter();
       const message = error instanceof Error ? error.message : String(error);
       return { ok: false, failure: this.#failure, superseded: false, message };
     }
+  }
+
+  /** A disk that fails may refuse the rollback too; then the next `begin` says so, and nothing is written by mistake. */
+  #rollbackAfter(): void {
+    try {
+      this.rollback();
+    } catch {}
   }
 
   begin(): void {
     this.#begin.run();
   }
 
+  /** @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest must not be written without it. */
   query(sql: string, parameters: readonly unknown[]): QueryRows {
+    this.#requireTransaction();
     return this.#statements.run(sql, parameters);
   }
 
   commit(end: TransactionEnd): void {
+    this.#requireTransaction();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);
     this.#commit.run();
   }
 
+  /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */
   rollback(): void {
     if (this.#connection.inTransaction) this.#rollback.run();
+  }
+
+  #requireTransaction(): void {
+    if (!this.#connection.inTransaction) throw new Error("the transaction has been rolled back");
   }
 
   /** Grows when another process has written; our own commits do not change it (https://www.sqlite.org/pragma.html#pragma_data_version). */

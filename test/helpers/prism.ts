@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type App, startApp } from "../../src/app.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import { silentLogger } from "../../src/base/log.ts";
+import { type Logger, silentLogger } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { DataDirLock } from "../../src/store/data-dir-lock.ts";
 import { migrateFile } from "../../src/store/migrate-file.ts";
@@ -13,6 +13,8 @@ export interface PrismOptions {
   /** Settings by dotted key, as on the command line. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
+  /** Default: nothing is logged. */
+  readonly log?: Logger;
   /** An existing data directory; it is then the caller's to remove. */
   readonly dir?: string;
 }
@@ -131,7 +133,7 @@ export async function startPrism(t: TestContext, options: PrismOptions = {}): Pr
   return prism;
 }
 
-async function run(dir: string, { settings, clock }: PrismOptions): Promise<[App, DataDirLock]> {
+async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
   const { config } = loadConfig({
     flags: { port: "0", dataDir: dir, minFreeBytes: "0", ...settings },
     environment: {},
@@ -143,7 +145,7 @@ async function run(dir: string, { settings, clock }: PrismOptions): Promise<[App
   migrateFile(config.databaseFile);
   const app = await startApp({
     config,
-    log: silentLogger,
+    log,
     ...(clock ? { clock } : {}),
     onFatal: (error) => {
       throw error;

@@ -1,9 +1,9 @@
-import { toRfc3339 } from "../../base/clock.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { streamReply } from "../../http/stream-reply.ts";
-import { type AuditLogRow, auditCsv, auditRows, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
+import { readAuditHead } from "../../services/audit-head.ts";
+import { auditCsv, auditRows, auditView, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
 import type { AppModule } from "../../services/module.ts";
 import * as s from "./schema.ts";
 
@@ -13,7 +13,7 @@ const tag = "Audit";
 const audit: AppModule = {
   name: "audit",
   version: "1.0.0",
-  register(server, { db, audit: trail, system }) {
+  register(server, { db, audit: trail, config, system }) {
     server.route(
       route({
         method: "GET",
@@ -25,14 +25,14 @@ const audit: AppModule = {
         response: pageOf(s.AuditView),
         errors: ["INVALID_CURSOR"],
         async handle(_exchange, { query }) {
-          const request = readPage(query);
+          const request = readPage(query, ["number"]);
           let rows = auditRows(db.scan, query)
             .orderBy("seq", "desc")
             .limit(request.limit + 1)
             .offset(request.offset);
           if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
           const total = request.wantsTotal ? await countRows(query) : undefined;
-          return pageBody(request, await rows.execute(), viewOf, (row) => [row.seq], total);
+          return pageBody(request, await rows.execute(), auditView, (row) => [row.seq], total);
         },
       }),
     );
@@ -66,7 +66,9 @@ const audit: AppModule = {
         query: s.VerifyQuery,
         response: s.VerifyReply,
         async handle(_exchange, { query }) {
-          return verifyAudit(db.scan, system.store.auditKey, await lastAuditSeq(db.read), query);
+          const head = await readAuditHead(config.dataDir);
+          const last = await lastAuditSeq(db.read);
+          return verifyAudit(db.scan, system.store.auditKey, last, query, head ? [head] : []);
         },
       }),
     );
@@ -80,14 +82,5 @@ const audit: AppModule = {
     }
   },
 };
-
-function viewOf(row: AuditLogRow) {
-  return {
-    ...row,
-    actor: JSON.parse(row.actor) as Record<string, unknown>,
-    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
-    timestamp: toRfc3339(row.timestamp),
-  };
-}
 
 export default audit;

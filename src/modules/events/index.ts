@@ -6,7 +6,16 @@ import { streamReply } from "../../http/stream-reply.ts";
 import { callerOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { IngestHandler } from "./ingest.ts";
-import { EventDetail, EventView, ExportQuery, IngestBody, IngestQuery, IngestReply, ListQuery } from "./schema.ts";
+import {
+  EventDetail,
+  EventView,
+  ExportQuery,
+  IngestBody,
+  IngestQuery,
+  IngestReply,
+  ListQuery,
+  ReprocessBody,
+} from "./schema.ts";
 import { EventReader } from "./service.ts";
 
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
@@ -93,6 +102,21 @@ const events: AppModule = {
         response: EventDetail,
         errors: ["EVENT_NOT_FOUND"],
         handle: (exchange, { params }) => reader.get(callerOf(exchange), params.id),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: "/api/v1/events/:id/reprocess",
+        summary: "Ask the rules about an event again; those that have told somebody of it are left out",
+        tag,
+        access: { permission: "jobs:manage" },
+        params: object({ id: v.string() }),
+        body: ReprocessBody,
+        status: 202,
+        response: v.object({ jobId: v.string() }),
+        errors: ["EVENT_NOT_FOUND"],
+        handle: (exchange, { params }) => reader.reprocess(callerOf(exchange), params.id),
       }),
     );
   },

@@ -1,6 +1,7 @@
 import { PrismError } from "../../base/errors.ts";
 import { decodeUtf8 } from "../../base/json-text.ts";
 import type { Principal } from "../../base/principal.ts";
+import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { readEvent } from "../../pipeline/event-input.ts";
@@ -38,7 +39,8 @@ export class IngestHandler {
     if (idempotent instanceof Reply) return idempotent;
     const request = { exchange, principal, receivedAt: this.#services.clock.now(), idempotent };
     try {
-      const isNdjson = exchange.header("content-type").startsWith("application/x-ndjson");
+      const type = exchange.header("content-type");
+      const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
       if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
       return this.#batch(request, text, isNdjson, results).catch((error: unknown) => {
         this.#release(request);
@@ -67,7 +69,9 @@ export class IngestHandler {
     isNdjson: boolean,
     results: "all" | "errors" | undefined,
   ): Promise<typeof ANSWERS_LATER> {
-    const { config, system, idempotency } = this.#services;
+    const { config, system, idempotency, projects } = this.#services;
+    // Who may write nowhere is told so once, not per item.
+    if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
     const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
     const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
     const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;

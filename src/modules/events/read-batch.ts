@@ -26,8 +26,9 @@ export async function readBatch(
     try {
       items.push(readItem(text));
     } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
       // In an array what is not JSON spoils the body; in NDJSON it is one line's fault.
-      if (!(error instanceof PrismError) || (error.code === "MALFORMED_JSON" && !isNdjson)) throw error;
+      if (error.code === "MALFORMED_JSON" && !isNdjson) throw inItem(items.length, error);
       items.push(itemError(error));
     }
     if (items.length % CHECK_EVERY === 0 && performance.now() > turnEnd) {
@@ -85,6 +86,14 @@ function skipSpace(text: string, from: number): number {
   let at = from;
   while (at < text.length && " \t\n\r".includes(text[at] as string)) at++;
   return at;
+}
+
+/** Where in the array the body stops being JSON; a position counts from the beginning of the item. */
+function inItem(index: number, { message, details }: PrismError): PrismError {
+  const found = details ?? [{ message }];
+  return new PrismError("MALFORMED_JSON", message, {
+    details: found.map((detail) => ({ ...detail, path: String(index) })),
+  });
 }
 
 function malformed(position: number): PrismError {

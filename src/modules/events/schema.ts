@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import { LEVELS } from "../../base/levels.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, object, pattern, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
-import { EventInput, LEVELS } from "../../pipeline/event-envelope.ts";
+import { EventInput } from "../../pipeline/event-envelope.ts";
 
 const typePattern = pattern(
   /^[A-Za-z0-9_.:\-/]{1,100}\*?$/,
@@ -28,6 +29,12 @@ export const ExportQuery = object({ ...filters, format: v.optional(v.picklist(["
 export type ExportQuery = v.InferOutput<typeof ExportQuery>;
 
 export type EventFilters = Omit<v.InferOutput<typeof ListQuery>, "projectId" | "limit" | "page" | "offset" | "cursor">;
+
+export const ReprocessBody = object({
+  rulesOnly: v.optional(
+    v.pipe(v.boolean("must be true or false"), v.description("Rules are the only consumer so far")),
+  ),
+});
 
 export const IngestQuery = object({ results: v.optional(v.picklist(["all", "errors"])) });
 

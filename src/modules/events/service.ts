@@ -1,31 +1,19 @@
-import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { csvLine } from "../../base/csv.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Principal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
+import { eventJobKey } from "../../pipeline/decide.ts";
 import { eventJson } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { EventJobPayload } from "../../services/pipeline-jobs.ts";
 import type { EventsTable } from "../../store/schema.ts";
+import { EVENT_COLUMNS, eventCells } from "./cells.ts";
 import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
 
 const EXPORT_PAGE = 1000;
-const CSV_COLUMNS = [
-  "seq",
-  "id",
-  "projectId",
-  "type",
-  "level",
-  "source",
-  "dedupeKey",
-  "occurredAt",
-  "receivedAt",
-  "processedAt",
-  "correlationId",
-  "payload",
-] as const;
 
 /** Reading the event log. */
 export class EventReader {
@@ -37,7 +25,7 @@ export class EventReader {
 
   async list(principal: Principal, { projectId: ref, ...query }: ListQuery): Promise<RawJson> {
     const { db } = this.#services;
-    const request = readPage(query);
+    const request = readPage(query, ["number"]);
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
     const before = request.after ? Number(request.after[0]) : null;
     const source = isIndexed(query) ? db.read : db.scan;
@@ -52,16 +40,38 @@ export class EventReader {
     return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
   }
 
-  /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
   async get(principal: Principal, id: string): Promise<RawJson> {
-    const { db, projects } = this.#services;
-    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
-    if (!event || !projects.has(principal, event.projectId, "events:read"))
-      throw new PrismError("EVENT_NOT_FOUND", "No such event");
+    const { db } = this.#services;
+    const event = await this.#readable(principal, id);
     const notifications = await queries.notificationsOf(db.read, event.seq);
     const failure = await queries.openFailure(db.read, event.seq);
     const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
     return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
+  }
+
+  /** Has the event's rules asked again by a job. Those that have decided it are left out, unless they had nobody to tell. */
+  async reprocess(principal: Principal, id: string): Promise<{ jobId: string }> {
+    const { db, jobs, audit, clock } = this.#services;
+    const { seq } = await this.#readable(principal, id);
+    return db.write(async (trx) => {
+      const payload: EventJobPayload = { eventSeq: seq, again: true };
+      const { jobId } = await jobs.enqueue(
+        {
+          queue: "event-processing",
+          kind: "event.process",
+          payload,
+          runAt: clock.now(),
+          dedupeKey: eventJobKey(seq),
+          createdBy: principal.kind === "apiKey" ? null : principal.userId,
+        },
+        { trx },
+      );
+      await audit.record(
+        { action: "job.reprocess", resourceType: "event", resourceId: id, metadata: { jobId } },
+        { trx },
+      );
+      return { jobId };
+    });
   }
 
   /** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
@@ -69,15 +79,24 @@ export class EventReader {
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
     const scan = this.#services.db.scan;
     return (async function* () {
-      if (format === "csv") yield csvLine(CSV_COLUMNS);
+      if (format === "csv") yield csvLine(EVENT_COLUMNS);
       for (let after = selection.afterSeq ?? 0; ; ) {
         const page = await queries.exportEvents(scan, selection, after, EXPORT_PAGE);
-        for (const event of page) yield format === "csv" ? csvRow(event) : `${eventJson(event)}\n`;
+        for (const event of page) yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
         const last = page.at(-1);
         if (!last || page.length < EXPORT_PAGE) return;
         after = last.seq;
       }
     })();
+  }
+
+  /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
+  async #readable(principal: Principal, id: string): Promise<EventsTable> {
+    const { db, projects } = this.#services;
+    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+    if (!event || !projects.has(principal, event.projectId, "events:read"))
+      throw new PrismError("EVENT_NOT_FOUND", "No such event");
+    return event;
   }
 
   #project(principal: Principal, ref: string | undefined): string {
@@ -95,15 +114,4 @@ function filtersOf(query: EventFilters): EventFilters {
 function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
   const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
   return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
-}
-
-function csvRow(event: EventsTable): string {
-  const times = {
-    occurredAt: toRfc3339(event.occurredAt),
-    receivedAt: toRfc3339(event.receivedAt),
-    processedAt: toRfc3339OrNull(event.processedAt),
-    correlationId: event.correlationId ?? event.id,
-  };
-  const row = { ...event, ...times };
-  return csvLine(CSV_COLUMNS.map((column) => row[column]));
 }

@@ -1,7 +1,7 @@
+import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Json } from "../../base/json-text.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
-import { notificationView } from "../../pipeline/views.ts";
 import { requireLink } from "../../services/links.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { Trx } from "../../store/database.ts";
@@ -22,7 +22,9 @@ export class InboxActions {
 
   read(principal: UserPrincipal, id: string) {
     return this.#change(principal, id, async (trx, row, now) => {
-      if (await queries.mark(trx, row, ["readAt"], now)) await this.#tell(trx, row, "notification.read", now);
+      if (!(await queries.mark(trx, row, ["readAt"], now))) return;
+      await this.#tell(trx, row, "notification.read", now);
+      await this.#tellCount(trx, row.userId);
     });
   }
 
@@ -37,6 +39,7 @@ export class InboxActions {
         trx,
       );
       await this.#tell(trx, row, "notification.acknowledged", now);
+      if (row.readAt === null) await this.#tellCount(trx, row.userId);
     });
   }
 
@@ -44,7 +47,7 @@ export class InboxActions {
   async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
     requireLink(url, "url", this.#services.config);
     await this.#change(principal, id, async (trx, row, now) => {
-      await queries.mark(trx, row, ["openedAt"], now);
+      if (await queries.mark(trx, row, ["openedAt"], now)) await this.#tell(trx, row, "notification.updated", now);
       await this.#record(
         "notification.webview",
         row.id,
@@ -64,7 +67,7 @@ export class InboxActions {
         { id: row.id, offset: row.seq },
         { trx },
       );
-      await this.#tellCount(trx, row.userId);
+      if (row.readAt === null) await this.#tellCount(trx, row.userId);
     });
   }
 
@@ -75,7 +78,7 @@ export class InboxActions {
       const upTo = system.store.committer.sequences.streams.last;
       const updated = await queries.markAllRead(trx, principal.userId, upTo, before ?? null, clock.now());
       if (updated > 0) {
-        const data = { all: true, upTo, updated };
+        const data = { all: true, upTo, before: toRfc3339OrNull(before ?? null), updated };
         await realtime.publish({ kind: "user", userId: principal.userId }, "notification.read", data, { trx });
         await this.#tellCount(trx, principal.userId);
       }
@@ -95,16 +98,20 @@ export class InboxActions {
       const row = await queries.findInInbox(trx, principal.userId, id);
       if (!row) throw notFound();
       await change(trx, row, clock.now());
-      const changed = await queries.findInInbox(trx, principal.userId, id);
-      return viewOf(changed ?? row, null);
+      const changed = (await queries.findInInbox(trx, principal.userId, id)) ?? row;
+      const seesAll = principal.permissions.has("notifications:read_all");
+      return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null);
     });
   }
 
   async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {
     const changed = (await queries.findInInbox(trx, row.userId, row.id)) ?? row;
-    const view = notificationView(changed, { ...changed, delivered: changed.recipientDelivered }, null);
-    await this.#services.realtime.publish(streamOf(row), type, { ...view, at: new Date(now).toISOString() }, { trx });
-    await this.#tellCount(trx, row.userId);
+    await this.#services.realtime.publish(
+      streamOf(row),
+      type,
+      { ...viewOf(changed, null), at: toRfc3339(now) },
+      { trx },
+    );
   }
 
   async #tellCount(trx: Trx, userId: string): Promise<void> {

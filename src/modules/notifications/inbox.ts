@@ -19,12 +19,12 @@ export class Inbox {
     this.#services = services;
   }
 
-  /** @throws USER_NOT_FOUND for somebody else's list without the right to read it. */
-  list(principal: UserPrincipal, { userId, ...query }: ListQuery) {
-    if (userId !== undefined && userId !== "me" && !principal.permissions.has("notifications:read_all")) {
-      if (this.#services.users.find(userId) !== principal.userId) throw missingPermission("notifications:read_all");
-    }
-    return this.#page(principal, this.#owner(principal, userId ?? "me"), query);
+  /** @throws UNAUTHORIZED_ROLE for somebody else's list without the right to read it, USER_NOT_FOUND */
+  list(principal: UserPrincipal, { userId = "me", ...query }: ListQuery) {
+    const isOwn = this.#services.users.findAny(userId) === principal.userId;
+    if (!isOwn && !principal.permissions.has("notifications:read_all"))
+      throw missingPermission("notifications:read_all");
+    return this.#page(principal, this.#owner(principal, userId), query);
   }
 
   history(
@@ -44,22 +44,26 @@ export class Inbox {
     return viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null);
   }
 
-  /** What has not reached the user, or lies behind an offset or a time; with `ack` it counts as delivered from now on. */
-  async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, ack }: MissedQuery) {
+  /**
+   * What has not reached the user, or lies behind an offset or at or after a time. With `ack` what is shown counts as delivered from the next
+   * commit on.
+   */
+  async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
     const { db, clock, system } = this.#services;
-    const rows = await queries.listMissed(db.read, principal.userId, readSince(since), limit + 1);
-    const shown = rows.slice(0, limit);
+    const request = readPage({ limit, cursor }, ["number"]);
+    const after = request.after ? Number(request.after[0]) : 0;
+    const rows = await queries.listMissed(db.read, principal.userId, readSince(since), { after, limit: limit + 1 });
+    const page = pageBody(
+      request,
+      rows,
+      (row) => viewOf(row, null),
+      (row) => [row.seq],
+    );
     if (ack) {
-      for (const { seq } of shown)
+      for (const { seq } of rows.slice(0, limit))
         system.store.committer.markDelivered({ userId: principal.userId, seq, at: clock.now() });
     }
-    return {
-      data: shown.map((row) => viewOf(row, null)),
-      page: null,
-      limit,
-      nextCursor: null,
-      hasMore: rows.length > limit,
-    };
+    return { ...page, page: null };
   }
 
   async unreadCount(principal: UserPrincipal) {
@@ -73,7 +77,7 @@ export class Inbox {
     query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
   ) {
     const { db } = this.#services;
-    const request = readPage(query);
+    const request = readPage(query, ["number"]);
     const before = request.after ? Number(request.after[0]) : null;
     const rows = await queries.listInbox(db.read, userId, query, {
       before,
@@ -100,9 +104,9 @@ export class Inbox {
     );
   }
 
-  /** @throws USER_NOT_FOUND */
+  /** @throws USER_NOT_FOUND, also for somebody else without the right to read everybody's */
   #owner(principal: UserPrincipal, ref: string): string {
-    const userId = this.#services.users.find(ref);
+    const userId = this.#services.users.findAny(ref);
     const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
     if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
     return userId;

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { cleanText } from "../../base/clean-text.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/caller-of.ts";
@@ -22,13 +21,8 @@ const notifications: AppModule = {
 
     // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
     services.events.on("notify", async (payload, { correlationId }) => {
-      const { userId, title, body, message } = v.parse(BusNotify, payload);
-      await services.notify.send({
-        recipients: [userId],
-        title: cleanText(title),
-        message: cleanText(message ?? body ?? ""),
-        correlationId,
-      });
+      const { userId, title, body, message } = v.parse(s.BusNotify, payload);
+      await services.notify.send({ recipients: [userId], title, message: message ?? body ?? "", correlationId });
     });
 
     server.route(
@@ -87,7 +81,8 @@ const notifications: AppModule = {
         tag,
         access: {},
         query: s.MissedQuery,
-        response: v.object({ ...pageOf(s.NotificationView).entries, hasMore: v.boolean() }),
+        response: pageOf(s.NotificationView),
+        errors: ["INVALID_CURSOR"],
         handle: (exchange, { query }) => inbox.missed(userOf(exchange), query),
       }),
     );
@@ -184,12 +179,5 @@ const notifications: AppModule = {
     );
   },
 };
-
-const BusNotify = v.object({
-  userId: v.string(),
-  title: v.pipe(v.string(), v.maxLength(255)),
-  body: v.optional(v.pipe(v.string(), v.maxLength(4000))),
-  message: v.optional(v.pipe(v.string(), v.maxLength(4000))),
-});
 
 export default notifications;

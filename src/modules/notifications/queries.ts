@@ -60,17 +60,19 @@ export async function countInbox(db: ReadDb, userId: string, filters: Filters): 
   return row?.n ?? 0;
 }
 
-/** Oldest first: what a client that was away has not seen. */
+export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
+
+/** Oldest first: what a client that was away has not seen. @param after the offset behind which the page begins. */
 export function listMissed(
   db: ReadDb,
   userId: string,
-  since: { seq: number } | { at: number } | null,
-  limit: number,
+  since: MissedSince,
+  page: { after: number; limit: number },
 ): Promise<InboxRow[]> {
-  let query = inbox(db, userId).orderBy("r.seq").limit(limit);
+  let query = inbox(db, userId).where("r.seq", ">", page.after).orderBy("r.seq").limit(page.limit);
   if (since === null) query = query.where("r.delivered", "=", 0);
   else if ("seq" in since) query = query.where("r.seq", ">", since.seq);
-  else query = query.where("n.createdAt", ">", since.at);
+  else query = query.where("n.createdAt", ">=", since.at);
   return query.execute();
 }
 
@@ -79,7 +81,7 @@ export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: st
 }
 
 /** Anybody's part, for those who may read all; the recipient with the lowest offset. */
-export function findAnywhere(db: ReadDb, notificationId: string): Promise<InboxRow | undefined> {
+export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<InboxRow | undefined> {
   return db
     .selectFrom("notification_recipients as r")
     .innerJoin("notifications as n", "n.id", "r.notificationId")

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
-import { CHANNELS } from "../../services/notifier.ts";
+import { Action, ChannelList } from "../../services/message-parts.ts";
 
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
 
@@ -29,8 +29,9 @@ export const MissedQuery = object({
   since: v.optional(
     v.pipe(v.string(), v.maxLength(40), v.description("An offset, or a time; default: everything undelivered")),
   ),
-  limit: v.optional(queryInteger(1, 100)),
-  ack: v.optional(queryBoolean),
+  limit: pageEntries().limit,
+  cursor: pageEntries().cursor,
+  ack: v.optional(v.pipe(queryBoolean, v.description("What is shown counts as delivered"))),
 });
 export type MissedQuery = v.InferOutput<typeof MissedQuery>;
 
@@ -45,17 +46,29 @@ export const SendBody = v.pipe(
     message: v.optional(text(4000, 1)),
     body: v.optional(v.pipe(text(4000, 1), v.description("Another name of message"))),
     sound: v.optional(v.nullable(text(255, 1))),
-    action: v.optional(
-      v.nullable(object({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) })),
-    ),
+    action: v.optional(v.nullable(Action)),
     data: v.optional(v.nullable(jsonObject(16_384))),
     priority: v.optional(integer(0, 1000)),
-    channels: v.optional(v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1))),
+    channels: v.optional(ChannelList),
+    dedupeKey: v.optional(
+      v.pipe(
+        text(256, 1),
+        v.description("The sender's own: the notification that holds it is answered in place of a new one"),
+      ),
+    ),
   }),
   v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
   v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
 );
 export type SendBody = v.InferOutput<typeof SendBody>;
+
+/** What the bus event `notify` carries (D19). */
+export const BusNotify = v.object({
+  userId: text(128, 1),
+  title: text(255, 1),
+  body: v.optional(text(4000)),
+  message: v.optional(text(4000)),
+});
 
 export const ReadAllBody = object({ before: v.optional(instant) });
 

@@ -1,17 +1,21 @@
-import { gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { readAsset } from "../../base/runtime.ts";
+import { acceptsGzip } from "../../http/accept-encoding.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { DOCUMENT_HEADERS } from "../../http/headers.ts";
+import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
 
-interface Page {
+const compress = promisify(gzip);
+
+interface Asset {
   readonly contentType: string;
   readonly asset: string;
   readonly source: string;
 }
 
 /** What /docs consists of; everything comes from the program itself, so it works without internet. */
-export const DOCS_PAGES: Readonly<Record<string, Page>> = {
+const ASSETS: Readonly<Record<string, Asset>> = {
   "/docs": { contentType: "text/html; charset=utf-8", asset: "web/docs.html", source: "src/web/docs.html" },
   "/docs/init.js": { contentType: "text/javascript; charset=utf-8", asset: "web/docs.js", source: "src/web/docs.js" },
   "/docs/swagger-ui.css": {
@@ -26,32 +30,40 @@ export const DOCS_PAGES: Readonly<Record<string, Page>> = {
   },
 };
 
-const compressed = new Map<string, Buffer>();
-
-/** Sends a file of the program, compressed where the client takes it; compressed once, when it is first asked for. */
-export function sendPage(exchange: Exchange, path: string): typeof ANSWERS_LATER {
-  const page = DOCS_PAGES[path] as Page;
-  sendCompressed(exchange, path, page.contentType, () => readAsset(page.asset, page.source), DOCUMENT_HEADERS);
-  return ANSWERS_LATER;
+/** A text that the server answers with as it is. */
+export interface Page {
+  readonly contentType: string;
+  readonly fixedHeaders: string;
+  read(): Buffer;
 }
 
-export function sendCompressed(
-  exchange: Exchange,
-  key: string,
-  contentType: string,
-  read: () => Buffer,
-  fixedHeaders?: string,
-): void {
-  const headers = { "Content-Type": contentType, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
-  const options = fixedHeaders ? { fixedHeaders } : {};
-  if (!/\bgzip\b/.test(exchange.header("accept-encoding"))) {
-    exchange.send(200, read(), headers, options);
-    return;
-  }
-  let body = compressed.get(key);
-  if (!body) {
-    body = gzipSync(read());
-    compressed.set(key, body);
-  }
-  exchange.send(200, body, { ...headers, "Content-Encoding": "gzip" }, options);
+export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map(
+  Object.entries(ASSETS).map(([path, { contentType, asset, source }]) => [
+    path,
+    { contentType, fixedHeaders: DOCUMENT_HEADERS, read: () => readAsset(asset, source) },
+  ]),
+);
+
+export function jsonPage(read: () => string): Page {
+  return {
+    contentType: "application/json; charset=utf-8",
+    fixedHeaders: API_HEADERS,
+    read: () => Buffer.from(read()),
+  };
+}
+
+/** Answers with a page, compressed where the client takes it; made and compressed once, when it is first asked for. */
+export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
+  let plain: Buffer | undefined;
+  let compressed: Promise<Buffer> | undefined;
+  return async (exchange) => {
+    const { contentType, fixedHeaders } = page;
+    const headers = { "Content-Type": contentType, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
+    plain ??= page.read();
+    if (acceptsGzip(exchange.header("accept-encoding"))) {
+      compressed ??= compress(plain);
+      exchange.send(200, await compressed, { ...headers, "Content-Encoding": "gzip" }, { fixedHeaders });
+    } else exchange.send(200, plain, headers, { fixedHeaders });
+    return ANSWERS_LATER;
+  };
 }

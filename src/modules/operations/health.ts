@@ -1,3 +1,4 @@
+import { Reply } from "../../http/route.ts";
 import type { CoreServices } from "../../services/module.ts";
 
 const PROBE_EVERY_MS = 1000;
@@ -6,6 +7,11 @@ interface Probe {
   readonly ok: boolean;
   readonly latencyMs: number;
   readonly at: number;
+}
+
+/** The answer to a probe: 503 where the thing does not work, with the time after which asking again is worth it. */
+export function probeReply(isWell: boolean, body: unknown): Reply {
+  return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
 }
 
 /** Whether the server can do its work. The database is asked at most once a second, however often somebody wants to know. */
@@ -18,27 +24,24 @@ export class Health {
     this.#services = services;
   }
 
-  /** @returns the answer's status and body; no host names, no paths, no secrets. */
-  async summary() {
+  /** No host names, no paths, no secrets. */
+  async summary(): Promise<Reply> {
     const { system, clock } = this.#services;
     const db = await this.database();
     const isReady = db.ok && !system.kernel.isDraining;
-    return {
-      httpStatus: isReady ? 200 : 503,
-      body: {
-        status: !isReady ? "unavailable" : system.storage.isFull ? "degraded" : "ok",
-        version: system.version,
-        uptimeMs: Math.max(0, clock.now() - system.startedAt),
-        db: db.ok ? "ok" : "failed",
-        redis: "ok",
-        checks: {
-          database: db.ok ? "ok" : "failed",
-          storage: system.storage.isFull ? "full" : "ok",
-          ruleEngine: system.backlog.isBehind ? "behind" : "ok",
-          accepting: !system.kernel.isDraining,
-        },
+    return probeReply(isReady, {
+      status: !isReady ? "unavailable" : system.storage.isFull ? "degraded" : "ok",
+      version: system.version,
+      uptimeMs: Math.max(0, clock.now() - system.startedAt),
+      db: db.ok ? "ok" : "failed",
+      redis: "ok",
+      checks: {
+        database: db.ok ? "ok" : "failed",
+        storage: system.storage.isFull ? "full" : "ok",
+        ruleEngine: system.backlog.isBehind ? "behind" : "ok",
+        accepting: !system.kernel.isDraining,
       },
-    };
+    });
   }
 
   database(): Promise<Probe> {

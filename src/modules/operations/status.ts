@@ -1,9 +1,14 @@
+import { statSync } from "node:fs";
 import { sql } from "kysely";
+import { toRfc3339 } from "../../base/clock.ts";
 import { QUEUES } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
 
+/** What this version delivers nothing by. */
+const OFF = { mode: "off", connected: false } as const;
+
 /** What an operator looks at first (contract 4.12). */
-export async function systemStatus({ system, db, clock }: CoreServices) {
+export async function systemStatus({ system, db, clock, config }: CoreServices) {
   const { databaseBytes, walBytes } = system.store.sizes();
   return {
     version: system.version,
@@ -12,11 +17,16 @@ export async function systemStatus({ system, db, clock }: CoreServices) {
       engine: "sqlite",
       sizeBytes: databaseBytes,
       walBytes,
+      lastCheckpointAt: lastCheckpoint(config.databaseFile),
       freeDiskBytes: finiteOrNull(system.storage.freeBytes),
     },
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
-    pusher: { mode: "off", connected: false },
+    pusher: OFF,
+    smtp: OFF,
+    fcm: OFF,
+    apns: OFF,
+    modules: system.modules.map(({ name, version }) => ({ name, version, state: "active" })),
     queues: await queueCounts(db.scan, clock.now()),
     realtime: { connections: system.connections.counts },
     consumers: [{ name: "rule-engine", lag: system.backlog.lag() }],
@@ -43,9 +53,16 @@ async function queueCounts(scan: CoreServices["db"]["scan"], now: number) {
       running: of("running"),
       retrying: of("retrying"),
       dead: of("dead"),
+      paused: false,
       oldestReadyAgeMs: ready ? Math.max(0, now - ready.oldest) : null,
     };
   });
+}
+
+/** In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so its last change was one. */
+function lastCheckpoint(databaseFile: string): string | null {
+  const stat = statSync(databaseFile, { throwIfNoEntry: false });
+  return stat ? toRfc3339(Math.floor(stat.mtimeMs)) : null;
 }
 
 function finiteOrNull(value: number): number | null {

@@ -1,7 +1,7 @@
 import type { UserPrincipal } from "../../base/principal.ts";
 import type { RunningJob } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { deleteEvents, oldestEvents } from "./queries.ts";
+import { deleteEvents, oldestEvents } from "./event-queries.ts";
 
 /** Rows of one transaction: ingest waits for none of them longer than a commit. */
 const SLICE = 500;

@@ -4,19 +4,21 @@ import { Reply, route, versioned } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { EventDeletion } from "./delete-events.ts";
+import { ProjectMembers } from "./members.ts";
 import * as s from "./schema.ts";
 import { ProjectService } from "./service.ts";
 
 const tag = "Projects";
 const PATH = "/api/v1/projects";
 
-/** Projects, their keys, and the removal of their events (contract 4.6). */
+/** Projects, their members and keys, and the removal of their events (contract 4.6). */
 const projects: AppModule = {
   name: "projects",
   version: "1.0.0",
   register(server, services) {
     const service = new ProjectService(services);
     const deletion = new EventDeletion(services);
+    const members = new ProjectMembers(services);
 
     server.route(
       route({
@@ -110,6 +112,61 @@ const projects: AppModule = {
           const result = await deletion.delete(userOf(exchange), params.id, query.before);
           return new Reply("jobId" in result ? 202 : 200, result);
         },
+      }),
+    );
+    server.route(
+      route({
+        method: "GET",
+        path: `${PATH}/:id/members`,
+        summary: "The members of a project",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        query: s.ListMembers,
+        response: pageOf(s.MemberView),
+        errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+        handle: (exchange, { params, query }) => members.list(userOf(exchange), params.id, query),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/:id/members`,
+        summary: "Make a user a member, or change a member's role (owner)",
+        tag,
+        access: {},
+        params: s.ProjectParams,
+        body: s.AddMember,
+        status: 201,
+        response: s.MemberView,
+        errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+        handle: (exchange, { params, body }) => members.add(userOf(exchange), params.id, body.userId, body.role),
+      }),
+    );
+    server.route(
+      route({
+        method: "PATCH",
+        path: `${PATH}/:id/members/:userId`,
+        summary: "Change a member's role (owner)",
+        tag,
+        access: {},
+        params: s.MemberParams,
+        body: s.ChangeMember,
+        response: s.MemberView,
+        errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+        handle: (exchange, { params, body }) => members.change(userOf(exchange), params.id, params.userId, body.role),
+      }),
+    );
+    server.route(
+      route({
+        method: "DELETE",
+        path: `${PATH}/:id/members/:userId`,
+        summary: "Remove a member (owner)",
+        tag,
+        access: {},
+        params: s.MemberParams,
+        errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+        handle: (exchange, { params }) => members.remove(userOf(exchange), params.id, params.userId),
       }),
     );
     server.route(

@@ -3,7 +3,11 @@ import { KEY_SCOPES } from "../../base/permissions.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
 
-const Settings = object({
+const ROLES = ["owner", "editor", "viewer"] as const;
+const MAX_SETTINGS_BYTES = 16_384;
+
+/** Members besides these are the owners' own and kept. */
+const KnownSettings = v.looseObject({
   alertThreshold: v.optional(
     v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),
   ),
@@ -11,8 +15,16 @@ const Settings = object({
   emailAlerts: v.optional(v.boolean()),
   digest: v.optional(v.boolean()),
 });
+const Settings = v.pipe(
+  KnownSettings,
+  v.check(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_SETTINGS_BYTES,
+    `must be at most ${MAX_SETTINGS_BYTES} bytes`,
+  ),
+);
 
 export const ListProjects = object({ q: v.optional(text(100)), ...pageEntries() });
+export type ListProjects = v.InferOutput<typeof ListProjects>;
 
 export const CreateProject = object({
   name: text(255, 1),
@@ -26,6 +38,25 @@ export type UpdateProject = v.InferOutput<typeof UpdateProject>;
 
 export const ProjectParams = object({ id: v.string() });
 export const KeyParams = object({ id: v.string(), keyId: v.string() });
+
+export const ListMembers = object(pageEntries());
+export type ListMembers = v.InferOutput<typeof ListMembers>;
+export const MemberParams = object({ id: v.string(), userId: v.string() });
+
+export const AddMember = object({
+  userId: v.pipe(text(128, 1), v.description("Id, external id or username of an active user, or me")),
+  role: v.picklist(ROLES),
+});
+
+export const ChangeMember = object({ role: v.picklist(ROLES) });
+
+export const MemberView = v.object({
+  userId: v.string(),
+  username: v.nullable(v.string()),
+  name: v.string(),
+  role: v.picklist(ROLES),
+  createdAt: v.string(),
+});
 
 export const DeleteEvents = object({ before: v.optional(instant) });
 
@@ -62,7 +93,7 @@ const projectEntries = {
   id: v.string(),
   slug: v.string(),
   name: v.string(),
-  role: v.nullable(v.picklist(["owner", "editor", "viewer"])),
+  role: v.nullable(v.picklist(ROLES)),
   ownerId: v.nullable(v.string()),
   settings: v.record(v.string(), v.unknown()),
   version: v.number(),

@@ -11,13 +11,16 @@ import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 import * as queries from "./queries.ts";
-import type { CreateKey, CreateProject, UpdateProject } from "./schema.ts";
+import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
 
 type ProjectRow = Selectable<Schema["projects"]>;
 type KeyRow = Selectable<Schema["api_keys"]>;
 
 /** Scopes that reach beyond the project are only given by those who hold the permission themselves. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
+
+/** A slug has 64 characters; the rest is for a number. */
+const MAX_SLUG_BASE = 56;
 
 /** Projects and their keys (contract 4.6). */
 export class ProjectService {
@@ -29,16 +32,19 @@ export class ProjectService {
     this.#keys = new KeyAdmin(services.audit, services.clock);
   }
 
-  async list(principal: UserPrincipal, query: { q?: string | undefined } & Parameters<typeof readPage>[0]) {
+  async list(principal: UserPrincipal, query: ListProjects) {
     const { db, projects } = this.#services;
-    const request = readPage(query);
+    const request = readPage(query, ["string"]);
     const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
-    const rows = await queries.listProjects(db.read, { memberId, defaultId: projects.defaultId, q: query.q }, request);
+    const filter = { memberId, defaultId: projects.defaultId, q: query.q };
+    const rows = await queries.listProjects(db.read, filter, request);
+    const total = request.wantsTotal ? await queries.countProjects(db.read, filter) : undefined;
     return pageBody(
       request,
       rows,
       (row) => this.#view(row, principal),
       (row) => [row.id],
+      total,
     );
   }
 
@@ -108,7 +114,7 @@ export class ProjectService {
           action: "project.update",
           resourceType: "project",
           resourceId: id,
-          metadata: { members: Object.keys({ ...settings, ...(name ? { name } : {}) }) },
+          metadata: { members: [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])] },
         },
         { trx },
       );
@@ -156,11 +162,7 @@ export class ProjectService {
   async createKey(principal: UserPrincipal, ref: string, input: CreateKey) {
     const { db, projects } = this.#services;
     const projectId = projects.require(principal, ref, "project:manage");
-    const guarded = input.scopes?.find(
-      (scope) => GUARDED_SCOPES.includes(scope) && !(principal.permissions as ReadonlySet<string>).has(scope),
-    );
-    if (guarded)
-      throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${guarded} may give it to a key`);
+    if (input.scopes) requireMayGive(principal, input.scopes);
     const key = {
       ...input,
       projectId,
@@ -181,9 +183,12 @@ export class ProjectService {
     const { db, projects, system } = this.#services;
     const projectId = projects.require(principal, ref, "project:manage");
     requireKeyId(keyId);
-    const issued = await db.write((trx) => {
+    const issued = await db.write(async (trx) => {
       db.afterCommit(trx, () => system.rightsChanged());
-      return this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
+      const key = await this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
+      // The new secret is a new key in the caller's hand.
+      requireMayGive(principal, key.scopes);
+      return key;
     });
     return issuedView(issued);
   }
@@ -220,6 +225,13 @@ export class ProjectService {
   }
 }
 
+/** @throws PRIVILEGE_ESCALATION */
+function requireMayGive(principal: UserPrincipal, scopes: readonly KeyScope[]): void {
+  const held: ReadonlySet<string> = principal.permissions;
+  const guarded = scopes.find((scope) => GUARDED_SCOPES.includes(scope) && !held.has(scope));
+  if (guarded) throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${guarded} may give it to a key`);
+}
+
 function requireKeyId(keyId: string): void {
   if (!isUuid(keyId)) throw new PrismError("API_KEY_NOT_FOUND", "No such API key");
 }
@@ -234,8 +246,8 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
       .normalize("NFKD")
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")
-      .replace(/^-+|-+$/g, "")
-      .slice(0, 56) || "project";
+      .slice(0, MAX_SLUG_BASE)
+      .replace(/^-+|-+$/g, "") || "project";
   for (let n = 1; ; n++) {
     const slug = n === 1 ? base : `${base}-${n}`;
     if (!(await queries.isSlugTaken(trx, slug))) return slug;

@@ -24,6 +24,7 @@ const realtime: AppModule = {
   version: "1.0.0",
   register(server, services) {
     const { system, projects } = services;
+    const log = services.log.namespace("realtime");
     server.route(
       route({
         method: "GET",
@@ -42,9 +43,17 @@ const realtime: AppModule = {
         handle(exchange, { params, query }) {
           requireOrigin(system, exchange);
           const principal = callerOf(exchange);
+          // 204 is what makes an EventSource stay away (WHATWG HTML section 9.2.3); anything else may be tried again.
+          if (projects.isGoneFor(principal, params.projectId)) return undefined;
           const projectId = projects.require(principal, params.projectId, "events:read");
           const from = parseFrom(exchange.header("last-event-id") || query.lastEventId || query.from);
-          const parts = { hub: system.hub, access: system.realtimeAccess, connections: system.connections };
+          const parts = {
+            hub: system.hub,
+            access: system.realtimeAccess,
+            connections: system.connections,
+            clock: services.clock,
+            log,
+          };
           serveEventStream(parts, exchange, principal, { kind: "project", projectId }, from);
           return ANSWERS_LATER;
         },

@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { holdsText } from "../../store/holds-text.ts";
 import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
 
 export type RuleRow = Selectable<RulesTable>;
@@ -26,10 +27,15 @@ export type RuleSort = {
   readonly descending: boolean;
 };
 
-function withStats(db: ReadDb) {
+function stored(db: ReadDb | Trx) {
   return db
     .selectFrom("rules")
     .leftJoin("rule_stats", "rule_stats.ruleId", "rules.id")
+    .where("rules.deletedAt", "is", null);
+}
+
+function withStats(query: ReturnType<typeof stored>) {
+  return query
     .selectAll("rules")
     .select([
       "rule_stats.matched",
@@ -38,15 +44,12 @@ function withStats(db: ReadDb) {
       "rule_stats.errors",
       "rule_stats.lastMatchedAt",
       "rule_stats.lastError",
-    ])
-    .where("rules.deletedAt", "is", null);
+    ]);
 }
 
-export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: PageRequest): Promise<RuleWithStats[]> {
+function filtered(db: ReadDb, filter: RuleFilter) {
   const { projectIds, withGlobal, active, q, projectId, createdBy, roleId } = filter;
-  const column = `rules.${sort.field}` as const;
-  const direction = sort.descending ? "desc" : "asc";
-  let query = withStats(db);
+  let query = stored(db);
   if (projectIds !== null) {
     query = query.where((e) =>
       e.or([
@@ -59,9 +62,23 @@ export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: 
   if (projectId !== undefined) query = query.where("rules.projectId", "=", projectId);
   if (createdBy !== undefined) query = query.where("rules.createdBy", "=", createdBy);
   if (q !== undefined)
-    query = query.where((e) => e.or([e("rules.name", "like", `%${q}%`), e("rules.description", "like", `%${q}%`)]));
+    query = query.where((e) => e.or([holdsText("rules.name", q), holdsText("rules.description", q)]));
   if (roleId !== undefined)
     query = query.where(sql<boolean>`exists (select 1 from json_each(rules.targetRoles) where value = ${roleId})`);
+  return query;
+}
+
+export async function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
+  const row = await filtered(db, filter)
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}
+
+export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: PageRequest): Promise<RuleWithStats[]> {
+  const column = `rules.${sort.field}` as const;
+  const direction = sort.descending ? "desc" : "asc";
+  let query = withStats(filtered(db, filter));
   if (page.after) {
     const [value = "", id = ""] = page.after;
     const operator = sort.descending ? "<" : ">";
@@ -78,7 +95,7 @@ export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: 
 }
 
 export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | undefined> {
-  return withStats(db).where("rules.id", "=", id).executeTakeFirst();
+  return withStats(stored(db)).where("rules.id", "=", id).executeTakeFirst();
 }
 
 /** Ids and names of all roles; there are few. */
@@ -95,6 +112,15 @@ export function listVersions(db: ReadDb, ruleId: string, page: PageRequest) {
     .limit(page.limit + 1)
     .offset(page.offset)
     .execute();
+}
+
+export async function countVersions(db: ReadDb, ruleId: string): Promise<number> {
+  const row = await db
+    .selectFrom("rule_versions")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where("ruleId", "=", ruleId)
+    .executeTakeFirst();
+  return row?.n ?? 0;
 }
 
 /** Decisions of a rule by day (UTC) and outcome. */

@@ -1,12 +1,7 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, text, uuid } from "../../http/shapes.ts";
-import { CHANNELS } from "../../services/notifier.ts";
-
-const Action = v.pipe(
-  object({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
-  v.check((value) => Buffer.byteLength(JSON.stringify(value)) <= 4096, "must be at most 4096 bytes"),
-);
+import { Action, CHANNELS, ChannelList } from "../../services/message-parts.ts";
 
 const entries = {
   name: text(255, 1),
@@ -22,7 +17,7 @@ const entries = {
     v.description("Names or ids of roles; their active holders hear of it"),
   ),
   targetUsers: v.pipe(v.array(text(128, 1)), v.maxLength(1000)),
-  channels: v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1)),
+  channels: ChannelList,
   titleTemplate: text(255, 1),
   messageTemplate: text(4000, 1),
   sound: v.nullable(text(255, 1)),
@@ -87,6 +82,7 @@ export type TestRule = v.InferOutput<typeof TestRule>;
 
 export const RuleParams = object({ id: v.string() });
 export const VersionsQuery = object(pageEntries());
+export type VersionsQuery = v.InferOutput<typeof VersionsQuery>;
 export const StatsQuery = object({ from: v.optional(instant), to: v.optional(instant) });
 
 const counts = {

@@ -6,15 +6,15 @@ import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { compileCondition, compileTemplate } from "../../rules/index.ts";
 import { requireLink } from "../../services/links.ts";
+import { DEFAULT_CHANNELS, requireServed, requireSound } from "../../services/message-parts.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
-import type { CreateRule, ListRules, UpdateRule } from "./schema.ts";
+import type { CreateRule, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
+import { resolveTargets, roleId } from "./targets.ts";
 import { countsView, definitionView, ruleView } from "./view.ts";
 
-const DEFAULT_CHANNELS = ["in_app", "pusher", "fcm", "apns"];
-const UNSERVED_CHANNELS: readonly string[] = ["email", "webhook"];
 const DAY_MS = 86_400_000;
 
 /** Rules: making, changing, versions, totals (contract 4.8). A rule, its version and its audit row are one transaction. */
@@ -26,7 +26,7 @@ export class RuleService {
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
-    const { db, clock } = this.#services;
+    const { db, clock, users } = this.#services;
     const projectId = this.#targetProject(principal, input.projectId ?? null);
     requireServed(input.channels);
     requireLink(input.action?.url, "action.url", this.#services.config);
@@ -40,7 +40,7 @@ export class RuleService {
         name: input.name,
         description: input.description ?? "",
         condition: input.condition,
-        ...(await this.#targets(trx, projectId, input.targetRoles ?? [], input.targetUsers ?? [])),
+        ...(await resolveTargets(trx, users, projectId, input, null)),
         channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
         ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
         sound: requireSound(input.sound),
@@ -60,7 +60,7 @@ export class RuleService {
   }
 
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateRule) {
-    const { db, clock } = this.#services;
+    const { db, clock, users } = this.#services;
     await db.write(async (trx) => {
       const {
         matched: _m,
@@ -76,15 +76,13 @@ export class RuleService {
       requireServed(input.channels);
       requireLink(input.action?.url, "action.url", this.#services.config);
       if (input.condition !== undefined) compileCondition(input.condition);
-      const roles = input.targetRoles ?? (JSON.parse(old.targetRoles) as string[]);
-      const users = input.targetUsers ?? (JSON.parse(old.targetUsers) as string[]);
       const row: queries.RuleRow = {
         ...old,
         projectId,
         name: input.name ?? old.name,
         description: input.description ?? old.description,
         condition: input.condition ?? old.condition,
-        ...(await this.#targets(trx, projectId, roles, users)),
+        ...(await resolveTargets(trx, users, projectId, input, old)),
         channels: input.channels ? JSON.stringify(input.channels) : old.channels,
         ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
         sound: input.sound === undefined ? old.sound : requireSound(input.sound),
@@ -121,7 +119,8 @@ export class RuleService {
 
   async list(principal: UserPrincipal, query: ListRules) {
     const { db, projects } = this.#services;
-    const request = readPage(query);
+    const sort = readSort(query.sort ?? "-createdAt");
+    const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
     const roles = await queries.roleNames(db.read);
     const seesAll = principal.permissions.has("projects:all") && principal.permissions.has("rules:read");
     const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
@@ -135,27 +134,30 @@ export class RuleService {
       roleId: query.targetRole === undefined ? undefined : (roleId(roles, query.targetRole) ?? query.targetRole),
     };
     if (filter.projectIds?.length === 0 && !filter.withGlobal) throw missingPermission("rules:read");
-    const sort = readSort(query.sort ?? "-createdAt");
     const rows = await queries.listRules(db.scan, filter, sort, request);
+    const total = request.wantsTotal ? await queries.countRules(db.scan, filter) : undefined;
     return pageBody(
       request,
       rows,
       (row) => ruleView(row, roles),
       (row) => [row[sort.field], row.id],
+      total,
     );
   }
 
-  async versions(principal: UserPrincipal, id: string, query: Parameters<typeof readPage>[0]) {
+  async versions(principal: UserPrincipal, id: string, query: VersionsQuery) {
     await this.#visible(principal, id);
-    const request = readPage(query);
-    const rows = await queries.listVersions(this.#services.db.read, id, request);
+    const { db } = this.#services;
+    const request = readPage(query, ["number"]);
+    const rows = await queries.listVersions(db.read, id, request);
+    const total = request.wantsTotal ? await queries.countVersions(db.read, id) : undefined;
     const view = (row: (typeof rows)[number]) => ({
       version: row.version,
       definition: JSON.parse(row.definition) as Record<string, unknown>,
       createdBy: row.createdBy,
       createdAt: toRfc3339(row.createdAt),
     });
-    return pageBody(request, rows, view, (row) => [row.version]);
+    return pageBody(request, rows, view, (row) => [row.version], total);
   }
 
   /** Totals since the rule exists, or counted from the stored decisions of a time; by day the last 30 days unless a time is given. */
@@ -214,23 +216,6 @@ export class RuleService {
     return null;
   }
 
-  /** @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, VALIDATION_FAILED when nobody is meant */
-  async #targets(trx: Trx, projectId: string | null, roles: readonly string[], users: readonly string[]) {
-    if (roles.length + users.length === 0) {
-      throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-        details: [{ path: "targetRoles", code: "REQUIRED", message: "name at least one role or user" }],
-      });
-    }
-    const names = await queries.roleNames(trx);
-    const roleIds = roles.map((role) => {
-      const id = roleId(names, role);
-      if (id === undefined) throw new PrismError("ROLE_NOT_FOUND", `No such role: ${role}`);
-      return id;
-    });
-    const userIds = users.length > 0 ? await this.#services.users.recipients(users, trx, projectId) : [];
-    return { targetRoles: JSON.stringify([...new Set(roleIds)]), targetUsers: JSON.stringify(userIds) };
-  }
-
   async #recordVersion(row: queries.RuleRow, principal: UserPrincipal, action: string, trx: Trx): Promise<void> {
     const { db, audit, system } = this.#services;
     const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
@@ -264,18 +249,6 @@ function requireAllProjects(principal: UserPrincipal): void {
   if (!principal.permissions.has("projects:all")) throw missingPermission("projects:all");
 }
 
-/** @throws NOT_CONFIGURED */
-function requireServed(channels: readonly string[] | undefined): void {
-  const unserved = channels?.find((channel) => UNSERVED_CHANNELS.includes(channel));
-  if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
-}
-
-/** @throws SOUND_NOT_FOUND: no sound can be stored in this version. */
-function requireSound(sound: string | null | undefined): null {
-  if (sound) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
-  return null;
-}
-
 /** @throws INVALID_TEMPLATE */
 function templates(titleTemplate: string, messageTemplate: string): { titleTemplate: string; messageTemplate: string } {
   compileTemplate(titleTemplate, "titleTemplate");
@@ -286,13 +259,6 @@ function templates(titleTemplate: string, messageTemplate: string): { titleTempl
 /** A rule's name as a title that says just that, braces and all. */
 function asTemplate(name: string): string {
   return name.replaceAll("{{", "{ {");
-}
-
-function roleId(names: ReadonlyMap<string, string>, ref: string): string | undefined {
-  if (names.has(ref)) return ref;
-  const wanted = ref.toLowerCase();
-  for (const [id, name] of names) if (name.toLowerCase() === wanted) return id;
-  return undefined;
 }
 
 function readSort(sort: string): queries.RuleSort {

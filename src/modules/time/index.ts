@@ -4,6 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { Reply, route } from "../../http/route.ts";
 import { integer, jsonObject, object, text } from "../../http/shapes.ts";
 import { userOf } from "../../services/caller-of.ts";
+import { ChannelList, requireServed, requireSound } from "../../services/message-parts.ts";
 import type { AppModule } from "../../services/module.ts";
 import type { TimerAction } from "../../services/timers.ts";
 
@@ -19,6 +20,7 @@ const NotifyAction = object({
     message: v.optional(text(4000, 1)),
     data: v.optional(v.nullable(jsonObject(16_384))),
     sound: v.optional(v.nullable(text(255, 1))),
+    channels: v.optional(ChannelList),
   }),
 });
 
@@ -61,19 +63,19 @@ const time: AppModule = {
           action: v.object({ type: v.picklist(["notify", "event"]) }),
           state: v.string(),
         }),
-        errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"],
+        errors: [
+          "RECIPIENT_NOT_FOUND",
+          "SOUND_NOT_FOUND",
+          "NOT_CONFIGURED",
+          "IDEMPOTENCY_IN_PROGRESS",
+          "IDEMPOTENCY_KEY_REUSED",
+        ],
         handle(exchange, { body }) {
           const action = actionOf(body.action);
           return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
-            const job = await timer.after(body.label, body.delayMs, action, { trx, dedupeKey: body.dedupeKey });
-            const { jobId, runAt, state } = job;
-            return new Reply(201, {
-              jobId,
-              label: body.label,
-              runAt: toRfc3339(runAt),
-              action: { type: action.type },
-              state,
-            });
+            const made = await timer.after(body.label, body.delayMs, action, { trx, dedupeKey: body.dedupeKey });
+            const { jobId, label, runAt, state } = made;
+            return new Reply(201, { jobId, label, runAt: toRfc3339(runAt), action: { type: made.action.type }, state });
           });
         },
       }),
@@ -85,14 +87,15 @@ function actionOf(action: v.InferOutput<typeof TriggerBody>["action"]): TimerAct
   if (action.type === "event") {
     return { type: "event", event: action.event, payload: action.payload ?? {}, persist: action.persist === true };
   }
-  const { userId, title, body, message, data, sound } = action.payload;
+  const { userId, title, body, message, data, sound, channels } = action.payload;
   const text = message ?? body;
   if (text === undefined) {
     throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
       details: [{ path: "action.payload.body", code: "REQUIRED", message: "is required (or message)" }],
     });
   }
-  if (sound) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
+  requireServed(channels);
+  requireSound(sound);
   return { type: "notify", payload: { userId, title, message: text, data: data ?? null } };
 }
 

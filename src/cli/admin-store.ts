@@ -1,0 +1,86 @@
+import { runAs } from "../base/caller.ts";
+import { systemClock } from "../base/clock.ts";
+import { SealedBox } from "../base/sealed-box.ts";
+import type { Config } from "../config/load.ts";
+import { createLogger } from "../config/logger.ts";
+import { AuditService } from "../services/audit.ts";
+import { bootstrap } from "../services/bootstrap.ts";
+import { KeyAdmin } from "../services/key-admin.ts";
+import { UserAdmin } from "../services/user-admin.ts";
+import type { Database } from "../store/database.ts";
+import { openStore, type Store } from "../store/store.ts";
+import { type Context, refuseUrl } from "./context.ts";
+import { ensureDatabase, requireDatabase } from "./data-dir.ts";
+
+/** What administers a data directory from the command line. */
+export interface AdminStore {
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly users: UserAdmin;
+  readonly keys: KeyAdmin;
+  readonly defaultProjectId: string;
+}
+
+/**
+ * Runs `work` on the data directory's database, in the name of whoever runs the command. The database is made and migrated first where that
+ * is needed. Beside a running server this is safe: what `work` writes touches no table that holds an offset or a job, and the server
+ * notices the commit (D35).
+ * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused, SchemaRefused, UnsealError
+ */
+export async function withAdminStore<T>(
+  context: Context,
+  command: string,
+  work: (store: AdminStore) => Promise<T>,
+): Promise<T> {
+  refuseUrl(context, command);
+  const { config } = context.loadConfig("generate");
+  await ensureDatabase(config);
+  return withStore(context, config, work);
+}
+
+/** {@link withAdminStore} on a database that must be there. @throws CommandError 3, 4 where it is not, or is behind. */
+export async function withExistingStore<T>(context: Context, work: (store: AdminStore) => Promise<T>): Promise<T> {
+  const { config } = context.loadConfig("require");
+  requireDatabase(config);
+  return withStore(context, config, work);
+}
+
+async function withStore<T>(context: Context, config: Config, work: (store: AdminStore) => Promise<T>): Promise<T> {
+  const store = open(context, config);
+  try {
+    return await runAs(COMMAND_LINE, async () => {
+      const { database } = store;
+      const audit = new AuditService(database, systemClock);
+      const isDevelopment = config.env === "development";
+      const { defaultProjectId } = await bootstrap(database, store.reader, audit, systemClock, isDevelopment);
+      const users = new UserAdmin(audit, systemClock);
+      const keys = new KeyAdmin(audit, systemClock);
+      return work({ database, audit, users, keys, defaultProjectId });
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+const COMMAND_LINE = { principal: null, process: "cli", ip: null, requestId: null, correlationId: null } as const;
+
+function open({ flags }: Context, config: Config): Store {
+  return openStore({
+    file: config.databaseFile,
+    box: new SealedBox([config.secrets.encryptionKey]),
+    // A thread would cost its start and serve nothing: the command waits for its commit anyway.
+    writer: "main",
+    isOwner: false,
+    maxBytes: config.maxDbBytes,
+    log: createLogger({
+      level: flags.logLevel === undefined ? "error" : config.log.level,
+      debug: config.debug,
+      // Results are on stdout.
+      destination: { write: (line) => void process.stderr.write(line) },
+    }),
+    onCommit: () => undefined,
+    onWriterDeath: (error) => {
+      throw error;
+    },
+  });
+}

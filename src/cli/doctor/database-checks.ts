@@ -1,0 +1,146 @@
+import { existsSync, statSync } from "node:fs";
+import { toRfc3339 } from "../../base/clock.ts";
+import { SealedBox, UnsealError } from "../../base/sealed-box.ts";
+import type { Config } from "../../config/load.ts";
+import { readAuditHead } from "../../services/audit-head.ts";
+import { type AuditHead, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
+import { loadAuditKey } from "../../store/audit-key.ts";
+import { openForReading } from "../../store/connection.ts";
+import { migrationStatusOf } from "../../store/migrate-file.ts";
+import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
+import { clockFacts, foreignKeyViolations, hasAuditKey, jobFacts, quickCheck } from "./database-queries.ts";
+import type { DoctorDatabase } from "./doctor-database.ts";
+
+const CLOCK_TOLERANCE_MS = 5000;
+const OVERDUE_MS = 60_000;
+/** This program was written later than this; a clock before it is wrong. */
+const EARLIEST = Date.UTC(2025, 0, 1);
+const SHOWN_PROBLEMS = 5;
+
+/** Whether there is a database to look into. */
+export function checkDatabaseFile({ databaseFile }: Config): Check[] {
+  if (!existsSync(databaseFile))
+    return [warn("database", `there is no database at ${databaseFile} yet`, "prism serve or prism migrate makes it")];
+  return [];
+}
+
+/** Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as well. */
+export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Config, deep: boolean): Promise<Check[]> {
+  const problems = await quickCheck(db, deep);
+  if (problems.length > 0) {
+    const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
+    return [
+      fail(
+        "database",
+        `damaged: ${shown}`,
+        "stop the server, keep the files, and go back to a copy of the data directory",
+      ),
+    ];
+  }
+  const size = bytesText(statSync(databaseFile).size);
+  return [pass("database", `${size}, ${deep ? "integrity check" : "quick check"} found nothing`)];
+}
+
+export async function checkForeignKeys(db: DoctorDatabase): Promise<Check[]> {
+  const violations = await foreignKeyViolations(db);
+  if (violations.length === 0) return [pass("foreign keys", "every reference leads somewhere")];
+  const shown = violations.slice(0, SHOWN_PROBLEMS).map(({ table, parent }) => `${table} to ${parent}`);
+  return [fail("foreign keys", `${violations.length} references lead nowhere: ${shown.join(", ")}`)];
+}
+
+/** A newer database is a SchemaRefused, which the caller reports. */
+export function checkMigrations({ databaseFile }: Config): Check[] {
+  const { applied, pending } = migrationStatusOf(databaseFile);
+  if (pending.length === 0) return [pass("migrations", `${applied.length} applied, none missing`)];
+  return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
+}
+
+/**
+ * The chain of the audit trail, whose key also tells whether the encryption key is the database's own.
+ * @param anchor a head of the chain that was noted elsewhere.
+ */
+export async function checkAudit(
+  db: DoctorDatabase,
+  { dataDir, databaseFile, secrets }: Config,
+  anchor: AuditHead | undefined,
+): Promise<Check[]> {
+  if (!(await hasAuditKey(db))) return [pass("audit", "the trail is empty")];
+  let key: Uint8Array;
+  const connection = openForReading(databaseFile);
+  try {
+    key = loadAuditKey(connection, new SealedBox([secrets.encryptionKey]));
+  } catch (error) {
+    if (!(error instanceof UnsealError)) throw error;
+    return [
+      fail(
+        "audit",
+        "the encryption key is not the one this database was made with",
+        "set PRISM_ENCRYPTION_KEY to that one",
+      ),
+    ];
+  } finally {
+    connection.close();
+  }
+  const heads = [await readAuditHead(dataDir), anchor].filter((head) => head !== null && head !== undefined);
+  const verdict = await verifyAudit(db, key, await lastAuditSeq(db), {}, heads);
+  if (verdict.ok) return [pass("audit", `the chain of ${verdict.checked} rows is whole`)];
+  const { firstBad } = verdict;
+  return [
+    fail(
+      "audit",
+      firstBad
+        ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
+        : "the last rows are gone",
+    ),
+  ];
+}
+
+/** A clock that runs behind what is stored would order new rows before old ones. */
+export async function checkClock(db: DoctorDatabase | null): Promise<Check[]> {
+  const now = Date.now();
+  if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];
+  const newestAt = db ? await clockFacts(db) : 0;
+  if (newestAt > now + CLOCK_TOLERANCE_MS) {
+    const behindS = Math.round((newestAt - now) / 1000);
+    return [warn("clock", `is ${behindS} s behind the newest row (${toRfc3339(newestAt)})`, "set the clock")];
+  }
+  return [pass("clock", toRfc3339(now))];
+}
+
+export async function checkJobs(db: DoctorDatabase, isServed: boolean): Promise<Check[]> {
+  const { dead, overdue, waiting } = await jobFacts(db, Date.now() - OVERDUE_MS);
+  const checks: Check[] = [];
+  if (dead > 0) checks.push(warn("jobs", `${dead} dead: their attempts are used up`));
+  if (overdue > 0) {
+    const why = isServed ? "the server does not keep up" : "they run when a server starts";
+    checks.push(warn("jobs", `${overdue} should have run more than a minute ago; ${why}`));
+  }
+  return checks.length > 0 ? checks : [pass("jobs", `${waiting} waiting, none dead, none overdue`)];
+}
+
+export interface DatabaseLook {
+  readonly deep: boolean;
+  readonly isServed: boolean;
+  readonly anchor: AuditHead | undefined;
+}
+
+/** Everything that needs a look into the database, each look by itself. */
+export async function checkDatabase(
+  db: DoctorDatabase,
+  config: Config,
+  { deep, isServed, anchor }: DatabaseLook,
+): Promise<readonly Check[]> {
+  const integrity = await attempt("database", () => checkIntegrity(db, config, deep));
+  // What a damaged file says about itself is worth nothing.
+  if (integrity.some(({ status }) => status === "FAIL")) return integrity;
+  const migrations = await attempt("migrations", async () => checkMigrations(config));
+  const isCurrent = migrations.every(({ status }) => status === "PASS");
+  if (!isCurrent) return [...integrity, ...migrations];
+  return [
+    ...integrity,
+    ...migrations,
+    ...(await attempt("foreign keys", () => checkForeignKeys(db))),
+    ...(await attempt("audit", () => checkAudit(db, config, anchor))),
+    ...(await attempt("jobs", () => checkJobs(db, isServed))),
+  ];
+}

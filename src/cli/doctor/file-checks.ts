@@ -1,0 +1,54 @@
+import { chmodSync, existsSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Config } from "../../config/load.ts";
+import { bytesText, type Check, fail, pass, warn } from "./check.ts";
+
+/** Nobody but the owner reads the data directory and what is secret in it. @param fix takes the rights of others away. */
+export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
+  if (!existsSync(dataDir))
+    return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];
+  const wanted = [
+    [dataDir, 0o700],
+    ...[join(dataDir, "secrets.json"), databaseFile, `${databaseFile}-wal`].map((file) => [file, 0o600] as const),
+  ] as const;
+  const loose = wanted.filter(([path]) => existsSync(path) && isOpenToOthers(path));
+  if (loose.length === 0) return [pass("permissions", `only the owner may read ${dataDir}`)];
+  return loose.map(([path, mode]) => (fix ? repair(path, mode) : tooOpen(path, mode)));
+}
+
+function isOpenToOthers(path: string): boolean {
+  return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+}
+
+function tooOpen(path: string, mode: number): Check {
+  const now = (statSync(path).mode & 0o777).toString(8).padStart(4, "0");
+  return fail(
+    "permissions",
+    `${path} has mode ${now}: others can get at it`,
+    `chmod ${mode.toString(8)} ${path}, or --fix`,
+  );
+}
+
+function repair(path: string, mode: number): Check {
+  try {
+    chmodSync(path, mode);
+    return pass("permissions", `${path} was open to others; now it has mode 0${mode.toString(8)}`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail("permissions", `${path} is open to others and could not be closed: ${reason}`);
+  }
+}
+
+/** Room to store events; below `minFreeBytes` ingest answers 507. */
+export function checkDisk({ dataDir, minFreeBytes }: Config): Check[] {
+  const { bavail, bsize } = statfsSync(nearestDirectory(dataDir));
+  const freeBytes = bavail * bsize;
+  const said = `${bytesText(freeBytes)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
+  if (freeBytes < minFreeBytes) return [fail("disk", `${said}: events are refused with 507`, "free some space")];
+  if (freeBytes < 2 * minFreeBytes) return [warn("disk", said, "free some space before events are refused")];
+  return [pass("disk", said)];
+}
+
+function nearestDirectory(path: string): string {
+  return existsSync(path) ? path : nearestDirectory(dirname(path));
+}

@@ -1,0 +1,31 @@
+import { type Output, printable } from "./output.ts";
+
+interface LogLine {
+  readonly time: string;
+  readonly level: string;
+  readonly ns: string;
+  readonly msg: string;
+  readonly err?: { readonly stack?: string };
+}
+
+/** Log lines for a person who watches a development server; everywhere else they stay JSON. */
+export function prettyLog(out: Output): { write(line: string): void } {
+  const paint: Readonly<Record<string, (text: string) => string>> = {
+    error: (text) => out.red(text),
+    warn: (text) => out.yellow(text),
+    debug: (text) => out.dim(text),
+  };
+  return {
+    write(line) {
+      const { time, level, ns, msg, err, ...fields } = JSON.parse(line) as LogLine;
+      const head = `${out.dim(time.slice(11, 23))} ${(paint[level] ?? String)(level.padEnd(5))} ${ns.replace(/^prism:/, "")}`;
+      const rest = Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`);
+      process.stdout.write(`${[head, printable(msg), out.dim(rest.join(" "))].join("  ").trimEnd()}\n`);
+      if (err?.stack) process.stdout.write(`${err.stack}\n`);
+    },
+  };
+}
+
+function shown(value: unknown): string {
+  return printable(typeof value === "string" ? value : JSON.stringify(value));
+}

@@ -1,0 +1,166 @@
+import type { ErrorDetail } from "../base/errors.ts";
+import { type Context, isSet } from "./context.ts";
+import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
+
+const REPLY_LIMIT_MS = 30_000;
+const DEFAULT_PORT = "3000";
+
+/** Members of a query; what is undefined is left out. */
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
+/** A page of a list, as every list of the API answers. */
+export interface Page<T> {
+  readonly data: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** A running server over HTTP, on behalf of one token. */
+export class ServerClient {
+  /** Without a slash at its end. */
+  readonly base: string;
+  readonly token: string | undefined;
+
+  constructor(base: string, token: string | undefined) {
+    this.base = base;
+    this.token = token;
+  }
+
+  /** @throws ServerRefused, CommandError 4 when no server answers */
+  async get<T>(path: string, query: Query = {}): Promise<T> {
+    return readJson<T>(await this.#request("GET", path, query, undefined, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  }
+
+  /** @throws ServerRefused, CommandError 4 when no server answers */
+  async post<T>(path: string, body: unknown): Promise<T> {
+    const json = JSON.stringify(body);
+    return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  }
+
+  /** The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends before its end. */
+  async *stream(path: string, query: Query = {}): AsyncIterable<string> {
+    const response = await this.#request("GET", path, query, undefined, undefined);
+    if (!response.body) return;
+    try {
+      yield* response.body.pipeThrough(new TextDecoderStream());
+    } catch (error) {
+      throw new CommandError(EXIT.unreachable, `${this.base} broke off in the middle: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Every item of a list, page by page. */
+  async *list<T>(path: string, query: Query = {}): AsyncIterable<T> {
+    let cursor: string | undefined;
+    do {
+      const page: Page<T> = await this.get<Page<T>>(path, { limit: 100, ...query, cursor });
+      yield* page.data;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    query: Query,
+    body: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const url = new URL(this.base + path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    let response: Response;
+    try {
+      response = await fetch(url, {
+        method,
+        redirect: "error",
+        headers: {
+          ...authorization(this.token),
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body }),
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      throw unreachable(this.base, error);
+    }
+    if (response.ok) return response;
+    throw refusalOf(response.status, await response.text(), this);
+  }
+}
+
+/** The server of `--url`, PRISM_URL, or the one that this machine would serve by default. @throws CommandError 2 for no URL */
+export function serverOf({ flags }: Context): ServerClient {
+  const { PRISM_URL, PRISM_TOKEN, PRISM_PORT, PORT } = process.env;
+  const port = [PRISM_PORT, PORT].find(isSet) ?? DEFAULT_PORT;
+  const base = flags.url ?? (isSet(PRISM_URL) ? PRISM_URL : `http://127.0.0.1:${port}`);
+  if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
+    throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
+  return new ServerClient(base.replace(/\/+$/, ""), flags.token ?? (isSet(PRISM_TOKEN) ? PRISM_TOKEN : undefined));
+}
+
+export function authorization(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/** What a server answered, as the error that ends a command. @param body of the answer, as text. */
+export function refusalOf(status: number, body: string, { base, token }: ServerClient): Error {
+  const error = errorMember(body);
+  if (!error) return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`);
+  const isNameless = status === 401 && token === undefined;
+  const hint = isNameless
+    ? `; give --token or PRISM_TOKEN (in development: curl -s ${base}/dev/token)`
+    : error.code === "INTERNAL"
+      ? `; the server's log has more under the request id ${error.requestId}`
+      : "";
+  return new ServerRefused(status, error.code, error.message + hint, error.details ?? []);
+}
+
+interface ErrorMember {
+  readonly code: string;
+  readonly message: string;
+  readonly requestId: string;
+  readonly details?: readonly ErrorDetail[];
+}
+
+function errorMember(body: string): ErrorMember | undefined {
+  try {
+    const { error } = JSON.parse(body) as { error?: Partial<ErrorMember> };
+    return typeof error?.code === "string" && typeof error.message === "string" ? (error as ErrorMember) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readJson<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T;
+  } catch (cause) {
+    throw new CommandError(EXIT.unreachable, `${response.url} did not answer with JSON`, { cause });
+  }
+}
+
+export function unreachable(base: string, error: unknown): CommandError {
+  const message = `cannot reach ${base}: ${reasonOf(error)}; is it running there? (--url or PRISM_URL)`;
+  return new CommandError(EXIT.unreachable, message, { cause: error });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "the host name could not be looked up",
+  ECONNRESET: "the connection was cut",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+};
+
+/** The innermost cause in words: fetch wraps what happened once or twice. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return "no answer in time";
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  if (inner instanceof Error) return reasonOf(inner);
+  const code = "code" in error ? String(error.code) : "";
+  return REASONS[code] ?? (error.message || code);
+}

@@ -1,0 +1,56 @@
+import { createWriteStream, renameSync, rmSync } from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { CommandError, EXIT } from "./exit-codes.ts";
+
+const CHUNK_LENGTH = 65_536;
+
+export interface Destination {
+  /** Absent: stdout. */
+  readonly file: string | undefined;
+  readonly gzip: boolean;
+}
+
+/**
+ * Writes text as fast as it is taken. A file appears under its name when it is whole; until then, and if it never is, under another.
+ * @throws CommandError 1 when the file cannot be written
+ */
+export async function writeRows(text: AsyncIterable<string>, { file, gzip }: Destination): Promise<void> {
+  const source = Readable.from(gather(text));
+  const steps = gzip ? [createGzip()] : [];
+  if (file === undefined) {
+    await pipeline([source, ...steps, process.stdout], { end: false });
+    return;
+  }
+  const partial = `${file}.partial`;
+  const cleanUp = (): void => rmSync(partial, { force: true });
+  const interrupt = (): void => {
+    cleanUp();
+    process.exit(EXIT.interrupted);
+  };
+  process.once("SIGINT", interrupt);
+  try {
+    await pipeline([source, ...steps, createWriteStream(partial, { mode: 0o600, flush: true })]);
+    renameSync(partial, file);
+  } catch (error) {
+    cleanUp();
+    const isOfFile = error instanceof Error && "path" in error && error.path === partial;
+    if (!isOfFile) throw error;
+    throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
+
+/** Rows together until they are worth a write. */
+async function* gather(text: AsyncIterable<string>): AsyncIterable<string> {
+  let chunk = "";
+  for await (const part of text) {
+    chunk += part;
+    if (chunk.length < CHUNK_LENGTH) continue;
+    yield chunk;
+    chunk = "";
+  }
+  if (chunk !== "") yield chunk;
+}

@@ -1,0 +1,85 @@
+import type { TemplatedApp } from "uWebSockets.js";
+import type { Broadcaster, Hub } from "./hub.ts";
+import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
+
+/** Bytes buffered for one connection before it reads from the log instead. */
+export const MAX_BUFFERED_BYTES = 65_536;
+/** Smaller messages are not worth the processor time. */
+const COMPRESS_FROM_BYTES = 512;
+
+/** A socket that may follow streams through broadcasts. */
+export interface Follower {
+  /** Leaves the broadcasts of every stream if more waits in its buffer than may. */
+  fallBehindIfSlow(): void;
+}
+
+/**
+ * Sends to all sockets of a protocol that follow a stream with one publish of uWebSockets. What a socket has no room for beyond
+ * `maxBackpressure` uWebSockets drops, several messages for one call of `dropped`, and to unsubscribe inside that call corrupts its memory.
+ * So it must not come to that: whenever as many bytes have been broadcast as a socket may have buffered, those that are slow leave first.
+ */
+export class TopicBroadcaster implements Broadcaster {
+  readonly #app: TemplatedApp;
+  readonly #hub: Hub;
+  readonly #prefix: string;
+  readonly #entryText: (stream: string, entry: StreamEntry) => string;
+  readonly #followers = new Map<string, Set<Follower>>();
+  /** Streams with broadcasts since the followers were last looked at, and how many bytes these were. */
+  readonly #unchecked = new Set<string>();
+  #uncheckedBytes = 0;
+
+  /** @param prefix keeps the topics of this protocol apart from those of others. */
+  constructor(app: TemplatedApp, hub: Hub, prefix: string, entryText: (stream: string, entry: StreamEntry) => string) {
+    this.#app = app;
+    this.#hub = hub;
+    this.#prefix = prefix;
+    this.#entryText = entryText;
+  }
+
+  /** The topic of uWebSockets that carries a stream. */
+  topic(stream: string): string {
+    return `${this.#prefix}/${stream}`;
+  }
+
+  /** The follower has subscribed to the stream's topic. */
+  joined(stream: StreamRef, follower: Follower): void {
+    const name = streamName(stream);
+    const followers = this.#followers.get(name);
+    if (followers) followers.add(follower);
+    else {
+      this.#followers.set(name, new Set([follower]));
+      this.#hub.follow(stream, this);
+    }
+  }
+
+  left(stream: StreamRef, follower: Follower): void {
+    const name = streamName(stream);
+    const followers = this.#followers.get(name);
+    if (!followers?.delete(follower) || followers.size > 0) return;
+    this.#followers.delete(name);
+    this.#hub.unfollow(stream, this);
+  }
+
+  broadcast(stream: string, entry: StreamEntry): void {
+    if (this.#uncheckedBytes >= MAX_BUFFERED_BYTES) this.#leaveSlowOnesBehind();
+    const text = Buffer.from(this.#entryText(stream, entry));
+    this.#unchecked.add(stream);
+    this.#uncheckedBytes += text.length;
+    this.#app.publish(this.topic(stream), text, false, text.length >= COMPRESS_FROM_BYTES);
+  }
+
+  #leaveSlowOnesBehind(): void {
+    for (const stream of this.#unchecked) {
+      for (const follower of this.#followers.get(stream) ?? []) follower.fallBehindIfSlow();
+    }
+    this.#unchecked.clear();
+    this.#uncheckedBytes = 0;
+  }
+}
+
+/** Whether a message is long enough to be compressed. */
+export function isWorthCompressing(text: string): boolean {
+  if (text.length >= COMPRESS_FROM_BYTES) return true;
+  // UTF-8 takes at most three bytes for a unit of UTF-16.
+  return text.length * 3 >= COMPRESS_FROM_BYTES && Buffer.byteLength(text) >= COMPRESS_FROM_BYTES;
+}

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import test from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { isTokenOf } from "../../src/base/tokens.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, runCli, runJson } from "./run-cli.ts";
+
+interface User {
+  readonly id: string;
+  readonly username: string;
+  readonly roles: string[];
+  readonly status: string;
+}
+
+interface Token {
+  readonly id: string;
+  readonly token: string;
+  readonly scopes: string[];
+  readonly expiresAt: string | null;
+}
+
+interface Key {
+  readonly id: string;
+  readonly key: string;
+  readonly prefix: string;
+  readonly scopes: string[];
+}
+
+test("user, token and key make the database where there is none, and work on it without a server", async (t) => {
+  const cwd = temporaryDir(t);
+  const env = { USER: "operator" };
+
+  await t.test("S1-23: the first command makes, migrates and furnishes the database", async () => {
+    const args = ["user", "create", "--username", "Ann", "--email", "Ann@Example.org", "--name", "Ann Lee"];
+    const user = await runJson<User & { email: string }>([...args, "--role", "admin", "--role", "Admin"], { cwd, env });
+    assert.deepEqual(
+      [user.username, user.email, user.roles, user.status],
+      ["ann", "ann@example.org", ["Admin"], "active"],
+    );
+  });
+
+  await t.test("users are listed by role and state, in a table for people", async () => {
+    const [{ users }, table] = await Promise.all([
+      runJson<{ users: User[] }>(["user", "list", "--role", "ADMIN", "--status", "active"], { cwd }),
+      runCli(["user", "list", "--username", "ann"], { cwd }),
+    ]);
+    assert.deepEqual(users.map(({ username }) => username).sort(), ["ann", "dev"]);
+    assert.match(
+      table.stdout,
+      /^ID +USERNAME +EMAIL +NAME +STATUS +ROLES\n\S+ +ann +ann@example.org +Ann Lee +active +Admin\n$/,
+    );
+  });
+
+  for (const c of [
+    { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
+    { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },
+    { args: ["--username", "bob", "--role", "Admn"], status: 6, says: /there is no role Admn; did you mean Admin\?/ },
+    { args: ["--role", "Admin"], status: 2, says: /give --username or --email/ },
+    { args: ["--username", "bob", "--status", "gone"], status: 2, says: /Allowed choices are pending, active/ },
+  ]) {
+    await t.test(`user create ${c.args.join(" ")} ends with ${c.status} and stores nothing`, async () => {
+      const { status, stdout, stderr } = await runCli(["user", "create", ...c.args], { cwd });
+      assert.deepEqual([status, stdout], [c.status, ""]);
+      assert.match(stderr, c.says);
+    });
+  }
+
+  await t.test("a token stands alone on stdout, once; only its hash is kept", async () => {
+    const { stdout, stderr } = await runCli(["token", "create", "--user", "ann@example.org", "--expires", "30d"], {
+      cwd,
+    });
+    const token = stdout.trim();
+    assert.ok(isTokenOf("prt", token));
+    assert.match(stderr, /Token \S+ of ann, until 20\d\d-.*not shown again/);
+    const list = await runCli(["token", "list", "--user", "ann", "--json"], { cwd });
+    assert.doesNotMatch(list.stdout, new RegExp(token));
+    assert.deepEqual(
+      (JSON.parse(list.stdout) as { tokens: Record<string, unknown>[] }).tokens.map(({ user, name, state }) => ({
+        user,
+        name,
+        state,
+      })),
+      [{ user: "ann", name: "cli", state: "active" }],
+    );
+  });
+
+  await t.test("a token carries the scopes it is given, and can be revoked once", async () => {
+    const args = ["token", "create", "--user", "ann", "--name", "ci", "--scopes", "events:write,events:read"];
+    const token = await runJson<Token>(args, { cwd });
+    assert.deepEqual([token.scopes, token.expiresAt], [["events:write", "events:read"], null]);
+    assert.deepEqual(await runJson(["token", "revoke", token.id], { cwd }), { id: token.id, revoked: true });
+    const again = await runCli(["token", "revoke", token.id], { cwd });
+    assert.equal(again.status, 6);
+    const { tokens } = await runJson<{ tokens: { id: string; state: string }[] }>(["token", "list", "--all"], { cwd });
+    assert.equal(tokens.find(({ id }) => id === token.id)?.state, "revoked");
+  });
+
+  for (const c of [
+    { args: ["token", "create", "--user", "nobody"], status: 6, says: /There is no user nobody/ },
+    {
+      args: ["token", "create", "--user", "ann", "--scopes", "events:wite"],
+      status: 2,
+      says: /did you mean events:write\?/,
+    },
+    { args: ["token", "create", "--user", "ann", "--expires", "2020-01-01"], status: 7, says: /has passed/ },
+    { args: ["token", "create"], status: 2, says: /required option '--user <user>'/ },
+    { args: ["key", "create", "--project", "nix"], status: 6, says: /There is no project nix/ },
+    { args: ["key", "rotate", "nix"], status: 6, says: /There is no API key nix/ },
+    { args: ["key", "rotate", "nix", "--grace", "8d"], status: 2, says: /The grace is 7d at most/ },
+  ]) {
+    await t.test(`${c.args.join(" ")} ends with ${c.status}`, async () => {
+      const { status, stderr } = await runCli(c.args, { cwd });
+      assert.equal(status, c.status);
+      assert.match(stderr, c.says);
+    });
+  }
+
+  await t.test("a key is made, rotated with a grace, and revoked", async () => {
+    const key = await runJson<Key>(["key", "create", "--name", "shop", "--scopes", "events:write"], { cwd });
+    assert.ok(isTokenOf("prk", key.key));
+    const rotated = await runJson<Key>(["key", "rotate", key.id, "--grace", "1h"], { cwd });
+    assert.notEqual(rotated.key, key.key);
+    assert.deepEqual(rotated.scopes, ["events:write"]);
+    await runJson(["key", "revoke", rotated.id, "--project", "default"], { cwd });
+    const { keys } = await runJson<{ keys: Record<string, unknown>[] }>(["key", "list", "--all"], { cwd });
+    const states = new Map(keys.map(({ id, state }) => [id, state]));
+    assert.deepEqual([states.get(key.id), states.get(rotated.id)], ["active", "revoked"]);
+    assert.ok(keys.every((each) => !("hash" in each) && !("key" in each)));
+  });
+
+  await t.test("each change left one audit row in the name of the account that ran the command", () => {
+    const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
+    const rows = db
+      .prepare<[], { action: string; actor: string; userId: string | null }>(
+        "select action, actor, userId from audit_log order by seq",
+      )
+      .all();
+    db.close();
+    assert.deepEqual(
+      rows.map(({ action }) => action),
+      [
+        "user.register",
+        "user.register",
+        "token.create",
+        "token.create",
+        "token.revoke",
+        "key.create",
+        "key.rotate",
+        "key.revoke",
+      ],
+    );
+    for (const { actor, userId } of rows) {
+      assert.equal((JSON.parse(actor) as { type: string }).type, "cli");
+      assert.equal(userId, null);
+    }
+  });
+});
+
+test("two commands that find no database make it once", async (t) => {
+  const cwd = temporaryDir(t);
+  const results = await Promise.all(
+    ["ann", "bob"].map((name) => runCli(["user", "create", "--username", name], { cwd })),
+  );
+  assert.deepEqual(
+    results.map(({ status, stderr }) => [status, /Error/.test(stderr)]),
+    [
+      [0, false],
+      [0, false],
+    ],
+  );
+  const { users } = await runJson<{ users: User[] }>(["user", "list"], { cwd });
+  assert.deepEqual(users.map(({ username }) => username).sort(), ["ann", "bob", "dev"]);
+});
+
+test("production refuses to make secrets up", async (t) => {
+  const { status, stderr } = await runCli(["user", "create", "--username", "ann"], {
+    cwd: temporaryDir(t),
+    env: { NODE_ENV: "production" },
+  });
+  assert.equal(status, 3);
+  assert.match(stderr, /the configuration is not valid:\n(?: {2}- .*\n)*.*JWT_SECRET/);
+  assert.match(stderr, /PRISM_ENCRYPTION_KEY/);
+});
+
+test("a database that was made with another encryption key ends with 3 and says so", async (t) => {
+  const cwd = temporaryDir(t);
+  await runJson(["user", "create", "--username", "ann"], { cwd });
+  const env = { PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "another key").toString("base64") };
+  const { status, stderr } = await runCli(["user", "list"], { cwd, env });
+  assert.equal(status, 3);
+  assert.match(stderr, /the encryption key is not the one this database was made with/);
+});

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { gunzipSync } from "node:zlib";
+import { csvRecords } from "../../src/cli/csv-records.ts";
+import { makeProject, makeUser } from "../helpers/people.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { jsonLines, runCli } from "./run-cli.ts";
+
+type Row = Readonly<Record<string, unknown>>;
+
+async function csv(text: string): Promise<Record<string, string>[]> {
+  const records: string[][] = [];
+  for await (const record of csvRecords(
+    (async function* () {
+      yield text;
+    })(),
+  )) {
+    records.push(record);
+  }
+  const [header = [], ...rows] = records;
+  return rows.map((row) => Object.fromEntries(header.map((name, at) => [name, row[at] ?? ""])));
+}
+
+test("export, from the data directory and from the server, gives the same rows", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = prism.dir;
+  const here = { cwd };
+  const dir = ["--data-dir", prism.dir];
+  const there = { cwd, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const { apiKey } = await makeProject(prism, "shop");
+  await makeUser(prism, "ann", ["Operator"]);
+  await prism.post("/events", [
+    { type: "order.paid", payload: { n: 1, big: 12345678901234567 } },
+    { type: "order.failed", level: "error", source: "=cmd()", payload: { text: 'a "quoted", text\nin two lines' } },
+  ]);
+  await prism.post("/events", { type: "of.shop" }, { apiKey });
+  await prism.post("/api/v1/rules", { name: 'r, "1"', condition: "event.n == 1", targetRoles: ["Operator"] });
+  await prism.post("/api/v1/notifications", { userId: "me", title: "Hello", message: "there" });
+
+  await t.test("events as NDJSON, of all projects, oldest first, with the count on stderr", async () => {
+    const [offline, online] = await Promise.all([
+      runCli(["export", "events", ...dir], here),
+      runCli(["export", "events", "--quiet"], there),
+    ]);
+    assert.deepEqual([offline.status, online.status], [0, 0], online.stderr);
+    assert.equal(offline.stderr, "3 rows of events\n");
+    assert.equal(online.stderr, "");
+    assert.deepEqual(
+      jsonLines<Row>(offline.stdout).map(({ type }) => type),
+      ["order.paid", "order.failed", "of.shop"],
+    );
+    assert.deepEqual(new Set(online.stdout.split("\n")), new Set(offline.stdout.split("\n")));
+    assert.match(offline.stdout, /"big":12345678901234567\b/, "numbers keep every digit");
+  });
+
+  await t.test("events as CSV: quoted by RFC 4180, formulas disarmed", async () => {
+    const [offline, online] = await Promise.all([
+      runCli(["export", "events", "--format", "csv", "--project", "default", ...dir], here),
+      runCli(["export", "events", "--format", "csv", "--project", "default"], there),
+    ]);
+    assert.equal(offline.stdout, online.stdout);
+    const rows = await csv(offline.stdout);
+    assert.deepEqual(
+      rows.map(({ type }) => type),
+      ["order.paid", "order.failed"],
+    );
+    assert.equal(rows[1]?.["source"], "'=cmd()");
+    assert.deepEqual(JSON.parse(rows[1]?.["payload"] ?? ""), { text: 'a "quoted", text\nin two lines' });
+    assert.ok(offline.stdout.startsWith("seq,id,projectId,type,level,source,"));
+  });
+
+  await t.test("a JSON export is one array; a time and a project select", async () => {
+    const [all, shop, none] = await Promise.all([
+      runCli(["export", "events", "--format", "json", ...dir], here),
+      runCli(["export", "events", "--format", "json", "--project", "shop", "--from", "1h"], there),
+      runCli(["export", "events", "--format", "json", "--to", "2020-01-01", ...dir], here),
+    ]);
+    assert.equal((JSON.parse(all.stdout) as Row[]).length, 3);
+    assert.deepEqual(
+      (JSON.parse(shop.stdout) as Row[]).map(({ type }) => type),
+      ["of.shop"],
+    );
+    assert.deepEqual([none.stdout, none.stderr], ["[]\n", "0 rows of events\n"]);
+  });
+
+  await t.test("S2-54: the audit trail; exporting it is recorded in it", async () => {
+    const online = await runCli(["export", "audit"], there);
+    const offline = await runCli(["export", "audit", ...dir], here);
+    const [fromServer, fromDisk] = [jsonLines<Row>(online.stdout), jsonLines<Row>(offline.stdout)];
+    assert.deepEqual(fromServer, fromDisk.slice(0, fromServer.length));
+    const exports = fromDisk.filter(({ action }) => action === "audit.export");
+    assert.deepEqual(
+      exports.map(({ actor }) => (actor as { type: string }).type),
+      ["user", "cli"],
+    );
+    const asCsv = await csv((await runCli(["export", "audit", "--format", "csv", ...dir], here)).stdout);
+    assert.equal(asCsv.length, fromDisk.length + 1);
+    assert.equal(asCsv[0]?.["action"], fromDisk[0]?.["action"]);
+  });
+
+  await t.test("rules and notifications are what the API shows", async () => {
+    const [rulesHere, rulesThere, inboxHere, inboxThere] = await Promise.all([
+      runCli(["export", "rules", ...dir], here),
+      runCli(["export", "rules"], there),
+      runCli(["export", "notifications", "--format", "csv", ...dir], here),
+      runCli(["export", "notifications", "--format", "csv"], there),
+    ]);
+    assert.deepEqual(jsonLines(rulesHere.stdout), jsonLines(rulesThere.stdout));
+    assert.deepEqual(
+      jsonLines<Row>(rulesHere.stdout).map(({ name, targetRoles }) => [name, targetRoles]),
+      [['r, "1"', ["Operator"]]],
+    );
+    assert.equal(inboxHere.stdout, inboxThere.stdout);
+    assert.deepEqual(
+      (await csv(inboxHere.stdout)).map(({ title, readAt }) => [title, readAt]),
+      [["Hello", ""]],
+    );
+    assert.match(inboxThere.stderr, /the token's own notifications/);
+  });
+
+  await t.test("users carry no hash and no secret; a server does not give them", async () => {
+    const { stdout } = await runCli(["export", "users", ...dir], here);
+    const users = jsonLines<Row>(stdout);
+    assert.deepEqual(
+      users.map(({ username, roles }) => [username, roles]),
+      [
+        ["dev", ["Admin"]],
+        ["ann", ["Operator"]],
+      ],
+    );
+    assert.doesNotMatch(stdout, /hash|secret|token/i);
+    const online = await runCli(["export", "users"], there);
+    assert.deepEqual([online.status, online.stdout], [2, ""]);
+    assert.match(online.stderr, /users cannot be exported from a server/);
+  });
+
+  await t.test("--out writes a file of its owner's, whole or not at all; --gzip compresses it", async () => {
+    const out = join(cwd, "events.ndjson.gz");
+    const { status, stdout } = await runCli(["export", "events", "--gzip", "--out", out, "--json", ...dir], here);
+    assert.equal(status, 0);
+    assert.deepEqual(JSON.parse(stdout), { kind: "events", format: "ndjson", rows: 3, file: out });
+    assert.equal(jsonLines(gunzipSync(readFileSync(out)).toString()).length, 3);
+    assert.equal(statSync(out).mode & 0o777, 0o600);
+    const refused = join(cwd, "refused.csv");
+    const { status: notFound } = await runCli(["export", "events", "--project", "nix", "--out", refused], there);
+    assert.deepEqual([notFound, existsSync(refused), existsSync(`${refused}.partial`)], [6, false, false]);
+    const nowhere = await runCli(["export", "events", "--out", join(cwd, "no/such/dir"), ...dir], here);
+    assert.deepEqual([nowhere.status, /cannot be written: ENOENT/.test(nowhere.stderr)], [1, true], nowhere.stderr);
+  });
+
+  await t.test("a reader who has seen enough ends it quietly", async () => {
+    const events = Array.from({ length: 2000 }, (_, n) => ({ type: "filler", payload: { n, text: "x".repeat(200) } }));
+    await prism.post("/events", events);
+    const shell = spawn(
+      "sh",
+      [
+        "-c",
+        `${process.execPath} --import "$1" "$2" export events --data-dir "$3" | head -n 1`,
+        "sh",
+        import.meta.resolve("tsx"),
+        join(import.meta.dirname, "../../bin/prism.ts"),
+        prism.dir,
+      ],
+      { cwd },
+    );
+    let [stdout, stderr] = ["", ""];
+    shell.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    shell.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    await new Promise((resolve) => shell.once("close", resolve));
+    assert.equal(jsonLines(stdout).length, 1);
+    assert.equal(stderr, "");
+  });
+});
+
+test("export from a directory without a database ends with 4, and makes none", async (t) => {
+  const cwd = temporaryDir(t);
+  const { status, stderr } = await runCli(["export", "events"], { cwd });
+  assert.equal(status, 4);
+  assert.match(stderr, /there is no database at .*data\/prism\.db/);
+  assert.equal(existsSync(join(cwd, "data")), false);
+});

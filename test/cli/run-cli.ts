@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { eventually } from "../helpers/eventually.ts";
+
+const entry = fileURLToPath(new URL("../../bin/prism.ts", import.meta.url));
+const loader = import.meta.resolve("tsx");
+
+export interface CliOptions {
+  /** Working directory; `./data` in it is the default data directory. */
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What stdin holds. */
+  readonly input?: string;
+}
+
+export interface CliResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command from source to its end, with nothing of this shell's settings. */
+export async function runCli(args: readonly string[], { cwd, env, input }: CliOptions): Promise<CliResult> {
+  const child = spawnCli(args, cwd, env);
+  child.stdin?.end(input ?? "");
+  const [stdout, stderr, status] = await Promise.all([
+    textOf(child.stdout),
+    textOf(child.stderr),
+    new Promise<number | null>((resolve) => child.once("close", resolve)),
+  ]);
+  return { status, stdout, stderr };
+}
+
+/** The JSON document that a command printed. @throws when it failed or printed something else */
+export async function runJson<T>(args: readonly string[], options: CliOptions): Promise<T> {
+  const { status, stdout, stderr } = await runCli([...args, "--json"], options);
+  if (status !== 0) throw new Error(`prism ${args.join(" ")} ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+/** Lines of NDJSON. */
+export function jsonLines<T>(text: string): T[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as T);
+}
+
+/** A command that goes on until it is stopped, killed when the test ends. */
+export class RunningCli {
+  stdout = "";
+  stderr = "";
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | null>;
+
+  constructor(t: TestContext, args: readonly string[], { cwd, env }: CliOptions) {
+    this.#child = spawnCli(args, cwd, env);
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      this.stdout += chunk.toString();
+    });
+    this.#child.stderr?.on("data", (chunk: Buffer) => {
+      this.stderr += chunk.toString();
+    });
+    this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
+    t.after(async () => {
+      this.#child.kill("SIGKILL");
+      await this.#ended;
+    });
+  }
+
+  /** Waits until both outputs together say something. */
+  async until(pattern: RegExp): Promise<RegExpExecArray> {
+    return eventually(`${pattern} in:\n${this.stdout}${this.stderr}`, () =>
+      pattern.exec(`${this.stdout}\n${this.stderr}`),
+    );
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** @returns the exit code; null when a signal ended it. */
+  ended(): Promise<number | null> {
+    return this.#ended;
+  }
+}
+
+function spawnCli(args: readonly string[], cwd: string, env: CliOptions["env"]): ChildProcess {
+  return spawn(process.execPath, ["--import", loader, entry, ...args], {
+    cwd,
+    env: { PATH: process.env["PATH"], HOME: cwd, PRISM_MIN_FREE_BYTES: "0", ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+}
+
+async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let text = "";
+  for await (const chunk of stream ?? []) text += chunk.toString();
+  return text;
+}
+
+/** How the file of a data directory's database is called. */
+export function databaseIn(dataDir: string): string {
+  return join(dataDir, "prism.db");
+}

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { makeProject } from "../helpers/people.ts";
+import { startPrism, TestPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { jsonLines, RunningCli, runCli } from "./run-cli.ts";
+
+interface Line {
+  readonly offset: number;
+  readonly type: string;
+  readonly ts: string;
+  readonly payload: { readonly n: number };
+  readonly title?: string;
+}
+
+test("tail", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = prism.dir;
+  const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };
+  const ingest = (events: unknown) => prism.post("/events", events);
+  await ingest([
+    { type: "order.paid", payload: { n: 1 } },
+    { type: "order.failed", level: "error", source: "web", payload: { n: 2, text: "\u009b31m\nred" } },
+    { type: "login", level: "warn", payload: { n: 3 } },
+  ]);
+
+  await t.test("shows what is stored, one event a line, and what comes then", async () => {
+    const tail = new RunningCli(t, ["tail", "--from", "earliest", "--limit", "4"], { cwd, env });
+    await tail.until(/login/);
+    await ingest({ type: "logout", payload: { n: 4 } });
+    assert.equal(await tail.ended(), 0);
+    const lines = tail.stdout.trimEnd().split("\n");
+    assert.equal(lines.length, 4);
+    assert.match(
+      lines[1] ?? "",
+      /^20\d\d-\S+Z {2}#2 {2}error {2}order\.failed {2}web {2}\{"n":2,"text":"\\u009b31m\\nred"\}$/,
+    );
+  });
+
+  await t.test("with --json each line is the event with its offset; --from is exclusive", async () => {
+    const { status, stdout } = await runCli(["tail", "--from", "1", "--limit", "2", "--json"], { cwd, env });
+    assert.equal(status, 0);
+    const lines = jsonLines<Line>(stdout);
+    assert.deepEqual(
+      lines.map(({ offset, type, payload }) => [offset, type, payload.n]),
+      [
+        [2, "order.failed", 2],
+        [3, "login", 3],
+      ],
+    );
+  });
+
+  await t.test("filters by type, also by its beginning, and by level", async () => {
+    const args = ["tail", "--from", "earliest", "--json"];
+    const [byType, byLevel] = await Promise.all([
+      runCli([...args, "--type", "order.*", "--limit", "2"], { cwd, env }),
+      runCli([...args, "--level", "error,warn", "--limit", "2"], { cwd, env }),
+    ]);
+    assert.deepEqual(
+      jsonLines<Line>(byType.stdout).map(({ type }) => type),
+      ["order.paid", "order.failed"],
+    );
+    assert.deepEqual(
+      jsonLines<Line>(byLevel.stdout).map(({ type }) => type),
+      ["order.failed", "login"],
+    );
+  });
+
+  await t.test("--notifications follows the caller's own stream", async () => {
+    await prism.post("/api/v1/notifications", { userId: "me", title: "Hello\nyou", message: "there" });
+    const args = ["tail", "--notifications", "--from", "earliest", "--limit", "1"];
+    const [json, human] = await Promise.all([runCli([...args, "--json"], { cwd, env }), runCli(args, { cwd, env })]);
+    const [line] = jsonLines<Line>(json.stdout);
+    assert.deepEqual([line?.type, line?.title], ["notification", "Hello\nyou"]);
+    assert.match(human.stdout, /^20\S+ {2}#\d+ {2}notification {2}Hello you {2}there\n$/);
+  });
+
+  await t.test("an API key follows its own project", async () => {
+    const { id, apiKey } = await makeProject(prism, "shop");
+    await prism.post("/events", { type: "of.shop" }, { apiKey });
+    const own = await runCli(["tail", "--project", "shop", "--from", "earliest", "--limit", "1", "--json"], {
+      cwd,
+      env: { ...env, PRISM_TOKEN: apiKey },
+    });
+    assert.equal(own.status, 0, own.stderr);
+    assert.equal(jsonLines<Line & { projectId: string }>(own.stdout)[0]?.projectId, id);
+    const other = await runCli(["tail"], { cwd, env: { ...env, PRISM_TOKEN: apiKey } });
+    assert.deepEqual([other.status, /name its own with --project/.test(other.stderr)], [6, true], other.stderr);
+  });
+
+  await t.test("Ctrl-C ends it with 130", async () => {
+    const tail = new RunningCli(t, ["tail", "--from", "earliest"], { cwd, env });
+    await tail.until(/login/);
+    tail.signal("SIGINT");
+    assert.equal(await tail.ended(), 130);
+    assert.equal(tail.stderr, "");
+  });
+
+  for (const c of [
+    {
+      name: "an unknown project ends with 6",
+      args: ["tail", "--project", "nix"],
+      status: 6,
+      says: /PROJECT_NOT_FOUND/,
+    },
+    { name: "a wrong token ends with 5", args: ["tail", "--token", "prt_nonsense"], status: 5, says: /TOKEN_INVALID/ },
+    {
+      name: "no server at the start ends with 4",
+      args: ["tail", "--url", "http://127.0.0.1:2"],
+      status: 4,
+      says: /cannot reach/,
+    },
+  ]) {
+    await t.test(c.name, async () => {
+      const { status, stderr } = await runCli(c.args, { cwd, env });
+      assert.equal(status, c.status);
+      assert.match(stderr, c.says);
+    });
+  }
+});
+
+test("tail goes on over restarts of the server without losing or doubling an event", async (t) => {
+  const dir = temporaryDir(t);
+  let prism = await TestPrism.start({ dir });
+  const port = new URL(prism.url).port;
+  t.after(() => prism.stop());
+  const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };
+  let sent = 0;
+  const send = async (count: number): Promise<void> => {
+    const events = Array.from({ length: count }, () => ({ type: "tick", payload: { n: ++sent } }));
+    assert.equal((await prism.post("/events", events)).status, 202);
+  };
+  const tail = new RunningCli(t, ["tail", "--json"], { cwd: dir, env });
+  const heard = (): number[] =>
+    jsonLines<Line>(tail.stdout.slice(0, tail.stdout.lastIndexOf("\n") + 1)).map(({ payload }) => payload.n);
+  // "From now on" begins when the first of these is heard; the earlier ones may fall before it.
+  while (heard().length === 0) await send(1);
+  const first = heard()[0] ?? 0;
+
+  for (let restarts = 1; restarts <= 2; restarts++) {
+    await send(20);
+    await prism.stop();
+    await tail.until(new RegExp(`(?:trying again in 250 ms from offset \\d+[\\s\\S]*){${restarts}}`));
+    prism = await TestPrism.start({ dir, settings: { port } });
+    // Stored before tail is back: it has to be read again.
+    await send(20);
+    await tail.until(new RegExp(`(?:connected again from offset \\d+[\\s\\S]*){${restarts}}`));
+    await send(20);
+    await tail.until(new RegExp(`"n":${sent}\\b`));
+  }
+  assert.deepEqual(
+    heard(),
+    Array.from({ length: sent - first + 1 }, (_, at) => first + at),
+  );
+});

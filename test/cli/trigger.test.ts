@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+interface Trigger {
+  readonly jobId: string;
+  readonly runAt: string;
+}
+
+test("trigger", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = prism.dir;
+  const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };
+
+  await t.test("notifies after the delay, and says the job and the time", async () => {
+    const before = Date.now();
+    const args = ["trigger", "tea", "--delay", "1s", "--notify", "me", "--title", "Tea", "--body", "It is ready"];
+    const reply = await runJson<Trigger>(args, { cwd, env });
+    assert.deepEqual(Object.keys(reply), ["jobId", "runAt"]);
+    assert.ok(Date.parse(reply.runAt) >= before + 1000);
+    const titles = async (): Promise<string[]> => {
+      const { body } = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications");
+      return body.data.map(({ title }) => title);
+    };
+    await eventually("the notification", async () => (await titles()).includes("Tea"));
+  });
+
+  await t.test("emits an event with a payload from a file, which is stored with --persist", async () => {
+    writeFileSync(join(cwd, "payload.json"), '{"n":1}');
+    const args = ["trigger", "nightly", "--event", "report.due", "--payload", "@payload.json", "--persist"];
+    const { status, stdout } = await runCli(args, { cwd, env });
+    assert.equal(status, 0);
+    assert.match(stdout, /^[0-9a-f-]{36} {2}runs at 20\d\d-\S+Z\n$/);
+    const stored = await eventually("the event", async () => {
+      const { body } = await prism.get<{ data: { payload: unknown }[] }>("/api/v1/events?type=report.due");
+      return body.data[0];
+    });
+    assert.deepEqual(stored.payload, { n: 1 });
+  });
+
+  await t.test("takes the payload from stdin", async () => {
+    const args = ["trigger", "x", "--event", "piped", "--payload", "-"];
+    const [good, bad] = await Promise.all([
+      runCli(args, { cwd, env, input: '{"from":"stdin"}' }),
+      runCli(args, { cwd, env, input: "{not json" }),
+    ]);
+    assert.deepEqual([good.status, bad.status], [0, 2]);
+    assert.match(bad.stderr, /^prism: --payload is not JSON: /);
+  });
+
+  const notify = ["trigger", "x", "--notify", "me", "--title", "t", "--body", "b"];
+  const foreign = createServer((_request, response) => response.writeHead(502).end("<html>")).listen(0, "127.0.0.1");
+  await new Promise((resolve) => foreign.once("listening", resolve));
+  t.after(() => foreign.close());
+  const foreignUrl = `http://127.0.0.1:${(foreign.address() as AddressInfo).port}`;
+  for (const c of [
+    { name: "neither --notify nor --event", args: ["trigger", "x"], status: 2, says: /give --notify or --event/ },
+    {
+      name: "--notify without a title",
+      args: ["trigger", "x", "--notify", "me"],
+      status: 2,
+      says: /--title and --body/,
+    },
+    {
+      name: "a payload for a notification",
+      args: [...notify, "--payload", "{}"],
+      status: 2,
+      says: /belong to --event/,
+    },
+    {
+      name: "a file that is not there",
+      args: ["trigger", "x", "--event", "e", "--payload", "@nix.json"],
+      status: 2,
+      says: /nix\.json cannot be read \(ENOENT\)/,
+    },
+    {
+      name: "a user who does not exist, where none are made",
+      args: ["trigger", "x", "--notify", "01890000-0000-7000-8000-000000000000", "--title", "t", "--body", "b"],
+      status: 6,
+      says: /RECIPIENT_NOT_FOUND/,
+    },
+    {
+      name: "a delay of two years",
+      args: [...notify, "--delay", "730d"],
+      status: 7,
+      says: /VALIDATION_FAILED\)\n {2}- delayMs: /,
+    },
+    { name: "no token", args: notify, env: { PRISM_URL: prism.url }, status: 5, says: /PRISM_TOKEN .*dev\/token/ },
+    { name: "a wrong token", args: [...notify, "--token", "nonsense"], status: 5, says: /TOKEN_INVALID/ },
+    {
+      name: "no server there",
+      args: [...notify, "--url", "http://127.0.0.1:2"],
+      status: 4,
+      says: /cannot reach .*:2: /,
+    },
+    {
+      name: "something else than Prism",
+      args: [...notify, "--url", foreignUrl],
+      status: 4,
+      says: /answered 502, and not as Prism/,
+    },
+  ]) {
+    await t.test(`${c.name} ends with ${c.status}, in one plain message`, async () => {
+      const { status, stdout, stderr } = await runCli(c.args, { cwd, env: c.env ?? env });
+      assert.deepEqual([status, stdout], [c.status, ""], stderr);
+      assert.match(stderr, c.says);
+      assert.doesNotMatch(stderr, /\n\s+at /);
+    });
+  }
+});

@@ -1,0 +1,281 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import * as v from "valibot";
+import { PrismError } from "../../src/base/errors.ts";
+import type { Principal } from "../../src/base/principal.ts";
+import { type Route, route } from "../../src/http/route.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { type BareKernel, startBareKernel, testUser } from "./support/bare-kernel.ts";
+import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
+
+const JSON_FIELD = "Content-Type: application/json";
+const CHUNKED = [JSON_FIELD, "Transfer-Encoding: chunked"];
+const LIMIT = 1000;
+
+/** Says how many bytes came. */
+function measure(access: Route["access"] = "public"): Route {
+  return route({
+    method: "POST",
+    path: "/measure",
+    summary: "",
+    tag: "test",
+    access,
+    body: v.any(),
+    raw: { types: ["application/json"], gzip: false },
+    maxBodyBytes: LIMIT,
+    handle: (_exchange, { body }) => ({
+      bytes: (body as Buffer).length,
+      text: (body as Buffer).toString().slice(0, 20),
+    }),
+  });
+}
+
+const ping = route({ method: "GET", path: "/ping", summary: "", tag: "test", access: "public", handle: () => "pong" });
+
+function chunked(...parts: readonly string[]): string {
+  return [...parts, ""].map((part) => `${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`).join("");
+}
+
+async function nothingHeld({ bodies, kernel }: BareKernel): Promise<void> {
+  await eventually("bodies and requests let go", () => bodies.bufferedBytes === 0 && kernel.activeRequests === 0);
+}
+
+test("a body may be as large as its limit, however it arrives", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()] });
+  const full = "a".repeat(LIMIT);
+  for (const row of [
+    { name: "at once", pieces: [requestText("POST", "/measure", [JSON_FIELD], full)], bytes: LIMIT },
+    {
+      name: "behind its head",
+      pieces: [requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${LIMIT}`]), full],
+      bytes: LIMIT,
+    },
+    {
+      name: "in a hundred pieces",
+      pieces: [
+        requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${LIMIT}`]),
+        ...Array.from({ length: 100 }, () => "a".repeat(LIMIT / 100)),
+      ],
+      bytes: LIMIT,
+    },
+    { name: "as one chunk", pieces: [requestText("POST", "/measure", CHUNKED, chunked(full))], bytes: LIMIT },
+    {
+      name: "in chunks of one byte",
+      pieces: [requestText("POST", "/measure", CHUNKED, chunked(...Array.from({ length: LIMIT }, () => "a")))],
+      bytes: LIMIT,
+    },
+    {
+      name: "in chunks that are themselves cut",
+      pieces: [
+        requestText("POST", "/measure", CHUNKED, ""),
+        "1",
+        "0\r",
+        "\na",
+        "a".repeat(15),
+        "\r\n",
+        "0\r\n",
+        "\r\n",
+      ],
+      bytes: 16,
+    },
+    { name: "as no chunk at all", pieces: [requestText("POST", "/measure", CHUNKED, chunked())], bytes: 2 },
+    { name: "with a length of 00", pieces: [requestText("POST", "/measure", ["Content-Length: 00"])], bytes: 2 },
+    { name: "not at all, which counts as {}", pieces: [requestText("POST", "/measure")], bytes: 2 },
+  ]) {
+    await t.test(row.name, async (t) => {
+      const connection = await RawConnection.open(t, bare.port);
+      for (const piece of row.pieces) await connection.sendAlone(piece);
+      const reply = await connection.reply();
+      assert.equal(reply.status, 200);
+      assert.equal((JSON.parse(reply.body) as { bytes: number }).bytes, row.bytes);
+      await nothingHeld(bare);
+    });
+  }
+});
+
+test("a body over its limit is answered 413 PAYLOAD_TOO_LARGE, and the connection closed", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()] });
+  const over = "a".repeat(LIMIT + 1);
+  for (const row of [
+    {
+      name: "by its Content-Length, before the body",
+      bytes: requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${LIMIT + 1}`]),
+    },
+    {
+      name: "by a Content-Length of a terabyte",
+      bytes: requestText("POST", "/measure", ["Content-Length: 1099511627776"]),
+    },
+    { name: "by its Content-Length, with the body", bytes: requestText("POST", "/measure", [JSON_FIELD], over) },
+    { name: "by its bytes, in one chunk", bytes: requestText("POST", "/measure", CHUNKED, chunked(over)) },
+    {
+      name: "by its bytes, in many chunks",
+      bytes: requestText("POST", "/measure", CHUNKED, chunked(...Array.from({ length: 11 }, () => "a".repeat(100)))),
+    },
+    {
+      name: "by its bytes, before the last chunk",
+      bytes: requestText("POST", "/measure", CHUNKED, `${(LIMIT + 1).toString(16)}\r\n${over}\r\n`),
+    },
+  ]) {
+    await t.test(row.name, async (t) => {
+      const reply = await exchangeRaw(t, bare.port, row.bytes);
+      assert.deepEqual([reply.status, errorCodeOf(reply)], [413, "PAYLOAD_TOO_LARGE"]);
+      assert.equal(reply.headers.get("connection"), "close");
+      await reply.connection.closed();
+      await nothingHeld(bare);
+    });
+  }
+});
+
+test("a body in chunks of one byte costs about its bytes, not an object for each", async (t) => {
+  const large = route({ ...measure(), maxBodyBytes: 1_000_000 });
+  const bare = startBareKernel(t, { routes: [large] });
+  const connection = await RawConnection.open(t, bare.port);
+  await connection.sendAlone(requestText("POST", "/measure", CHUNKED, ""));
+  const bytes = 100_000;
+  await connection.sendAlone("1\r\na\r\n".repeat(bytes));
+  await eventually("the bytes have arrived", () => bare.bodies.bufferedBytes >= bytes);
+  assert.ok(bare.bodies.bufferedBytes <= 2 * bytes, `${bare.bodies.bufferedBytes} bytes are held`);
+  connection.send("0\r\n\r\n");
+  assert.equal((JSON.parse((await connection.reply()).body) as { bytes: number }).bytes, bytes);
+  await nothingHeld(bare);
+});
+
+test("a body that stalls is answered 408 REQUEST_TIMEOUT, and the connection closed", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()], bodyTimes: { stallMs: 50, tickMs: 5 } });
+  for (const [name, pieces] of [
+    ["before its first byte", [requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 10"])]],
+    ["in the middle", [requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 10"]), "aaa"]],
+    ["within a chunk", [requestText("POST", "/measure", CHUNKED, "a\r\naaa")]],
+    ["behind a chunk", [requestText("POST", "/measure", CHUNKED, "3\r\naaa\r\n")]],
+    [
+      "in a chunk extension, which the library does not read",
+      [requestText("POST", "/measure", CHUNKED, "3;a=b\r\naaa\r\n")],
+    ],
+  ] as const) {
+    await t.test(name, async (t) => {
+      const connection = await RawConnection.open(t, bare.port);
+      for (const piece of pieces) await connection.sendAlone(piece);
+      const reply = await connection.reply();
+      assert.deepEqual([reply.status, errorCodeOf(reply)], [408, "REQUEST_TIMEOUT"]);
+      assert.equal(reply.headers.get("connection"), "close");
+      await connection.closed();
+      await nothingHeld(bare);
+    });
+  }
+});
+
+test("a body that keeps coming does not stall", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()], bodyTimes: { stallMs: 200, tickMs: 5 } });
+  const connection = await RawConnection.open(t, bare.port);
+  await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 100"]));
+  for (let i = 0; i < 100; i++) await connection.sendAlone("a");
+  assert.equal((await connection.reply()).status, 200);
+});
+
+test("a client that goes away in the middle of its body leaves nothing behind", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()] });
+  const connection = await RawConnection.open(t, bare.port);
+  await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 500"], "a".repeat(300)));
+  await eventually("the first bytes are held", () => bare.bodies.bufferedBytes > 0);
+  connection.destroy();
+  await nothingHeld(bare);
+  assert.equal(bare.log.lines.at(-1)?.fields["status"], 0, "the log tells that nobody was there to be answered");
+});
+
+test("when all bodies together would be too many bytes the next is answered 503 OVERLOADED, until there is room", async (t) => {
+  const bare = startBareKernel(t, { routes: [measure()], maxBufferedBytes: 1000 });
+  const half = requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 900"], "a".repeat(600));
+  const first = await RawConnection.open(t, bare.port);
+  await first.sendAlone(half);
+  await eventually("the first is held", () => bare.bodies.bufferedBytes > 0);
+  const second = await exchangeRaw(t, bare.port, half);
+  assert.deepEqual([second.status, errorCodeOf(second)], [503, "OVERLOADED"]);
+  assert.equal(second.headers.get("retry-after"), "1");
+  first.send("a".repeat(300));
+  assert.equal((await first.reply()).status, 200);
+  assert.equal((await exchangeRaw(t, bare.port, requestText("POST", "/measure", [JSON_FIELD], "{}"))).status, 200);
+  await nothingHeld(bare);
+});
+
+test("a caller is checked while its body arrives, and what arrives after a refusal is dropped", async (t) => {
+  let decide: { resolve(principal: Principal): void; reject(error: Error): void } | null = null;
+  const bare = startBareKernel(t, {
+    routes: [measure({}), ping],
+    authenticate: () =>
+      new Promise<Principal>((resolve, reject) => {
+        decide = { resolve, reject };
+      }),
+  });
+  const request = requestText("POST", "/measure", [JSON_FIELD, "Authorization: Bearer x", "Content-Length: 900"]);
+  const begin = async (t: TestContext): Promise<RawConnection> => {
+    decide = null;
+    const connection = await RawConnection.open(t, bare.port);
+    await connection.sendAlone(request + "a".repeat(600));
+    await eventually("the check has begun and bytes are held", () => decide && bare.bodies.bufferedBytes > 0);
+    return connection;
+  };
+  await t.test("refused before the body is whole: it is let go at once", async (t) => {
+    const connection = await begin(t);
+    decide?.reject(new PrismError("TOKEN_INVALID", "no"));
+    assert.equal((await connection.reply()).status, 401);
+    await nothingHeld(bare);
+    connection.send("a".repeat(300) + requestText("GET", "/ping"));
+    assert.equal((await connection.reply()).status, 200, "the rest of the body is not taken for a request");
+  });
+  await t.test("accepted before the body is whole", async (t) => {
+    const connection = await begin(t);
+    decide?.resolve(testUser());
+    connection.send("a".repeat(300));
+    assert.equal((JSON.parse((await connection.reply()).body) as { bytes: number }).bytes, 900);
+    await nothingHeld(bare);
+  });
+  await t.test("accepted after the body is whole", async (t) => {
+    const connection = await begin(t);
+    await connection.sendAlone("a".repeat(300));
+    decide?.resolve(testUser());
+    assert.equal((JSON.parse((await connection.reply()).body) as { bytes: number }).bytes, 900);
+    await nothingHeld(bare);
+  });
+  await t.test("gone before the check is over", async (t) => {
+    const connection = await begin(t);
+    connection.destroy();
+    await nothingHeld(bare);
+    decide?.resolve(testUser());
+  });
+});
+
+test("a body that nobody asked for is dropped, and the next request on the connection is served", async (t) => {
+  const bare = startBareKernel(t, { routes: [ping] });
+  for (const [name, text] of [
+    ["with GET", requestText("GET", "/ping", [], "a".repeat(100))],
+    ["with GET, in chunks", requestText("GET", "/ping", ["Transfer-Encoding: chunked"], chunked("aaa", "bbb"))],
+    ["with an unknown path", requestText("POST", "/nothing", [JSON_FIELD], "a".repeat(100))],
+    ["with OPTIONS", requestText("OPTIONS", "/ping", [], "a".repeat(100))],
+  ] as const) {
+    await t.test(name, async (t) => {
+      const connection = await RawConnection.open(t, bare.port);
+      connection.send(text);
+      await connection.reply();
+      connection.send(requestText("GET", "/ping"));
+      assert.equal((await connection.reply()).status, 200);
+      assert.equal(connection.unread, "");
+    });
+  }
+});
+
+test("of an event that was cut short nothing is stored", async (t) => {
+  const prism = await startPrism(t);
+  const { reader } = prism.services.system.store;
+  const count = () => reader.prepare<[], number>("select count(*) from events").pluck().get();
+  const credential = `Authorization: Bearer ${prism.adminToken}`;
+  const connection = await RawConnection.open(t, prism.app.port);
+  await connection.sendAlone(
+    requestText("POST", "/events", [JSON_FIELD, credential, "Content-Length: 30"], '{"type":"a"}'),
+  );
+  connection.destroy();
+  await eventually("the request has ended", () => prism.services.system.kernel.activeRequests === 0);
+  assert.equal(count(), 0);
+  assert.equal((await prism.post("/events", { type: "a" })).status, 202);
+  assert.equal(count(), 1);
+});

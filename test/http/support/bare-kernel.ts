@@ -1,0 +1,74 @@
+import type { TestContext } from "node:test";
+import { Metrics } from "../../../src/base/metrics.ts";
+import type { Principal } from "../../../src/base/principal.ts";
+import { AccessLog } from "../../../src/http/access-log.ts";
+import { BodyReader, type BodyTimes } from "../../../src/http/body.ts";
+import { clientAddressReader } from "../../../src/http/client-address.ts";
+import { CorsPolicy } from "../../../src/http/cors.ts";
+import type { Authenticator } from "../../../src/http/credentials.ts";
+import { HttpKernel, type RequestLimits } from "../../../src/http/kernel.ts";
+import { HttpListener } from "../../../src/http/listener.ts";
+import { RateLimiter } from "../../../src/http/rate-limiter.ts";
+import type { Route } from "../../../src/http/route.ts";
+import { Router } from "../../../src/http/router.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
+
+export interface BareKernelOptions {
+  readonly routes: readonly Route[];
+  readonly authenticate?: Authenticator["authenticate"];
+  readonly limits?: Partial<RequestLimits>;
+  readonly trustedProxies?: readonly string[];
+  readonly bodyTimes?: BodyTimes;
+  readonly maxBufferedBytes?: number;
+  readonly corsOrigins?: readonly string[];
+  readonly maxBuckets?: number;
+}
+
+export interface BareKernel {
+  readonly port: number;
+  readonly kernel: HttpKernel;
+  readonly bodies: BodyReader;
+  readonly log: LogLines;
+  readonly clock: FakeClock;
+}
+
+/** The HTTP kernel on a real socket, with routes of the test's own and nothing behind them. */
+export function startBareKernel(t: TestContext, options: BareKernelOptions): BareKernel {
+  const router = new Router();
+  for (const route of options.routes) router.add(route);
+  const log = new LogLines();
+  const clock = new FakeClock();
+  const bodies = new BodyReader(options.maxBufferedBytes ?? 67_108_864, options.bodyTimes);
+  const limits = { enabled: true, ip: 600, user: 6000, key: 6_000_000, ...options.limits };
+  const cors = new CorsPolicy(options.corsOrigins, true);
+  const kernel = new HttpKernel({
+    router,
+    authenticator: { authenticate: options.authenticate ?? (() => testUser()) },
+    bodies,
+    limiter: new RateLimiter(clock, options.maxBuckets),
+    accessLog: new AccessLog(log, new Metrics()),
+    readAddress: clientAddressReader(options.trustedProxies ?? []),
+    cors: () => cors,
+    limits: () => limits,
+  });
+  const listener = new HttpListener();
+  listener.serve((res, req) => kernel.handle(res, req));
+  const port = listener.listen("127.0.0.1", 0);
+  t.after(() => listener.close());
+  return { port, kernel, bodies, log, clock };
+}
+
+export function testUser(userId = "someone"): Principal {
+  return {
+    key: `user:${userId}`,
+    kind: "user",
+    userId,
+    name: userId,
+    permissions: new Set(),
+    memberships: new Map(),
+    tokenId: null,
+    tokenScopes: null,
+    expiresAt: Number.POSITIVE_INFINITY,
+  };
+}

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
+import { gapsOf, type LiveClient, numbersOf } from "./support/live-client.ts";
+import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
+
+/** 24 MiB: more than the kernel takes for a client that does not read, so that the server's own limits are met. */
+const EVENTS = 1200;
+const PADDING_BYTES = 20_000;
+const PER_REQUEST = 100;
+/** As the contract has it: this long without drain. */
+const STUCK_LIMIT_MS = 30_000;
+
+for (const protocol of PROTOCOLS) {
+  describe(`${protocol.name}: slow readers`, () => {
+    test("a client that hangs gets everything in order when it reads again, and harms nobody meanwhile", async (t) => {
+      const server = await LiveServer.start(t);
+      const slow = await server.connect(protocol);
+      const other = await server.connect(protocol);
+      slow.pause();
+      await publishMuch(server);
+      await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
+      slow.resume();
+      await server.feed.publish();
+      await eventually("the slow one has everything", () => distinctNumbers(slow).length === EVENTS + 1);
+      assert.deepEqual(distinctNumbers(slow), range(1, EVENTS + 1));
+      assert.deepEqual(gapsOf(slow), []);
+      assert.equal(await slowClosed(server), 0);
+    });
+
+    test("a client that comes back slowly, some at a time, is not given up", async (t) => {
+      const clock = new FakeClock();
+      const server = await LiveServer.start(t, { clock });
+      const slow = await server.connect(protocol);
+      slow.pause();
+      await publishMuch(server);
+      for (let had = 0; distinctNumbers(slow).length < EVENTS; had = slow.items.length) {
+        clock.advance(STUCK_LIMIT_MS / 3);
+        slow.resume();
+        await eventually("some more", () => slow.items.length > had || distinctNumbers(slow).length === EVENTS);
+        slow.pause();
+      }
+      assert.deepEqual(distinctNumbers(slow), range(1, EVENTS));
+      assert.equal(await slowClosed(server), 0);
+    });
+
+    test("a client that takes nothing for 30 s is ended as too slow, and resumes where it was", async (t) => {
+      const clock = new FakeClock();
+      const server = await LiveServer.start(t, { clock });
+      const slow = await server.connect(protocol);
+      const other = await server.connect(protocol);
+      slow.pause();
+      await publishMuch(server);
+      await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
+      clock.advance(STUCK_LIMIT_MS - 1);
+      await ticks();
+      assert.equal(await slowClosed(server), 0);
+      clock.advance(1);
+      await eventually("the slow one was ended", async () => (await slowClosed(server)) === 1);
+      slow.resume();
+      assert.equal(await slow.end, protocol.ends.tooSlow);
+
+      const handled = distinctNumbers(slow).at(-1) ?? 0;
+      assert.deepEqual(distinctNumbers(slow), range(1, handled));
+      const again = await server.connect(protocol, { from: slow.items.length === 0 ? "earliest" : lastOffset(slow) });
+      await eventually("the rest", () => numbersOf(again).length === EVENTS - handled);
+      assert.deepEqual(numbersOf(again), range(handled + 1, EVENTS));
+    });
+  });
+}
+
+async function publishMuch(server: LiveServer): Promise<void> {
+  for (let sent = 0; sent < EVENTS; sent += PER_REQUEST) {
+    await server.feed.publish(PER_REQUEST, { paddingBytes: PADDING_BYTES });
+  }
+}
+
+function distinctNumbers(client: LiveClient): number[] {
+  return [...new Set(numbersOf(client))];
+}
+
+function lastOffset(client: LiveClient): number {
+  const last = client.items.at(-1);
+  return last?.kind === "entry" ? last.offset : 0;
+}
+
+/** What `prism_ws_slow_closed_total` says. */
+async function slowClosed(server: LiveServer): Promise<number> {
+  const { text } = await server.prism.get("/metrics");
+  return Number(/^prism_ws_slow_closed_total (\d+)$/m.exec(text)?.[1]);
+}
+
+/** Long enough for the server to have looked at every connection: asks for something that it answers in between. */
+async function ticks(): Promise<void> {
+  const end = performance.now() + 1200;
+  while (performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+}

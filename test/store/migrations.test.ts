@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { DataDirRefused } from "../../src/base/data-dir.ts";
+import { type Migration, migrateUp, migrationStatus, SchemaRefused } from "../../src/store/migrate.ts";
+import { migrateFile, migrationStatusOf, pendingMigrations } from "../../src/store/migrate-file.ts";
+import { MIGRATIONS } from "../../src/store/migrations.gen.ts";
+import { column, openBeside, temporaryDatabase, temporaryDir } from "../helpers/store.ts";
+
+const ALL = MIGRATIONS.map(({ name }) => name);
+
+test("a fresh database gets every migration, in the order of their numbers", (t) => {
+  const file = join(temporaryDir(t), "prism.db");
+  assert.deepEqual(migrationStatusOf(file), { applied: [], pending: ALL });
+  assert.equal(existsSync(file), false, "asking makes nothing");
+  assert.deepEqual(migrateFile(file), ALL);
+  assert.deepEqual(
+    migrationStatusOf(file).applied.map(({ name }) => name),
+    [...ALL].sort(),
+  );
+  assert.deepEqual(pendingMigrations(file), []);
+});
+
+test("a database that is up to date is left alone", (t) => {
+  const file = temporaryDatabase(t);
+  const before = column(openBeside(t, file), "select appliedAt from migrations");
+  assert.deepEqual(migrateFile(file), []);
+  assert.deepEqual(column(openBeside(t, file), "select appliedAt from migrations"), before);
+});
+
+test("a migration whose text has changed since it was applied is refused", (t) => {
+  const file = temporaryDatabase(t);
+  openBeside(t, file).exec("update migrations set checksum = 'other'");
+  assert.throws(() => migrateFile(file), {
+    name: "SchemaRefused",
+    message: /^0001_core was applied with another text than this program carries; install /,
+  });
+});
+
+test("a database newer than the program is refused, and nothing of it is changed", (t) => {
+  const file = temporaryDatabase(t);
+  const beside = openBeside(t, file);
+  beside.exec("insert into migrations (name, checksum, appliedAt) values ('9999_later', 'c', 1)");
+  for (const ask of [migrateFile, migrationStatusOf, pendingMigrations]) {
+    assert.throws(
+      () => ask(file),
+      (error) => error instanceof SchemaRefused && /newer.*9999_later.*install/.test(error.message),
+    );
+  }
+  assert.equal(column(beside, "select name from migrations").length, ALL.length + 1);
+});
+
+const FIRST: Migration = { name: "0001_first", sql: "create table a (x integer) strict; insert into a values (1);" };
+const SECOND: Migration = { name: "0002_second", sql: "create table b (x integer) strict; insert into a values (2);" };
+const BROKEN: Migration = { name: "0002_second", sql: `${SECOND.sql} insert into absent values (1);` };
+
+test("each migration is one transaction: one that fails leaves nothing, and the ones before it stay", (t) => {
+  const connection = new SqliteDatabase(join(temporaryDir(t), "a.db"));
+  t.after(() => connection.close());
+  assert.throws(() => migrateUp(connection, [FIRST, BROKEN]), /no such table: absent/);
+  assert.deepEqual(column(connection, "select x from a"), [1]);
+  assert.deepEqual(column(connection, "select name from sqlite_schema where name = 'b'"), []);
+  assert.deepEqual(migrationStatus(connection, [FIRST, SECOND]).pending, ["0002_second"]);
+  assert.deepEqual(migrateUp(connection, [FIRST, SECOND]), ["0002_second"], "and goes on from there");
+  assert.deepEqual(column(connection, "select x from a"), [1, 2]);
+});
+
+test("a process that dies in the middle of a migration leaves a database that the next start brings up to date", async (t) => {
+  const file = join(temporaryDir(t), "prism.db");
+  const script = `
+    const connection = new (require("better-sqlite3"))(process.argv[1]);
+    connection.pragma("journal_mode = WAL");
+    connection.exec("begin immediate; create table settings (half text) strict");
+    process.kill(process.pid, "SIGKILL");`;
+  const child = spawn(process.execPath, ["-e", script, file], { stdio: "inherit" });
+  const [signal] = await new Promise<[string | null]>((resolve) => child.on("exit", (_code, by) => resolve([by])));
+  assert.equal(signal, "SIGKILL");
+  assert.deepEqual(migrateFile(file), ALL);
+});
+
+test("the database, what SQLite puts beside it and the lock are for the owner only", (t) => {
+  const file = temporaryDatabase(t);
+  const connection = openBeside(t, file);
+  connection.exec("insert into settings (key, value, updatedAt) values ('k', 1, 1)");
+  for (const path of [file, `${file}-wal`, `${file}-shm`]) assert.equal(statSync(path).mode & 0o777, 0o600, path);
+});
+
+test("a database whose directory is not there is refused with the directory's name and what to do", (t) => {
+  const file = join(temporaryDir(t), "absent", "prism.db");
+  assert.throws(
+    () => migrateFile(file),
+    (error) => error instanceof DataDirRefused && /absent \(ENOENT\); make the directory/.test(error.message),
+  );
+});

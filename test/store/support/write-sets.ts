@@ -1,0 +1,169 @@
+import { uuidv7 } from "../../../src/base/ids.ts";
+import { type Committer, emptyContent, type SetContent, type SetSource } from "../../../src/store/committer.ts";
+import type {
+  AuditRow,
+  CommitOutcome,
+  Effects,
+  EventColumns,
+  JobRow,
+  NotificationRow,
+} from "../../../src/store/write-set.ts";
+
+export interface EventSketch {
+  readonly seq: number;
+  readonly id?: string;
+  readonly type?: string;
+  readonly payload?: string;
+  readonly dedupeKey?: string | null;
+  readonly processedAt?: number | null;
+}
+
+const NOW = 1_700_000_000_000;
+
+/** The columns of events of which only the interesting members are given. */
+export function eventColumns(events: readonly EventSketch[]): EventColumns {
+  const { events: columns } = emptyContent();
+  for (const event of events) {
+    columns.seq.push(event.seq);
+    columns.id.push(event.id ?? uuidv7());
+    columns.projectId.push("project-1");
+    columns.type.push(event.type ?? "test.event");
+    columns.level.push("info");
+    columns.source.push(null);
+    columns.payload.push(event.payload ?? "{}");
+    columns.dedupeKey.push(event.dedupeKey ?? null);
+    columns.occurredAt.push(NOW);
+    columns.receivedAt.push(NOW);
+    columns.processedAt.push(event.processedAt === undefined ? NOW : event.processedAt);
+    columns.correlationId.push(null);
+  }
+  return columns;
+}
+
+export function notificationRow(id: string = uuidv7()): NotificationRow {
+  return {
+    id,
+    ruleId: "rule-1",
+    eventId: null,
+    projectId: null,
+    kind: "rule",
+    title: "title",
+    message: "message",
+    sound: null,
+    action: null,
+    data: null,
+    priority: 0,
+    correlationId: "c",
+    createdAt: NOW,
+  };
+}
+
+export function jobRow(job: Partial<JobRow> = {}): JobRow {
+  return {
+    id: uuidv7(),
+    queue: "timers",
+    kind: "test",
+    payload: "{}",
+    state: "ready",
+    priority: 0,
+    runAt: NOW,
+    maxAttempts: 3,
+    backoff: null,
+    dedupeKey: null,
+    label: null,
+    module: null,
+    createdBy: null,
+    correlationId: null,
+    createdAt: NOW,
+    ...job,
+  };
+}
+
+/** One fired rule on one event: decision, notification, one recipient. */
+export function effectsOf(eventSeq: number, recipientSeq: number, changes: Partial<Effects> = {}): Effects {
+  const notification = notificationRow();
+  const job = jobRow({ queue: "event-processing", kind: "event.process", dedupeKey: `event:${eventSeq}` });
+  return {
+    eventSeq,
+    poison: null,
+    processedAt: null,
+    decisions: [
+      { eventSeq, ruleId: "rule-1", ruleVersion: 1, outcome: "fired", notificationId: notification.id, at: NOW },
+    ],
+    notifications: [notification],
+    recipients: [{ notificationId: notification.id, userId: "user-1", seq: recipientSeq }],
+    jobs: [],
+    resolves: null,
+    otherwise: {
+      failure: {
+        consumer: "rule-engine",
+        eventSeq,
+        attempts: 1,
+        lastError: null,
+        jobId: job.id,
+        createdAt: NOW,
+        resolvedAt: null,
+      },
+      job,
+    },
+    ...changes,
+  };
+}
+
+export function auditRow(action = "test.action", changes: Partial<AuditRow> = {}): AuditRow {
+  return {
+    id: uuidv7(),
+    action,
+    userId: null,
+    actor: '{"type":"system"}',
+    resourceType: null,
+    resourceId: null,
+    metadata: "{}",
+    ip: null,
+    requestId: null,
+    timestamp: NOW,
+    ...changes,
+  };
+}
+
+/** Hands contents to the committer as the pipeline does: sealed when the writer is granted. */
+export class TestSource implements SetSource {
+  readonly #committer: Committer;
+  readonly #waiting: { seal: () => Partial<SetContent>; resolve: (outcome: CommitOutcome) => void }[] = [];
+
+  constructor(committer: Committer) {
+    this.#committer = committer;
+  }
+
+  /** @param seal makes the content when its turn comes. @returns what became of it. */
+  write(seal: () => Partial<SetContent>): Promise<CommitOutcome> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ seal, resolve });
+      this.#committer.wantSet(this);
+    });
+  }
+
+  /** Stores one event under the next number. @returns that number with the outcome. */
+  async writeEvent(event: Omit<EventSketch, "seq"> = {}): Promise<{ seq: number; outcome: CommitOutcome }> {
+    let seq = 0;
+    const outcome = await this.write(() => {
+      seq = this.#committer.sequences.events.next();
+      return { events: eventColumns([{ ...event, seq }]) };
+    });
+    return { seq, outcome };
+  }
+
+  seal() {
+    const next = this.#waiting.shift();
+    if (!next) return null;
+    if (this.#waiting.length > 0) this.#committer.wantSet(this);
+    return { content: { ...emptyContent(), ...next.seal() }, settle: next.resolve };
+  }
+}
+
+/** The outcome of a set that was written without any loss. */
+export const WRITTEN: CommitOutcome = { ok: true, failedEffects: [], claimed: [] };
+
+export function failureOfOutcome(outcome: CommitOutcome): string {
+  return outcome.ok ? "written" : `${outcome.failure}${outcome.superseded ? ", superseded" : ""}`;
+}
