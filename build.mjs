@@ -81,7 +81,12 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     plugins: [packedNatives],
-    define: { "import.meta.dirname": "__dirname", "import.meta.url": "__filename", DIGEST: JSON.stringify(digest) },
+    define: {
+      "import.meta.dirname": "__dirname",
+      "import.meta.url": "__filename",
+      "import.meta.resolve": "undefined",
+      DIGEST: JSON.stringify(digest),
+    },
   };
   const prelude = await esbuild.build({
     ...common,

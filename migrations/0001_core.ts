@@ -148,6 +148,7 @@ create unique index jobs_id on jobs (id);
 create index jobs_ready on jobs (queue, priority desc, runAt, seq) where state = 'ready';
 create index jobs_due on jobs (runAt) where state in ('scheduled', 'retrying');
 create index jobs_running on jobs (workerId) where state = 'running';
+create index jobs_dead on jobs (queue) where state = 'dead';
 create unique index jobs_dedupe on jobs (queue, dedupeKey) where dedupeKey is not null and finishedAt is null;
 create index jobs_finished on jobs (finishedAt) where finishedAt is not null;
 
@@ -174,6 +175,8 @@ create table audit_log (
 create unique index audit_log_id on audit_log (id);
 create index audit_log_user on audit_log (userId) where userId is not null;
 create index audit_log_resource on audit_log (resourceType) where resourceType is not null;
+create index audit_log_resource_id on audit_log (resourceId) where resourceId is not null;
+create index audit_log_request on audit_log (requestId) where requestId is not null;
 create index audit_log_action on audit_log (action);
 
 -- The log only grows. Retention alone opens the gate, inside its own transaction.

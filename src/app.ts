@@ -12,10 +12,12 @@ import { HttpKernel } from "./http/kernel.ts";
 import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
 import { Router } from "./http/router.ts";
+import type { QueueName } from "./jobs/job.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
 import { Announcer } from "./pipeline/announcer.ts";
 import { Backlog } from "./pipeline/backlog.ts";
+import { Decider } from "./pipeline/decide.ts";
 import { IngestService } from "./pipeline/ingest-service.ts";
 import { EventPipeline } from "./pipeline/pipeline.ts";
 import { RuleBook } from "./pipeline/rule-book.ts";
@@ -117,14 +119,16 @@ export async function startApp(options: AppOptions): Promise<App> {
     log: log.namespace("jobs"),
     concurrencyOf: (queue) => config.queues[queue].concurrency,
   });
-  const jobs = new JobService(database, runner, clock, (queue) => config.queues[queue].maxAttempts);
+  const maxAttempts = (queue: QueueName): number => config.queues[queue].maxAttempts;
+  const jobs = new JobService(database, runner, clock, maxAttempts);
   const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
-  const backlog = new Backlog({ committer, reader, book: rules, announcer, clock, onJobs });
+  const decider = new Decider({ book: rules, offsets: committer.sequences.streams, maxAttempts });
+  const backlog = new Backlog({ committer, reader, decider, announcer, clock, onJobs });
   committer.whenEpochFails(() => backlog.reset());
   const pipeline = new EventPipeline({
     committer,
     reader,
-    book: rules,
+    decider,
     backlog,
     announcer,
     clock,

@@ -47,7 +47,8 @@ function unpack(name, folder) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   // A folder that somebody else could have prepared must not decide what this process runs. In our own, named by the content's hash, a file
   // is whole when it is there: comparing it would read 9 MB into memory at every start.
-  if (process.getuid && fs.statSync(folder).uid !== process.getuid()) throw new Error(`${folder} belongs to another user`);
+  if (process.getuid && fs.statSync(folder).uid !== process.getuid())
+    throw new Error(`${folder} belongs to another user`);
   if (fs.existsSync(file)) return file;
   // Written aside and renamed: several processes may start at once.
   const aside = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;

@@ -12,10 +12,7 @@ export class DataDirRefused extends Error {
 /** Makes the directory, readable by its owner only, and checks that it can be written. @throws DataDirRefused */
 export function prepareDataDir(dataDir: string): void {
   try {
-    if (!existsSync(dataDir)) {
-      mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-      chmodSync(dataDir, 0o700);
-    }
+    makeDir(dataDir);
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw refused(
@@ -29,6 +26,15 @@ export function prepareDataDir(dataDir: string): void {
       `the data directory ${dataDir} is a file; choose another with --data-dir or PRISM_DATA_DIR`,
     );
   }
+}
+
+/** Not `recursive`: Node's own way up never ends where a file system answers ENOENT to every mkdir, as /proc does. */
+function makeDir(dir: string): void {
+  if (existsSync(dir)) return;
+  if (dirname(dir) !== dir) makeDir(dirname(dir));
+  mkdirSync(dir, { mode: 0o700 });
+  // The umask may have taken a right from the owner.
+  chmodSync(dir, 0o700);
 }
 
 /**

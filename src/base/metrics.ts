@@ -103,8 +103,8 @@ export class Metrics {
       type,
       render: (lines) => {
         const value = read();
-        if (typeof value === "number") lines.push(`${name} ${value}`);
-        else for (const [labels, each] of value) lines.push(`${name}${renderLabels(labels)} ${each}`);
+        if (typeof value === "number") lines.push(`${name} ${renderValue(value)}`);
+        else for (const [labels, each] of value) lines.push(`${name}${renderLabels(labels)} ${renderValue(each)}`);
       },
     });
   }
@@ -144,6 +144,10 @@ class BucketHistogram implements Histogram {
     lines.push(`${name}_bucket{${inner}le="+Inf"} ${cumulative}`, `${name}_sum${labels} ${this.#sum}`);
     lines.push(`${name}_count${labels} ${cumulative}`);
   }
+}
+
+function renderValue(value: number): string {
+  return String(value).replace(/^(-?)Infinity$/, (_, sign: string) => `${sign || "+"}Inf`);
 }
 
 function renderLabels(labels: Labels | undefined): string {

@@ -34,5 +34,7 @@ export function startThread(role: ThreadRole, data: unknown): Worker {
 /** From source, a thread needs the TypeScript loader of its own: Node 20 does not hand down the main thread's. */
 function sourceWorker(): string {
   const entry = new URL("../worker.ts", import.meta.url).href;
-  return `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
+  // Looked up from here: a thread made of text would look in the working directory, where there need be none.
+  const loader = import.meta.resolve("tsx/esm/api");
+  return `import(${JSON.stringify(loader)}).then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
 }

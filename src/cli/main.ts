@@ -13,6 +13,8 @@ import { addToken } from "./token.ts";
 import { addTrigger } from "./trigger.ts";
 import { addUser } from "./user.ts";
 
+const LINGER_MS = 1000;
+
 /** Runs one command line. Sets the process's exit code; long-running commands go on after this resolves. */
 export async function main(argv: readonly string[]): Promise<void> {
   // What Prism writes is for its owner: the database, its log, secrets and exports alike.
@@ -23,6 +25,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     process.exitCode = report(error);
+    // A thread or a timer that a failed start leaves behind must not keep the process; what closes in order has time to.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 

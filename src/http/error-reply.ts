@@ -19,14 +19,8 @@ export function toPrismError(error: unknown): PrismError {
 
 export function errorBody(error: PrismError, requestId: string): ErrorBody {
   const { code, message, details } = error;
-  return {
-    error: {
-      code,
-      message: code === "INTERNAL" ? "Internal error" : message,
-      requestId,
-      ...(details ? { details } : {}),
-    },
-  };
+  if (code === "INTERNAL") return { error: { code, message: "Internal error", requestId } };
+  return { error: { code, message, requestId, ...(details ? { details } : {}) } };
 }
 
 /** Header fields that belong to a code (contract 4.2). */
@@ -46,5 +40,6 @@ export function errorHeaders(error: PrismError): Record<string, string> {
 
 /** After these the rest of what the client sends cannot be used: the connection ends with the answer. */
 export function endsConnection(error: PrismError): boolean {
-  return error.code === "REQUEST_TIMEOUT" || error.code === "PAYLOAD_TOO_LARGE" || error.code === "SHUTTING_DOWN";
+  const status = STATUS_OF[error.code];
+  return status === 408 || status === 413 || error.code === "SHUTTING_DOWN";
 }

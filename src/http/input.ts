@@ -46,8 +46,8 @@ export function parseJsonText(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const position = jsonErrorPosition(error);
-    const detail = position === undefined ? [] : [{ message: "stops being JSON here", position }];
-    throw new PrismError("MALFORMED_JSON", "The body is not JSON", { details: detail });
+    const details = position === undefined ? {} : { details: [{ message: "stops being JSON here", position }] };
+    throw new PrismError("MALFORMED_JSON", "The body is not JSON", details);
   }
 }
 

@@ -8,14 +8,13 @@ import { commitError } from "../store/sqlite-errors.ts";
 import type { CommitOutcome, Effects, JobRow } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { CONSUMER, decide, noEffects, poisoned, RuleStats } from "./decide.ts";
+import { CONSUMER, type Decider, RuleStats } from "./decide.ts";
 import { IncomingEvent } from "./incoming-event.ts";
-import type { RuleBook } from "./rule-book.ts";
 
 export interface BacklogParts {
   readonly committer: Committer;
   readonly reader: Sqlite;
-  readonly book: RuleBook;
+  readonly decider: Decider;
   readonly announcer: Announcer;
   readonly clock: Clock;
   onJobs(jobs: readonly JobRow[]): void;
@@ -149,7 +148,7 @@ export class Backlog implements SetSource {
 
   /** Rows are read now, not when the job asked: the event may have been deleted since, and other rules may have decided. */
   #decideRetries(stats: RuleStats, now: number, outcome: Outcome): TriedAgain[] {
-    const { book, committer } = this.#parts;
+    const { decider } = this.#parts;
     const tried: TriedAgain[] = [];
     for (const retry of this.#retries.splice(0)) {
       const row = this.#one.get(retry.seq);
@@ -165,12 +164,12 @@ export class Backlog implements SetSource {
       const event = storedEvent(row);
       const earlier = new Map(this.#decided.all(row.seq).map(({ ruleId, outcome }) => [ruleId, outcome]));
       try {
-        const decision = decide(event, book, committer.sequences.streams, stats, now, earlier);
-        const effects = decision?.effects ?? noEffects(event, now);
+        const decision = decider.decide(event, stats, now, earlier);
+        const effects = decision?.effects ?? decider.noEffects(event, now);
         outcome.add({ ...effects, processedAt: now, resolves: { consumer: CONSUMER, at: now } }, decision?.told);
         tried.push({ retry, error: null });
       } catch (error) {
-        outcome.add(poisoned(event, error, now));
+        outcome.add(decider.poisoned(event, error, now));
         tried.push({ retry, error });
       }
     }
@@ -180,7 +179,7 @@ export class Backlog implements SetSource {
   /** @returns the seqs of events that no rule matched. */
   #decidePage(stats: RuleStats, now: number, outcome: Outcome): number[] {
     if (!this.#isBehind) return [];
-    const { book, committer } = this.#parts;
+    const { decider, committer } = this.#parts;
     const processed: number[] = [];
     const budget = new Budget(false);
     let events = 0;
@@ -195,13 +194,13 @@ export class Backlog implements SetSource {
       this.#sealedUpTo = row.seq;
       const event = storedEvent(row);
       try {
-        const decision = decide(event, book, committer.sequences.streams, stats, now);
+        const decision = decider.decide(event, stats, now);
         if (decision) {
           outcome.add({ ...decision.effects, processedAt: now }, decision.told);
           budget.spend(decision.effects);
         } else processed.push(row.seq);
       } catch (error) {
-        outcome.add(poisoned(event, error, now));
+        outcome.add(decider.poisoned(event, error, now));
       }
     }
     // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.

@@ -8,10 +8,9 @@ import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow } from "
 import type { Announcer, Told } from "./announcer.ts";
 import type { Backlog } from "./backlog.ts";
 import { Budget } from "./budget.ts";
-import { decide, poisoned, RuleStats } from "./decide.ts";
+import { type Decider, RuleStats } from "./decide.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { EventResult, IncomingEvent } from "./incoming-event.ts";
-import type { RuleBook } from "./rule-book.ts";
 
 /** Whoever handed an event in and waits for what becomes of it. */
 export interface EventOwner {
@@ -35,7 +34,7 @@ export interface OwnerRows {
 export interface PipelineParts {
   readonly committer: Committer;
   readonly reader: Sqlite;
-  readonly book: RuleBook;
+  readonly decider: Decider;
   readonly backlog: Backlog;
   readonly announcer: Announcer;
   readonly clock: Clock;
@@ -92,7 +91,7 @@ export class EventPipeline implements SetSource {
   seal(): SealedSet | null {
     const taken = this.#take();
     if (taken.length === 0) return null;
-    const { book, backlog, clock, committer } = this.#parts;
+    const { decider, backlog, clock, committer } = this.#parts;
     const now = clock.now();
     const content = emptyContent();
     const results: EventResult[] = [];
@@ -118,7 +117,7 @@ export class EventPipeline implements SetSource {
       }
       event.processedAt = now;
       try {
-        const decision = decide(event, book, committer.sequences.streams, stats, now);
+        const decision = decider.decide(event, stats, now);
         if (decision) {
           effects.push(decision.effects);
           told.push(decision.told);
@@ -126,7 +125,7 @@ export class EventPipeline implements SetSource {
         }
       } catch (error) {
         event.processedAt = null;
-        effects.push(poisoned(event, error, now));
+        effects.push(decider.poisoned(event, error, now));
         told.push([]);
       }
     }

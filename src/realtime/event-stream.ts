@@ -9,6 +9,7 @@ import { type From, type Sink, Subscription } from "./subscription.ts";
 import { MAX_BUFFERED_BYTES } from "./topic-broadcaster.ts";
 
 const PING_EVERY_MS = 15_000;
+/** uWebSockets itself cuts an answer that makes no progress for 10 s; nothing in its interface changes that. */
 const STUCK_LIMIT_MS = 30_000;
 
 export interface EventStreamParts {
@@ -82,8 +83,9 @@ class EventStream implements Connection {
 
   tick(now: EpochMs): void {
     if (this.principal.expiresAt <= now) this.#expire();
-    else if (this.#blockedSince !== null) this.#tickBlocked(now, this.#blockedSince);
-    else if (now - this.#pingedAt >= PING_EVERY_MS) {
+    else if (this.#blockedSince !== null) {
+      if (now - this.#blockedSince >= STUCK_LIMIT_MS) this.#giveUp();
+    } else if (now - this.#pingedAt >= PING_EVERY_MS) {
       this.#pingedAt = now;
       this.#write(": ping\n\n");
     }
@@ -112,15 +114,10 @@ class EventStream implements Connection {
     this.#subscription.drained();
   }
 
-  #tickBlocked(now: EpochMs, since: EpochMs): void {
-    if (now - since >= STUCK_LIMIT_MS) {
-      this.#parts.connections.noteSlow();
-      // Not ended: what it holds would stay in memory until the client reads it, and it does not.
-      this.#exchange.res.close();
-      return;
-    }
-    // The library gives up after 10 s without progress; this starts its time anew, for the limit is ours.
-    this.#exchange.res.resume();
+  /** Cut, not ended: what the library holds would stay in memory until the client reads it, and it does not. */
+  #giveUp(): void {
+    this.#parts.connections.noteSlow();
+    this.#exchange.res.close();
   }
 
   #expire(): void {

@@ -61,7 +61,8 @@ export class LiveSocket implements Connection, Follower {
   #backlogBytes = 0;
   /** Since when the socket takes no more, or when it last wrote something although it does not. */
   #blockedSince: EpochMs | null = null;
-  #lastFrameAt: EpochMs;
+  /** When the client last gave a sign of life. */
+  #heardAt: EpochMs;
   #pingedAt: EpochMs = 0;
   #hasBeenWarned = false;
   #messageTokens = MESSAGE_BURST;
@@ -73,8 +74,8 @@ export class LiveSocket implements Connection, Follower {
     this.principal = principal;
     this.address = address;
     this.transport = parts.protocol.transport;
-    this.#lastFrameAt = parts.clock.now();
-    this.#tokensAt = this.#lastFrameAt;
+    this.#heardAt = parts.clock.now();
+    this.#tokensAt = this.#heardAt;
     parts.connections.add(this);
   }
 
@@ -121,7 +122,7 @@ export class LiveSocket implements Connection, Follower {
   /** A message came in. @returns false when it was one too many; the socket is then closed. */
   receive(): boolean {
     const now = this.#parts.clock.now();
-    this.#lastFrameAt = now;
+    this.#heardAt = now;
     const refill = (Math.max(0, now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000;
     this.#messageTokens = Math.min(MESSAGE_BURST, this.#messageTokens + refill) - 1;
     this.#tokensAt = now;
@@ -132,12 +133,14 @@ export class LiveSocket implements Connection, Follower {
 
   /** A ping or a pong came in. */
   heard(): void {
-    this.#lastFrameAt = this.#parts.clock.now();
+    this.#heardAt = this.#parts.clock.now();
   }
 
   /** uWebSockets has written some of what was buffered. */
   drained(): void {
     this.#blockedSince = null;
+    // A slow client reads what lies before the ping first: that it takes something says that it lives.
+    this.#heardAt = this.#parts.clock.now();
     let written = 0;
     for (const text of this.#backlog) {
       if (!this.#hasRoom() || !this.#write(text)) break;
@@ -169,7 +172,7 @@ export class LiveSocket implements Connection, Follower {
   }
 
   tick(now: EpochMs): void {
-    const silentMs = now - this.#lastFrameAt;
+    const silentMs = now - this.#heardAt;
     if (silentMs >= SILENT_LIMIT_MS) {
       this.#ws.close();
       return;

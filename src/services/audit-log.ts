@@ -19,11 +19,47 @@ export interface AuditSelection {
 }
 
 const PAGE = 1000;
+/** A clock that is set back by up to this much hides no row from a selection by time. */
+const CLOCK_STEP_MS = 86_400_000;
+
+/** Numbers outside of which no row of a selection stands. */
+export interface SeqBounds {
+  readonly fromSeq: number;
+  readonly toSeq: number;
+}
+
+/** The numbers of the log are in the order of time (contract 3), so those of a time are found by halving, without reading the rest. */
+export async function seqBounds(db: ReadDb, { from, to }: AuditSelection): Promise<SeqBounds> {
+  return {
+    fromSeq: from === undefined ? 0 : await firstSeqSince(db, from - CLOCK_STEP_MS),
+    toSeq: to === undefined ? Number.MAX_SAFE_INTEGER : await firstSeqSince(db, to + CLOCK_STEP_MS),
+  };
+}
+
+async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
+  let low = 0;
+  let high = (await lastAuditSeq(db)) + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const row = await db
+      .selectFrom("audit_log")
+      .select(["seq", "timestamp"])
+      .where("seq", ">=", middle)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (row && row.timestamp < at) low = row.seq + 1;
+    else high = middle;
+  }
+  return low;
+}
 
 /** Rows that pass the filters; the caller orders and limits. */
-export function auditRows(db: ReadDb, selection: AuditSelection) {
+export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
   const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
   let query = db.selectFrom("audit_log").selectAll();
+  if (from !== undefined) query = query.where("seq", ">=", fromSeq);
+  if (to !== undefined) query = query.where("seq", "<", toSeq);
   if (from !== undefined) query = query.where("timestamp", ">=", from);
   if (to !== undefined) query = query.where("timestamp", "<", to);
   if (userId !== undefined) query = query.where("userId", "=", userId);
@@ -38,8 +74,9 @@ export function auditRows(db: ReadDb, selection: AuditSelection) {
 
 /** All rows that pass, oldest first, in pages that are short reads each. */
 export async function* scanAudit(db: ReadDb, selection: AuditSelection): AsyncIterable<AuditLogRow> {
+  const bounds = await seqBounds(db, selection);
   for (let after = 0; ; ) {
-    const page = await auditRows(db, selection).where("seq", ">", after).orderBy("seq").limit(PAGE).execute();
+    const page = await auditRows(db, selection, bounds).where("seq", ">", after).orderBy("seq").limit(PAGE).execute();
     yield* page;
     const last = page.at(-1);
     if (!last || page.length < PAGE) return;
@@ -136,7 +173,9 @@ async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from"
   const last = to === undefined ? Number.MAX_SAFE_INTEGER : await edgeSeq(db, { to }, "desc");
   if (first === undefined || last === undefined) return;
   for (let after = first - 1; ; ) {
-    const page = await auditRows(db, {})
+    const page = await db
+      .selectFrom("audit_log")
+      .selectAll()
       .where("seq", ">", after)
       .where("seq", "<=", last)
       .orderBy("seq")
@@ -150,7 +189,8 @@ async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from"
 }
 
 async function edgeSeq(db: ReadDb, selection: AuditSelection, direction: "asc" | "desc"): Promise<number | undefined> {
-  const row = await auditRows(db, selection).orderBy("seq", direction).limit(1).executeTakeFirst();
+  const bounds = await seqBounds(db, selection);
+  const row = await auditRows(db, selection, bounds).orderBy("seq", direction).limit(1).executeTakeFirst();
   return row?.seq;
 }
 

@@ -45,7 +45,7 @@ test("cleaning again changes nothing, and nothing unwanted is left", () => {
       assert.equal(cleanText(kept), kept);
       assert.equal(kept.normalize("NFC"), kept);
       assert.equal(Buffer.from(kept).toString(), kept, "it is Unicode");
-      assert.doesNotMatch(kept, /[\u0000\u202e]/u);
+      assert.ok(!kept.includes("\u0000") && !kept.includes("\u202e"));
     }),
   );
 });

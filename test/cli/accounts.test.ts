@@ -4,7 +4,7 @@ import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { isTokenOf } from "../../src/base/tokens.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, eachCase, runCli, runJson } from "./run-cli.ts";
 
 interface User {
   readonly id: string;
@@ -52,19 +52,18 @@ test("user, token and key make the database where there is none, and work on it 
     );
   });
 
-  for (const c of [
+  const refusedUsers = [
     { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
     { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },
     { args: ["--username", "bob", "--role", "Admn"], status: 6, says: /there is no role Admn; did you mean Admin\?/ },
     { args: ["--role", "Admin"], status: 2, says: /give --username or --email/ },
     { args: ["--username", "bob", "--status", "gone"], status: 2, says: /Allowed choices are pending, active/ },
-  ]) {
-    await t.test(`user create ${c.args.join(" ")} ends with ${c.status} and stores nothing`, async () => {
-      const { status, stdout, stderr } = await runCli(["user", "create", ...c.args], { cwd });
-      assert.deepEqual([status, stdout], [c.status, ""]);
-      assert.match(stderr, c.says);
-    });
-  }
+  ].map((c) => ({ ...c, name: `user create ${c.args.join(" ")} ends with ${c.status}` }));
+  await eachCase(t, "users who are refused leave nothing", refusedUsers, async (c) => {
+    const { status, stdout, stderr } = await runCli(["user", "create", ...c.args], { cwd });
+    assert.deepEqual([status, stdout], [c.status, ""]);
+    assert.match(stderr, c.says);
+  });
 
   await t.test("a token stands alone on stdout, once; only its hash is kept", async () => {
     const { stdout, stderr } = await runCli(["token", "create", "--user", "ann@example.org", "--expires", "30d"], {
@@ -96,7 +95,7 @@ test("user, token and key make the database where there is none, and work on it 
     assert.equal(tokens.find(({ id }) => id === token.id)?.state, "revoked");
   });
 
-  for (const c of [
+  const refused = [
     { args: ["token", "create", "--user", "nobody"], status: 6, says: /There is no user nobody/ },
     {
       args: ["token", "create", "--user", "ann", "--scopes", "events:wite"],
@@ -108,13 +107,12 @@ test("user, token and key make the database where there is none, and work on it 
     { args: ["key", "create", "--project", "nix"], status: 6, says: /There is no project nix/ },
     { args: ["key", "rotate", "nix"], status: 6, says: /There is no API key nix/ },
     { args: ["key", "rotate", "nix", "--grace", "8d"], status: 2, says: /The grace is 7d at most/ },
-  ]) {
-    await t.test(`${c.args.join(" ")} ends with ${c.status}`, async () => {
-      const { status, stderr } = await runCli(c.args, { cwd });
-      assert.equal(status, c.status);
-      assert.match(stderr, c.says);
-    });
-  }
+  ].map((c) => ({ ...c, name: `${c.args.join(" ")} ends with ${c.status}` }));
+  await eachCase(t, "tokens and keys that are refused", refused, async (c) => {
+    const { status, stderr } = await runCli(c.args, { cwd });
+    assert.equal(status, c.status);
+    assert.match(stderr, c.says);
+  });
 
   await t.test("a key is made, rotated with a grace, and revoked", async () => {
     const key = await runJson<Key>(["key", "create", "--name", "shop", "--scopes", "events:write"], { cwd });

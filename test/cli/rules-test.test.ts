@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { eachCase, runCli, runJson } from "./run-cli.ts";
 
 interface Verdict {
   readonly matched: boolean;
@@ -45,7 +45,7 @@ test("rules test, without server or data directory", async (t) => {
     assert.deepEqual([rule.matched, rule.title], [true, "Got 7"]);
   });
 
-  for (const c of [
+  const cases = [
     {
       name: "a condition that does not read exits 7 with a caret under the place",
       args: ["--condition", "event.type = 'x'", "--event", "{}"],
@@ -94,13 +94,12 @@ test("rules test, without server or data directory", async (t) => {
       status: 4,
       says: /there is no database at/,
     },
-  ]) {
-    await t.test(c.name, async () => {
-      const { status, stderr } = await runCli(["rules", "test", ...c.args], { cwd });
-      assert.equal(status, c.status, stderr);
-      assert.match(stderr, c.says);
-    });
-  }
+  ];
+  await eachCase(t, "exit codes and messages", cases, async (c) => {
+    const { status, stderr } = await runCli(["rules", "test", ...c.args], { cwd });
+    assert.equal(status, c.status, stderr);
+    assert.match(stderr, c.says);
+  });
 });
 
 test("rules test --rule takes the rule from the data directory or from a server", async (t) => {

@@ -40,6 +40,18 @@ export async function runJson<T>(args: readonly string[], options: CliOptions): 
   return JSON.parse(stdout) as T;
 }
 
+/** Runs named cases, each a subtest, two at a time: every one waits for a process of its own. */
+export async function eachCase<C extends { readonly name: string }>(
+  t: TestContext,
+  what: string,
+  cases: readonly C[],
+  run: (c: C) => Promise<void>,
+): Promise<void> {
+  await t.test(what, { concurrency: 2 }, async (group) => {
+    await Promise.all(cases.map((c) => group.test(c.name, () => run(c))));
+  });
+}
+
 /** Lines of NDJSON. */
 export function jsonLines<T>(text: string): T[] {
   return text

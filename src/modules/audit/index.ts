@@ -3,7 +3,7 @@ import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { streamReply } from "../../http/stream-reply.ts";
 import { readAuditHead } from "../../services/audit-head.ts";
-import { auditCsv, auditRows, auditView, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
+import { auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "../../services/audit-log.ts";
 import type { AppModule } from "../../services/module.ts";
 import * as s from "./schema.ts";
 
@@ -26,7 +26,8 @@ const audit: AppModule = {
         errors: ["INVALID_CURSOR"],
         async handle(_exchange, { query }) {
           const request = readPage(query, ["number"]);
-          let rows = auditRows(db.scan, query)
+          const bounds = await seqBounds(db.scan, query);
+          let rows = auditRows(db.scan, query, bounds)
             .orderBy("seq", "desc")
             .limit(request.limit + 1)
             .offset(request.offset);
@@ -74,7 +75,7 @@ const audit: AppModule = {
     );
 
     async function countRows(filters: s.AuditFilters): Promise<number> {
-      const row = await auditRows(db.scan, filters)
+      const row = await auditRows(db.scan, filters, await seqBounds(db.scan, filters))
         .clearSelect()
         .select((e) => e.fn.countAll<number>().as("n"))
         .executeTakeFirst();

@@ -244,6 +244,7 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
   const base =
     name
       .normalize("NFKD")
+      .replace(/\p{M}/gu, "")
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")
       .slice(0, MAX_SLUG_BASE)

@@ -171,7 +171,7 @@ export class RuleService {
     const rows = await queries.decisionsPerDay(
       db.scan,
       id,
-      from ?? clock.now() - 30 * DAY_MS,
+      from ?? (to === undefined ? clock.now() - 30 * DAY_MS : 0),
       to ?? Number.MAX_SAFE_INTEGER,
     );
     const days = new Map<string, { day: string; matched: number; fired: number }>();

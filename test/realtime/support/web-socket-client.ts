@@ -42,7 +42,10 @@ export class WebSocketClient {
       client.socket.on("open", resolve);
       client.socket.on("error", reject);
       client.socket.on("unexpected-response", (_request, response: IncomingMessage) => {
-        readBody(response).then((body) => reject(new Refused(response.statusCode ?? 0, body, response.headers)), reject);
+        readBody(response).then(
+          (body) => reject(new Refused(response.statusCode ?? 0, body, response.headers)),
+          reject,
+        );
       });
     });
     return client;

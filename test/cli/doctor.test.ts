@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before, type TestContext } from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { startPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, runCli, runJson } from "./run-cli.ts";
+
+interface Check {
+  readonly name: string;
+  readonly status: "PASS" | "WARN" | "FAIL";
+  readonly message: string;
+}
+
+interface Report {
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+  readonly config?: readonly { key: string; value: unknown; origin: string }[];
+}
+
+interface Examined {
+  readonly status: number | null;
+  readonly report: Report;
+  /** Status by name of the check; the worst of those with one name. */
+  readonly found: ReadonlyMap<string, string>;
+}
+
+const RANK = { PASS: 0, WARN: 1, FAIL: 2 };
+
+async function examine(cwd: string, args: readonly string[] = [], env: Record<string, string> = {}): Promise<Examined> {
+  const { status, stdout, stderr } = await runCli(["doctor", "--json", ...args], { cwd, env: { PORT: "0", ...env } });
+  assert.notEqual(stdout, "", stderr);
+  const report = JSON.parse(stdout) as Report;
+  const found = new Map<string, Check["status"]>();
+  for (const check of report.checks) {
+    const known = found.get(check.name);
+    if (known === undefined || RANK[check.status] > RANK[known]) found.set(check.name, check.status);
+  }
+  return { status, report, found };
+}
+
+const template = mkdtempSync(join(tmpdir(), "prism-doctor-"));
+
+before(async () => {
+  await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd: template });
+  await runJson(["token", "create", "--user", "ann"], { cwd: template });
+});
+after(() => rmSync(template, { recursive: true }));
+
+/** A data directory with users, tokens and an audit trail; the paths of what is in it. */
+function madeDir(t: TestContext): { cwd: string; data: string; db: string } {
+  const cwd = temporaryDir(t);
+  const data = join(cwd, "data");
+  cpSync(join(template, "data"), data, { recursive: true, preserveTimestamps: true });
+  chmodSync(data, 0o700);
+  return { cwd, data, db: databaseIn(data) };
+}
+
+function saying(report: Report, name: string): string {
+  return report.checks
+    .filter((check) => check.name === name)
+    .map(({ message }) => message)
+    .join("\n");
+}
+
+test("S4-42: doctor finds a made data directory in order and shows the configuration, secrets masked", async (t) => {
+  const { cwd } = madeDir(t);
+  const env = { PORT: "0", LOG_LEVEL: "warn", PRISM_METRICS_TOKEN: "a-metrics-token-of-ours" };
+  const [{ status, report, found }, human] = await Promise.all([
+    examine(cwd, [], env),
+    runCli(["doctor", "--no-color"], { cwd, env }),
+  ]);
+  assert.deepEqual([status, report.ok], [0, true], JSON.stringify(report.checks));
+  assert.deepEqual(
+    [...found.keys()],
+    [
+      "configuration",
+      "secrets",
+      "permissions",
+      "disk",
+      "database",
+      "migrations",
+      "foreign keys",
+      "audit",
+      "jobs",
+      "clock",
+      "redis",
+      "port",
+    ],
+  );
+  const settings = new Map(report.config?.map(({ key, ...rest }) => [key, rest]));
+  assert.deepEqual(settings.get("log.level"), { value: "warn", origin: "environment" });
+  assert.deepEqual(settings.get("metricsToken"), { value: "***", origin: "environment" });
+  assert.deepEqual(settings.get("encryptionKey"), { value: "***", origin: "generated" });
+  assert.deepEqual(settings.get("shutdownMs"), { value: 10_000, origin: "default" });
+  assert.equal(human.status, 0);
+  assert.match(
+    human.stdout,
+    /^SETTING +FROM +VALUE\n[\s\S]*\nlog\.level +environment +warn\n[\s\S]*\nPASS {2}audit +the chain of/,
+  );
+  assert.doesNotMatch(human.stdout + JSON.stringify(report), /a-metrics-token/);
+});
+
+test("before the first start doctor warns, and neither fails nor makes anything", async (t) => {
+  const cwd = temporaryDir(t);
+  const { status, found } = await examine(cwd);
+  assert.equal(status, 0);
+  assert.deepEqual([found.get("permissions"), found.get("database")], ["WARN", "WARN"]);
+  assert.equal(existsSync(join(cwd, "data")), false);
+});
+
+test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
+  const { cwd } = madeDir(t);
+  const [redis, db] = await Promise.all([
+    examine(cwd, ["--redis"], { REDIS_HOST: "redis.example.org" }),
+    examine(cwd, ["--db", "--deep"]),
+  ]);
+  assert.deepEqual([redis.status, [...redis.found]], [0, [["redis", "WARN"]]]);
+  assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
+  assert.deepEqual([...db.found.keys()], ["database", "migrations", "foreign keys", "audit", "jobs", "clock"]);
+  assert.match(saying(db.report, "database"), /integrity check found nothing/);
+  assert.equal(db.report.config, undefined);
+});
+
+test("rights that others have are a FAIL, and --fix takes them away", async (t) => {
+  const { cwd, data } = madeDir(t);
+  chmodSync(data, 0o755);
+  chmodSync(join(data, "secrets.json"), 0o644);
+  const before = await examine(cwd);
+  assert.deepEqual([before.status, before.report.ok, before.found.get("permissions")], [8, false, "FAIL"]);
+  assert.match(saying(before.report, "permissions"), /data has mode 0755[\s\S]*secrets\.json has mode 0644/);
+  const fixed = await examine(cwd, ["--fix"]);
+  assert.deepEqual([fixed.status, fixed.found.get("permissions")], [0, "PASS"]);
+  assert.deepEqual([statSync(data).mode & 0o777, statSync(join(data, "secrets.json")).mode & 0o777], [0o700, 0o600]);
+});
+
+test("a changed audit row is a FAIL that names it; so are missing last rows and another anchor", async (t) => {
+  const { cwd, db: file } = madeDir(t);
+  const head = readHead(file);
+  const anchored = await examine(cwd, ["--db", "--anchor", `${head.seq}:${head.hash}`]);
+  assert.equal(anchored.found.get("audit"), "PASS");
+  const other = await examine(cwd, ["--db", "--anchor", `${head.seq}:${"0".repeat(64)}`]);
+  assert.deepEqual([other.status, other.found.get("audit")], [8, "FAIL"]);
+
+  tamper(file, 'update audit_log set metadata = \'{"roles":["Viewer"]}\' where seq = 2');
+  const changed = await examine(cwd, ["--db"]);
+  assert.deepEqual([changed.status, changed.found.get("audit"), changed.found.get("database")], [8, "FAIL", "PASS"]);
+  assert.match(saying(changed.report, "audit"), /^row 2 \(/);
+
+  tamper(file, "delete from audit_log where seq >= 2");
+  assert.match(saying((await examine(cwd, ["--db"])).report, "audit"), /last rows are gone/);
+});
+
+test("a damaged database is a FAIL, not a crash", async (t) => {
+  const { cwd, db: file } = madeDir(t);
+  const tooShort = statSync(file).size - 3 * 4096;
+  truncateSync(file, tooShort);
+  const short = await examine(cwd);
+  assert.deepEqual([short.status, short.found.get("database")], [8, "FAIL"]);
+  writeFileSync(file, "this is no database, however long one looks at it ".repeat(100));
+  const { status, report, found } = await examine(cwd, ["--db"]);
+  assert.deepEqual([status, found.get("database")], [8, "FAIL"]);
+  assert.match(saying(report, "database"), /not a database/);
+  const { stdout } = await runCli(["doctor", "--db"], { cwd });
+  assert.match(stdout, /^FAIL {2}database/m);
+});
+
+test("a reference that leads nowhere is a FAIL", async (t) => {
+  const { cwd, db: file } = madeDir(t);
+  tamper(file, "delete from users where username = 'ann'");
+  const { report, found } = await examine(cwd, ["--db"]);
+  assert.equal(found.get("foreign keys"), "FAIL");
+  assert.match(saying(report, "foreign keys"), /2 references lead nowhere: .*to users/);
+});
+
+test("a newer database, and another encryption key, are FAILs", async (t) => {
+  const { cwd, db: file } = madeDir(t);
+  const env = { PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "some other key").toString("base64") };
+  assert.equal((await examine(cwd, ["--db"], env)).found.get("audit"), "FAIL");
+  tamper(file, "insert into migrations (name, checksum, appliedAt) values ('9999_later', 'x', 1)");
+  const newer = await examine(cwd, ["--db"]);
+  assert.deepEqual([newer.status, newer.found.get("migrations")], [8, "FAIL"]);
+  assert.match(saying(newer.report, "migrations"), /newer than this program: it has 9999_later/);
+});
+
+test("a configuration that is not valid is a FAIL with every problem, and what is ignored is a WARN", async (t) => {
+  const cwd = temporaryDir(t);
+  const bad = await examine(cwd, [], { PORT: "many", PRISM_SHUTDOWN_MS: "soon" });
+  assert.deepEqual([bad.status, bad.report.ok], [8, false]);
+  assert.match(saying(bad.report, "configuration"), /PORT must be[\s\S]*PRISM_SHUTDOWN_MS must be/);
+  const production = await examine(cwd, [], { NODE_ENV: "production" });
+  assert.match(saying(production.report, "configuration"), /JWT_SECRET[\s\S]*PRISM_ENCRYPTION_KEY/);
+  const url = "postgres://prism:word@db.example.org/prism";
+  const odd = await examine(cwd, [], { DATABASE_URL: url, PRISM_PROT: "3000" });
+  assert.deepEqual([odd.status, odd.found.get("configuration")], [0, "WARN"]);
+  assert.match(saying(odd.report, "configuration"), /PRISM_PROT.*PRISM_PORT\?[\s\S]*postgres: and is ignored/);
+  assert.doesNotMatch(JSON.stringify(odd.report), /prism:word/);
+});
+
+test("beside a running server doctor reads and disturbs nothing", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/events", { type: "order.paid" });
+  const port = new URL(prism.url).port;
+  const { status, report, found } = await examine(prism.dir, ["--data-dir", prism.dir], { PORT: port });
+  assert.equal(found.get("port"), "PASS");
+  assert.match(saying(report, "port"), /held by the running server, version \d/);
+  assert.equal(found.get("audit"), "PASS");
+  assert.equal(status, 0, JSON.stringify(report.checks));
+  assert.equal((await prism.post("/events", { type: "order.paid" })).status, 202);
+});
+
+test("a port that something else holds is a FAIL", async (t) => {
+  const cwd = temporaryDir(t);
+  const other = createServer((socket) => socket.end("no HTTP")).listen(0, "127.0.0.1");
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once("listening", resolve));
+  const { port } = other.address() as { port: number };
+  const { status, report } = await examine(cwd, [], { PORT: String(port) });
+  assert.equal(status, 8);
+  assert.match(saying(report, "port"), new RegExp(`${port} is taken by another program`));
+});
+
+/** What somebody with the file and a SQLite shell could do: the triggers are in the way of Prism only. */
+function tamper(file: string, sql: string): void {
+  const db = new SqliteDatabase(file);
+  db.pragma("foreign_keys = OFF");
+  db.exec("drop trigger if exists audit_log_no_update; drop trigger if exists audit_log_no_delete");
+  db.exec(sql);
+  db.close();
+}
+
+function readHead(file: string): { seq: number; hash: string } {
+  const db = new SqliteDatabase(file, { readonly: true });
+  const head = db
+    .prepare<[], { seq: number; hash: string }>("select seq, hash from audit_log order by seq desc limit 1")
+    .get();
+  db.close();
+  assert.ok(head);
+  return head;
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import test from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
+
+test("serve says where to look and how to begin, migrates at the first start, and ends in order", async (t) => {
+  const cwd = temporaryDir(t);
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+  const [, base = ""] = await server.until(
+    /Prism is ready: (http:\/\/127\.0\.0\.1:\d+) {2}docs \S+\/docs {2}health \S+\/health\n/,
+  );
+
+  await t.test("S0-12: the first start made and migrated the database", () => {
+    const applied = jsonLines<{ msg: string }>(server.stdout).find(({ msg }) => msg === "database migrated");
+    assert.ok(applied);
+  });
+
+  await t.test("in development it says how to get a token, and that works", async () => {
+    await server.until(/Development: curl -s http:\/\/\S+\/dev\/token/);
+    const { token } = (await (await fetch(`${base}/dev/token`)).json()) as { token: string };
+    assert.match(token, /^eyJ/);
+  });
+
+  await t.test("SIGHUP takes over what may change, says what waits, and records it", async () => {
+    writeFileSync(join(cwd, "prism.config.json"), JSON.stringify({ log: { level: "debug" }, shutdownMs: 5000 }));
+    server.signal("SIGHUP");
+    await server.until(/"inForce":\["log\.level"\],"msg":"configuration reloaded"/);
+    await server.until(/"needRestart":\["shutdownMs"\]/);
+    writeFileSync(join(cwd, "prism.config.json"), JSON.stringify({ prot: 1 }));
+    server.signal("SIGHUP");
+    await server.until(/prot is not a setting; did you mean port\?.*the configuration was not reloaded/);
+    assert.equal((await fetch(`${base}/health`)).status, 200);
+  });
+
+  await t.test("SIGTERM ends it with 0", async () => {
+    server.signal("SIGTERM");
+    assert.equal(await server.ended(), 0);
+    const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
+    const actions = db.prepare<[], string>("select action from audit_log").pluck().all();
+    db.close();
+    assert.ok(actions.includes("config.reload"), actions.join(", "));
+  });
+});
+
+test("serve --quiet says nothing on stderr; stdout is one JSON object a line", async (t) => {
+  const cwd = temporaryDir(t);
+  const server = new RunningCli(t, ["serve", "--port", "0", "--quiet"], { cwd });
+  await server.until(/"msg":"ready"/);
+  server.signal("SIGINT");
+  assert.equal(await server.ended(), 0);
+  assert.equal(server.stderr, "");
+  for (const line of jsonLines<Record<string, unknown>>(server.stdout)) {
+    assert.ok(
+      ["time", "level", "ns", "msg"].every((field) => field in line),
+      JSON.stringify(line),
+    );
+  }
+});
+
+test("serve that cannot start says why in plain words", async (t) => {
+  const cwd = temporaryDir(t);
+  writeFileSync(join(cwd, "in-the-way"), "");
+  writeFileSync(
+    join(cwd, "bad.json"),
+    JSON.stringify({ prot: 3000, ingest: { maxBatch: "many" }, log: { level: "loud" } }),
+  );
+  mkdirSync(join(cwd, "newer"), { mode: 0o700 });
+  await runCli(["migrate", "--data-dir", "newer"], { cwd });
+  const db = new SqliteDatabase(databaseIn(join(cwd, "newer")));
+  db.prepare("insert into migrations (name, checksum, appliedAt) values ('9999_later', 'x', 1)").run();
+  db.close();
+  const other = createServer().listen(0, "127.0.0.1");
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once("listening", resolve));
+  const { port } = other.address() as { port: number };
+
+  const refused = [
+    {
+      name: "port taken",
+      args: ["--port", String(port)],
+      status: 4,
+      says: new RegExp(`127\\.0\\.0\\.1:${port}.*--port`),
+    },
+    {
+      name: "directory not writable",
+      args: ["--data-dir", "in-the-way/data"],
+      status: 4,
+      says: /in-the-way\/data.*--data-dir/,
+    },
+    {
+      name: "database newer",
+      args: ["--data-dir", "newer"],
+      status: 3,
+      says: /newer than this program: it has 9999_later/,
+    },
+    {
+      name: "database behind and --no-migrate",
+      args: ["--no-migrate", "--data-dir", "fresh"],
+      status: 3,
+      says: /the database lacks \d{4}_\w+.*run prism migrate/,
+    },
+    {
+      name: "configuration not valid: every problem at once",
+      args: ["--config", "bad.json"],
+      status: 3,
+      says: /not valid:\n.*prot is not a setting; did you mean port\?\n.*(log\.level|ingest\.maxBatch) must be.*\n.*(log\.level|ingest\.maxBatch) must be/,
+    },
+    {
+      name: "a port that is none",
+      args: ["--port", "99999"],
+      status: 3,
+      says: /--port must be a whole number from 0 to 65535/,
+    },
+  ];
+  await eachCase(t, "exit codes and messages", refused, async (c) => {
+    const { status, stderr } = await runCli(["serve", "--port", "0", ...c.args], { cwd });
+    assert.equal(status, c.status, stderr);
+    assert.match(stderr, c.says);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  });
+
+  await t.test("a second server on a data directory ends with 4; a second signal ends the first with 1", async () => {
+    const args = ["serve", "--port", "0", "--data-dir", "shared"];
+    const server = new RunningCli(t, args, { cwd });
+    const [, base = ""] = await server.until(/Prism is ready: (\S+)/);
+    const second = await runCli(args, { cwd });
+    assert.deepEqual([second.status, /another Prism holds the data directory/.test(second.stderr)], [4, true]);
+    // A request under way keeps the stop from being instant.
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{"type":')) });
+    const hanging = fetch(`${base}/events`, { method: "POST", body, duplex: "half" } as RequestInit).catch(() => null);
+    server.signal("SIGTERM");
+    await server.until(/"msg":"stopping"/);
+    server.signal("SIGTERM");
+    const code = await server.ended();
+    assert.ok(code === 1 || code === 0, String(code));
+    await hanging;
+  });
+});

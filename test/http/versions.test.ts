@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startPrism } from "../helpers/prism.ts";
+
+interface Rule {
+  readonly id: string;
+  readonly name: string;
+  readonly version: number;
+}
+
+const RULE = { name: "first", condition: "event.type == 'x'", targetUsers: ["me"] };
+
+test("S3-14: a resource with a version answers its ETag, and 304 to who has it already", async (t) => {
+  const prism = await startPrism(t);
+  const made = await prism.post<Rule>("/api/v1/rules", RULE);
+  const path = `/api/v1/rules/${made.body.id}`;
+  assert.equal(made.headers.get("etag"), '"1"');
+  assert.equal((await prism.get(path)).headers.get("etag"), '"1"');
+  for (const [field, status] of [
+    ['"1"', 304],
+    ['W/"1"', 304],
+    ['"0", "1"', 304],
+    ["*", 304],
+    ['"2"', 200],
+    ["1", 200],
+    ['"1', 200],
+    ['"11"', 200],
+    ["", 200],
+  ] as const) {
+    await t.test(`If-None-Match: ${field} is ${status}`, async () => {
+      for (const method of ["GET", "HEAD"]) {
+        const reply = await prism.request(method, path, undefined, { headers: { "If-None-Match": field } });
+        assert.equal(reply.status, status);
+        assert.equal(reply.headers.get("etag"), '"1"');
+        if (status === 304)
+          assert.deepEqual([reply.text, reply.headers.get("cache-control")], ["", "private, no-cache"]);
+      }
+    });
+  }
+});
+
+test("a write is never answered 304, whatever If-None-Match says", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<Rule>("/api/v1/rules", RULE);
+  for (const [method, version] of [
+    ["PUT", 2],
+    ["PATCH", 3],
+  ] as const) {
+    const headers = { "If-None-Match": `"${version}"` };
+    const reply = await prism.request<Rule>(method, `/api/v1/rules/${body.id}`, { name: `by ${method}` }, { headers });
+    assert.deepEqual([reply.status, reply.body.version], [200, version]);
+  }
+});
+
+test("If-Match of another version is answered 412 VERSION_CONFLICT and changes nothing; without it the last write wins", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<Rule>("/api/v1/rules", RULE);
+  const path = `/api/v1/rules/${body.id}`;
+  let version = 1;
+  for (const [field, isTaken] of [
+    ['"1"', true],
+    ['"1"', false],
+    ["*", true],
+    ['"7", "3"', true],
+    ['W/"4"', false],
+    ["4", false],
+    ['""', false],
+    [undefined, true],
+  ] as const) {
+    await t.test(`If-Match: ${field} at version ${version}`, async () => {
+      const headers: Record<string, string> = field === undefined ? {} : { "If-Match": field };
+      const reply = await prism.put<Rule & { error?: { code: string } }>(
+        path,
+        { name: `after ${version}` },
+        { headers },
+      );
+      if (isTaken) assert.deepEqual([reply.status, reply.body.version], [200, ++version]);
+      else assert.deepEqual([reply.status, reply.body.error?.code], [412, "VERSION_CONFLICT"]);
+      assert.equal((await prism.get<Rule>(path)).body.version, version);
+    });
+  }
+});
