@@ -299,7 +299,7 @@ function openDatabase({ config, log, onFatal }: AppOptions, metrics: Metrics): S
   return openStore({
     file: config.databaseFile,
     box: new SealedBox([config.secrets.encryptionKey]),
-    writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "thread" : "main") : config.store.writer,
+    writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
     isOwner: true,
     maxBytes: config.maxDbBytes,
     log: log.namespace("store"),

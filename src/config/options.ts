@@ -126,7 +126,7 @@ export const OPTIONS = {
     writer: option(
       k.oneOf("auto", "main", "thread"),
       "auto",
-      "where the writing connection lives; auto gives it a thread where there are two cores",
+      "where the writing connection lives; auto gives it a thread once there is much to do, where there are two cores",
     ),
   },
   minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space below which ingest answers 507"),

@@ -14,10 +14,14 @@ export interface AdaptiveParts {
   readonly local: WriterPort;
   /** Starts the thread, with a connection of its own. */
   openThread(): WriterPort;
-  /** Runs `fn` while nobody else has the writer: no set in flight, no transaction open. */
+  /** Runs `fn` while nobody else has the writer: no set in flight, no transaction open. Rejects when the store is being closed. */
   alone(fn: () => Promise<void>): Promise<void>;
-  onMoved(): void;
+  /** @param error why it stays where it is, if it does. */
+  onMoved(error: Error | null): void;
 }
+
+/** More than any `data_version`: those of two connections cannot be compared, so what comes from the thread must not look like what came before. */
+const THREAD_VERSIONS = 2 ** 40;
 
 /**
  * The writing connection where it serves best: in the main thread while there is little to do, which is quick to start and small in memory, and
@@ -43,6 +47,10 @@ export class AdaptiveWriter implements WriterPort {
   set onRoom(fn: (() => void) | null) {
     this.#onRoom = fn;
     this.#port.onRoom = fn;
+  }
+
+  get isInThread(): boolean {
+    return this.#port !== this.#parts.local;
   }
 
   hasRoom(): boolean {
@@ -79,8 +87,9 @@ export class AdaptiveWriter implements WriterPort {
     return this.#port.rollback();
   }
 
-  dataVersion(): Promise<number> {
-    return this.#port.dataVersion();
+  async dataVersion(): Promise<number> {
+    const base = this.isInThread ? THREAD_VERSIONS : 0;
+    return base + (await this.#port.dataVersion());
   }
 
   checkpoint(): Promise<void> {
@@ -103,20 +112,26 @@ export class AdaptiveWriter implements WriterPort {
   }
 
   #startMove(): void {
-    this.#move = this.#moveToThread().catch(() => undefined);
+    this.#move = this.#moveToThread().then(
+      () => this.#parts.onMoved(null),
+      (error: unknown) => this.#parts.onMoved(error instanceof Error ? error : new Error(String(error))),
+    );
   }
 
   /** The thread opens the file first, which takes a while; only the change itself needs the writer. */
   async #moveToThread(): Promise<void> {
-    const thread = this.#parts.openThread();
-    await thread.dataVersion();
-    await this.#parts.alone(async () => {
-      const { local } = this.#parts;
-      local.onRoom = null;
-      thread.onRoom = this.#onRoom;
-      this.#port = thread;
-      await local.close();
-    });
-    this.#parts.onMoved();
+    const { local, openThread, alone } = this.#parts;
+    const thread = openThread();
+    try {
+      await thread.dataVersion();
+      await alone(async () => {
+        local.onRoom = null;
+        thread.onRoom = this.#onRoom;
+        this.#port = thread;
+        await local.close();
+      });
+    } finally {
+      if (!this.isInThread) await thread.close();
+    }
   }
 }

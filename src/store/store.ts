@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../base/log.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
+import { type AdaptiveParts, AdaptiveWriter } from "./adaptive-writer.ts";
 import { loadAuditKey } from "./audit-key.ts";
 import { Committer, type OnCommit } from "./committer.ts";
 import { openForReading, openForWriting } from "./connection.ts";
@@ -17,8 +18,8 @@ import { WritingConnection } from "./writing-connection.ts";
 export interface StoreOptions {
   readonly file: string;
   readonly box: SealedBox;
-  /** Where the writing connection lives. */
-  readonly writer: "main" | "thread";
+  /** Where the writing connection lives; `adaptive` begins in the main thread and gives it one of its own once there is much to do. */
+  readonly writer: "main" | "thread" | "adaptive";
   /** True for the server, which holds the data directory's lock and gives the offsets; false for a command that writes beside it (D35). */
   readonly isOwner: boolean;
   readonly maxBytes?: number | undefined;
@@ -52,8 +53,8 @@ const BUSY_TIMEOUT_MS = 5000;
 export function openStore(options: StoreOptions): Store {
   const { file, log, isOwner } = options;
   const { auditKey, sequences } = prepare(options);
-  const port = openPort(options, auditKey);
-  const committer = new Committer(port, sequences, options.onCommit);
+  const port = openPort(options, auditKey, (fn) => alone(committer, fn));
+  const committer: Committer = new Committer(port, sequences, options.onCommit);
   const reader = openForReading(file);
   const scanner = new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
@@ -64,16 +65,15 @@ export function openStore(options: StoreOptions): Store {
     reader,
     auditKey,
     async canWrite() {
-      await committer.acquireTransaction();
-      try {
-        await port.begin();
-        await port.rollback();
-        return true;
-      } catch {
-        return false;
-      } finally {
-        committer.releaseTransaction();
-      }
+      return await alone(committer, async () => {
+        try {
+          await port.begin();
+          await port.rollback();
+          return true;
+        } catch {
+          return false;
+        }
+      });
     },
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     async close() {
@@ -114,13 +114,39 @@ function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void
   }
 }
 
-function openPort(options: StoreOptions, auditKey: Uint8Array): WriterPort {
-  const { file, maxBytes, writer, onWriterDeath, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
-  if (writer === "thread")
-    return new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onWriterDeath);
+function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptiveParts["alone"]): WriterPort {
+  const { file, maxBytes, writer, log, onWriterDeath, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  const openThread = (onDeath: (error: Error) => void): WriterPort =>
+    new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onDeath);
+  if (writer === "thread") return openThread(onWriterDeath);
   // SQLite's own waiting would stop the event loop.
   const connection = openForWriting({ file, maxBytes, busyTimeoutMs: 0 });
-  return new LocalWriter(new WritingConnection(connection, auditKey), busyTimeoutMs);
+  const local = new LocalWriter(new WritingConnection(connection, auditKey), busyTimeoutMs);
+  if (writer === "main") return local;
+  const adaptive: AdaptiveWriter = new AdaptiveWriter({
+    local,
+    // A thread that dies before it is relied on has broken nothing.
+    openThread: () =>
+      openThread((error) => {
+        if (adaptive.isInThread) onWriterDeath(error);
+      }),
+    alone,
+    onMoved(error) {
+      if (error) log.warn({ err: error }, "the writer stays in the main thread");
+      else log.debug({}, "the writer has a thread of its own now");
+    },
+  });
+  return adaptive;
+}
+
+/** Runs `fn` with the writer in its hands. @throws SHUTTING_DOWN */
+async function alone<T>(committer: Committer, fn: () => Promise<T>): Promise<T> {
+  await committer.acquireTransaction();
+  try {
+    return await fn();
+  } finally {
+    committer.releaseTransaction();
+  }
 }
 
 function fileBytes(path: string): number {

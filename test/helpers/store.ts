@@ -8,8 +8,8 @@ import { migrateFile } from "../../src/store/migrate-file.ts";
 import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 import { LogLines } from "./log-lines.ts";
 
-/** The committer's two implementations of its writer. */
-export const WRITERS = ["main", "thread"] as const;
+/** The implementations of the committer's writer. */
+export const WRITERS = ["main", "thread", "adaptive"] as const;
 export type WriterKind = (typeof WRITERS)[number];
 
 export const TEST_KEY = new Uint8Array(32).fill(7);

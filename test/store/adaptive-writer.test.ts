@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
+import { TestSource } from "./support/write-sets.ts";
+
+const BUSY = 250;
+
+/** As many events as make the writer move, in sets of their own and in transactions between them. */
+async function beBusy(store: TestStore, events = BUSY): Promise<void> {
+  const source = new TestSource(store.committer);
+  for (let i = 0; i < events; i++) {
+    const { outcome } = await source.writeEvent();
+    assert.ok(outcome.ok);
+  }
+}
+
+const hasMoved = (store: TestStore): boolean =>
+  store.log.lines.some((line) => line.message === "the writer has a thread of its own now");
+
+test("the writer moves to a thread when there is much to do, and nothing is lost or doubled on the way", async (t) => {
+  const store = openTestStore(t, { writer: "adaptive" });
+  let isDone = false;
+  const transactions = (async () => {
+    let count = 0;
+    while (!isDone) {
+      await store.database.write(async (trx) => {
+        await trx.insertInto("settings").values({ key: `test.${count}`, value: "1", updatedAt: 0 }).execute();
+      });
+      count++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return count;
+  })();
+  await beBusy(store);
+  await eventually("the writer has moved", () => hasMoved(store));
+  await beBusy(store);
+  isDone = true;
+  const count = await transactions;
+  const beside = openBeside(t, store.file);
+  assert.deepEqual(
+    column(beside, "select seq from events order by seq"),
+    Array.from({ length: 2 * BUSY }, (_, i) => i + 1),
+  );
+  assert.deepEqual(column(beside, "select count(*) from settings where key like 'test.%'"), [count]);
+});
+
+test("it stays in the main thread while there is little to do", async (t) => {
+  const store = openTestStore(t, { writer: "adaptive" });
+  const source = new TestSource(store.committer);
+  for (let i = 0; i < 5; i++) assert.ok((await source.writeEvent()).outcome.ok);
+  assert.equal(hasMoved(store), false);
+});
+
+test("what other processes wrote around the move is noticed", async (t) => {
+  const store = openTestStore(t, { writer: "adaptive" });
+  const before = await store.port.dataVersion();
+  await beBusy(store);
+  await eventually("the writer has moved", () => hasMoved(store));
+  const after = await store.port.dataVersion();
+  assert.notEqual(after, before);
+  assert.equal(await store.port.dataVersion(), after);
+  openBeside(t, store.file).exec("insert into settings (key, value, updatedAt) values ('test.beside', '1', 0)");
+  assert.notEqual(await store.port.dataVersion(), after);
+});
+
+test("a store that is closed in the middle of the move closes cleanly", async (t) => {
+  const store = openTestStore(t, { writer: "adaptive" });
+  await beBusy(store);
+  await store.close();
+  assert.deepEqual(store.deaths, []);
+  assert.deepEqual(column(openBeside(t, store.file), "select count(*) from events"), [BUSY]);
+});
