@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
-import { Metrics } from "./base/metrics.ts";
+import { Metrics, SECONDS_BUCKETS } from "./base/metrics.ts";
 import { SealedBox } from "./base/sealed-box.ts";
 import { VERSION } from "./base/version.ts";
 import type { Config } from "./config/load.ts";
@@ -20,6 +20,7 @@ import { Backlog } from "./pipeline/backlog.ts";
 import { Decider } from "./pipeline/decide.ts";
 import { IngestService } from "./pipeline/ingest-service.ts";
 import { EventPipeline } from "./pipeline/pipeline.ts";
+import { PipelineMetrics } from "./pipeline/pipeline-metrics.ts";
 import { RuleBook } from "./pipeline/rule-book.ts";
 import { Connections } from "./realtime/connections.ts";
 import { Hub } from "./realtime/hub.ts";
@@ -101,7 +102,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     project: committer.sequences.events.last,
     user: committer.sequences.streams.last,
   });
-  const announcer = new Announcer(hub);
+  const pipelineMetrics = new PipelineMetrics(metrics);
+  const announcer = new Announcer(hub, pipelineMetrics);
   const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
   const rightsChanged = (): void => {
     principals.forget();
@@ -112,18 +114,20 @@ export async function startApp(options: AppOptions): Promise<App> {
   const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
   await storage.start();
 
+  const jobDurations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
   const runner = new JobRunner({
     committer,
     reader,
     clock,
     log: log.namespace("jobs"),
-    concurrencyOf: (queue) => config.queues[queue].concurrency,
+    concurrencyOf: (queue) => settings.queues[queue].concurrency,
+    onAttempt: (queue, durationMs) => jobDurations({ queue }).observe(durationMs / 1000),
   });
-  const maxAttempts = (queue: QueueName): number => config.queues[queue].maxAttempts;
+  const maxAttempts = (queue: QueueName): number => settings.queues[queue].maxAttempts;
   const jobs = new JobService(database, runner, clock, maxAttempts);
   const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
   const decider = new Decider({ book: rules, offsets: committer.sequences.streams, maxAttempts });
-  const backlog = new Backlog({ committer, reader, decider, announcer, clock, onJobs });
+  const backlog = new Backlog({ committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs });
   committer.whenEpochFails(() => backlog.reset());
   const pipeline = new EventPipeline({
     committer,
@@ -132,6 +136,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     backlog,
     announcer,
     clock,
+    metrics: pipelineMetrics,
     highWaterBytes: config.ingest.highWaterBytes,
     onJobs,
     requireSpace: () => storage.requireSpace(),
@@ -183,6 +188,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     router,
     eventLimiter: new RateLimiter(clock),
     pipeline,
+    pipelineMetrics,
     backlog,
     rules,
     runner,
@@ -263,7 +269,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   return {
     port,
     services,
-    reload: (next) => settings.reload(next),
+    reload(next) {
+      settings.reload(next);
+      runner.reload();
+    },
     async stop() {
       bus.emit("system:stopping");
       foreign.stop();

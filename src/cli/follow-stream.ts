@@ -1,3 +1,4 @@
+import { STATUS_OF } from "../http/error-status.ts";
 import { CommandError, EXIT, exitCodeOf, ServerRefused } from "./exit-codes.ts";
 import {
   type ConnectionEnd,
@@ -66,7 +67,8 @@ function take(message: ServerMessage, position: Position, { onEntry, onNote }: F
       return "go on";
     case "error": {
       const { code, message: words } = message.error;
-      return { kind: "refused", status: 403, error: new ServerRefused(403, code, words, []) };
+      const status = STATUS_OF[code] ?? 403;
+      return { kind: "refused", status, error: new ServerRefused(status, code, words, []) };
     }
     default:
       return "go on";

@@ -7,7 +7,8 @@ export function addHelp(program: Command): void {
   program
     .command("help")
     .description("what a command does and takes")
-    .argument("[command...]")
+    .argument("[command...]", "whose; all commands, if none is named")
+    .addHelpText("after", "\nExamples:\n  $ prism help\n  $ prism help key rotate")
     .action((names: readonly string[]) => find(program, names).outputHelp());
 }
 

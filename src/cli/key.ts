@@ -6,7 +6,13 @@ import { addRotateKey } from "./rotate-key.ts";
 
 /** API keys of projects, offline on the data directory. */
 export function addKey(program: Command): void {
-  const key = program.command("key").description("make, list, rotate and revoke API keys of projects");
+  const key = program
+    .command("key")
+    .description("make, list, rotate and revoke API keys of projects")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ KEY=$(prism key create --project shop --name webshop)\n  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h",
+    );
   addCreateKey(key);
   addListKeys(key);
   addRotateKey(key);

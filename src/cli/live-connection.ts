@@ -1,4 +1,6 @@
 import WebSocket from "ws";
+import type { ErrorCode } from "../base/error-codes.ts";
+import { cliLog } from "./process-ends.ts";
 import { authorization, reasonOf, refusalOf, type ServerClient } from "./server-client.ts";
 
 /** Where to begin: behind an offset, with what is kept, or with what comes next. */
@@ -20,7 +22,7 @@ export type ServerMessage =
   | ({ readonly op: "event" } & Entry)
   | { readonly op: "gap"; readonly from: number; readonly to: number }
   | { readonly op: "auth_expiring"; readonly expiresAt: string }
-  | { readonly op: "error"; readonly error: { readonly code: string; readonly message: string } };
+  | { readonly op: "error"; readonly error: { readonly code: ErrorCode; readonly message: string } };
 
 /** How a connection ended. */
 export type ConnectionEnd =
@@ -53,13 +55,19 @@ export function openConnection(options: ConnectionOptions): Promise<ConnectionEn
     const silence = setTimeout(() => socket.terminate(), SILENCE_LIMIT_MS);
     const end = (reason: ConnectionEnd): void => {
       clearTimeout(silence);
+      cliLog().debug({ stream, from, end: reason.kind }, "connection ended");
       resolve(reason);
     };
     socket.on("ping", () => silence.refresh());
     socket.on("message", (data: Buffer) => {
       silence.refresh();
       if (socket.readyState !== WebSocket.OPEN) return;
-      const message = JSON.parse(data.toString("utf8")) as ServerMessage;
+      const message = parseMessage(data);
+      if (!message) {
+        end({ kind: "unreachable", reason: `${server.base} does not speak as Prism does` });
+        socket.terminate();
+        return;
+      }
       if (message.op === "welcome") socket.send(JSON.stringify({ op: "subscribe", id: "1", stream, from, filter }));
       const verdict = options.onMessage(message);
       if (verdict === "go on") return;
@@ -78,4 +86,12 @@ export function openConnection(options: ConnectionOptions): Promise<ConnectionEn
     socket.on("error", (error) => end({ kind: "unreachable", reason: reasonOf(error) }));
     socket.on("close", (code, reason) => end({ kind: "closed", code, reason: reason.toString() }));
   });
+}
+
+function parseMessage(data: Buffer): ServerMessage | undefined {
+  try {
+    return JSON.parse(data.toString("utf8")) as ServerMessage;
+  } catch {
+    return undefined;
+  }
 }

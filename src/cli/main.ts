@@ -1,11 +1,11 @@
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import { VERSION } from "../base/version.ts";
 import { addDoctor } from "./doctor.ts";
-import { describeFailure, EXIT } from "./exit-codes.ts";
 import { addExport } from "./export.ts";
 import { addHelp } from "./help.ts";
 import { addKey } from "./key.ts";
 import { addMigrate } from "./migrate.ts";
+import { cliLog, endOnInterrupt, endOnStray, endQuietlyOnBrokenPipe, reportFailure } from "./process-ends.ts";
 import { addRules } from "./rules.ts";
 import { addServe } from "./serve.ts";
 import { addTail } from "./tail.ts";
@@ -19,25 +19,31 @@ const LINGER_MS = 1000;
 export async function main(argv: readonly string[]): Promise<void> {
   // What Prism writes is for its owner: the database, its log, secrets and exports alike.
   process.umask(0o077);
+  endOnInterrupt();
   endQuietlyOnBrokenPipe();
+  endOnStray(reportFailure);
   const program = buildProgram();
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = reportFailure(error);
     // A thread or a timer that a failed start leaves behind must not keep the process; what closes in order has time to.
     setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }
 
-function buildProgram(): Command {
+/** Every command, with its flags and help. */
+export function buildProgram(): Command {
   const program = new Command("prism")
     .description("Self-hosted alerting, notification and scheduling: one executable on SQLite")
     .version(VERSION)
     .option("--config <file>", "configuration file (default: prism.config.json here, if there is one)")
     .option("--data-dir <dir>", "directory of the database")
     .option("--url <base>", "a running server, for commands that talk to one (or PRISM_URL)")
-    .option("--token <token>", "token or API key for that server (or PRISM_TOKEN, which no process list shows)")
+    .option(
+      "--token <token>",
+      "token or API key for that server; no process list shows PRISM_TOKEN, or the file of PRISM_TOKEN_FILE",
+    )
     .option("--json", "one JSON document on stdout, or NDJSON for streams")
     .option("--quiet", "no messages on stderr but errors")
     .option("--no-color", "no colours")
@@ -47,12 +53,22 @@ function buildProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "prism: ")) })
     .showSuggestionAfterError()
     .helpCommand(false)
+    // Without the arguments: a token may be among them.
+    .hook("preAction", (_, command) => cliLog().debug({ version: VERSION, command: command.name() }, "begins"))
     .exitOverride()
     .addHelpText(
       "after",
       `
 Exit codes: 0 done, 1 failure, 2 usage, 3 configuration or schema refused, 4 server or database not reachable,
-5 not authorised, 6 not found, 7 conflict or invalid input, 8 check failed, 130 interrupted.`,
+5 not authorised, 6 not found, 7 conflict or invalid input, 8 check failed, 130 interrupted.
+
+DEBUG=prism:* shows on stderr what a command does; DEBUG=prism:cli only what this command line does itself.
+
+Examples:
+  $ prism serve
+  $ prism user create --username admin --role Admin
+  $ export PRISM_TOKEN=$(prism token create --user admin)
+  $ prism tail`,
     );
   program.commandsGroup("Server:");
   addServe(program);
@@ -70,26 +86,4 @@ Exit codes: 0 done, 1 failure, 2 usage, 3 configuration or schema refused, 4 ser
   program.commandsGroup("Help:");
   addHelp(program);
   return program;
-}
-
-/** `prism export … | head` is no failure: whoever read has seen enough. */
-function endQuietlyOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(EXIT.done);
-      throw error;
-    });
-  }
-}
-
-function report(error: unknown): number {
-  // Commander has said it already.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  const failure = describeFailure(error);
-  if (failure) {
-    process.stderr.write(`prism: ${failure.message}\n`);
-    return failure.exitCode;
-  }
-  process.stderr.write(`prism: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  return EXIT.failure;
 }

@@ -10,6 +10,7 @@ import { type Context, contextOf, refuseUrl } from "./context.ts";
 import { lockDataDir } from "./data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
 import { prettyLog } from "./pretty-log.ts";
+import { endOnStray, interrupt } from "./process-ends.ts";
 
 interface ServeFlags {
   readonly port?: string;
@@ -25,7 +26,7 @@ export function addServe(program: Command): void {
     .option("--port <n>", "TCP port; 0 takes a free one")
     .option("--host <address>", "address to listen on")
     .option("--dev", "development mode, whatever NODE_ENV says")
-    .option("--migrate", "bring the database up to date first (default)", true)
+    .option("--migrate", "bring the database up to date first", true)
     .option("--no-migrate", "refuse to start on a database that is not up to date")
     .addHelpText(
       "after",
@@ -46,6 +47,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const load = (): LoadedConfig => context.loadConfig("generate", overrides);
   const { config, warnings } = load();
   const log = openLog(context, config);
+  endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
   const lock = lockDataDir(config.dataDir);
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
@@ -117,6 +119,7 @@ function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
     );
   };
   process.on("SIGTERM", stop);
+  process.off("SIGINT", interrupt);
   process.on("SIGINT", stop);
 }
 

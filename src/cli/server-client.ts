@@ -1,6 +1,9 @@
 import type { ErrorDetail } from "../base/errors.ts";
 import { type Context, isSet } from "./context.ts";
 import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
+import type { Output } from "./output.ts";
+import { cliLog } from "./process-ends.ts";
+import { readTextFile } from "./read-input.ts";
 
 const REPLY_LIMIT_MS = 30_000;
 const DEFAULT_PORT = "3000";
@@ -19,10 +22,12 @@ export class ServerClient {
   /** Without a slash at its end. */
   readonly base: string;
   readonly token: string | undefined;
+  readonly #out: Output;
 
-  constructor(base: string, token: string | undefined) {
+  constructor(base: string, token: string | undefined, out: Output) {
     this.base = base;
     this.token = token;
+    this.#out = out;
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
@@ -70,6 +75,8 @@ export class ServerClient {
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
+    const progress = this.#out.progress(`waiting for ${this.base}`);
+    const startedAt = performance.now();
     let response: Response;
     try {
       response = await fetch(url, {
@@ -84,20 +91,33 @@ export class ServerClient {
       });
     } catch (error) {
       throw unreachable(this.base, error);
+    } finally {
+      progress.end();
     }
+    const durationMs = Math.round(performance.now() - startedAt);
+    cliLog().debug({ method, url: url.href, status: response.status, durationMs }, "request");
     if (response.ok) return response;
     throw refusalOf(response.status, await response.text(), this);
   }
 }
 
-/** The server of `--url`, PRISM_URL, or the one that this machine would serve by default. @throws CommandError 2 for no URL */
-export function serverOf({ flags }: Context): ServerClient {
-  const { PRISM_URL, PRISM_TOKEN, PRISM_PORT, PORT } = process.env;
+/**
+ * The server of `--url`, PRISM_URL, or the one that this machine would serve by default.
+ * @throws CommandError 2 for no URL, or a file of PRISM_TOKEN_FILE that cannot be read
+ */
+export function serverOf({ flags, out }: Context): ServerClient {
+  const { PRISM_URL, PRISM_PORT, PORT } = process.env;
   const port = [PRISM_PORT, PORT].find(isSet) ?? DEFAULT_PORT;
   const base = flags.url ?? (isSet(PRISM_URL) ? PRISM_URL : `http://127.0.0.1:${port}`);
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
-  return new ServerClient(base.replace(/\/+$/, ""), flags.token ?? (isSet(PRISM_TOKEN) ? PRISM_TOKEN : undefined));
+  return new ServerClient(base.replace(/\/+$/, ""), flags.token ?? tokenOfEnvironment(), out);
+}
+
+function tokenOfEnvironment(): string | undefined {
+  const { PRISM_TOKEN, PRISM_TOKEN_FILE } = process.env;
+  if (isSet(PRISM_TOKEN)) return PRISM_TOKEN;
+  return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
 }
 
 export function authorization(token: string | undefined): Record<string, string> {

@@ -13,6 +13,7 @@ interface Flags {
   readonly level?: readonly string[];
   readonly from?: StreamStart;
   readonly notifications?: boolean;
+  readonly stream?: string;
   readonly limit?: number;
 }
 
@@ -26,6 +27,12 @@ export function addTail(program: Command): void {
     .option("--from <offset>", "begin behind an offset, or with earliest (default: what comes from now on)", startFlag)
     .addOption(
       new Option("--notifications", "your own notifications, and what happens to them").conflicts(["type", "level"]),
+    )
+    .addOption(
+      new Option("--stream <name>", "a stream by its name: user:me, project:<id>").conflicts([
+        "project",
+        "notifications",
+      ]),
     )
     .option("--limit <n>", "end after this many", integerFlag(1, Number.MAX_SAFE_INTEGER))
     .addHelpText(
@@ -45,9 +52,7 @@ Examples:
 async function tail(context: Context, flags: Flags): Promise<void> {
   const { out } = context;
   const server = serverOf(context);
-  // The process ends here and now: all that was shown is on stdout, and the server notices that the socket is gone.
-  process.once("SIGINT", () => process.exit(EXIT.interrupted));
-  const stream = flags.notifications ? "user:me" : `project:${await projectIdOf(server, flags.project)}`;
+  const stream = await streamOf(server, flags);
   const { followStream } = await import("./follow-stream.ts");
   let shown = 0;
   await followStream({
@@ -57,10 +62,14 @@ async function tail(context: Context, flags: Flags): Promise<void> {
     filter: filterOf(flags),
     onNote: (text) => out.note(text),
     onEntry(entry) {
-      out.line(out.json ? JSON.stringify(lineOf(entry)) : humanLine(out, entry, flags.notifications === true));
+      out.line(out.json ? JSON.stringify(lineOf(entry)) : humanLine(out, entry, stream.startsWith("user:")));
       return ++shown !== flags.limit;
     },
   });
+}
+
+async function streamOf(server: ServerClient, { stream, notifications, project }: Flags): Promise<string> {
+  return stream ?? (notifications ? "user:me" : `project:${await projectIdOf(server, project)}`);
 }
 
 /** The event or notification itself, so that what reads an export reads this too; `type` and `offset` are the entry's. */

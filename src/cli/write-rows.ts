@@ -25,21 +25,18 @@ export async function writeRows(text: AsyncIterable<string>, { file, gzip }: Des
   }
   const partial = `${file}.partial`;
   const cleanUp = (): void => rmSync(partial, { force: true });
-  const interrupt = (): void => {
-    cleanUp();
-    process.exit(EXIT.interrupted);
-  };
-  process.once("SIGINT", interrupt);
+  // Ctrl-C ends the process here and now.
+  process.once("exit", cleanUp);
   try {
     await pipeline([source, ...steps, createWriteStream(partial, { mode: 0o600, flush: true })]);
     renameSync(partial, file);
   } catch (error) {
     cleanUp();
-    const isOfFile = error instanceof Error && "path" in error && error.path === partial;
-    if (!isOfFile) throw error;
+    // Only the file is used by system calls of this process; a database and a server fail with errors of their own.
+    if (!(error instanceof Error && "syscall" in error)) throw error;
     throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
   } finally {
-    process.off("SIGINT", interrupt);
+    process.off("exit", cleanUp);
   }
 }
 

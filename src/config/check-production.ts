@@ -4,8 +4,9 @@ import { type ConfigValues, OPTIONS } from "./options.ts";
 const MIN_SECRET_BYTES = 32;
 /** Fewer different bytes than this are a pattern, not a secret. */
 const MIN_DIFFERENT = 8;
+/** What example files and tutorials put where a secret belongs, and a random generator hardly ever writes. */
 const PLACEHOLDER =
-  /^(dev[-_ ]?secret|secret|password|your[-_ ]|<.*>$|test|example|xxx)|change[-_ ]?(me|this|it|in)\b/i;
+  /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
 
 /**
  * What production does not accept (contract section 11): a JWT secret or encryption key that is missing, short, or a placeholder of

@@ -3,7 +3,10 @@ import { maskCredentials } from "./mask.ts";
 import { environmentName, flattenOptions, isOption, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
-/** The content of prism.config.example.json: every setting that has a default, at its default. A test compares the file with this. */
+/**
+ * The content of prism.config.example.json: every setting that has a default, at its default. `npm run config:docs` writes the file, and a test
+ * compares it with this.
+ */
 export function exampleConfig(tree: OptionTree = OPTIONS): Record<string, unknown> {
   const example: Record<string, unknown> = {};
   for (const [name, node] of Object.entries(tree)) {
@@ -51,12 +54,13 @@ function shown(value: unknown): unknown {
   return typeof value === "string" ? maskCredentials(value) : (value ?? null);
 }
 
-/** The settings as a Markdown table for docs/configuration.md. */
+/** The settings as a Markdown table; `npm run config:docs` writes it into docs/configuration.md, and a test compares them. */
 export function configTable(): string {
   const rows = flattenOptions(OPTIONS).map(([key, option]) => {
-    const fallback = option.fallback === undefined ? "" : `\`${JSON.stringify(option.fallback)}\``;
+    const fallback = option.fallback === undefined ? "–" : `\`${JSON.stringify(option.fallback)}\``;
     const variables = [environmentName(key), ...option.seed].map((name) => `\`${name}\``).join(" ");
-    return `| \`${key}\` | ${variables} | ${fallback} | ${option.doc}${option.reloadable ? " (reloadable)" : ""} |`;
+    const cells = [`\`${key}\``, variables, fallback, option.doc.replaceAll("<", "\\<"), option.reloadable ? "R" : ""];
+    return `| ${cells.join(" | ")} |`;
   });
-  return ["| Setting | Variables | Default | Effect |", "|---|---|---|---|", ...rows].join("\n");
+  return ["| Setting | Variables | Default | Effect | |", "|---|---|---|---|---|", ...rows].join("\n");
 }

@@ -75,24 +75,25 @@ export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   };
 }
 
-export const cidr = v.pipe(
-  v.string(),
-  v.check((value) => parseCidr(value) !== undefined, "must be an address or a range such as 10.0.0.0/8 or fd00::/8"),
+/** A text for which `test` holds; anything else, other types too, is refused with the same words. */
+function textThat(message: string, test: (value: string) => boolean): v.GenericSchema<unknown, string> {
+  return v.pipe(v.string(message), v.check(test, message));
+}
+
+export const cidr = textThat(
+  "must be an address or a range such as 10.0.0.0/8 or fd00::/8",
+  (value) => parseCidr(value) !== undefined,
 );
 
-export const origin = v.pipe(
-  v.string(),
-  v.check(
-    (value) => URL.canParse(value) && new URL(value).origin === value,
-    "must be an origin such as https://app.example.org",
-  ),
+export const origin = textThat(
+  "must be an origin such as https://app.example.org",
+  (value) => URL.canParse(value) && new URL(value).origin === value,
 );
 
-export const hostName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}$/, "must be a host name"));
+export const hostName = textThat("must be a host name", (value) => /^[A-Za-z0-9.-]{1,253}$/.test(value));
 
 export const urlScheme = v.pipe(
-  v.string(),
-  v.regex(/^[a-z][a-z0-9+.-]{1,62}$/, "must be a URL scheme such as myapp"),
+  textThat("must be a URL scheme such as myapp", (value) => /^[a-z][a-z0-9+.-]{1,62}$/.test(value)),
   v.check(
     (scheme) => !/^(javascript|data|vbscript|file|blob|about)$/.test(scheme),
     "must not be a scheme that browsers run",
@@ -102,7 +103,7 @@ export const urlScheme = v.pipe(
 /** An IANA time zone. Systems write TZ as `:Europe/Berlin` or as a path, too. */
 export function timezone(): Kind<string> {
   return {
-    schema: v.pipe(v.string(), v.check(isTimezone, "must be an IANA time zone such as UTC or Europe/Berlin")),
+    schema: textThat("must be an IANA time zone such as UTC or Europe/Berlin", isTimezone),
     fromText: (text) => text.trim().replace(/^:?(.*\/zoneinfo\/)?/, ""),
   };
 }
@@ -119,7 +120,7 @@ function isTimezone(name: string): boolean {
 export function address(): Kind<string> {
   const check = (value: string): boolean => isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
   return {
-    schema: v.pipe(v.string(), v.check(check, "must be an IP address or a host name")),
+    schema: textThat("must be an IP address or a host name", check),
     fromText: (text) => text.trim(),
   };
 }
@@ -127,7 +128,7 @@ export function address(): Kind<string> {
 export function httpUrl(): Kind<string> {
   const check = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
   return {
-    schema: v.pipe(v.string(), v.check(check, "must be an http or https URL")),
+    schema: textThat("must be an http or https URL", check),
     fromText: (text) => text.trim().replace(/\/+$/, ""),
   };
 }

@@ -1,20 +1,19 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseEnv } from "node:util";
 import * as v from "valibot";
 import { checkProduction } from "./check-production.ts";
+import { readConfigFile } from "./config-file.ts";
 import { ConfigRefused } from "./config-refused.ts";
+import { type Environment, readDotEnv, readVariable, unknownVariables } from "./environment.ts";
 import { maskCredentials } from "./mask.ts";
-import { nearestName } from "./nearest.ts";
 import { environmentName, flagName, flattenOptions, isOption, type Option, type OptionTree } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
-import { resolveSecrets, type Secrets } from "./secrets.ts";
+import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 import { databasePath, foreignDatabaseUrl, ignoredSeedVariables } from "./seed-variables.ts";
 
 export { ConfigRefused };
 
 /** Where a value came from, as `doctor` shows it. */
-export type Origin = "flag" | "environment" | "file" | "default" | "generated";
+export type Origin = "flag" | "environment" | ".env" | "file" | "default" | "generated";
 
 /** The settings a server runs with; frozen. What depends on other settings is worked out. */
 export interface Config extends ConfigValues {
@@ -34,7 +33,7 @@ export interface LoadedConfig {
 export interface ConfigSources {
   /** Values of the command line by dotted key, as text. */
   readonly flags: Readonly<Record<string, string | undefined>>;
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly environment: Environment;
   readonly workingDir: string;
   /** `--config`; without it prism.config.json of the working directory, if there is one. */
   readonly configFile?: string | undefined;
@@ -44,36 +43,38 @@ export interface ConfigSources {
   readonly checkSecrets?: boolean;
 }
 
-/** Names of the environment that begin with PRISM_ and are no settings. */
-const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CACHE_DIR"];
+/** The places where a setting is looked for, the first that has it wins. */
+interface Places {
+  readonly flags: ConfigSources["flags"];
+  readonly environment: Environment;
+  readonly dotEnv: Environment;
+  readonly file: ReadonlyMap<string, unknown>;
+}
 
-/** Flags > environment > file > defaults. @throws ConfigRefused */
+/** Flags > environment > .env (in development) > file > defaults. @throws ConfigRefused with every problem there is */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
-  const file = readConfigFile(sources, problems);
-  const environment = withDotEnv(sources, file);
-
-  const values: Record<string, unknown> = {};
-  const origins = new Map<string, Origin>();
-  for (const [key, option] of flattenOptions(OPTIONS)) {
-    const [value, origin] = pick(key, option, { ...sources, environment }, file, problems);
-    values[key] = value;
-    origins.set(key, origin);
-  }
-  const warnings = [
-    ...unknownVariables(environment),
-    ...ignoredSeedVariables(environment),
-    ...(typeof values["databaseUrl"] === "string" ? [foreignDatabaseUrl(values["databaseUrl"])] : []),
-  ].filter((warning) => warning !== undefined);
-  if (problems.length > 0) throw new ConfigRefused(problems);
-
+  const { flags, environment, workingDir, configFile } = sources;
+  const file = readConfigFile(configFile, workingDir, problems);
+  const [env] = pick("env", OPTIONS.env, { flags, environment, dotEnv: {}, file }, []);
+  const dotEnv = env === "development" ? readDotEnv(workingDir, problems) : {};
+  const { values, origins } = pickAll({ flags, environment, dotEnv, file }, problems);
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
-  const dataDir = resolve(sources.workingDir, given.dataDir);
-  const { secrets, generated } = resolveSecrets({ ...given, dataDir }, sources.generateSecrets);
-  for (const key of generated) origins.set(key, "generated");
-  if (sources.checkSecrets !== false) problems.push(...checkProduction(given, generated));
+  const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
+  if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
+  // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
-  return { config: derive(given, dataDir, sources.workingDir, secrets), origins, warnings };
+
+  const dataDir = resolve(workingDir, given.dataDir);
+  const secrets = resolveSecrets({ ...given, dataDir }, sources.generateSecrets);
+  for (const key of missing) origins.set(key, "generated");
+  const seen = { ...dotEnv, ...environment };
+  const warnings = [
+    ...unknownVariables(seen),
+    ...ignoredSeedVariables(seen),
+    ...(given.databaseUrl === undefined ? [] : [foreignDatabaseUrl(given.databaseUrl)]),
+  ].filter((warning) => warning !== undefined);
+  return { config: derive(given, dataDir, workingDir, secrets), origins, warnings };
 }
 
 function derive(given: ConfigValues, dataDir: string, workingDir: string, secrets: Secrets): Config {
@@ -90,14 +91,22 @@ function derive(given: ConfigValues, dataDir: string, workingDir: string, secret
   });
 }
 
-/** The value of one option from the first source that has it, checked. */
-function pick(
-  key: string,
-  option: Option<unknown>,
-  { flags, environment }: ConfigSources,
-  file: ReadonlyMap<string, unknown>,
+function pickAll(
+  places: Places,
   problems: string[],
-): [unknown, Origin] {
+): { values: Readonly<Record<string, unknown>>; origins: Map<string, Origin> } {
+  const values: Record<string, unknown> = {};
+  const origins = new Map<string, Origin>();
+  for (const [key, option] of flattenOptions(OPTIONS)) {
+    const [value, origin] = pick(key, option, places, problems);
+    values[key] = value;
+    origins.set(key, origin);
+  }
+  return { values, origins };
+}
+
+/** The value of one option from the first place that has it, checked; its default where that is wrong, and a problem more. */
+function pick(key: string, option: Option<unknown>, places: Places, problems: string[]): [unknown, Origin] {
   const check = (value: unknown, name: string): unknown => {
     const result = v.safeParse(option.kind.schema, value);
     if (result.success) return result.output;
@@ -105,91 +114,22 @@ function pick(
     problems.push(`${name} ${result.issues[0].message}${given}`);
     return option.fallback;
   };
-  const flag = flags[key];
+  const flag = places.flags[key];
   if (flag !== undefined) return [check(option.kind.fromText(flag), flagName(key)), "flag"];
-  for (const name of [environmentName(key), ...option.seed]) {
-    const text = readVariable(name, environment, problems);
-    if (text !== undefined) return [check(option.kind.fromText(text), name), "environment"];
+  for (const [origin, environment] of [
+    ["environment", places.environment],
+    [".env", places.dotEnv],
+  ] as const) {
+    const variable = readVariable([environmentName(key), ...option.seed], environment, problems);
+    if (!variable) continue;
+    const { name, text } = variable;
+    return [text === undefined ? option.fallback : check(option.kind.fromText(text), name), origin];
   }
-  if (file.has(key)) {
-    const value = file.get(key);
+  if (places.file.has(key)) {
+    const value = places.file.get(key);
     return [check(typeof value === "string" ? option.kind.fromText(value) : value, key), "file"];
   }
   return [option.fallback, "default"];
-}
-
-/** A variable, or the content of the file that `<name>_FILE` points at. Empty counts as absent, as compose files leave them. */
-function readVariable(name: string, environment: ConfigSources["environment"], problems: string[]): string | undefined {
-  const text = environment[name];
-  if (text !== undefined && text !== "") return text;
-  const path = environment[`${name}_FILE`];
-  if (path === undefined || path === "") return undefined;
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    problems.push(`${name}_FILE points at ${path}, which cannot be read`);
-    return undefined;
-  }
-}
-
-function readConfigFile({ configFile, workingDir }: ConfigSources, problems: string[]): Map<string, unknown> {
-  const path = configFile ?? join(workingDir, "prism.config.json");
-  const found = new Map<string, unknown>();
-  if (configFile === undefined && !existsSync(path)) return found;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    problems.push(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-    return found;
-  }
-  collect(parsed, OPTIONS, "", found, problems);
-  return found;
-}
-
-function collect(
-  node: unknown,
-  tree: OptionTree,
-  prefix: string,
-  found: Map<string, unknown>,
-  problems: string[],
-): void {
-  if (typeof node !== "object" || node === null || Array.isArray(node)) {
-    problems.push(`${prefix === "" ? "the configuration file" : prefix} must be an object`);
-    return;
-  }
-  for (const [name, value] of Object.entries(node)) {
-    const key = prefix === "" ? name : `${prefix}.${name}`;
-    const known = Object.hasOwn(tree, name) ? tree[name] : undefined;
-    if (name === "$schema" && prefix === "") continue;
-    if (!known) {
-      const nearest = nearestName(name, Object.keys(tree));
-      problems.push(
-        `${key} is not a setting${nearest ? `; did you mean ${prefix === "" ? nearest : `${prefix}.${nearest}`}?` : ""}`,
-      );
-    } else if (isOption(known)) found.set(key, value);
-    else collect(value, known, key, found, problems);
-  }
-}
-
-/** In development the file .env of the working directory stands behind the environment. */
-function withDotEnv(sources: ConfigSources, file: ReadonlyMap<string, unknown>): ConfigSources["environment"] {
-  const path = join(sources.workingDir, ".env");
-  const [env] = pick("env", OPTIONS.env, sources, file, []);
-  if (env !== "development" || !existsSync(path)) return sources.environment;
-  return { ...parseEnv(readFileSync(path, "utf8")), ...sources.environment };
-}
-
-function unknownVariables(environment: ConfigSources["environment"]): string[] {
-  const known = [...flattenOptions(OPTIONS).map(([key]) => environmentName(key)), ...OTHER_VARIABLES];
-  const names = new Set(known.flatMap((name) => [name, `${name}_FILE`]));
-  return Object.keys(environment)
-    .filter((name) => name.startsWith("PRISM_") && !names.has(name))
-    .sort()
-    .map((name) => {
-      const nearest = nearestName(name, known);
-      return `${name} is not a setting of Prism and is ignored${nearest ? `; did you mean ${nearest}?` : ""}`;
-    });
 }
 
 function nest(tree: OptionTree, values: Readonly<Record<string, unknown>>, prefix = ""): Record<string, unknown> {

@@ -162,7 +162,7 @@ export const OPTIONS = {
   metricsToken: optional(k.text(16), "bearer token that may read /metrics besides users with system:status", {
     secret: true,
   }),
-  docsPublic: option(k.boolean(), true, "serve /docs and /openapi.json"),
+  docsPublic: option(k.boolean(), true, "/docs and /openapi.json need no credentials"),
   shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a stop waits for requests, jobs and sockets"),
   timezone: option(k.timezone(), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
 };
@@ -173,8 +173,10 @@ function queue(
   what: string,
 ): { concurrency: Option<number>; maxAttempts: Option<number> } {
   return {
-    concurrency: option(k.integer(1, 1000), concurrency, `jobs at a time: ${what}`),
-    maxAttempts: option(k.integer(1, 100), maxAttempts, `attempts before a job counts as dead: ${what}`),
+    concurrency: option(k.integer(1, 1000), concurrency, `jobs at a time: ${what}`, { reloadable: true }),
+    maxAttempts: option(k.integer(1, 100), maxAttempts, `attempts before a new job counts as dead: ${what}`, {
+      reloadable: true,
+    }),
   };
 }
 

@@ -41,21 +41,26 @@ interface KeptSecrets {
   readonly encryptionKey?: string;
 }
 
+/** Keys of the secrets that were not configured. */
+export function missingSecrets({ auth, encryptionKey }: ConfigValues): string[] {
+  return [
+    ...(auth.accessSecret === undefined && auth.jwtSecret === undefined ? ["auth.jwtSecret"] : []),
+    ...(encryptionKey === undefined ? ["encryptionKey"] : []),
+  ];
+}
+
 /**
  * Secrets from the configuration; what is missing comes from `<dataDir>/secrets.json` (mode 0600), where it was generated at an earlier
- * start or, if allowed, is generated now.
- * @returns also the keys of the settings that were not configured. In production those are refused.
+ * start or, if allowed, is generated now. Production never gets one from there.
  * @throws ConfigRefused when the file is damaged
  */
-export function resolveSecrets(config: ConfigValues, generate: boolean): { secrets: Secrets; generated: string[] } {
-  const access = config.auth.accessSecret ?? config.auth.jwtSecret;
-  const generated: string[] = [];
-  if (access === undefined) generated.push("auth.jwtSecret");
-  if (config.encryptionKey === undefined) generated.push("encryptionKey");
-  const mayKeep = generated.length > 0 && config.env !== "production";
+export function resolveSecrets(config: ConfigValues, generate: boolean): Secrets {
+  const mayKeep = missingSecrets(config).length > 0 && config.env !== "production";
   const kept = mayKeep ? keptSecrets(config.dataDir, generate) : {};
-  const secrets = new Secrets(access ?? kept.jwtSecret, config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? ""));
-  return { secrets, generated };
+  return new Secrets(
+    config.auth.accessSecret ?? config.auth.jwtSecret ?? kept.jwtSecret,
+    config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? ""),
+  );
 }
 
 function keptSecrets(dataDir: string, generate: boolean): KeptSecrets {

@@ -16,10 +16,15 @@ export interface RunnerParts {
   readonly clock: Clock;
   readonly log: Logger;
   concurrencyOf(queue: QueueName): number;
+  /** Told how long each attempt took. */
+  onAttempt?(queue: QueueName, durationMs: number): void;
 }
 
-/** setTimeout takes 31 bits of milliseconds; longer waits are armed anew (contract 8.2). */
-const MAX_WAIT_MS = 86_400_000;
+/**
+ * Longer waits are armed anew (contract 8.2): setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so that a clock that is
+ * set forward, or a machine that slept, is noticed within this time.
+ */
+const MAX_WAIT_MS = 60_000;
 /** Every tenth claim takes what waits longest, whatever its priority. */
 const STARVATION_STRIDE = 10;
 const MAX_ERROR_LENGTH = 4000;
@@ -29,7 +34,7 @@ const TRY_AGAIN_MS = 1000;
 interface Queue {
   readonly name: QueueName;
   readonly tasks: fastq.queueAsPromised<ClaimedJob, void>;
-  readonly concurrency: number;
+  concurrency: number;
   /** There may be ready jobs in the table that have not been claimed. */
   mayHaveReady: boolean;
   /** Claimed and not yet finished. */
@@ -81,6 +86,16 @@ export class JobRunner implements SetSource {
     this.#nextDueAt = this.#readNextDue();
     this.#parts.committer.wantSet(this);
     this.#arm();
+  }
+
+  /** Asks anew how many jobs each queue may run at a time. Those at work go on. */
+  reload(): void {
+    for (const queue of this.#queues.values()) {
+      queue.concurrency = this.#parts.concurrencyOf(queue.name);
+      queue.tasks.concurrency = queue.concurrency;
+      queue.mayHaveReady = true;
+    }
+    if (this.#isRunning) this.#parts.committer.wantSet(this);
   }
 
   /** Jobs that have just been committed. */
@@ -170,7 +185,9 @@ export class JobRunner implements SetSource {
       if (jobs.length === limit) queue.mayHaveReady = true;
       for (const job of jobs) {
         queue.claimed++;
-        void queue.tasks.push(job);
+        if (this.#isRunning) void queue.tasks.push(job);
+        // A stop has come between the claim and its answer.
+        else this.#finish(queue, this.#finishOf(job, { outcome: "returned" }));
       }
     }
     if (!this.#isRunning) return;
@@ -181,7 +198,9 @@ export class JobRunner implements SetSource {
   async #run(claimed: ClaimedJob): Promise<void> {
     const queue = this.#queueOf(claimed.queue);
     this.#active.set(claimed.id, claimed);
+    const startedAt = performance.now();
     const finish = await this.#attempt(claimed);
+    this.#parts.onAttempt?.(queue.name, performance.now() - startedAt);
     // A stop has lost its patience and given the job back.
     if (!this.#active.delete(claimed.id)) return;
     if (finish) this.#finish(queue, finish);

@@ -1,6 +1,7 @@
 import type { Hub } from "../realtime/hub.ts";
 import type { NotificationRow, RecipientRow } from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
+import type { PipelineMetrics } from "./pipeline-metrics.ts";
 import { eventJson, notificationView } from "./views.ts";
 
 /** One user who hears of one notification. */
@@ -15,9 +16,11 @@ export interface Told {
  */
 export class Announcer {
   readonly #hub: Hub;
+  readonly #metrics: PipelineMetrics;
 
-  constructor(hub: Hub) {
+  constructor(hub: Hub, metrics: PipelineMetrics) {
     this.#hub = hub;
+    this.#metrics = metrics;
   }
 
   events(events: readonly IncomingEvent[]): void {
@@ -29,6 +32,7 @@ export class Announcer {
   }
 
   notifications(told: readonly Told[]): void {
+    this.#metrics.notified(told.length);
     for (const each of told) this.#notification(each);
     const last = told.at(-1);
     if (last) this.#hub.advance("user", last.recipient.seq);

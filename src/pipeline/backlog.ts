@@ -10,6 +10,7 @@ import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
 import { CONSUMER, type Decider, RuleStats } from "./decide.ts";
 import { IncomingEvent } from "./incoming-event.ts";
+import type { PipelineMetrics } from "./pipeline-metrics.ts";
 
 export interface BacklogParts {
   readonly committer: Committer;
@@ -17,6 +18,7 @@ export interface BacklogParts {
   readonly decider: Decider;
   readonly announcer: Announcer;
   readonly clock: Clock;
+  readonly metrics: PipelineMetrics;
   onJobs(jobs: readonly JobRow[]): void;
 }
 
@@ -129,11 +131,13 @@ export class Backlog implements SetSource {
 
   seal(): SealedSet | null {
     const now = this.#parts.clock.now();
+    const startedAt = performance.now();
     const stats = new RuleStats();
     const outcome = new Outcome();
     const tried = this.#decideRetries(stats, now, outcome);
     const processed = this.#decidePage(stats, now, outcome);
     if (outcome.effects.length === 0 && processed.length === 0) return null;
+    this.#parts.metrics.deciding(startedAt);
     this.#setsDeciding++;
     return {
       content: {
@@ -142,7 +146,7 @@ export class Backlog implements SetSource {
         processed: processed.length > 0 ? { seqs: processed, at: now } : null,
         ruleStats: stats.rows(),
       },
-      settle: (committed) => this.#settle(committed, outcome, tried),
+      settle: (committed) => this.#settle(committed, outcome, stats, tried),
     };
   }
 
@@ -208,7 +212,7 @@ export class Backlog implements SetSource {
     return processed;
   }
 
-  #settle(committed: CommitOutcome, { effects, told }: Outcome, tried: readonly TriedAgain[]): void {
+  #settle(committed: CommitOutcome, { effects, told }: Outcome, stats: RuleStats, tried: readonly TriedAgain[]): void {
     this.#setsDeciding--;
     if (this.#isBehind) this.#parts.committer.wantSet(this);
     if (!committed.ok) {
@@ -216,6 +220,7 @@ export class Backlog implements SetSource {
       for (const { retry } of tried) retry.reject(error);
       return;
     }
+    this.#parts.metrics.decided(stats);
     const refused = new Set(committed.failedEffects);
     // Retries come first in the set, in their order.
     for (const [i, { retry, error }] of tried.entries()) {

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
+import { eventColumns } from "../store/event-columns.ts";
 import { commitError } from "../store/sqlite-errors.ts";
 import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
@@ -11,6 +12,7 @@ import { Budget } from "./budget.ts";
 import { type Decider, RuleStats } from "./decide.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { EventResult, IncomingEvent } from "./incoming-event.ts";
+import type { PipelineMetrics } from "./pipeline-metrics.ts";
 
 /** Whoever handed an event in and waits for what becomes of it. */
 export interface EventOwner {
@@ -38,6 +40,7 @@ export interface PipelineParts {
   readonly backlog: Backlog;
   readonly announcer: Announcer;
   readonly clock: Clock;
+  readonly metrics: PipelineMetrics;
   readonly highWaterBytes: number;
   /** Told of jobs that have been committed. */
   onJobs(jobs: readonly JobRow[]): void;
@@ -91,9 +94,9 @@ export class EventPipeline implements SetSource {
   seal(): SealedSet | null {
     const taken = this.#take();
     if (taken.length === 0) return null;
-    const { decider, backlog, clock, committer } = this.#parts;
+    const { decider, backlog, clock, committer, metrics } = this.#parts;
     const now = clock.now();
-    const content = emptyContent();
+    const startedAt = performance.now();
     const results: EventResult[] = [];
     const stored: IncomingEvent[] = [];
     const effects: Effects[] = [];
@@ -130,33 +133,38 @@ export class EventPipeline implements SetSource {
       }
     }
 
-    fillColumns(content.events, stored);
+    metrics.deciding(startedAt);
+
     const isLeavingSome = stored.some((event) => event.processedAt === null);
     if (isLeavingSome) backlog.storing();
     const rows = ownerRows(taken, results);
     const finish = rows.flatMap((row) => (row.finish ? [row.finish] : []));
     return {
       content: {
-        ...content,
+        ...emptyContent(),
+        events: eventColumns(stored),
         effects,
         ruleStats: stats.rows(),
         idempotency: rows.flatMap((row) => (row.idempotency ? [row.idempotency] : [])),
         jobs: finish.length > 0 ? { insert: [], finish, promoteDueAt: null, claim: [] } : null,
       },
-      settle: (outcome) => this.#settle(outcome, { taken, results, stored, effects, told, isLeavingSome }),
+      settle: (outcome) => this.#settle(outcome, { taken, results, stored, effects, told, stats, isLeavingSome }),
     };
   }
 
   /** Steps 6 and 7, when the commit is on disk; or the same error for everybody when it is not. */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
-    const { announcer, backlog, onJobs } = this.#parts;
+    const { announcer, backlog, metrics, onJobs } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
     if (set.isLeavingSome) backlog.stored();
     if (!outcome.ok) {
       const error = commitError(outcome.failure, new Error(outcome.message));
+      metrics.failed(set.taken.length);
       for (const { event, owner } of set.taken) owner.failed(event, error);
       return;
     }
+    metrics.settled(set.results);
+    metrics.decided(set.stats);
     for (let i = 0; i < set.taken.length; i++) {
       const { event, owner } = set.taken[i] as Pending;
       owner.settled(event, set.results[i] as EventResult);
@@ -189,6 +197,7 @@ interface SetInFlight {
   readonly stored: readonly IncomingEvent[];
   readonly effects: readonly Effects[];
   readonly told: readonly (readonly Told[])[];
+  readonly stats: RuleStats;
   readonly isLeavingSome: boolean;
 }
 
@@ -205,21 +214,4 @@ function ownerRows(taken: readonly Pending[], results: readonly EventResult[]): 
     from = to;
   }
   return rows;
-}
-
-function fillColumns(columns: SealedSet["content"]["events"], events: readonly IncomingEvent[]): void {
-  for (const event of events) {
-    columns.seq.push(event.seq);
-    columns.id.push(event.id);
-    columns.projectId.push(event.projectId);
-    columns.type.push(event.type);
-    columns.level.push(event.level);
-    columns.source.push(event.source);
-    columns.payload.push(event.payloadText);
-    columns.dedupeKey.push(event.dedupeKey);
-    columns.occurredAt.push(event.occurredAt);
-    columns.receivedAt.push(event.receivedAt);
-    columns.processedAt.push(event.processedAt);
-    columns.correlationId.push(event.givenCorrelationId);
-  }
 }

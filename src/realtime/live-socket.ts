@@ -187,7 +187,8 @@ export class LiveSocket implements Connection, Follower {
       return;
     }
     this.#warnOfExpiry(now);
-    if (silentMs >= PING_AFTER_MS && now - this.#pingedAt >= PING_AFTER_MS) {
+    // The warning may have been one message too many.
+    if (this.#isOpen && silentMs >= PING_AFTER_MS && now - this.#pingedAt >= PING_AFTER_MS) {
       this.#pingedAt = now;
       this.#ws.ping();
     }

@@ -5,9 +5,11 @@ import { CorsPolicy } from "../http/cors.ts";
 export class LiveSettings {
   #rateLimit: Config["rateLimit"];
   #cors: CorsPolicy;
+  #queues: Config["queues"];
 
   constructor(config: Config) {
     this.#rateLimit = config.rateLimit;
+    this.#queues = config.queues;
     this.#cors = corsOf(config);
   }
 
@@ -19,8 +21,13 @@ export class LiveSettings {
     return this.#cors;
   }
 
+  get queues(): Config["queues"] {
+    return this.#queues;
+  }
+
   reload(config: Config): void {
     this.#rateLimit = config.rateLimit;
+    this.#queues = config.queues;
     this.#cors = corsOf(config);
   }
 }

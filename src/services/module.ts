@@ -10,6 +10,7 @@ import type { JobRunner } from "../jobs/runner.ts";
 import type { Backlog } from "../pipeline/backlog.ts";
 import type { IngestService } from "../pipeline/ingest-service.ts";
 import type { EventPipeline } from "../pipeline/pipeline.ts";
+import type { PipelineMetrics } from "../pipeline/pipeline-metrics.ts";
 import type { RuleBook } from "../pipeline/rule-book.ts";
 import type { Connections, RealtimeAccess } from "../realtime/connections.ts";
 import type { Hub } from "../realtime/hub.ts";
@@ -73,6 +74,7 @@ export interface SystemServices {
   /** Events a minute; requests are the kernel's own. */
   readonly eventLimiter: RateLimiter;
   readonly pipeline: EventPipeline;
+  readonly pipelineMetrics: PipelineMetrics;
   readonly backlog: Backlog;
   readonly rules: RuleBook;
   readonly runner: JobRunner;

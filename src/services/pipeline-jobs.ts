@@ -51,7 +51,16 @@ export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
       signal.throwIfAborted();
       const userIds = system.rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
       if (userIds.length === 0) return { recipients };
-      await db.write((trx) => notify.addRecipients(notification, userIds, trx));
+      await db.write(async (trx) => {
+        await notify.addRecipients(notification, userIds, trx);
+        // Those of the slices before may all have been told: it has not reached everybody any more.
+        await trx
+          .updateTable("notifications")
+          .set({ delivered: 0, deliveredAt: null })
+          .where("id", "=", notificationId)
+          .where("delivered", "=", 1)
+          .execute();
+      });
       recipients += userIds.length;
       after = userIds.at(-1) ?? after;
     }

@@ -1,8 +1,15 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { AuditChain } from "./audit-chain.ts";
+import { DeliveryStatements } from "./delivery-statements.ts";
+import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
 import { JobStatements } from "./job-statements.ts";
 import { failureOf } from "./sqlite-errors.ts";
-import type { ClaimedJob, DecisionRow, Effects, EventColumns, SequenceEnd, WriteSet } from "./write-set.ts";
+import type { ClaimedJob, DecisionRow, Effects, SequenceEnd, WriteSet } from "./write-set.ts";
+
+type Value = string | number | null;
+
+/** Rows of one statement: 3.2 µs an event in place of 4.0 with a statement each; more rows save nothing more. */
+const EVENTS_AT_ONCE = 16;
 
 /**
  * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method must run inside a
@@ -12,12 +19,16 @@ export class WriteSetApplier {
   readonly #connection: Sqlite;
   readonly #audit: AuditChain;
   readonly #jobs: JobStatements;
+  readonly #deliveries: DeliveryStatements;
   readonly #sql;
+  /** Bound at once, and used again. */
+  readonly #eventValues: Value[] = new Array<Value>(EVENTS_AT_ONCE * EVENT_WIDTH).fill(null);
 
   constructor(connection: Sqlite, audit: AuditChain) {
     this.#connection = connection;
     this.#audit = audit;
     this.#jobs = new JobStatements(connection);
+    this.#deliveries = new DeliveryStatements(connection);
     this.#sql = prepareAll(connection);
   }
 
@@ -46,12 +57,9 @@ export class WriteSetApplier {
     for (const row of set.idempotency) {
       sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
     }
-    for (const mark of set.delivered) {
-      const changed = sql.markDelivered.get(mark.at, mark.userId, mark.seq);
-      if (changed) sql.markNotificationDelivered.run(mark.at, changed.notificationId);
-    }
+    const reached = set.delivered.length > 0 ? this.#deliveries.apply(set.delivered) : [];
     const claimed = set.jobs ? this.#jobs.apply(set.jobs) : [];
-    this.#audit.append(set.audit);
+    this.#audit.append(reached.length > 0 ? [...set.audit, ...reached] : set.audit);
     return { failedEffects, claimed };
   }
 
@@ -67,22 +75,17 @@ export class WriteSetApplier {
   }
 
   #insertEvents(events: EventColumns): void {
-    const insert = this.#sql.event;
-    for (let i = 0; i < events.seq.length; i++) {
-      insert.run(
-        events.seq[i] as number,
-        events.id[i] as string,
-        events.projectId[i] as string,
-        events.type[i] as string,
-        events.level[i] as string,
-        events.source[i] as string | null,
-        events.payload[i] as string,
-        events.dedupeKey[i] as string | null,
-        events.occurredAt[i] as number,
-        events.receivedAt[i] as number,
-        events.processedAt[i] as number | null,
-        events.correlationId[i] as string | null,
-      );
+    const count = events.seq.length;
+    let at = 0;
+    for (; at + EVENTS_AT_ONCE <= count; at += EVENTS_AT_ONCE) {
+      const values = this.#eventValues;
+      for (let i = 0; i < EVENTS_AT_ONCE; i++) putEvent(values, i * EVENT_WIDTH, events, at + i);
+      this.#sql.sixteenEvents.run(values);
+    }
+    const values = this.#eventValues.slice(0, EVENT_WIDTH);
+    for (; at < count; at++) {
+      putEvent(values, 0, events, at);
+      this.#sql.event.run(values);
     }
   }
 
@@ -154,18 +157,14 @@ export class WriteSetApplier {
   }
 }
 
-type Value = string | number | null;
-
 function prepareAll(connection: Sqlite) {
   const prepare = (text: string) => connection.prepare<Value[]>(text);
   return {
     savepoint: prepare("savepoint effects"),
     release: prepare("release effects"),
     rollbackTo: prepare("rollback to effects"),
-    event: prepare(
-      `insert into events (seq, id, projectId, type, level, source, payload, dedupeKey, occurredAt, receivedAt, processedAt, correlationId)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
+    event: connection.prepare<[Value[]]>(insertEventsText(1)),
+    sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
     markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
     // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives way.
@@ -201,14 +200,6 @@ function prepareAll(connection: Sqlite) {
       `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)
        on conflict (scope, key) do update set fingerprint = excluded.fingerprint, status = excluded.status,
        response = excluded.response, createdAt = excluded.createdAt, expiresAt = excluded.expiresAt`,
-    ),
-    markDelivered: connection.prepare<Value[], { notificationId: string }>(
-      `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
-       returning notificationId`,
-    ),
-    markNotificationDelivered: prepare(
-      `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
-       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0)`,
     ),
     sequenceEnd: prepare(
       `insert into settings (key, value, updatedAt) values ('sequence.' || ?, ?, ?)

@@ -1,14 +1,9 @@
 import { AsyncResource } from "node:async_hooks";
 import { type Deferred, deferred } from "../base/deferred.ts";
 import { PrismError } from "../base/errors.ts";
+import { eventColumns } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
-import {
-  type CommitFailure,
-  type CommitOutcome,
-  type DeliveredMark,
-  emptyEventColumns,
-  type WriteSet,
-} from "./write-set.ts";
+import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 
 /** What a source gives when it is granted a slot; the committer adds the rest. */
@@ -217,7 +212,7 @@ function shuttingDown(): PrismError {
 /** Content without a row; a source fills in what it has. */
 export function emptyContent(): SetContent {
   return {
-    events: emptyEventColumns(),
+    events: eventColumns([]),
     effects: [],
     processed: null,
     ruleStats: [],

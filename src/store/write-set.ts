@@ -1,4 +1,4 @@
-import type { Level } from "../base/levels.ts";
+import type { EventColumns } from "./event-columns.ts";
 import type {
   AuditLogTable,
   DecisionsTable,
@@ -25,39 +25,6 @@ export interface WriteSet {
   readonly jobs: JobWork | null;
   readonly audit: readonly AuditRow[];
   readonly sequenceEnds: readonly SequenceEnd[];
-}
-
-/** Events by column: cloning a dozen arrays is several times cheaper than cloning an object per event. */
-export interface EventColumns {
-  readonly seq: number[];
-  readonly id: string[];
-  readonly projectId: string[];
-  readonly type: string[];
-  readonly level: Level[];
-  readonly source: (string | null)[];
-  readonly payload: string[];
-  readonly dedupeKey: (string | null)[];
-  readonly occurredAt: number[];
-  readonly receivedAt: number[];
-  readonly processedAt: (number | null)[];
-  readonly correlationId: (string | null)[];
-}
-
-export function emptyEventColumns(): EventColumns {
-  return {
-    seq: [],
-    id: [],
-    projectId: [],
-    type: [],
-    level: [],
-    source: [],
-    payload: [],
-    dedupeKey: [],
-    occurredAt: [],
-    receivedAt: [],
-    processedAt: [],
-    correlationId: [],
-  };
 }
 
 /**

@@ -13,6 +13,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What stdin holds. */
   readonly input?: string;
+  /** Default: the source, through the loader. */
+  readonly executable?: string;
 }
 
 export interface CliResult {
@@ -21,10 +23,11 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Runs a command from source to its end, with nothing of this shell's settings. */
-export async function runCli(args: readonly string[], { cwd, env, input }: CliOptions): Promise<CliResult> {
-  const child = spawnCli(args, cwd, env);
-  child.stdin?.end(input ?? "");
+/** Runs a command to its end, with nothing of this shell's settings. */
+export async function runCli(args: readonly string[], options: CliOptions): Promise<CliResult> {
+  const child = spawnCli(args, options);
+  // A command that never reads it closes it first.
+  child.stdin?.on("error", () => undefined).end(options.input ?? "");
   const [stdout, stderr, status] = await Promise.all([
     textOf(child.stdout),
     textOf(child.stderr),
@@ -67,8 +70,8 @@ export class RunningCli {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
 
-  constructor(t: TestContext, args: readonly string[], { cwd, env }: CliOptions) {
-    this.#child = spawnCli(args, cwd, env);
+  constructor(t: TestContext, args: readonly string[], options: CliOptions) {
+    this.#child = spawnCli(args, options);
     this.#child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout += chunk.toString();
     });
@@ -99,8 +102,9 @@ export class RunningCli {
   }
 }
 
-function spawnCli(args: readonly string[], cwd: string, env: CliOptions["env"]): ChildProcess {
-  return spawn(process.execPath, ["--import", loader, entry, ...args], {
+function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions): ChildProcess {
+  const [program, ...first] = executable ? [executable] : [process.execPath, "--import", loader, entry];
+  return spawn(program, [...first, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], HOME: cwd, PRISM_MIN_FREE_BYTES: "0", ...env },
     stdio: ["pipe", "pipe", "pipe"],

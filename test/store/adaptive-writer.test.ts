@@ -25,7 +25,10 @@ test("the writer moves to a thread when there is much to do, and nothing is lost
     let count = 0;
     while (!isDone) {
       await store.database.write(async (trx) => {
-        await trx.insertInto("settings").values({ key: `test.${count}`, value: "1", updatedAt: 0 }).execute();
+        await trx
+          .insertInto("settings")
+          .values({ key: `test.${count}`, value: "1", updatedAt: 0 })
+          .execute();
       });
       count++;
       await new Promise((resolve) => setImmediate(resolve));

@@ -55,12 +55,22 @@ export class IngestHandler {
   #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
     const { exchange, receivedAt, idempotent } = request;
     const { system, idempotency } = this.#services;
-    const event = this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
+    const event = this.#readSingle(request, text);
     this.#takeEventRate(request, 1);
     system.pipeline.requireRoom(event.bytes);
     exchange.madeCorrelationId = event.correlationId;
     system.pipeline.accept(event, new SingleIngest(exchange, receivedAt, system.kernel, idempotency, idempotent));
     return ANSWERS_LATER;
+  }
+
+  #readSingle(request: IngestRequest, text: string): IncomingEvent {
+    const { exchange } = request;
+    try {
+      return this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
+    } catch (error) {
+      this.#services.system.pipelineMetrics.rejected(1);
+      throw error;
+    }
   }
 
   async #batch(
@@ -74,6 +84,7 @@ export class IngestHandler {
     if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
     const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
     const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
+    system.pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
     const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
     this.#takeEventRate(request, items.length);
     const batch = new BatchIngest(

@@ -7,6 +7,7 @@ import { DevGate } from "../../services/dev-gate.ts";
 import type { AppModule, CoreServices, ModuleServer } from "../../services/module.ts";
 import { DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, probeReply } from "./health.ts";
+import { countJobs, type JobCount } from "./job-counts.ts";
 import { systemStatus } from "./status.ts";
 
 const tag = "Operations";
@@ -105,7 +106,11 @@ function serveStatus(server: ModuleServer, services: CoreServices): void {
   );
 }
 
-function serveMetrics(server: ModuleServer, { config, system }: CoreServices): void {
+function serveMetrics(server: ModuleServer, { config, system, db, log }: CoreServices): void {
+  let jobs: readonly JobCount[] = [];
+  system.metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
+    jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),
+  );
   const gate = new DevGate(config);
   const hasToken = (authorization: string): boolean =>
     config.metricsToken !== undefined && secretsEqual(authorization, `Bearer ${config.metricsToken}`);
@@ -122,7 +127,12 @@ function serveMetrics(server: ModuleServer, { config, system }: CoreServices): v
       tag,
       access: { permission: "system:status", admits },
       response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
-      handle(exchange) {
+      async handle(exchange) {
+        // The other figures are worth having while the table cannot be read.
+        jobs = await countJobs(db.scan).catch((error: unknown) => {
+          log.warn({ err: error }, "the jobs cannot be counted");
+          return [];
+        });
         exchange.send(200, system.metrics.render(), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
         return ANSWERS_LATER;
       },

@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
-import { sql } from "kysely";
 import { toRfc3339 } from "../../base/clock.ts";
 import { QUEUES } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { countJobs } from "./job-counts.ts";
 
 /** What this version delivers nothing by. */
 const OFF = { mode: "off", connected: false } as const;
@@ -37,8 +37,7 @@ export async function systemStatus({ system, db, clock, config }: CoreServices) 
 }
 
 async function queueCounts(scan: CoreServices["db"]["scan"], now: number) {
-  const groups = await Promise.all(COUNTED.map((states) => countJobs(scan, states)));
-  const rows = groups.flat();
+  const rows = await countJobs(scan);
   return QUEUES.map((name) => {
     const of = (state: string): number => rows.find((row) => row.queue === name && row.state === state)?.n ?? 0;
     const ready = rows.find((row) => row.queue === name && row.state === "ready");
@@ -63,24 +62,4 @@ function lastCheckpoint(databaseFile: string): string | null {
 
 function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-/**
- * The states that count, as the predicates of their partial indexes: one query over all of them would read every finished job there is, and a
- * bound value could be any, so SQLite would use no partial index.
- */
-const COUNTED = [
-  sql<boolean>`state = 'ready'`,
-  sql<boolean>`state in ('scheduled', 'retrying')`,
-  sql<boolean>`state = 'running'`,
-  sql<boolean>`state = 'dead'`,
-];
-
-function countJobs(scan: CoreServices["db"]["scan"], states: (typeof COUNTED)[number]) {
-  return scan
-    .selectFrom("jobs")
-    .select(["queue", "state", (e) => e.fn.countAll<number>().as("n"), sql<number>`min(runAt)`.as("oldest")])
-    .where(states)
-    .groupBy(["queue", "state"])
-    .execute();
 }

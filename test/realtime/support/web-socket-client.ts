@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import type { TestContext } from "node:test";
 import WebSocket, { type ClientOptions } from "ws";
 import { eventually } from "../../helpers/eventually.ts";
 import { Refused } from "./live-client.ts";
@@ -49,6 +50,26 @@ export class WebSocketClient {
       });
     });
     return client;
+  }
+
+  /** {@link open}, closed when the test ends. */
+  static async openFor(t: TestContext, url: string, options?: SocketOptions): Promise<WebSocketClient> {
+    const client = await WebSocketClient.open(url, options);
+    t.after(() => client.close());
+    return client;
+  }
+
+  /** A socket of `/ws` that has been welcomed. @param token access token, service token or API key. */
+  static async welcomed(t: TestContext, wsUrl: string, token: string): Promise<WebSocketClient> {
+    const client = await WebSocketClient.openFor(t, `${wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
+    await client.expect({ op: "welcome" });
+    return client;
+  }
+
+  /** Says something and waits for the answer, which is told by its id. */
+  async ask(message: Message & { readonly id: string }): Promise<Message> {
+    this.send(message);
+    return this.expect({ id: message.id });
   }
 
   send(message: Message | string | Buffer): void {

@@ -1,13 +1,7 @@
 import { uuidv7 } from "../../../src/base/ids.ts";
 import { type Committer, emptyContent, type SetContent, type SetSource } from "../../../src/store/committer.ts";
-import type {
-  AuditRow,
-  CommitOutcome,
-  Effects,
-  EventColumns,
-  JobRow,
-  NotificationRow,
-} from "../../../src/store/write-set.ts";
+import { eventColumns as columnsOf, type EventColumns } from "../../../src/store/event-columns.ts";
+import type { AuditRow, CommitOutcome, Effects, JobRow, NotificationRow } from "../../../src/store/write-set.ts";
 
 export interface EventSketch {
   readonly seq: number;
@@ -22,22 +16,22 @@ const NOW = 1_700_000_000_000;
 
 /** The columns of events of which only the interesting members are given. */
 export function eventColumns(events: readonly EventSketch[]): EventColumns {
-  const { events: columns } = emptyContent();
-  for (const event of events) {
-    columns.seq.push(event.seq);
-    columns.id.push(event.id ?? uuidv7());
-    columns.projectId.push("project-1");
-    columns.type.push(event.type ?? "test.event");
-    columns.level.push("info");
-    columns.source.push(null);
-    columns.payload.push(event.payload ?? "{}");
-    columns.dedupeKey.push(event.dedupeKey ?? null);
-    columns.occurredAt.push(NOW);
-    columns.receivedAt.push(NOW);
-    columns.processedAt.push(event.processedAt === undefined ? NOW : event.processedAt);
-    columns.correlationId.push(null);
-  }
-  return columns;
+  return columnsOf(
+    events.map((event) => ({
+      seq: event.seq,
+      id: event.id ?? uuidv7(),
+      projectId: "project-1",
+      type: event.type ?? "test.event",
+      level: "info",
+      source: null,
+      payloadText: event.payload ?? "{}",
+      dedupeKey: event.dedupeKey ?? null,
+      occurredAt: NOW,
+      receivedAt: NOW,
+      processedAt: event.processedAt === undefined ? NOW : event.processedAt,
+      givenCorrelationId: null,
+    })),
+  );
 }
 
 export function notificationRow(id: string = uuidv7()): NotificationRow {

@@ -1,0 +1,21 @@
+// Writes what derives from the settings in src/config/options.ts: prism.config.example.json, and the table in docs/configuration.md.
+// To be run with tsx (npm run config:docs); a test fails while a file differs.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { configTable, exampleConfig } from "../src/config/describe.ts";
+
+const root = join(import.meta.dirname, "..");
+const example = JSON.stringify(exampleConfig(), null, 2).replace(
+  /\[\s+([^\]]*?)\s+\]/g,
+  (_, items) => `[${items.replace(/\s+/g, " ")}]`,
+);
+writeFileSync(join(root, "prism.config.example.json"), `${example}\n`);
+
+const page = join(root, "docs/configuration.md");
+const text = readFileSync(page, "utf8");
+const marked = /(<!-- settings -->\n)[\s\S]*?(\n<!-- end of settings -->)/;
+if (!marked.test(text)) throw new Error("docs/configuration.md has no place for the table");
+writeFileSync(
+  page,
+  text.replace(marked, (_, begin, end) => `${begin}${configTable()}${end}`),
+);

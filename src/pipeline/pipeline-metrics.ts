@@ -1,0 +1,68 @@
+import type { Counter, Histogram, Metrics } from "../base/metrics.ts";
+import type { RuleStats } from "./decide.ts";
+import type { EventResult } from "./incoming-event.ts";
+
+/** From 10 µs, which a small set without matching rules takes, to a second. */
+const DECIDING_BUCKETS = [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1];
+
+/** What became of events and what the rules made of them, counted when it is on disk (contract 13). The labels are fixed words. */
+export class PipelineMetrics {
+  readonly #results: Readonly<Record<EventResult["status"] | "rejected" | "failed", Counter>>;
+  readonly #deciding: Histogram;
+  readonly #matches: Counter;
+  readonly #errors: Counter;
+  readonly #notifications: Counter;
+
+  constructor(metrics: Metrics) {
+    const events = metrics.counter("prism_ingest_events_total", "Events that were sent, by what became of them");
+    const rejected = events({ result: "rejected" });
+    this.#results = {
+      accepted: events({ result: "accepted" }),
+      duplicate: events({ result: "duplicate" }),
+      conflict: rejected,
+      rejected,
+      failed: events({ result: "failed" }),
+    };
+    this.#deciding = metrics.histogram(
+      "prism_rule_eval_seconds",
+      "Time in which the events of one write set were decided by the rules",
+      DECIDING_BUCKETS,
+    )();
+    this.#matches = metrics.counter("prism_rule_matches_total", "Matches of a rule and an event")();
+    this.#errors = metrics.counter("prism_rule_errors_total", "Rules that failed on an event")();
+    this.#notifications = metrics.counter(
+      "prism_notifications_total",
+      "Notifications that were stored, by recipient",
+    )();
+  }
+
+  settled(results: readonly EventResult[]): void {
+    for (const { status } of results) this.#results[status].add();
+  }
+
+  /** Events that were well and could not be stored. */
+  failed(count: number): void {
+    this.#results.failed.add(count);
+  }
+
+  /** Events that were refused for what they are. */
+  rejected(count: number): void {
+    this.#results.rejected.add(count);
+  }
+
+  decided(stats: RuleStats): void {
+    for (const { matched, errors } of stats.rows()) {
+      this.#matches.add(matched);
+      this.#errors.add(errors);
+    }
+  }
+
+  /** @param startedAt as of `performance.now()`. */
+  deciding(startedAt: number): void {
+    this.#deciding.observe((performance.now() - startedAt) / 1000);
+  }
+
+  notified(count: number): void {
+    this.#notifications.add(count);
+  }
+}

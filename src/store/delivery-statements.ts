@@ -1,0 +1,59 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { uuidv7 } from "../base/ids.ts";
+import type { AuditRow, DeliveredMark } from "./write-set.ts";
+
+/** The flags' part of a write set: that recipients were told, and with the last of them their notification (contract 7, step 9). */
+export class DeliveryStatements {
+  readonly #sql;
+
+  constructor(connection: Sqlite) {
+    this.#sql = prepareAll(connection);
+  }
+
+  /** @returns an audit row for each notification that has reached everybody now (contract 12.10). */
+  apply(marks: readonly DeliveredMark[]): AuditRow[] {
+    // Each notification is asked about once, not with every mark: that would look at all its recipients for each of them.
+    const touched = new Map<string, number>();
+    for (const { userId, seq, at } of marks) {
+      const changed = this.#sql.recipient.get(at, userId, seq);
+      if (changed) touched.set(changed.notificationId, at);
+    }
+    const reached: AuditRow[] = [];
+    for (const [id, at] of touched) {
+      if (this.#sql.notification.run(at, id).changes > 0) reached.push(this.#auditRow(id, at));
+    }
+    return reached;
+  }
+
+  #auditRow(notificationId: string, at: number): AuditRow {
+    const recipients = this.#sql.count.get(notificationId)?.n ?? 0;
+    return {
+      id: uuidv7(),
+      action: "notification.delivered",
+      userId: null,
+      actor: '{"type":"system"}',
+      resourceType: "notification",
+      resourceId: notificationId,
+      metadata: JSON.stringify({ channel: "in_app", recipients }),
+      ip: null,
+      requestId: null,
+      timestamp: at,
+    };
+  }
+}
+
+function prepareAll(connection: Sqlite) {
+  return {
+    recipient: connection.prepare<[number, string, number], { notificationId: string }>(
+      `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
+       returning notificationId`,
+    ),
+    notification: connection.prepare<[number, string]>(
+      `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
+       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0)`,
+    ),
+    count: connection.prepare<[string], { n: number }>(
+      "select count(*) as n from notification_recipients where notificationId = ?",
+    ),
+  };
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import type { Command } from "commander";
+import { EXIT } from "../../src/cli/exit-codes.ts";
+import { buildProgram } from "../../src/cli/main.ts";
+
+const root = join(import.meta.dirname, "../..");
+const program = buildProgram();
+const manual = readFileSync(join(root, "docs/cli.md"), "utf8");
+
+/** Every command that does something, by its name: `key rotate`. */
+function commandsOf(parent: Command, prefix = ""): [name: string, command: Command][] {
+  return parent.commands.flatMap((command) => {
+    const name = prefix + command.name();
+    return command.commands.length > 0
+      ? commandsOf(command, `${name} `)
+      : [[name, command] satisfies [string, Command]];
+  });
+}
+
+/** Names of flags, each with its value: `--out <file>`. */
+function flagsOf(command: Command): string[] {
+  return command.options.map(({ flags }) => flags.replace(/^-\w, /, "")).sort();
+}
+
+/** What the first cells of a section's table of flags hold. */
+function documentedFlags(section: string): string[] {
+  return [...section.matchAll(/^\| `(--[^`]+)` \|/gm)].map(([, flag = ""]) => flag).sort();
+}
+
+function sectionOf(name: string): string {
+  const [, rest] = manual.split(`\n## ${name}\n`);
+  assert.ok(rest, `docs/cli.md has a section "${name}"`);
+  return rest.split("\n## ")[0] ?? "";
+}
+
+/** The whole text of `--help`, with what stands before and after the lists. */
+function helpOf(command: Command): string {
+  let text = "";
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+  });
+  command.outputHelp();
+  return text;
+}
+
+const commands = commandsOf(program).filter(([name]) => name !== "help");
+
+test("docs/cli.md has every command with exactly the flags of its help, an example, and no command that is not there", () => {
+  for (const [name, command] of commands) {
+    const section = sectionOf(`prism ${name}`);
+    assert.deepEqual(documentedFlags(section), flagsOf(command), name);
+    assert.match(section, new RegExp(`^\\$ (?:\\w+ )?(?:\\w+=\\$\\()?prism ${name}\\b`, "m"), `${name} has an example`);
+  }
+  const documented = [...manual.matchAll(/^## prism (.+)$/gm)].map(([, name]) => name);
+  assert.deepEqual(documented.sort(), commands.map(([name]) => name).sort());
+});
+
+test("docs/cli.md has the flags that every command takes", () => {
+  assert.deepEqual(documentedFlags(sectionOf("For every command")), [...flagsOf(program), "--help"].sort());
+});
+
+test("docs/cli.md and the help of the program list the exit codes", () => {
+  const section = sectionOf("For every command");
+  const codes = [...section.matchAll(/^\| (\d+) \| (.+?)(?::.*)? \|$/gm)].map(([, code, words]) => `${code} ${words}`);
+  assert.deepEqual(codes.map(Number.parseFloat), Object.values(EXIT));
+  const said = helpOf(program).replace(/\s+/g, " ");
+  for (const code of codes) assert.ok(said.includes(code.replace(" (Ctrl-C)", "")), code);
+});
+
+test("every command and every group has an example in its help", () => {
+  for (const [name, command] of [...commands, ...program.commands.map((group) => [group.name(), group] as const)])
+    assert.match(helpOf(command), /^Examples?:\n(?: {2}\$ .*\n)+/m, name);
+});
+
+test("every command line in README and docs names commands and flags that exist", () => {
+  const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+  const texts: (readonly [string, string])[] = pages.map((page) => [page, readFileSync(join(root, page), "utf8")]);
+  texts.push(...commands.map(([name, command]) => [`prism ${name} --help`, helpOf(command)] as const));
+  let seen = 0;
+  for (const [where, text] of texts) {
+    for (const [, line = ""] of text.matchAll(/(?:^|[`($ ]|&& )prism ((?:[a-z]+ )+[^`\n|)&]*)/gm)) {
+      const words = line.trim().split(/\s+/);
+      const command = followed(words);
+      // "prism doctor says" is a sentence.
+      if (!command) continue;
+      seen++;
+      const known = [...command.options, ...program.options].map(({ long }) => long);
+      for (const [flag] of line.replaceAll(/'[^']*'|"[^"]*"/g, "").matchAll(/--[a-z-]+/g))
+        assert.ok(known.includes(flag) || flag === "--help", `${where}: prism ${line}: ${flag}`);
+    }
+  }
+  assert.ok(seen > 60, String(seen));
+});
+
+/** The command that words begin with; undefined when they begin with none. */
+function followed(words: readonly string[]): Command | undefined {
+  let command: Command = program;
+  for (const word of words) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (!next) break;
+    command = next;
+  }
+  return command === program ? undefined : command;
+}

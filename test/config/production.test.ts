@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import test from "node:test";
+import { GOOD_SECRETS, load, problemsOf } from "./support/load.ts";
+
+const production = (environment: Readonly<Record<string, string>>): { environment: Record<string, string> } => ({
+  environment: { NODE_ENV: "production", ...GOOD_SECRETS, ...environment },
+});
+
+test("S0-19, S4-28: production without secrets is refused, each with the variable and how to make it", (t) => {
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, generateSecrets: true }), [
+    "JWT_SECRET (auth.jwtSecret) is required in production; set it to the output of: openssl rand -base64 48",
+    "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it to the output of: openssl rand -base64 32",
+  ]);
+  assert.deepEqual(problemsOf(t, production({})), []);
+});
+
+test("placeholders of example files are no secrets, however long", (t) => {
+  for (const secret of [
+    "change-me",
+    "change-me-in-production-please-please",
+    "changeme1234567890changeme1234567890",
+    "CHANGE_THIS_TO_SOMETHING_ELSE_AT_LEAST_32",
+    "please change it before you go online, thanks",
+    "dev-secret",
+    "dev-secret-that-is-long-enough-for-all-rules",
+    "dev_jwt_key_0123456789abcdefghijklmnop",
+    "<secret>",
+    "<put 48 random bytes of your own in here>",
+    "your-256-bit-key-goes-here-0123456789",
+    "your_jwt_key_0123456789_0123456789_abc",
+    "my-super-secret-jwt-key-0123456789abcdef",
+    "supersecretsupersecretsupersecret1234",
+    "test-0123456789-0123456789-0123456789",
+    "example-key-0123456789-abcdefghijklmn",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "replace-with-openssl-rand-base64-48-output",
+  ]) {
+    const problems = problemsOf(t, production({ JWT_SECRET: secret }));
+    assert.deepEqual(
+      problems,
+      ["JWT_SECRET (auth.jwtSecret) is a placeholder; set it to the output of: openssl rand -base64 48"],
+      secret,
+    );
+  }
+});
+
+test("short and repeating secrets are refused, whichever variable holds them", (t) => {
+  const long = "abcdef".repeat(8);
+  for (const [environment, says] of [
+    [{ JWT_SECRET: "Zr8uW1kq5BvN3xTy7cLm0pEo9iGhJdS" }, /^JWT_SECRET .* is 31 bytes long, of 32 or more/],
+    [{ JWT_SECRET: long }, /^JWT_SECRET .* repeats too few characters/],
+    [{ JWT_ACCESS_SECRET: "short-one" }, /^JWT_ACCESS_SECRET .* is 9 bytes long/],
+    [{ PRISM_ENCRYPTION_KEY: "00".repeat(32) }, /^PRISM_ENCRYPTION_KEY .* repeats too few bytes/],
+  ] as const) {
+    const problems = problemsOf(t, production(environment));
+    assert.equal(problems.length, 1, problems.join("\n"));
+    assert.match(problems[0] ?? "", says);
+    assert.doesNotMatch(problems.join(), /abcdefabc|Zr8uW1kq/);
+  }
+});
+
+test("what the named commands make is never refused", (t) => {
+  for (let i = 0; i < 200; i++) {
+    const environment = {
+      JWT_SECRET: randomBytes(48).toString("base64"),
+      PRISM_ENCRYPTION_KEY: randomBytes(32).toString(i % 2 === 0 ? "base64" : "hex"),
+    };
+    assert.deepEqual(problemsOf(t, production(environment)), []);
+  }
+});
+
+test("development and test take any secret; commands that need none are not refused for it", (t) => {
+  assert.equal(load(t, { environment: { JWT_SECRET: "dev-secret" } }).config.secrets.access, "dev-secret");
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "test", JWT_SECRET: "change-me" } }), []);
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, checkSecrets: false }), []);
+});

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import test from "node:test";
+import { temporaryDir } from "../helpers/store.ts";
+import { GOOD_SECRETS, load } from "./support/load.ts";
+
+test("S0-17, S2-122: NODE_ENV is development where nobody says anything else", (t) => {
+  assert.equal(load(t).config.env, "development");
+  assert.equal(load(t, { environment: { NODE_ENV: "test" } }).config.env, "test");
+  assert.equal(load(t, { environment: { NODE_ENV: "Production", ...GOOD_SECRETS } }).config.env, "production");
+});
+
+test("S0-18: PORT is 3000 by default", (t) => {
+  assert.equal(load(t).config.port, 3000);
+  assert.equal(load(t, { environment: { PORT: "8080" } }).config.port, 8080);
+});
+
+test("S1-15: PORT, HOST and NODE_ENV; in production the server listens to the network, in development it does not", (t) => {
+  const { config } = load(t, { environment: { PORT: "8080", HOST: "0.0.0.0", NODE_ENV: "test" } });
+  assert.deepEqual([config.port, config.host, config.env], [8080, "0.0.0.0", "test"]);
+  assert.equal(load(t).config.host, "127.0.0.1");
+  assert.equal(load(t, { environment: { NODE_ENV: "production", ...GOOD_SECRETS } }).config.host, "0.0.0.0");
+});
+
+test("S0-20, S1-16, S2-81: DATABASE_URL as a path or file: URL is the database", (t) => {
+  const workingDir = temporaryDir(t);
+  for (const [url, file] of [
+    ["file:./other.db", join(workingDir, "other.db")],
+    ["file:///var/lib/prism/p.db", "/var/lib/prism/p.db"],
+    ["file://localhost/var/lib/prism/p.db", "/var/lib/prism/p.db"],
+    ["sqlite:dev.db?mode=rwc", join(workingDir, "dev.db")],
+    ["file:with%20space.db#x", join(workingDir, "with space.db")],
+    ["plain/prism.db", join(workingDir, "plain/prism.db")],
+    ["C:\\prism.db", join(workingDir, "C:\\prism.db")],
+  ] as const) {
+    const { config, warnings } = load(t, { workingDir, environment: { DATABASE_URL: url } });
+    assert.deepEqual([config.databaseFile, warnings], [file, []], url);
+  }
+});
+
+test("S0-20, S1-16, S4-28: a DATABASE_URL of another engine is ignored with one warning that keeps its password", (t) => {
+  const workingDir = temporaryDir(t);
+  for (const scheme of ["postgresql", "postgres", "mysql"]) {
+    const environment = { DATABASE_URL: `${scheme}://prism:s3cr3t@db.example.org:5432/prism` };
+    const { config, warnings } = load(t, { workingDir, environment });
+    assert.equal(config.databaseFile, join(workingDir, "data/prism.db"));
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", new RegExp(`DATABASE_URL.*${scheme}: and is ignored`));
+    assert.doesNotMatch(warnings.join(), /s3cr3t/);
+  }
+});
+
+test("S0-21, S1-16, S2-82, S4-28: REDIS_ variables are ignored with one warning that names them", (t) => {
+  const { warnings } = load(t, {
+    environment: { REDIS_HOST: "redis", REDIS_PORT: "6379", REDIS_URL: "redis://:word@redis" },
+  });
+  assert.deepEqual(warnings, [
+    "REDIS_HOST, REDIS_PORT, REDIS_URL are ignored: Prism needs no Redis; its broker is embedded",
+  ]);
+  assert.deepEqual(load(t, { environment: { REDIS_URL: "redis://redis" } }).warnings, [
+    "REDIS_URL is ignored: Prism needs no Redis; its broker is embedded",
+  ]);
+  assert.deepEqual(load(t, { environment: { REDIS_URL: "" } }).warnings, []);
+});
+
+test("S2-82: how long and how much is cached is a setting", (t) => {
+  assert.deepEqual(load(t).config.cache, { ttlMs: 30_000, maxEntries: 50_000 });
+  const environment = { PRISM_CACHE_TTL_MS: "5s", PRISM_CACHE_MAX_ENTRIES: "1000" };
+  assert.deepEqual(load(t, { environment }).config.cache, { ttlMs: 5000, maxEntries: 1000 });
+});
+
+test("S1-17, S2-83: JWT_ACCESS_SECRET signs access tokens before JWT_SECRET does", (t) => {
+  const accessSecret = "Zr8uW1kq5BvN3xTy7cLm0pEo9iGhJdSfAaQqXwVbUnMt2Y4R";
+  const { JWT_SECRET } = GOOD_SECRETS;
+  assert.equal(load(t, { environment: { JWT_SECRET } }).config.secrets.access, JWT_SECRET);
+  const both = { JWT_SECRET, JWT_ACCESS_SECRET: accessSecret };
+  assert.equal(load(t, { environment: both }).config.secrets.access, accessSecret);
+  const production = { NODE_ENV: "production", ...GOOD_SECRETS, JWT_SECRET: "", JWT_ACCESS_SECRET: accessSecret };
+  assert.equal(load(t, { environment: production }).config.secrets.access, accessSecret);
+});
+
+test("S1-18, S2-83: JWT_ACCESS_EXPIRES=15m; what belongs to sessions is noted and not used yet", (t) => {
+  assert.equal(load(t).config.auth.accessExpires, 900_000);
+  const { config, warnings } = load(t, { environment: { JWT_ACCESS_EXPIRES: "5m", JWT_REFRESH_EXPIRES: "7d" } });
+  assert.equal(config.auth.accessExpires, 300_000);
+  assert.deepEqual(warnings, ["JWT_REFRESH_EXPIRES is ignored: this version has no sessions to refresh"]);
+});
+
+test("S2-86: request limits are settings, and can be switched off", (t) => {
+  const { rateLimit } = load(t).config;
+  assert.deepEqual([rateLimit.enabled, rateLimit.ip, rateLimit.user], [true, 600, 6000]);
+  const environment = { PRISM_RATE_LIMIT_ENABLED: "false", PRISM_RATE_LIMIT_IP: "60" };
+  const changed = load(t, { environment }).config.rateLimit;
+  assert.deepEqual([changed.enabled, changed.ip], [false, 60]);
+});
+
+test("the environment files of all seeds together start this version: each variable is used or noted, never unknown", (t) => {
+  const environment = {
+    NODE_ENV: "development",
+    PORT: "3000",
+    HOST: "0.0.0.0",
+    DATABASE_URL: "postgresql://user:word@localhost:5432/prism",
+    REDIS_HOST: "localhost",
+    JWT_SECRET: "dev-secret",
+    JWT_REFRESH_SECRET: "dev-refresh",
+    SMTP_HOST: "mail",
+    SMTP_PORT: "587",
+    SMTP_USER: "u",
+    SMTP_PASS: "p",
+    SMTP_FROM: "a@example.org",
+    ALERT_ERROR_THRESHOLD: "10",
+    RETENTION_DAYS: "30",
+    AUDIT_RETENTION_DAYS: "365",
+    PUSHER_APP_ID: "1",
+    PUSHER_KEY: "k",
+    PUSHER_SECRET: "s",
+    PUSHER_CLUSTER: "eu",
+    GOOGLE_APPLICATION_CREDENTIALS: "/x.json",
+    APNS_KEY_ID: "1",
+    S3_BUCKET: "b",
+    CDN_URL: "https://cdn.example.org",
+    LOG_LEVEL: "INFO",
+    DEBUG: "dms:*",
+    CORS_ORIGINS: "http://localhost:5173,https://app.example.org",
+    TZ: ":Europe/Berlin",
+    SOMETHING_ELSE: "is nobody's business",
+  };
+  const { config, warnings } = load(t, { environment });
+  assert.deepEqual([config.log.level, config.debug, config.timezone], ["info", "dms:*", "Europe/Berlin"]);
+  assert.deepEqual(config.cors.origins, ["http://localhost:5173", "https://app.example.org"]);
+  const noted = warnings.join("\n");
+  for (const name of Object.keys(environment)) {
+    if (!/^(NODE_ENV|PORT|HOST|JWT_SECRET|LOG_LEVEL|DEBUG|CORS_ORIGINS|TZ|SOMETHING_ELSE)$/.test(name))
+      assert.match(noted, new RegExp(`\\b${name}\\b`), `${name} is not noted`);
+  }
+  assert.doesNotMatch(noted, /SOMETHING_ELSE|:word@/);
+});

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { utimesSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
+
+const root = join(import.meta.dirname, "../..");
+/** A start from source on a machine that has other things to do. */
+const START_LIMIT_MS = 60_000;
+
+function environment(dir: string): NodeJS.ProcessEnv {
+  // npm keeps its own logs in HOME, and the server its data where the checkout does not see it.
+  return { PATH: process.env["PATH"], HOME: dir, PRISM_DATA_DIR: join(dir, "data"), PRISM_MIN_FREE_BYTES: "0" };
+}
+
+/** `npm run …` at the root of the checkout, with all that it starts ended when the test ends. */
+class NpmScript {
+  output = "";
+  readonly #child: ChildProcess;
+
+  constructor(t: TestContext, args: readonly string[], dir: string) {
+    this.#child = spawn("npm", ["run", ...args], {
+      cwd: root,
+      env: environment(dir),
+      stdio: ["ignore", "pipe", "pipe"],
+      // npm, its shell, the watcher and the server are a group of their own, to be ended together.
+      detached: true,
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.on("data", (chunk: Buffer) => {
+        this.output += chunk.toString();
+      });
+    t.after(async () => {
+      if (this.#child.exitCode !== null) return;
+      process.kill(-(this.#child.pid ?? 0), "SIGKILL");
+      await once(this.#child, "close");
+    });
+  }
+
+  /** The address that the server says it is ready at, the `times`-th time. */
+  async ready(times = 1): Promise<string> {
+    return eventually(
+      `ready ${times} times in:\n${this.output}`,
+      () => [...this.output.matchAll(/Prism is ready: (\S+)/g)][times - 1]?.[1],
+      START_LIMIT_MS,
+    );
+  }
+}
+
+async function health(base: string): Promise<unknown> {
+  return ((await (await fetch(`${base}/health`)).json()) as { status: unknown }).status;
+}
+
+test("S1-27 npm start serves, and says where to look", async (t) => {
+  const script = new NpmScript(t, ["start", "--", "--port", "0"], temporaryDir(t));
+  assert.equal(await health(await script.ready()), "ok");
+  assert.match(script.output, /docs http:\S+\/docs/);
+});
+
+test("S0-16, S1-24, S1-25 npm run dev serves in development mode, and anew when a source changes", async (t) => {
+  const script = new NpmScript(t, ["dev", "--", "--port", "0"], temporaryDir(t));
+  const base = await script.ready();
+  assert.equal((await fetch(`${base}/dev/token`)).status, 200);
+  const now = new Date();
+  utimesSync(join(root, "bin/prism.ts"), now, now);
+  assert.equal(await health(await script.ready(2)), "ok");
+});
+
+test("S4-42, S4-43, S1-23 the seeds' scripts migrate, reset and check the database", (t) => {
+  const dir = temporaryDir(t);
+  const run = (...args: string[]): string =>
+    execFileSync("npm", ["run", "--silent", ...args], { cwd: root, env: environment(dir), encoding: "utf8" });
+  assert.match(run("db:migrate"), /^MIGRATION +APPLIED\n0001_\w+ +20/);
+  assert.match(run("db:reset", "--", "--yes"), /^0001_\w+ +20/m);
+  assert.match(run("db:check"), /^PASS {2}database/m);
+  assert.match(run("redis:check"), /^PASS {2}redis +embedded/m);
+  // Without a terminal and without --yes nothing is deleted, and npm hands the exit code on.
+  const refused = spawnSync("npm", ["run", "--silent", "db:reset"], { cwd: root, env: environment(dir) });
+  assert.equal(refused.status, 2);
+});

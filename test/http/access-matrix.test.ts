@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { WebSocket } from "ws";
+import type { Mount } from "../../src/http/router.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { ACCESS, type Refusal, type Row, UPGRADES } from "./support/access-table.ts";
+import { type AccessWorld, type Caller, type Known, makeAccessWorld } from "./support/access-world.ts";
+
+/** Closes what development opens to this machine (D10): the matrix is about credentials. */
+const FORWARDED = { Via: "1.1 test" };
+
+test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const world = await makeAccessWorld(prism);
+  const { mounts } = prism.services.system.router;
+  assert.deepEqual(
+    Object.keys(ACCESS).filter((key) => !mounts.some((mount) => keyOf(mount) === key)),
+    [],
+    "rows of routes that do not exist",
+  );
+  for (const mount of mounts) {
+    await t.test(`${mount.route.method} ${mount.path}`, async () => {
+      const rows = ACCESS[keyOf(mount)];
+      assert.ok(rows, "the table says nothing of this route");
+      const wrong: string[] = [];
+      for (const row of rows) {
+        for (const caller of world.callers) {
+          const difference = await differenceOf(world, mount, row, caller);
+          if (difference) wrong.push(difference);
+        }
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
+
+test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and everybody else gets an HTTP status", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const world = await makeAccessWorld(prism);
+  for (const { path, refusal } of UPGRADES) {
+    const target = path(world);
+    await t.test(target.replace(world.shop, ":projectId"), async () => {
+      const wrong: string[] = [];
+      for (const caller of world.callers) {
+        const expected = caller.kind === "refused" ? [caller.status, caller.code] : refusal(caller);
+        const outcome = await upgradeOutcome(prism.wsUrl + target, caller.headers);
+        if (outcome !== (expected?.join(" ") ?? "open")) wrong.push(`${caller.name}: ${outcome}`);
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
+
+/** `open`, or the status and code of the refusal. */
+function upgradeOutcome(url: string, headers: Readonly<Record<string, string>>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, { headers });
+    socket.on("error", reject);
+    socket.on("open", () => {
+      socket.terminate();
+      resolve("open");
+    });
+    socket.on("unexpected-response", (_request, response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      response.on("end", () => {
+        const { error } = JSON.parse(text) as { error: { code: string } };
+        resolve(`${response.statusCode} ${error.code}`);
+      });
+    });
+  });
+}
+
+function keyOf({ route }: Mount): string {
+  return `${route.method} ${route.path}`;
+}
+
+const ANYBODY: Known = { kind: "user", role: null, member: null, id: "" };
+
+async function differenceOf(world: AccessWorld, mount: Mount, row: Row, caller: Caller): Promise<string | null> {
+  const known = caller.kind === "refused" ? ANYBODY : caller;
+  const expected = row.isPublic
+    ? null
+    : caller.kind === "refused"
+      ? ([caller.status, caller.code] as const)
+      : row.refusal(caller);
+  const request = await row.request(world, known, expected === null);
+  const path = mount.isAlias ? aliasOf(mount, request.path) : request.path;
+  const method = request.method ?? mount.route.method;
+  const response = await fetch(world.prism.url + path, {
+    method,
+    headers: { ...FORWARDED, ...caller.headers, ...(request.body ? { "Content-Type": "application/json" } : {}) },
+    ...(request.body ? { body: JSON.stringify(request.body) } : {}),
+  });
+  const text = await response.text();
+  const outcome = expected ?? row.served ?? null;
+  if (isAsExpected(response, text, outcome, method)) return null;
+  return `${caller.name}: ${response.status} ${text.slice(0, 200)} in place of ${outcome?.join(" ") ?? "success"}`;
+}
+
+function isAsExpected(response: Response, text: string, expected: Refusal | null, method: string): boolean {
+  if (expected === null) return response.ok;
+  const [status, code] = expected;
+  if (response.status !== status) return false;
+  return method === "HEAD" || (JSON.parse(text) as { error: { code: string } }).error.code === code;
+}
+
+/** The request's path as the alias has it: same parameters, in the same order. */
+function aliasOf({ route, path }: Mount, target: string): string {
+  const [given = "", query] = target.split("?");
+  const segments = given.split("/");
+  const values = route.path.split("/").flatMap((part, at) => (part.startsWith(":") ? [segments[at] ?? ""] : []));
+  const aliased = path.replace(/:\w+/g, () => values.shift() ?? "");
+  return query === undefined ? aliased : `${aliased}?${query}`;
+}

@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { STATUS_OF } from "../../src/http/error-status.ts";
+import type { Mount } from "../../src/http/router.ts";
+import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { ACCESS } from "./support/access-table.ts";
+import { type Known, makeAccessWorld, SCOPES } from "./support/access-world.ts";
+import { closed, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
+
+interface Content {
+  readonly [type: string]: { readonly schema: Schema };
+}
+
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: Schema }[];
+  readonly requestBody?: { readonly required: boolean; readonly content: Content };
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
+  readonly "x-alias-of"?: string;
+  readonly "x-rate-limit"?: Readonly<Record<string, number>>;
+}
+
+interface Document {
+  readonly openapi: string;
+  readonly info: Readonly<Record<string, unknown>>;
+  readonly servers: readonly { readonly url: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+    readonly schemas: Readonly<Record<string, Schema>>;
+  };
+}
+
+const METHODS = ["get", "post", "put", "patch", "delete"];
+const templateOf = (path: string): string => path.replace(/:(\w+)/g, "{$1}");
+
+async function documentOf(prism: TestPrism): Promise<Document> {
+  return (await prism.get<Document>("/openapi.json", { token: null })).body;
+}
+
+function operationsOf(document: Document): { name: string; path: string; method: string; operation: Operation }[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      name: `${method.toUpperCase()} ${path}`,
+      path,
+      method,
+      operation,
+    })),
+  );
+}
+
+function operationAt(document: Document, { route, path }: Mount): Operation {
+  const operation = document.paths[templateOf(path)]?.[route.method.toLowerCase()];
+  assert.ok(operation, `${route.method} ${path} is not in the document`);
+  return operation;
+}
+
+test("S2-117, S2-08: the document holds every route of the router, aliases included, and nothing else", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const served = prism.services.system.router.mounts
+    .filter(({ route }) => route.undocumented !== true)
+    .map(({ route, path }) => `${route.method} ${templateOf(path)}`);
+  assert.deepEqual(
+    operationsOf(document)
+      .map(({ name }) => name)
+      .sort(),
+    served.sort(),
+  );
+  const left = prism.services.system.router.mounts.filter(({ route }) => route.undocumented === true);
+  assert.deepEqual(
+    left.map(({ path }) => path).sort(),
+    [
+      "/api/v1/realtime/:projectId",
+      "/docs/init.js",
+      "/docs/swagger-ui-bundle.js",
+      "/docs/swagger-ui.css",
+      "/realtime/:projectId",
+      "/ws",
+    ],
+    "what is left out: protocols of their own, and the parts of the page",
+  );
+  const [canonical, alias] = await Promise.all([
+    prism.get("/api/v1/openapi.json", { token: null }),
+    prism.get("/openapi.json"),
+  ]);
+  assert.equal(canonical.text, alias.text);
+});
+
+test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameters, body, answers and errors", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  assert.match(document.openapi, /^3\.1\.\d+$/);
+  assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", prism.services.system.version]);
+  assert.deepEqual(document.servers, [{ url: "/" }]);
+  assert.deepEqual(Object.keys(document.components.schemas), ["Error"]);
+  assert.deepEqual(schemaFaults(document.components.schemas["Error"]), []);
+  for (const [name, scheme] of Object.entries(document.components.securitySchemes)) {
+    assert.ok(scheme["type"] === "http" ? scheme["scheme"] === "bearer" : scheme["type"] === "apiKey", name);
+  }
+  const operations = operationsOf(document);
+  assert.equal(
+    new Set(operations.map(({ operation }) => operation.operationId)).size,
+    operations.length,
+    "ids are unique",
+  );
+  for (const { name, path, method, operation } of operations) {
+    await t.test(name, () => checkOperation(document, path, method, operation));
+  }
+});
+
+function checkOperation(document: Document, path: string, method: string, operation: Operation): void {
+  assert.ok(METHODS.includes(method));
+  assert.match(operation.operationId, /^[a-zA-Z0-9_]+$/);
+  assert.ok(operation.summary.length > 5 && operation.tags.length === 1);
+  for (const requirement of operation.security) {
+    for (const scheme of Object.keys(requirement)) assert.ok(scheme in document.components.securitySchemes, scheme);
+  }
+  const inPath = operation.parameters.filter((parameter) => parameter.in === "path");
+  assert.deepEqual(
+    inPath.map(({ name, required }) => [name, required]),
+    [...path.matchAll(/\{(\w+)\}/g)].map((match) => [match[1], true]),
+  );
+  const names = operation.parameters.map((parameter) => `${parameter.in} ${parameter.name}`);
+  assert.equal(new Set(names).size, names.length, "no parameter twice");
+  for (const parameter of operation.parameters) {
+    assert.ok(["path", "query", "header"].includes(parameter.in));
+    assert.deepEqual(schemaFaults(parameter.schema, parameter.name), []);
+  }
+  if (operation.requestBody) {
+    assert.ok(["post", "put", "patch"].includes(method), "only these have a body");
+    for (const { schema } of Object.values(operation.requestBody.content)) assert.deepEqual(schemaFaults(schema), []);
+  }
+  const statuses = Object.keys(operation.responses);
+  assert.ok(
+    statuses.some((status) => /^2\d\d$/.test(status)),
+    "a success",
+  );
+  for (const [status, { description, content }] of Object.entries(operation.responses)) {
+    assert.ok(description !== "");
+    for (const [type, { schema }] of Object.entries(content ?? {})) {
+      if (Number(status) < 400 || (status === "503" && path.includes("health")))
+        assert.deepEqual(schemaFaults(schema), []);
+      else {
+        assert.deepEqual([type, schema], ["application/json", { $ref: "#/components/schemas/Error" }]);
+        for (const code of description.split(", "))
+          assert.equal(STATUS_OF[code as keyof typeof STATUS_OF], Number(status), code);
+      }
+    }
+  }
+  const original = operation["x-alias-of"];
+  if (original !== undefined) {
+    const { operationId: _own, "x-alias-of": _alias, parameters, ...rest } = operation;
+    const {
+      operationId: _other,
+      parameters: originals,
+      ...canonical
+    } = document.paths[original]?.[method] ?? ({} as Operation);
+    assert.deepEqual(rest, canonical, "an alias is its canonical operation");
+    assert.equal(parameters.length, originals?.length);
+  }
+}
+
+test("S2-118: the document says of each route who may call it and how often, as the contract does", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const { ip, user, key } = prism.services.config.rateLimit;
+  for (const mount of prism.services.system.router.mounts) {
+    if (mount.route.undocumented) continue;
+    const { security, responses, "x-rate-limit": limit } = operationAt(document, mount);
+    const rows = ACCESS[`${mount.route.method} ${mount.route.path}`] ?? [];
+    const isPublic = rows.every((row) => row.isPublic);
+    const admitsKeys = SCOPES.some((scope) =>
+      rows.some((row) => !row.isPublic && row.refusal({ kind: "key", scope, isOfShop: true }) === null),
+    );
+    const schemes = security.flatMap((requirement) => Object.keys(requirement));
+    const name = `${mount.route.method} ${mount.path}`;
+    assert.deepEqual([schemes.includes("bearer"), schemes.includes("apiKey")], [!isPublic, admitsKeys], name);
+    assert.equal(schemes.includes("queryToken"), mount.path.endsWith("/sse"), name);
+    assert.equal("401" in responses && "403" in responses, !isPublic, name);
+    if (mount.path.includes("/health")) assert.deepEqual(limit, {}, name);
+    else if (isPublic) assert.deepEqual(limit, { perAddress: ip }, name);
+    else
+      assert.deepEqual(
+        limit,
+        { perUser: user, ...(admitsKeys ? { perKey: key } : {}), perAddressWithoutCredentials: ip },
+        name,
+      );
+  }
+});
+
+test("S2-117: what the document says of bodies and answers is what the server takes and gives, on every route", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const world = await makeAccessWorld(prism);
+  const document = await documentOf(prism);
+  const senders = world.callers.filter(({ name }) =>
+    ["Admin, owner", "no role, stranger", "key of the project, events:read", "nobody", "disabled user"].includes(name),
+  );
+  assert.equal(senders.length, 5);
+  for (const mount of prism.services.system.router.mounts) {
+    const { route } = mount;
+    if (mount.isAlias || route.undocumented) continue;
+    await t.test(`${route.method} ${route.path}`, async () => {
+      const operation = operationAt(document, mount);
+      for (const row of ACCESS[`${route.method} ${route.path}`] ?? []) {
+        for (const caller of senders) {
+          const known: Known = caller.kind === "refused" ? { kind: "user", role: null, member: null, id: "" } : caller;
+          const isServed = caller.kind !== "refused" && row.refusal(caller) === null;
+          const { path, body, method = route.method } = await row.request(world, known, isServed);
+          if (body !== undefined) checkBody(operation, body);
+          const reply = await prism.request(method, path, body, { token: null, headers: caller.headers });
+          checkAnswer(document, operation, reply, method);
+        }
+      }
+    });
+  }
+  await t.test("304 is documented where an ETag is given", async (t) => {
+    await checkNotModified(t, prism, document, `/api/v1/rules/${world.rule}`, "/api/v1/rules/{id}");
+    await checkNotModified(t, prism, document, `/api/v1/projects/${world.shop}`, "/api/v1/projects/{id}");
+    assert.equal("304" in (document.paths["/api/v1/rules"]?.["get"]?.responses ?? {}), false);
+  });
+});
+
+function checkBody({ requestBody }: Operation, body: unknown): void {
+  const schema = requestBody?.content["application/json"]?.schema;
+  assert.ok(schema, "a body that is not documented");
+  assert.deepEqual(problemsOf(schema, body), []);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+  readonly text: string;
+}
+
+function checkAnswer(document: Document, operation: Operation, reply: Answer, method: string): void {
+  const documented = operation.responses[String(reply.status)];
+  assert.ok(documented, `${reply.status} is not documented: ${reply.text.slice(0, 200)}`);
+  const type = (reply.headers.get("content-type") ?? "").split(";")[0] ?? "";
+  if (reply.status === 204) assert.deepEqual([documented.content, reply.text], [undefined, ""]);
+  else assert.ok(type in (documented.content ?? {}), `${reply.status} is ${type}`);
+  if (type !== "application/json" || method === "HEAD") return;
+  if (reply.status >= 400) {
+    const { code } = (reply.body as { error: { code: string } }).error;
+    assert.ok(documented.description.split(", ").includes(code), `${code} is not documented for ${reply.status}`);
+    assert.deepEqual(problemsOf(closed(document.components.schemas["Error"] ?? {}), reply.body), []);
+    return;
+  }
+  const schema = documented.content?.["application/json"]?.schema ?? {};
+  // The document itself is answered as text, for it cannot hold its own schema.
+  if (schema["type"] !== "string") assert.deepEqual(problemsOf(closed(schema), reply.body), []);
+}
+
+async function checkNotModified(
+  t: TestContext,
+  prism: TestPrism,
+  document: Document,
+  path: string,
+  at: string,
+): Promise<void> {
+  await t.test(path, async () => {
+    const first = await prism.get(path);
+    const again = await prism.get(path, { headers: { "If-None-Match": first.headers.get("etag") ?? "" } });
+    assert.equal(again.status, 304);
+    assert.ok(document.paths[at]?.["get"]?.responses["304"]);
+  });
+}

@@ -1,0 +1,103 @@
+import type { TestContext } from "node:test";
+import type { QueueName, RunningJob } from "../../../src/jobs/job.ts";
+import { JobRunner } from "../../../src/jobs/runner.ts";
+import { JobService } from "../../../src/services/job-service.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { openTestStore, type TestStore, type TestStoreOptions } from "../../helpers/store.ts";
+
+export interface JobLine {
+  readonly seq: number;
+  readonly id: string;
+  readonly queue: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly fence: number;
+  readonly runAt: number;
+  readonly workerId: string | null;
+  readonly lastError: string | null;
+  readonly result: string | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+export interface AttemptLine {
+  readonly attempt: number;
+  readonly outcome: string;
+  readonly error: string | null;
+  readonly worker: string;
+}
+
+export interface RunnerOptions extends TestStoreOptions {
+  readonly store?: TestStore;
+  readonly clock?: FakeClock;
+  readonly concurrency?: number;
+  readonly maxAttempts?: number;
+}
+
+/** A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped before its store is closed. */
+export class TestRunner {
+  readonly store: TestStore;
+  readonly clock: FakeClock;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+
+  constructor(t: TestContext, options: RunnerOptions = {}) {
+    const { concurrency = 2, maxAttempts = 3 } = options;
+    this.store = options.store ?? openTestStore(t, options);
+    this.clock = options.clock ?? new FakeClock();
+    const { committer, reader, database, log } = this.store;
+    this.runner = new JobRunner({ committer, reader, clock: this.clock, log, concurrencyOf: () => concurrency });
+    this.jobs = new JobService(database, this.runner, this.clock, () => maxAttempts);
+    // Hooks run in the order in which they were set, so the store would close first.
+    const close = this.store.close;
+    Object.assign(this.store, { close: () => this.runner.stop(0).then(close) });
+    t.after(() => this.runner.stop(0));
+  }
+
+  /** Enqueues a job of kind `test`; by default it is due now. @returns its id. */
+  async add(payload: unknown, job: Partial<Parameters<JobService["enqueue"]>[0]> = {}): Promise<string> {
+    const { jobId } = await this.jobs.enqueue({
+      queue: "timers" as QueueName,
+      kind: "test",
+      payload,
+      runAt: this.clock.now(),
+      ...job,
+    });
+    return jobId;
+  }
+
+  /** Keeps the payload of each run, in the order in which they began. */
+  recordRuns(): unknown[] {
+    const runs: unknown[] = [];
+    this.runner.handle("test", async (job: RunningJob) => {
+      runs.push(job.payload);
+    });
+    return runs;
+  }
+
+  rows(): JobLine[] {
+    return this.store.reader.prepare<[], JobLine>("select * from jobs order by seq").all();
+  }
+
+  row(id: string): JobLine {
+    const row = this.store.reader.prepare<[string], JobLine>("select * from jobs where id = ?").get(id);
+    if (!row) throw new Error(`there is no job ${id}`);
+    return row;
+  }
+
+  stateOf(id: string): string {
+    return this.row(id).state;
+  }
+
+  states(): string[] {
+    return this.rows().map(({ state }) => state);
+  }
+
+  attemptsOf(id: string): AttemptLine[] {
+    return this.store.reader
+      .prepare<[string], AttemptLine>(
+        "select attempt, outcome, error, worker from job_attempts where jobId = ? order by attempt",
+      )
+      .all(id);
+  }
+}
