@@ -82,5 +82,3 @@ export function residentMiB(pid: number): number {
   const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
   return Number(stdout.trim()) / 1024;
 }
-
-export const cpuCount = Number(spawnSync("nproc", { encoding: "utf8" }).stdout.trim() || "1");

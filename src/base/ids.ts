@@ -1,16 +1,5 @@
 import { randomFillSync } from "node:crypto";
 
-declare const brand: unique symbol;
-/** A string that only counts as the id of one kind of thing: a swapped argument does not compile. */
-export type Id<Kind extends string> = string & { readonly [brand]: Kind };
-
-export type UserId = Id<"user">;
-export type ProjectId = Id<"project">;
-export type RuleId = Id<"rule">;
-export type EventId = Id<"event">;
-export type NotificationId = Id<"notification">;
-export type JobId = Id<"job">;
-
 const HEX2 = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 const HEX3 = Array.from({ length: 4096 }, (_, n) => n.toString(16).padStart(3, "0"));
 

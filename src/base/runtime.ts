@@ -15,8 +15,6 @@ declare global {
 
 const packed = globalThis.__packed;
 
-export const isPacked = packed !== undefined;
-
 /** A file that travels with the program, by the name build.mjs gives it: from the executable, or from the source tree. */
 export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));

@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import type { Logger } from "../base/log.ts";
 import { createLogger } from "../config/logger.ts";
 import { describeFailure, EXIT } from "./exit-codes.ts";
+import { printable } from "./output.ts";
 
 /** All the ways a command ends other than by having done its work. */
 
@@ -21,7 +22,8 @@ export function reportFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   cliLog().debug({ err: error }, "the command failed");
   const { exitCode, message } = describeFailure(error) ?? unforeseen(error);
-  process.stderr.write(`prism: ${message}\n`);
+  // What a server or a stored rule says is part of some messages.
+  process.stderr.write(`prism: ${message.split("\n").map(printable).join("\n")}\n`);
   return exitCode;
 }
 

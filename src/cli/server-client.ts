@@ -97,13 +97,13 @@ export class ServerClient {
     const durationMs = Math.round(performance.now() - startedAt);
     cliLog().debug({ method, url: url.href, status: response.status, durationMs }, "request");
     if (response.ok) return response;
-    throw refusalOf(response.status, await response.text(), this);
+    throw refusalOf(response.status, await response.text().catch(() => ""), this);
   }
 }
 
 /**
  * The server of `--url`, PRISM_URL, or the one that this machine would serve by default.
- * @throws CommandError 2 for no URL, or a file of PRISM_TOKEN_FILE that cannot be read
+ * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE that cannot be read
  */
 export function serverOf({ flags, out }: Context): ServerClient {
   const { PRISM_URL, PRISM_PORT, PORT } = process.env;
@@ -111,7 +111,11 @@ export function serverOf({ flags, out }: Context): ServerClient {
   const base = flags.url ?? (isSet(PRISM_URL) ? PRISM_URL : `http://127.0.0.1:${port}`);
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
-  return new ServerClient(base.replace(/\/+$/, ""), flags.token ?? tokenOfEnvironment(), out);
+  const token = flags.token ?? tokenOfEnvironment();
+  // Checked here, for the errors of a header that cannot be sent repeat what is in it.
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
+  return new ServerClient(base.replace(/\/+$/, ""), token, out);
 }
 
 function tokenOfEnvironment(): string | undefined {

@@ -1,4 +1,4 @@
-import { createWriteStream, renameSync, rmSync } from "node:fs";
+import { createWriteStream, realpathSync, renameSync, rmSync, statSync, type WriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
@@ -23,19 +23,30 @@ export async function writeRows(text: AsyncIterable<string>, { file, gzip }: Des
     await pipeline([source, ...steps, process.stdout], { end: false });
     return;
   }
-  const partial = `${file}.partial`;
+  try {
+    await writeFile((stream) => pipeline([source, ...steps, stream]), file);
+  } catch (error) {
+    // Only the file is used by system calls of this process; a database and a server fail with errors of their own.
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+    throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
+  }
+}
+
+async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: string): Promise<void> {
+  const existing = statSync(file, { throwIfNoEntry: false });
+  // A pipe or a device is written into; a rename would put a file in its place.
+  if (existing && !existing.isFile()) return fill(createWriteStream(file));
+  const target = existing ? realpathSync(file) : file;
+  // Of this process alone: two exports to one file must not write into each other.
+  const partial = `${target}.${process.pid}.partial`;
   const cleanUp = (): void => rmSync(partial, { force: true });
   // Ctrl-C ends the process here and now.
   process.once("exit", cleanUp);
   try {
-    await pipeline([source, ...steps, createWriteStream(partial, { mode: 0o600, flush: true })]);
-    renameSync(partial, file);
-  } catch (error) {
-    cleanUp();
-    // Only the file is used by system calls of this process; a database and a server fail with errors of their own.
-    if (!(error instanceof Error && "syscall" in error)) throw error;
-    throw new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
+    await fill(createWriteStream(partial, { mode: 0o600, flush: true }));
+    renameSync(partial, target);
   } finally {
+    cleanUp();
     process.off("exit", cleanUp);
   }
 }

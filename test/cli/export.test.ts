@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -8,7 +9,7 @@ import { csvRecords } from "../../src/cli/csv-records.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { jsonLines, runCli } from "./run-cli.ts";
+import { jsonLines, runCli, runJson } from "./run-cli.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -150,6 +151,31 @@ test("export, from the data directory and from the server, gives the same rows",
     assert.deepEqual([notFound, existsSync(refused), existsSync(`${refused}.partial`)], [6, false, false]);
     const nowhere = await runCli(["export", "events", "--out", join(cwd, "no/such/dir"), ...dir], here);
     assert.deepEqual([nowhere.status, /cannot be written: ENOENT/.test(nowhere.stderr)], [1, true], nowhere.stderr);
+  });
+
+  await t.test("--out through a link keeps the link, and into a pipe or device leaves it what it is", async () => {
+    const [real, link, pipe] = ["real.ndjson", "link.ndjson", "pipe"].map((name) => join(cwd, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(real, "old");
+    symlinkSync(real, link);
+    await runJson(["export", "events", "--out", link, ...dir], here);
+    assert.equal(lstatSync(link).isSymbolicLink(), true);
+    assert.equal(jsonLines(readFileSync(real, "utf8")).length, 3);
+    execFileSync("mkfifo", [pipe]);
+    const [read] = await Promise.all([
+      readFile(pipe, "utf8"),
+      runJson(["export", "events", "--out", pipe, ...dir], here),
+    ]);
+    assert.deepEqual([jsonLines(read).length, statSync(pipe).isFIFO()], [3, true]);
+    const folder = await runCli(["export", "events", "--out", cwd, ...dir], here);
+    assert.deepEqual([folder.status, /cannot be written: EISDIR/.test(folder.stderr)], [1, true], folder.stderr);
+    assert.deepEqual(
+      readdirSync(cwd).filter((name) => name.endsWith(".partial")),
+      [],
+    );
   });
 
   await t.test("a reader who has seen enough ends it quietly", async () => {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
 
@@ -36,8 +37,22 @@ test("serve says where to look and how to begin, migrates at the first start, an
     assert.equal((await fetch(`${base}/health`)).status, 200);
   });
 
-  await t.test("SIGTERM ends it with 0", async () => {
+  await t.test("S2-121 SIGTERM lets a request under way end, and then ends with 0", async () => {
+    const { hostname, port } = new URL(base);
+    const socket = connect({ host: hostname, port: Number(port) });
+    let reply = "";
+    socket.on("data", (chunk: Buffer) => {
+      reply += chunk.toString();
+    });
+    const token = ((await (await fetch(`${base}/dev/token`)).json()) as { token: string }).token;
+    const head = ["POST /events HTTP/1.1", `Host: ${hostname}:${port}`, `Authorization: Bearer ${token}`];
+    socket.write(`${[...head, "Content-Type: application/json", "Content-Length: 15"].join("\r\n")}\r\n\r\n{"type":`);
+    // An answer to a later request: the half one has been read.
+    assert.equal((await fetch(`${base}/health`)).status, 200);
     server.signal("SIGTERM");
+    await server.until(/"msg":"stopping"/);
+    socket.write('"late"}');
+    await eventually("the answer", () => reply.startsWith("HTTP/1.1 202"));
     assert.equal(await server.ended(), 0);
     const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
     const actions = db.prepare<[], string>("select action from audit_log").pluck().all();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { WebSocketServer } from "ws";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -12,6 +14,15 @@ async function freePort(): Promise<string> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return String(port);
+}
+
+/** The address of something that takes WebSockets and says what no Prism says. */
+async function speaksNonsense(t: TestContext): Promise<string> {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  server.on("connection", (socket) => socket.send("hello"));
+  await once(server, "listening");
+  t.after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 interface Line {
@@ -84,6 +95,11 @@ test("tail", async (t) => {
     assert.match(human.stdout, /^20\S+ {2}#\d+ {2}notification {2}Hello you {2}there\n$/);
   });
 
+  await t.test("--stream names what to follow", async () => {
+    const args = ["tail", "--stream", "user:me", "--from", "earliest", "--limit", "1"];
+    assert.match((await runCli(args, { cwd, env })).stdout, / {2}notification {2}Hello you {2}there\n$/);
+  });
+
   await t.test("an API key follows its own project", async () => {
     const { id, apiKey } = await makeProject(prism, "shop");
     await prism.post("/events", { type: "of.shop" }, { apiKey });
@@ -119,6 +135,18 @@ test("tail", async (t) => {
       status: 4,
       says: /cannot reach/,
     },
+    {
+      name: "a server that is no Prism ends with 4",
+      args: ["tail", "--stream", "user:me", "--url", await speaksNonsense(t)],
+      status: 4,
+      says: /^prism: cannot reach .* does not speak as Prism does.*\n$/,
+    },
+    {
+      name: "somebody else's stream ends with 5",
+      args: ["tail", "--stream", "user:01890000-0000-7000-8000-000000000000"],
+      status: 5,
+      says: /CHANNEL_FORBIDDEN/,
+    },
   ];
   await eachCase(t, "what cannot be followed", refused, async (c) => {
     const { status, stderr } = await runCli(c.args, { cwd, env });
@@ -150,6 +178,8 @@ test("tail goes on over restarts of the server without losing or doubling an eve
     await send(20);
     await prism.stop();
     await tail.until(new RegExp(`(?:trying again in 250 ms from offset \\d+[\\s\\S]*){${restarts}}`));
+    // From 250 ms on the pauses double, up to 2 s.
+    if (restarts === 1) await tail.until(/in 250 ms.*\n.*in 500 ms.*\n.*in 1000 ms.*\n.*in 2000 ms.*\n.*in 2000 ms/);
     prism = await TestPrism.start({ dir, settings });
     // Stored before tail is back: it has to be read again.
     await send(20);

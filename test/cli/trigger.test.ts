@@ -92,6 +92,12 @@ test("trigger", async (t) => {
       says: /VALIDATION_FAILED\)\n {2}- delayMs: /,
     },
     { name: "no token", args: notify, env: { PRISM_URL: prism.url }, status: 5, says: /PRISM_TOKEN .*dev\/token/ },
+    {
+      name: "a token that cannot be sent, which is not repeated",
+      args: [...notify, "--token", "prt_a\nb"],
+      status: 2,
+      says: /^prism: the token is empty or holds characters that no token has\n$/,
+    },
     { name: "a wrong token", args: [...notify, "--token", "nonsense"], status: 5, says: /TOKEN_INVALID/ },
     {
       name: "no server there",

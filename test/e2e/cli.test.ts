@@ -73,9 +73,9 @@ test("the executable's exit codes (contract 10.1), one plain message each", asyn
   });
 });
 
-test("an export that is interrupted leaves no file, whole or partial", async (t) => {
+test("an export that is interrupted, or whose server breaks off, leaves no file, whole or partial", async (t) => {
   const prism = new PrismBinary(t);
-  // A server that gives one row and then nothing, for ever.
+  // A server that gives one row and then, for ever, nothing.
   const stalled = createServer((request, response) => {
     if (request.url?.startsWith("/api/v1/projects")) response.end('{"data":[{"id":"p"}],"nextCursor":null}');
     else response.write('{"id":"1"}\n');
@@ -91,9 +91,16 @@ test("an export that is interrupted leaves no file, whole or partial", async (t)
 
   const command = new RunningCli(t, ["export", "events", "--url", url, "--out", "rows"], options);
   await eventually("the export has begun", () => files().length > 0);
-  assert.deepEqual(files(), ["rows.partial"]);
+  assert.match(files().join(), /^rows\.\d+\.partial$/);
   command.signal("SIGINT");
   assert.equal(await command.ended(), EXIT.interrupted);
+  assert.deepEqual(files(), []);
+
+  const broken = new RunningCli(t, ["export", "events", "--url", url, "--out", "rows"], options);
+  await eventually("the export has begun", () => files().length > 0);
+  stalled.closeAllConnections();
+  assert.equal(await broken.ended(), EXIT.unreachable);
+  assert.match(broken.stderr, /^prism: http:\/\/127\.0\.0\.1:\d+ broke off in the middle: .+\n$/);
   assert.deepEqual(files(), []);
 });
 

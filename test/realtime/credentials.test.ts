@@ -91,11 +91,7 @@ test("S1-39 S1-40: every kind of credential in every place lets in; what is none
   for (const { name, headers, query = "", answer } of refused) {
     await t.test(`refused: ${name}`, async (t) => {
       for (const path of paths) {
-        assert.equal(
-          await upgradeOf(t, `${prism.wsUrl}${path}${query}`, { headers: { ...headers } }),
-          answer,
-          path,
-        );
+        assert.equal(await upgradeOf(t, `${prism.wsUrl}${path}${query}`, { headers: { ...headers } }), answer, path);
       }
       assert.equal(await streamOf(`${prism.url}/realtime/shop/sse${query}`, headers), answer);
     });
@@ -141,7 +137,9 @@ test("an account that is not active gets 403", async (t) => {
   const shop = await makeProject(prism);
   const { services } = prism;
   const admin = new UserAdmin(services.audit, services.clock);
-  const { id } = await services.db.write((trx) => admin.create({ username: "pia", roles: ["User"], status: "pending" }, trx));
+  const { id } = await services.db.write((trx) =>
+    admin.create({ username: "pia", roles: ["User"], status: "pending" }, trx),
+  );
   const { token } = await services.system.accessTokens.issue(id);
   assert.equal(await upgradeOf(t, `${prism.wsUrl}/ws?token=${token}`, {}), "403 ACCOUNT_PENDING");
   assert.equal(await streamOf(`${prism.url}/realtime/${shop.id}/sse?token=${token}`, {}), "403 ACCOUNT_PENDING");

@@ -55,7 +55,10 @@ test("every message of the conversation is in the words of the contract", async 
     text,
   );
   const stored = await prism.get<{ data: unknown[] }>(`/events?projectId=${shop.id}`);
-  assert.deepEqual({ ...(data as object), processedAt: null }, { ...(stored.body.data[0] as object), processedAt: null });
+  assert.deepEqual(
+    { ...(data as object), processedAt: null },
+    { ...(stored.body.data[0] as object), processedAt: null },
+  );
 
   assert.deepEqual(await socket.ask({ op: "unsubscribe", id: "2", stream }), { op: "unsubscribed", id: "2", stream });
   const pong = await socket.ask({ op: "ping", id: "3" });
@@ -77,9 +80,18 @@ test("user:me is accepted in every message, and answered with the user's own nam
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   const stream = `user:${me.id}`;
   for (const [message, answer] of [
-    [{ op: "subscribe", id: "1", stream: "user:me" }, { op: "subscribed", id: "1", stream, offset: 0 }],
-    [{ op: "ack", id: "2", stream: "user:me", offset: 0 }, { op: "acked", id: "2", stream, offset: 0 }],
-    [{ op: "unsubscribe", id: "3", stream: "user:me" }, { op: "unsubscribed", id: "3", stream }],
+    [
+      { op: "subscribe", id: "1", stream: "user:me" },
+      { op: "subscribed", id: "1", stream, offset: 0 },
+    ],
+    [
+      { op: "ack", id: "2", stream: "user:me", offset: 0 },
+      { op: "acked", id: "2", stream, offset: 0 },
+    ],
+    [
+      { op: "unsubscribe", id: "3", stream: "user:me" },
+      { op: "unsubscribed", id: "3", stream },
+    ],
   ] as const) {
     assert.deepEqual(await socket.ask(message), answer);
   }

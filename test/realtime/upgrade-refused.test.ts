@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { exchangeRaw, errorCodeOf, requestText } from "../http/support/raw-connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { errorCodeOf, exchangeRaw, requestText } from "../http/support/raw-connection.ts";
 import { type LiveClient, Refused } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS } from "./support/live-server.ts";
 import { pulseProtocol } from "./support/pulse-protocol.ts";

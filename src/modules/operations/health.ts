@@ -2,11 +2,17 @@ import { Reply } from "../../http/route.ts";
 import type { CoreServices } from "../../services/module.ts";
 
 const PROBE_EVERY_MS = 1000;
+/** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
+const PATIENCE_MS = 2000;
 
 interface Probe {
   readonly ok: boolean;
   readonly latencyMs: number;
-  readonly at: number;
+}
+
+interface RunningProbe {
+  readonly startedAt: number;
+  readonly result: Promise<Probe>;
 }
 
 /** The answer to a probe: 503 where the thing does not work, with the time after which asking again is worth it. */
@@ -14,11 +20,15 @@ export function probeReply(isWell: boolean, body: unknown): Reply {
   return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
 }
 
-/** Whether the server can do its work. The database is asked at most once a second, however often somebody wants to know. */
+/**
+ * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often somebody wants to
+ * know.
+ */
 export class Health {
   readonly #services: CoreServices;
-  #lastProbe: Promise<Probe> | null = null;
-  #probedAt = 0;
+  #running: RunningProbe | null = null;
+  #last: Probe | null = null;
+  #lastAt = Number.NEGATIVE_INFINITY;
 
   constructor(services: CoreServices) {
     this.#services = services;
@@ -44,18 +54,38 @@ export class Health {
     });
   }
 
-  database(): Promise<Probe> {
-    const now = Date.now();
-    if (!this.#lastProbe || now - this.#probedAt >= PROBE_EVERY_MS) {
-      this.#probedAt = now;
-      this.#lastProbe = this.#probe();
+  /** Answers within {@link PATIENCE_MS}; what is not known by then counts as failed. */
+  async database(): Promise<Probe> {
+    if (this.#last && performance.now() - this.#lastAt < PROBE_EVERY_MS) return this.#last;
+    this.#running ??= this.#start();
+    const { startedAt, result } = this.#running;
+    const left = Math.max(0, startedAt + PATIENCE_MS - performance.now());
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<Probe>((resolve) => {
+      timer = setTimeout(() => resolve({ ok: false, latencyMs: elapsedMs(startedAt) }), left);
+    });
+    try {
+      return await Promise.race([result, patience]);
+    } finally {
+      clearTimeout(timer);
     }
-    return this.#lastProbe;
   }
 
-  async #probe(): Promise<Probe> {
+  #start(): RunningProbe {
     const startedAt = performance.now();
-    const ok = await this.#services.system.store.canWrite();
-    return { ok, latencyMs: Math.round((performance.now() - startedAt) * 100) / 100, at: Date.now() };
+    return { startedAt, result: this.#probe(startedAt) };
   }
+
+  async #probe(startedAt: number): Promise<Probe> {
+    // A stopped committer refuses: that, too, is a database that cannot be written.
+    const ok = await this.#services.system.store.canWrite().catch(() => false);
+    this.#last = { ok, latencyMs: elapsedMs(startedAt) };
+    this.#lastAt = performance.now();
+    this.#running = null;
+    return this.#last;
+  }
+}
+
+function elapsedMs(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 100) / 100;
 }

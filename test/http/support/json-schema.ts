@@ -78,6 +78,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const tried = (schemas as Schema[]).map((schema) => problemsOf(schema, value, at));
     return tried.some((problems) => problems.length === 0) ? [] : tried.flat();
   },
+  oneOf: (schemas, value, _schema, at) => {
+    const tried = (schemas as Schema[]).map((schema) => problemsOf(schema, value, at));
+    const fitting = tried.filter((problems) => problems.length === 0).length;
+    return fitting === 1 ? [] : [`${at} fits ${fitting} schemas in place of one`, ...tried.flat()];
+  },
 };
 
 /** What is wrong with a value by a schema. */
@@ -91,7 +96,7 @@ export function problemsOf(schema: Schema, value: unknown, at = "$"): string[] {
 /** Keywords that {@link problemsOf} does not know, types and formats that do not exist, anywhere in the schema. */
 export function schemaFaults(schema: unknown, at = "$"): string[] {
   if (!isObject(schema)) return [`${at} is no schema`];
-  const { type, format, properties = {}, items, anyOf = [], additionalProperties, required = [] } = schema;
+  const { type, format, properties = {}, items, anyOf = [], oneOf = [], additionalProperties, required = [] } = schema;
   const faults = Object.keys(schema)
     .filter((keyword) => !(keyword in CHECKS))
     .map((keyword) => `${at} has the unknown keyword ${keyword}`);
@@ -101,7 +106,7 @@ export function schemaFaults(schema: unknown, at = "$"): string[] {
     if (!(name in (properties as object))) faults.push(`${at}.${name} is required and not described`);
   }
   for (const [name, each] of Object.entries(properties as object)) faults.push(...schemaFaults(each, `${at}.${name}`));
-  for (const [i, each] of (anyOf as unknown[]).entries()) faults.push(...schemaFaults(each, `${at}|${i}`));
+  for (const [i, each] of [...(anyOf as unknown[]), ...(oneOf as unknown[])].entries()) faults.push(...schemaFaults(each, `${at}|${i}`));
   if (items !== undefined) faults.push(...schemaFaults(items, `${at}[]`));
   if (isObject(additionalProperties)) faults.push(...schemaFaults(additionalProperties, `${at}.*`));
   return faults;

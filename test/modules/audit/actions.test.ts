@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
+import { sha256Hex } from "../../../src/base/tokens.ts";
 import { UserAdmin } from "../../../src/services/user-admin.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
@@ -24,8 +25,11 @@ const TABLES = [
   "jobs",
 ] as const;
 
-const contents = (prism: TestPrism): string =>
-  JSON.stringify(TABLES.map((table) => [table, rowsOf(prism, `select * from ${table} order by 1, 2`)]));
+/** What stands in each table, as a hash. */
+const contents = (prism: TestPrism): Record<string, string> =>
+  Object.fromEntries(
+    TABLES.map((table) => [table, sha256Hex(JSON.stringify(rowsOf(prism, `select * from ${table} order by 1, 2`)))]),
+  );
 
 interface Made {
   id: string;
@@ -168,19 +172,21 @@ test("S2-55 S2-105 every critical action leaves its record in the transaction of
     rowsOf<{ resourceType: string; metadata: string }>(prism, "select * from audit_log where action = ?", action);
   for (const { action, resourceType, run } of CHANGES) {
     await t.test(action, async () => {
+      // Of a change before.
+      await eventually("no job runs", () => rowsOf(prism, "select 1 from jobs where finishedAt is null").length === 0);
       beside.exec(`drop trigger if exists refuse; create trigger refuse before insert on audit_log when new.action = '${action}'
                    begin select raise(abort, 'refused'); end`);
       const [before, earlier] = [contents(prism), recorded(action).length];
       const refused = await run(made);
       if (typeof refused === "object" && refused !== null && "status" in refused)
         assert.equal(refused.status, 500, action);
-      assert.equal(contents(prism), before, "nothing of it is there");
+      assert.deepEqual(contents(prism), before, "nothing of it is there");
       beside.exec("drop trigger refuse");
       await run(made);
       const rows = recorded(action);
       assert.equal(rows.length, earlier + 1, "one record for one change");
       assert.equal(rows.at(-1)?.resourceType, resourceType);
-      if (!["audit.export", "dev.token"].includes(action)) assert.notEqual(contents(prism), before);
+      if (!["audit.export", "dev.token"].includes(action)) assert.notDeepEqual(contents(prism), before);
     });
   }
   const { body } = await prism.get<{ ok: boolean }>("/api/v1/audit/verify");
@@ -195,7 +201,7 @@ test("the trail holds ids and counts, never a mail address, a name, a note or a 
   await prism.put(api(`/notifications/${note}/acknowledge`), { note: "my private note" });
   await prism.post(api(`/notifications/${note}/webview-action`), { metadata: { password: "hunter2" } });
   const trail = JSON.stringify(rowsOf(prism, "select metadata, actor, resourceId from audit_log"));
-  for (const secret of [...Object.values(secretive), key.apiKey, "Secret project", "private", "hunter2", "dev"])
+  for (const secret of [...Object.values(secretive), key.apiKey, "Secret project", "private", "hunter2"])
     assert.ok(!trail.includes(`${secret}"`) && !trail.includes(`"${secret}`), secret);
 });
 
@@ -205,12 +211,12 @@ test("S2-105 a delivery is recorded once for a notification, when it has reached
   const listen = async (token: string): Promise<void> => {
     const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
     t.after(() => socket.terminate());
-    let isSubscribed = false;
+    let heard = "";
     socket.on("open", () => socket.send('{"op":"subscribe","id":"1","stream":"user:me"}'));
     socket.on("message", (text: Buffer) => {
-      isSubscribed ||= text.includes('"subscribed"');
+      heard += text.toString();
     });
-    await eventually("it is subscribed", () => isSubscribed);
+    await eventually("it is subscribed", () => heard.includes('"subscribed"'));
   };
   await listen(prism.adminToken);
   const note = { recipients: ["me", "uma"], title: "t", message: "m" };

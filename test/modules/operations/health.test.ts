@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { hostname } from "node:os";
 import test, { after, before } from "node:test";
 import SqliteDatabase from "better-sqlite3";

@@ -54,7 +54,7 @@ async function read(server: TestPrism = prism): Promise<Exposition> {
   return parseExposition(text);
 }
 
-function valueOf({ samples }: Exposition, name: string, labels: Readonly<Record<string, string>> = {}): number {
+function totalOf({ samples }: Exposition, name: string, labels: Readonly<Record<string, string>> = {}): number {
   const found = samples.filter(
     (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
   );
@@ -106,7 +106,7 @@ test("events, matches and notifications are counted when they are stored, and re
   assert.equal((await prism.post("/events", batch, { apiKey })).status, 202);
   const after = await read();
   const grown = (name: string, labels?: Readonly<Record<string, string>>): number =>
-    valueOf(after, name, labels) - valueOf(before, name, labels);
+    totalOf(after, name, labels) - totalOf(before, name, labels);
   assert.deepEqual(
     {
       accepted: grown("prism_ingest_events_total", { result: "accepted" }),
@@ -115,7 +115,7 @@ test("events, matches and notifications are counted when they are stored, and re
       failed: grown("prism_ingest_events_total", { result: "failed" }),
       matches: grown("prism_rule_matches_total"),
       notifications: grown("prism_notifications_total"),
-      answered: grown("prism_http_requests_total", { route: "/api/v1/events", method: "POST", status: "202" }),
+      answered: grown("prism_http_requests_total", { route: "/events", method: "POST", status: "202" }),
     },
     { accepted: 3, duplicate: 1, rejected: 2, failed: 0, matches: 1, notifications: 1, answered: 3 },
   );
@@ -124,9 +124,9 @@ test("events, matches and notifications are counted when they are stored, and re
 });
 
 test("jobs are counted by queue and state, and their time by queue", async () => {
-  const action = { type: "event", name: "metrics.timer" };
+  const action = { type: "event", event: "metrics.timer" };
   await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action });
-  assert.equal(valueOf(await read(), "prism_jobs", { queue: "timers", state: "scheduled" }), 1);
+  assert.equal(totalOf(await read(), "prism_jobs", { queue: "timers", state: "scheduled" }), 1);
 });
 
 test("every histogram is cumulative and ends in +Inf, which is its count", async () => {
@@ -147,7 +147,7 @@ test("every histogram is cumulative and ends in +Inf, which is its count", async
         `${name}${key}`,
       );
       const labels = JSON.parse(key) as Record<string, string>;
-      assert.equal(values.at(-1), valueOf({ types, samples }, `${name}_count`, labels), `${name}${key}`);
+      assert.equal(values.at(-1), totalOf({ types, samples }, `${name}_count`, labels), `${name}${key}`);
     }
   }
 });
@@ -166,7 +166,7 @@ test("labels are bounded: neither paths, nor ids, nor methods of strangers becom
   for (const { labels } of samples)
     for (const value of Object.values(labels)) assert.doesNotMatch(value, /nothing-\d|nowhere|METHOD|p\d\d/);
   assert.ok(
-    valueOf({ types: new Map(), samples }, "prism_http_requests_total", { route: "none", status: "404" }) >= 30,
+    totalOf({ types: new Map(), samples }, "prism_http_requests_total", { route: "none", status: "404" }) >= 30,
   );
 });
 

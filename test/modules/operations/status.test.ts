@@ -57,7 +57,7 @@ test("S2-135, S1-45: /status tells of database, broker, queues, sockets, consume
 });
 
 test("a scheduled timer, a rule and a live connection show in it", async () => {
-  await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action: { type: "event", name: "later" } });
+  await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action: { type: "event", event: "later" } });
   await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'a.b'", targetUsers: ["me"] });
   const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${prism.adminToken}` } });
   try {

@@ -56,7 +56,10 @@ export class RawStream {
 
   /** Waits until exactly this has come. */
   async expect(text: string): Promise<void> {
-    await eventually(`${JSON.stringify(text)}, not ${JSON.stringify(this.text)}`, () => this.text.length >= text.length);
+    await eventually(
+      `${JSON.stringify(text)}, not ${JSON.stringify(this.text)}`,
+      () => this.text.length >= text.length,
+    );
     if (this.text !== text) throw new Error(`came: ${JSON.stringify(this.text)}\nnot: ${JSON.stringify(text)}`);
   }
 }
