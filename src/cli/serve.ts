@@ -64,9 +64,10 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
       process.exit(EXIT.failure);
     },
   });
-  announce(context, config, app, log);
+  // Whoever waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
+  announce(context, config, app, log);
 }
 
 /** JSON, one object per line; on the terminal of a developer, lines for people. */

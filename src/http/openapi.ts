@@ -42,11 +42,12 @@ const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
  */
 export function openApiDocument(mounts: readonly Mount[], version: string, limits: DocumentedLimits): Json {
   const paths: Record<string, Record<string, Json>> = {};
+  const versioned = versionedPaths(mounts);
   for (const mount of mounts) {
     if (mount.route.undocumented) continue;
     const path = template(mount.path);
     paths[path] ??= {};
-    paths[path][mount.route.method.toLowerCase()] = operation(mount, limits);
+    paths[path][mount.route.method.toLowerCase()] = operation(mount, limits, versioned.has(mount.route.path));
   }
   return {
     openapi: "3.1.0",
@@ -92,21 +93,32 @@ const ERROR_SCHEMA: Json = {
   },
 };
 
+/** Canonical paths of resources with a version: something else can be done there that another version refuses. */
+function versionedPaths(mounts: readonly Mount[]): ReadonlySet<string> {
+  const changing = mounts.filter(({ route }) => route.errors?.includes("VERSION_CONFLICT"));
+  return new Set(changing.map(({ route }) => route.path));
+}
+
 /** A path as OpenAPI writes it. */
 function template(path: string): string {
   return path.replace(/:(\w+)/g, "{$1}");
 }
 
-function operation({ route, path, isAlias, parameterNames }: Mount, limits: DocumentedLimits): Json {
+function operation(
+  { route, path, isAlias, parameterNames }: Mount,
+  limits: DocumentedLimits,
+  isVersioned: boolean,
+): Json {
+  const givesTag = isVersioned && route.method === "GET";
   return {
     operationId: operationId(route.method, path),
     summary: route.summary,
     tags: [route.tag],
     ...(isAlias ? { "x-alias-of": template(route.path) } : {}),
     ...security(route),
-    parameters: [...pathParameters(parameterNames), ...queryParameters(route), ...headerParameters(route)],
+    parameters: [...pathParameters(parameterNames), ...queryParameters(route), ...headerParameters(route, givesTag)],
     ...(route.body ? { requestBody: requestBody(route) } : {}),
-    responses: { ...success(route), ...failures(route) },
+    responses: { ...success(route), ...(givesTag ? NOT_MODIFIED : {}), ...failures(route) },
     "x-rate-limit": rateLimit(route, limits),
   };
 }
@@ -149,14 +161,14 @@ function queryParameters({ query }: Route): Json[] {
   }));
 }
 
-function headerParameters({ method, errors = [] }: Route): Json[] {
+function headerParameters({ errors = [] }: Route, givesTag: boolean): Json[] {
   const headers: Json[] = [];
   const add = (name: string, description: string): number =>
     headers.push({ name, in: "header", required: false, description, schema: { type: "string" } });
   if (errors.includes("IDEMPOTENCY_KEY_REUSED"))
     add("Idempotency-Key", "Repeating the request with the same key gives the first answer, for 24 hours");
   if (errors.includes("VERSION_CONFLICT")) add("If-Match", "The ETag of the version that is to be changed");
-  if (method === "GET") add("If-None-Match", "Answers 304 where the ETag is still the same");
+  if (givesTag) add("If-None-Match", "Answers 304 where the ETag is still the same");
   return headers;
 }
 
@@ -177,6 +189,8 @@ function success({ status, otherStatuses = [], response }: Route): Json {
       : { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } };
   return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, answer]));
 }
+
+const NOT_MODIFIED: Json = { 304: { description: "The version that If-None-Match names" } };
 
 /** Codes by status, each status once. */
 function failures(route: Route): Json {

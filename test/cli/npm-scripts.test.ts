@@ -27,10 +27,21 @@ const KEPT = [
   "db:reset",
 ];
 
-/** `node --flags file arguments` of a script's part: the file and what it is given. */
-function nodeCall(part: string): { file: string; args: string[] } | null {
-  const match = /^node (?:--watch |--import tsx )*(\S+\.(?:mjs|ts))(?: (.*))?$/.exec(part);
-  return match ? { file: match[1] ?? "", args: (match[2] ?? "").split(" ").filter((arg) => arg !== "") } : null;
+interface Call {
+  /** A file of this tree that Node runs, or a program. */
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** The calls of a script, one after the other; `./dist/prism` counts as its source. */
+function callsOf(script: string): Call[] {
+  return script.split(" && ").map((part) => {
+    const [program = "", ...args] = part
+      .replace("./dist/prism", "bin/prism.ts")
+      .replace(/^node (--watch |--import tsx )*/, "")
+      .split(" ");
+    return { program, args };
+  });
 }
 
 test("S0-16, S3-19, S4-11: the scripts that users of the seeds know are there", () => {
@@ -41,13 +52,11 @@ test("every script calls only what exists: files of this tree, installed program
   const cwd = temporaryDir(t);
   const { stdout: help } = await runCli(["--help"], { cwd });
   for (const [name, script] of Object.entries(scripts)) {
-    for (const part of script.split(" && ")) {
-      const call = nodeCall(part);
-      const [program = "", ...rest] = part.split(" ");
-      if (call) assert.ok(existsSync(join(root, call.file)), `${name}: ${call.file}`);
-      else if (program !== "./dist/prism") assert.ok(existsSync(join(root, "node_modules/.bin", program)), part);
-      const command = call?.file === "bin/prism.ts" ? call.args[0] : program === "./dist/prism" ? rest[0] : undefined;
-      if (command !== undefined) assert.match(help, new RegExp(`^  ${command}\\b`, "m"), `${name}: prism ${command}`);
+    for (const { program, args } of callsOf(script)) {
+      const path = /\.(mjs|ts)$/.test(program) ? program : join("node_modules/.bin", program);
+      assert.ok(existsSync(join(root, path)), `${name}: ${path}`);
+      if (program === "bin/prism.ts")
+        assert.match(help, new RegExp(`^  ${args[0]}\\b`, "m"), `${name}: prism ${args[0]}`);
     }
   }
 });
@@ -63,9 +72,9 @@ test("S4-16, S4-42, S4-43: db:migrate, db:check, redis:check and db:reset do it"
   };
   /** The script's last part: what stands before it installs and builds, which has been done where tests run. */
   const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
-    const call = nodeCall(scripts[name]?.split(" && ").at(-1) ?? "");
-    assert.ok(call, name);
-    const args = ["--import", "tsx", call.file, ...call.args, ...more];
+    const call = callsOf(scripts[name] ?? "").at(-1);
+    assert.equal(call?.program, "bin/prism.ts", name);
+    const args = ["--import", "tsx", call.program, ...call.args, ...more];
     return spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
   };
   const migrated = run("db:migrate");

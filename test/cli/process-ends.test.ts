@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { confirm } from "../../src/cli/confirm.ts";
 import { CommandError, EXIT, ServerRefused } from "../../src/cli/exit-codes.ts";
 import { Output } from "../../src/cli/output.ts";
 import { reportFailure } from "../../src/cli/process-ends.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const source = new URL("../../src/cli/process-ends.ts", import.meta.url).href;
 
 /** What is written to stderr from now on; nothing of it gets there. */
 function stderrOf(t: TestContext): { text: string } {
@@ -23,6 +29,23 @@ test("an error that nobody foresaw is one line with a way to learn more, and exi
   said.text = "";
   assert.equal(reportFailure("a string"), EXIT.failure);
   assert.match(said.text, /^prism: unexpected: a string; /);
+});
+
+test("an error in a callback that nobody waits for, or in a promise, ends the command in the same way", async (t) => {
+  for (const failing of ["setTimeout(() => { throw new Error('lost') })", "Promise.reject(new Error('lost'))"]) {
+    const script = `import { endOnStray, reportFailure } from ${JSON.stringify(source)}; endOnStray(reportFailure); ${failing}; setInterval(() => 0, 1000)`;
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], { cwd: root });
+    t.after(() => child.kill("SIGKILL"));
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const [status] = await once(child, "close");
+    assert.deepEqual(
+      [status, said],
+      [EXIT.failure, "prism: unexpected: lost; DEBUG=prism:cli shows where it is from\n"],
+    );
+  }
 });
 
 test("an expected end says no more than its message", (t) => {

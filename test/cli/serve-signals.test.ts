@@ -99,8 +99,15 @@ test("a second signal ends at once with 1", async (t) => {
 });
 
 test("SIGHUP: levels, namespaces, request limits and origins are in force at once", async (t) => {
-  const { server, cwd, port, token } = await serve(t);
+  const { server, cwd, port, token } = await serve(t, { PRISM_PROT: "3001" });
   const url = `http://127.0.0.1:${port}`;
+  await t.test("what the configuration warns of is in the log and in /status", async () => {
+    const warning = "PRISM_PROT is not a setting of Prism and is ignored; did you mean PRISM_PORT?";
+    assert.ok(jsonLines<Line>(server.stdout).some(({ level, msg }) => level === "warn" && msg === warning));
+    const headers = { Authorization: `Bearer ${token}` };
+    const status = (await (await fetch(`${url}/api/v1/status`, { headers })).json()) as { warnings: string[] };
+    assert.deepEqual(status.warnings, [warning]);
+  });
   const origin = "https://app.example.org";
   const ask = (): Promise<Response> =>
     fetch(`${url}/api/v1/users/me`, { headers: { Authorization: `Bearer ${token}`, Origin: origin } });

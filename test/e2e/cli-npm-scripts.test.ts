@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -67,17 +67,4 @@ test("S0-16, S1-24, S1-25 npm run dev serves in development mode, and anew when 
   const now = new Date();
   utimesSync(join(root, "bin/prism.ts"), now, now);
   assert.equal(await health(await script.ready(2)), "ok");
-});
-
-test("S4-42, S4-43, S1-23 the seeds' scripts migrate, reset and check the database", (t) => {
-  const dir = temporaryDir(t);
-  const run = (...args: string[]): string =>
-    execFileSync("npm", ["run", "--silent", ...args], { cwd: root, env: environment(dir), encoding: "utf8" });
-  assert.match(run("db:migrate"), /^MIGRATION +APPLIED\n0001_\w+ +20/);
-  assert.match(run("db:reset", "--", "--yes"), /^0001_\w+ +20/m);
-  assert.match(run("db:check"), /^PASS {2}database/m);
-  assert.match(run("redis:check"), /^PASS {2}redis +embedded/m);
-  // Without a terminal and without --yes nothing is deleted, and npm hands the exit code on.
-  const refused = spawnSync("npm", ["run", "--silent", "db:reset"], { cwd: root, env: environment(dir) });
-  assert.equal(refused.status, 2);
 });

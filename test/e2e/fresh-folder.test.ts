@@ -118,11 +118,14 @@ test("the executable in an empty folder, from the first command to the last", as
     });
   });
 
-  await t.test("after a stop and a start everything is still there", async () => {
-    assert.equal(await prism.stop(), 0);
+  await t.test("after a stop, and after kill -9, everything is still there", async () => {
     const before = await runCli(["export", "events"], options);
-    await prism.start();
+    assert.equal(await prism.stop(), 0);
     assert.deepEqual(await runCli(["export", "events"], options), before);
+    await prism.start();
+    await prism.kill();
+    assert.deepEqual(await runCli(["export", "events"], options), before);
+    assert.equal((await runCli(["doctor", "--db", "--deep"], options)).status, 0);
   });
 });
 

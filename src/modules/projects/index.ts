@@ -106,6 +106,7 @@ const projects: AppModule = {
         access: {},
         params: s.ProjectParams,
         query: s.DeleteEvents,
+        otherStatuses: [202],
         response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
         errors: ["PROJECT_NOT_FOUND"],
         async handle(exchange, { params, query }) {

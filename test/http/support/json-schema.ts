@@ -106,7 +106,8 @@ export function schemaFaults(schema: unknown, at = "$"): string[] {
     if (!(name in (properties as object))) faults.push(`${at}.${name} is required and not described`);
   }
   for (const [name, each] of Object.entries(properties as object)) faults.push(...schemaFaults(each, `${at}.${name}`));
-  for (const [i, each] of [...(anyOf as unknown[]), ...(oneOf as unknown[])].entries()) faults.push(...schemaFaults(each, `${at}|${i}`));
+  for (const [i, each] of [...(anyOf as unknown[]), ...(oneOf as unknown[])].entries())
+    faults.push(...schemaFaults(each, `${at}|${i}`));
   if (items !== undefined) faults.push(...schemaFaults(items, `${at}[]`));
   if (isObject(additionalProperties)) faults.push(...schemaFaults(additionalProperties, `${at}.*`));
   return faults;

@@ -158,6 +158,8 @@ test("S2-102: the whole log at debug holds no payload, no content and no secret,
     note(await prism.post("/time/trigger", { label: secret, delayMs: 1, action: { type: secret } }, credential));
     note(await prism.get(`/metrics?token=${secret}`, credential));
   }
+  for (const path of ["/realtime/default/sse", "/ws", "/ws/updates", "/realtime/default"])
+    note(await prism.get(`${path}?token=${secret}&ticket=${secret}`, { token: null }));
   note(await prism.get("/metrics", { token: "SENTINEL-metrics-token" }));
   await prism.post(`/api/v1/projects/${projectId}/keys`, { name: secret });
   const action = { type: "notify", payload: { userId: "me", title: secret, body: secret } };

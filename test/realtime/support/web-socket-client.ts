@@ -19,6 +19,7 @@ export class WebSocketClient {
   readonly texts: string[] = [];
   /** Header fields of the 101. */
   upgradeHeaders: IncomingMessage["headers"] = {};
+  #ended: string | null = null;
   readonly end: Promise<{ readonly code: number; readonly reason: string }>;
 
   private constructor(socket: WebSocket) {
@@ -32,7 +33,10 @@ export class WebSocketClient {
       this.upgradeHeaders = response.headers;
     });
     this.end = new Promise((resolve) => {
-      socket.on("close", (code: number, reason: Buffer) => resolve({ code, reason: reason.toString() }));
+      socket.on("close", (code: number, reason: Buffer) => {
+        this.#ended = `${code} ${reason}`;
+        resolve({ code, reason: reason.toString() });
+      });
     });
   }
 
@@ -79,9 +83,11 @@ export class WebSocketClient {
 
   /** Waits for a message that has all these members. */
   async expect(members: Message): Promise<Message> {
-    return eventually(`a message with ${JSON.stringify(members)} among ${this.texts.length}`, () =>
-      this.messages.find((message) => Object.entries(members).every(([name, value]) => message[name] === value)),
-    );
+    return eventually(`a message with ${JSON.stringify(members)}`, () => {
+      const found = this.all(members)[0];
+      if (found || this.#ended === null) return found;
+      throw new Error(`closed with ${this.#ended} before ${JSON.stringify(members)}; came: ${this.texts.join("\n")}`);
+    });
   }
 
   /** All messages with these members so far. */

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import test from "node:test";
+import { type Browser, chromium } from "playwright-core";
+import { PrismBinary } from "./prism-binary.ts";
+
+const PAGE = "/docs";
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const POLICY = {
+  "default-src": "'none'",
+  "script-src": "'self'",
+  "style-src": "'self'",
+  "connect-src": "'self'",
+  "base-uri": "'none'",
+  "frame-ancestors": "'none'",
+};
+
+test("S2-117: /docs is served whole from the executable, with nothing from elsewhere and nothing inline", async (t) => {
+  const prism = new PrismBinary(t);
+  await prism.start();
+  const page = await fetch(prism.url + PAGE);
+  const html = await page.text();
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
+  const directives = new Map(
+    (page.headers.get("content-security-policy") ?? "").split(";").map((directive) => {
+      const [name = "", ...sources] = directive.trim().split(" ");
+      return [name, sources.join(" ")] as const;
+    }),
+  );
+  for (const [name, sources] of Object.entries(POLICY)) assert.equal(directives.get(name), sources, name);
+  assert.doesNotMatch(html, /<script(?![^>]* src=)|<style| on\w+=| style=/i);
+  const references = [...html.matchAll(/(?:src|href)="([^"]*)"/g)].map((match) => match[1] ?? "");
+  const parts = references.filter((reference) => reference !== "data:,");
+  assert.equal(parts.length, 3, "a style sheet and two scripts");
+  for (const part of parts) {
+    assert.match(part, /^\/docs\/[\w.-]+$/, "of this server");
+    const response = await fetch(prism.url + part);
+    const isStyle = part.endsWith(".css");
+    assert.equal(response.status, 200, part);
+    assert.match(response.headers.get("content-type") ?? "", isStyle ? /^text\/css/ : /^text\/javascript/);
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+    assert.notEqual(await response.text(), "");
+  }
+});
+
+test("S2-117: /docs shows every operation in a browser that reaches this server only, without an error", async (t) => {
+  const executablePath = findBrowser();
+  if (executablePath === undefined) {
+    t.diagnostic(`NOT CHECKED: no browser. Install one of ${BROWSERS.join(", ")}, or set CHROMIUM_PATH`);
+    return;
+  }
+  const prism = new PrismBinary(t);
+  await prism.start();
+  // Test machines run as root, where the browser's own sandbox does not start; the page is ours.
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  t.after(() => browser.close());
+  const { problems, foreign, shown } = await look(browser, prism.url);
+  const document = (await (await fetch(`${prism.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  assert.deepEqual(problems, []);
+  assert.deepEqual(foreign, []);
+  assert.deepEqual(shown.sort(), operations.sort());
+});
+
+interface Look {
+  /** What the console and the network had to complain about. */
+  readonly problems: string[];
+  /** Requests to any other origin. */
+  readonly foreign: string[];
+  /** Method and path of the operations on the page. */
+  readonly shown: string[];
+}
+
+async function look(browser: Browser, url: string): Promise<Look> {
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  const foreign: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("requestfailed", (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("request", (request) => {
+    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
+  });
+  await page.goto(url + PAGE, { timeout: 60_000 });
+  const blocks = page.locator(".opblock");
+  await blocks.first().waitFor({ timeout: 60_000 });
+  // Opened, an operation shows its schemas, which are drawn only then.
+  await page.locator("#operations-Rules-post_rules .opblock-summary-control").first().click();
+  await page.locator("#operations-Rules-post_rules .opblock-body").waitFor({ timeout: 60_000 });
+  const shown = await blocks.evaluateAll((elements) =>
+    elements.map((element) => {
+      const method = element.querySelector(".opblock-summary-method")?.textContent;
+      const path = element.querySelector(".opblock-summary-path")?.getAttribute("data-path");
+      return `${method} ${path}`;
+    }),
+  );
+  return { problems, foreign, shown };
+}
+
+/** `CHROMIUM_PATH`, or the first browser on the PATH. */
+function findBrowser(): string | undefined {
+  const given = process.env["CHROMIUM_PATH"];
+  if (given !== undefined && given !== "") return given;
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

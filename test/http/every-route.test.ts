@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import test, { after, before, type TestContext } from "node:test";
+import type { Mount } from "../../src/http/router.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { TestPrism } from "../helpers/prism.ts";
+import { ACCESS } from "./support/access-table.ts";
+import { type AccessWorld, type Known, makeAccessWorld } from "./support/access-world.ts";
+import { errorCodeOf, RawConnection, requestText } from "./support/raw-connection.ts";
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+
+let prism: TestPrism;
+let world: AccessWorld;
+let admin: Known;
+let credential: string;
+
+before(async () => {
+  prism = await TestPrism.start({ settings: { "rateLimit.enabled": "false" } });
+  world = await makeAccessWorld(prism);
+  const caller = world.callers.find(({ name }) => name === "Admin, owner");
+  if (caller?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  admin = caller;
+  credential = `Authorization: ${caller.headers["Authorization"]}`;
+});
+
+after(async () => {
+  await prism.stop();
+  rmSync(prism.dir, { recursive: true, force: true });
+});
+
+/** What each path of the router serves. */
+function methodsByPath(): Map<string, Mount[]> {
+  const paths = new Map<string, Mount[]>();
+  for (const mount of prism.services.system.router.mounts) {
+    paths.set(mount.path, [...(paths.get(mount.path) ?? []), mount]);
+  }
+  return paths;
+}
+
+function allowOf(mounts: readonly Mount[]): string {
+  const methods: string[] = mounts.map(({ route }) => route.method);
+  return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].sort().join(", ");
+}
+
+/** A path that exists, its parameters filled with something that is none. */
+const filled = (path: string): string => path.replace(/:\w+/g, "none");
+
+/** The connection is as good as new: another request on it is answered, and nothing else had come. */
+async function goesOn(connection: RawConnection): Promise<void> {
+  connection.send(requestText("GET", "/health/live"));
+  assert.equal((await connection.reply()).status, 200, "the next request on the connection");
+  assert.equal(connection.unread, "");
+}
+
+test("S2-100: every path answers OPTIONS with its methods, to anybody, and the connection goes on", async (t) => {
+  for (const [path, mounts] of methodsByPath()) {
+    await t.test(path, async (t) => {
+      const connection = await RawConnection.open(t, prism.app.port);
+      for (const fields of [
+        [],
+        [credential],
+        ["Origin: https://elsewhere.example", "Access-Control-Request-Method: GET"],
+      ]) {
+        connection.send(requestText("OPTIONS", filled(path), fields));
+        const { status, headers, body } = await connection.reply("OPTIONS");
+        assert.deepEqual([status, headers.get("allow"), body], [204, allowOf(mounts), ""]);
+      }
+      await goesOn(connection);
+    });
+  }
+});
+
+test("S2-100: every path answers 405 with its methods to any other, before it asks who is calling", async (t) => {
+  for (const [path, mounts] of methodsByPath()) {
+    await t.test(path, async (t) => {
+      const connection = await RawConnection.open(t, prism.app.port);
+      const served: readonly string[] = mounts.map(({ route }) => route.method);
+      for (const method of [...METHODS, "TRACE", "PROPFIND"].filter((each) => !served.includes(each))) {
+        connection.send(
+          requestText(method, filled(path), ["Content-Type: application/json"], method === "GET" ? undefined : "{}"),
+        );
+        const reply = await connection.reply(method);
+        assert.deepEqual([reply.status, errorCodeOf(reply)], [405, "METHOD_NOT_ALLOWED"], method);
+        assert.equal(reply.headers.get("allow"), allowOf(mounts), method);
+      }
+      if (!served.includes("GET")) {
+        connection.send(requestText("HEAD", filled(path)));
+        assert.equal((await connection.reply("HEAD")).status, 405);
+      }
+      await goesOn(connection);
+    });
+  }
+});
+
+test("S2-100: every GET answers HEAD with the same head, served or refused, and the connection goes on", async (t) => {
+  for (const mount of prism.services.system.router.mounts) {
+    if (mount.route.method !== "GET") continue;
+    await t.test(mount.path, async (t) => {
+      const [row] = ACCESS[`GET ${mount.route.path}`] ?? [];
+      const request = await row?.request(world, admin, true);
+      const isStream = request?.method === "HEAD" && mount.path.endsWith("/sse");
+      const target = mount.isAlias ? filled(mount.path) : (request?.path ?? "");
+      const connection = await RawConnection.open(t, prism.app.port);
+      for (const fields of [[credential], [], ["Authorization: Bearer nonsense"], [credential, 'If-None-Match: "1"']]) {
+        await compare(connection, target, fields, isStream);
+        await goesOn(connection);
+      }
+    });
+  }
+});
+
+/** Heads differ in ids, times, and lengths of bodies that hold those. */
+const VARYING = ["x-request-id", "x-correlation-id", "date", "content-length"];
+
+async function compare(
+  connection: RawConnection,
+  target: string,
+  fields: readonly string[],
+  isStream: boolean,
+): Promise<void> {
+  connection.send(requestText("HEAD", target, fields));
+  const head = await connection.reply("HEAD");
+  assert.equal(head.body, "");
+  if (isStream && head.status === 200) return;
+  connection.send(requestText("GET", target, fields));
+  const got = await connection.reply();
+  const fixed = ({ headers }: typeof got) => [...headers].filter(([name]) => !VARYING.includes(name)).sort();
+  const isChunked = got.headers.has("transfer-encoding");
+  assert.equal(head.status, got.status, target);
+  assert.deepEqual(
+    fixed(head),
+    fixed(got).filter(([name]) => name !== "transfer-encoding"),
+    target,
+  );
+  if (!isChunked && got.status < 300)
+    assert.equal(head.headers.has("content-length"), got.headers.has("content-length"), target);
+}
+
+test("a burst of HEAD and OPTIONS over every route, cut off at any moment, leaves nothing behind", async (t: TestContext) => {
+  const { kernel } = prism.services.system;
+  for (const mount of prism.services.system.router.mounts) {
+    const connection = await RawConnection.open(t, prism.app.port);
+    connection.send(requestText("HEAD", filled(mount.path), [credential]) + requestText("OPTIONS", filled(mount.path)));
+    connection.destroy();
+  }
+  const connection = await RawConnection.open(t, prism.app.port);
+  await goesOn(connection);
+  await eventually("no request under way", () => kernel.activeRequests === 0);
+});

@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { UserAdmin } from "../../src/services/user-admin.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
+import { makeProject, makeUser } from "../helpers/people.ts";
+import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
+import { countOf, rowsOf } from "../helpers/tables.ts";
+import { errorCodeOf, exchangeRaw, requestText } from "./support/raw-connection.ts";
+
+const DAY_MS = 86_400_000;
+const FAR_MS = 31_536_000_000;
+
+interface Answer {
+  readonly id?: string;
+  readonly jobId?: string;
+  readonly error?: { readonly code: string };
+}
+
+interface Kind {
+  readonly name: string;
+  readonly path: string;
+  readonly alias: string;
+  readonly status: number;
+  readonly table: string;
+  body(text: string): object;
+}
+
+/** The routes of this version that take an Idempotency-Key (contract 4.1). */
+const KINDS: readonly Kind[] = [
+  {
+    name: "events",
+    path: "/api/v1/events",
+    alias: "/ingest",
+    status: 202,
+    table: "events",
+    body: (text) => ({ type: "a", payload: { text } }),
+  },
+  {
+    name: "notifications",
+    path: "/api/v1/notifications",
+    alias: "/api/v1/notifications",
+    status: 201,
+    table: "notifications",
+    body: (text) => ({ userId: "me", title: "t", message: text }),
+  },
+  {
+    name: "time/trigger",
+    path: "/api/v1/time/trigger",
+    alias: "/time/trigger",
+    status: 201,
+    table: "jobs",
+    body: (label) => ({ label, delayMs: FAR_MS, action: { type: "event", event: "later" } }),
+  },
+];
+
+const keyed = (key: string, options: RequestOptions = {}): RequestOptions => ({
+  ...options,
+  headers: { ...options.headers, "Idempotency-Key": key },
+});
+
+/** Sends; `replayed` tells an answer that was given before. */
+async function send(prism: TestPrism, { path }: Pick<Kind, "path">, body: object, options: RequestOptions) {
+  const { status, body: answer, headers } = await prism.post<Answer>(path, body, options);
+  return {
+    outcome: answer.error ? `${status} ${answer.error.code}` : String(status),
+    made: answer.id ?? answer.jobId,
+    isReplayed: headers.get("idempotency-replayed") === "true",
+  };
+}
+
+for (const kind of KINDS) {
+  test(`${kind.name}: a request that is repeated with its Idempotency-Key has its effect once, and its first answer again`, async (t) => {
+    const clock = new FakeClock();
+    const prism = await startPrism(t, { clock });
+    const before = countOf(prism, kind.table);
+    const made = (): number => countOf(prism, kind.table) - before;
+    const body = kind.body("x");
+    const first = await send(prism, kind, body, keyed("k-1"));
+    assert.deepEqual([first.outcome, first.isReplayed, made()], [String(kind.status), false, 1]);
+    const same = { ...first, isReplayed: true };
+
+    await t.test("at once, by any path of the route, quoted or not", async () => {
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1")), same);
+      assert.deepEqual(await send(prism, kind, body, keyed('"k-1"')), same);
+      assert.deepEqual(await send(prism, { path: kind.alias }, body, keyed("k-1")), same);
+      assert.equal(made(), 1);
+    });
+    await t.test("with another body it is refused, and the first answer stays", async () => {
+      const { outcome } = await send(prism, kind, kind.body("y"), keyed("k-1"));
+      assert.equal(outcome, "422 IDEMPOTENCY_KEY_REUSED");
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1")), same);
+      assert.equal(made(), 1);
+    });
+    await t.test("after a restart", async () => {
+      await prism.restart();
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1")), same);
+      assert.equal(made(), 1);
+    });
+    await t.test("with another key it is another request", async () => {
+      assert.equal((await send(prism, kind, body, keyed("k-2"))).isReplayed, false);
+      assert.equal(made(), 2);
+    });
+    await t.test("until 24 hours have passed", async () => {
+      clock.advance(DAY_MS - 1);
+      const token = (await prism.services.system.accessTokens.issue(prism.services.system.devUserId ?? "")).token;
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), same);
+      clock.advance(1);
+      const anew = await send(prism, kind, body, keyed("k-1", { token }));
+      assert.equal(anew.isReplayed, false);
+      assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), { ...anew, isReplayed: true });
+      assert.equal(
+        (await send(prism, kind, kind.body("z"), keyed("k-1", { token }))).outcome,
+        "422 IDEMPOTENCY_KEY_REUSED",
+      );
+    });
+  });
+
+  test(`${kind.name}: while a request is under way, another with its key is answered 409 IDEMPOTENCY_IN_PROGRESS`, async (t) => {
+    const prism = await startPrism(t);
+    const body = kind.body("x");
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isHeld: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      isHeld = resolve;
+    });
+    // Nothing can be written meanwhile, so the first request stays under way.
+    const writer = prism.services.db.write(async () => {
+      isHeld();
+      await held;
+    });
+    await begun;
+    const first = send(prism, kind, body, keyed("k"));
+    const outcomes: string[] = [];
+    // The two travel on connections of their own: until the first has arrived, the second is the first.
+    const others = Array.from({ length: 4 }, () => send(prism, kind, body, keyed("k")));
+    const settled = others.map((other) => other.then(({ outcome }) => outcomes.push(outcome)));
+    await Promise.race(settled);
+    release();
+    await writer;
+    await Promise.all(settled);
+    outcomes.push((await first).outcome);
+    const conflicts = outcomes.filter((outcome) => outcome === "409 IDEMPOTENCY_IN_PROGRESS").length;
+    const served = outcomes.filter((outcome) => outcome === String(kind.status)).length;
+    assert.equal(conflicts + served, 5, outcomes.join(", "));
+    assert.notEqual(conflicts, 0);
+    assert.equal(rowsOf(prism, "select * from idempotency_keys").length, 1);
+    assert.equal((await send(prism, kind, body, keyed("k"))).isReplayed, true);
+  });
+}
+
+test("an Idempotency-Key belongs to its caller and its route", async (t) => {
+  const prism = await startPrism(t);
+  const [ann, bob] = [await makeUser(prism, "ann", ["Operator"]), await makeUser(prism, "bob", ["Operator"])];
+  const { id: project, apiKey } = await makeProject(prism);
+  const second = await prism.post<{ key: string }>(`/api/v1/projects/${project}/keys`, {});
+  const [events] = KINDS;
+  if (!events) throw new TypeError("no routes");
+  const { db, audit, clock, system } = prism.services;
+  const { token: serviceToken } = await db.write((trx) =>
+    new UserAdmin(audit, clock).createToken({ userId: ann.id, name: "t" }, trx),
+  );
+  const body = events.body("x");
+  for (const [name, options, isReplayed] of [
+    ["a user", { token: ann.token }, false],
+    ["the same user", { token: ann.token }, true],
+    ["the same user by a service token", { token: serviceToken }, true],
+    ["another user", { token: bob.token }, false],
+    ["a key", { apiKey }, false],
+    ["the same key", { apiKey }, true],
+    ["another key of the project", { apiKey: second.body.key }, false],
+  ] as const) {
+    await t.test(name, async () => {
+      assert.equal((await send(prism, events, body, keyed("k", options))).isReplayed, isReplayed);
+    });
+  }
+  await t.test("on another route", async () => {
+    for (const kind of KINDS.slice(1)) {
+      const { isReplayed, outcome } = await send(prism, kind, kind.body("x"), keyed("k", { token: ann.token }));
+      assert.deepEqual([isReplayed, outcome], [false, String(kind.status)]);
+    }
+  });
+  await t.test("a replay asks for the permission as well", async () => {
+    await db.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", ann.id).execute());
+    system.rightsChanged();
+    for (const kind of KINDS.slice(1)) {
+      const { outcome } = await send(prism, kind, kind.body("x"), keyed("k", { token: ann.token }));
+      assert.equal(outcome, "403 UNAUTHORIZED_ROLE");
+    }
+  });
+});
+
+test("a request that is refused leaves its Idempotency-Key free", async (t) => {
+  const prism = await startPrism(t);
+  for (const [kind, body, outcome] of [
+    [KINDS[0], { type: "no type" }, "400 VALIDATION_FAILED"],
+    [KINDS[1], { userId: "me", title: "t" }, "400 VALIDATION_FAILED"],
+    [KINDS[1], { userId: "me", title: "t", message: "m", channels: ["email"] }, "501 NOT_CONFIGURED"],
+    [KINDS[2], { label: "l" }, "400 VALIDATION_FAILED"],
+  ] as const) {
+    if (!kind) throw new TypeError("no such route");
+    assert.equal((await send(prism, kind, body, keyed("free"))).outcome, outcome);
+    assert.equal(countOf(prism, "idempotency_keys"), 0);
+  }
+  for (const kind of KINDS) {
+    const { outcome, isReplayed } = await send(prism, kind, kind.body("x"), keyed("free"));
+    assert.deepEqual([outcome, isReplayed], [String(kind.status), false]);
+  }
+});
+
+test("an Idempotency-Key is 1 to 255 visible ASCII characters", async (t) => {
+  const prism = await startPrism(t);
+  const fields = [`Authorization: Bearer ${prism.adminToken}`, "Content-Type: application/json"];
+  for (const [name, lines, isTaken] of [
+    ["one character", ["Idempotency-Key: k"], true],
+    ["255 characters", [`Idempotency-Key: ${"k".repeat(255)}`], true],
+    ["every sign", ["Idempotency-Key: !#$%&'()*+,-./:;<=>?@[]^_`{|}~\\\"x"], true],
+    ["256 characters", [`Idempotency-Key: ${"k".repeat(256)}`], false],
+    ["a space", ["Idempotency-Key: a b"], false],
+    ["a letter beyond ASCII", ["Idempotency-Key: sch\u00f6n"], false],
+    ["quotes around nothing", ['Idempotency-Key: ""'], false],
+    ["two of them", ["Idempotency-Key: a", "Idempotency-Key: b"], false],
+    ["none in the field", ["Idempotency-Key:"], true],
+  ] as const) {
+    for (const kind of KINDS) {
+      await t.test(`${name}, ${kind.name}`, async (t) => {
+        const text = requestText("POST", kind.path, [...fields, ...lines], JSON.stringify(kind.body(name)));
+        const reply = await exchangeRaw(t, prism.app.port, Buffer.from(text, "latin1"));
+        if (isTaken) assert.equal(reply.status, kind.status);
+        else assert.deepEqual([reply.status, errorCodeOf(reply)], [400, "VALIDATION_FAILED"]);
+      });
+    }
+  }
+});
+
+test("a route without Idempotency-Key does not heed it, and no secret is ever kept for a replay", async (t) => {
+  const prism = await startPrism(t);
+  const make = () => prism.post<{ id: string; apiKey: string }>("/api/v1/projects", { name: "p" }, keyed("k"));
+  const [one, two] = [await make(), await make()];
+  assert.notEqual(one.body.id, two.body.id);
+  assert.equal(countOf(prism, "idempotency_keys"), 0);
+});

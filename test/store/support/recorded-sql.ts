@@ -1,0 +1,32 @@
+import SqliteDatabase from "better-sqlite3";
+import { Scanner } from "../../../src/store/scanner.ts";
+
+/**
+ * Every statement that this process compiles from now on, those of the scan thread included. To be called before a server starts, which must
+ * have its writer in the main thread.
+ */
+export function recordSql(): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const prepare = SqliteDatabase.prototype.prepare;
+  SqliteDatabase.prototype.prepare = function (this: SqliteDatabase.Database, sql: string) {
+    seen.add(sql);
+    return prepare.call(this, sql);
+  } as typeof prepare;
+  const query = Scanner.prototype.query;
+  Scanner.prototype.query = function (this: Scanner, sql, parameters) {
+    seen.add(sql);
+    return query.call(this, sql, parameters);
+  };
+  return seen;
+}
+
+/** The lines of SQLite's plan for a statement, whose parameters stay open as they are when it is compiled. */
+export function planOf(connection: SqliteDatabase.Database, sql: string): string[] {
+  const names = [...sql.matchAll(/[@:]([A-Za-z]\w*)/g)].map(([, name]) => [name, null]);
+  const marks = sql.replaceAll(/'[^']*'/g, "").split("?").length - 1;
+  const parameters = marks > 0 ? Array(marks).fill(null) : names.length > 0 ? [Object.fromEntries(names)] : [];
+  return connection
+    .prepare<unknown[], { detail: string }>(`explain query plan ${sql}`)
+    .all(...parameters)
+    .map(({ detail }) => detail);
+}
