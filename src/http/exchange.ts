@@ -249,8 +249,13 @@ export class Exchange {
     return `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
   }
 
-  /** Turns the connection into a WebSocket; from here on it is not an exchange any more. */
+  /**
+   * Turns the connection into a WebSocket; from here on it is not an exchange any more. In the callback of the request only, which is corked:
+   * behind it the library would have to be corked by us, and when that ends it takes the new socket for a response still, reads its state
+   * from memory that is something else now, and closes it if the bits fall so (uWebSockets issue 1928).
+   */
   upgrade(data: object, protocol: string, context: us_socket_context_t): void {
+    if (!this.#isInCallback) throw new TypeError("a socket is upgraded in the callback of its request");
     if (this.#isOver) return;
     this.#isOver = true;
     const key = this.header("sec-websocket-key");

@@ -15,7 +15,49 @@ const PLAIN_PROTOTYPE: object = Object.create(null) as object;
  * is as unknown as any other.
  */
 export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
-  return v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E);
+  return refusingArrays(v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E));
+}
+
+/** An object with these members, and any others of the client's own, which are kept as they came (contract 12.15). */
+export function openObject<const E extends v.ObjectEntries>(entries: E): v.LooseObjectSchema<E, undefined> {
+  return refusingArrays(v.looseObject(entries), keepLeftOut);
+}
+
+/**
+ * To valibot's object schemas an array is an object whose members are its indexes: an empty one would pass where no member is required.
+ * @param finish is given what came and what was made of it.
+ */
+function refusingArrays<S extends v.GenericSchema & { readonly reference: (...parts: never[]) => unknown }>(
+  schema: S,
+  finish: (given: unknown, output: unknown) => void = () => undefined,
+): S {
+  const run: S["~run"] = (dataset, config) => {
+    const given = dataset.value;
+    if (Array.isArray(given)) {
+      v._addIssue(schema, "type", dataset, config);
+      return dataset as ReturnType<S["~run"]>;
+    }
+    const result = schema["~run"](dataset, config) as ReturnType<S["~run"]>;
+    finish(given, result.value);
+    return result;
+  };
+  return { ...schema, "~run": run };
+}
+
+/** What valibot leaves out of every object, lest it be assigned to a prototype. */
+const LEFT_OUT = ["__proto__", "prototype", "constructor"];
+
+function keepLeftOut(given: unknown, output: unknown): void {
+  if (!isJsonObject(given) || !isJsonObject(output)) return;
+  for (const name of LEFT_OUT) {
+    const member = Object.getOwnPropertyDescriptor(given, name);
+    // Defined, not assigned: as data of the object's own.
+    if (member) Object.defineProperty(output, name, member);
+  }
+}
+
+function isJsonObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Text of `min` to `max` code points, normalised first (contract 12.7). */
@@ -57,9 +99,8 @@ export const instant = v.pipe(
 
 /** A JSON object kept as it came, members named `__proto__` or `constructor` included (valibot's `record` drops them). */
 export function jsonObject(maxBytes: number) {
-  const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
   return v.pipe(
-    v.custom<Readonly<Record<string, unknown>>>(isObject, "must be a JSON object"),
+    v.custom<Readonly<Record<string, unknown>>>(isJsonObject, "must be a JSON object"),
     v.metadata({ type: "object", additionalProperties: true }),
     v.check((value) => Buffer.byteLength(JSON.stringify(value)) <= maxBytes, `must be at most ${maxBytes} bytes`),
   );

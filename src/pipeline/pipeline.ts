@@ -50,6 +50,9 @@ export interface PipelineParts {
 
 /** Events of one write set. */
 const MAX_SET_EVENTS = 1000;
+/** And about as many bytes: more would hold the loop while it is cloned. */
+const MAX_SET_BYTES = 4 * 1024 * 1024;
+
 interface Pending {
   readonly event: IncomingEvent;
   readonly owner: EventOwner;
@@ -179,13 +182,13 @@ export class EventPipeline implements SetSource {
   }
 
   #take(): readonly Pending[] {
-    let taken = this.#pending;
-    if (taken.length <= MAX_SET_EVENTS) this.#pending = [];
-    else {
-      this.#pending = taken.slice(MAX_SET_EVENTS);
-      taken = taken.slice(0, MAX_SET_EVENTS);
-      this.#parts.committer.wantSet(this);
-    }
+    const pending = this.#pending;
+    let count = 0;
+    for (let bytes = 0; count < pending.length && count < MAX_SET_EVENTS && bytes < MAX_SET_BYTES; count++)
+      bytes += (pending[count] as Pending).event.bytes;
+    const taken = count === pending.length ? pending : pending.slice(0, count);
+    this.#pending = pending.slice(count);
+    if (this.#pending.length > 0) this.#parts.committer.wantSet(this);
     for (const { event } of taken) this.#pendingBytes -= event.bytes;
     return taken.some(({ owner }) => owner.isAbandoned) ? taken.filter(({ owner }) => !owner.isAbandoned) : taken;
   }

@@ -58,6 +58,7 @@ export class RuleBook {
   readonly #defaultProjectId: string;
   readonly #log: Logger;
   readonly #active;
+  readonly #one;
   readonly #holders;
   readonly #holdersInProject;
   readonly #named;
@@ -65,19 +66,26 @@ export class RuleBook {
   constructor(reader: Sqlite, defaultProjectId: string, log: Logger) {
     this.#defaultProjectId = defaultProjectId;
     this.#log = log;
-    this.#active = reader.prepare<[], RuleRow>("select * from rules where active = 1 and deletedAt is null");
+    this.#active = reader.prepare<[], { id: string; version: number }>(
+      "select id, version from rules where active = 1 and deletedAt is null",
+    );
+    this.#one = reader.prepare<[string], RuleRow>("select * from rules where id = ?");
     this.#holders = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS);
     this.#holdersInProject = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS_IN_PROJECT);
     this.#named = reader.prepare<Page & { users: string }, { id: string }>(NAMED);
     this.reload();
   }
 
-  /** Reads all active rules again and edits what has changed; for changes made beside the server. */
+  /** Compares all active rules with their tables and reads what has changed; for changes made beside the server. */
   reload(): void {
     const rows = this.#active.all();
     const ids = new Set(rows.map((row) => row.id));
     for (const id of [...this.#versions.keys()]) if (!ids.has(id)) this.remove(id);
-    for (const row of rows) if (this.#versions.get(row.id) !== row.version) this.put(row);
+    for (const { id, version } of rows) {
+      if (this.#versions.get(id) === version) continue;
+      const row = this.#one.get(id);
+      if (row) this.put(row);
+    }
     this.forgetRecipients();
   }
 

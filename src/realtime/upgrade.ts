@@ -36,20 +36,8 @@ export function upgrade<T extends object>(
   context: us_socket_context_t,
   prepare: (exchange: Exchange, upgraded: Upgraded) => T,
 ): void {
-  const { kernel } = parts;
+  const { kernel, connections } = parts;
   const exchange = kernel.open(res, req);
-  const finish = (principal: Principal): void => {
-    try {
-      if (exchange.isOver) return;
-      exchange.principal = principal;
-      requireRunning(kernel);
-      const { clientAddress: address, requestId } = exchange;
-      parts.connections.requireRoom(principal, address);
-      exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
-    } catch (error) {
-      kernel.fail(exchange, error);
-    }
-  };
   try {
     exchange.refuseBadHead();
     takeRoute(parts, exchange);
@@ -57,8 +45,12 @@ export function upgrade<T extends object>(
     requireVersion(exchange);
     requireOrigin(parts, exchange);
     const principal = kernel.authenticate(exchange, true);
-    if (principal instanceof Promise) principal.then(finish, (error: unknown) => kernel.fail(exchange, error));
-    else finish(principal);
+    // Behind this callback it would be too late, see Exchange.upgrade.
+    if (principal instanceof Promise) throw new TypeError("whoever opens a socket must be known at once");
+    exchange.principal = principal;
+    const { clientAddress: address, requestId } = exchange;
+    connections.requireRoom(principal, address);
+    exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
   } catch (error) {
     kernel.fail(exchange, error);
   }

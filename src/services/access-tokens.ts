@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { errors, jwtVerify, SignJWT } from "jose";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
@@ -55,36 +55,47 @@ export class AccessTokens {
     return { token, expiresAt };
   }
 
-  /** @returns at once for a token that was verified before. @throws TOKEN_EXPIRED, TOKEN_INVALID */
-  verify(token: string): AccessClaims | Promise<AccessClaims> {
+  /** @throws TOKEN_EXPIRED, TOKEN_INVALID */
+  verify(token: string): AccessClaims {
     const hash = sha256Hex(token);
-    const claims = this.#verified.get(hash);
-    if (claims && claims.expiresAt > this.#options.clock.now()) return claims;
-    return this.#verify(token, hash);
+    const known = this.#verified.get(hash);
+    if (known && known.expiresAt > this.#options.clock.now()) return known;
+    const claims = this.#claimsOf(this.#signedPayload(token));
+    this.#verified.set(hash, claims, claims.expiresAt);
+    return claims;
   }
 
-  async #verify(token: string, hash: string): Promise<AccessClaims> {
-    const { clock, audience } = this.#options;
+  /**
+   * The payload, if the signature is ours (RFC 7515 section 5.2). Checked by node:crypto, for it answers at once and jose does not: a WebSocket
+   * has to be upgraded in the callback of its request, or uWebSockets may close it right away (uWebSockets issue 1928).
+   */
+  #signedPayload(token: string): JWTPayload {
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, this.#key, {
-        algorithms: ["HS256"],
-        issuer: ISSUER,
-        audience,
-        clockTolerance: CLOCK_SKEW_S,
-        currentDate: new Date(clock.now()),
-        requiredClaims: ["sub", "exp", "iat", "jti"],
-      });
-      if (protectedHeader.kid !== this.#keyId) throw new PrismError("TOKEN_INVALID", "The access token is not valid");
-      const issuedAt = Number(payload.iat);
-      if (issuedAt > clock.now() / 1000 + CLOCK_SKEW_S)
-        throw new PrismError("TOKEN_INVALID", "The access token is not valid yet");
-      const claims = { userId: String(payload.sub), expiresAt: Number(payload.exp) * 1000 };
-      this.#verified.set(hash, claims, claims.expiresAt);
-      return claims;
-    } catch (error) {
-      if (error instanceof PrismError) throw error;
-      if (error instanceof errors.JWTExpired) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
-      throw new PrismError("TOKEN_INVALID", "The access token is not valid");
+      const { alg, kid, crit } = decodeProtectedHeader(token);
+      const dot = token.lastIndexOf(".");
+      const signature = Buffer.from(token.slice(dot + 1));
+      const expected = Buffer.from(createHmac("sha256", this.#key).update(token.slice(0, dot)).digest("base64url"));
+      const isOurs = alg === "HS256" && kid === this.#keyId && crit === undefined;
+      const isSigned = signature.length === expected.length && timingSafeEqual(signature, expected);
+      if (isOurs && isSigned) return decodeJwt(token);
+    } catch {
+      // Not a JWT; its words are of no use to anybody.
     }
+    throw invalid();
   }
+
+  /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
+  #claimsOf({ iss, aud, sub, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
+    const now = Math.floor(this.#options.clock.now() / 1000);
+    const isForUs = iss === ISSUER && [aud].flat().includes(this.#options.audience);
+    if (!isForUs || typeof sub !== "string" || typeof jti !== "string") throw invalid();
+    if (typeof iat !== "number" || typeof exp !== "number") throw invalid();
+    if (iat > now + CLOCK_SKEW_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
+    if (exp <= now - CLOCK_SKEW_S) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
+    return { userId: sub, expiresAt: exp * 1000 };
+  }
+}
+
+function invalid(): PrismError {
+  return new PrismError("TOKEN_INVALID", "The access token is not valid");
 }

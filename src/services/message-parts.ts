@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PrismError } from "../base/errors.ts";
-import { text } from "../http/shapes.ts";
+import { openObject, text } from "../http/shapes.ts";
 
 /** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
@@ -16,7 +16,7 @@ export const ChannelList = v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, 
 
 /** What a client offers to do with a notification. Members besides these are the client's own and kept. */
 export const Action = v.pipe(
-  v.looseObject({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
+  openObject({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
   v.check(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_ACTION_BYTES,
     `must be at most ${MAX_ACTION_BYTES} bytes`,

@@ -91,13 +91,11 @@ export class Principals implements Authenticator {
     };
   }
 
-  authenticate({ kind, secret }: Credential): Principal | Promise<Principal> {
+  authenticate({ kind, secret }: Credential): Principal {
     if (kind === "apiKey") return this.#keyPrincipal(secret);
     if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
-    const claims = this.#parts.accessTokens.verify(secret);
-    if (claims instanceof Promise)
-      return claims.then(({ userId, expiresAt }) => this.#userPrincipal(userId, expiresAt));
-    return this.#userPrincipal(claims.userId, claims.expiresAt);
+    const { userId, expiresAt } = this.#parts.accessTokens.verify(secret);
+    return this.#userPrincipal(userId, expiresAt);
   }
 
   /** A principal as it is now; null when its key, token or account has ended. */

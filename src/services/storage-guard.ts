@@ -52,7 +52,10 @@ export class StorageGuard {
     if (this.isFull === wasFull) return;
     const fields = { freeBytes: this.#freeBytes, minFreeBytes: this.#minFreeBytes };
     if (this.isFull)
-      this.#log.error(fields, "too little free disk space: events are refused with 507 until there is more");
-    else this.#log.info(fields, "free disk space again: events are accepted");
+      this.#log.error(
+        fields,
+        "too little free disk space: events, notifications and timers are refused with 507 until there is more",
+      );
+    else this.#log.info(fields, "free disk space again: everything is accepted");
   }
 }

@@ -27,9 +27,13 @@ export class UserDirectory {
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
+    // Three look-ups, not one with `or`: for that SQLite reads every user there is.
     this.#find = parts.reader.prepare<{ ref: string }, { id: string; status: string }>(
-      `select id, status from users where deletedAt is null and (id = @ref or externalId = @ref or username = @ref)
-       order by id = @ref desc, externalId = @ref desc limit 1`,
+      `select id, status from (
+         select id, status, 1 as rank from users where id = @ref and deletedAt is null
+         union all select id, status, 2 from users where externalId = @ref and deletedAt is null
+         union all select id, status, 3 from users where username = @ref and deletedAt is null
+       ) order by rank limit 1`,
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",

@@ -125,6 +125,8 @@ export class AdaptiveWriter implements WriterPort {
     try {
       await thread.dataVersion();
       await alone(async () => {
+        // It may have died while the writer was waited for.
+        await thread.dataVersion();
         local.onRoom = null;
         thread.onRoom = this.#onRoom;
         this.#port = thread;

@@ -168,7 +168,10 @@ export class Committer {
       this.#queue.shift();
       this.#wanted.delete(ticket.source);
       const sealed = ticket.source.seal();
-      if (sealed) this.#send(sealed);
+      if (!sealed) continue;
+      this.#send(sealed);
+      // Written at once, in this thread: whoever else waits for the event loop comes before the next set.
+      if (this.#setsInFlight === 0) return;
     }
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }

@@ -1,11 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../helpers/eventually.ts";
 
-const entry = fileURLToPath(new URL("../../bin/prism.ts", import.meta.url));
-const loader = import.meta.resolve("tsx");
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const built = join(root, "dist/prism");
+/** The executable where it is made of these very sources: it starts in an eighth of the time that the loader takes. Else the sources. */
+const PROGRAM = isCurrent()
+  ? [built]
+  : [process.execPath, "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts")];
 
 export interface CliOptions {
   /** Working directory; `./data` in it is the default data directory. */
@@ -13,7 +18,7 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What stdin holds. */
   readonly input?: string;
-  /** Default: the source, through the loader. */
+  /** Default: the executable of this checkout, or its sources. */
   readonly executable?: string;
 }
 
@@ -103,7 +108,7 @@ export class RunningCli {
 }
 
 function spawnCli(args: readonly string[], { cwd, env, executable }: CliOptions): ChildProcess {
-  const [program, ...first] = executable ? [executable] : [process.execPath, "--import", loader, entry];
+  const [program = built, ...first] = executable ? [executable] : PROGRAM;
   return spawn(program, [...first, ...args], {
     cwd,
     env: { PATH: process.env["PATH"], HOME: cwd, PRISM_MIN_FREE_BYTES: "0", ...env },
@@ -120,4 +125,18 @@ async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
 /** How the file of a data directory's database is called. */
 export function databaseIn(dataDir: string): string {
   return join(dataDir, "prism.db");
+}
+
+/** As scripts/ready.mjs sees it, which has built it before `npm test` comes here. */
+function isCurrent(): boolean {
+  if (!existsSync(built)) return false;
+  const builtAt = statSync(built).mtimeMs;
+  return ["src", "migrations", "build.mjs", "package-lock.json", "package.json", "scripts/collect.mjs"].every((name) =>
+    filesIn(join(root, name)).every((path) => path.endsWith(".gen.ts") || statSync(path).mtimeMs < builtAt),
+  );
+}
+
+function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path).flatMap((name) => filesIn(join(path, name)));
 }

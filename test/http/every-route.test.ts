@@ -53,6 +53,26 @@ async function goesOn(connection: RawConnection): Promise<void> {
   assert.equal(connection.unread, "");
 }
 
+test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the contract names absolutely", () => {
+  const absolute = prism.services.system.router.mounts
+    .filter(({ isAlias, path }) => !isAlias && !path.startsWith("/api/v1/"))
+    .map(({ path }) => path);
+  assert.deepEqual(absolute.sort(), [
+    "/dev/token",
+    "/docs",
+    "/docs/init.js",
+    "/docs/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css",
+    "/health",
+    "/health/db",
+    "/health/live",
+    "/health/ready",
+    "/health/redis",
+    "/metrics",
+    "/ws",
+  ]);
+});
+
 test("S2-100: every path answers OPTIONS with its methods, to anybody, and the connection goes on", async (t) => {
   for (const [path, mounts] of methodsByPath()) {
     await t.test(path, async (t) => {

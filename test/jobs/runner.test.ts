@@ -125,10 +125,11 @@ test("what waits longest is not starved by an unending stream of what is more ur
   const prism = new TestRunner(t, { concurrency: 1 });
   let isFed = true;
   let urgent = 0;
+  const feeding: Promise<string>[] = [];
   prism.runner.handle("urgent", async () => {
     urgent++;
     // There are always some more of these than a claim takes.
-    if (isFed) for (let i = 0; i < 2; i++) void prism.add(urgent, { kind: "urgent", priority: 1000 });
+    if (isFed) for (let i = 0; i < 2; i++) feeding.push(prism.add(urgent, { kind: "urgent", priority: 1000 }));
   });
   prism.runner.handle("test", async () => {
     isFed = false;
@@ -138,6 +139,8 @@ test("what waits longest is not starved by an unending stream of what is more ur
   prism.runner.start();
   await eventually("it has had its turn", () => !isFed);
   assert.ok(urgent >= 10, "the urgent ones were first all the same");
+  // The store must not close on one that is still being made.
+  await Promise.all(feeding);
 });
 
 testBothWriters("two workers on one table never run a job twice", async (t, writer) => {

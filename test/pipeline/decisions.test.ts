@@ -3,6 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { startPrism } from "../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../helpers/tables.ts";
+import { allDecided } from "./support/all-decided.ts";
 
 interface Sent {
   type: string;
@@ -82,6 +83,7 @@ test("S2-30: seven rules of different shapes fire exactly as plain JavaScript ov
       .map((event, i) => ({ ...event, payload: { ...event.payload, n: from + i } }));
     assert.equal((await prism.post("/api/v1/events", part)).status, 202);
   }
+  await allDecided(prism);
   for (const [name, condition, matches] of RULES) {
     const expected = events.flatMap((event, n) => (matches(event) ? [n] : []));
     const decided = rowsOf<{ n: number }>(
@@ -196,6 +198,7 @@ test("all matching rules fire, by priority descending and then by age", async (t
     targetUsers: ["me"],
   });
   await prism.post("/api/v1/events", [{ type: "x" }, { type: "x" }]);
+  await allDecided(prism);
   const titles = rowsOf<{ title: string }>(
     prism,
     "select n.title from notification_recipients r join notifications n on n.id = r.notificationId order by r.seq",
@@ -211,6 +214,7 @@ test("a rule of a project sees the events of that project only; a rule of none s
   await prism.post("/api/v1/rules", { ...rule, name: "default's", projectId: "default" });
   await prism.post("/api/v1/rules", { ...rule, name: "everybody's" });
   await prism.post("/api/v1/events", [{ type: "x" }, { type: "x", projectId: "shop" }]);
+  await allDecided(prism);
   const fired = rowsOf<{ seq: number; name: string }>(
     prism,
     "select d.eventSeq as seq, r.name from decisions d join rules r on r.id = d.ruleId order by 1, 2",
@@ -237,6 +241,7 @@ test("rendered text is cut to its field, cleaned, and not read as a template aga
     { type: "x", title: long, text: "y".repeat(5000) },
     { type: "x", title: "{{event.type}}\u202e\u0007", text: "" },
   ]);
+  await allDecided(prism);
   const [first, second] = rowsOf<{ title: string; message: string }>(
     prism,
     "select title, message from notifications order by id",
@@ -250,4 +255,26 @@ test("rendered text is cut to its field, cleaned, and not read as a template aga
   assert.equal([...(first?.message ?? "")].length, 4000);
   assert.equal(second?.title, "{{event.type}}");
   assert.equal(countOf(prism, "notifications"), 2);
+});
+
+test("event as a whole is its envelope, and nothing that the program keeps with it", async (t) => {
+  const prism = await startPrism(t);
+  const rule = { name: "r", condition: "event.type == 'w'", targetUsers: ["me"], messageTemplate: "{{event | json}}" };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  const { body } = await prism.post<{ id: string }>("/api/v1/events", { type: "w", dedupeKey: "k", payload: { a: 1 } });
+  const [row] = rowsOf<{ message: string }>(prism, "select message from notifications");
+  const seen = JSON.parse(String(row?.message)) as Record<string, unknown>;
+  const envelope = [
+    "correlationId",
+    "id",
+    "level",
+    "occurredAt",
+    "payload",
+    "projectId",
+    "receivedAt",
+    "source",
+    "type",
+  ];
+  assert.deepEqual(Object.keys(seen).sort(), envelope);
+  assert.deepEqual([seen["id"], seen["correlationId"], seen["payload"]], [body.id, body.id, { a: 1 }]);
 });

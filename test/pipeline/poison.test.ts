@@ -6,6 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { openBeside } from "../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../helpers/tables.ts";
+import { allDecided } from "./support/all-decided.ts";
 
 interface Poison {
   prism: TestPrism;
@@ -49,6 +50,7 @@ for (const way of ["sql", "rendering"] as const) {
       [1, 2, 3].map((n) => ({ type: "x", payload: { n, bad: n === 2 } })),
     );
     assert.deepEqual([reply.status, reply.body.accepted], [202, 3]);
+    await allDecided(prism, 1);
     const decided = "select eventSeq, count(*) as n from decisions group by eventSeq order by eventSeq";
     assert.deepEqual(rowsOf(prism, decided), [
       { eventSeq: 1, n: 1 },

@@ -3,6 +3,7 @@ import test from "node:test";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { countOf, rowsOf } from "../helpers/tables.ts";
+import { allDecided } from "./support/all-decided.ts";
 
 /** Who hears of an event that a rule with these targets matches, by name. */
 async function heardBy(
@@ -128,6 +129,7 @@ test("a rule that reaches nobody leaves a decision and a count, and no notificat
     targetRoles: ["Auditor"],
   });
   await prism.post("/api/v1/events", [{ type: "x" }, { type: "y" }, { type: "x" }]);
+  await allDecided(prism);
   assert.deepEqual(rowsOf(prism, "select outcome, notificationId from decisions"), [
     { outcome: "no recipients", notificationId: null },
     { outcome: "no recipients", notificationId: null },

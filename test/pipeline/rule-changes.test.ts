@@ -6,6 +6,7 @@ import { LogLines } from "../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { openBeside } from "../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../helpers/tables.ts";
+import { allDecided } from "./support/all-decided.ts";
 
 const RULE = { name: "r", condition: "event.type == 'x'", targetUsers: ["me"] };
 
@@ -132,6 +133,7 @@ test("S2-130: an event is marked processed with its decisions, whether a rule ma
   await prism.post("/api/v1/rules", RULE);
   const sent = Date.now();
   await prism.post("/api/v1/events", [{ type: "x" }, { type: "y" }]);
+  await allDecided(prism);
   const times = rowsOf<{ processedAt: number }>(prism, "select processedAt from events");
   assert.ok(times.every(({ processedAt }) => processedAt >= sent));
 });

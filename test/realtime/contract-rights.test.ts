@@ -83,7 +83,7 @@ for (const protocol of PROTOCOLS) {
       const restarted = server.restart();
       for (const client of clients) assert.equal(await client.end, protocol.ends.restart);
       await restarted;
-      await assert.rejects(protocol.connect(target));
+      await assert.rejects(fetch(`${target.url}/health`));
       const { connections } = server.prism.services.system;
       assert.deepEqual(connections.counts, { websocket: 0, pulse: 0, sse: 0 });
     });

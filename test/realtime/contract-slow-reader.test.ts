@@ -4,11 +4,14 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { gapsOf, type LiveClient, numbersOf } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
+import { nativeProtocol } from "./support/native-protocol.ts";
 
 /** 24 MiB: more than the kernel takes for a client that does not read, so that the server's own limits are met. */
 const EVENTS = 1200;
 const PADDING_BYTES = 20_000;
 const PER_REQUEST = 100;
+/** Enough for the kernel and the server's own limits as well, in messages that one broadcast does not send at once. */
+const SMALL_EVENTS = 12_000;
 /** As the contract has it: this long without drain. */
 const STUCK_LIMIT_MS = 30_000;
 
@@ -68,6 +71,18 @@ for (const protocol of PROTOCOLS) {
     });
   });
 }
+
+test("small events, of which the library sends many at a time: none is lost while a client falls behind", async (t) => {
+  const server = await LiveServer.start(t);
+  const slow = await server.connect(nativeProtocol);
+  slow.pause();
+  for (let i = 0; i < 10; i++) await server.feed.publish(SMALL_EVENTS / 10, { paddingBytes: 1000 });
+  slow.resume();
+  const isDone = () => slow.items.length >= SMALL_EVENTS && distinctNumbers(slow).length === SMALL_EVENTS;
+  await eventually("everything", isDone, 60_000);
+  assert.deepEqual(distinctNumbers(slow), range(1, SMALL_EVENTS));
+  assert.equal(await slowClosed(server), 0);
+});
 
 async function publishMuch(server: LiveServer): Promise<void> {
   for (let sent = 0; sent < EVENTS; sent += PER_REQUEST) {

@@ -259,3 +259,12 @@ function scan(rules: readonly Rule[], each: RuleEvent): readonly string[] {
     .sort((a, b) => b.priority - a.priority || a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1))
     .map(({ key }) => key);
 }
+
+test("a list that says a value twice finds its rule once", () => {
+  const index = new RuleIndex<string>();
+  add(index, "twice", "event.type in ['payment', 'refund', 'payment']");
+  add(index, "zeros", "event.zero in [0, -0]");
+  assert.deepEqual(match(index, makeEvent({ payload: { zero: 0 } })), ["twice", "zeros"]);
+  assert.equal(index.remove("twice"), true);
+  assert.deepEqual(match(index, makeEvent({ payload: { zero: 0 } })), ["zeros"]);
+});

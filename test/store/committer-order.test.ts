@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { Committer } from "../../src/store/committer.ts";
+import { Committer, emptyContent } from "../../src/store/committer.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
@@ -201,4 +201,30 @@ test("a notification counts as delivered when every recipient has it", async (t)
   await store.committer.settled();
   assert.deepEqual(delivered(), [1]);
   assert.deepEqual(column(store.reader, "select deliveredAt from notification_recipients order by seq"), [5, 6]);
+});
+
+test("in the main thread the event loop turns between two sets, however many wait", async (t) => {
+  const { committer } = openTestStore(t, { writer: "main" });
+  const turns: number[] = [];
+  let turn = 0;
+  const counting = setInterval(() => turn++, 0);
+  t.after(() => clearInterval(counting));
+  let next = 0;
+  const done = new Promise<void>((resolve) => {
+    const source = {
+      seal() {
+        turns.push(turn);
+        if (++next < 20) committer.wantSet(source);
+        const until = performance.now() + 3;
+        while (performance.now() < until);
+        return {
+          content: { ...emptyContent(), events: eventColumns([{ seq: next }]) },
+          settle: () => (next === 20 ? resolve() : undefined),
+        };
+      },
+    };
+    committer.wantSet(source);
+  });
+  await done;
+  assert.ok(new Set(turns).size > 10, `sets of the same turn: ${turns}`);
 });

@@ -12,6 +12,9 @@ interface Made {
   data: { id: string }[];
 }
 
+/** The test's own. */
+const UNFINISHED = "select 1 from jobs where finishedAt is null limit 1";
+
 /** Asks every route that reads or writes, with each of its filters. */
 async function useEveryRoute(prism: TestPrism): Promise<void> {
   const v1 = (path: string) => `/api/v1${path}`;
@@ -24,11 +27,21 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   const post = (path: string, body?: unknown) => ok(prism.post<Made>(v1(path), body));
   const uma = await makeUser(prism, "uma");
   const project = await post("/projects", { name: "shop" });
-  const rule = await post("/rules", { name: "r", condition: "event.type == 'x'", targetUsers: ["me"], targetRoles: ["Auditor"] });
+  const rule = await post("/rules", {
+    name: "r",
+    condition: "event.type == 'x'",
+    targetUsers: ["me"],
+    targetRoles: ["Auditor"],
+  });
   const event = await post("/events", { type: "x", dedupeKey: "k", payload: { n: 1 } });
   await post("/events", [{ type: "x" }, { type: "y", projectId: project.id }]);
   const note = await post("/notifications", { recipients: ["me", "uma"], title: "t", message: "m", dedupeKey: "d" });
-  await post("/time/trigger", { label: "l", delayMs: 1, action: { type: "event", event: "x", persist: true }, dedupeKey: "k" });
+  await post("/time/trigger", {
+    label: "l",
+    delayMs: 1,
+    action: { type: "event", event: "x", persist: true },
+    dedupeKey: "k",
+  });
 
   const now = encodeURIComponent(new Date().toISOString());
   const both = (path: string, filters: readonly string[]) =>
@@ -36,12 +49,37 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   const pages = ["", "limit=1", "offset=1", `cursor=${Buffer.from("[5]").toString("base64url")}`];
   for (const path of [
     ...pages.map((page) => `/events?${page}`),
-    ...both("/events", ["type=x", "type=x,y.*", "type=x.*", "level=error", "level=error,fatal", "level=info", "source=a", `from=${now}`, `to=${now}`, "afterSeq=1", "processed=false", "processed=true", `projectId=${project.id}`]),
+    ...both("/events", [
+      "type=x",
+      "type=x,y.*",
+      "type=x.*",
+      "level=error",
+      "level=error,fatal",
+      "level=info",
+      "source=a",
+      `from=${now}`,
+      `to=${now}`,
+      "afterSeq=1",
+      "processed=false",
+      "processed=true",
+      `projectId=${project.id}`,
+    ]),
     `/events/${event.id}`,
     "/events/export",
     `/events/export?from=${now}&type=x`,
     ...pages.map((page) => `/notifications?${page}`),
-    ...both("/notifications", ["status=unread", "status=read", "status=acknowledged", "status=undelivered", "status=all", `ruleId=${rule.id}`, `from=${now}`, `to=${now}`, "after=1", "userId=uma"]),
+    ...both("/notifications", [
+      "status=unread",
+      "status=read",
+      "status=acknowledged",
+      "status=undelivered",
+      "status=all",
+      `ruleId=${rule.id}`,
+      `from=${now}`,
+      `to=${now}`,
+      "after=1",
+      "userId=uma",
+    ]),
     `/notifications/user/${uma.id}`,
     "/notifications/unread-count",
     "/notifications/missed",
@@ -49,7 +87,17 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     `/notifications/missed?since=${now}&ack=true`,
     `/notifications/${note.id}`,
     ...pages.map((page) => `/audit?${page}`),
-    ...both("/audit", ["userId=u", "action=rule.create", "action=rule.*", "resourceType=rule", `resourceId=${rule.id}`, "requestId=q", `from=${now}`, `to=${now}`, "userId=u&action=rule.*"]),
+    ...both("/audit", [
+      "userId=u",
+      "action=rule.create",
+      "action=rule.*",
+      "resourceType=rule",
+      `resourceId=${rule.id}`,
+      "requestId=q",
+      `from=${now}`,
+      `to=${now}`,
+      "userId=u&action=rule.*",
+    ]),
     "/audit/export",
     `/audit/export?from=${now}&userId=u`,
     "/audit/verify",
@@ -72,19 +120,61 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await ok(prism.delete<Made>(v1(`/projects/${project.id}/events?before=${now}`)));
   await ok(prism.delete<Made>(v1(`/rules/${rule.id}`)));
   await ok(prism.delete<Made>(v1(`/projects/${project.id}`)));
-  await eventually("the jobs are done", () => rowsOf(prism, "select 1 from jobs where finishedAt is null").length === 0);
+  await eventually("the jobs are done", () => rowsOf(prism, UNFINISHED).length === 0);
 }
 
-test("plans", async (t) => {
+/** Why a statement may read a whole table, or part of an index from end to end. */
+const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
+  { plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects)\b/, why: "as small as an installation is" },
+  { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
+  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN level$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
+  {
+    plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead)$/,
+    why: "holds what waits, runs or is dead",
+  },
+  { plan: /^SCAN event_failures$/, why: "as many as there are failures" },
+  { plan: /^SCAN audit_log$/, why: "in the order of its numbers, as far as a page goes" },
+  { plan: /^SCAN audit_log USING COVERING INDEX/, why: "a total that somebody asked for" },
+];
+
+/** Why a statement may sort what it has found before it gives a page of it. */
+const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
+  {
+    sql: /from "events" where "projectId" = \? and \("type" >= \? and "type" < \?\)/,
+    why: "a prefix: in the scan thread",
+  },
+  { sql: /from "audit_log" where .*"action" >= \? and "action" < \?/, why: "a prefix: in the scan thread" },
+  { sql: /"r"\."notificationId" = \? order by "r"\."seq" limit/, why: "the recipients of one notification" },
+  { sql: /from json_each\(@users\)/, why: "the targets of one rule" },
+  { sql: /union all select id, status, 3 from users/, why: "three rows at the most" },
+  { sql: /select id from projects where deletedAt is null and \(id = @ref or slug = @ref\)/, why: "a few projects" },
+  { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
+];
+
+test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs finds its rows by an index, and pages come in the order of one", async (t) => {
   const seen = recordSql();
   const prism = await startPrism(t, { settings: { "store.writer": "main" } });
   await useEveryRoute(prism);
   await prism.restart();
+  seen.delete(UNFINISHED);
+  const statements = [...seen].filter((sql) => /^\s*(select|update|delete|insert|with)\b/i.test(sql));
+  assert.ok(statements.length > 150, `${statements.length} statements were seen`);
   const { reader } = prism.services.system.store;
-  for (const sql of seen) {
-    if (!/^\s*(select|update|delete|insert|with)/i.test(sql)) continue;
-    const plan = planOf(reader, sql);
-    if (plan.some((l) => /SCAN|TEMP/.test(l))) console.log(sql.replaceAll(/\s+/g, " ").slice(0, 700), "\n     ", plan.join("\n      "));
+  for (const sql of statements) {
+    const text = sql.replaceAll(/\s+/g, " ").trim();
+    for (const line of planOf(reader, sql)) {
+      if (line.startsWith("SCAN "))
+        assert.ok(
+          SCANS.some(({ plan }) => plan.test(line)),
+          `${line}: ${text}`,
+        );
+      if (line.startsWith("SCAN audit_log") && !line.includes("INDEX"))
+        assert.match(text, /order by "?seq"?( desc)? limit/);
+      if (line === "USE TEMP B-TREE FOR ORDER BY" && / limit /.test(text))
+        assert.ok(
+          SORTS.some(({ sql }) => sql.test(text)),
+          `sorts before it gives a page: ${text}`,
+        );
+    }
   }
-  console.log(seen.size);
 });

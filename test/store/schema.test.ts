@@ -40,7 +40,7 @@ function sqlTypeOf(type: string): string {
   return plain === "number" || plain === "Flag" ? "INTEGER" : "TEXT";
 }
 
-test("Kysely's tables are those of the migrations, column by column", async (t) => {
+test("S3-03 Kysely's tables are those of the migrations, column by column", async (t) => {
   const connection = openBeside(t, temporaryDatabase(t));
   const declared = declaredTables();
   const real = column<string>(

@@ -29,7 +29,7 @@ testBothWriters(
   },
 );
 
-testBothWriters("S1-13 S2-113 one connection writes and the others can only read", async (t, writer) => {
+testBothWriters("S1-13 S2-113 S3-06 one connection writes and the others can only read", async (t, writer) => {
   const store = openTestStore(t, { writer });
   assert.throws(() => store.reader.exec("insert into settings (key, value, updatedAt) values ('k', 1, 1)"), {
     code: "SQLITE_READONLY",

@@ -21,6 +21,7 @@ export function sendNotification(
   requireLink(body.action?.url, "action.url", services.config);
   requireSound(body.sound);
   return idempotency.run(exchange, principal, body, db, async (trx) => {
+    services.system.storage.requireSpace();
     const { id } = await services.notify.send(
       {
         recipients: body.recipients ?? [body.userId ?? ""],

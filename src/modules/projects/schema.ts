@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import { KEY_SCOPES } from "../../base/permissions.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
+import { instant, integer, object, openObject, pattern, text } from "../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
 const MAX_SETTINGS_BYTES = 16_384;
 
 /** Members besides these are the owners' own and kept. */
-const KnownSettings = v.looseObject({
+const KnownSettings = openObject({
   alertThreshold: v.optional(
     v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),
   ),

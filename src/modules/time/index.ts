@@ -45,7 +45,7 @@ const TriggerBody = object({
 const time: AppModule = {
   name: "time",
   version: "1.0.0",
-  register(server, { timer, idempotency, db }) {
+  register(server, { timer, idempotency, db, system }) {
     server.route(
       route({
         method: "POST",
@@ -73,6 +73,7 @@ const time: AppModule = {
         handle(exchange, { body }) {
           const action = actionOf(body.action);
           return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
+            system.storage.requireSpace();
             const made = await timer.after(body.label, body.delayMs, action, { trx, dedupeKey: body.dedupeKey });
             const { jobId, label, runAt, state } = made;
             return new Reply(201, { jobId, label, runAt: toRfc3339(runAt), action: { type: made.action.type }, state });

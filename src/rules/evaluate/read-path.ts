@@ -64,8 +64,7 @@ function has(value: Value, segment: Segment): boolean {
   return typeof segment === "string" && Object.hasOwn(value, segment);
 }
 
-/** `event` itself, as the object a rule sees. */
+/** `event` itself, as the object a rule sees: its envelope, whatever else the program keeps with it. */
 function wholeEvent(event: RuleEvent): Value {
-  const { occurredAt, receivedAt } = event;
-  return { ...event, occurredAt: timestampText(occurredAt), receivedAt: timestampText(receivedAt) };
+  return Object.fromEntries(Object.entries(ENVELOPE).map(([member, read]) => [member, read(event)]));
 }

@@ -52,8 +52,9 @@ function ofIn({ left, right }: NodeOf<"in">): readonly Fact[] {
   const constants = constantOf(right);
   if (left.kind !== "path" || !Array.isArray(constants)) return [];
   // Nothing equals null, so that a list of nulls alone gives a fact that never holds: as the condition never does.
-  const values: Scalar[] = constants.filter((constant) => constant !== null);
-  return [{ kind: "equals", path: left.path, values }];
+  // Each once, -0 being 0: an entry that is filed twice would be found twice.
+  const values = new Set<Scalar>(constants.filter((constant) => constant !== null));
+  return [{ kind: "equals", path: left.path, values: [...values] }];
 }
 
 function ofCall({ name, args }: NodeOf<"call">): readonly Fact[] {

@@ -47,6 +47,9 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const publicPem = rsa.publicKey.export({ type: "spki", format: "pem" }) as string;
   const input = encoded(changed(good, { alg: "RS256" }));
+  // 43 characters hold 258 bits, two more than the signature has: the last one's lowest say nothing.
+  const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const otherBits = signature.slice(0, -1) + BASE64[BASE64.indexOf(signature.slice(-1)) ^ 1];
   const flipped = `${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
   const token = (header: Json, claims: Json = {}): string => signed(changed(good, header, claims), secret);
 
@@ -76,6 +79,13 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
     ["ended 6 s ago", token({}, { exp: now - 6 }), "TOKEN_EXPIRED"],
     ["ended long ago", token({}, { exp: 1 }), "TOKEN_EXPIRED"],
     ["issued 10 s ahead", token({}, { iat: now + 10 }), "TOKEN_INVALID"],
+    ["not valid before a time that is text", token({}, { nbf: "2000-01-01" }), "TOKEN_INVALID"],
+    ["valid since yesterday", token({}, { nbf: now - 86_400 }), "served"],
+    ["other audiences", token({}, { aud: ["other", "more"] }), "TOKEN_INVALID"],
+    ["an audience that holds ours", token({}, { aud: `${config.auth.audience} other` }), "TOKEN_INVALID"],
+    ["an audience that is no text", token({}, { aud: { [config.auth.audience]: true } }), "TOKEN_INVALID"],
+    ["an issuer in a list", token({}, { iss: ["prism"] }), "TOKEN_INVALID"],
+    ["no subject but null", token({}, { sub: null }), "TOKEN_INVALID"],
     ["not valid before 10 s from now", token({}, { nbf: now + 10 }), "TOKEN_INVALID"],
     ["alg none, unsigned", `${encoded(changed(good, { alg: "none" }))}.`, "TOKEN_INVALID"],
     ["alg None, unsigned", `${encoded(changed(good, { alg: "None" }))}.`, "TOKEN_INVALID"],
@@ -112,6 +122,14 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
     ["other claims under the signature", `${encoded(changed(good, {}, { sub: "x" }))}.${signature}`, "TOKEN_INVALID"],
     ["another header over the signature", `${encoded(changed(good, { typ: "x" }))}.${signature}`, "TOKEN_INVALID"],
     ["one character of the signature", `${header}.${claims}.${flipped}`, "TOKEN_INVALID"],
+    ["other unused bits in the signature", `${header}.${claims}.${otherBits}`, "TOKEN_INVALID"],
+    ["a signature with padding", `${prism.adminToken}=`, "TOKEN_INVALID"],
+    ["the signature of another token", `${header}.${claims}.${token({}, { jti: "x" }).split(".")[2]}`, "TOKEN_INVALID"],
+    [
+      "the signature in hex",
+      `${header}.${claims}.${Buffer.from(signature, "base64url").toString("hex")}`,
+      "TOKEN_INVALID",
+    ],
     ["half a signature", `${header}.${claims}.${signature.slice(0, 20)}`, "TOKEN_INVALID"],
     ["an empty signature", `${header}.${claims}.`, "TOKEN_INVALID"],
     ["two parts", `${header}.${claims}`, "TOKEN_INVALID"],

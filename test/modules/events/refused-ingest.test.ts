@@ -7,13 +7,18 @@ import { countOf, scalarOf } from "../../helpers/tables.ts";
 
 type Refusal = { error?: { code: string } };
 
-test("while the disk has less room than is to be kept free, events get 507, and reads, changes and deletes go on", async (t) => {
+test("while the disk has less room than is to be kept free, events, notifications and timers get 507, and reads, changes and deletes go on", async (t) => {
   const prism = await startPrism(t, { settings: { minFreeBytes: "900000000000000" } });
-  for (const body of [{ type: "a" }, [{ type: "a" }, { type: "b" }]]) {
-    const reply = await prism.post<Refusal>("/api/v1/events", body);
-    assert.deepEqual([reply.status, reply.body.error?.code], [507, "STORAGE_FULL"]);
+  for (const [path, body] of [
+    ["/events", { type: "a" }],
+    ["/events", [{ type: "a" }, { type: "b" }]],
+    ["/notifications", { recipients: ["me"], title: "t", message: "m" }],
+    ["/time/trigger", { label: "l", delayMs: 0, action: { type: "event", event: "x" } }],
+  ] as const) {
+    const reply = await prism.post<Refusal>(`/api/v1${path}`, body);
+    assert.deepEqual([reply.status, reply.body.error?.code], [507, "STORAGE_FULL"], path);
   }
-  assert.equal(countOf(prism, "events"), 0);
+  for (const table of ["events", "notifications", "jobs"]) assert.equal(countOf(prism, table), 0, table);
   assert.equal((await prism.get("/api/v1/events")).status, 200);
   const shop = await makeProject(prism, "shop");
   assert.equal((await prism.delete(`/api/v1/projects/${shop.id}/events`)).status, 200);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { sql } from "kysely";
 import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -68,7 +69,6 @@ test("a timer that fails is tried again: a full database holds its notification 
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const { db, system } = prism.services;
-  const { sql } = await import("kysely");
   await db.write((trx) =>
     sql`create trigger refuse before insert on notifications begin select raise(abort, 'no'); end`.execute(trx),
   );

@@ -62,7 +62,7 @@ test("S0-27 a timer is made of a label, a delay and an action, at either path", 
   }
 });
 
-test("S0-28 a timer notifies a user after 5 seconds: on the live stream and in the list, under the request's correlation id", async () => {
+test("S0-28 S1-01 a timer notifies a user after 5 seconds: on the live stream and in the list, under the request's correlation id", async () => {
   const { id, token } = await makeUser(prism, "drinker");
   const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
   const heard: { title: string; kind: string }[] = [];
@@ -125,7 +125,7 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   assert.equal(scalarOf(prism, "select count(*) from events where type = 'notify'"), 0, "only with persist");
 });
 
-test("with persist the event is also one of the project default, and meets its rules", async () => {
+test("S0-10 S0-42 a module that listens reacts to the event of a timer; with persist it is also one of the project default, and meets its rules", async () => {
   const heard: unknown[] = [];
   const off = prism.services.events.on("report.due", (payload) => void heard.push(payload));
   await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'report.due'", targetUsers: ["me"] });

@@ -31,9 +31,16 @@ export function liveClient(
   head: number,
   read: (message: Message) => Item | undefined,
 ): LiveClient {
+  const items: Item[] = [];
+  let messagesRead = 0;
   return {
     get items() {
-      return client.messages.flatMap((message) => read(message) ?? []);
+      for (const message of client.messages.slice(messagesRead)) {
+        const item = read(message);
+        if (item) items.push(item);
+      }
+      messagesRead = client.messages.length;
+      return items;
     },
     head,
     end: client.end.then(({ code, reason }) => `${code} ${reason}`),

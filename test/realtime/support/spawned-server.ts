@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, "../../..");
 /** Prism in a process of its own, run from source, so that it can be killed. */
 export class SpawnedServer {
   readonly #dir: string;
+  readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | null = null;
   #token = "";
   #url = "";
@@ -18,12 +19,13 @@ export class SpawnedServer {
   #apiKey = "";
   #count = 0;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, environment: Readonly<Record<string, string>>) {
     this.#dir = dir;
+    this.#environment = environment;
   }
 
-  static async start(t: TestContext): Promise<SpawnedServer> {
-    const server = new SpawnedServer(temporaryDir(t));
+  static async start(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<SpawnedServer> {
+    const server = new SpawnedServer(temporaryDir(t), environment);
     t.after(() => server.kill());
     await server.run();
     const project = await server.#post<{ id: string; apiKey: string }>("/api/v1/projects", { name: "shop" });
@@ -46,7 +48,7 @@ export class SpawnedServer {
   async run(count = 0): Promise<void> {
     this.#count = count;
     const args = ["--import", "tsx", join(root, "bin/prism.ts"), "serve", "--port", "0", "--data-dir", this.#dir];
-    const env = { ...process.env, NODE_ENV: "development", PRISM_MIN_FREE_BYTES: "0" };
+    const env = { ...process.env, NODE_ENV: "development", PRISM_MIN_FREE_BYTES: "0", ...this.#environment };
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#url = await readUrl(child);

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Mount } from "../../src/http/router.ts";
+import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { ACCESS } from "./support/access-table.ts";
+import { type AccessWorld, type Caller, makeAccessWorld } from "./support/access-world.ts";
+import { errorCodeOf, exchangeRaw, requestText } from "./support/raw-connection.ts";
+import { rowCounts } from "./support/row-counts.ts";
+
+const JSON_TYPE = "Content-Type: application/json";
+
+/** What no route takes for a body, whatever its members are. */
+const REFUSED = [
+  ["an empty array", "[]", 400, "VALIDATION_FAILED"],
+  ["an array", '[{"name":"n"}]', 400, "VALIDATION_FAILED"],
+  ["null", "null", 400, "VALIDATION_FAILED"],
+  ["a text", '"x"', 400, "VALIDATION_FAILED"],
+  ["a number", "1", 400, "VALIDATION_FAILED"],
+  ["an unknown member", '{"unknownMember":1}', 400, "VALIDATION_FAILED"],
+  ["__proto__", '{"__proto__":{}}', 400, "VALIDATION_FAILED"],
+  ["constructor", '{"constructor":{}}', 400, "VALIDATION_FAILED"],
+  ["half an object", '{"a":', 400, "MALFORMED_JSON"],
+  ["33 levels", `${'{"a":'.repeat(32)}{}${"}".repeat(32)}`, 400, "MALFORMED_JSON"],
+] as const;
+
+const BY_HEAD = [
+  ["another type", ["Content-Type: text/plain"], "{}", 415, "UNSUPPORTED_MEDIA_TYPE"],
+  ["no type", [], "{}", 415, "UNSUPPORTED_MEDIA_TYPE"],
+  ["gzip", [JSON_TYPE, "Content-Encoding: gzip"], "{}", 415, "UNSUPPORTED_MEDIA_TYPE"],
+  ["1 MiB and a byte", [JSON_TYPE, "Content-Length: 1048577"], "", 413, "PAYLOAD_TOO_LARGE"],
+] as const;
+
+interface Sent {
+  readonly mount: Mount;
+  readonly path: string;
+}
+
+test("S2-94, S3-07, S1-41: every route with a body refuses what is no JSON object of its own members, and does nothing", async (t) => {
+  const prism = await startPrism(t);
+  const world = await makeAccessWorld(prism);
+  const admin = world.callers.find(({ name }) => name === "Admin, owner");
+  if (admin?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  const credential = `Authorization: ${admin.headers["Authorization"]}`;
+  const routes = await routesWithBody(prism, world, admin);
+  assert.ok(routes.length >= 10, "rules, projects, members, keys, notifications, timers");
+  for (const { mount, path } of routes) {
+    const { method } = mount.route;
+    await t.test(`${method} ${mount.path}`, async (t) => {
+      const before = rowCounts(prism);
+      for (const [name, body, status, code] of REFUSED) {
+        const reply = await exchangeRaw(t, prism.app.port, requestText(method, path, [credential, JSON_TYPE], body));
+        assert.deepEqual([reply.status, errorCodeOf(reply)], [status, code], name);
+      }
+      for (const [name, fields, body, status, code] of BY_HEAD) {
+        const reply = await exchangeRaw(t, prism.app.port, requestText(method, path, [credential, ...fields], body));
+        assert.deepEqual([reply.status, errorCodeOf(reply)], [status, code], name);
+        reply.connection.destroy();
+      }
+      assert.deepEqual(rowCounts(prism), before);
+    });
+  }
+});
+
+/** Ingest has tests of its own: it takes arrays, lines and unknown members. */
+async function routesWithBody(prism: TestPrism, world: AccessWorld, admin: Caller & { kind: "user" }): Promise<Sent[]> {
+  const routes: Sent[] = [];
+  for (const mount of prism.services.system.router.mounts) {
+    const { route, isAlias } = mount;
+    if (isAlias || !route.body || route.raw) continue;
+    const [row] = ACCESS[`${route.method} ${route.path}`] ?? [];
+    assert.ok(row, `${route.method} ${route.path} is in no table`);
+    routes.push({ mount, path: (await row.request(world, admin, true)).path });
+  }
+  return routes;
+}
+
+test("a member that is an object is no array, an empty one included", async (t) => {
+  const prism = await startPrism(t);
+  const rule = { name: "r", condition: "true", targetRoles: ["Admin"] };
+  const note = { userId: "me", title: "t", message: "m" };
+  for (const [path, body] of [
+    ["/api/v1/projects", { name: "p", settings: [] }],
+    ["/api/v1/projects", { name: "p", settings: [1] }],
+    ["/api/v1/rules", { ...rule, action: [] }],
+    ["/api/v1/notifications", { ...note, action: [] }],
+    ["/api/v1/notifications", { ...note, data: [] }],
+    ["/api/v1/time/trigger", { label: "l", delayMs: 1, action: [] }],
+    ["/api/v1/time/trigger", { label: "l", delayMs: 1, action: { type: "event", event: "e", payload: [] } }],
+  ] as const) {
+    const { status, body: answer } = await prism.post<{ error: { code: string; details: { code: string }[] } }>(
+      path,
+      body,
+    );
+    assert.deepEqual([status, answer.error.code], [400, "VALIDATION_FAILED"], JSON.stringify(body));
+  }
+});
+
+test("12.15: in settings and actions, members named like the prototype's are kept as data", async (t) => {
+  const prism = await startPrism(t);
+  const own = '"__proto__":{"isAdmin":true},"constructor":{"prototype":1},"prototype":[2],"toString":"x"';
+  const kept = { constructor: { prototype: 1 }, prototype: [2], toString: "x" };
+  const assertKept = (value: unknown): void => {
+    const { ["__proto__"]: proto, ...others } = JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
+    assert.deepEqual(
+      Object.getOwnPropertyDescriptor(value as object, "__proto__")?.value,
+      { isAdmin: true },
+      String(proto),
+    );
+    assert.deepEqual(others, kept);
+    assert.equal((value as { isAdmin?: boolean }).isAdmin, undefined);
+  };
+  const project = await prism.post<{ id: string; settings: unknown }>(
+    "/api/v1/projects",
+    `{"name":"p","settings":{${own}}}`,
+  );
+  assertKept(project.body.settings);
+  const again = await prism.get<{ settings: unknown }>(`/api/v1/projects/${project.body.id}`);
+  assertKept(again.body.settings);
+  const note = await prism.post<{ action: { type: string } }>(
+    "/api/v1/notifications",
+    `{"userId":"me","title":"t","message":"m","action":{"type":"open",${own}}}`,
+  );
+  const { type, ...rest } = note.body.action;
+  assert.equal(type, "open");
+  assertKept(rest);
+});
