@@ -187,7 +187,8 @@ function success({ status, otherStatuses = [], response }: Route): Json {
     "contentType" in response
       ? { description: response.description, content: { [response.contentType]: { schema: { type: "string" } } } }
       : { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } };
-  return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, answer]));
+  const none = { description: "Nothing, and nothing to come" };
+  return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, each === 204 ? none : answer]));
 }
 
 const NOT_MODIFIED: Json = { 304: { description: "The version that If-None-Match names" } };

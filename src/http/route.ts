@@ -51,7 +51,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
   readonly maxBodyBytes?: number;
   readonly status?: number;
-  /** Further statuses with the same body, for the OpenAPI document. */
+  /** Further statuses with the same body (204: none), for the OpenAPI document. */
   readonly otherStatuses?: readonly number[];
   readonly response?: v.GenericSchema | { readonly contentType: string; readonly description: string };
   /** Codes of this route besides those that every route may answer with. */

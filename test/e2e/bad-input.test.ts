@@ -19,7 +19,7 @@ const AT_ONCE = 8;
 /** A connection follows 64 streams. */
 const PROJECTS = 65;
 const SILENCE_LIMIT_MS = 60_000;
-const WARM_UP_ROUNDS = 1;
+const WARM_UP_ROUNDS = 2;
 const ROUNDS = 3;
 /** What the rounds may add: the heap of a process that has just worked differs by some megabytes from one moment to the next. */
 const MAX_GROWTH_BYTES = 64 * 1024 * 1024;

@@ -217,6 +217,14 @@ test("S2-117: what the document says of bodies and answers is what the server ta
       }
     });
   }
+  await t.test("the second success of a route is documented as well", async () => {
+    const at = (path: string, method: string) => document.paths[path]?.[method]?.responses ?? {};
+    assert.deepEqual(at("/api/v1/realtime/{projectId}/sse", "get")["204"], {
+      description: "Nothing, and nothing to come",
+    });
+    assert.equal("202" in at("/api/v1/projects/{id}/events", "delete"), true);
+    assert.equal("503" in at("/health", "get"), true);
+  });
   await t.test("304 is documented where an ETag is given", async (t) => {
     await checkNotModified(t, prism, document, `/api/v1/rules/${world.rule}`, "/api/v1/rules/{id}");
     await checkNotModified(t, prism, document, `/api/v1/projects/${world.shop}`, "/api/v1/projects/{id}");

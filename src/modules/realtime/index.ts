@@ -35,6 +35,7 @@ const realtime: AppModule = {
         access: { permission: "events:read", within: "project", keyScope: "events:read", queryToken: true },
         params: object({ projectId: v.string() }),
         query: StreamQuery,
+        otherStatuses: [204],
         response: {
           contentType: "text/event-stream",
           description: "Items `id: <offset>`, `event: event`, `data: <event>`",
