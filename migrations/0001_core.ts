@@ -125,8 +125,11 @@ create table notification_recipients (
   readAt integer, acknowledgedAt integer, openedAt integer, deletedAt integer, primary key (userId, seq)
 ) strict, without rowid;
 create unique index notification_recipients_notification on notification_recipients (notificationId, userId);
-create index notification_recipients_unread on notification_recipients (userId) where readAt is null and deletedAt is null;
-create index notification_recipients_undelivered on notification_recipients (userId) where delivered = 0 and deletedAt is null;
+-- With the columns of their own conditions, which add nothing: without them SQLite takes neither index as covering and reads the whole inbox.
+create index notification_recipients_unread on notification_recipients (userId, readAt, deletedAt)
+where readAt is null and deletedAt is null;
+create index notification_recipients_undelivered on notification_recipients (userId, delivered, deletedAt)
+where delivered = 0 and deletedAt is null;
 
 create table stream_log (
   seq integer primary key, stream text not null, type text not null, data text not null, correlationId text not null, createdAt integer not null

@@ -1,6 +1,7 @@
 // Runs the test files whose path contains one of the arguments; all of them without arguments. Node 20's runner takes no patterns.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -13,7 +14,9 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
 }
-const { status, signal } = spawnSync(process.execPath, ["--import", "tsx", "--test", ...flags, ...files], {
+// Most tests wait for a disk, a clock or a process: one file more than there are processors keeps them busy.
+const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
+const { status, signal } = spawnSync(process.execPath, ["--import", "tsx", "--test", concurrency, ...flags, ...files], {
   cwd: root,
   stdio: "inherit",
 });

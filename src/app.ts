@@ -44,6 +44,8 @@ import { Principals } from "./services/principals.ts";
 import { Projects } from "./services/projects.ts";
 import { RealtimeService } from "./services/realtime.ts";
 import { realtimeAccess } from "./services/realtime-access.ts";
+import { Retention } from "./services/retention.ts";
+import { RETENTION_SWEEPS } from "./services/retention-rules.ts";
 import { StorageGuard } from "./services/storage-guard.ts";
 import { TableHistory } from "./services/stream-history.ts";
 import { registerSystemMetrics } from "./services/system-metrics.ts";
@@ -171,10 +173,11 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   const listener = new HttpListener();
   const router = new Router();
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
     router,
     authenticator: principals,
-    bodies: new BodyReader(config.ingest.highWaterBytes),
+    bodies,
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
     readAddress: clientAddressReader(config.trustedProxies),
@@ -185,6 +188,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const system: SystemServices = {
     store,
     kernel,
+    bodies,
     router,
     eventLimiter: new RateLimiter(clock),
     pipeline,
@@ -255,6 +259,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.reload();
   });
   const usage = new UsageMarks(database, principals);
+  const retention = new Retention({ database, clock, log: log.namespace("retention"), sweeps: RETENTION_SWEEPS });
   const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
   await auditHead.start();
   const reclaimed = await jobs.reclaim();
@@ -262,6 +267,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const port = listenOrClose(listener, config, store);
   foreign.start();
   usage.start();
+  retention.start();
   backlog.start();
   runner.start();
   bus.emit("system:ready");
@@ -282,6 +288,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
       await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
       await runner.stop(left());
+      await retention.stop();
       await usage.stop();
       await within(left(), bus.idle());
       storage.stop();

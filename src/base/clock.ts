@@ -4,9 +4,11 @@ export type EpochMs = number;
 /** Where time comes from. Injected, so that tests can jump an hour or sleep for a day. */
 export interface Clock {
   now(): EpochMs;
+  /** Milliseconds that have passed since some instant. Nobody can set it; it stands while the machine sleeps. */
+  elapsed(): number;
 }
 
-export const systemClock: Clock = { now: () => Date.now() };
+export const systemClock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
 
 let lastMs = Number.NaN;
 let lastText = "";

@@ -8,6 +8,17 @@ export interface ErrorDetail {
   readonly [extra: string]: unknown;
 }
 
+/** Entries of `error.details` that a client is told: what is wrong with the rest is seldom news. */
+export const MAX_ERROR_DETAILS = 50;
+
+/** Names in a path are the client's own, and can be as long as its body. */
+const MAX_PATH_LENGTH = 256;
+
+/** A detail's path as it is shown: cut, and not within a character. */
+export function shownPath(path: string): string {
+  return path.length <= MAX_PATH_LENGTH ? path : `${path.slice(0, MAX_PATH_LENGTH).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
 export interface PrismErrorOptions extends ErrorOptions {
   readonly details?: readonly ErrorDetail[];
   /** When the caller may try again, in milliseconds from now; becomes `Retry-After`. */

@@ -84,7 +84,12 @@ function humanLine(out: Output, { offset, type, ts, data }: Entry, isOwn: boolea
     return [...head, type, out.bold(printable(title)), printable(String(message ?? ""))].join("  ");
   }
   if (isOwn) return [...head, type, printable(JSON.stringify(rest))].join("  ");
-  const parts = [...head, paintLevel(out, String(level)), out.bold(type), typeof source === "string" ? source : ""];
+  const parts = [
+    ...head,
+    paintLevel(out, String(level)),
+    out.bold(type),
+    typeof source === "string" ? printable(source) : "",
+  ];
   return [...parts.filter((part) => part !== "").map(String), printable(JSON.stringify(payload ?? {}))].join("  ");
 }
 

@@ -48,7 +48,7 @@ export class BodyReader {
     this.#times = times;
   }
 
-  /** What the bodies being read and inflated hold at the moment. */
+  /** What the bodies being read and inflated hold at the moment, and those that their handlers still keep. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
   }
@@ -69,9 +69,27 @@ export class BodyReader {
     return true;
   }
 
+  /** Gives back what {@link reserve} has taken. */
+  release(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+  }
+
+  /**
+   * Keeps a body's bytes counted for a handler that goes on using it after its call has returned. @returns what gives them back; calling
+   * it again changes nothing. @throws OVERLOADED when the bytes of all bodies together would be too many.
+   */
+  hold(bytes: number): () => void {
+    if (!this.reserve(bytes)) throw tooMuchAtOnce();
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.release(bytes);
+      isHeld = false;
+    };
+  }
+
   forget(reading: Reading, bytes: number): void {
     if (this.#readings.size > 0) this.#readings.delete(reading);
-    this.#bufferedBytes -= bytes;
+    this.release(bytes);
   }
 
   /**
@@ -85,7 +103,7 @@ export class BodyReader {
       let bytes = 0;
       const end = (settle: () => void): void => {
         gunzip.destroy();
-        this.#bufferedBytes -= bytes;
+        this.release(bytes);
         bytes = 0;
         settle();
       };

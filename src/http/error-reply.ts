@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../base/error-codes.ts";
-import { PrismError } from "../base/errors.ts";
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError, shownPath } from "../base/errors.ts";
 import { STATUS_OF } from "./error-status.ts";
 
 /** An error as a client sees it, and nothing more. */
@@ -20,7 +20,14 @@ export function toPrismError(error: unknown): PrismError {
 export function errorBody(error: PrismError, requestId: string): ErrorBody {
   const { code, message, details } = error;
   if (code === "INTERNAL") return { error: { code, message: "Internal error", requestId } };
-  return { error: { code, message, requestId, ...(details ? { details } : {}) } };
+  return { error: { code, message, requestId, ...(details ? { details: shownDetails(details) } : {}) } };
+}
+
+/** The one place where the details of all errors are bounded: an answer must not grow with what was wrong in the request. */
+function shownDetails(details: readonly ErrorDetail[]): readonly ErrorDetail[] {
+  return details
+    .slice(0, MAX_ERROR_DETAILS)
+    .map((detail) => (detail.path === undefined ? detail : { ...detail, path: shownPath(detail.path) }));
 }
 
 /** Header fields that belong to a code (contract 4.2). */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type ErrorDetail, PrismError } from "../base/errors.ts";
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../base/errors.ts";
 import { decodeUtf8, jsonErrorPosition, outlineJson } from "../base/json-text.ts";
 import type { Shape } from "./route.ts";
 
@@ -10,7 +10,7 @@ export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "que
   const result = v.safeParse(shape, value);
   if (result.success) return result.output;
   throw new PrismError("VALIDATION_FAILED", `The ${at} is not valid`, {
-    details: result.issues.slice(0, 50).map(detailOf),
+    details: result.issues.slice(0, MAX_ERROR_DETAILS).map(detailOf),
   });
 }
 

@@ -106,15 +106,20 @@ export class HttpKernel implements BodySink {
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       const allowed = router.allowed(exchange.path);
-      if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
-      cors().preflight(exchange, allowed);
+      this.#afterCounting(exchange, () => {
+        if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+        cors().preflight(exchange, allowed);
+      });
       return;
     }
     const match = router.find(exchange.method, exchange.path);
-    if (!match) throw new PrismError("NOT_FOUND", "No such route");
-    if ("allowed" in match) {
-      exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
-      throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
+    if (!match || "allowed" in match) {
+      this.#afterCounting(exchange, () => {
+        if (!match) throw new PrismError("NOT_FOUND", "No such route");
+        exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
+        throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
+      });
+      return;
     }
     exchange.mount = match.mount;
     exchange.params = match.params;
@@ -171,6 +176,40 @@ export class HttpKernel implements BodySink {
       return principal instanceof Promise ? principal.catch(refuse) : principal;
     } catch (error) {
       return refuse(error);
+    }
+  }
+
+  /**
+   * Counts a request that no route takes, against its caller or, without valid credentials, its address; then answers it. Paths of health checks
+   * stay free, whatever the method.
+   */
+  #afterCounting(exchange: Exchange, answer: () => void): void {
+    if (this.#isUnlimited(exchange.path)) {
+      answer();
+      return;
+    }
+    const count = (principal: Principal | null): void => {
+      if (principal) this.#limitPrincipal(exchange, principal);
+      else this.#limitAddress(exchange);
+      answer();
+    };
+    const principal = this.#callerIfValid(exchange);
+    if (principal instanceof Promise) principal.then((found) => this.#guard(exchange, () => count(found)));
+    else count(principal);
+  }
+
+  #isUnlimited(path: string): boolean {
+    const match = this.#parts.router.find("GET", path);
+    return match !== undefined && "mount" in match && match.mount.route.unlimited === true;
+  }
+
+  /** Null without valid credentials. */
+  #callerIfValid(exchange: Exchange): Principal | null | Promise<Principal | null> {
+    try {
+      const principal = this.authenticate(exchange);
+      return principal instanceof Promise ? principal.catch(() => null) : principal;
+    } catch {
+      return null;
     }
   }
 

@@ -32,6 +32,13 @@ export interface PageRequest {
 
 const DEFAULT_LIMIT = 20;
 
+/** Rows that may be stepped over on the main thread; a page that lies further behind is a scan. */
+const NEAR_ROWS = 1000;
+
+export function isFarPage({ offset }: PageRequest): boolean {
+  return offset > NEAR_ROWS;
+}
+
 /** The types of a position's parts, as `typeof` names them. */
 type Position = readonly ("number" | "string")[];
 

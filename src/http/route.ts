@@ -98,7 +98,11 @@ export class RawJson {
   }
 }
 
-/** A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already. */
-export function versioned(version: number, body: unknown, status = 200): Reply {
-  return new Reply(status, body, { ETag: tagOf(version), "Cache-Control": "private, no-cache" });
+/**
+ * A resource with a version: answers `ETag: "<version>"`, and 304 where the client has it already.
+ * @param state what `stateOf` makes of the members that change without a new version, or differ from caller to caller: the tag is then
+ * `"<version>.<state>"`, so that nobody is told to go on showing old ones. `If-Match` takes it with and without.
+ */
+export function versioned(version: number, body: unknown, { status = 200, state = "" } = {}): Reply {
+  return new Reply(status, body, { ETag: tagOf(version, state), "Cache-Control": "private, no-cache" });
 }

@@ -6,9 +6,11 @@ import { deferred } from "../base/deferred.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Logger } from "../base/log.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
-import type { ClaimedJob, CommitOutcome, JobClaim, JobFinish, JobRow } from "../store/write-set.ts";
+import type { ClaimedJob, CommitOutcome, JobClaim, JobFinish, JobRow, JobWork } from "../store/write-set.ts";
 import { jitteredDelayMs } from "./backoff.ts";
 import { COMPLETED, type JobHandler, PermanentError, QUEUES, type QueueName, type RunningJob } from "./job.ts";
+import { type SetBack, SetBackWatch } from "./set-back.ts";
+import { WaitingCounts } from "./waiting-counts.ts";
 
 export interface RunnerParts {
   readonly committer: Committer;
@@ -16,6 +18,8 @@ export interface RunnerParts {
   readonly clock: Clock;
   readonly log: Logger;
   concurrencyOf(queue: QueueName): number;
+  /** Jobs that may wait in one queue; default: as the contract has it. */
+  readonly maxWaiting?: number;
   /** Told how long each attempt took. */
   onAttempt?(queue: QueueName, durationMs: number): void;
 }
@@ -42,6 +46,10 @@ interface Queue {
   claims: number;
 }
 
+interface SetInFlight extends Pick<JobWork, "finish" | "promoteDueAt" | "claim"> {
+  readonly setBack: SetBack | null;
+}
+
 /**
  * Runs the job table. It knows what is ready (it is told of each job after its commit) and when the next job is due, so an idle server
  * asks the database nothing. Claims and completions of a loop turn go in one write set.
@@ -53,10 +61,13 @@ export class JobRunner implements SetSource {
   readonly #queues = new Map<QueueName, Queue>();
   readonly #stop = new AbortController();
   readonly #nextDue;
+  readonly #waiting: WaitingCounts;
   #finished: JobFinish[] = [];
   #nextDueAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
-  #lastNow = 0;
+  readonly #setBackWatch: SetBackWatch;
+  /** The wall clock was set back, and the table does not know it yet. */
+  #setBack: SetBack | null = null;
   #isRunning = false;
   /** Jobs whose handler is at work, by id. */
   readonly #active = new Map<string, ClaimedJob>();
@@ -64,6 +75,8 @@ export class JobRunner implements SetSource {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#waiting = new WaitingCounts(parts.reader, parts.clock, parts.maxWaiting);
+    this.#setBackWatch = new SetBackWatch(parts.clock);
     this.#nextDue = parts.reader.prepare<[], { runAt: number | null }>(
       "select min(runAt) as runAt from jobs where state in ('scheduled', 'retrying')",
     );
@@ -83,6 +96,7 @@ export class JobRunner implements SetSource {
   /** From now on jobs run: those that are ready, those whose time passed while nobody ran, and those to come. */
   start(): void {
     this.#isRunning = true;
+    this.#waiting.count();
     this.#nextDueAt = this.#readNextDue();
     this.#parts.committer.wantSet(this);
     this.#arm();
@@ -98,9 +112,15 @@ export class JobRunner implements SetSource {
     if (this.#isRunning) this.#parts.committer.wantSet(this);
   }
 
+  /** Whether so many jobs wait in the queue that no more may be made. */
+  isFull(queue: QueueName): boolean {
+    return this.#waiting.isFull(queue);
+  }
+
   /** Jobs that have just been committed. */
   enqueued(jobs: readonly Pick<JobRow, "queue" | "state" | "runAt">[]): void {
     for (const job of jobs) {
+      this.#waiting.add(job.queue, 1);
       if (job.state === "scheduled") this.#nextDueAt = Math.min(this.#nextDueAt, job.runAt);
       else {
         const queue = this.#queues.get(job.queue as QueueName);
@@ -142,13 +162,17 @@ export class JobRunner implements SetSource {
     const now = this.#now();
     const finish = this.#finished;
     this.#finished = [];
-    const promoteDueAt = this.#isRunning && this.#nextDueAt <= now ? now : null;
+    const setBack = this.#setBack;
+    this.#setBack = null;
+    const dueAt = setBack?.wouldBe ?? now;
+    const promoteDueAt = this.#isRunning && (setBack || this.#nextDueAt <= dueAt) ? dueAt : null;
     if (promoteDueAt !== null) for (const queue of this.#queues.values()) queue.mayHaveReady = true;
     const claim = this.#isRunning ? this.#claims(now) : [];
-    if (finish.length === 0 && promoteDueAt === null && claim.length === 0) return null;
+    if (finish.length === 0 && promoteDueAt === null && !setBack && claim.length === 0) return null;
+    const step = setBack ? { byMs: setBack.byMs, now } : null;
     return {
-      content: { ...emptyContent(), jobs: { insert: [], finish, promoteDueAt, claim } },
-      settle: (outcome) => this.#settle(outcome, finish, promoteDueAt, claim),
+      content: { ...emptyContent(), jobs: { insert: [], finish, promoteDueAt, setBack: step, claim } },
+      settle: (outcome) => this.#settle(outcome, { finish, promoteDueAt, setBack, claim }),
     };
   }
 
@@ -164,14 +188,10 @@ export class JobRunner implements SetSource {
     return claims;
   }
 
-  #settle(
-    outcome: CommitOutcome,
-    finish: readonly JobFinish[],
-    promoteDueAt: number | null,
-    claim: readonly JobClaim[],
-  ): void {
+  #settle(outcome: CommitOutcome, { finish, promoteDueAt, setBack, claim }: SetInFlight): void {
     if (!outcome.ok) {
       this.#finished.unshift(...finish);
+      if (setBack) this.#noteSetBack(setBack);
       for (const { queue } of claim) this.#queueOf(queue).mayHaveReady = true;
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
       setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
@@ -183,6 +203,7 @@ export class JobRunner implements SetSource {
       const queue = this.#queueOf(name);
       const jobs = outcome.claimed.filter((job) => job.queue === name);
       if (jobs.length === limit) queue.mayHaveReady = true;
+      this.#waiting.add(name, -jobs.length);
       for (const job of jobs) {
         queue.claimed++;
         if (this.#isRunning) void queue.tasks.push(job);
@@ -255,6 +276,7 @@ export class JobRunner implements SetSource {
 
   #finish(queue: Queue, finish: JobFinish): void {
     queue.claimed--;
+    if (finish.outcome === "retrying" || finish.outcome === "returned") this.#waiting.add(queue.name, 1);
     this.#finished.push(finish);
     this.#parts.committer.wantSet(this);
   }
@@ -281,10 +303,25 @@ export class JobRunner implements SetSource {
     return this.#nextDue.get()?.runAt ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A clock that is set back does not make what was due wait again. */
+  /**
+   * The wall clock. A step back is noticed here: what was due by the clock as it was is then made ready, and waiting jobs that were made in
+   * what is the future now are set back with it. So delays and retries take the time they were given, what is stored is right by the clock as
+   * it is, and a glitch that went forward and back leaves nothing that waits for it.
+   */
   #now(): number {
-    this.#lastNow = Math.max(this.#lastNow, this.#parts.clock.now());
-    return this.#lastNow;
+    const setBack = this.#setBackWatch.read();
+    if (setBack) {
+      this.#parts.log.warn({ byMs: setBack.byMs }, "the clock was set back; jobs that wait go with it");
+      this.#noteSetBack(setBack);
+      if (this.#isRunning) this.#parts.committer.wantSet(this);
+    }
+    return this.#parts.clock.now();
+  }
+
+  /** Steps that the table does not know yet add up. */
+  #noteSetBack({ byMs, wouldBe }: SetBack): void {
+    const { byMs: earlierMs, wouldBe: earlier } = this.#setBack ?? { byMs: 0, wouldBe: 0 };
+    this.#setBack = { byMs: byMs + earlierMs, wouldBe: Math.max(wouldBe, earlier) };
   }
 
   #queueOf(name: string): Queue {

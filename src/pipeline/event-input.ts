@@ -1,10 +1,20 @@
-import { PrismError } from "../base/errors.ts";
+import { PrismError, shownPath } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type JsonOutline, minifyJson, replaceLoneSurrogates } from "../base/json-text.ts";
 import { isPlainObject, readEnvelope } from "./event-envelope.ts";
 import { IncomingEvent } from "./incoming-event.ts";
 
 const DAY_MS = 86_400_000;
+/**
+ * An item's text may have this many times the units that its payload may have bytes, and the room of an envelope besides: the payload is
+ * measured without the whitespace between its tokens, and an indented one has two or three times as much of that as of itself; the longest
+ * envelope (256 + 100 + 100 code points as surrogate escapes of 12 units each) has 6 KiB. What is longer is refused before it is parsed.
+ */
+const TEXT_PER_PAYLOAD = 6;
+const ENVELOPE_UNITS = 16_384;
+/** Members of an event besides its own eight that are folded into its payload. */
+const MAX_UNKNOWN_MEMBERS = 1000;
+const OWN_MEMBERS = 8;
 
 export interface EventLimits {
   readonly maxEventBytes: number;
@@ -33,6 +43,17 @@ export interface EventSource {
   projectOf(given: string | undefined): string;
 }
 
+/** Asked before anything of the text is read. @throws PAYLOAD_TOO_LARGE */
+export function requireItemLength(text: string, { maxEventBytes }: EventLimits): void {
+  if (text.length > maxEventBytes * TEXT_PER_PAYLOAD + ENVELOPE_UNITS) throw payloadTooLarge(maxEventBytes);
+}
+
+/** Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED */
+export function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
+  if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
+  throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
+}
+
 /**
  * Reads one event: checks the envelope, folds unknown members into the payload (D52), and keeps the payload's own text, so that what is
  * stored is what was sent, its numbers to the last digit.
@@ -48,11 +69,7 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const sentText = readPayloadText(source, given.payload, given.unknown);
   const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
   if (payloadText.length * 3 > limits.maxEventBytes && Buffer.byteLength(payloadText) > limits.maxEventBytes) {
-    throw new PrismError("PAYLOAD_TOO_LARGE", `The payload is larger than ${limits.maxEventBytes} bytes`, {
-      details: [
-        { path: "payload", code: "PAYLOAD_TOO_LARGE", message: `must be at most ${limits.maxEventBytes} bytes` },
-      ],
-    });
+    throw payloadTooLarge(limits.maxEventBytes);
   }
   const id = given.id ?? source.newId ?? uuidv7();
   return new IncomingEvent({
@@ -78,9 +95,15 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
 /** An error of one event in the form of a batch result. */
 export function itemError(error: PrismError): ItemError {
   const detail = error.details?.[0];
-  const at = detail?.path ?? "";
+  const at = shownPath(detail?.path ?? "");
   const message = detail ? `${at === "" ? "the event" : at} ${detail.message}` : error.message;
   return { code: error.code, message, path: at };
+}
+
+function payloadTooLarge(maxEventBytes: number): PrismError {
+  return new PrismError("PAYLOAD_TOO_LARGE", `The payload is larger than ${maxEventBytes} bytes`, {
+    details: [{ path: "payload", code: "PAYLOAD_TOO_LARGE", message: `must be at most ${maxEventBytes} bytes` }],
+  });
 }
 
 function invalid(path: string, message: string): PrismError {
@@ -125,8 +148,10 @@ function foldedText(
 /** Where each member stands, by its name as the parser reads it: an escape can write one name in two ways. Of repeated ones the last, as kept. */
 function keysOf({ text, outline }: EventSource): ReadonlyMap<string, number> {
   const places = new Map<string, number>();
-  for (const [i, start] of outline.keyStarts.entries())
-    places.set(JSON.parse(text.slice(start, outline.keyEnds[i])) as string, i);
+  for (const [i, start] of outline.keyStarts.entries()) {
+    const key = text.slice(start, outline.keyEnds[i]);
+    places.set(key.includes("\\") ? (JSON.parse(key) as string) : key.slice(1, -1), i);
+  }
   return places;
 }
 

@@ -1,3 +1,4 @@
+import { type Caller, currentCaller, runAs } from "../base/caller.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Logger } from "../base/log.ts";
 
@@ -17,8 +18,8 @@ interface Subscription {
 
 /**
  * Signals inside the process: at most once, gone with it. What must survive is an event of the log. `emit` never throws to the emitter;
- * handlers run after it has returned, in the order they subscribed, and one that fails or never ends harms nobody else. `a:*` hears every
- * `a:…`.
+ * handlers run after it has returned, on behalf of whoever emitted, in the order they subscribed, and one that fails or never ends harms
+ * nobody else. `a:*` hears every `a:…`.
  */
 export class Bus {
   readonly #log: Logger;
@@ -37,13 +38,14 @@ export class Bus {
   /** {@link emit}, for who wants to know when every handler has been called. @returns how many were. */
   async deliver(event: string, payload: unknown, correlationId: string): Promise<{ called: number }> {
     const subscriptions = this.#matching(event);
+    const caller = currentCaller();
     await Promise.resolve();
     let called = 0;
     for (const subscription of subscriptions) {
       // Whoever has unsubscribed meanwhile, or was called once already, hears nothing more.
       if (!subscription.isActive) continue;
       called++;
-      this.#call(subscription.handler, payload, { event, correlationId });
+      this.#call(subscription.handler, payload, { event, correlationId }, caller);
     }
     return { called };
   }
@@ -75,10 +77,10 @@ export class Bus {
     await Promise.all(this.#running);
   }
 
-  #call(handler: BusHandler, payload: unknown, meta: BusMeta): void {
+  #call(handler: BusHandler, payload: unknown, meta: BusMeta, caller: Caller): void {
     const failed = (error: unknown): void => this.#log.error({ ...meta, err: error }, "a bus handler failed");
     try {
-      const result = handler(payload, meta);
+      const result = runAs(caller, () => handler(payload, meta));
       if (!(result instanceof Promise)) return;
       const run: Promise<void> = result.catch(failed).finally(() => this.#running.delete(run));
       this.#running.add(run);

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { sql } from "kysely";
 import type { Clock } from "../base/clock.ts";
 import type { Committer } from "../store/committer.ts";
 import type { Database } from "../store/database.ts";
@@ -40,8 +41,8 @@ export class DeliveryMarks {
       .where("userId", "=", userId)
       .where("seq", ">", after)
       .where("seq", "<=", upTo)
-      .where("delivered", "=", 0)
-      .where("deletedAt", "is", null) // as in the partial undelivered index
+      .where("delivered", "=", sql.lit<0>(0)) // a literal, as in the partial undelivered index
+      .where("deletedAt", "is", null)
       .orderBy("seq")
       .limit(PAGE_ROWS)
       .execute();

@@ -1,8 +1,12 @@
 import { sql } from "kysely";
 import type { Clock } from "../base/clock.ts";
+import { PrismError } from "../base/errors.ts";
 import { type NewJob, newJobRow, type QueueName, type RunningJob } from "../jobs/job.ts";
 import type { JobRunner } from "../jobs/runner.ts";
 import type { Database, InTransaction, Trx } from "../store/database.ts";
+
+/** A queue that is full does not empty within a second. */
+const FULL_RETRY_MS = 60_000;
 
 /** The claim on the job has passed to somebody else: what was done must be rolled back. */
 export class LostLease extends Error {
@@ -36,12 +40,14 @@ export class JobService {
     this.#maxAttempts = maxAttempts;
   }
 
-  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. */
+  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
   async enqueue(job: Omit<NewJob, "maxAttempts">, options: InTransaction = {}): Promise<EnqueuedJob> {
     const row = newJobRow({ ...job, maxAttempts: this.#maxAttempts(job.queue) }, this.#clock.now());
     return this.#database.writeIn(options, async (trx) => {
       const held = row.dedupeKey === null ? undefined : await unfinished(trx, row.queue, row.dedupeKey);
       if (held) return enqueued(held);
+      if (this.#runner.isFull(job.queue))
+        throw new PrismError("OVERLOADED", `Too many jobs wait in ${job.queue}`, { retryAfterMs: FULL_RETRY_MS });
       await trx.insertInto("jobs").values(row).execute();
       this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
       return enqueued(row);

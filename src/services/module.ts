@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Config } from "../config/load.ts";
+import type { BodyReader } from "../http/body.ts";
 import type { HttpKernel } from "../http/kernel.ts";
 import type { RateLimiter } from "../http/rate-limiter.ts";
 import type { Route } from "../http/route.ts";
@@ -70,6 +71,8 @@ export interface CoreServices {
 export interface SystemServices {
   readonly store: Store;
   readonly kernel: HttpKernel;
+  /** Counts the bytes of all bodies at hand. */
+  readonly bodies: BodyReader;
   readonly router: Router;
   /** Events a minute; requests are the kernel's own. */
   readonly eventLimiter: RateLimiter;

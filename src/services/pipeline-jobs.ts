@@ -1,4 +1,5 @@
-import type { RunningJob } from "../jobs/job.ts";
+import { COMPLETED, type RunningJob } from "../jobs/job.ts";
+import type { Trx } from "../store/database.ts";
 import type { CoreServices } from "./module.ts";
 
 const RECIPIENTS_PER_TRANSACTION = 500;
@@ -18,7 +19,7 @@ export interface EventJobPayload {
 }
 
 /** The jobs that the pipeline leaves behind: poison events, and the recipients of rules that reach many. */
-export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
+export function handlePipelineJobs({ db, notify, jobs, audit, clock, system }: CoreServices): void {
   system.runner.handle("event.process", async (job) => {
     const { eventSeq, again } = job.payload as EventJobPayload;
     const event = await db.read
@@ -33,7 +34,7 @@ export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
   system.runner.handle("notification.recipients", (job, signal) => writeRecipients(job, signal));
 
   /** In slices of one transaction each, behind the recipients that are there: a second run goes on where the first was cut short. */
-  async function writeRecipients(job: RunningJob, signal: AbortSignal): Promise<{ recipients: number }> {
+  async function writeRecipients(job: RunningJob, signal: AbortSignal): Promise<typeof COMPLETED> {
     const { notificationId, ...targets } = job.payload as RecipientsPayload;
     const notification = await db.read
       .selectFrom("notifications")
@@ -50,19 +51,47 @@ export function handlePipelineJobs({ db, notify, system }: CoreServices): void {
     for (;;) {
       signal.throwIfAborted();
       const userIds = system.rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
-      if (userIds.length === 0) return { recipients };
-      await db.write(async (trx) => {
-        await notify.addRecipients(notification, userIds, trx);
-        // Those of the slices before may all have been told: it has not reached everybody any more.
-        await trx
-          .updateTable("notifications")
-          .set({ delivered: 0, deliveredAt: null })
-          .where("id", "=", notificationId)
-          .where("delivered", "=", 1)
-          .execute();
-      });
+      if (userIds.length === 0) {
+        await db.write(async (trx) => {
+          await jobs.complete(job, trx, { recipients });
+          await noteDelivered(notificationId, trx);
+        });
+        return COMPLETED;
+      }
+      await db.write((trx) => notify.addRecipients(notification, userIds, trx));
       recipients += userIds.length;
       after = userIds.at(-1) ?? after;
     }
+  }
+
+  /**
+   * While the job wrote recipients, no mark could say that the notification has reached everybody. If it has by now, no mark will come that
+   * could say so later.
+   */
+  async function noteDelivered(notificationId: string, trx: Trx): Promise<void> {
+    const told = await trx
+      .selectFrom("notification_recipients")
+      .select((e) => [
+        e.fn.countAll<number>().as("recipients"),
+        e.fn.sum<number>("delivered").as("delivered"),
+        e.fn.max("deliveredAt").as("deliveredAt"),
+      ])
+      .where("notificationId", "=", notificationId)
+      .executeTakeFirst();
+    if (!told || told.recipients === 0 || told.delivered !== told.recipients) return;
+    await trx
+      .updateTable("notifications")
+      .set({ delivered: 1, deliveredAt: told.deliveredAt ?? clock.now() })
+      .where("id", "=", notificationId)
+      .execute();
+    await audit.record(
+      {
+        action: "notification.delivered",
+        resourceType: "notification",
+        resourceId: notificationId,
+        metadata: { channel: "in_app", recipients: told.recipients },
+      },
+      { trx },
+    );
   }
 }

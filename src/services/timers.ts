@@ -17,6 +17,9 @@ import type { UserDirectory } from "./user-directory.ts";
 /** What a timer does when its time has come (contract 8.6). */
 export type TimerAction = NotifyAction | EventAction;
 
+/** Whoever emits this on the bus reaches a user (D19). */
+const NOTIFY_EVENT = "notify";
+
 interface NotifyAction {
   readonly type: "notify";
   readonly payload: {
@@ -116,15 +119,13 @@ export class TimerService {
   /** The action as it is stored, with its recipient found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
   async #settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
     if (action.type === "event") {
-      if (creator) requireRights(creator, action);
+      if (creator) this.#requireRights(creator, action);
       return action;
     }
-    const { directory } = this.#parts;
     const { userId: ref } = action.payload;
     // Before an unknown reference makes a user: it is somebody else in any case.
-    if (creator)
-      requireRights(creator, { ...action, payload: { ...action.payload, userId: directory.find(ref) ?? ref } });
-    const [userId = ref] = await directory.recipients([ref], trx, null);
+    if (creator) this.#requireRights(creator, action);
+    const [userId = ref] = await this.#parts.directory.recipients([ref], trx, null);
     return { ...action, payload: { ...action.payload, userId } };
   }
 
@@ -145,13 +146,25 @@ export class TimerService {
   #creator(userId: string, action: TimerAction): UserPrincipal {
     try {
       const creator = this.#parts.principals.ofUser(userId);
-      requireRights(creator, action);
+      this.#requireRights(creator, action);
       return creator;
     } catch (error) {
       if (error instanceof PrismError)
         throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
       throw error;
     }
+  }
+
+  /** An event that makes a notification (D19) needs what the notification needs. @throws UNAUTHORIZED_ROLE */
+  #requireRights(principal: UserPrincipal, action: TimerAction): void {
+    const need = (permission: "timers:create" | "notifications:send" | "events:emit"): void => {
+      if (!principal.permissions.has(permission)) throw missingPermission(permission);
+    };
+    need("timers:create");
+    if (action.type === "event") need("events:emit");
+    const ref = recipientOf(action);
+    if (ref === undefined || ref === "me") return;
+    if (ref === null || this.#parts.directory.find(ref) !== principal.userId) need("notifications:send");
   }
 
   /** Notification and completion are one transaction: exactly once. */
@@ -196,14 +209,12 @@ export class TimerService {
   }
 }
 
-/** @throws UNAUTHORIZED_ROLE */
-function requireRights(principal: UserPrincipal, action: TimerAction): void {
-  const need = (permission: "timers:create" | "notifications:send" | "events:emit"): void => {
-    if (!principal.permissions.has(permission)) throw missingPermission(permission);
-  };
-  need("timers:create");
-  if (action.type === "event") need("events:emit");
-  else if (action.payload.userId !== principal.userId) need("notifications:send");
+/** Whom an action tells something; null for nobody in particular, undefined when it tells nobody. */
+function recipientOf(action: TimerAction): string | null | undefined {
+  if (action.type === "notify") return action.payload.userId;
+  if (action.event !== NOTIFY_EVENT) return undefined;
+  const { userId } = asObject(action.payload);
+  return typeof userId === "string" ? userId : null;
 }
 
 function asObject(payload: unknown): Record<string, unknown> {

@@ -2,9 +2,14 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { uuidv7 } from "../base/ids.ts";
 import type { AuditRow, DeliveredMark } from "./write-set.ts";
 
+/** Notifications whose recipients are being told; more are looked at from their first recipient on. */
+const MAX_REMEMBERED = 1000;
+
 /** The flags' part of a write set: that recipients were told, and with the last of them their notification (contract 7, step 9). */
 export class DeliveryStatements {
   readonly #sql;
+  /** The first recipient who had not been told when a notification was looked at last: all before that one have been. */
+  readonly #firstOpen = new Map<string, string>();
 
   constructor(connection: Sqlite) {
     this.#sql = prepareAll(connection);
@@ -20,9 +25,25 @@ export class DeliveryStatements {
     }
     const reached: AuditRow[] = [];
     for (const [id, at] of touched) {
+      if (this.#hasOpen(id)) continue;
       if (this.#sql.notification.run(at, id).changes > 0) reached.push(this.#auditRow(id, at));
     }
     return reached;
+  }
+
+  /**
+   * Whether somebody is still to be told, or to be written. It goes on where it found one last, so that the recipients of one notification
+   * are not read again with each set of marks. If that finds nobody, the update has the last word: a set may have been rolled back.
+   */
+  #hasOpen(notificationId: string): boolean {
+    if (this.#sql.beingWritten.get(notificationId)) return true;
+    const open = this.#sql.open.get(notificationId, this.#firstOpen.get(notificationId) ?? "");
+    this.#firstOpen.delete(notificationId);
+    if (!open) return false;
+    this.#firstOpen.set(notificationId, open.userId);
+    const [oldest] = this.#firstOpen.keys();
+    if (this.#firstOpen.size > MAX_REMEMBERED && oldest !== undefined) this.#firstOpen.delete(oldest);
+    return true;
   }
 
   #auditRow(notificationId: string, at: number): AuditRow {
@@ -47,6 +68,13 @@ function prepareAll(connection: Sqlite) {
     recipient: connection.prepare<[number, string, number], { notificationId: string }>(
       `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
        returning notificationId`,
+    ),
+    // Rules that reach many have their recipients written by a job (contract 7, step 5).
+    beingWritten: connection.prepare<[string], { yes: 1 }>(
+      `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ? and finishedAt is null`,
+    ),
+    open: connection.prepare<[string, string], { userId: string }>(
+      "select userId from notification_recipients where notificationId = ? and userId >= ? and delivered = 0 order by userId limit 1",
     ),
     notification: connection.prepare<[number, string]>(
       `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists

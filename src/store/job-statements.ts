@@ -17,6 +17,7 @@ export class JobStatements {
     for (const finish of work.finish) this.#finish(finish);
     for (const job of work.insert) this.insert(job);
     if (work.promoteDueAt !== null) this.#sql.promote.run(work.promoteDueAt);
+    if (work.setBack) this.#sql.setBack.run(work.setBack);
     return work.claim.flatMap((claim) => this.#claim(claim));
   }
 
@@ -109,6 +110,11 @@ function prepareAll(connection: Sqlite) {
        on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`,
     ),
     promote: prepare("update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= ?"),
+    // A job's attempt counts as its making: then its next one was set.
+    setBack: connection.prepare<{ byMs: number; now: number }>(
+      `update jobs set runAt = runAt - @byMs, createdAt = min(createdAt, @now), startedAt = min(startedAt, @now)
+       where state in ('scheduled', 'retrying') and max(createdAt, coalesce(startedAt, 0)) > @now`,
+    ),
     claimByPriority: connection.prepare<ClaimParameters, ClaimedJob>(CLAIM_BY_PRIORITY),
     claimByAge: connection.prepare<ClaimParameters, ClaimedJob>(CLAIM_BY_AGE),
     succeed: prepare(

@@ -117,6 +117,8 @@ export interface JobWork {
   readonly finish: readonly JobFinish[];
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
+  /** Behind the promotion: the wall clock was set back, and now says `now`. Waiting jobs that were made in what is the future now go with it. */
+  readonly setBack: { readonly byMs: number; readonly now: number } | null;
   readonly claim: readonly JobClaim[];
 }
 

@@ -40,7 +40,7 @@ test("tail", async (t) => {
   const ingest = (events: unknown) => prism.post("/events", events);
   await ingest([
     { type: "order.paid", payload: { n: 1 } },
-    { type: "order.failed", level: "error", source: "web", payload: { n: 2, text: "\u009b31m\nred" } },
+    { type: "order.failed", level: "error", source: "we\nb", payload: { n: 2, text: "\u009b31m\nred" } },
     { type: "login", level: "warn", payload: { n: 3 } },
   ]);
 
@@ -53,7 +53,7 @@ test("tail", async (t) => {
     assert.equal(lines.length, 4);
     assert.match(
       lines[1] ?? "",
-      /^20\d\d-\S+Z {2}#2 {2}error {2}order\.failed {2}web {2}\{"n":2,"text":"\\u009b31m\\nred"\}$/,
+      /^20\d\d-\S+Z {2}#2 {2}error {2}order\.failed {2}we b {2}\{"n":2,"text":"\\u009b31m\\nred"\}$/,
     );
   });
 

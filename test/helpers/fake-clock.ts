@@ -3,6 +3,7 @@ import type { Clock } from "../../src/base/clock.ts";
 /** A clock that stands until it is told to move. It starts at a real instant: tokens and ids are judged by it. */
 export class FakeClock implements Clock {
   #now: number;
+  #elapsed = 0;
 
   constructor(now = Date.now()) {
     this.#now = now;
@@ -12,7 +13,18 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  elapsed(): number {
+    return this.#elapsed;
+  }
+
+  /** Time passes. */
   advance(ms: number): void {
     this.#now += ms;
+    this.#elapsed += Math.max(0, ms);
+  }
+
+  /** Somebody sets the clock, forward or back; no time passes. */
+  set(byMs: number): void {
+    this.#now += byMs;
   }
 }

@@ -100,7 +100,21 @@ test("what counts by address, and what does not", async (t) => {
       counts: false,
     },
     { name: "probes do not", path: "/health", headers: [], status: 200, counts: false },
-    { name: "an unknown path does not", path: "/nothing", headers: [], status: 404, counts: false },
+    { name: "an unknown path counts", path: "/nothing", headers: [], status: 404, counts: true },
+    {
+      name: "an unknown path with bad credentials counts",
+      path: "/nothing",
+      headers: ["Authorization: Bearer bad"],
+      status: 404,
+      counts: true,
+    },
+    {
+      name: "an unknown path with valid credentials does not",
+      path: "/nothing",
+      headers: ["Authorization: Bearer a"],
+      status: 404,
+      counts: false,
+    },
   ]) {
     await t.test(row.name, async (t) => {
       const { ask } = startLimited(t);
@@ -108,6 +122,45 @@ test("what counts by address, and what does not", async (t) => {
       assert.deepEqual(seen, [row.status, row.status, row.status, row.counts ? 429 : row.status]);
     });
   }
+});
+
+test("requests that no route takes count like any other: by address, or by whoever shows valid credentials", async (t) => {
+  for (const { method, path, status, counts } of [
+    { method: "POST", path: "/private", status: 405, counts: true },
+    { method: "OPTIONS", path: "/private", status: 204, counts: true },
+    { method: "OPTIONS", path: "/nothing", status: 404, counts: true },
+    { method: "PROPFIND", path: "/nothing", status: 404, counts: true },
+    { method: "POST", path: "/health", status: 405, counts: false },
+    { method: "OPTIONS", path: "/health", status: 204, counts: false },
+  ])
+    await t.test(`${method} ${path}`, async (t) => {
+      const { port } = startLimited(t);
+      const send = (...headers: string[]) => exchangeRaw(t, port, requestText(method, path, headers));
+      const seen = await statuses(IP_LIMIT + 1, () => send());
+      assert.deepEqual(seen, [status, status, status, counts ? 429 : status]);
+      const asAnna = () => send("Authorization: Bearer anna");
+      const hers = await statuses(USER_LIMIT + 1, asAnna);
+      assert.deepEqual(
+        hers,
+        [...Array(USER_LIMIT).fill(status), counts ? 429 : status],
+        "her own limit, not the address's",
+      );
+    });
+  await t.test("a refused one says when to come back, and names no methods", async (t) => {
+    const { ask } = startLimited(t);
+    await statuses(IP_LIMIT, () => ask("/nothing"));
+    const refused = await ask("/nothing");
+    assert.deepEqual([errorCodeOf(refused), refused.headers.get("retry-after")], ["RATE_LIMITED", "20"]);
+    assert.equal((await ask("/public")).status, 429, "all count together");
+  });
+  await t.test("where a signature is checked first", async (t) => {
+    const authenticate: Authenticator["authenticate"] = async (credential) => byName(credential);
+    const bare = startBareKernel(t, { routes: ROUTES, authenticate, limits: LIMITS });
+    const ask = (name: string) =>
+      exchangeRaw(t, bare.port, requestText("GET", "/nothing", [`Authorization: Bearer ${name}`]));
+    assert.deepEqual(await statuses(IP_LIMIT + 1, () => ask("bad")), [404, 404, 404, 429]);
+    assert.deepEqual(await statuses(USER_LIMIT + 1, () => ask("anna")), [404, 404, 404, 404, 404, 429]);
+  });
 });
 
 test("a user is limited over all its requests, and nobody else by them", async (t) => {
@@ -135,7 +188,6 @@ test("limited answers carry RateLimit-*, others do not", async (t) => {
   assert.equal(await remaining("/public"), "2");
   assert.equal(await remaining("/private", "Authorization: Bearer anna"), "4");
   assert.equal(await remaining("/health"), undefined);
-  assert.equal(await remaining("/nothing"), undefined);
 });
 
 test("rateLimit.enabled false limits nobody", async (t) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 
 interface Rule {
@@ -37,6 +38,61 @@ test("S3-14: a resource with a version answers its ETag, and 304 to who has it a
       }
     });
   }
+});
+
+test("an answer with members that no version counts has another tag when they change; If-Match takes it all the same", async (t) => {
+  const prism = await startPrism(t);
+  const editor = await makeUser(prism, "editor");
+  const shop = await makeProject(prism, "shop");
+  const project = `/api/v1/projects/${shop.id}`;
+  await prism.post(`${project}/members`, { userId: editor.id, role: "editor" });
+  const { body: rule } = await prism.post<Rule>("/api/v1/rules", { ...RULE, projectId: shop.id });
+  for (const { path, changes } of [
+    {
+      path: `/api/v1/rules/${rule.id}`,
+      changes: { "it matched": () => prism.post("/events", { type: "x" }, { apiKey: shop.apiKey }) },
+    },
+    {
+      path: project,
+      changes: {
+        "an event came": () => prism.post("/events", { type: "y" }, { apiKey: shop.apiKey }),
+        "a key was made": () => prism.post(`${project}/keys`, {}),
+      },
+    },
+  ])
+    for (const [what, change] of Object.entries(changes))
+      await t.test(`${path.slice(8, 13)}: ${what}`, async () => {
+        const seen = async (tag?: string, token?: string) =>
+          prism.get<Rule>(path, {
+            ...(tag === undefined ? {} : { headers: { "If-None-Match": tag } }),
+            ...(token === undefined ? {} : { token }),
+          });
+        const before = await seen();
+        const tag = before.headers.get("etag") ?? "";
+        assert.equal((await seen(tag)).status, 304);
+        await change();
+        const after = await seen(tag);
+        assert.equal(after.status, 200);
+        assert.notDeepEqual(after.body, before.body);
+        const newTag = after.headers.get("etag") ?? "";
+        assert.equal((await seen(newTag)).status, 304);
+        const { version } = after.body;
+        for (const [ifMatch, status] of [
+          [tag, 200],
+          [`"${version + 1}"`, 200],
+          [newTag, 412],
+          [`"${version + 3}.x"`, 412],
+          [`W/"${version + 2}.x"`, 412],
+        ] as const) {
+          const reply = await prism.patch<Rule>(path, { name: "n" }, { headers: { "If-Match": ifMatch } });
+          assert.equal(reply.status, status, ifMatch);
+        }
+      });
+  await t.test("another caller's answer is another one", async () => {
+    const own = (await prism.get(project)).headers.get("etag") ?? "";
+    const theirs = await prism.get(project, { token: editor.token, headers: { "If-None-Match": own } });
+    assert.deepEqual([theirs.status, theirs.body["role"]], [200, "editor"]);
+  });
 });
 
 test("a write is never answered 304, whatever If-None-Match says", async (t) => {

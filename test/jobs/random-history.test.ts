@@ -75,7 +75,7 @@ class History {
   }
 
   async #write(work: Partial<JobWork>): Promise<readonly ClaimedJob[]> {
-    const jobs = { insert: [], finish: [], promoteDueAt: null, claim: [], ...work };
+    const jobs = { insert: [], finish: [], promoteDueAt: null, setBack: null, claim: [], ...work };
     const outcome = await this.#source.write(() => ({ jobs }));
     assert.ok(outcome.ok);
     return outcome.claimed;

@@ -85,3 +85,54 @@ for (const { how, cut } of [
     assert.equal(scalarOf(prism, "select count(distinct userId) from notification_recipients"), 3001);
   });
 }
+
+test("a notification whose recipients come in slices counts as delivered once, when the last of them has been told", async (t) => {
+  const prism = await startPrism(t);
+  const { db, notify, system } = prism.services;
+  await addAuditors(prism, 1200);
+  await prism.post("/api/v1/rules", RULE);
+  const { committer } = system.store;
+  const markAll = (): void => {
+    const open = rowsOf<{ userId: string; seq: number }>(
+      prism,
+      "select userId, seq from notification_recipients where delivered = 0 order by seq",
+    );
+    for (const { userId, seq } of open) committer.markDelivered({ userId, seq, at: Date.now() });
+  };
+  // Whoever is written is told at once, so that nobody of those so far is left when the next slice comes.
+  const add = notify.addRecipients.bind(notify);
+  const seen: unknown[] = [];
+  notify.addRecipients = async (notification, userIds, trx) => {
+    seen.push(scalarOf(prism, "select delivered from notifications where id = ?", notification.id));
+    await add(notification, userIds, trx);
+    db.afterCommit(trx, markAll);
+  };
+  const isDelivered = () => scalarOf(prism, "select count(*) from notifications where delivered = 0") === 0;
+  const audits = () =>
+    rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'notification.delivered'").map(
+      ({ metadata }) => JSON.parse(metadata) as { recipients: number },
+    );
+  await prism.post("/api/v1/events", { type: "x" });
+  await eventually("all have been told", isDelivered);
+  assert.deepEqual(
+    audits().map(({ recipients }) => recipients),
+    [1201],
+  );
+  assert.deepEqual(seen, [0, 0, 0]);
+  // And if the last is told behind the job's end.
+  notify.addRecipients = add;
+  await prism.post("/api/v1/events", { type: "x" });
+  await eventually("the job has ended", () => isDone(prism));
+  await committer.settled();
+  const last = rowsOf<{ userId: string; seq: number }>(
+    prism,
+    "select userId, seq from notification_recipients where delivered = 0 order by userId limit 1",
+  )[0] ?? { userId: "", seq: 0 };
+  await db.write((trx) =>
+    trx.updateTable("notification_recipients").set({ delivered: 1 }).where("userId", "<>", last.userId).execute(),
+  );
+  assert.equal(isDelivered(), false);
+  committer.markDelivered({ ...last, at: Date.now() });
+  await eventually("it counts as delivered", isDelivered);
+  assert.equal(audits().length, 2);
+});

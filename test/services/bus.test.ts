@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { type Caller, currentCaller, runAs } from "../../src/base/caller.ts";
 import { deferred } from "../../src/base/deferred.ts";
 import { Bus } from "../../src/services/bus.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -23,6 +24,28 @@ test("handlers hear payload, name and correlation id, in the order in which they
   await eventually("they have heard", () => heard.length === 2);
   assert.deepEqual(heard, ["pattern", "exact"]);
   assert.deepEqual(calls, [[{ n: 1 }, { event: "a:b", correlationId: "c-1" }]]);
+});
+
+test("a handler runs on behalf of whoever emitted, also behind its own awaits and when the emitter has ended", async () => {
+  const { bus } = newBus();
+  const seen: (string | null)[] = [];
+  bus.on("x", async () => {
+    seen.push(currentCaller().requestId);
+    await new Promise(setImmediate);
+    seen.push(currentCaller().requestId);
+  });
+  const caller = (requestId: string): Caller => ({
+    principal: null,
+    process: "request",
+    ip: null,
+    requestId,
+    correlationId: null,
+  });
+  runAs(caller("r-1"), () => bus.emit("x"));
+  await runAs(caller("r-2"), () => bus.deliver("x", null, "c"));
+  await bus.deliver("x", null, "c");
+  await eventually("all have run", () => seen.length === 6);
+  assert.deepEqual([...seen].sort(), [null, null, "r-1", "r-1", "r-2", "r-2"]);
 });
 
 test("a pattern hears everything below its prefix, and nothing beside it", async () => {

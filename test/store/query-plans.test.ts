@@ -127,7 +127,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
 const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects)\b/, why: "as small as an installation is" },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
-  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN level$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
+  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
   {
     plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead)$/,
     why: "holds what waits, runs or is dead",

@@ -1,4 +1,4 @@
-import { PrismError } from "../../base/errors.ts";
+import { MAX_ERROR_DETAILS, PrismError } from "../../base/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { type ItemError, itemError } from "../../pipeline/event-input.ts";
@@ -24,8 +24,6 @@ interface ItemResult {
   readonly status: "accepted" | "duplicate" | "rejected";
   readonly error?: ItemError;
 }
-
-const MAX_ERROR_DETAILS = 100;
 
 /**
  * One request with many events. They go into the pipeline in their order and may be spread over several commits; the answer goes out after the

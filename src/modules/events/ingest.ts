@@ -4,10 +4,11 @@ import type { Principal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
-import { readEvent } from "../../pipeline/event-input.ts";
+import { readEvent, requireItemLength } from "../../pipeline/event-input.ts";
 import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
 import type { IdempotentRequest } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { BatchGate } from "./batch-gate.ts";
 import { BatchIngest } from "./batch-ingest.ts";
 import { arrayElements, ndjsonLines, parseItem, readBatch } from "./read-batch.ts";
 import { SingleIngest } from "./single-ingest.ts";
@@ -24,9 +25,11 @@ interface IngestRequest {
 /** POST /events: one object, an array, or NDJSON. */
 export class IngestHandler {
   readonly #services: CoreServices;
+  readonly #gate: BatchGate;
 
   constructor(services: CoreServices) {
     this.#services = services;
+    this.#gate = new BatchGate(services.system.bodies);
   }
 
   handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
@@ -42,7 +45,8 @@ export class IngestHandler {
       const type = exchange.header("content-type");
       const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
       if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
-      return this.#batch(request, text, isNdjson, results).catch((error: unknown) => {
+      const read = () => this.#batch(request, text, isNdjson, results);
+      return this.#gate.pass(body.length, read).catch((error: unknown) => {
         this.#release(request);
         throw error;
       });
@@ -80,6 +84,11 @@ export class IngestHandler {
     results: "all" | "errors" | undefined,
   ): Promise<typeof ANSWERS_LATER> {
     const { config, system, idempotency, projects } = this.#services;
+    // Whoever sent it has gone away while it waited: nothing of it has been stored, and nobody would hear of it.
+    if (request.exchange.isOver) {
+      this.#release(request);
+      return ANSWERS_LATER;
+    }
     // Who may write nowhere is told so once, not per item.
     if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
     const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
@@ -103,6 +112,7 @@ export class IngestHandler {
 
   #read({ principal, exchange, receivedAt }: IngestRequest, text: string, newId: string | null): IncomingEvent {
     const { projects, config } = this.#services;
+    requireItemLength(text, config.ingest);
     const { value, outline } = parseItem(text);
     return readEvent(
       {

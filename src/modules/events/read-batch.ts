@@ -1,17 +1,18 @@
 import { PrismError } from "../../base/errors.ts";
 import { jsonValueEnd, outlineJson } from "../../base/json-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../http/input.ts";
-import { itemError } from "../../pipeline/event-input.ts";
+import { itemError, requireFewMembers } from "../../pipeline/event-input.ts";
 import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
 import type { BatchItem } from "./batch-ingest.ts";
 
 /** Reading a batch gives the loop back this often: a large one must not keep everybody waiting. */
 const TURN_MS = 4;
 const CHECK_EVERY = 32;
+const CHECK_EVERY_UNITS = 65_536;
 
 export type ReadItem = (text: string) => IncomingEvent;
 
-/** Splits and reads a batch. @param texts the items as they stand in the body, in order. */
+/** Splits and reads a batch. @param texts the items as they stand in the body, in order; empty ones are skipped. */
 export async function readBatch(
   texts: Iterable<string>,
   maxItems: number,
@@ -20,7 +21,18 @@ export async function readBatch(
 ): Promise<BatchItem[]> {
   const items: BatchItem[] = [];
   let turnEnd = performance.now() + TURN_MS;
+  let steps = 0;
+  let units = 0;
   for (const text of texts) {
+    units += text.length;
+    if (++steps % CHECK_EVERY === 0 || units > CHECK_EVERY_UNITS) {
+      units = 0;
+      if (performance.now() > turnEnd) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnEnd = performance.now() + TURN_MS;
+      }
+    }
+    if (text === "") continue;
     if (items.length === maxItems)
       throw new PrismError("BATCH_TOO_LARGE", `More than ${maxItems} events in one request`);
     try {
@@ -31,23 +43,18 @@ export async function readBatch(
       if (error.code === "MALFORMED_JSON" && !isNdjson) throw inItem(items.length, error);
       items.push(itemError(error));
     }
-    if (items.length % CHECK_EVERY === 0 && performance.now() > turnEnd) {
-      await new Promise((resolve) => setImmediate(resolve));
-      turnEnd = performance.now() + TURN_MS;
-    }
   }
   if (items.length === 0) throw new PrismError("VALIDATION_FAILED", "The batch holds no event");
   return items;
 }
 
-/** The lines of NDJSON; blank ones are skipped. */
+/** The lines of NDJSON without the whitespace around them; blank ones are empty: a body of nothing else must not hold the loop either. */
 export function* ndjsonLines(text: string): Iterable<string> {
   let start = 0;
   while (start < text.length) {
     let end = text.indexOf("\n", start);
     if (end < 0) end = text.length;
-    const line = text.slice(start, end).trim();
-    if (line !== "") yield line;
+    yield text.slice(start, end).trim();
     start = end + 1;
   }
 }
@@ -67,13 +74,14 @@ export function* arrayElements(text: string): Iterable<string> {
   }
 }
 
-/** An item's text as a value with its outline. @throws MALFORMED_JSON */
+/** An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more members than an event may have. */
 export function parseItem(
   text: string,
   depthLimit = MAX_JSON_DEPTH,
 ): { value: unknown; outline: ReturnType<typeof outlineJson> } {
   const outline = outlineJson(text, depthLimit);
   if (outline.depth > depthLimit) throw tooDeep();
+  requireFewMembers(outline);
   return { value: parseJsonText(text), outline };
 }
 

@@ -2,7 +2,7 @@ import { csvLine } from "../../base/csv.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Principal } from "../../base/principal.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
 import { eventJobKey } from "../../pipeline/decide.ts";
 import { eventJson } from "../../pipeline/views.ts";
@@ -28,7 +28,7 @@ export class EventReader {
     const request = readPage(query, ["number"]);
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
     const before = request.after ? Number(request.after[0]) : null;
-    const source = isIndexed(query) ? db.read : db.scan;
+    const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
     const rows = await queries.listEvents(source, selection, {
       before,
       limit: request.limit + 1,

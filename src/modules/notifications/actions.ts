@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Json } from "../../base/json-text.ts";
@@ -8,6 +9,9 @@ import type { Trx } from "../../store/database.ts";
 import { notFound, viewOf } from "./inbox.ts";
 import * as queries from "./queries.ts";
 import type { WebviewBody } from "./schema.ts";
+
+/** Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit. */
+const READ_SLICE = 1000;
 
 /**
  * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it
@@ -71,18 +75,42 @@ export class InboxActions {
     });
   }
 
-  /** Everything up to this moment, or created before a time. */
+  /**
+   * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In slices of a transaction each, oldest first,
+   * and the stream says with each how far it has come: if it is cut short, asking again reads the rest.
+   */
   async readAll(principal: UserPrincipal, before: number | undefined) {
+    const { userId } = principal;
+    let end: number | null = null;
+    let updated = 0;
+    for (let after: number | null = 0; after !== null; await setImmediate()) {
+      const slice = await this.#readSlice(userId, { after, end, before: before ?? null, earlier: updated });
+      ({ after, end } = slice);
+      updated += slice.updated;
+    }
+    return { updated };
+  }
+
+  /** @returns the offset behind which the next slice begins, null behind the last. */
+  #readSlice(
+    userId: string,
+    { after, end, before, earlier }: { after: number; end: number | null; before: number | null; earlier: number },
+  ): Promise<{ after: number | null; end: number; updated: number }> {
     const { db, clock, realtime, system } = this.#services;
     return db.write(async (trx) => {
-      const upTo = system.store.committer.sequences.streams.last;
-      const updated = await queries.markAllRead(trx, principal.userId, upTo, before ?? null, clock.now());
+      // As of the first slice: only the holder of the writer knows what has been given.
+      const last = end ?? system.store.committer.sequences.streams.last;
+      const seqs = await queries.unreadSeqs(trx, userId, { after, upTo: last, limit: READ_SLICE + 1 });
+      const isLast = seqs.length <= READ_SLICE;
+      const slice = seqs.slice(0, READ_SLICE);
+      const upTo = isLast ? last : (slice.at(-1) ?? last);
+      const updated = slice.length === 0 ? 0 : await queries.markRead(trx, userId, slice, before, clock.now());
       if (updated > 0) {
-        const data = { all: true, upTo, before: toRfc3339OrNull(before ?? null), updated };
-        await realtime.publish({ kind: "user", userId: principal.userId }, "notification.read", data, { trx });
-        await this.#tellCount(trx, principal.userId);
+        const data = { all: true, upTo, before: toRfc3339OrNull(before), updated };
+        await realtime.publish({ kind: "user", userId }, "notification.read", data, { trx });
       }
-      return { updated };
+      if (isLast && earlier + updated > 0) await this.#tellCount(trx, userId);
+      return { after: isLast ? null : upTo, end: last, updated };
     });
   }
 

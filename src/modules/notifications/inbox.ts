@@ -3,13 +3,15 @@ import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { notificationView } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
 import * as queries from "./queries.ts";
 import type { Filters, ListQuery, MissedQuery } from "./schema.ts";
 
 const DEFAULT_MISSED = 100;
+/** Unread notifications that are counted at once; the scan thread counts those who have more. */
+const COUNTED_AT_ONCE = 10_000;
 
 /** Reading notifications: one's own, and others' with the right to. */
 export class Inbox {
@@ -52,7 +54,10 @@ export class Inbox {
     const { db, clock, system } = this.#services;
     const request = readPage({ limit, cursor }, ["number"]);
     const after = request.after ? Number(request.after[0]) : 0;
-    const rows = await queries.listMissed(db.read, principal.userId, readSince(since), { after, limit: limit + 1 });
+    const behind = readSince(since);
+    // No index finds a time: the inbox is read from its beginning.
+    const source = behind !== null && "at" in behind ? db.scan : db.read;
+    const rows = await queries.listMissed(source, principal.userId, behind, { after, limit: limit + 1 });
     const page = pageBody(
       request,
       rows,
@@ -67,7 +72,10 @@ export class Inbox {
   }
 
   async unreadCount(principal: UserPrincipal) {
-    const count = await queries.countUnread(this.#services.db.read, principal.userId);
+    const { db } = this.#services;
+    const { userId } = principal;
+    const few = await queries.countUnreadUpTo(db.read, userId, COUNTED_AT_ONCE);
+    const count = few < COUNTED_AT_ONCE ? few : await queries.countUnread(db.scan, userId);
     return { count, unreadCount: count };
   }
 
@@ -79,7 +87,8 @@ export class Inbox {
     const { db } = this.#services;
     const request = readPage(query, ["number"]);
     const before = request.after ? Number(request.after[0]) : null;
-    const rows = await queries.listInbox(db.read, userId, query, {
+    const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+    const rows = await queries.listInbox(source, userId, query, {
       before,
       limit: request.limit + 1,
       offset: request.offset,

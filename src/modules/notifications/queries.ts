@@ -40,16 +40,43 @@ function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to
   return query;
 }
 
+export interface InboxPage {
+  readonly before: number | null;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** Whether an index serves these filters: for every other one the whole inbox may have to be looked at. */
+export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): boolean {
+  const isServed = status === "all" || status === "unread" || status === "undelivered";
+  return isServed && ruleId === undefined && from === undefined && to === undefined;
+}
+
 /** Newest first. */
-export function listInbox(
-  db: ReadDb,
-  userId: string,
-  filters: Filters,
-  page: { before: number | null; limit: number; offset: number },
-): Promise<InboxRow[]> {
+export function listInbox(db: ReadDb, userId: string, filters: Filters, page: InboxPage): Promise<InboxRow[]> {
+  const { status } = filters;
+  if ((status === "unread" || status === "undelivered") && isInboxIndexed(filters)) {
+    let seqs = openSeqs(db, userId, status).orderBy("o.seq", "desc").limit(page.limit).offset(page.offset);
+    if (filters.after !== undefined) seqs = seqs.where("o.seq", ">", filters.after);
+    if (page.before !== null) seqs = seqs.where("o.seq", "<", page.before);
+    return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq", "desc").execute();
+  }
   let query = filtered(db, userId, filters).orderBy("r.seq", "desc").limit(page.limit).offset(page.offset);
   if (page.before !== null) query = query.where("r.seq", "<", page.before);
   return query.execute();
+}
+
+/**
+ * Offsets of what a user has not read, or not been told, from the partial index of those alone: SQLite would rather read the inbox than look
+ * each row up from there. The conditions are its own word for word, `delivered` with a literal.
+ */
+function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
+  const query = db
+    .selectFrom("notification_recipients as o")
+    .select("o.seq")
+    .where("o.userId", "=", userId)
+    .where("o.deletedAt", "is", null);
+  return status === "unread" ? query.where("o.readAt", "is", null) : query.where("o.delivered", "=", sql.lit<0>(0));
 }
 
 export async function countInbox(db: ReadDb, userId: string, filters: Filters): Promise<number> {
@@ -69,9 +96,12 @@ export function listMissed(
   since: MissedSince,
   page: { after: number; limit: number },
 ): Promise<InboxRow[]> {
+  if (since === null) {
+    const seqs = openSeqs(db, userId, "undelivered").where("o.seq", ">", page.after).orderBy("o.seq").limit(page.limit);
+    return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
+  }
   let query = inbox(db, userId).where("r.seq", ">", page.after).orderBy("r.seq").limit(page.limit);
-  if (since === null) query = query.where("r.delivered", "=", 0);
-  else if ("seq" in since) query = query.where("r.seq", ">", since.seq);
+  if ("seq" in since) query = query.where("r.seq", ">", since.seq);
   else query = query.where("n.createdAt", ">=", since.at);
   return query.execute();
 }
@@ -119,13 +149,20 @@ export async function allRecipients(
   };
 }
 
+/** By the index of what is unread alone. */
 export async function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
-  const row = await db
-    .selectFrom("notification_recipients")
+  const row = await openSeqs(db, userId, "unread")
+    .clearSelect()
     .select((e) => e.fn.countAll<number>().as("n"))
-    .where("userId", "=", userId)
-    .where("readAt", "is", null)
-    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}
+
+/** {@link countUnread}, but it stops counting at `limit`. */
+export async function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Promise<number> {
+  const row = await db
+    .selectFrom(openSeqs(db, userId, "unread").limit(limit).as("u"))
+    .select((e) => e.fn.countAll<number>().as("n"))
     .executeTakeFirst();
   return row?.n ?? 0;
 }
@@ -153,11 +190,26 @@ export async function mark(
   return changed;
 }
 
-/** Marks what is unread as read, up to and including an offset: what arrives during the click stays unread. */
-export async function markAllRead(
+/** The first `limit` unread offsets of a user in (`after`, `upTo`], ascending. */
+export async function unreadSeqs(
   trx: Trx,
   userId: string,
-  upToSeq: number,
+  range: { after: number; upTo: number; limit: number },
+): Promise<number[]> {
+  const rows = await openSeqs(trx, userId, "unread")
+    .where("o.seq", ">", range.after)
+    .where("o.seq", "<=", range.upTo)
+    .orderBy("o.seq")
+    .limit(range.limit)
+    .execute();
+  return rows.map(({ seq }) => seq);
+}
+
+/** Marks these as read, or those of them that were made before a time. @returns how many were. */
+export async function markRead(
+  trx: Trx,
+  userId: string,
+  seqs: readonly number[],
   before: number | null,
   now: number,
 ): Promise<number> {
@@ -165,9 +217,7 @@ export async function markAllRead(
     .updateTable("notification_recipients")
     .set({ readAt: now })
     .where("userId", "=", userId)
-    .where("seq", "<=", upToSeq)
-    .where("readAt", "is", null)
-    .where("deletedAt", "is", null);
+    .where("seq", "in", seqs);
   if (before !== null)
     query = query.where(sql<boolean>`(select createdAt from notifications where id = notificationId) < ${before}`);
   const { numUpdatedRows } = await query.executeTakeFirst();

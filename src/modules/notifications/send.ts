@@ -35,13 +35,29 @@ export function sendNotification(
       },
       { trx },
     );
-    return new Reply(201, await asSenderSees(trx, id));
+    return new Reply(201, await asSenderSees(trx, id, principal));
   });
 }
 
-/** For everybody it went to, from the first recipient's side. */
-async function asSenderSees(trx: Trx, id: string) {
+/** What nobody has received yet. */
+const UNTOUCHED = {
+  delivered: 0,
+  deliveredAt: null,
+  pusherEventSent: 0,
+  recipientDelivered: 0,
+  readAt: null,
+  acknowledgedAt: null,
+  openedAt: null,
+} as const;
+
+/**
+ * For everybody it went to, from the first recipient's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
+ * done with it since is told to those who may read it all, others get the answer of the first time again (D21).
+ */
+async function asSenderSees(trx: Trx, id: string, principal: Principal) {
   const row = await queries.findAnywhere(trx, id);
   if (!row) throw new TypeError("a notification without recipients was stored");
-  return viewOf(row, await queries.allRecipients(trx, id));
+  const all = await queries.allRecipients(trx, id);
+  if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all")) return viewOf(row, all);
+  return viewOf({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] });
 }

@@ -2,6 +2,7 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import type { RunningJob } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { deleteEvents, oldestEvents } from "./event-queries.ts";
+import { requireStill } from "./still-may.ts";
 
 /** Rows of one transaction: ingest waits for none of them longer than a commit. */
 const SLICE = 500;
@@ -40,6 +41,7 @@ export class EventDeletion {
     const seqs = await oldestEvents(db.scan, projectId, payload.before, MAX_AT_ONCE + 1);
     if (seqs.length > MAX_AT_ONCE) {
       return db.write(async (trx) => {
+        await requireStill(this.#services, principal, projectId, "events:delete", trx);
         await audit.record(entry, { trx });
         const { jobId } = await jobs.enqueue(
           { queue: "retention", kind: "project.events.delete", payload, runAt: clock.now() },
@@ -48,7 +50,10 @@ export class EventDeletion {
         return { jobId };
       });
     }
-    await audit.record(entry);
+    await db.write(async (trx) => {
+      await requireStill(this.#services, principal, projectId, "events:delete", trx);
+      await audit.record(entry, { trx });
+    });
     for (let at = 0; at < seqs.length; at += SLICE)
       await db.write((trx) => deleteEvents(trx, projectId, seqs.slice(at, at + SLICE)));
     return { deleted: seqs.length };

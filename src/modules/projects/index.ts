@@ -1,9 +1,11 @@
 import * as v from "valibot";
+import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, route, versioned } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { EventDeletion } from "./delete-events.ts";
+import { deleteProject } from "./delete-project.ts";
 import { ProjectMembers } from "./members.ts";
 import * as s from "./schema.ts";
 import { ProjectService } from "./service.ts";
@@ -39,7 +41,8 @@ const projects: AppModule = {
         method: "POST",
         path: PATH,
         aliases: ["/projects"],
-        summary: "Make a project; you become its owner, and its first API key is in the answer",
+        summary:
+          "Make a project; you become its owner, and its first API key is in the answer. A service token gives the key no scope it lacks itself; one with neither events:write nor events:read makes no key",
         tag,
         access: { permission: "projects:create" },
         body: s.CreateProject,
@@ -62,7 +65,8 @@ const projects: AppModule = {
         errors: ["PROJECT_NOT_FOUND"],
         async handle(exchange, { params }) {
           const { version, body } = await service.get(callerOf(exchange), params.id);
-          return versioned(version, body);
+          const { role, eventCount, lastEventAt, keys } = body;
+          return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys]) });
         },
       }),
     );
@@ -70,7 +74,7 @@ const projects: AppModule = {
       route({
         method: "PATCH",
         path: `${PATH}/:id`,
-        summary: "Rename a project or change its settings (owner)",
+        summary: "Rename a project or change its settings (owner): settings that are missing stay, null removes one",
         tag,
         access: {},
         params: s.ProjectParams,
@@ -93,7 +97,7 @@ const projects: AppModule = {
         access: {},
         params: s.ProjectParams,
         errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
-        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+        handle: (exchange, { params }) => deleteProject(services, userOf(exchange), params.id),
       }),
     );
     server.route(
@@ -187,7 +191,7 @@ const projects: AppModule = {
       route({
         method: "POST",
         path: `${PATH}/:id/keys`,
-        summary: "Make an API key (owner)",
+        summary: "Make an API key (owner); a service token gives only scopes that it has itself",
         tag,
         access: {},
         params: s.ProjectParams,
@@ -209,7 +213,7 @@ const projects: AppModule = {
         body: s.RotateKey,
         status: 201,
         response: s.IssuedKeyView,
-        errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
+        errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND", "PRIVILEGE_ESCALATION"],
         handle: (exchange, { params, body }) =>
           service.rotateKey(userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
       }),

@@ -7,6 +7,7 @@ import type { Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./member-queries.ts";
 import type { ListMembers } from "./schema.ts";
+import { requireStill } from "./still-may.ts";
 
 /** Who belongs to a project. Everybody in it may look; its owners decide (contract 4.6). */
 export class ProjectMembers {
@@ -31,7 +32,7 @@ export class ProjectMembers {
     const projectId = projects.require(principal, ref, "project:manage");
     const userId = users.find(userRef);
     if (userId === undefined) throw userNotFound();
-    return this.#write(async (trx) => {
+    return this.#write(principal, projectId, async (trx) => {
       const member = await queries.findMember(trx, projectId, userId);
       if (member) return this.#change(trx, member, role);
       const createdAt = this.#services.clock.now();
@@ -44,13 +45,15 @@ export class ProjectMembers {
   /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
   async change(principal: UserPrincipal, ref: string, userId: string, role: ProjectRole) {
     const projectId = this.#services.projects.require(principal, ref, "project:manage");
-    return this.#write(async (trx) => this.#change(trx, await this.#require(trx, projectId, userId), role));
+    return this.#write(principal, projectId, async (trx) =>
+      this.#change(trx, await this.#require(trx, projectId, userId), role),
+    );
   }
 
   /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
   async remove(principal: UserPrincipal, ref: string, userId: string): Promise<void> {
     const projectId = this.#services.projects.require(principal, ref, "project:manage");
-    await this.#write(async (trx) => {
+    await this.#write(principal, projectId, async (trx) => {
       const member = await this.#require(trx, projectId, userId);
       await requireOtherOwner(trx, member);
       await trx
@@ -76,9 +79,10 @@ export class ProjectMembers {
   }
 
   /** What a member may do, and whom the project's rules reach, is read anew behind the commit. */
-  #write<T>(change: (trx: Trx) => Promise<T>): Promise<T> {
+  #write<T>(principal: UserPrincipal, projectId: string, change: (trx: Trx) => Promise<T>): Promise<T> {
     const { db, system } = this.#services;
     return db.write(async (trx) => {
+      await requireStill(this.#services, principal, projectId, "project:manage", trx);
       db.afterCommit(trx, () => system.rightsChanged());
       return change(trx);
     });

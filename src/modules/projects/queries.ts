@@ -1,6 +1,7 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import type { ProjectRole } from "../../store/schema.ts";
 
 export interface ProjectFilter {
   /** Only projects this user is a member of, and the default one; null for all. */
@@ -41,8 +42,18 @@ export async function countProjects(db: ReadDb, filter: ProjectFilter): Promise<
   return row?.n ?? 0;
 }
 
-export function findProject(db: ReadDb, id: string) {
+export function findProject(db: ReadDb | Trx, id: string) {
   return db.selectFrom("projects").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
+}
+
+export async function roleOf(trx: Trx, projectId: string, userId: string): Promise<ProjectRole | undefined> {
+  const row = await trx
+    .selectFrom("project_members")
+    .select("role")
+    .where("projectId", "=", projectId)
+    .where("userId", "=", userId)
+    .executeTakeFirst();
+  return row?.role;
 }
 
 export function lastEvent(db: ReadDb, projectId: string) {
@@ -84,13 +95,24 @@ export async function isSlugTaken(trx: Trx, slug: string): Promise<boolean> {
   return row !== undefined;
 }
 
-export async function deleteRules(trx: Trx, projectId: string, now: number): Promise<string[]> {
-  const rules = await trx
+/** @returns the keys that ended by it. */
+export function revokeKeys(trx: Trx, projectId: string, now: number) {
+  return trx
+    .updateTable("api_keys")
+    .set({ revokedAt: now })
+    .where("projectId", "=", projectId)
+    .where("revokedAt", "is", null)
+    .returning("id")
+    .execute();
+}
+
+/** @returns the rules that ended by it. */
+export function deleteRules(trx: Trx, projectId: string, now: number) {
+  return trx
     .updateTable("rules")
     .set({ deletedAt: now, active: 0, updatedAt: now })
     .where("projectId", "=", projectId)
     .where("deletedAt", "is", null)
-    .returning("id")
+    .returning(["id", "version"])
     .execute();
-  return rules.map(({ id }) => id);
 }

@@ -1,34 +1,33 @@
 import * as v from "valibot";
+import { isUuid } from "../../base/ids.ts";
 import { KEY_SCOPES } from "../../base/permissions.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, openObject, pattern, text } from "../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
-const MAX_SETTINGS_BYTES = 16_384;
 
-/** Members besides these are the owners' own and kept. */
-const KnownSettings = openObject({
-  alertThreshold: v.optional(
+/** Members besides these are the owners' own and kept. A member that is null is none, or removed. */
+const Settings = openObject({
+  alertThreshold: v.nullish(
     v.pipe(integer(1, 1_000_000), v.description("Errors in quick succession before the members are alerted")),
   ),
-  retentionDays: v.optional(integer(1, 3650)),
-  emailAlerts: v.optional(v.boolean()),
-  digest: v.optional(v.boolean()),
+  retentionDays: v.nullish(integer(1, 3650)),
+  emailAlerts: v.nullish(v.boolean()),
+  digest: v.nullish(v.boolean()),
 });
-const Settings = v.pipe(
-  KnownSettings,
-  v.check(
-    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_SETTINGS_BYTES,
-    `must be at most ${MAX_SETTINGS_BYTES} bytes`,
-  ),
-);
 
 export const ListProjects = object({ q: v.optional(text(100)), ...pageEntries() });
 export type ListProjects = v.InferOutput<typeof ListProjects>;
 
 export const CreateProject = object({
   name: text(255, 1),
-  slug: v.optional(pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash")),
+  slug: v.optional(
+    v.pipe(
+      pattern(/^[a-z0-9-]{1,64}$/, "must be 1 to 64 of a-z, 0-9 and dash"),
+      // It would stand for one project as its slug, and for another as its id.
+      v.check((slug) => !isUuid(slug), "must not be a UUID"),
+    ),
+  ),
   settings: v.optional(Settings),
 });
 export type CreateProject = v.InferOutput<typeof CreateProject>;

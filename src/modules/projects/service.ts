@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid, uuidv7 } from "../../base/ids.ts";
-import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../base/permissions.ts";
+import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../base/permissions.ts";
 import type { Principal, UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { KeyAdmin } from "../../services/key-admin.ts";
@@ -12,12 +12,23 @@ import type { Trx } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 import * as queries from "./queries.ts";
 import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
+import { mergedSettings } from "./settings.ts";
+import { requireStill } from "./still-may.ts";
 
 type ProjectRow = Selectable<Schema["projects"]>;
 type KeyRow = Selectable<Schema["api_keys"]>;
 
 /** Scopes that reach beyond the project are only given by those who hold the permission themselves. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
+
+/** The scope of a service token that lets it do what a key of each scope can do. Following a project is reading its events. */
+const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
+  "events:write": "events:write",
+  "events:read": "events:read",
+  "realtime:subscribe": "events:read",
+  "realtime:publish": "realtime:publish",
+  "notifications:send": "notifications:send",
+};
 
 /** A slug has 64 characters; the rest is for a number. */
 const MAX_SLUG_BASE = 56;
@@ -48,16 +59,19 @@ export class ProjectService {
     );
   }
 
+  /** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
   async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
     const { db, audit, clock, system } = this.#services;
     const now = clock.now();
+    const kept = mergedSettings("{}", settings);
+    const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
     const created = await db.write(async (trx) => {
       const row = {
         id: uuidv7(),
         slug: await freeSlug(trx, slug, name),
         name,
         ownerId: principal.userId,
-        settings: JSON.stringify(settings ?? {}),
+        settings: kept,
         createdAt: now,
         updatedAt: now,
       };
@@ -67,12 +81,13 @@ export class ProjectService {
         .values({ projectId: row.id, userId: principal.userId, role: "owner", createdAt: now })
         .execute();
       await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
-      const key = await this.#keys.create({ projectId: row.id, name: "default", createdBy: principal.userId }, trx);
+      const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
+      const key = scopes.length === 0 ? undefined : await this.#keys.create(first, trx);
       db.afterCommit(trx, () => system.rightsChanged());
       return { row, key };
     });
     const row = { ...created.row, version: 1, deletedAt: null };
-    return { ...this.#view(row, principal), role: "owner", apiKey: created.key.key };
+    return { ...this.#view(row, principal), role: "owner", apiKey: created.key?.key };
   }
 
   async get(principal: Principal, ref: string) {
@@ -96,14 +111,13 @@ export class ProjectService {
     const { db, audit, clock, projects } = this.#services;
     const id = projects.require(principal, ref, "project:manage");
     await db.write(async (trx) => {
-      const row = await trx.selectFrom("projects").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+      const row = await requireStill(this.#services, principal, id, "project:manage", trx);
       requireVersion(ifMatch, row.version);
-      const merged = { ...(JSON.parse(row.settings) as object), ...settings };
       await trx
         .updateTable("projects")
         .set({
           name: name ?? row.name,
-          settings: JSON.stringify(merged),
+          settings: settings ? mergedSettings(row.settings, settings) : row.settings,
           version: row.version + 1,
           updatedAt: clock.now(),
         })
@@ -123,54 +137,13 @@ export class ProjectService {
     return { version: row.version, body: this.#view(row, principal) };
   }
 
-  /** The project is gone at once; what it holds is removed by a job. @throws DEFAULT_PROJECT */
-  async delete(principal: UserPrincipal, ref: string): Promise<void> {
-    const { db, audit, clock, projects, jobs, system } = this.#services;
-    const id = projects.require(principal, ref, "project:manage");
-    if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
-    const now = clock.now();
-    await db.write(async (trx) => {
-      await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
-      await trx
-        .updateTable("api_keys")
-        .set({ revokedAt: now })
-        .where("projectId", "=", id)
-        .where("revokedAt", "is", null)
-        .execute();
-      const rules = await queries.deleteRules(trx, id, now);
-      await audit.record(
-        { action: "project.delete", resourceType: "project", resourceId: id, metadata: { rules: rules.length } },
-        { trx },
-      );
-      await jobs.enqueue(
-        {
-          queue: "retention",
-          kind: "project.events.delete",
-          payload: { projectId: id, before: now + 1 },
-          runAt: now,
-          dedupeKey: `project:${id}`,
-        },
-        { trx },
-      );
-      db.afterCommit(trx, () => {
-        for (const rule of rules) system.rules.remove(rule);
-        system.rightsChanged();
-      });
-    });
-  }
-
   async createKey(principal: UserPrincipal, ref: string, input: CreateKey) {
-    const { db, projects } = this.#services;
-    const projectId = projects.require(principal, ref, "project:manage");
-    if (input.scopes) requireMayGive(principal, input.scopes);
-    const key = {
-      ...input,
-      projectId,
-      name: input.name ?? "key",
-      scopes: input.scopes ?? DEFAULT_KEY_SCOPES,
-      createdBy: principal.userId,
-    };
-    return issuedView(await db.write((trx) => this.#keys.create(key, trx)));
+    const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
+    const issued = await this.#manage(principal, ref, (projectId, trx) => {
+      requireMayGive(principal, scopes);
+      return this.#keys.create({ ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
+    });
+    return issuedView(issued);
   }
 
   async listKeys(principal: UserPrincipal, ref: string) {
@@ -180,10 +153,9 @@ export class ProjectService {
   }
 
   async rotateKey(principal: UserPrincipal, ref: string, keyId: string, graceMs: number) {
-    const { db, projects, system } = this.#services;
-    const projectId = projects.require(principal, ref, "project:manage");
-    requireKeyId(keyId);
-    const issued = await db.write(async (trx) => {
+    const { db, system } = this.#services;
+    const issued = await this.#manage(principal, ref, async (projectId, trx) => {
+      requireKeyId(keyId);
       db.afterCommit(trx, () => system.rightsChanged());
       const key = await this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
       // The new secret is a new key in the caller's hand.
@@ -194,12 +166,21 @@ export class ProjectService {
   }
 
   async revokeKey(principal: UserPrincipal, ref: string, keyId: string): Promise<void> {
-    const { db, projects, system } = this.#services;
-    const projectId = projects.require(principal, ref, "project:manage");
-    requireKeyId(keyId);
-    await db.write((trx) => {
+    const { db, system } = this.#services;
+    await this.#manage(principal, ref, (projectId, trx) => {
+      requireKeyId(keyId);
       db.afterCommit(trx, () => system.rightsChanged());
       return this.#keys.revoke(projectId, keyId, trx);
+    });
+  }
+
+  /** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+  async #manage<T>(principal: UserPrincipal, ref: string, change: (projectId: string, trx: Trx) => Promise<T>) {
+    const { db, projects } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    return db.write(async (trx) => {
+      await requireStill(this.#services, principal, projectId, "project:manage", trx);
+      return change(projectId, trx);
     });
   }
 
@@ -227,9 +208,14 @@ export class ProjectService {
 
 /** @throws PRIVILEGE_ESCALATION */
 function requireMayGive(principal: UserPrincipal, scopes: readonly KeyScope[]): void {
-  const held: ReadonlySet<string> = principal.permissions;
-  const guarded = scopes.find((scope) => GUARDED_SCOPES.includes(scope) && !held.has(scope));
-  if (guarded) throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${guarded} may give it to a key`);
+  const refused = scopes.find((scope) => !mayGive(principal, scope));
+  if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only somebody who holds ${refused} may give it to a key`);
+}
+
+/** A key goes on when the token that made it has ended: it may do no more than the token. */
+function mayGive({ permissions, tokenScopes }: UserPrincipal, scope: KeyScope): boolean {
+  const needed = TOKEN_SCOPES[scope];
+  return (!GUARDED_SCOPES.includes(scope) || permissions.has(needed)) && tokenScopes?.has(needed) !== false;
 }
 
 function requireKeyId(keyId: string): void {
@@ -250,7 +236,8 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
       .slice(0, MAX_SLUG_BASE)
       .replace(/^-+|-+$/g, "") || "project";
   for (let n = 1; ; n++) {
-    const slug = n === 1 ? base : `${base}-${n}`;
+    // A name like an id does not make a slug like one.
+    const slug = n === 1 && !isUuid(base) ? base : `${base}-${n}`;
     if (!(await queries.isSlugTaken(trx, slug))) return slug;
   }
 }

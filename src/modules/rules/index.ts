@@ -1,5 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import { missingPermission } from "../../http/access.ts";
+import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/caller-of.ts";
@@ -42,7 +43,7 @@ const rules: AppModule = {
         ],
         async handle(exchange, { body }) {
           const { version, body: rule } = await service.create(userOf(exchange), body);
-          return versioned(version, rule, 201);
+          return versioned(version, rule, { status: 201 });
         },
       }),
     );
@@ -94,7 +95,10 @@ const rules: AppModule = {
         errors: ["RULE_NOT_FOUND"],
         async handle(exchange, { params }) {
           const { version, body } = await service.get(userOf(exchange), params.id);
-          return versioned(version, body);
+          const { stats } = body;
+          // Totals, which no version counts; a rule that has met no event has none.
+          const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
+          return versioned(version, body, { state: isUnmet ? "" : stateOf(stats) });
         },
       }),
     );
@@ -143,7 +147,7 @@ const rules: AppModule = {
       route({
         method: "GET",
         path: `${PATH}/:id/versions`,
-        summary: "What the rule was, version by version, newest first",
+        summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
         tag,
         access: read,
         params: s.RuleParams,

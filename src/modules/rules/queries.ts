@@ -10,11 +10,15 @@ type StatsColumns = Omit<Selectable<RuleStatsTable>, "ruleId">;
 /** A rule with its totals, which are null while it has never matched. */
 export type RuleWithStats = RuleRow & { [K in keyof StatsColumns]: StatsColumns[K] | null };
 
-export interface RuleFilter {
-  /** Projects whose rules the caller may see; null: all of them. */
+/** Whose rules a caller may see. */
+export interface VisibleProjects {
+  /** Null: those of all projects. */
   readonly projectIds: readonly string[] | null;
   /** Whether rules for every project are seen as well. */
   readonly withGlobal: boolean;
+}
+
+export interface RuleFilter extends VisibleProjects {
   readonly active: boolean | undefined;
   readonly q: string | undefined;
   readonly projectId: string | undefined;
@@ -104,8 +108,21 @@ export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, s
   return new Map(roles.map(({ id, name }) => [id, name]));
 }
 
-export function listVersions(db: ReadDb, ruleId: string, page: PageRequest) {
-  let query = db.selectFrom("rule_versions").selectAll().where("ruleId", "=", ruleId);
+/** Each version belongs to the project that it names: a rule may have moved. */
+function visibleVersions(db: ReadDb, ruleId: string, { projectIds, withGlobal }: VisibleProjects) {
+  const query = db.selectFrom("rule_versions").where("ruleId", "=", ruleId);
+  if (projectIds === null) return query;
+  const projectId = sql<string | null>`json_extract(definition, '$.projectId')`;
+  return query.where((e) =>
+    e.or([
+      ...(projectIds.length > 0 ? [e(projectId, "in", projectIds)] : []),
+      ...(withGlobal ? [e(projectId, "is", null)] : []),
+    ]),
+  );
+}
+
+export function listVersions(db: ReadDb, ruleId: string, visible: VisibleProjects, page: PageRequest) {
+  let query = visibleVersions(db, ruleId, visible).selectAll();
   if (page.after) query = query.where("version", "<", Number(page.after[0]));
   return query
     .orderBy("version", "desc")
@@ -114,11 +131,9 @@ export function listVersions(db: ReadDb, ruleId: string, page: PageRequest) {
     .execute();
 }
 
-export async function countVersions(db: ReadDb, ruleId: string): Promise<number> {
-  const row = await db
-    .selectFrom("rule_versions")
+export async function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {
+  const row = await visibleVersions(db, ruleId, visible)
     .select((e) => e.fn.countAll<number>().as("n"))
-    .where("ruleId", "=", ruleId)
     .executeTakeFirst();
   return row?.n ?? 0;
 }

@@ -122,11 +122,8 @@ export class RuleService {
     const sort = readSort(query.sort ?? "-createdAt");
     const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
     const roles = await queries.roleNames(db.read);
-    const seesAll = principal.permissions.has("projects:all") && principal.permissions.has("rules:read");
-    const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
     const filter: queries.RuleFilter = {
-      projectIds: seesAll ? null : [...candidates].filter((id) => projects.has(principal, id, "rules:read")),
-      withGlobal: principal.permissions.has("rules:read"),
+      ...this.#visibleProjects(principal),
       active: query.active,
       q: query.q,
       projectId: query.projectId === undefined ? undefined : projects.require(principal, query.projectId, "rules:read"),
@@ -145,12 +142,14 @@ export class RuleService {
     );
   }
 
+  /** Versions from a time when the rule was of a project whose rules the caller may not read are left out. */
   async versions(principal: UserPrincipal, id: string, query: VersionsQuery) {
     await this.#visible(principal, id);
     const { db } = this.#services;
     const request = readPage(query, ["number"]);
-    const rows = await queries.listVersions(db.read, id, request);
-    const total = request.wantsTotal ? await queries.countVersions(db.read, id) : undefined;
+    const visible = this.#visibleProjects(principal);
+    const rows = await queries.listVersions(db.read, id, visible, request);
+    const total = request.wantsTotal ? await queries.countVersions(db.read, id, visible) : undefined;
     const view = (row: (typeof rows)[number]) => ({
       version: row.version,
       definition: JSON.parse(row.definition) as Record<string, unknown>,
@@ -201,6 +200,14 @@ export class RuleService {
     if (!this.#has(principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
     if (rule.projectId === null) requireAllProjects(principal);
     return rule;
+  }
+
+  #visibleProjects(principal: UserPrincipal): queries.VisibleProjects {
+    const { projects } = this.#services;
+    const withGlobal = principal.permissions.has("rules:read");
+    if (withGlobal && principal.permissions.has("projects:all")) return { projectIds: null, withGlobal };
+    const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
+    return { projectIds: [...candidates].filter((id) => projects.has(principal, id, "rules:read")), withGlobal };
   }
 
   #has(principal: UserPrincipal, projectId: string | null, right: "rules:read" | "rules:write"): boolean {

@@ -32,6 +32,7 @@ export interface RunnerOptions extends TestStoreOptions {
   readonly clock?: FakeClock;
   readonly concurrency?: number;
   readonly maxAttempts?: number;
+  readonly maxWaiting?: number;
 }
 
 /** A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped before its store is closed. */
@@ -46,7 +47,15 @@ export class TestRunner {
     this.store = options.store ?? openTestStore(t, options);
     this.clock = options.clock ?? new FakeClock();
     const { committer, reader, database, log } = this.store;
-    this.runner = new JobRunner({ committer, reader, clock: this.clock, log, concurrencyOf: () => concurrency });
+    const limit = options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting };
+    this.runner = new JobRunner({
+      committer,
+      reader,
+      clock: this.clock,
+      log,
+      concurrencyOf: () => concurrency,
+      ...limit,
+    });
     this.jobs = new JobService(database, this.runner, this.clock, () => maxAttempts);
     // Hooks run in the order in which they were set, so the store would close first.
     const close = this.store.close;

@@ -170,12 +170,12 @@ test("a payload of the largest size is stored, one byte more is refused", async 
 
 test("an event of very many unknown members is folded in one pass", async (t) => {
   const prism = await startPrism(t);
-  const members = Array.from({ length: 15_000 }, (_, i) => `"m\\u0030${i}":${i}`).join(",");
+  const members = Array.from({ length: 1000 }, (_, i) => `"m\\u0030${i}":${i}`).join(",");
   const { status, body } = await prism.post<{ id: string }>("/api/v1/events", `{"type":"a",${members}}`);
   assert.equal(status, 202);
   const stored = JSON.parse(storedPayload(prism, body.id) ?? "") as Record<string, number>;
-  assert.equal(Object.keys(stored).length, 15_000);
-  assert.equal(stored["m014999"], 14_999);
+  assert.equal(Object.keys(stored).length, 1000);
+  assert.equal(stored["m0999"], 999);
 });
 
 test("a payload of some megabytes is refused for its size, whatever it is made of", async (t) => {

@@ -228,6 +228,40 @@ test("a dedupe key is the sender's own: the notification that holds it stands fo
   assert.equal(countOf(prism, "notifications"), 3);
 });
 
+test("a repeated dedupe key tells what its recipients did only to who may read everybody's", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma");
+  const manager = await makeUser(prism, "manager", ["RuleManager"]);
+  const operator = await makeUser(prism, "operator", ["Operator"]);
+  const { body: keyed } = await prism.post<{ key: string }>("/api/v1/projects/default/keys", {
+    scopes: ["notifications:send"],
+  });
+  for (const { who, as, seesAll } of [
+    { who: "a manager", as: { token: manager.token }, seesAll: false },
+    { who: "an API key", as: { apiKey: keyed.key }, seesAll: false },
+    { who: "an operator", as: { token: operator.token }, seesAll: true },
+  ])
+    await t.test(who, async () => {
+      const send = () =>
+        prism.post<Sent & Record<string, unknown>>(
+          PATH,
+          { ...NOTE, recipients: ["uma", "manager"], dedupeKey: "k" },
+          as,
+        );
+      const first = await send();
+      assert.deepEqual(first.body.recipients, [uma.id, manager.id]);
+      const path = `${PATH}/${first.body.id}`;
+      assert.equal((await prism.put(`${path}/acknowledge`, {}, { token: uma.token })).status, 200);
+      const again = await send();
+      if (!seesAll) assert.deepEqual(again.body, first.body, "what was answered the first time");
+      else {
+        const me = again.body["me"] as { readAt: string | null };
+        assert.deepEqual([again.body["acknowledgedBy"], again.body["read"]], [[uma.id], true]);
+        assert.notEqual(me.readAt, null);
+      }
+    });
+});
+
 test("a request with an Idempotency-Key is sent once", async (t) => {
   const prism = await startPrism(t);
   const send = (title: string) =>

@@ -87,6 +87,53 @@ test("a service token makes the timers that its scopes allow", async () => {
   assert.equal((await prism.post(PATH, event(), { token: bus.token })).status, 201);
 });
 
+test("S0-29 the bus event notify needs what a notification needs, and is audited as its creator's", async (t) => {
+  const { services } = prism;
+  const admin = new UserAdmin(services.audit, services.clock);
+  const maker = await makeUser(prism, "maker", ["Operator"]);
+  await makeUser(prism, "told");
+  const tokenFor = async (...scopes: ("timers:create" | "notifications:send" | "events:emit")[]) =>
+    (await services.db.write((trx) => admin.createToken({ userId: maker.id, name: "t", scopes }, trx))).token;
+  const onBus = (payload: object) => ({
+    label: "l",
+    delayMs: 1000,
+    action: { type: "event", event: "notify", payload: { body: "b", ...payload } },
+  });
+  const emits = await tokenFor("timers:create", "events:emit");
+  const sends = await tokenFor("timers:create", "notifications:send");
+  const both = await tokenFor("timers:create", "events:emit", "notifications:send");
+  for (const { name, token, payload, missing } of [
+    { name: "another", token: emits, payload: { userId: "told" }, missing: "notifications:send" },
+    { name: "nobody known", token: emits, payload: { userId: "never-seen" }, missing: "notifications:send" },
+    { name: "no name at all", token: emits, payload: { userId: ["told"] }, missing: "notifications:send" },
+    { name: "another, without events:emit", token: sends, payload: { userId: "told" }, missing: "events:emit" },
+    { name: "himself", token: emits, payload: { userId: "me" }, missing: null },
+    { name: "himself by name", token: emits, payload: { userId: "maker" }, missing: null },
+    { name: "another, with both", token: both, payload: { userId: "told" }, missing: null },
+  ])
+    await t.test(name, async () => {
+      const reply = await prism.post<Made>(PATH, onBus({ title: name, ...payload }), { token });
+      assert.equal(reply.status, missing === null ? 201 : 403, reply.text);
+      if (missing !== null) {
+        assert.equal(reply.body.error?.details?.[0]?.permission, missing);
+        return;
+      }
+      pass(1000);
+      const sentRows = () =>
+        rowsOf<{ actor: string; username: string }>(
+          prism,
+          `select a.actor, u.username from audit_log a join notifications n on n.id = a.resourceId
+           join notification_recipients r on r.notificationId = n.id join users u on u.id = r.userId
+           where a.action = 'notification.sent' and n.title = ?`,
+          name,
+        );
+      await eventually("it has fired", () => sentRows().length > 0);
+      const [sent] = sentRows();
+      assert.deepEqual(JSON.parse(sent?.actor ?? "{}"), { type: "user", id: maker.id });
+      assert.equal(sent?.username, payload.userId === "told" ? "told" : "maker");
+    });
+});
+
 test("a timer whose creator may not do this any more is dead when it fires, and tells nobody", async (t) => {
   for (const { name, body, change } of [
     {
