@@ -210,29 +210,3 @@ export function tooLarge(limitBytes: number): PrismError {
 function tooMuchAtOnce(): PrismError {
   return new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 });
 }
-
-/** Keeps a body that arrives before it is known whether its sender may send one. */
-export class HeldBody implements BodySink {
-  #arrived: ((sink: BodySink) => void) | null = null;
-  #sink: BodySink | null = null;
-
-  bodyRead(exchange: Exchange, body: Buffer): void {
-    const copy = Buffer.from(body);
-    this.#settle((sink) => sink.bodyRead(exchange, copy));
-  }
-
-  bodyFailed(exchange: Exchange, error: PrismError): void {
-    this.#settle((sink) => sink.bodyFailed(exchange, error));
-  }
-
-  /** Hands on what has arrived, and what will. */
-  into(sink: BodySink): void {
-    this.#sink = sink;
-    this.#arrived?.(sink);
-  }
-
-  #settle(deliver: (sink: BodySink) => void): void {
-    if (this.#sink) deliver(this.#sink);
-    else this.#arrived = deliver;
-  }
-}

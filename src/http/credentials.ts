@@ -9,10 +9,10 @@ export interface Credential {
   readonly secret: string;
 }
 
-/** Turns a credential into who is calling, at this moment. May answer at once, or after a signature was checked. */
+/** Turns a credential into who is calling, at this moment: at once, for a socket must be upgraded in the callback of its request. */
 export interface Authenticator {
-  /** @throws (or rejects with) TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
-  authenticate(credential: Credential): Principal | Promise<Principal>;
+  /** @throws TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
+  authenticate(credential: Credential): Principal;
 }
 
 const MAX_SECRET_LENGTH = 8192;

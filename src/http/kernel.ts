@@ -4,7 +4,7 @@ import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type BodyReader, type BodySink, HeldBody, tooLarge } from "./body.ts";
+import { type BodyReader, type BodySink, tooLarge } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import type { CorsPolicy } from "./cors.ts";
 import { type Authenticator, readCredential } from "./credentials.ts";
@@ -105,21 +105,18 @@ export class HttpKernel implements BodySink {
     this.#parts.cors().apply(exchange);
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
+      this.#countUnrouted(exchange);
       const allowed = router.allowed(exchange.path);
-      this.#afterCounting(exchange, () => {
-        if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
-        cors().preflight(exchange, allowed);
-      });
+      if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+      cors().preflight(exchange, allowed);
       return;
     }
     const match = router.find(exchange.method, exchange.path);
     if (!match || "allowed" in match) {
-      this.#afterCounting(exchange, () => {
-        if (!match) throw new PrismError("NOT_FOUND", "No such route");
-        exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
-        throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
-      });
-      return;
+      this.#countUnrouted(exchange);
+      if (!match) throw new PrismError("NOT_FOUND", "No such route");
+      exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
+      throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
     }
     exchange.mount = match.mount;
     exchange.params = match.params;
@@ -136,66 +133,38 @@ export class HttpKernel implements BodySink {
       return;
     }
     const principal = this.#authenticateCounted(exchange, access.queryToken);
-    if (principal instanceof Promise) this.#routeLater(exchange, route, principal);
-    else this.#admit(exchange, route, principal);
-  }
-
-  /** A signature has to be checked first. What arrives of the body meanwhile is kept. */
-  #routeLater(exchange: Exchange, route: Route, principal: Promise<Principal>): void {
-    const held = hasBody(exchange) && route.body ? new HeldBody() : null;
-    if (held) this.#parts.bodies.read(exchange, limitOf(route), held);
-    principal.then(
-      (found) => this.#guard(exchange, () => this.#admit(exchange, route, found, held)),
-      (error: unknown) => this.fail(exchange, error),
-    );
-  }
-
-  #admit(exchange: Exchange, route: Route, principal: Principal, held: HeldBody | null = null): void {
-    if (exchange.isOver) return;
     exchange.principal = principal;
-    requireAccess(route.access, principal);
+    requireAccess(access, principal);
     this.#limitPrincipal(exchange, principal);
-    this.#receive(exchange, route, held);
+    this.#receive(exchange, route);
   }
 
   /** Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws. */
-  authenticate(exchange: Exchange, allowQuery = false): Principal | Promise<Principal> {
+  authenticate(exchange: Exchange, allowQuery = false): Principal {
     const credential = readCredential(exchange, allowQuery);
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     return this.#parts.authenticator.authenticate(credential);
   }
 
   /** {@link authenticate}; callers without valid credentials are counted by their address. @throws RATE_LIMITED */
-  #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal | Promise<Principal> {
-    const refuse = (error: unknown): never => {
+  #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal {
+    try {
+      return this.authenticate(exchange, allowQuery);
+    } catch (error) {
       this.#limitAddress(exchange);
       throw error;
-    };
-    try {
-      const principal = this.authenticate(exchange, allowQuery);
-      return principal instanceof Promise ? principal.catch(refuse) : principal;
-    } catch (error) {
-      return refuse(error);
     }
   }
 
   /**
-   * Counts a request that no route takes, against its caller or, without valid credentials, its address; then answers it. Paths of health checks
-   * stay free, whatever the method.
+   * Counts a request that no route takes, against its caller or, without valid credentials, its address. Paths of health checks stay free, whatever
+   * the method. @throws RATE_LIMITED
    */
-  #afterCounting(exchange: Exchange, answer: () => void): void {
-    if (this.#isUnlimited(exchange.path)) {
-      answer();
-      return;
-    }
-    const count = (principal: Principal | null): void => {
-      if (principal) this.#limitPrincipal(exchange, principal);
-      else this.#limitAddress(exchange);
-      answer();
-    };
+  #countUnrouted(exchange: Exchange): void {
+    if (this.#isUnlimited(exchange.path)) return;
     const principal = this.#callerIfValid(exchange);
-    if (principal instanceof Promise) principal.then((found) => this.#guard(exchange, () => count(found)));
-    else count(principal);
+    if (principal) this.#limitPrincipal(exchange, principal);
+    else this.#limitAddress(exchange);
   }
 
   #isUnlimited(path: string): boolean {
@@ -203,11 +172,9 @@ export class HttpKernel implements BodySink {
     return match !== undefined && "mount" in match && match.mount.route.unlimited === true;
   }
 
-  /** Null without valid credentials. */
-  #callerIfValid(exchange: Exchange): Principal | null | Promise<Principal | null> {
+  #callerIfValid(exchange: Exchange): Principal | null {
     try {
-      const principal = this.authenticate(exchange);
-      return principal instanceof Promise ? principal.catch(() => null) : principal;
+      return this.authenticate(exchange);
     } catch {
       return null;
     }
@@ -234,7 +201,7 @@ export class HttpKernel implements BodySink {
     if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
   }
 
-  #receive(exchange: Exchange, route: Route, held: HeldBody | null = null): void {
+  #receive(exchange: Exchange, route: Route): void {
     if (!route.body || !hasBody(exchange)) {
       this.#run(exchange, route, EMPTY_BODY);
       return;
@@ -242,8 +209,7 @@ export class HttpKernel implements BodySink {
     const limit = limitOf(route);
     if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
     requireBodyType(exchange, route);
-    if (held) held.into(this);
-    else this.#parts.bodies.read(exchange, limit, this);
+    this.#parts.bodies.read(exchange, limit, this);
   }
 
   bodyRead(exchange: Exchange, body: Buffer): void {

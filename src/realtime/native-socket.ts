@@ -72,7 +72,7 @@ class NativeSession implements Session {
       case "ping":
         return this.#say({ op: "pong", id: message.id, ts: toRfc3339(this.#parts.clock.now()) });
       case "auth":
-        void this.#authenticate(message);
+        this.#authenticate(message);
     }
   }
 
@@ -120,9 +120,9 @@ class NativeSession implements Session {
     );
   }
 
-  async #authenticate({ id, token }: Said<"auth">): Promise<void> {
+  #authenticate({ id, token }: Said<"auth">): void {
     try {
-      const principal = await this.#parts.authenticator.authenticate(fromSecret(token));
+      const principal = this.#parts.authenticator.authenticate(fromSecret(token));
       if (principal.key !== this.#socket.principal.key) {
         throw new PrismError("FORBIDDEN", "The token is another caller's; connect anew");
       }

@@ -45,8 +45,6 @@ export function upgrade<T extends object>(
     requireVersion(exchange);
     requireOrigin(parts, exchange);
     const principal = kernel.authenticate(exchange, true);
-    // Behind this callback it would be too late, see Exchange.upgrade.
-    if (principal instanceof Promise) throw new TypeError("whoever opens a socket must be known at once");
     exchange.principal = principal;
     const { clientAddress: address, requestId } = exchange;
     connections.requireRoom(principal, address);

@@ -153,14 +153,6 @@ test("requests that no route takes count like any other: by address, or by whoev
     assert.deepEqual([errorCodeOf(refused), refused.headers.get("retry-after")], ["RATE_LIMITED", "20"]);
     assert.equal((await ask("/public")).status, 429, "all count together");
   });
-  await t.test("where a signature is checked first", async (t) => {
-    const authenticate: Authenticator["authenticate"] = async (credential) => byName(credential);
-    const bare = startBareKernel(t, { routes: ROUTES, authenticate, limits: LIMITS });
-    const ask = (name: string) =>
-      exchangeRaw(t, bare.port, requestText("GET", "/nothing", [`Authorization: Bearer ${name}`]));
-    assert.deepEqual(await statuses(IP_LIMIT + 1, () => ask("bad")), [404, 404, 404, 429]);
-    assert.deepEqual(await statuses(USER_LIMIT + 1, () => ask("anna")), [404, 404, 404, 404, 404, 429]);
-  });
 });
 
 test("a user is limited over all its requests, and nobody else by them", async (t) => {
