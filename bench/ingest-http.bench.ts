@@ -9,6 +9,8 @@ import { type LoadResult, runWrk } from "./lib/wrk.ts";
 
 const CONNECTIONS = [1, 64, 256, 1024];
 const RULES = [10, 1000, 10_000];
+/** For the engine to compile what is hot, and the writer to move to its thread; both servers get it. */
+const WARM_UP_SECONDS = 1;
 
 interface Samples {
   readonly prism: LoadResult[];
@@ -43,6 +45,7 @@ async function loadBare(connections: number): Promise<LoadResult> {
     headers: headers(`prk_${"x".repeat(51)}`),
     bodies: eventBodies(),
   };
+  await runWrk({ ...load, seconds: WARM_UP_SECONDS });
   const result = await runWrk(load);
   await server.stop();
   return result;
@@ -59,6 +62,7 @@ async function loadPrism(connections: number, rules: number): Promise<LoadResult
     headers: headers(setup.apiKey),
     bodies: eventBodies(),
   };
+  await runWrk({ ...load, seconds: WARM_UP_SECONDS });
   const result = await runWrk(load);
   await server.stop();
   if (result.errors > 0) throw new Error(`${result.errors} requests were refused`);

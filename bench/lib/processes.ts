@@ -26,7 +26,7 @@ export async function startPrism(options: StartOptions = {}): Promise<Server> {
   const args = ["serve", "--port", "0", "--data-dir", dir];
   const child = launch(join(root, "dist/prism"), args, dir, {
     ...options,
-    env: { PRISM_LOG_LEVEL: "warn", ...options.env },
+    env: { PRISM_LOG_LEVEL: "warn", PRISM_RATE_LIMIT_USER: "1000000", ...options.env },
   });
   return running(child, dir, /http:\/\/127\.0\.0\.1:(\d+)/);
 }
