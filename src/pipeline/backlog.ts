@@ -59,6 +59,8 @@ export class Backlog implements SetSource {
   readonly #decided;
   readonly #one;
   #isBehind: boolean;
+  #isEnding = false;
+  #whenEnded: (() => void)[] = [];
   /** Ingest sets on their way which hold undecided events. */
   #setsStoring = 0;
   #sealedUpTo = 0;
@@ -91,6 +93,24 @@ export class Backlog implements SetSource {
     return this.#isBehind;
   }
 
+  /**
+   * All that was stored undecided is in sets on their way. Whoever stores more now keeps the backlog from ever ending, while deciding costs
+   * twice as much as it would with the event; so ingest waits these few milliseconds: see {@link whenEnded}.
+   */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** `fn` runs when nothing waits any more, or when so much does that waiting for it is of no use. */
+  whenEnded(fn: () => void): void {
+    this.#whenEnded.push(fn);
+  }
+
+  #setEnding(isEnding: boolean): void {
+    this.#isEnding = isEnding;
+    if (!isEnding) for (const fn of this.#whenEnded.splice(0)) fn();
+  }
+
   /** Undecided events that are stored, for `prism_consumer_lag`. Counts at most 100 000. */
   lag(): number {
     if (!this.#isBehind) return 0;
@@ -115,6 +135,7 @@ export class Backlog implements SetSource {
   /** Sets ahead of the tables have failed: look at the index from its beginning. */
   reset(): void {
     this.#sealedUpTo = 0;
+    this.#setEnding(false);
     if (this.#isBehind) this.#parts.committer.wantSet(this);
   }
 
@@ -191,6 +212,7 @@ export class Backlog implements SetSource {
     for (const row of this.#unprocessed.iterate(this.#sealedUpTo)) {
       if (budget.isSpent() || events === PAGE_EVENTS || bytes > PAGE_BYTES) {
         committer.wantSet(this);
+        this.#setEnding(false);
         return processed;
       }
       events++;
@@ -209,6 +231,7 @@ export class Backlog implements SetSource {
     }
     // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.
     if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
+    this.#setEnding(this.#isBehind);
     return processed;
   }
 

@@ -50,6 +50,11 @@ export interface PipelineParts {
 
 /** Events of one write set. */
 const MAX_SET_EVENTS = 1000;
+/**
+ * While older events wait to be decided: fewer than the backlog decides in its turn, for else a stream of large requests would keep it behind for
+ * ever.
+ */
+const MAX_SET_EVENTS_BEHIND = 200;
 /** And about as many bytes: more would hold the loop while it is cloned. */
 const MAX_SET_BYTES = 4 * 1024 * 1024;
 
@@ -95,9 +100,13 @@ export class EventPipeline implements SetSource {
 
   /** Steps 2 to 4. */
   seal(): SealedSet | null {
+    const { decider, backlog, clock, committer, metrics } = this.#parts;
+    if (backlog.isEnding) {
+      backlog.whenEnded(() => committer.wantSet(this));
+      return null;
+    }
     const taken = this.#take();
     if (taken.length === 0) return null;
-    const { decider, backlog, clock, committer, metrics } = this.#parts;
     const now = clock.now();
     const startedAt = performance.now();
     const results: EventResult[] = [];
@@ -183,8 +192,9 @@ export class EventPipeline implements SetSource {
 
   #take(): readonly Pending[] {
     const pending = this.#pending;
+    const max = this.#parts.backlog.isBehind ? MAX_SET_EVENTS_BEHIND : MAX_SET_EVENTS;
     let count = 0;
-    for (let bytes = 0; count < pending.length && count < MAX_SET_EVENTS && bytes < MAX_SET_BYTES; count++)
+    for (let bytes = 0; count < pending.length && count < max && bytes < MAX_SET_BYTES; count++)
       bytes += (pending[count] as Pending).event.bytes;
     const taken = count === pending.length ? pending : pending.slice(0, count);
     this.#pending = pending.slice(count);

@@ -73,6 +73,24 @@ test("while the rest waits, new events queue behind it; afterwards they are deci
   assertDecidedInOrder(prism);
 });
 
+test("the backlog ends although large requests keep coming", async (t) => {
+  const prism = await startPrism(t, IN_THREAD);
+  const { backlog } = prism.services.system;
+  await makeRules(prism);
+  await prism.post("/api/v1/events", storm(1000));
+  assert.equal(backlog.isBehind, true);
+  let isOver = false;
+  const calm = Array.from({ length: 1000 }, (_, i) => ({ type: "calm", payload: { i } }));
+  const producers = Array.from({ length: 3 }, async () => {
+    while (!isOver) assert.equal((await prism.post("/api/v1/events?results=errors", calm)).status, 202);
+  });
+  await eventually("it has ended, with producers at work", () => !backlog.isBehind, 60_000);
+  isOver = true;
+  await Promise.all(producers);
+  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  assertDecidedInOrder(prism);
+});
+
 test("S2-29: what waits to be decided is decided after a crash, once and in order", async (t) => {
   const first = await startPrism(t);
   await makeRules(first);
