@@ -39,6 +39,7 @@ export class TestPrism {
   app: App;
   adminToken = "";
   #lock: DataDirLock;
+  #stopped: App | null = null;
 
   private constructor(dir: string, options: PrismOptions, app: App, lock: DataDirLock) {
     this.dir = dir;
@@ -66,8 +67,12 @@ export class TestPrism {
     return this.app.services;
   }
 
+  /** A second time is harmless: what a test ends itself is ended again behind it. */
   async stop(): Promise<void> {
-    await this.app.stop();
+    const { app } = this;
+    if (this.#stopped === app) return;
+    this.#stopped = app;
+    await app.stop();
     this.#lock.release();
   }
 
