@@ -25,12 +25,13 @@ const packedNatives = {
   setup(build) {
     const contents = {
       bindings: "module.exports = (name) => globalThis.__packed.native(name);",
+      "node-gyp-build": 'module.exports = () => globalThis.__packed.native("bcrypt.node");',
       "uWebSockets.js": 'module.exports = globalThis.__packed.native("uws.node");',
       // Optional addons of ws: asked of the executable's own require, they would make Node print a warning.
       bufferutil: 'throw new Error("absent");',
       "utf-8-validate": 'throw new Error("absent");',
     };
-    const filter = /^(uWebSockets\.js|bindings|bufferutil|utf-8-validate)$/;
+    const filter = /^(uWebSockets\.js|bindings|node-gyp-build|bufferutil|utf-8-validate)$/;
     build.onResolve({ filter }, ({ path }) => ({ path, namespace: "packed" }));
     build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({ contents: contents[path] }));
   },
@@ -56,6 +57,7 @@ function findNatives() {
   const abi = process.versions.modules;
   const files = {
     "uws.node": join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`),
+    "bcrypt.node": join(root, `node_modules/bcrypt/prebuilds/${process.platform}-${process.arch}/bcrypt.${libc()}node`),
     "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
   };
   for (const [name, file] of Object.entries(files)) {
@@ -68,6 +70,12 @@ function findNatives() {
     }
   }
   return files;
+}
+
+/** Prebuilt files for Linux are named by their C library. */
+function libc() {
+  if (process.platform !== "linux") return "";
+  return process.report.getReport().header.glibcVersionRuntime ? "glibc." : "musl.";
 }
 
 async function bundle(natives) {

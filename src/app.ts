@@ -1,10 +1,10 @@
-import { availableParallelism } from "node:os";
 import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { Metrics, SECONDS_BUCKETS } from "./base/metrics.ts";
-import { SealedBox } from "./base/sealed-box.ts";
 import { VERSION } from "./base/version.ts";
 import type { Config } from "./config/load.ts";
+import { publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
+import { sealedBoxOf } from "./config/sealed-box.ts";
 import { AccessLog } from "./http/access-log.ts";
 import { BodyReader } from "./http/body.ts";
 import { clientAddressReader } from "./http/client-address.ts";
@@ -12,6 +12,7 @@ import { HttpKernel } from "./http/kernel.ts";
 import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
 import { Router } from "./http/router.ts";
+import { HSTS_LINE, noteCertificate } from "./http/tls.ts";
 import type { QueueName } from "./jobs/job.ts";
 import { JobRunner } from "./jobs/runner.ts";
 import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
@@ -28,8 +29,12 @@ import { serveNativeSocket } from "./realtime/native-socket.ts";
 import { Presence } from "./realtime/presence.ts";
 import { servePulseSocket } from "./realtime/pulse-socket.ts";
 import { AccessTokens } from "./services/access-tokens.ts";
+import { awaitFirstAdmin, type FirstAdmin, makeConfiguredAdmin } from "./services/accounts/first-admin.ts";
+import { openAccounts } from "./services/accounts/open-accounts.ts";
+import { UnlockWatch } from "./services/accounts/unlock.ts";
 import { AuditService } from "./services/audit.ts";
 import { AuditHeadKeeper } from "./services/audit-head.ts";
+import { AuditRetention } from "./services/audit-retention.ts";
 import { bootstrap } from "./services/bootstrap.ts";
 import { Bus } from "./services/bus.ts";
 import { DeliveryMarks } from "./services/delivery-marks.ts";
@@ -43,16 +48,18 @@ import { handlePipelineJobs } from "./services/pipeline-jobs.ts";
 import { Principals } from "./services/principals.ts";
 import { Projects } from "./services/projects.ts";
 import { RealtimeService } from "./services/realtime.ts";
-import { realtimeAccess } from "./services/realtime-access.ts";
+import { realtimeAccess, requireTicketFor } from "./services/realtime-access.ts";
+import { RealtimeTickets } from "./services/realtime-tickets.ts";
 import { Retention } from "./services/retention.ts";
 import { RETENTION_SWEEPS } from "./services/retention-rules.ts";
+import { openServerStore } from "./services/server-store.ts";
 import { StorageGuard } from "./services/storage-guard.ts";
 import { TableHistory } from "./services/stream-history.ts";
 import { registerSystemMetrics } from "./services/system-metrics.ts";
 import { TimerService } from "./services/timers.ts";
 import { UsageMarks } from "./services/usage-marks.ts";
 import { UserDirectory } from "./services/user-directory.ts";
-import { openStore, type Store } from "./store/store.ts";
+import type { Store } from "./store/store.ts";
 
 export interface AppOptions {
   readonly config: Config;
@@ -63,10 +70,15 @@ export interface AppOptions {
   readonly onFatal: (error: Error) => void;
 }
 
+/** How long a mail server may keep a stop waiting; the links that mails carry can be asked for again. */
+const MAIL_LIMIT_MS = 5000;
+
 /** A running Prism. */
 export interface App {
   readonly port: number;
   readonly services: CoreServices;
+  /** How the first administrator comes to be; a setup token in it is to be shown now. */
+  readonly firstAdmin: FirstAdmin;
   /** Takes over the settings that may change while it runs. */
   reload(config: Config): void;
   /** Stops in order: no new requests, those under way are answered, sockets told to come back, jobs ended, the database closed. */
@@ -82,7 +94,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock;
   const metrics = new Metrics();
   const startedAt = clock.now();
-  const store = openDatabase(options, metrics);
+  let port = config.port;
+  const listener = new HttpListener(tlsFilesOf(config));
+  const box = sealedBoxOf(config);
+  const store = openServerStore({ config, log, box, metrics, onFatal: options.onFatal });
   const { database, committer, reader } = store;
   const audit = new AuditService(database, clock);
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
@@ -90,11 +105,13 @@ export async function startApp(options: AppOptions): Promise<App> {
   const settings = new LiveSettings(config);
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
+    previousSecrets: config.auth.previousAccessSecrets,
     audience: config.auth.audience,
     expiresMs: config.auth.accessExpires,
     clock,
   });
-  const principals = new Principals({ reader, accessTokens, clock, cache: config.cache });
+  const tickets = new RealtimeTickets(clock);
+  const principals = new Principals({ reader, accessTokens, clock, tickets, cache: config.cache });
   const projects = new Projects(reader, defaultProjectId);
   const presence = new Presence();
   const access = realtimeAccess(principals, projects);
@@ -113,6 +130,21 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.forgetRecipients();
     connections.noteRightsChanged();
   };
+  const accounts = openAccounts({
+    config,
+    database,
+    audit,
+    clock,
+    log,
+    accessTokens,
+    publicUrl: () => publicUrlOf(config, port),
+    rightsChanged,
+  });
+  const firstAdminParts = { ...accounts, config, database, clock, log: log.namespace("auth") };
+  await makeConfiguredAdmin(firstAdminParts).catch(async (error: unknown) => {
+    await Promise.all([accounts.passwords.close(), store.close()]);
+    throw error;
+  });
   const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
   await storage.start();
 
@@ -171,7 +203,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   const realtime = new RealtimeService(database, hub, presence, clock);
   const marks = new DeliveryMarks(database, committer, clock);
 
-  const listener = new HttpListener();
   const router = new Router();
   const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
@@ -181,11 +212,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
     readAddress: clientAddressReader(config.trustedProxies),
+    ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
   });
 
   const system: SystemServices = {
+    ...accounts,
+    box,
     store,
     kernel,
     bodies,
@@ -199,8 +233,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     hub,
     connections,
     realtimeAccess: access,
-    allowsOrigin: (origin) => settings.cors.allows(origin) || origin === publicOrigin(config),
+    allowsOrigin: (origin) => settings.cors.allows(origin) || origin === new URL(publicUrlOf(config, port)).origin,
     principals,
+    tickets,
     accessTokens,
     storage,
     settings,
@@ -234,7 +269,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   await registerModules(BUILT_IN_MODULES, services);
 
   const sockets = {
-    app: listener.app,
     kernel,
     router,
     clock,
@@ -247,14 +281,21 @@ export async function startApp(options: AppOptions): Promise<App> {
     allowsOrigin: system.allowsOrigin,
     markDelivered: (userId: string, offset: number) => marks.one(userId, offset),
     markDeliveredUpTo: (userId: string, offset: number) => marks.upTo(userId, offset),
-    projectFor: (principal: Parameters<Projects["require"]>[0], ref: string) =>
-      projects.require(principal, ref, "events:read"),
+    projectFor(principal: Parameters<Projects["require"]>[0], ref: string) {
+      const projectId = projects.require(principal, ref, "events:read");
+      requireTicketFor(principal, { kind: "project", projectId });
+      return projectId;
+    },
   };
-  serveNativeSocket(sockets);
-  servePulseSocket(sockets);
+  listener.mount((app) => {
+    serveNativeSocket({ ...sockets, app });
+    servePulseSocket({ ...sockets, app });
+  });
   listener.serve((res, req) => kernel.handle(res, req));
 
+  const unlocks = new UnlockWatch(reader, accounts.loginBackoff);
   const foreign = new ForeignWrites(store.port, () => {
+    unlocks.check();
     rightsChanged();
     rules.reload();
   });
@@ -262,10 +303,21 @@ export async function startApp(options: AppOptions): Promise<App> {
   const retention = new Retention({ database, clock, log: log.namespace("retention"), sweeps: RETENTION_SWEEPS });
   const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
   await auditHead.start();
+  const auditRetention = new AuditRetention({
+    database,
+    audit,
+    clock,
+    dataDir: config.dataDir,
+    log: log.namespace("audit"),
+    days: () => settings.retention.auditDays,
+  });
   const reclaimed = await jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
-  const port = listenOrClose(listener, config, store);
+  port = listenOrClose(listener, config, store);
+  noteCertificate(listener.certificate, log);
+  const firstAdmin = await awaitFirstAdmin(firstAdminParts);
   foreign.start();
+  auditRetention.start();
   usage.start();
   retention.start();
   backlog.start();
@@ -275,7 +327,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   return {
     port,
     services,
+    firstAdmin,
     reload(next) {
+      const tls = tlsFilesOf(next);
+      if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, log);
       settings.reload(next);
       runner.reload();
     },
@@ -288,9 +343,12 @@ export async function startApp(options: AppOptions): Promise<App> {
       // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
       await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
       await runner.stop(left());
-      await retention.stop();
-      await usage.stop();
+      await Promise.all([usage.stop(), auditRetention.stop(), retention.stop()]);
       await within(left(), bus.idle());
+      await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
+      await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
+      await accounts.passwords.close();
+      accounts.mailer.close();
       storage.stop();
       presence.close();
       await within(Math.max(1000, left()), committer.settled());
@@ -299,32 +357,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       await store.close();
     },
   };
-}
-
-function openDatabase({ config, log, onFatal }: AppOptions, metrics: Metrics): Store {
-  const commits = metrics.histogram(
-    "prism_commit_duration_seconds",
-    "From handing a write set over to knowing it on disk",
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
-  )();
-  const batches = metrics.histogram(
-    "prism_commit_batch_size",
-    "Events of a write set",
-    [0, 1, 4, 16, 64, 128, 256, 512, 1000],
-  )();
-  return openStore({
-    file: config.databaseFile,
-    box: new SealedBox([config.secrets.encryptionKey]),
-    writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
-    isOwner: true,
-    maxBytes: config.maxDbBytes,
-    log: log.namespace("store"),
-    onCommit(durationMs, events) {
-      commits.observe(durationMs / 1000);
-      batches.observe(events);
-    },
-    onWriterDeath: onFatal,
-  });
 }
 
 /** In the order of their names; a built-in module that cannot be registered is a defect, so it stops the start. */
@@ -342,10 +374,6 @@ function listenOrClose(listener: HttpListener, config: Config, store: Store): nu
     void store.close();
     throw error;
   }
-}
-
-function publicOrigin(config: Config): string | undefined {
-  return config.publicUrl === undefined ? undefined : new URL(config.publicUrl).origin;
 }
 
 async function within(limitMs: number, work: Promise<void>): Promise<void> {

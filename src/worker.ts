@@ -6,4 +6,6 @@ import { runWriterThread, type WriterThreadData } from "./store/writer-thread.ts
 
 const { role, data } = workerData as { role: ThreadRole; data: unknown };
 if (role === "writer") runWriterThread(data as WriterThreadData);
-else runScanThread(data as ScanThreadData);
+else if (role === "scan") runScanThread(data as ScanThreadData);
+// Its addon is loaded in this thread only.
+else void import("./services/accounts/hash-thread.ts").then(({ runHashThread }) => runHashThread());

@@ -125,6 +125,7 @@ export const BUILT_IN_ROLES: Readonly<Record<string, readonly Permission[]>> = {
     "audit:read",
     "audit:export",
     "buckets:read",
+    "sounds:read",
     "jobs:read",
     "messages:read_all",
     "system:status",

@@ -16,6 +16,8 @@ export interface UserPrincipal {
   readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
   /** The service token's id. */
   readonly tokenId: string | null;
+  /** The login that the access token came from. */
+  readonly sessionId: string | null;
   /**
    * The permissions that a service token was made for, held or not; null: everything. It bounds what a role in a project adds, which
    * {@link permissions} knows nothing of.
@@ -23,6 +25,8 @@ export interface UserPrincipal {
   readonly tokenScopes: ReadonlySet<string> | null;
   /** When the credential ends; infinity for one without end. */
   readonly expiresAt: EpochMs;
+  /** Of a live connection that was opened with a ticket for one stream: its name. */
+  readonly onlyStream?: string;
 }
 
 export interface KeyPrincipal {
@@ -34,4 +38,6 @@ export interface KeyPrincipal {
   /** Requests a minute, and events a minute, in place of the general limits. */
   readonly rateLimit: number | null;
   readonly expiresAt: EpochMs;
+  /** As of {@link UserPrincipal}. */
+  readonly onlyStream?: string;
 }

@@ -21,7 +21,7 @@ export function readAsset(name: string, sourcePath: string): Buffer {
 }
 
 /** The threads of this program; src/worker.ts starts each. */
-export type ThreadRole = "writer" | "scan";
+export type ThreadRole = "writer" | "scan" | "hash";
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };

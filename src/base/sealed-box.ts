@@ -2,7 +2,8 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const KEY_ID_BYTES = 4;
+/** What a sealed value begins with: the first bytes of a hash of its key. */
+export const KEY_ID_BYTES = 4;
 const HEADER_BYTES = KEY_ID_BYTES + NONCE_BYTES;
 
 /** Thrown when a sealed value was made with another key, belongs elsewhere, or was changed. */
@@ -25,6 +26,16 @@ export class SealedBox {
   constructor(keys: readonly [Uint8Array, ...Uint8Array[]]) {
     this.#current = keys[0];
     this.#keys = new Map(keys.map((key) => [keyId(key).toString("hex"), key]));
+  }
+
+  /** Of the key that seals. */
+  get keyId(): Buffer {
+    return keyId(this.#current);
+  }
+
+  /** Of the keys that open, in hex, in their order; they tell nothing of the keys. */
+  get keyIds(): readonly string[] {
+    return [...this.#keys.keys()];
   }
 
   seal(place: string, plain: Uint8Array): Buffer {

@@ -1,8 +1,8 @@
 import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 
-/** `prk_` API keys of projects, `prt_` service tokens. The checksum at the end lets secret scanners and typing errors be told apart from keys. */
-export type TokenKind = "prk" | "prt";
+/** `prk_` API keys of projects, `prt_` service tokens, `prs_` setup tokens. The checksum at the end lets secret scanners and typing errors be told apart from keys. */
+export type TokenKind = "prk" | "prt" | "prs";
 
 const SECRET_BYTES = 32;
 

@@ -1,8 +1,10 @@
 import { runAs } from "../base/caller.ts";
 import { systemClock } from "../base/clock.ts";
-import { SealedBox } from "../base/sealed-box.ts";
+import { silentLogger } from "../base/log.ts";
 import type { Config } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
+import { sealedBoxOf } from "../config/sealed-box.ts";
+import type { AccountServices } from "../services/accounts/open-accounts.ts";
 import { AuditService } from "../services/audit.ts";
 import { bootstrap } from "../services/bootstrap.ts";
 import { KeyAdmin } from "../services/key-admin.ts";
@@ -19,6 +21,9 @@ export interface AdminStore {
   readonly users: UserAdmin;
   readonly keys: KeyAdmin;
   readonly defaultProjectId: string;
+  readonly config: Config;
+  /** What happens to accounts, and their passwords. Made when asked for, and ended with the command. */
+  accounts(): Promise<AccountServices>;
 }
 
 /**
@@ -47,27 +52,60 @@ export async function withExistingStore<T>(context: Context, work: (store: Admin
 
 async function withStore<T>(context: Context, config: Config, work: (store: AdminStore) => Promise<T>): Promise<T> {
   const store = open(context, config);
+  let opened: AccountServices | undefined;
   try {
     return await runAs(COMMAND_LINE, async () => {
       const { database } = store;
       const audit = new AuditService(database, systemClock);
       const isDevelopment = config.env === "development";
       const { defaultProjectId } = await bootstrap(database, store.reader, audit, systemClock, isDevelopment);
-      const users = new UserAdmin(audit, systemClock);
+      const users = new UserAdmin(audit, systemClock, config.timezone);
       const keys = new KeyAdmin(audit, systemClock);
-      return work({ database, audit, users, keys, defaultProjectId });
+      const accounts = async (): Promise<AccountServices> => {
+        opened ??= await openCliAccounts(config, database, audit);
+        return opened;
+      };
+      return work({ database, audit, users, keys, defaultProjectId, config, accounts });
     });
   } finally {
+    await opened?.passwords.close();
+    opened?.mailer.close();
     await store.close();
   }
 }
 
 const COMMAND_LINE = { principal: null, process: "cli", ip: null, requestId: null, correlationId: null } as const;
 
+async function openCliAccounts(config: Config, database: Database, audit: AuditService): Promise<AccountServices> {
+  // Loaded by the few commands that need them.
+  const [{ openAccounts }, { AccessTokens }] = await Promise.all([
+    import("../services/accounts/open-accounts.ts"),
+    import("../services/access-tokens.ts"),
+  ]);
+  const { secrets, auth } = config;
+  return openAccounts({
+    config,
+    database,
+    audit,
+    clock: systemClock,
+    log: silentLogger,
+    accessTokens: new AccessTokens({
+      secret: secrets.access,
+      previousSecrets: auth.previousAccessSecrets,
+      audience: auth.audience,
+      expiresMs: auth.accessExpires,
+      clock: systemClock,
+    }),
+    publicUrl: () => config.publicUrl ?? "",
+    // The server beside notices the commit by itself.
+    rightsChanged: () => undefined,
+  });
+}
+
 function open({ flags }: Context, config: Config): Store {
   return openStore({
     file: config.databaseFile,
-    box: new SealedBox([config.secrets.encryptionKey]),
+    box: sealedBoxOf(config),
     // A thread would cost its start and serve nothing: the command waits for its commit anyway.
     writer: "main",
     isOwner: false,

@@ -1,6 +1,7 @@
 import type { Config } from "../config/load.ts";
 import { flattenOptions } from "../config/option.ts";
 import { OPTIONS } from "../config/options.ts";
+import { tlsFilesOf } from "../config/public-url.ts";
 
 /** What a reload finds changed, by dotted key: what is in force from now on, and what waits for the next start. */
 export interface ChangedSettings {
@@ -10,8 +11,12 @@ export interface ChangedSettings {
 
 export function changedSettings(before: Config, after: Config): ChangedSettings {
   const changed = flattenOptions(OPTIONS).filter(([key]) => settingOf(before, key) !== settingOf(after, key));
+  // Another certificate is taken over; a socket that listens does not begin or cease to speak TLS.
+  const isSwitched = (tlsFilesOf(before) === null) !== (tlsFilesOf(after) === null);
   const keys = (reloadable: boolean): string[] =>
-    changed.filter(([, option]) => option.reloadable === reloadable).map(([key]) => key);
+    changed
+      .filter(([key, option]) => (option.reloadable && !(isSwitched && key.startsWith("tls."))) === reloadable)
+      .map(([key]) => key);
   return { inForce: keys(true), needRestart: keys(false) };
 }
 

@@ -1,12 +1,14 @@
 import { type Command, Option } from "commander";
 import { cleanText, codePointLength } from "../base/clean-text.ts";
-import { nearestName } from "../config/nearest.ts";
 import type { UserStatus } from "../store/schema.ts";
+import { userLine } from "./change-user.ts";
 import { contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 import { collectFlag } from "./flag-values.ts";
 import { USER_STATUSES } from "./list-users.ts";
 import { printable } from "./output.ts";
+import { readNewPassword } from "./read-password.ts";
+import { knownRoles } from "./role-names.ts";
 
 interface Flags {
   readonly email?: string;
@@ -14,6 +16,8 @@ interface Flags {
   readonly name?: string;
   readonly role?: readonly string[];
   readonly status: UserStatus;
+  readonly password?: boolean;
+  readonly stdin?: boolean;
 }
 
 /** What an approval grants when nobody says more, too. */
@@ -29,9 +33,11 @@ export function addCreateUser(user: Command): void {
     .option("--name <name>", "how the person is called")
     .option("--role <name>", "a role to hold; may be given several times (default: User)", collectFlag)
     .addOption(new Option("--status <status>", "state of the account").choices(USER_STATUSES).default("active"))
+    .option("--password", "ask for a password to log in with; without one the account has none")
+    .option("--stdin", "read that password from stdin")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism user create --username admin --role Admin\n  $ prism user create --email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
+      "\nExamples:\n  $ prism user create --username admin --role Admin --password\n  $ prism user create --email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
     )
     .action(async (flags: Flags, command: Command) => create(flags, command));
 }
@@ -43,31 +49,26 @@ async function create(flags: Flags, command: Command): Promise<void> {
   const name = cleanText(flags.name ?? "");
   if (codePointLength(name) > MAX_NAME)
     throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
-  const [{ withAdminStore }, { getUser, roleNameList }] = await Promise.all([
+  const [{ withAdminStore }, { getUser, roleNameList }, { requireStrong }] = await Promise.all([
     import("./admin-store.ts"),
     import("./account-queries.ts"),
+    import("../services/accounts/password-text.ts"),
   ]);
-  const created = await withAdminStore(context, "user create", ({ database, users }) =>
-    database.write(async (trx) => {
-      const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(trx));
-      const { email, username, status } = flags;
-      const { id } = await users.create({ email, username, status, roles, ...(name === "" ? {} : { name }) }, trx);
+  const { email, username, status } = flags;
+  const hasPassword = flags.password === true || flags.stdin === true;
+  const password = hasPassword ? await readNewPassword(flags.stdin === true) : undefined;
+  const created = await withAdminStore(context, "user create", async ({ database, users, config, accounts }) => {
+    const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
+    if (password !== undefined) requireStrong(password, config.auth.passwordMin, [email, username]);
+    const passwordHash = password === undefined ? undefined : await (await accounts()).passwords.hash(password);
+    return database.write(async (trx) => {
+      const named = name === "" ? {} : { name };
+      const { id } = await users.create({ email, username, status, roles, passwordHash, ...named }, trx);
       return getUser(trx, id);
-    }),
-  );
-  const label = printable(created.username ?? created.email ?? created.id);
-  context.out.result(created, () => `${created.id}  ${label}  ${created.status}  ${created.roles.join(", ")}`);
-  context.out.note(`A token for ${label}: prism token create --user ${label}`);
-}
-
-/** The roles' own spelling, each once. @throws CommandError 6 naming the nearest role */
-function knownRoles(given: readonly string[], known: readonly string[]): string[] {
-  const roles = given.map((name) => {
-    const found = known.find((each) => each.toLowerCase() === name.toLowerCase());
-    if (found !== undefined) return found;
-    const nearest = nearestName(name, known);
-    const hint = nearest ? `did you mean ${nearest}?` : `there are ${known.join(", ")}`;
-    throw new CommandError(EXIT.notFound, `there is no role ${name}; ${hint}`);
+    });
   });
-  return [...new Set(roles)];
+  const label = printable(created.username ?? created.email ?? created.id);
+  context.out.result(created, () => userLine(created));
+  if (!hasPassword) context.out.note(`A password for ${label}: prism user passwd ${label}`);
+  context.out.note(`A token for ${label}: prism token create --user ${label}`);
 }

@@ -58,21 +58,33 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
 
 /** What the flags ask for; everything, if they ask for nothing. */
 async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
-  const [{ attempt }, files, databases, { checkPort }, { openDoctorDatabase }, { DataDirLock }, { checkRedis }] =
-    await Promise.all([
-      import("./doctor/check.ts"),
-      import("./doctor/file-checks.ts"),
-      import("./doctor/database-checks.ts"),
-      import("./doctor/port-check.ts"),
-      import("./doctor/doctor-database.ts"),
-      import("../store/data-dir-lock.ts"),
-      import("./doctor/config-checks.ts"),
-    ]);
+  const [
+    { attempt },
+    files,
+    { checkTls },
+    databases,
+    { checkPort },
+    { checkSmtp },
+    { openDoctorDatabase },
+    { DataDirLock },
+    { checkRedis },
+  ] = await Promise.all([
+    import("./doctor/check.ts"),
+    import("./doctor/file-checks.ts"),
+    import("./doctor/tls-check.ts"),
+    import("./doctor/database-checks.ts"),
+    import("./doctor/port-check.ts"),
+    import("./doctor/smtp-check.ts"),
+    import("./doctor/doctor-database.ts"),
+    import("../store/data-dir-lock.ts"),
+    import("./doctor/config-checks.ts"),
+  ]);
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config.dataDir);
   const checks: Check[] = [];
   if (isWhole) {
     checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));
+    checks.push(...(await attempt("tls", async () => checkTls(config))));
     checks.push(...(await attempt("disk", async () => files.checkDisk(config))));
   }
   if (isWhole || flags.db) {
@@ -94,6 +106,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     } else checks.push(...(await databases.checkClock(null)));
   }
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
+  if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config))));
   if (isWhole) checks.push(...(await attempt("port", () => checkPort(config, isServed))));
   return checks;
 }

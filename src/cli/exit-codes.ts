@@ -4,6 +4,7 @@ import { UnsealError } from "../base/sealed-box.ts";
 import { ConfigRefused } from "../config/config-refused.ts";
 import { STATUS_OF } from "../http/error-status.ts";
 import { ListenRefused } from "../http/listen-refused.ts";
+import { TlsRefused } from "../http/tls.ts";
 import { SchemaRefused } from "../store/migrate.ts";
 import { sqliteCode } from "../store/sqlite-errors.ts";
 
@@ -54,7 +55,8 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
     const list = error.problems.map((problem) => `  - ${problem}`).join("\n");
     return { exitCode: EXIT.refused, message: `the configuration is not valid:\n${list}` };
   }
-  if (error instanceof SchemaRefused) return { exitCode: EXIT.refused, message: error.message };
+  if (error instanceof SchemaRefused || error instanceof TlsRefused)
+    return { exitCode: EXIT.refused, message: error.message };
   if (error instanceof UnsealError) return { exitCode: EXIT.refused, message: OTHER_KEY };
   if (error instanceof ListenRefused || error instanceof DataDirRefused)
     return { exitCode: EXIT.unreachable, message: error.message };

@@ -31,7 +31,8 @@ export function readTextFile(path: string, flag: string): string {
   }
 }
 
-async function readStdin(): Promise<string> {
+/** All that stdin holds, as text. */
+export async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString("utf8");

@@ -1,11 +1,13 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { contextOf } from "./context.ts";
 import { showIssuedKey } from "./create-key.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
 import { durationFlag } from "./flag-values.ts";
 
 interface Flags {
   readonly project?: string;
   readonly grace: number;
+  readonly encryption?: boolean;
 }
 
 const MAX_GRACE_MS = 604_800_000;
@@ -14,12 +16,29 @@ export function addRotateKey(key: Command): void {
   key
     .command("rotate")
     .description("a new key in place of an old one; the new one is shown this once, alone on stdout")
-    .argument("<id>", "the old key's id, as key list shows it")
+    .argument("[id]", "the old key's id, as key list shows it")
     .option("--project <project>", "refuse unless it is a key of this project")
     .option("--grace <duration>", "how long the old one still works, at most 7d", graceFlag, 0)
-    .addHelpText("after", "\nExample:\n  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h")
-    .action(async (id: string, flags: Flags, command: Command) => {
+    .option("--encryption", "instead: encrypt everything at rest with encryptionKey that a previous one has encrypted")
+    .addHelpText(
+      "after",
+      `
+Another encryption key: set PRISM_ENCRYPTION_KEY to the new one and PRISM_PREVIOUS_ENCRYPTION_KEYS to the old one, restart the server, run
+prism key rotate --encryption, beside it or not; then the old one can go. Interrupted, it goes on where it was.
+
+Examples:
+  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h
+  $ prism key rotate --encryption`,
+    )
+    .action(async (id: string | undefined, flags: Flags, command: Command) => {
       const context = contextOf(command);
+      if ((id === undefined) !== (flags.encryption === true))
+        throw new CommandError(EXIT.usage, "give the id of a key, or --encryption");
+      if (id === undefined) {
+        const { rotateEncryption } = await import("./rotate-encryption.ts");
+        await rotateEncryption(context);
+        return;
+      }
       const [{ withAdminStore }, { projectOfKey }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),

@@ -3,6 +3,7 @@ import type { App } from "../app.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../config/logger.ts";
+import { tlsFilesOf } from "../config/public-url.ts";
 import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
 import { changedSettings } from "./changed-settings.ts";
@@ -31,7 +32,8 @@ export function addServe(program: Command): void {
     .addHelpText(
       "after",
       `
-SIGTERM and SIGINT end it in order, a second one at once; SIGHUP takes over the settings that may change while it runs.
+SIGTERM and SIGINT end it in order, a second one at once; SIGHUP takes over the settings that may change while it runs, and the
+certificate.
 
 Examples:
   $ prism serve
@@ -93,12 +95,27 @@ function migrate(file: string, mayMigrate: boolean, log: Logger): void {
 function announce({ out }: Context, config: Config, app: App, log: Logger): void {
   const { host, env, dataDir } = config;
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  const base = `http://${name}:${app.port}`;
+  const base = `${tlsFilesOf(config) ? "https" : "http"}://${name}:${app.port}`;
   log.info({ port: app.port, host, env, dataDir, pid: process.pid }, "ready");
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health`);
+  announceFirstAdmin(out, app, base);
   if (env !== "development") return;
-  out.note(`Development: curl -s ${base}/dev/token gives an administrator's token to this machine.`);
+  out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
+  out.note("prism user passwd dev gives that account a password to log in with.");
   out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);
+}
+
+/** A terminal is where secrets are shown; with --quiet, too, for it is the only time. */
+function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string): void {
+  const orByCommand = "or: prism user create --username admin --role Admin --password";
+  if (firstAdmin.state === "setupToken") {
+    process.stderr.write(
+      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n` +
+        `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register), ${orByCommand}\n`,
+    );
+  } else if (firstAdmin.state === "awaited") {
+    out.note(`No administrator yet. Register with the setup token that the first start has shown, ${orByCommand}`);
+  }
 }
 
 function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
@@ -129,8 +146,8 @@ function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log:
   const reload = async (): Promise<void> => {
     const next = load().config;
     const { inForce, needRestart } = changedSettings(current, next);
-    log.reload({ level: next.log.level, debug: next.debug });
     app.reload(next);
+    log.reload({ level: next.log.level, debug: next.debug });
     current = next;
     log.info({ inForce }, "configuration reloaded");
     if (needRestart.length > 0)

@@ -2,6 +2,7 @@ import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
 
 const MIN_SECRET_BYTES = 32;
+const MIN_BCRYPT_COST = 12;
 /** Fewer different bytes than this are a pattern, not a secret. */
 const MIN_DIFFERENT = 8;
 /** What example files and tutorials put where a secret belongs, and a random generator hardly ever writes. */
@@ -19,6 +20,7 @@ export function checkProduction(config: ConfigValues, missing: readonly string[]
   for (const [key, secret] of [
     ["auth.jwtSecret", config.auth.jwtSecret],
     ["auth.accessSecret", config.auth.accessSecret],
+    ["auth.refreshSecret", config.auth.refreshSecret],
   ] as const) {
     const problem = secret === undefined ? undefined : weakness(secret);
     if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
@@ -27,6 +29,8 @@ export function checkProduction(config: ConfigValues, missing: readonly string[]
     problems.push(
       `${variableOf("encryptionKey")} (encryptionKey) repeats too few bytes; ${HOW_TO_MAKE["encryptionKey"]}`,
     );
+  if (config.auth.bcryptCost < MIN_BCRYPT_COST)
+    problems.push(`auth.bcryptCost is ${config.auth.bcryptCost}; production needs ${MIN_BCRYPT_COST} or more`);
   return problems;
 }
 

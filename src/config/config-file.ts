@@ -54,7 +54,7 @@ function collect(
 function hint(name: string, tree: OptionTree, prefix: string): string {
   const keys = flattenOptions(OPTIONS).map(([key]) => key);
   if (name.includes(".") && keys.includes(name)) return `; write it nested: ${nested(name)}`;
-  const misplaced = keys.filter((key) => key === name || key.endsWith(`.${name}`));
+  const misplaced = keys.includes(name) ? [name] : keys.filter((key) => key.endsWith(`.${name}`));
   if (misplaced.length === 1) return `; did you mean ${misplaced[0]}?`;
   const nearest = nearestName(name, Object.keys(tree));
   if (nearest === undefined) return "";

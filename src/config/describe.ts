@@ -37,7 +37,8 @@ export function describeConfig(config: Config, origins: ReadonlyMap<string, Orig
     const value = key
       .split(".")
       .reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config);
-    const isSet = value !== undefined || origin === "generated";
+    const isEmpty = value === undefined || (Array.isArray(value) && value.length === 0);
+    const isSet = !isEmpty || origin === "generated";
     return {
       key,
       variable: environmentName(key),

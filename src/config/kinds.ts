@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseCidr } from "../base/cidr.ts";
+import { isTimezone } from "../base/timezone.ts";
 
 /** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
 export interface Kind<T> {
@@ -108,21 +109,9 @@ export function timezone(): Kind<string> {
   };
 }
 
-function isTimezone(name: string): boolean {
-  try {
-    return name !== "" && new Intl.DateTimeFormat("en", { timeZone: name }) !== null;
-  } catch {
-    return false;
-  }
-}
-
 /** An address to listen on. */
 export function address(): Kind<string> {
-  const check = (value: string): boolean => isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
-  return {
-    schema: textThat("must be an IP address or a host name", check),
-    fromText: (text) => text.trim(),
-  };
+  return hostText();
 }
 
 export function httpUrl(): Kind<string> {
@@ -133,14 +122,31 @@ export function httpUrl(): Kind<string> {
   };
 }
 
+/** A secret in a list. */
+export const secretText = textThat(
+  "must be a text of 1 to 4096 characters",
+  (value) => value !== "" && value.length <= 4096,
+);
+
+/** A host to connect to. */
+export function hostText(): Kind<string> {
+  return { schema: textThat("must be an IP address or a host name", isHost), fromText: (text) => text.trim() };
+}
+
+function isHost(value: string): boolean {
+  return isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
+}
+
 /** 32 bytes, in base64 or hex. */
 export function key32(): Kind<Uint8Array> {
-  const decode = (value: unknown): unknown => (typeof value === "string" ? (decodeKey32(value) ?? value) : value);
-  return {
-    schema: v.pipe(v.unknown(), v.transform(decode), v.instance(Uint8Array, "must be 32 bytes in base64 or hex")),
-    fromText: (text) => text.trim(),
-  };
+  return { schema: key32Item, fromText: (text) => text.trim() };
 }
+
+export const key32Item: v.GenericSchema<unknown, Uint8Array> = v.pipe(
+  v.unknown(),
+  v.transform((value) => (typeof value === "string" ? (decodeKey32(value) ?? value) : value)),
+  v.instance(Uint8Array, "must be 32 bytes in base64 or hex"),
+);
 
 /** @returns undefined when the text is not 32 bytes in base64, base64url or hex. */
 export function decodeKey32(text: string): Uint8Array | undefined {

@@ -62,6 +62,8 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
   if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
+  if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
+    problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
   // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -80,10 +82,15 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 function derive(given: ConfigValues, dataDir: string, workingDir: string, secrets: Secrets): Config {
   const isProduction = given.env === "production";
   const url = given.databaseUrl;
+  const { certFile, keyFile } = given.tls;
   const usesUrl = url !== undefined && foreignDatabaseUrl(url) === undefined;
   return deepFreeze({
     ...given,
     dataDir,
+    tls: {
+      certFile: certFile === undefined ? undefined : resolve(workingDir, certFile),
+      keyFile: keyFile === undefined ? undefined : resolve(workingDir, keyFile),
+    },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
     databaseFile: usesUrl ? resolve(workingDir, databasePath(url)) : join(dataDir, "prism.db"),
     unknownRecipient: given.notifications.unknownRecipient ?? (given.env === "development" ? "provision" : "reject"),

@@ -55,6 +55,40 @@ export const OPTIONS = {
         seed: ["JWT_ACCESS_EXPIRES"],
       },
     ),
+    previousAccessSecrets: option(
+      k.list(k.secretText),
+      [],
+      "secrets that signed access tokens before; what they signed is good until it ends",
+      { secret: true },
+    ),
+    refreshSecret: optional(k.text(), "keys the hashes of refresh tokens; by default derived from the access secret", {
+      seed: ["JWT_REFRESH_SECRET"],
+      secret: true,
+    }),
+    refreshExpires: option(k.duration(1000, 365 * DAY), 7 * DAY, "life of a refresh token, each good once", {
+      seed: ["JWT_REFRESH_EXPIRES"],
+    }),
+    sessionMaxMs: option(
+      k.duration(1000, 3650 * DAY),
+      30 * DAY,
+      "after this a login ends, however often it was refreshed",
+    ),
+    registration: option(
+      k.oneOf("approval", "open", "closed"),
+      "approval",
+      "what registering makes: an account that waits for approval, one that is active, or none",
+    ),
+    requireEmailVerification: option(
+      k.boolean(),
+      false,
+      "accounts of open registration begin when their mail address was confirmed; needs smtp",
+    ),
+    passwordMin: option(k.integer(1, 256), 8, "characters that a password has at least"),
+    bcryptCost: option(k.integer(4, 16), 12, "2^cost rounds for a password; 12 or more in production"),
+    bootstrapAdmin: {
+      email: optional(k.text(3, 255), "makes an administrator with this address at a start without any user"),
+      password: optional(k.text(), "that administrator's password", { secret: true }),
+    },
     audience: option(
       k.text(1, 100),
       "prism",
@@ -63,6 +97,12 @@ export const OPTIONS = {
     devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
     devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
   },
+  previousEncryptionKeys: option(
+    k.list(k.key32Item),
+    [],
+    "keys of before; they open what they sealed until `prism key rotate --encryption` has sealed it anew",
+    { secret: true },
+  ),
   encryptionKey: optional(
     k.key32(),
     "encrypts secrets at rest (32 bytes, base64 or hex); generated in development, required in production",
@@ -70,6 +110,35 @@ export const OPTIONS = {
       secret: true,
     },
   ),
+  smtp: {
+    host: optional(k.hostText(), "mail server; without one no mail is sent", { seed: ["SMTP_HOST"] }),
+    port: option(k.integer(1, 65535), 587, "its port; 465 for TLS from the first byte", { seed: ["SMTP_PORT"] }),
+    user: optional(k.text(), "name to log in to the mail server with", { seed: ["SMTP_USER"] }),
+    pass: optional(k.text(), "password to log in to the mail server with", { seed: ["SMTP_PASS"], secret: true }),
+    from: optional(k.text(3, 320), "sender of all mails", { seed: ["SMTP_FROM"] }),
+    secure: optional(k.boolean(), "TLS from the first byte; by default where the port is 465"),
+    allowPlain: option(
+      k.boolean(),
+      false,
+      "lets mail and password go without TLS to a server that is not on this machine",
+    ),
+  },
+  tls: {
+    certFile: optional(
+      k.text(),
+      "certificate chain in PEM; with it and tls.keyFile the server speaks TLS. SIGHUP reads both anew",
+      { reloadable: true },
+    ),
+    keyFile: optional(k.text(), "the certificate's private key in PEM, not encrypted", { reloadable: true }),
+  },
+  retention: {
+    auditDays: option(
+      k.integer(0, 36_500),
+      365,
+      "days that the audit trail is kept; a checkpoint takes the place of what goes. 0 keeps everything",
+      { seed: ["AUDIT_RETENTION_DAYS"], reloadable: true },
+    ),
+  },
   log: {
     level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is written", {
       seed: ["LOG_LEVEL"],
@@ -94,10 +163,24 @@ export const OPTIONS = {
     enabled: option(k.boolean(), true, "false switches every request limit off; production warns", {
       reloadable: true,
     }),
-    ip: option(k.integer(1, 1e9), 600, "requests a minute of one address without valid credentials", {
-      reloadable: true,
-    }),
+    global: optional(
+      k.integer(1, 1e9),
+      "requests a minute of all callers together; by default there is no such limit",
+      {
+        reloadable: true,
+      },
+    ),
+    ip: option(
+      k.integer(1, 1e9),
+      600,
+      "requests a minute of one address without valid credentials, unknown paths and preflights included",
+      {
+        reloadable: true,
+      },
+    ),
     user: option(k.integer(1, 1e9), 6000, "requests a minute of one user", { reloadable: true }),
+    auth: option(k.integer(1, 1e9), 20, "attempts a minute of one address to log in or register", { reloadable: true }),
+    authName: option(k.integer(1, 1e9), 10, "attempts a minute to log in by one name", { reloadable: true }),
     key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
       reloadable: true,
     }),

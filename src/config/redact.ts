@@ -49,9 +49,9 @@ function isSensitive(name: string): boolean {
   return NAMES.has(plain) || ENDINGS.some((ending) => plain.endsWith(ending));
 }
 
-// Prism's own tokens, JWTs, credentials of a header, and the query members that may carry a secret.
+// Prism's own tokens, JWTs, credentials of a header, and the members of a query or fragment that may carry a secret.
 const IN_TEXT =
-  /\b(pr[ktr]_)[\w-]{20,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+|\b((?:bearer|apikey|basic) +)[\w.~+/=-]{8,}|([?&](?:\w*token|ticket|key|secret|password)=)[^&\s"\\]+/gi;
+  /\b(pr[krst]_)[\w-]{20,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+|\b((?:bearer|apikey|basic) +)[\w.~+/=-]{8,}|([?&#](?:\w*token|ticket|key|secret|password)=)[^&\s"\\]+/gi;
 
 /** A finished log line, or any text, without what looks like a secret: messages and stacks quote what they were given. */
 export function redactText(text: string): string {

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { hkdfSync, randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepareDataDir } from "../base/data-dir.ts";
@@ -12,10 +12,12 @@ import type { ConfigValues } from "./options.ts";
  */
 export class Secrets {
   readonly #access: string | undefined;
+  readonly #refresh: string | undefined;
   readonly #encryptionKey: Uint8Array | undefined;
 
-  constructor(access: string | undefined, encryptionKey: Uint8Array | undefined) {
+  constructor(access: string | undefined, refresh: string | undefined, encryptionKey: Uint8Array | undefined) {
     this.#access = access;
+    this.#refresh = refresh;
     this.#encryptionKey = encryptionKey;
   }
 
@@ -23,6 +25,12 @@ export class Secrets {
   get access(): string {
     if (this.#access === undefined) throw notConfigured("auth.jwtSecret (JWT_SECRET)");
     return this.#access;
+  }
+
+  /** HMAC key of the hashes of refresh tokens; without one of its own derived from the access secret (D16). @throws ConfigRefused */
+  get refresh(): string {
+    if (this.#refresh !== undefined) return this.#refresh;
+    return Buffer.from(hkdfSync("sha256", this.access, "", "prism refresh tokens", 32)).toString("base64");
   }
 
   /** Encrypts at rest. @throws ConfigRefused */
@@ -59,6 +67,7 @@ export function resolveSecrets(config: ConfigValues, generate: boolean): Secrets
   const kept = mayKeep ? keptSecrets(config.dataDir, generate) : {};
   return new Secrets(
     config.auth.accessSecret ?? config.auth.jwtSecret ?? kept.jwtSecret,
+    config.auth.refreshSecret,
     config.encryptionKey ?? decodeKey32(kept.encryptionKey ?? ""),
   );
 }

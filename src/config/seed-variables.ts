@@ -1,14 +1,12 @@
 /** Variables of the seeds' environment files that this program takes note of without using them: it says so once at start. */
 const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
   { names: /^REDIS_(URL|HOST|PORT|PASSWORD)$/, why: "Prism needs no Redis; its broker is embedded" },
-  { names: /^SMTP_(HOST|PORT|USER|PASS|FROM)$/, why: "this version does not send mail" },
   { names: /^PUSHER_(APP_ID|KEY|SECRET|CLUSTER)$/, why: "this version does not speak the Pusher protocol" },
   { names: /^(GOOGLE_APPLICATION_CREDENTIALS|APNS_\w+)$/, why: "this version does not send push messages" },
   { names: /^(S3_\w+|CDN_URL)$/, why: "this version does not store sounds" },
-  { names: /^JWT_REFRESH_(SECRET|EXPIRES)$/, why: "this version has no sessions to refresh" },
   {
-    names: /^(ALERT_ERROR_THRESHOLD|RETENTION_DAYS|AUDIT_RETENTION_DAYS)$/,
-    why: "this version keeps everything and mails nobody",
+    names: /^(ALERT_ERROR_THRESHOLD|RETENTION_DAYS)$/,
+    why: "this version keeps every event and watches no error rate",
   },
 ];
 

@@ -6,6 +6,7 @@ import type { Access } from "./route.ts";
 export function requireAccess(access: Access, principal: Principal): void {
   if (access === "public") return;
   if (principal.kind === "apiKey") {
+    if (access.anyKey) return;
     if (access.keyScope === undefined) throw new PrismError("FORBIDDEN", "API keys cannot be used here");
     if (!principal.scopes.has(access.keyScope)) {
       throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${access.keyScope}`, {

@@ -3,9 +3,9 @@ import type { Principal } from "../base/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
 
-/** What a caller showed. `bearer` is an access token or a service token, told apart by its prefix. */
+/** What a caller showed. `bearer` is an access token or a service token, told apart by its prefix; a `ticket` is spent by being looked at. */
 export interface Credential {
-  readonly kind: "bearer" | "apiKey";
+  readonly kind: "bearer" | "apiKey" | "ticket";
   readonly secret: string;
 }
 
@@ -18,7 +18,7 @@ export interface Authenticator {
 const MAX_SECRET_LENGTH = 8192;
 
 /**
- * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so `?token=` or the WebSocket subprotocol
+ * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so `?token=`, `?ticket=` or the WebSocket subprotocol
  * `bearer.<token>`. @returns null when none was sent. @throws AMBIGUOUS_CREDENTIALS, UNAUTHENTICATED for a scheme we do not know.
  */
 export function readCredential(exchange: Exchange, allowQuery = false): Credential | null {
@@ -30,6 +30,11 @@ export function readCredential(exchange: Exchange, allowQuery = false): Credenti
       if (credential) throw ambiguous();
       credential = fromSecret(token);
     }
+    const ticket = ticketOf(exchange);
+    if (ticket !== undefined) {
+      if (credential) throw ambiguous();
+      credential = { kind: "ticket", secret: ticket };
+    }
   }
   if (authorization !== "") {
     if (credential) throw ambiguous();
@@ -40,6 +45,11 @@ export function readCredential(exchange: Exchange, allowQuery = false): Credenti
   if (credential.secret.includes(",")) throw ambiguous();
   if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
   return credential;
+}
+
+/** The ticket in the query; undefined when there is none. @throws VALIDATION_FAILED for a query that cannot be read */
+export function ticketOf(exchange: Exchange): string | undefined {
+  return exchange.queryText.includes("ticket=") ? parseQuery(exchange.queryText)["ticket"] : undefined;
 }
 
 function ambiguous(): PrismError {

@@ -7,7 +7,7 @@ import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, tooLarge } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import type { CorsPolicy } from "./cors.ts";
-import { type Authenticator, readCredential } from "./credentials.ts";
+import { type Authenticator, readCredential, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { STATUS_OF } from "./error-status.ts";
 import { isAmongTags } from "./etag.ts";
@@ -20,6 +20,8 @@ import type { Router } from "./router.ts";
 /** Requests a minute; read at each request, so that a reload takes effect at once. */
 export interface RequestLimits {
   readonly enabled: boolean;
+  /** Of all callers together; absent: no limit. */
+  readonly global?: number | undefined;
   readonly ip: number;
   readonly user: number;
   readonly key: number;
@@ -32,6 +34,8 @@ export interface KernelParts {
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
   readonly readAddress: AddressReader;
+  /** Header lines of every answer, for what the connection is. */
+  readonly transportHeaders?: string;
   cors(): CorsPolicy;
   limits(): RequestLimits;
 }
@@ -67,7 +71,9 @@ export class HttpKernel implements BodySink {
   /** Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or upgraded like any other. */
   open(res: HttpResponse, req: HttpRequest): Exchange {
     this.#active++;
-    return Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
+    const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
+    if (this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
+    return exchange;
   }
 
   /** The callback of the request is about to return. */
@@ -146,6 +152,16 @@ export class HttpKernel implements BodySink {
     return this.#parts.authenticator.authenticate(credential);
   }
 
+  /** Spends the ticket of an upgrade that failed, maybe before anybody looked at it: a second attempt needs a second one. */
+  spendTicket(exchange: Exchange): void {
+    try {
+      const ticket = ticketOf(exchange);
+      if (ticket !== undefined) void this.#parts.authenticator.authenticate({ kind: "ticket", secret: ticket });
+    } catch {
+      // It was not good, or is so no more.
+    }
+  }
+
   /** {@link authenticate}; callers without valid credentials are counted by their address. @throws RATE_LIMITED */
   #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal {
     try {
@@ -184,6 +200,7 @@ export class HttpKernel implements BodySink {
   #limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
+    if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
     const address = exchange.clientAddress;
     this.#takeRate(exchange, `ip:${addressGroup(address)}`, limits.ip, `ip:${coarseAddressGroup(address)}`);
   }
@@ -191,6 +208,7 @@ export class HttpKernel implements BodySink {
   #limitPrincipal(exchange: Exchange, principal: Principal): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
+    if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
     const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? limits.key) : limits.user;
     this.#takeRate(exchange, principal.key, limit, "principals");
   }

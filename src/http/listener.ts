@@ -1,34 +1,103 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { ListenRefused } from "./listen-refused.ts";
+import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 
-/** The socket of the server. Features put their protocols on `app` before it listens. */
+/**
+ * The socket of the server. What features put on it is remembered: the library binds a certificate to the app that was made with it, so a new
+ * certificate means a new app on the same port, which takes the new connections, while the old one goes on with its own (contract 12.14).
+ *
+ * The library's other way, certificates by server name, is of no use here: `removeServerName` frees the routes that open connections of
+ * that name still read (the next request on one ends the process), and clients that name no server never see such a certificate.
+ */
 export class HttpListener {
-  readonly app: TemplatedApp = uWS.App();
+  #tls: TlsFiles | null;
+  #certificate: Certificate | null;
+  readonly #mounts: ((app: TemplatedApp) => void)[] = [];
+  /** The last one takes new connections. */
+  readonly #apps: [TemplatedApp, ...TemplatedApp[]];
   #socket: us_listen_socket | null = null;
+  #isClosed = false;
+  #address: { readonly host: string; readonly port: number } | null = null;
 
-  /** Every request that no WebSocket route takes. */
+  /** @param tls the files of the certificate; null speaks plain HTTP. @throws TlsRefused */
+  constructor(tls: TlsFiles | null = null) {
+    this.#tls = tls;
+    this.#certificate = tls ? readCertificate(tls) : null;
+    this.#apps = [makeApp(tls)];
+  }
+
+  get isTls(): boolean {
+    return this.#tls !== null;
+  }
+
+  /** The certificate that new connections get; null without TLS. */
+  get certificate(): Certificate | null {
+    return this.#certificate;
+  }
+
+  /** Features put their protocols on the server, before it listens. @param put is called again for every app that a new certificate makes. */
+  mount(put: (app: TemplatedApp) => void): void {
+    this.#mounts.push(put);
+    put(this.#apps[0]);
+  }
+
+  /** Every request that no WebSocket route takes. To be mounted last. */
   serve(handle: (res: HttpResponse, req: HttpRequest) => void): void {
-    this.app.any("/*", handle);
+    this.mount((app) => app.any("/*", handle));
   }
 
   /**
-   * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get half of the traffic.
+   * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get half of the traffic. With TLS the port must be one
+   * that a second app of ours can share later, so it is only tried exclusively, and then taken shared.
    * @param port 0 for a free one. @returns the port. @throws ListenRefused
    */
   listen(host: string, port: number): number {
-    // The types lack this overload of listen(host, port, options, callback).
-    const listen = this.app.listen.bind(this.app) as unknown as (
-      host: string,
-      port: number,
-      options: number,
-      callback: (socket: us_listen_socket | false) => void,
-    ) => void;
-    listen(host, port, EXCLUSIVE_PORT, (socket) => {
-      if (socket) this.#socket = socket;
-    });
-    if (!this.#socket) throw new ListenRefused(host, port);
-    return uWS.us_socket_local_port(this.#socket);
+    const exclusive = listenOn(this.#apps[0], host, port, EXCLUSIVE_PORT);
+    if (!exclusive) throw new ListenRefused(host, port);
+    const taken = uWS.us_socket_local_port(exclusive);
+    this.#address = { host, port: taken };
+    if (this.isTls) {
+      uWS.us_listen_socket_close(exclusive);
+      this.#socket = listenOn(this.#apps[0], host, taken, SHARED_PORT);
+      if (!this.#socket) throw new ListenRefused(host, port);
+    } else this.#socket = exclusive;
+    return taken;
+  }
+
+  /**
+   * Reads the certificate's files anew; connections made from now on get it, those that are open stay as they are.
+   * @param tls where the files are now. @returns false when they hold what is in use already. @throws TlsRefused; then nothing has changed.
+   */
+  renewCertificate(tls: TlsFiles): boolean {
+    const certificate = readCertificate(tls);
+    if (certificate.digest === this.#certificate?.digest || !this.#address || !this.#socket) return false;
+    const app = makeApp(tls);
+    for (const put of this.#mounts) put(app);
+    const socket = listenOn(app, this.#address.host, this.#address.port, SHARED_PORT);
+    if (!socket) {
+      app.close();
+      throw new TlsRefused(`cannot listen on port ${this.#address.port} a second time for the new certificate`);
+    }
+    this.#retire(this.#socket);
+    this.#socket = socket;
+    this.#apps.push(app);
+    this.#tls = tls;
+    this.#certificate = certificate;
+    return true;
+  }
+
+  /**
+   * What waits in the queue of a socket that is closed is reset by the kernel, so it is closed when the loop has just emptied it: a whole turn later.
+   * A connection whose TCP handshake is under way at that moment still is, and its client tries again; Linux spares it that with
+   * `net.ipv4.tcp_migrate_req=1`.
+   */
+  #retire(socket: us_listen_socket): void {
+    setImmediate(() =>
+      setImmediate(() => {
+        if (!this.#isClosed) uWS.us_listen_socket_close(socket);
+      }),
+    );
   }
 
   /** Takes no new connections; those that are open stay. */
@@ -40,9 +109,37 @@ export class HttpListener {
   /** Ends every connection. */
   close(): void {
     this.#socket = null;
-    this.app.close();
+    this.#isClosed = true;
+    for (const app of this.#apps) app.close();
   }
 }
 
-/** `LIBUS_LISTEN_EXCLUSIVE_PORT`; the enum of the types does not exist at run time under every build. */
+/** `LIBUS_LISTEN_…`; the enum of the types does not exist at run time under every build. */
+const SHARED_PORT = 0;
 const EXCLUSIVE_PORT = 1;
+
+/** @throws TlsRefused */
+function makeApp(tls: TlsFiles | null): TemplatedApp {
+  if (!tls) return uWS.App();
+  try {
+    return uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
+  } catch (cause) {
+    // They were readable a moment ago: somebody is writing them right now.
+    throw new TlsRefused(`the certificate in ${tls.certFile} and its key cannot be used`, { cause });
+  }
+}
+
+function listenOn(app: TemplatedApp, host: string, port: number, options: number): us_listen_socket | null {
+  // The types lack this overload of listen(host, port, options, callback).
+  const listen = app.listen.bind(app) as unknown as (
+    host: string,
+    port: number,
+    options: number,
+    callback: (socket: us_listen_socket | false) => void,
+  ) => void;
+  let taken: us_listen_socket | null = null;
+  listen(host, port, options, (socket) => {
+    if (socket) taken = socket;
+  });
+  return taken;
+}

@@ -2,7 +2,7 @@ import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { STATUS_OF } from "./error-status.ts";
-import type { Route } from "./route.ts";
+import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -13,6 +13,8 @@ export interface DocumentedLimits {
   readonly ip: number;
   readonly user: number;
   readonly key: number;
+  readonly auth: number;
+  readonly authName: number;
 }
 
 /** Codes that any route with the property may answer with, besides its own. */
@@ -20,6 +22,7 @@ const WITH_CREDENTIALS: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "TOKEN_EXPIRED",
   "TOKEN_INVALID",
+  "SESSION_REVOKED",
   "INVALID_API_KEY",
   "AMBIGUOUS_CREDENTIALS",
   "ACCOUNT_DISABLED",
@@ -70,6 +73,12 @@ export function openApiDocument(mounts: readonly Mount[], version: string, limit
           name: "token",
           description: "Any of the two, for clients that cannot set headers",
         },
+        ticket: {
+          type: "apiKey",
+          in: "query",
+          name: "ticket",
+          description: "From POST /api/v1/realtime/ticket: good once, for a minute",
+        },
       },
       schemas: { Error: ERROR_SCHEMA },
     },
@@ -109,7 +118,7 @@ function operation(
   limits: DocumentedLimits,
   isVersioned: boolean,
 ): Json {
-  const givesTag = isVersioned && route.method === "GET";
+  const givesTag = route.method === "GET" && (isVersioned || route.tagged === true);
   return {
     operationId: operationId(route.method, path),
     summary: route.summary,
@@ -132,17 +141,27 @@ function operationId(method: string, path: string): string {
 }
 
 /** Requests a minute, by whom they are counted. */
-function rateLimit({ access, unlimited }: Route, { enabled, ip, user, key }: DocumentedLimits): Json {
+function rateLimit({ access, unlimited, attempts }: Route, limits: DocumentedLimits): Json {
+  const { enabled, ip, user, key, auth, authName } = limits;
   if (unlimited === true || !enabled) return {};
+  if (attempts) return { perAddress: Math.min(ip, auth), ...(attempts === "name" ? { perName: authName } : {}) };
   if (access === "public") return { perAddress: ip };
-  return { perUser: user, ...(access.keyScope ? { perKey: key } : {}), perAddressWithoutCredentials: ip };
+  return { perUser: user, ...(takesKeys(access) ? { perKey: key } : {}), perAddressWithoutCredentials: ip };
+}
+
+function takesKeys(access: Exclude<Access, "public">): boolean {
+  return access.keyScope !== undefined || access.anyKey === true;
 }
 
 function security({ access }: Route): Json {
   if (access === "public") return { security: [] };
   const permission = access.permission === undefined ? {} : { "x-permission": access.permission };
   const scope = access.keyScope === undefined ? {} : { "x-key-scope": access.keyScope };
-  const schemes = ["bearer", ...(access.keyScope ? ["apiKey"] : []), ...(access.queryToken ? ["queryToken"] : [])];
+  const schemes = [
+    "bearer",
+    ...(takesKeys(access) ? ["apiKey"] : []),
+    ...(access.queryToken ? ["queryToken", "ticket"] : []),
+  ];
   return { security: schemes.map((scheme) => ({ [scheme]: [] })), ...permission, ...scope };
 }
 

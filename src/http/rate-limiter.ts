@@ -28,6 +28,11 @@ export class RateState {
     if (this.isAllowed) this.#tokens -= count;
   }
 
+  /** How much could be taken at the last {@link take}; below 0 of a bucket in debt. */
+  get remaining(): number {
+    return this.#tokens;
+  }
+
   /** How long until {@link take} would give `count` tokens, in ms. */
   waitMs(count: number): number {
     return Math.max(0, ((Math.min(count, this.limit) - this.#tokens) * MINUTE_MS) / this.limit);

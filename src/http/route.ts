@@ -16,6 +16,8 @@ export type Access =
       readonly within?: "project";
       /** What an API key must be scoped for; absent: API keys are refused. */
       readonly keyScope?: KeyScope;
+      /** An API key may call, whatever it is scoped for: what it gets allows nothing that the key does not. */
+      readonly anyKey?: true;
       /** The credential may stand in `?token=`, for clients that cannot set headers: upgrades and event streams only. */
       readonly queryToken?: true;
       /** Lets a request in that shows something else than a caller's credentials (the metrics token, the development gate). */
@@ -58,8 +60,12 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly errors?: readonly ErrorCode[];
   /** Not counted against the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
+  /** Attempts to log in and their like: counted by address, and `name` by the account's name too. The handler counts; this documents it. */
+  readonly attempts?: "address" | "name";
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
+  /** A list that answers with an ETag, which else only what has a version does; for the OpenAPI document. */
+  readonly tagged?: true;
   /** Left out of the OpenAPI document: a protocol of its own. */
   readonly undocumented?: boolean;
   /**

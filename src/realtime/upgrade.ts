@@ -50,6 +50,7 @@ export function upgrade<T extends object>(
     connections.requireRoom(principal, address);
     exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
   } catch (error) {
+    kernel.spendTicket(exchange);
     kernel.fail(exchange, error);
   }
   kernel.leave(exchange);

@@ -12,12 +12,16 @@ const CACHE_ENTRIES = 50_000;
 
 export interface AccessClaims {
   readonly userId: string;
+  /** The session that the token came from; null of one that was made without. */
+  readonly sessionId: string | null;
   /** Epoch ms. */
   readonly expiresAt: number;
 }
 
 export interface AccessTokenOptions {
   readonly secret: string;
+  /** Secrets of before: they sign nothing, what they have signed is good until it ends. */
+  readonly previousSecrets?: readonly string[];
   readonly audience: string;
   readonly expiresMs: number;
   readonly clock: Clock;
@@ -28,30 +32,31 @@ export interface AccessTokenOptions {
  * token's SHA-256: what may change (the account, its rights) is looked up at each request anyway.
  */
 export class AccessTokens {
-  readonly #key: Uint8Array;
-  readonly #keyId: string;
+  readonly #key: SigningKey;
+  readonly #keys: ReadonlyMap<string, SigningKey>;
   readonly #options: AccessTokenOptions;
   readonly #verified: TtlCache<string, AccessClaims>;
 
   constructor(options: AccessTokenOptions) {
     this.#options = options;
-    this.#key = new TextEncoder().encode(options.secret);
-    this.#keyId = createHash("sha256").update("prism-kid").update(this.#key).digest("base64url").slice(0, 8);
+    this.#key = signingKey(options.secret);
+    const keys = [this.#key, ...(options.previousSecrets ?? []).map(signingKey)];
+    this.#keys = new Map(keys.map((key) => [key.id, key]));
     this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: 86_400_000, clock: options.clock });
   }
 
-  async issue(userId: string): Promise<{ token: string; expiresAt: number }> {
+  async issue(userId: string, sessionId: string | null = null): Promise<{ token: string; expiresAt: number }> {
     const now = this.#options.clock.now();
     const expiresAt = now + this.#options.expiresMs;
-    const token = await new SignJWT({})
-      .setProtectedHeader({ alg: "HS256", kid: this.#keyId, typ: "JWT" })
+    const token = await new SignJWT(sessionId === null ? {} : { sid: sessionId })
+      .setProtectedHeader({ alg: "HS256", kid: this.#key.id, typ: "JWT" })
       .setIssuer(ISSUER)
       .setAudience(this.#options.audience)
       .setSubject(userId)
       .setJti(uuidv7())
       .setIssuedAt(Math.floor(now / 1000))
       .setExpirationTime(Math.floor(expiresAt / 1000))
-      .sign(this.#key);
+      .sign(this.#key.bytes);
     return { token, expiresAt };
   }
 
@@ -74,10 +79,10 @@ export class AccessTokens {
       const { alg, kid, crit } = decodeProtectedHeader(token);
       const dot = token.lastIndexOf(".");
       const signature = Buffer.from(token.slice(dot + 1));
-      const expected = Buffer.from(createHmac("sha256", this.#key).update(token.slice(0, dot)).digest("base64url"));
-      const isOurs = alg === "HS256" && kid === this.#keyId && crit === undefined;
-      const isSigned = signature.length === expected.length && timingSafeEqual(signature, expected);
-      if (isOurs && isSigned) return decodeJwt(token);
+      const key = this.#keys.get(kid ?? "");
+      if (!key || alg !== "HS256" || crit !== undefined) throw invalid();
+      const expected = Buffer.from(createHmac("sha256", key.bytes).update(token.slice(0, dot)).digest("base64url"));
+      if (signature.length === expected.length && timingSafeEqual(signature, expected)) return decodeJwt(token);
     } catch {
       // Not a JWT; its words are of no use to anybody.
     }
@@ -85,15 +90,27 @@ export class AccessTokens {
   }
 
   /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
-  #claimsOf({ iss, aud, sub, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
+  #claimsOf({ iss, aud, sub, sid, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
     const now = Math.floor(this.#options.clock.now() / 1000);
     const isForUs = iss === ISSUER && [aud].flat().includes(this.#options.audience);
     if (!isForUs || typeof sub !== "string" || typeof jti !== "string") throw invalid();
+    if (sid !== undefined && typeof sid !== "string") throw invalid();
     if (typeof iat !== "number" || typeof exp !== "number") throw invalid();
     if (iat > now + CLOCK_SKEW_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
     if (exp <= now - CLOCK_SKEW_S) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
-    return { userId: sub, expiresAt: exp * 1000 };
+    return { userId: sub, sessionId: sid ?? null, expiresAt: exp * 1000 };
   }
+}
+
+interface SigningKey {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+function signingKey(secret: string): SigningKey {
+  const bytes = new TextEncoder().encode(secret);
+  const id = createHash("sha256").update("prism-kid").update(bytes).digest("base64url").slice(0, 8);
+  return { id, bytes };
 }
 
 function invalid(): PrismError {

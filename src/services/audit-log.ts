@@ -127,9 +127,12 @@ export interface AuditVerdict {
   readonly ok: boolean;
   readonly checked: number;
   readonly firstBad?: { readonly seq: number; readonly id: string };
-  /** The last rows are missing. */
+  /** Rows are missing at the beginning, without a checkpoint that accounts for them, or at the end. */
   readonly truncated?: boolean;
 }
+
+/** The row that stands for those that retention has removed; its metadata names the last of them. */
+export const CHECKPOINT_ACTION = "audit.checkpoint";
 
 /** A row of the chain by its number, noted outside the database. */
 export interface AuditHead {
@@ -139,7 +142,8 @@ export interface AuditHead {
 
 /**
  * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content, and be the one that a head names; the last
- * must be the last that was ever given. A part of the log is checked from its first row on, whose own link is taken as given.
+ * must be the last that was ever given. The first must be the first of all, or follow the row that a checkpoint further on names: such a row is made by retention
+ * alone and vouched for by its own hash. A part of the log is checked from its first row on, whose own link is taken as given.
  * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them with it.
  */
 export async function verifyAudit(
@@ -153,18 +157,32 @@ export async function verifyAudit(
   const noted = new Map(heads.map(({ seq, hash }) => [seq, hash]));
   let checked = 0;
   let previous: AuditLogRow | null = null;
+  /** What the first row follows, until a checkpoint accounts for it. */
+  let removed: (AuditHead & { readonly before: string }) | null = null;
   for await (const row of rowsOfTime(db, selection)) {
     const follows: boolean = previous
       ? row.prevHash === previous.hash && row.seq === previous.seq + 1
-      : !isWhole || (row.prevHash === GENESIS_HASH && row.seq === 1);
+      : row.seq > 1 || row.prevHash === GENESIS_HASH;
+    if (!follows && previous && previous.seq < (await firstAuditSeq(db)) - 1)
+      // Retention has overtaken the reading: what it has left is looked at from its beginning.
+      return verifyAudit(db, key, lastGiven, selection, heads);
     if (!follows || row.hash !== auditHash(key, row) || (noted.get(row.seq) ?? row.hash) !== row.hash)
       return { ok: false, checked, firstBad: { seq: row.seq, id: row.id } };
+    if (!previous && isWhole && row.seq > 1) removed = { seq: row.seq - 1, hash: row.prevHash, before: row.id };
+    if (removed && accountsFor(row, removed)) removed = null;
     previous = row;
     checked++;
   }
   const last = Math.max(lastGiven, ...noted.keys());
+  if (removed) return { ok: false, checked, firstBad: { seq: removed.seq + 1, id: removed.before }, truncated: true };
   if (isWhole && (previous?.seq ?? 0) < last) return { ok: false, checked, truncated: true };
   return { ok: true, checked };
+}
+
+function accountsFor({ action, metadata }: AuditLogRow, removed: AuditHead): boolean {
+  if (action !== CHECKPOINT_ACTION) return false;
+  const { seq, hash } = JSON.parse(metadata) as Partial<AuditHead>;
+  return seq === removed.seq && hash === removed.hash;
 }
 
 /** The rows from the first to the last of a time, without a hole: a clock that was set back leaves other times between them. */
@@ -192,6 +210,12 @@ async function edgeSeq(db: ReadDb, selection: AuditSelection, direction: "asc" |
   const bounds = await seqBounds(db, selection);
   const row = await auditRows(db, selection, bounds).orderBy("seq", direction).limit(1).executeTakeFirst();
   return row?.seq;
+}
+
+/** The number of the oldest row that is kept; 0 of an empty trail. */
+export async function firstAuditSeq(db: ReadDb): Promise<number> {
+  const row = await db.selectFrom("audit_log").select("seq").orderBy("seq").limit(1).executeTakeFirst();
+  return row?.seq ?? 0;
 }
 
 /** The number of the row that was appended last, whether it is still there or not. */

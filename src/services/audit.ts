@@ -10,6 +10,8 @@ export interface AuditEntry {
   readonly action: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
+  /** Whose doing it was, where the request only shows that as it goes: logging in. */
+  readonly byUser?: string;
   /** Ids and counts; never a mail address, a phone number, a name or a secret. */
   readonly metadata?: Readonly<Record<string, Json>>;
 }
@@ -32,12 +34,16 @@ export class AuditService {
 }
 
 /** The row of an entry, before it gets its place in the chain. */
-export function auditRow({ action, resourceType, resourceId, metadata }: AuditEntry, now: number): AuditRow {
+export function auditRow({ action, resourceType, resourceId, byUser, metadata }: AuditEntry, now: number): AuditRow {
   const caller = currentCaller();
+  const actor =
+    byUser === undefined || caller.principal
+      ? actorOf(caller)
+      : { actor: JSON.stringify({ type: "user", id: byUser }), userId: byUser };
   return {
     id: uuidv7(),
     action,
-    ...actorOf(caller),
+    ...actor,
     resourceType: resourceType ?? null,
     resourceId: resourceId ?? null,
     metadata: JSON.stringify(metadata ?? {}),

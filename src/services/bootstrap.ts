@@ -60,8 +60,16 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
     const json = JSON.stringify(permissions);
     const insert = trx.insertInto("roles").values({ id: uuidv7(), name, permissions: json, builtin: 1, ...stamps });
     // Operators may edit the other built-in roles; what they chose stays.
-    const onConflict = name === "Admin" ? { permissions: json, updatedAt: now } : { builtin: 1 as const };
-    await insert.onConflict((conflict) => conflict.column("name").doUpdateSet(onConflict)).execute();
+    await insert
+      .onConflict((conflict) =>
+        name === "Admin"
+          ? conflict
+              .column("name")
+              .doUpdateSet(({ eb }) => ({ permissions: json, version: eb("roles.version", "+", 1), updatedAt: now }))
+              .where("roles.permissions", "!=", json)
+          : conflict.column("name").doUpdateSet({ builtin: 1 }),
+      )
+      .execute();
   }
   await trx
     .insertInto("projects")

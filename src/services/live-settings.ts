@@ -6,8 +6,10 @@ export class LiveSettings {
   #rateLimit: Config["rateLimit"];
   #cors: CorsPolicy;
   #queues: Config["queues"];
+  #retention: Config["retention"];
 
   constructor(config: Config) {
+    this.#retention = config.retention;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
     this.#cors = corsOf(config);
@@ -25,7 +27,12 @@ export class LiveSettings {
     return this.#queues;
   }
 
+  get retention(): Config["retention"] {
+    return this.#retention;
+  }
+
   reload(config: Config): void {
+    this.#retention = config.retention;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
     this.#cors = corsOf(config);

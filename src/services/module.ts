@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { SealedBox } from "../base/sealed-box.ts";
 import type { Config } from "../config/load.ts";
 import type { BodyReader } from "../http/body.ts";
 import type { HttpKernel } from "../http/kernel.ts";
@@ -18,6 +19,7 @@ import type { Hub } from "../realtime/hub.ts";
 import type { Database } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { AccessTokens } from "./access-tokens.ts";
+import type { AccountServices } from "./accounts/open-accounts.ts";
 import type { AuditService } from "./audit.ts";
 import type { Bus } from "./bus.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -27,6 +29,7 @@ import type { Notifier } from "./notifier.ts";
 import type { Principals } from "./principals.ts";
 import type { Projects } from "./projects.ts";
 import type { RealtimeService } from "./realtime.ts";
+import type { RealtimeTickets } from "./realtime-tickets.ts";
 import type { StorageGuard } from "./storage-guard.ts";
 import type { TimerService } from "./timers.ts";
 import type { UserDirectory } from "./user-directory.ts";
@@ -68,7 +71,9 @@ export interface CoreServices {
 }
 
 /** The parts of the running program: what administration looks at and turns. */
-export interface SystemServices {
+export interface SystemServices extends AccountServices {
+  /** Encrypts at rest. */
+  readonly box: SealedBox;
   readonly store: Store;
   readonly kernel: HttpKernel;
   /** Counts the bytes of all bodies at hand. */
@@ -87,6 +92,7 @@ export interface SystemServices {
   /** Whether a browser page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
   readonly principals: Principals;
+  readonly tickets: RealtimeTickets;
   readonly accessTokens: AccessTokens;
   readonly storage: StorageGuard;
   readonly settings: LiveSettings;

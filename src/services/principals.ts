@@ -7,7 +7,9 @@ import { hashToken, isTokenOf } from "../base/tokens.ts";
 import { TtlCache } from "../base/ttl-cache.ts";
 import type { Authenticator, Credential } from "../http/credentials.ts";
 import type { ProjectRole, UserStatus } from "../store/schema.ts";
-import type { AccessTokens } from "./access-tokens.ts";
+import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
+import { accountError } from "./account-error.ts";
+import type { RealtimeTickets } from "./realtime-tickets.ts";
 
 interface UserRecord {
   readonly key: string;
@@ -33,10 +35,16 @@ interface TokenRow {
   readonly expiresAt: number | null;
 }
 
+interface SessionRow {
+  readonly userId: string;
+  readonly expiresAt: number;
+}
+
 export interface PrincipalsParts {
   readonly reader: Sqlite;
   readonly accessTokens: AccessTokens;
   readonly clock: Clock;
+  readonly tickets: RealtimeTickets;
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
 }
 
@@ -53,6 +61,7 @@ export class Principals implements Authenticator {
    */
   readonly #keys: TtlCache<string, KeyPrincipal>;
   readonly #tokens: TtlCache<string, TokenRow>;
+  readonly #sessions: TtlCache<string, SessionRow>;
   readonly #usedKeys = new Map<string, number>();
   readonly #usedTokens = new Map<string, number>();
   readonly #sql;
@@ -63,6 +72,7 @@ export class Principals implements Authenticator {
     this.#users = new TtlCache({ ...cache, clock });
     this.#keys = new TtlCache({ ...cache, clock });
     this.#tokens = new TtlCache({ ...cache, clock });
+    this.#sessions = new TtlCache({ ...cache, clock });
     this.#sql = {
       user: reader.prepare<[string], { id: string; name: string; status: UserStatus }>(
         "select id, name, status from users where id = ? and deletedAt is null",
@@ -82,6 +92,9 @@ export class Principals implements Authenticator {
         `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
          where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
       ),
+      session: reader.prepare<[string], SessionRow>(
+        "select userId, expiresAt from sessions where id = ? and revokedAt is null",
+      ),
       token: reader.prepare<[string], TokenRow>(
         "select id, userId, scopes, expiresAt from service_tokens where hash = ? and revokedAt is null",
       ),
@@ -92,26 +105,40 @@ export class Principals implements Authenticator {
   }
 
   authenticate({ kind, secret }: Credential): Principal {
+    if (kind === "ticket") return this.#ticketPrincipal(secret);
     if (kind === "apiKey") return this.#keyPrincipal(secret);
     if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
-    const { userId, expiresAt } = this.#parts.accessTokens.verify(secret);
-    return this.#userPrincipal(userId, expiresAt);
+    return this.#accessPrincipal(this.#parts.accessTokens.verify(secret));
   }
 
   /** A principal as it is now; null when its key, token or account has ended. */
   refresh(principal: Principal): Principal | null {
     try {
-      if (principal.kind === "apiKey") {
-        const row = this.#sql.keyById.get(principal.keyId);
-        return row ? keyPrincipalOf(row) : null;
-      }
-      if (principal.tokenId === null) return this.#userPrincipal(principal.userId, principal.expiresAt);
-      const row = this.#sql.tokenById.get(principal.tokenId);
-      return row ? this.#servicePrincipal(row) : null;
+      const now = this.#asOfNow(principal);
+      return now && principal.onlyStream !== undefined ? { ...now, onlyStream: principal.onlyStream } : now;
     } catch (error) {
       if (error instanceof PrismError) return null;
       throw error;
     }
+  }
+
+  #asOfNow(principal: Principal): Principal | null {
+    if (principal.kind === "apiKey") {
+      const row = this.#sql.keyById.get(principal.keyId);
+      return row ? keyPrincipalOf(row) : null;
+    }
+    if (principal.tokenId === null) return this.#accessPrincipal(principal);
+    const row = this.#sql.tokenById.get(principal.tokenId);
+    return row ? this.#servicePrincipal(row) : null;
+  }
+
+  /** What it was got with may have ended since. @throws TOKEN_INVALID */
+  #ticketPrincipal(ticket: string): Principal {
+    const principal = this.#parts.tickets.redeem(ticket);
+    const now = principal && this.refresh(principal);
+    if (!now || now.expiresAt <= this.#parts.clock.now())
+      throw new PrismError("TOKEN_INVALID", "The ticket is not valid, or was used");
+    return now;
   }
 
   /** An account's rights, for what runs on its behalf later. @throws ACCOUNT_DISABLED and its like, TOKEN_INVALID when it is gone. */
@@ -124,6 +151,7 @@ export class Principals implements Authenticator {
     this.#users.clear();
     this.#keys.clear();
     this.#tokens.clear();
+    this.#sessions.clear();
   }
 
   /** Keys and tokens that were used since the last call, with the time of last use. */
@@ -135,7 +163,7 @@ export class Principals implements Authenticator {
   }
 
   get cacheStats(): { readonly hits: number; readonly misses: number } {
-    const caches = [this.#users, this.#keys, this.#tokens];
+    const caches = [this.#users, this.#keys, this.#tokens, this.#sessions];
     return {
       hits: caches.reduce((sum, cache) => sum + cache.hits, 0),
       misses: caches.reduce((sum, cache) => sum + cache.misses, 0),
@@ -154,6 +182,25 @@ export class Principals implements Authenticator {
     if (principal.expiresAt <= this.#parts.clock.now())
       throw new PrismError("INVALID_API_KEY", "The API key has expired");
     return principal;
+  }
+
+  /** @throws SESSION_REVOKED when the login has ended, whatever the token's own end */
+  #accessPrincipal({ userId, sessionId, expiresAt }: AccessClaims): UserPrincipal {
+    const principal = this.#userPrincipal(userId, expiresAt);
+    if (sessionId === null) return principal;
+    if (!this.#isLive(sessionId, userId))
+      throw new PrismError("SESSION_REVOKED", "The session has ended; log in again");
+    return { ...principal, sessionId };
+  }
+
+  #isLive(sessionId: string, userId: string): boolean {
+    let session = this.#sessions.get(sessionId);
+    if (!session) {
+      session = this.#sql.session.get(sessionId);
+      if (!session) return false;
+      this.#sessions.set(sessionId, session, session.expiresAt);
+    }
+    return session.userId === userId && session.expiresAt > this.#parts.clock.now();
   }
 
   #tokenPrincipal(token: string): UserPrincipal {
@@ -189,6 +236,7 @@ export class Principals implements Authenticator {
       permissions: user.permissions,
       memberships: user.memberships,
       tokenId: null,
+      sessionId: null,
       tokenScopes: null,
       expiresAt,
     };
@@ -223,15 +271,4 @@ function keyPrincipalOf(row: KeyRow): KeyPrincipal {
     rateLimit: row.rateLimit,
     expiresAt: row.expiresAt ?? Number.POSITIVE_INFINITY,
   };
-}
-
-function accountError(status: Exclude<UserStatus, "active">): PrismError {
-  switch (status) {
-    case "pending":
-      return new PrismError("ACCOUNT_PENDING", "The account waits for approval");
-    case "unverified":
-      return new PrismError("ACCOUNT_UNVERIFIED", "The account's mail address has not been verified");
-    case "disabled":
-      return new PrismError("ACCOUNT_DISABLED", "The account is disabled");
-  }
 }

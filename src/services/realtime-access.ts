@@ -1,6 +1,7 @@
+import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import type { RealtimeAccess } from "../realtime/connections.ts";
-import type { StreamRef } from "../realtime/stream.ts";
+import { type StreamRef, streamName } from "../realtime/stream.ts";
 import type { Principals } from "./principals.ts";
 import type { Projects } from "./projects.ts";
 
@@ -12,7 +13,17 @@ export function realtimeAccess(principals: Principals, projects: Projects): Real
   };
 }
 
+/** A ticket for one stream opens no other. @throws CHANNEL_FORBIDDEN */
+export function requireTicketFor(principal: Principal, stream: StreamRef): void {
+  if (!isTicketFor(principal, stream)) throw new PrismError("CHANNEL_FORBIDDEN", "The ticket is for another stream");
+}
+
+function isTicketFor({ onlyStream }: Principal, stream: StreamRef): boolean {
+  return onlyStream === undefined || onlyStream === streamName(stream);
+}
+
 function check(projects: Projects, principal: Principal, stream: StreamRef): ReturnType<RealtimeAccess["check"]> {
+  if (!isTicketFor(principal, stream)) return "forbidden";
   switch (stream.kind) {
     case "user":
       return principal.kind !== "apiKey" && principal.userId === stream.userId ? "allowed" : "forbidden";

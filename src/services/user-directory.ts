@@ -32,7 +32,7 @@ export class UserDirectory {
       `select id, status from (
          select id, status, 1 as rank from users where id = @ref and deletedAt is null
          union all select id, status, 2 from users where externalId = @ref and deletedAt is null
-         union all select id, status, 3 from users where username = @ref and deletedAt is null
+         union all select id, status, 3 from users where username = lower(@ref) and deletedAt is null
        ) order by rank limit 1`,
     );
     this.#isMember = parts.reader.prepare<[string, string]>(

@@ -11,6 +11,10 @@ export interface Schema {
   users: UsersTable;
   user_roles: UserRolesTable;
   service_tokens: ServiceTokensTable;
+  sessions: SessionsTable;
+  refresh_tokens: RefreshTokensTable;
+  one_time_tokens: OneTimeTokensTable;
+  push_devices: PushDevicesTable;
   projects: ProjectsTable;
   project_members: ProjectMembersTable;
   api_keys: ApiKeysTable;
@@ -96,6 +100,49 @@ interface ServiceTokensTable {
   lastUsedAt: number | null;
   revokedAt: number | null;
   createdAt: number;
+}
+
+interface SessionsTable {
+  id: string;
+  userId: string;
+  family: string;
+  userAgent: string;
+  ip: string;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+  revokedAt: number | null;
+  revokeReason: string | null;
+}
+
+interface RefreshTokensTable {
+  hash: string;
+  sessionId: string;
+  issuedAt: number;
+  expiresAt: number;
+  usedAt: number | null;
+  replacedBy: string | null;
+}
+
+interface OneTimeTokensTable {
+  hash: string;
+  userId: string;
+  kind: "verify_email" | "reset_password" | "invite";
+  expiresAt: number;
+  usedAt: number | null;
+}
+
+interface PushDevicesTable {
+  id: string;
+  userId: string;
+  kind: "fcm" | "apns";
+  device: string;
+  token: Uint8Array;
+  tokenHash: string;
+  disabledAt: number | null;
+  lastUsedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
 }
 
 interface ProjectsTable {

@@ -9,6 +9,7 @@ import { openForReading, openForWriting } from "./connection.ts";
 import { Database } from "./database.ts";
 import { LocalWriter } from "./local-writer.ts";
 import { Scanner } from "./scanner.ts";
+import { noteServerKeys } from "./sealing-keys.ts";
 import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./sequences.ts";
 import { StatementCache } from "./statement-cache.ts";
 import { ThreadWriter } from "./thread-writer.ts";
@@ -93,7 +94,10 @@ function prepare({ file, box, isOwner }: StoreOptions): { auditKey: Uint8Array; 
   try {
     const auditKey = loadAuditKey(connection, box);
     const sequences = readSequences(connection);
-    if (isOwner) markSequencesInUse(connection);
+    if (isOwner) {
+      markSequencesInUse(connection);
+      noteServerKeys(connection, box);
+    }
     return { auditKey, sequences };
   } finally {
     connection.close();

@@ -84,10 +84,12 @@ test("S4-42: doctor finds a made data directory in order and shows the configura
       "database",
       "migrations",
       "foreign keys",
+      "encryption",
       "audit",
       "jobs",
       "clock",
       "redis",
+      "smtp",
       "port",
     ],
   );
@@ -120,7 +122,10 @@ test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
   ]);
   assert.deepEqual([redis.status, [...redis.found]], [0, [["redis", "WARN"]]]);
   assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
-  assert.deepEqual([...db.found.keys()], ["database", "migrations", "foreign keys", "audit", "jobs", "clock"]);
+  assert.deepEqual(
+    [...db.found.keys()],
+    ["database", "migrations", "foreign keys", "encryption", "audit", "jobs", "clock"],
+  );
   assert.match(saying(db.report, "database"), /integrity check found nothing/);
   assert.equal(db.report.config, undefined);
 });
@@ -179,7 +184,8 @@ test("a reference that leads nowhere is a FAIL", async (t) => {
 test("a newer database, and another encryption key, are FAILs", async (t) => {
   const { cwd, db: file } = madeDir(t);
   const env = { PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "some other key").toString("base64") };
-  assert.equal((await examine(cwd, ["--db"], env)).found.get("audit"), "FAIL");
+  const other = await examine(cwd, ["--db"], env);
+  assert.deepEqual([other.found.get("encryption"), other.found.get("audit")], ["FAIL", "FAIL"]);
   tamper(file, "insert into migrations (name, checksum, appliedAt) values ('9999_later', 'x', 1)");
   const newer = await examine(cwd, ["--db"]);
   assert.deepEqual([newer.status, newer.found.get("migrations")], [8, "FAIL"]);

@@ -119,6 +119,8 @@ test("what looks like a secret is masked in messages and in quoted text", () => 
   for (const secret of [
     `prr_${body}`,
     `prk_${body}`,
+    `prs_${body}`,
+    "https://prism.example.org/account/invite#token=abcdefgh12345678",
     `prt_${body}`,
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLW9mLWl0",
     "Bearer abcdefgh12345678",

@@ -51,6 +51,8 @@ test("short and repeating secrets are refused, whichever variable holds them", (
     [{ JWT_SECRET: "Zr8uW1kq5BvN3xTy7cLm0pEo9iGhJdS" }, /^JWT_SECRET .* is 31 bytes long, of 32 or more/],
     [{ JWT_SECRET: long }, /^JWT_SECRET .* repeats too few characters/],
     [{ JWT_ACCESS_SECRET: "short-one" }, /^JWT_ACCESS_SECRET .* is 9 bytes long/],
+    [{ JWT_REFRESH_SECRET: "short-two" }, /^JWT_REFRESH_SECRET .* is 9 bytes long/],
+    [{ JWT_REFRESH_SECRET: "change-me-in-production-please-please" }, /^JWT_REFRESH_SECRET .* is a placeholder/],
     [{ PRISM_ENCRYPTION_KEY: "00".repeat(32) }, /^PRISM_ENCRYPTION_KEY .* repeats too few bytes/],
   ] as const) {
     const problems = problemsOf(t, production(environment));
@@ -74,4 +76,12 @@ test("development and test take any secret; commands that need none are not refu
   assert.equal(load(t, { environment: { JWT_SECRET: "dev-secret" } }).config.secrets.access, "dev-secret");
   assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "test", JWT_SECRET: "change-me" } }), []);
   assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, checkSecrets: false }), []);
+});
+
+test("passwords that are cheap to guess are refused in production, and let pass in tests", (t) => {
+  assert.deepEqual(problemsOf(t, production({ PRISM_AUTH_BCRYPT_COST: "11" })), [
+    "auth.bcryptCost is 11; production needs 12 or more",
+  ]);
+  assert.deepEqual(problemsOf(t, production({ PRISM_AUTH_BCRYPT_COST: "12" })), []);
+  assert.equal(load(t, { environment: { NODE_ENV: "test", PRISM_AUTH_BCRYPT_COST: "4" } }).config.auth.bcryptCost, 4);
 });

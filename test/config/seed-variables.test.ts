@@ -79,11 +79,43 @@ test("S1-17, S2-83: JWT_ACCESS_SECRET signs access tokens before JWT_SECRET does
   assert.equal(load(t, { environment: production }).config.secrets.access, accessSecret);
 });
 
-test("S1-18, S2-83: JWT_ACCESS_EXPIRES=15m; what belongs to sessions is noted and not used yet", (t) => {
-  assert.equal(load(t).config.auth.accessExpires, 900_000);
-  const { config, warnings } = load(t, { environment: { JWT_ACCESS_EXPIRES: "5m", JWT_REFRESH_EXPIRES: "7d" } });
-  assert.equal(config.auth.accessExpires, 300_000);
-  assert.deepEqual(warnings, ["JWT_REFRESH_EXPIRES is ignored: this version has no sessions to refresh"]);
+test("S1-17, S1-18, S2-83: JWT_ACCESS_EXPIRES, JWT_REFRESH_EXPIRES and JWT_REFRESH_SECRET are settings", (t) => {
+  const defaults = load(t).config.auth;
+  assert.deepEqual([defaults.accessExpires, defaults.refreshExpires], [900_000, 604_800_000]);
+  const environment = { JWT_ACCESS_EXPIRES: "5m", JWT_REFRESH_EXPIRES: "2d", JWT_SECRET: "a", JWT_REFRESH_SECRET: "b" };
+  const { config, warnings } = load(t, { environment });
+  assert.deepEqual([config.auth.accessExpires, config.auth.refreshExpires], [300_000, 172_800_000]);
+  assert.deepEqual([config.secrets.access, config.secrets.refresh, warnings], ["a", "b", []]);
+});
+
+test("D16: without a refresh secret of its own one is derived, which tells nothing of the other", (t) => {
+  const { JWT_SECRET } = GOOD_SECRETS;
+  const { refresh } = load(t, { environment: { JWT_SECRET } }).config.secrets;
+  assert.equal(Buffer.from(refresh, "base64").length, 32);
+  assert.equal(load(t, { environment: { JWT_SECRET } }).config.secrets.refresh, refresh, "the same at each start");
+  assert.notEqual(load(t, { environment: { JWT_SECRET: `${JWT_SECRET}x` } }).config.secrets.refresh, refresh);
+});
+
+test("S1-19: SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASS and SMTP_FROM are settings", (t) => {
+  assert.equal(load(t).config.smtp.host, undefined);
+  const environment = {
+    SMTP_HOST: "mail.example.org",
+    SMTP_PORT: "465",
+    SMTP_USER: "u",
+    SMTP_PASS: "p",
+    SMTP_FROM: "a@b.c",
+  };
+  const { host, port, user, pass, from, allowPlain } = load(t, { environment }).config.smtp;
+  assert.deepEqual([host, port, user, pass, from, allowPlain], ["mail.example.org", 465, "u", "p", "a@b.c", false]);
+});
+
+test("S2-88: AUDIT_RETENTION_DAYS is how long the audit trail is kept; 365 by default, 0 keeps all of it", (t) => {
+  assert.equal(load(t).config.retention.auditDays, 365);
+  for (const [text, days] of [
+    ["90", 90],
+    ["0", 0],
+  ] as const)
+    assert.equal(load(t, { environment: { AUDIT_RETENTION_DAYS: text } }).config.retention.auditDays, days);
 });
 
 test("S2-86: request limits are settings, and can be switched off", (t) => {
@@ -129,9 +161,11 @@ test("the environment files of all seeds together start this version: each varia
   assert.deepEqual([config.log.level, config.debug, config.timezone], ["info", "dms:*", "Europe/Berlin"]);
   assert.deepEqual(config.cors.origins, ["http://localhost:5173", "https://app.example.org"]);
   const noted = warnings.join("\n");
+  const used =
+    /^(NODE_ENV|PORT|HOST|JWT_.*|SMTP_.*|AUDIT_RETENTION_DAYS|LOG_LEVEL|DEBUG|CORS_ORIGINS|TZ|SOMETHING_ELSE)$/;
   for (const name of Object.keys(environment)) {
-    if (!/^(NODE_ENV|PORT|HOST|JWT_SECRET|LOG_LEVEL|DEBUG|CORS_ORIGINS|TZ|SOMETHING_ELSE)$/.test(name))
-      assert.match(noted, new RegExp(`\\b${name}\\b`), `${name} is not noted`);
+    if (used.test(name)) assert.doesNotMatch(noted, new RegExp(`\\b${name}\\b`));
+    else assert.match(noted, new RegExp(`\\b${name}\\b`), `${name} is not noted`);
   }
   assert.doesNotMatch(noted, /SOMETHING_ELSE|:word@/);
 });

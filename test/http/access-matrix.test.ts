@@ -3,14 +3,19 @@ import test from "node:test";
 import { WebSocket } from "ws";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { ACCESS, type Refusal, type Row, UPGRADES } from "./support/access-table.ts";
-import { type AccessWorld, type Caller, type Known, makeAccessWorld } from "./support/access-world.ts";
+import { ACCESS } from "./support/access/index.ts";
+import { ANYBODY, type Caller, ROLES } from "./support/access/known.ts";
+import { UPGRADES } from "./support/access/realtime.ts";
+import { HOLDERS } from "./support/access/refusals.ts";
+import type { Refusal, Row } from "./support/access/row.ts";
+import { type AccessWorld, makeAccessWorld } from "./support/access/world.ts";
 
 /** Closes what development opens to this machine (D10): the matrix is about credentials. */
 const FORWARDED = { Via: "1.1 test" };
+const SETTINGS = { "rateLimit.enabled": "false", "auth.bcryptCost": "4" };
 
 test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path", async (t) => {
-  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const prism = await startPrism(t, { settings: SETTINGS });
   const world = await makeAccessWorld(prism);
   const { mounts } = prism.services.system.router;
   assert.deepEqual(
@@ -35,7 +40,7 @@ test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom t
 });
 
 test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and everybody else gets an HTTP status", async (t) => {
-  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const prism = await startPrism(t, { settings: SETTINGS });
   const world = await makeAccessWorld(prism);
   for (const { path, refusal } of UPGRADES) {
     const target = path(world);
@@ -48,6 +53,17 @@ test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and 
       }
       assert.deepEqual(wrong, []);
     });
+  }
+});
+
+test("S2-97, S2-21: the built-in roles have the permissions of the contract's table, and no others", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.get<{ data: { name: string; permissions: string[] }[] }>("/api/v1/roles");
+  const holders = Object.entries<readonly string[]>(HOLDERS);
+  for (const role of ROLES) {
+    const expected = holders.filter(([, names]) => names.includes(role)).map(([permission]) => permission);
+    const found = body.data.find(({ name }) => name === role)?.permissions ?? [];
+    assert.deepEqual([...found].sort(), expected.sort(), role);
   }
 });
 
@@ -76,8 +92,6 @@ function upgradeOutcome(url: string, headers: Readonly<Record<string, string>>):
 function keyOf({ route }: Mount): string {
   return `${route.method} ${route.path}`;
 }
-
-const ANYBODY: Known = { kind: "user", role: null, member: null, id: "" };
 
 async function differenceOf(world: AccessWorld, mount: Mount, row: Row, caller: Caller): Promise<string | null> {
   const known = caller.kind === "refused" ? ANYBODY : caller;

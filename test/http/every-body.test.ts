@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
-import { ACCESS } from "./support/access-table.ts";
-import { type AccessWorld, type Caller, makeAccessWorld } from "./support/access-world.ts";
+import { ACCESS } from "./support/access/index.ts";
+import type { Caller } from "./support/access/known.ts";
+import { type AccessWorld, adminOf, makeAccessWorld } from "./support/access/world.ts";
 import { errorCodeOf, exchangeRaw, requestText } from "./support/raw-connection.ts";
 import { rowCounts } from "./support/row-counts.ts";
 
@@ -38,11 +39,10 @@ interface Sent {
 test("S2-94, S3-07, S1-41: every route with a body refuses what is no JSON object of its own members, and does nothing", async (t) => {
   const prism = await startPrism(t);
   const world = await makeAccessWorld(prism);
-  const admin = world.callers.find(({ name }) => name === "Admin, owner");
-  if (admin?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  const admin = adminOf(world);
   const credential = `Authorization: ${admin.headers["Authorization"]}`;
   const routes = await routesWithBody(prism, world, admin);
-  assert.ok(routes.length >= 10, "rules, projects, members, keys, notifications, timers");
+  assert.ok(routes.length >= 30, "accounts, roles, rules, projects, members, keys, notifications, timers");
   for (const { mount, path } of routes) {
     const { method } = mount.route;
     await t.test(`${method} ${mount.path}`, async (t) => {

@@ -4,8 +4,9 @@ import test, { after, before, type TestContext } from "node:test";
 import type { Mount } from "../../src/http/router.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { TestPrism } from "../helpers/prism.ts";
-import { ACCESS } from "./support/access-table.ts";
-import { type AccessWorld, type Known, makeAccessWorld } from "./support/access-world.ts";
+import { ACCESS } from "./support/access/index.ts";
+import type { Known } from "./support/access/known.ts";
+import { type AccessWorld, adminOf, makeAccessWorld } from "./support/access/world.ts";
 import { errorCodeOf, RawConnection, requestText } from "./support/raw-connection.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
@@ -18,8 +19,7 @@ let credential: string;
 before(async () => {
   prism = await TestPrism.start({ settings: { "rateLimit.enabled": "false" } });
   world = await makeAccessWorld(prism);
-  const caller = world.callers.find(({ name }) => name === "Admin, owner");
-  if (caller?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  const caller = adminOf(world);
   admin = caller;
   credential = `Authorization: ${caller.headers["Authorization"]}`;
 });

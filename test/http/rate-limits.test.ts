@@ -37,10 +37,11 @@ const MINUTE_MS = 60_000;
 
 function startLimited(
   t: TestContext,
-  more: { trustedProxies?: readonly string[]; maxBuckets?: number; enabled?: boolean } = {},
+  more: { trustedProxies?: readonly string[]; maxBuckets?: number; enabled?: boolean; global?: number } = {},
 ) {
-  const { enabled = true, ...options } = more;
-  const bare = startBareKernel(t, { routes: ROUTES, authenticate: byName, limits: { ...LIMITS, enabled }, ...options });
+  const { enabled = true, global, ...options } = more;
+  const limits = { ...LIMITS, enabled, global };
+  const bare = startBareKernel(t, { routes: ROUTES, authenticate: byName, limits, ...options });
   const ask = (path: string, ...headers: string[]): Promise<RawReply> =>
     exchangeRaw(t, bare.port, requestText("GET", path, headers));
   return { ...bare, ask };
@@ -180,6 +181,41 @@ test("limited answers carry RateLimit-*, others do not", async (t) => {
   assert.equal(await remaining("/public"), "2");
   assert.equal(await remaining("/private", "Authorization: Bearer anna"), "4");
   assert.equal(await remaining("/health"), undefined);
+});
+
+test("where it is set, one limit counts all callers together; without it nobody suffers from others", async (t) => {
+  const { ask } = startLimited(t, { global: 4 });
+  const seen: number[] = [];
+  for (const name of ["ann", "bob", "cid", "ann", "bob"])
+    seen.push((await ask("/private", `Authorization: Bearer ${name}`)).status);
+  assert.deepEqual(seen, [200, 200, 200, 200, 429]);
+  assert.equal((await ask("/public")).status, 429);
+  assert.equal((await ask("/health")).status, 200, "probes are answered");
+  const free = startLimited(t);
+  for (let n = 0; n < 20; n++)
+    assert.equal((await free.ask("/private", `Authorization: Bearer user-${n}`)).status, 200);
+});
+
+test("attempts to log in are counted by the forwarded address, IPv6 by /64, and by the name from everywhere", async (t) => {
+  const settings = {
+    trustedProxies: "127.0.0.0/8",
+    "auth.bcryptCost": "4",
+    "rateLimit.auth": "3",
+    "rateLimit.authName": "4",
+  };
+  const prism = await startPrism(t, { settings, clock: new FakeClock() });
+  const attempt = async (login: string, from: string): Promise<string> => {
+    const headers = { "X-Forwarded-For": from };
+    const reply = await prism.post("/auth/login", { login, password: "wrong" }, { token: null, headers });
+    return `${reply.status} ${reply.headers.get("ratelimit-limit")}/${reply.headers.get("ratelimit-remaining")}`;
+  };
+  assert.equal(await attempt("ann", "2001:db8:1:2::1"), "401 3/2");
+  assert.equal(await attempt("bob", "2001:db8:1:2::2"), "401 3/1");
+  assert.equal(await attempt("cid", "203.0.113.9, 2001:db8:1:2:ffff::3"), "401 3/0");
+  assert.equal(await attempt("dan", "2001:db8:1:2::4"), "429 3/0");
+  assert.equal(await attempt("dan", "2001:db8:1:3::4"), "401 3/2", "the next /64 is another caller");
+  for (const n of [1, 2, 3]) assert.match(await attempt("ann", `198.51.100.${n}`), /^401/);
+  assert.equal(await attempt(" ANN ", "198.51.100.4"), "429 4/0", "one name, whoever asks");
 });
 
 test("rateLimit.enabled false limits nobody", async (t) => {

@@ -36,6 +36,8 @@ function declaredTables(): Map<string, Column[]> {
 
 function sqlTypeOf(type: string): string {
   const plain = type.replace(" | null", "").replace(/^Generated<(.*)>$/, "$1");
+  if (plain === "Uint8Array") return "BLOB";
+  if (/^"[a-z_]+"( \| "[a-z_]+")+$/.test(plain)) return "TEXT";
   if (plain.includes("|")) return "ANY";
   return plain === "number" || plain === "Flag" ? "INTEGER" : "TEXT";
 }

@@ -1,15 +1,17 @@
 import { existsSync, statSync } from "node:fs";
 import { toRfc3339 } from "../../base/clock.ts";
-import { SealedBox, UnsealError } from "../../base/sealed-box.ts";
+import { UnsealError } from "../../base/sealed-box.ts";
 import type { Config } from "../../config/load.ts";
+import { sealedBoxOf } from "../../config/sealed-box.ts";
 import { readAuditHead } from "../../services/audit-head.ts";
-import { type AuditHead, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
+import { type AuditHead, firstAuditSeq, lastAuditSeq, verifyAudit } from "../../services/audit-log.ts";
 import { loadAuditKey } from "../../store/audit-key.ts";
 import { openForReading } from "../../store/connection.ts";
 import { migrationStatusOf } from "../../store/migrate-file.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import { clockFacts, foreignKeyViolations, hasAuditKey, jobFacts, quickCheck } from "./database-queries.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
+import { checkEncryption } from "./encryption-check.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
 const OVERDUE_MS = 60_000;
@@ -59,16 +61,13 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
  * The chain of the audit trail, whose key also tells whether the encryption key is the database's own.
  * @param anchor a head of the chain that was noted elsewhere.
  */
-export async function checkAudit(
-  db: DoctorDatabase,
-  { dataDir, databaseFile, secrets }: Config,
-  anchor: AuditHead | undefined,
-): Promise<Check[]> {
+export async function checkAudit(db: DoctorDatabase, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
+  const { dataDir, databaseFile } = config;
   if (!(await hasAuditKey(db))) return [pass("audit", "the trail is empty")];
   let key: Uint8Array;
   const connection = openForReading(databaseFile);
   try {
-    key = loadAuditKey(connection, new SealedBox([secrets.encryptionKey]));
+    key = loadAuditKey(connection, sealedBoxOf(config));
   } catch (error) {
     if (!(error instanceof UnsealError)) throw error;
     return [
@@ -83,14 +82,19 @@ export async function checkAudit(
   }
   const heads = [await readAuditHead(dataDir), anchor].filter((head) => head !== null && head !== undefined);
   const verdict = await verifyAudit(db, key, await lastAuditSeq(db), {}, heads);
-  if (verdict.ok) return [pass("audit", `the chain of ${verdict.checked} rows is whole`)];
+  if (verdict.ok) {
+    const whole = `the chain of ${verdict.checked} rows is whole`;
+    if (anchor && anchor.seq < (await firstAuditSeq(db)))
+      return [warn("audit", `${whole}, but row ${anchor.seq} of the anchor is older than what is kept`)];
+    return [pass("audit", whole)];
+  }
   const { firstBad } = verdict;
   return [
     fail(
       "audit",
       firstBad
         ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
-        : "the last rows are gone",
+        : "the first or the last rows are gone, and no checkpoint accounts for them",
     ),
   ];
 }
@@ -140,6 +144,7 @@ export async function checkDatabase(
     ...integrity,
     ...migrations,
     ...(await attempt("foreign keys", () => checkForeignKeys(db))),
+    ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("jobs", () => checkJobs(db, isServed))),
   ];

@@ -1,11 +1,16 @@
+import http, { type IncomingMessage } from "node:http";
+import https from "node:https";
 import { createServer } from "node:net";
+import { json } from "node:stream/consumers";
 import type { Config } from "../../config/load.ts";
+import { tlsFilesOf } from "../../config/public-url.ts";
 import { type Check, fail, pass } from "./check.ts";
 
 const ANSWER_LIMIT_MS = 2000;
 
 /** Whether a server could listen, or the one that runs on this data directory does. */
-export async function checkPort({ host, port }: Config, isServed: boolean): Promise<Check[]> {
+export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
+  const { host, port } = config;
   if (port === 0) return [pass("port", "any free one is taken at start")];
   const problem = await tryListen(host, port);
   if (problem === undefined) {
@@ -13,7 +18,7 @@ export async function checkPort({ host, port }: Config, isServed: boolean): Prom
   }
   if (problem !== "EADDRINUSE")
     return [fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another")];
-  const version = await askPrism(host, port);
+  const version = await askPrism(config);
   if (version === undefined) return [fail("port", `${port} is taken by another program`, "choose another with PORT")];
   if (!isServed)
     return [fail("port", `${port} is taken by a Prism on another data directory`, "choose another with PORT")];
@@ -30,13 +35,27 @@ function tryListen(host: string, port: number): Promise<string | undefined> {
 }
 
 /** @returns the version, if it is Prism that answers. */
-async function askPrism(host: string, port: number): Promise<string | undefined> {
-  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  try {
-    const response = await fetch(`http://${name}:${port}/health`, { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
-    const { version, uptimeMs } = (await response.json()) as { version?: unknown; uptimeMs?: unknown };
-    return typeof version === "string" && typeof uptimeMs === "number" ? version : undefined;
-  } catch {
-    return undefined;
-  }
+function askPrism(config: Config): Promise<string | undefined> {
+  const { host, port } = config;
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const options = { host: name, port, path: "/health", signal };
+  return new Promise((resolve) => {
+    const read = (response: IncomingMessage): void => {
+      json(response).then(
+        (body) => resolve(versionIn(body)),
+        () => resolve(undefined),
+      );
+    };
+    // Who it is, not whether its certificate names this address, is what is asked here; nothing secret is sent.
+    const request = tlsFilesOf(config)
+      ? https.get({ ...options, rejectUnauthorized: false }, read)
+      : http.get(options, read);
+    request.on("error", () => resolve(undefined));
+  });
+}
+
+function versionIn(body: unknown): string | undefined {
+  const { version, uptimeMs } = (body ?? {}) as { version?: unknown; uptimeMs?: unknown };
+  return typeof version === "string" && typeof uptimeMs === "number" ? version : undefined;
 }

@@ -43,16 +43,20 @@ export class ProjectMembers {
   }
 
   /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
-  async change(principal: UserPrincipal, ref: string, userId: string, role: ProjectRole) {
-    const projectId = this.#services.projects.require(principal, ref, "project:manage");
+  async change(principal: UserPrincipal, ref: string, userRef: string, role: ProjectRole) {
+    const { projects, users } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    const userId = users.findAny(userRef) ?? userRef;
     return this.#write(principal, projectId, async (trx) =>
       this.#change(trx, await this.#require(trx, projectId, userId), role),
     );
   }
 
   /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
-  async remove(principal: UserPrincipal, ref: string, userId: string): Promise<void> {
-    const projectId = this.#services.projects.require(principal, ref, "project:manage");
+  async remove(principal: UserPrincipal, ref: string, userRef: string): Promise<void> {
+    const { projects, users } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    const userId = users.findAny(userRef) ?? userRef;
     await this.#write(principal, projectId, async (trx) => {
       const member = await this.#require(trx, projectId, userId);
       await requireOtherOwner(trx, member);

@@ -7,6 +7,8 @@ import { parseFrom } from "../../realtime/parse-from.ts";
 import { requireOrigin } from "../../realtime/upgrade.ts";
 import { callerOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
+import { requireTicketFor } from "../../services/realtime-access.ts";
+import { ticketRoute } from "./ticket-route.ts";
 
 const tag = "Realtime";
 
@@ -14,6 +16,7 @@ const StreamQuery = object({
   token: v.optional(
     v.pipe(v.string(), v.description("For clients that cannot set headers: access token, service token or API key")),
   ),
+  ticket: v.optional(v.pipe(v.string(), v.description("In place of a token: from POST /api/v1/realtime/ticket"))),
   lastEventId: v.optional(v.string()),
   from: v.optional(v.string()),
 });
@@ -25,6 +28,7 @@ const realtime: AppModule = {
   register(server, services) {
     const { system, projects } = services;
     const log = services.log.namespace("realtime");
+    server.route(ticketRoute(services));
     server.route(
       route({
         method: "GET",
@@ -40,13 +44,14 @@ const realtime: AppModule = {
           contentType: "text/event-stream",
           description: "Items `id: <offset>`, `event: event`, `data: <event>`",
         },
-        errors: ["PROJECT_NOT_FOUND", "ORIGIN_REFUSED"],
+        errors: ["PROJECT_NOT_FOUND", "ORIGIN_REFUSED", "CHANNEL_FORBIDDEN"],
         handle(exchange, { params, query }) {
           requireOrigin(system, exchange);
           const principal = callerOf(exchange);
           // 204 is what makes an EventSource stay away (WHATWG HTML section 9.2.3); anything else may be tried again.
           if (projects.isGoneFor(principal, params.projectId)) return undefined;
           const projectId = projects.require(principal, params.projectId, "events:read");
+          requireTicketFor(principal, { kind: "project", projectId });
           const from = parseFrom(exchange.header("last-event-id") || query.lastEventId || query.from);
           const parts = {
             hub: system.hub,

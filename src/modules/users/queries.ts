@@ -1,14 +1,64 @@
+import { sql } from "kysely";
+import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb } from "../../store/database.ts";
+import type { UserStatus } from "../../store/schema.ts";
 
-/** A user's row with the names of the roles held. */
-export async function findUser(db: ReadDb, id: string) {
-  const user = await db.selectFrom("users").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
-  const roles = await db
+export interface UserFilter {
+  readonly q?: string | undefined;
+  readonly status?: UserStatus | undefined;
+  readonly role?: string | undefined;
+}
+
+/** Newest first: ids are UUIDv7, so their order is that of creation. */
+export function listUsers(db: ReadDb, filter: UserFilter, { limit, offset, after }: PageRequest) {
+  let query = matching(db, filter)
+    .selectAll("users")
+    .orderBy("users.id", "desc")
+    .limit(limit + 1)
+    .offset(offset);
+  if (after) query = query.where("users.id", "<", String(after[0]));
+  return query.execute();
+}
+
+export async function countUsers(db: ReadDb, filter: UserFilter): Promise<number> {
+  const { count } = await matching(db, filter)
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+function matching(db: ReadDb, { q, status, role }: UserFilter) {
+  let query = db.selectFrom("users").where("users.deletedAt", "is", null);
+  if (status !== undefined) query = query.where("users.status", "=", status);
+  if (role !== undefined) {
+    query = query.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("user_roles")
+          .innerJoin("roles", "roles.id", "user_roles.roleId")
+          .select("user_roles.userId")
+          .whereRef("user_roles.userId", "=", "users.id")
+          .where("roles.name", "=", role),
+      ),
+    );
+  }
+  if (q !== undefined) {
+    const like = `%${q.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
+    query = query.where(
+      sql<boolean>`(lower(users.name) like ${like} escape '\\' or users.email like ${like} escape '\\'
+        or users.username like ${like} escape '\\' or users.phone like ${like} escape '\\'
+        or users.externalId like ${like} escape '\\')`,
+    );
+  }
+  return query;
+}
+
+/** Names and permissions of the roles of several users. */
+export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
+  return db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select("roles.name")
-    .where("user_roles.userId", "=", id)
+    .select(["user_roles.userId", "roles.name", "roles.permissions"])
+    .where("user_roles.userId", "in", userIds)
     .orderBy("roles.name")
     .execute();
-  return { ...user, roles: roles.map(({ name }) => name) };
 }

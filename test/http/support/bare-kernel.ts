@@ -68,6 +68,7 @@ export function testUser(userId = "someone"): Principal {
     permissions: new Set(),
     memberships: new Map(),
     tokenId: null,
+    sessionId: null,
     tokenScopes: null,
     expiresAt: Number.POSITIVE_INFINITY,
   };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import test from "node:test";
+import { AccessTokens } from "../../../src/services/access-tokens.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -62,6 +63,7 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
           iss: "prism",
           aud: config.auth.audience,
           sub: good.claims["sub"],
+          sid: good.claims["sid"],
           jti: good.claims["jti"],
           iat: now,
           exp: Math.floor((clock.now() + config.auth.accessExpires) / 1000),
@@ -115,6 +117,9 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
     ["no subject", token({}, { sub: undefined }), "TOKEN_INVALID"],
     ["an unknown subject", token({}, { sub: "0198c0de-0000-7000-8000-000000000000" }), "TOKEN_INVALID"],
     ["a subject that is an object", token({}, { sub: { id: good.claims["sub"] } }), "TOKEN_INVALID"],
+    ["another session", token({}, { sid: "0198c0de-0000-7000-8000-000000000000" }), "SESSION_REVOKED"],
+    ["a session that is no text", token({}, { sid: 7 }), "TOKEN_INVALID"],
+    ["a session that is null", token({}, { sid: null }), "TOKEN_INVALID"],
     ["no id", token({}, { jti: undefined }), "TOKEN_INVALID"],
     ["no end", token({}, { exp: undefined }), "TOKEN_INVALID"],
     ["an end that is text", token({}, { exp: "2100-01-01" }), "TOKEN_INVALID"],
@@ -145,6 +150,25 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
   ] as const) {
     await t.test(`${name}: ${code}`, async () => assert.equal(await codeOf(prism, text), code));
   }
+});
+
+test("tokens of a secret of before are good until they end, and it signs no new ones", async (t) => {
+  const [old, next] = ["o".repeat(40), "n".repeat(40)];
+  const prism = await startPrism(t, { settings: { "auth.accessSecret": next, "auth.previousAccessSecrets": old } });
+  const { config, clock } = prism.services;
+  const { id } = await makeUser(prism, "ann");
+  const issuedBy = (secret: string) =>
+    new AccessTokens({ secret, audience: config.auth.audience, expiresMs: 60_000, clock }).issue(id);
+  const kidOf = (token: string) => decoded(token.split(".")[0] ?? "")["kid"];
+  const [byOld, byNext, byOther] = await Promise.all([old, next, "x".repeat(40)].map(issuedBy));
+  assert.equal(await codeOf(prism, byOld?.token ?? ""), "served");
+  assert.equal(await codeOf(prism, byNext?.token ?? ""), "served");
+  assert.equal(await codeOf(prism, byOther?.token ?? ""), "TOKEN_INVALID");
+  assert.equal(kidOf(prism.adminToken), kidOf(byNext?.token ?? ""));
+  assert.notEqual(kidOf(byOld?.token ?? ""), kidOf(byNext?.token ?? ""));
+  const [header = "", claims = ""] = (byOld?.token ?? "").split(".");
+  const parts = { header: { ...decoded(header), kid: kidOf(prism.adminToken) }, claims: decoded(claims) };
+  assert.equal(await codeOf(prism, signed(parts, old)), "TOKEN_INVALID", "each secret under its own name only");
 });
 
 test("an access token ends with its time, also where it was verified before", async (t) => {

@@ -99,6 +99,23 @@ test("a project keeps at least one owner who is active", async (t) => {
   assert.equal((await prism.get(path, as)).status, 404, "who has left is out");
 });
 
+test("a member is meant by id, external id, username, or as oneself", async (t) => {
+  const prism = await startPrism(t);
+  const owner = await makeUser(prism, "owner", ["User"]);
+  const uma = await makeUser(prism, "uma");
+  await prism.patch(`/api/v1/users/${uma.id}`, { externalId: "crm-7" });
+  const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" }, { token: owner.token });
+  const path = `/api/v1/projects/${shop.id}/members`;
+  const as = { token: owner.token };
+  for (const ref of [uma.id, "crm-7", "uma"]) {
+    assert.equal((await prism.post<Member>(path, { userId: ref, role: "viewer" }, as)).body.userId, uma.id);
+    assert.equal((await prism.patch<Member>(`${path}/${ref}`, { role: "editor" }, as)).body.role, "editor");
+    assert.equal((await prism.delete(`${path}/${ref}`, as)).status, 204);
+  }
+  assert.equal((await prism.patch<Member>(`${path}/me`, { role: "owner" }, as)).body.userId, owner.id);
+  assert.equal((await prism.delete<Member>(`${path}/me`, as)).body.error?.code, "LAST_ADMIN");
+});
+
 test("who is no owner changes no member, and only users who are active can be made members", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism, "shop");

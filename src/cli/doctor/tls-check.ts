@@ -1,0 +1,47 @@
+import { isIP } from "node:net";
+import type { Config } from "../../config/load.ts";
+import { tlsFilesOf } from "../../config/public-url.ts";
+import { readCertificate, TlsRefused } from "../../http/tls.ts";
+import { type Check, fail, pass, warn } from "./check.ts";
+
+const DAY_MS = 86_400_000;
+/** Certificates are renewed a month before their end; when this little is left, that has not worked. */
+const RENEW_BEFORE_DAYS = 14;
+
+/** Whether clients will take the certificate; nothing where TLS is off. */
+export function checkTls(config: Config, now = Date.now()): Check[] {
+  const files = tlsFilesOf(config);
+  if (!files) return [];
+  try {
+    const { leaf } = readCertificate(files);
+    const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY_MS);
+    const until = `the certificate of ${leaf.subjectAltName ?? leaf.subject} ends ${leaf.validTo}`;
+    if (days < 0) return [fail("tls", `${until}: clients refuse it`, "renew it, then send SIGHUP")];
+    if (Date.parse(leaf.validFrom) > now)
+      return [fail("tls", `the certificate begins ${leaf.validFrom}: is the clock right?`)];
+    if (days < RENEW_BEFORE_DAYS) return [warn("tls", `${until}, in ${days} days`, "renew it, then send SIGHUP")];
+    return (
+      checkName(config, leaf.checkHost.bind(leaf), leaf.checkIP.bind(leaf)) ?? [
+        pass("tls", `${until}, in ${days} days`),
+      ]
+    );
+  } catch (error) {
+    if (error instanceof TlsRefused) return [fail("tls", error.message)];
+    throw error;
+  }
+}
+
+/** Whether `publicUrl`, by which clients come, and the certificate agree. */
+function checkName(
+  { publicUrl }: Config,
+  checkHost: (name: string) => string | undefined,
+  checkIP: (ip: string) => string | undefined,
+): Check[] | undefined {
+  if (publicUrl === undefined) return undefined;
+  const { protocol, hostname } = new URL(publicUrl);
+  if (protocol !== "https:")
+    return [warn("tls", "publicUrl begins with http:, but the server speaks TLS", "write https:")];
+  const name = hostname.replace(/^\[|\]$/g, "");
+  const isNamed = (isIP(name) === 0 ? checkHost(name) : checkIP(name)) !== undefined;
+  return isNamed ? undefined : [warn("tls", `the certificate does not name ${name}, the host of publicUrl`)];
+}

@@ -1,0 +1,18 @@
+import type { Config } from "./load.ts";
+
+/** Whether clients reach this server over https: it speaks TLS itself, or what stands before it does. */
+export function isHttps({ tls, publicUrl }: Pick<Config, "tls" | "publicUrl">): boolean {
+  return tls.certFile !== undefined || publicUrl?.startsWith("https:") === true;
+}
+
+/** What clients call this server; without a configured name, links lead to this machine. @param port the one it listens on. */
+export function publicUrlOf(config: Pick<Config, "tls" | "publicUrl">, port: number): string {
+  return config.publicUrl ?? `${isHttps(config) ? "https" : "http"}://localhost:${port}`;
+}
+
+/** The files of the certificate; null where the server speaks plain HTTP. */
+export function tlsFilesOf({
+  tls: { certFile, keyFile },
+}: Pick<Config, "tls">): { certFile: string; keyFile: string } | null {
+  return certFile === undefined || keyFile === undefined ? null : { certFile, keyFile };
+}

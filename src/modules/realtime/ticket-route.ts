@@ -1,0 +1,56 @@
+import * as v from "valibot";
+import { toRfc3339 } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import type { Principal } from "../../base/principal.ts";
+import { type Route, route } from "../../http/route.ts";
+import { object } from "../../http/shapes.ts";
+import { parseStreamName, type StreamRef, streamName } from "../../realtime/stream.ts";
+import { callerOf } from "../../services/caller-of.ts";
+import type { CoreServices } from "../../services/module.ts";
+
+const MAX_STREAM_LENGTH = 160;
+
+const TicketBody = object({
+  stream: v.optional(
+    v.pipe(
+      v.string("must be a string"),
+      v.maxLength(MAX_STREAM_LENGTH),
+      v.description("The only stream that may be followed with it, such as user:me; absent: all that the caller may"),
+    ),
+  ),
+});
+
+/** `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that can only put it into a URL. */
+export function ticketRoute({ system }: CoreServices): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/realtime/ticket",
+    summary: "A ticket that opens one live connection as ?ticket=, within a minute",
+    tag: "Realtime",
+    access: { anyKey: true },
+    body: TicketBody,
+    status: 201,
+    response: v.object({ ticket: v.string(), expiresAt: v.string() }),
+    errors: ["CHANNEL_FORBIDDEN"],
+    handle(exchange, { body }) {
+      const principal = callerOf(exchange);
+      const stream = body.stream === undefined ? undefined : streamOf(principal, body.stream);
+      if (stream && system.realtimeAccess.check(principal, stream) !== "allowed") throw forbidden();
+      const { ticket, expiresAt } = system.tickets.issue(principal, stream && streamName(stream));
+      return { ticket, expiresAt: toRfc3339(expiresAt) };
+    },
+  });
+}
+
+/** @throws CHANNEL_FORBIDDEN */
+function streamOf(principal: Principal, name: string): StreamRef {
+  if (name === "user:me" && principal.kind !== "apiKey") return { kind: "user", userId: principal.userId };
+  const stream = parseStreamName(name);
+  if (!stream) throw forbidden();
+  return stream;
+}
+
+/** Also said of streams that do not exist, as on the socket. */
+function forbidden(): PrismError {
+  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or there is none");
+}

@@ -1,0 +1,137 @@
+import * as v from "valibot";
+import { PrismError } from "../../base/errors.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { type Input, Reply, type Route, route } from "../../http/route.ts";
+import { granterOf } from "../../services/accounts/role-grants.ts";
+import { findUser, ownDetails, UserView, userView } from "../../services/accounts/user-view.ts";
+import { userOf } from "../../services/caller-of.ts";
+import type { CoreServices } from "../../services/module.ts";
+import { namesOf } from "../../services/user-admin.ts";
+import { PushDevices } from "./push-devices.ts";
+import { DeviceView, OwnBody, PasswordBody, Preferences, PushBody } from "./schema.ts";
+
+type OwnChange = v.InferOutput<typeof OwnBody>;
+
+/** What everybody does with the account that is theirs (contract 4.5). */
+export function ownRoutes(services: CoreServices): Route[] {
+  const { db, clock, system } = services;
+  const { accounts, userLifecycle } = system;
+  const devices = new PushDevices(services);
+  const tag = "Users";
+
+  const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
+    const principal = userOf(exchange);
+    const { currentPassword, ...patch } = body;
+    // Whoever finds a session open must not be able to take the account over.
+    if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
+      if (currentPassword === undefined) {
+        throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+          details: [{ path: "currentPassword", code: "REQUIRED", message: "is required to change the mail address" }],
+        });
+      }
+      await accounts.requirePassword(principal.userId, currentPassword, clientOf(exchange));
+    }
+    // As the person, whatever a service token carries: nothing here gives a right.
+    await userLifecycle.update(principal.userId, patch, granterOf(system.principals.ofUser(principal.userId)));
+    return userView(await findUser(db.read, principal.userId), await ownDetails(db.read, principal.userId));
+  };
+  const isOther = async (email: string, userId: string): Promise<boolean> =>
+    namesOf({ email }).email !== (await findUser(db.read, userId)).email;
+  const changing = {
+    summary: "Change the caller's own account",
+    tag,
+    access: {},
+    body: OwnBody,
+    response: UserView,
+    errors: ["EMAIL_TAKEN", "PHONE_TAKEN", "INVALID_TIMEZONE", "INVALID_CREDENTIALS", "RATE_LIMITED"],
+    handle: change,
+  } as const;
+
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/users/me",
+      aliases: ["/api/profile", "/api/v1/profile"],
+      summary: "The caller's own account",
+      tag,
+      access: {},
+      response: UserView,
+      async handle(exchange) {
+        const { userId, permissions } = userOf(exchange);
+        const user = await findUser(db.read, userId);
+        // Of a service token, what it may do.
+        const held = user.permissions.filter((permission) => permissions.has(permission));
+        return userView({ ...user, permissions: held }, await ownDetails(db.read, userId));
+      },
+    }),
+    route({ ...changing, method: "PUT", path: "/api/v1/users/me", aliases: ["/api/profile", "/api/v1/profile"] }),
+    route({ ...changing, method: "PATCH", path: "/api/v1/profile", aliases: ["/api/profile"] }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/password",
+      summary: "Choose a new password; the caller's other sessions end",
+      tag,
+      access: {},
+      body: PasswordBody,
+      status: 204,
+      errors: ["INVALID_CREDENTIALS", "WEAK_PASSWORD", "RATE_LIMITED", "OVERLOADED"],
+      async handle(exchange, { body }) {
+        const principal = userOf(exchange);
+        if (principal.kind !== "user") throw new PrismError("FORBIDDEN", "Log in to change the password");
+        await accounts.changePassword(principal, body.currentPassword, body.password, clientOf(exchange));
+        return new Reply(204);
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/users/me/preferences",
+      summary: "How and when the caller wants to be told",
+      tag,
+      access: {},
+      response: Preferences,
+      async handle(exchange) {
+        return preferencesOf((await findUser(db.read, userOf(exchange).userId)).prefs);
+      },
+    }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/preferences",
+      summary: "Say how and when one wants to be told",
+      tag,
+      access: {},
+      body: Preferences,
+      response: Preferences,
+      async handle(exchange, { body }) {
+        const { userId } = userOf(exchange);
+        const prefs = JSON.stringify(body);
+        await db.write(async (trx) => {
+          await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
+        });
+        return preferencesOf(prefs);
+      },
+    }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/push-tokens",
+      summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
+      tag,
+      access: {},
+      body: PushBody,
+      response: v.object({ devices: v.array(DeviceView) }),
+      async handle(exchange, { body }) {
+        const { userId } = userOf(exchange);
+        return { devices: await devices.replace(userId, body) };
+      },
+    }),
+  ];
+}
+
+const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: null, channels: {} };
+
+function preferencesOf(prefs: string) {
+  return { ...DEFAULTS, ...(JSON.parse(prefs) as v.InferOutput<typeof Preferences>) };
+}
+
+function clientOf(exchange: Exchange) {
+  return { ip: exchange.clientAddress, userAgent: exchange.header("user-agent") };
+}

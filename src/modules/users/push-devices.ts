@@ -1,0 +1,87 @@
+import type * as v from "valibot";
+import { toRfc3339 } from "../../base/clock.ts";
+import { uuidv7 } from "../../base/ids.ts";
+import { sha256Hex } from "../../base/tokens.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { PushBody } from "./schema.ts";
+
+type Kind = "fcm" | "apns";
+
+/** The devices that push goes to (D23). A token names one device: whoever says it last has it. */
+export class PushDevices {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
+  async replace(userId: string, body: v.InferOutput<typeof PushBody>) {
+    const { db } = this.#services;
+    await db.write(async (trx) => {
+      if ("devices" in body) {
+        const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
+        for (const { id, kind, device } of await this.#ofUser(userId, trx))
+          if (!named.has(nameOf(kind, device))) await trx.deleteFrom("push_devices").where("id", "=", id).execute();
+        for (const { kind, device, token } of body.devices) await this.#put(userId, kind, device, token, trx);
+        return;
+      }
+      for (const kind of ["fcm", "apns"] as const) {
+        const token = body[kind];
+        if (token === undefined) continue;
+        if (token === null) await this.#remove(userId, kind, trx);
+        else await this.#put(userId, kind, "default", token, trx);
+      }
+    });
+    const rows = await this.#ofUser(userId, db.read);
+    return rows.map(({ kind, device, createdAt }) => ({ kind, device, createdAt: toRfc3339(createdAt) }));
+  }
+
+  #ofUser(userId: string, db: ReadDb) {
+    return db
+      .selectFrom("push_devices")
+      .select(["id", "kind", "device", "createdAt"])
+      .where("userId", "=", userId)
+      .orderBy("kind")
+      .orderBy("device")
+      .execute();
+  }
+
+  async #put(userId: string, kind: Kind, device: string, token: string, trx: Trx): Promise<void> {
+    const { system, clock } = this.#services;
+    const tokenHash = sha256Hex(token);
+    await trx
+      .deleteFrom("push_devices")
+      .where("kind", "=", kind)
+      .where("tokenHash", "=", tokenHash)
+      .where(({ or, eb }) => or([eb("userId", "!=", userId), eb("device", "!=", device)]))
+      .execute();
+    const id = uuidv7();
+    const now = clock.now();
+    const sealed = system.box.seal(`push_devices.token.${id}`, Buffer.from(token));
+    await trx
+      .insertInto("push_devices")
+      .values({ id, userId, kind, device, token: sealed, tokenHash, createdAt: now, updatedAt: now })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["userId", "kind", "device"])
+          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, updatedAt: now }),
+      )
+      .execute();
+  }
+
+  async #remove(userId: string, kind: Kind, trx: Trx): Promise<void> {
+    await trx
+      .deleteFrom("push_devices")
+      .where("userId", "=", userId)
+      .where("kind", "=", kind)
+      .where("device", "=", "default")
+      .execute();
+  }
+}
+
+/** A colon stands in no kind. */
+function nameOf(kind: string, device: string): string {
+  return `${kind}:${device}`;
+}

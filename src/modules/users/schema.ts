@@ -1,0 +1,139 @@
+import * as v from "valibot";
+import { PERMISSIONS } from "../../base/permissions.ts";
+import { pageEntries } from "../../http/pagination.ts";
+import { integer, object, pattern, text } from "../../http/shapes.ts";
+
+const STATUSES = ["pending", "active", "disabled", "unverified"] as const;
+/** A name to log in with; what it must look like says the domain. */
+const name = v.pipe(
+  v.string("must be a string"),
+  v.minLength(1, "must not be empty"),
+  v.maxLength(255, "must be at most 255 characters long"),
+);
+/** Kept as it was typed. */
+const password = v.pipe(
+  v.string("must be a string"),
+  v.minLength(1, "must not be empty"),
+  v.maxLength(1024, "must be at most 1024 characters long"),
+);
+const roleNames = v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles"));
+
+/** Which zones there are says the domain, with a code of its own. */
+const timezone = v.pipe(
+  v.string("must be a string"),
+  v.maxLength(64, "must be at most 64 characters long"),
+  v.description("IANA time zone such as Europe/Berlin"),
+);
+const locale = pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT");
+
+export const ListQuery = object({
+  ...pageEntries(),
+  q: v.optional(text(100, 1)),
+  status: v.optional(v.picklist(STATUSES, "must be pending, active, disabled or unverified")),
+  role: v.optional(v.pipe(v.string(), v.maxLength(100), v.description("Name of a role"))),
+});
+
+export const PendingQuery = object(pageEntries());
+
+export const CreateBody = object({
+  email: v.optional(name),
+  username: v.optional(name),
+  phone: v.optional(name),
+  externalId: v.optional(text(128, 1)),
+  password: v.optional(password),
+  name: v.optional(text(255)),
+  timezone: v.optional(timezone),
+  roles: v.optional(roleNames),
+  status: v.optional(v.picklist(STATUSES)),
+});
+
+export const PatchBody = object({
+  name: v.optional(text(255, 1)),
+  email: v.optional(name),
+  username: v.optional(name),
+  phone: v.optional(v.nullable(name)),
+  status: v.optional(v.picklist(["active", "disabled"], "must be active or disabled")),
+  roles: v.optional(roleNames),
+  timezone: v.optional(timezone),
+  externalId: v.optional(v.nullable(text(128, 1))),
+});
+
+export const ApproveBody = object({
+  roles: v.optional(v.pipe(roleNames, v.minLength(1, "must be at least one role"))),
+});
+export const RejectBody = object({ reason: v.optional(text(500)) });
+
+export const OwnBody = object({
+  name: v.optional(text(255, 1)),
+  email: v.optional(name),
+  phone: v.optional(v.nullable(name)),
+  timezone: v.optional(timezone),
+  locale: v.optional(locale),
+  currentPassword: v.optional(password),
+});
+
+export const PasswordBody = object({
+  currentPassword: password,
+  password,
+});
+
+const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
+const channels = v.optional(v.pipe(v.array(v.picklist(["in_app", "push", "email", "webhook"])), v.maxLength(4)));
+
+/** How and when somebody wants to be told. Kept as sent; what is absent is the default. */
+export const Preferences = object({
+  channels: v.optional(
+    object({
+      rule: channels,
+      direct: channels,
+      timer: channels,
+      digest: channels,
+      alert: channels,
+      aggregate: channels,
+    }),
+  ),
+  quietHours: v.optional(v.nullable(object({ from: clockTime, to: clockTime }))),
+  minPriority: v.optional(integer(0, 1000)),
+  emailAlerts: v.optional(v.boolean()),
+  digest: v.optional(v.boolean()),
+});
+
+const fcmToken = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
+const apnsToken = pattern(/^[0-9a-fA-F]{64,200}$/, "must be 64 to 200 hexadecimal digits");
+const device = v.pipe(text(64, 1));
+
+export const PushBody = v.union(
+  [
+    object({ fcm: v.optional(v.nullable(fcmToken)), apns: v.optional(v.nullable(apnsToken)) }),
+    object({
+      devices: v.pipe(
+        v.array(
+          v.variant("kind", [
+            object({ kind: v.literal("fcm"), device, token: fcmToken }),
+            object({ kind: v.literal("apns"), device, token: apnsToken }),
+          ]),
+        ),
+        v.maxLength(20, "must be at most 20 devices"),
+      ),
+    }),
+  ],
+  "must be {fcm, apns} or {devices: [{kind, device, token}]} and nothing else",
+);
+
+export const DeviceView = v.object({ kind: v.picklist(["fcm", "apns"]), device: v.string(), createdAt: v.string() });
+
+export const TokenBody = object({
+  name: text(100, 1),
+  scopes: v.pipe(v.array(v.picklist(PERMISSIONS, "must be a permission")), v.minLength(1), v.maxLength(64)),
+  expiresInMs: v.optional(integer(1000, 3650 * 86_400_000)),
+});
+
+export const TokenView = v.object({
+  id: v.string(),
+  name: v.string(),
+  prefix: v.string(),
+  scopes: v.array(v.string()),
+  expiresAt: v.nullable(v.string()),
+  lastUsedAt: v.nullable(v.string()),
+  createdAt: v.string(),
+});

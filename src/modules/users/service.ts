@@ -1,0 +1,88 @@
+import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { requireStrong } from "../../services/accounts/password-text.ts";
+import { granterOf, permissionsOf, requireHeld, rolesByName } from "../../services/accounts/role-grants.ts";
+import { detailsOfUsers, findUser, userView } from "../../services/accounts/user-view.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { NewUser } from "../../services/user-admin.ts";
+import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
+
+type NewAccount = Omit<NewUser, "roles" | "passwordHash"> & {
+  readonly password?: string | undefined;
+  readonly roles?: readonly string[] | undefined;
+};
+
+export class UserService {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** @param viewer of whom it depends how much of each user is shown. */
+  async list(filter: UserFilter, query: Parameters<typeof readPage>[0], viewer: UserPrincipal) {
+    const { db } = this.#services;
+    const request = readPage(query, ["string"]);
+    const rows = await listUsers(db.scan, filter, request);
+    const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
+    const ids = rows.map(({ id }) => id);
+    const roles = await rolesOfUsers(db.read, ids);
+    const details = await detailsOfUsers(
+      db.read,
+      ids.filter((id) => maySeeDetails(viewer, id)),
+    );
+    const viewOf = (row: (typeof rows)[number]) => {
+      const held = roles.filter(({ userId }) => userId === row.id);
+      const permissions = new Set(held.flatMap((role) => JSON.parse(role.permissions) as Permission[]));
+      const user = {
+        ...row,
+        roles: held.map(({ name }) => name),
+        permissions: PERMISSIONS.filter((permission) => permissions.has(permission)),
+      };
+      return userView(user, details.get(row.id));
+    };
+    return pageBody(request, rows, viewOf, ({ id }) => [id], total);
+  }
+
+  /** @throws USER_NOT_FOUND */
+  async view(id: string, viewer: UserPrincipal) {
+    const { db } = this.#services;
+    const details = await detailsOfUsers(db.read, maySeeDetails(viewer, id) ? [id] : []);
+    return userView(await findUser(db.read, id), details.get(id));
+  }
+
+  /**
+   * Makes an account. Without a password it is active with the first use of its invitation, which goes out by mail, or, where no mail can be
+   * sent, is returned once for the administrator to hand over. An account that is made disabled is not invited.
+   * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
+   */
+  async create(account: NewAccount, creator: UserPrincipal) {
+    const { db, system, config } = this.#services;
+    const { password, roles = ["User"], ...user } = account;
+    const status = user.status ?? (password === undefined ? "pending" : "active");
+    if (password !== undefined)
+      requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
+    const passwordHash = password === undefined ? undefined : await system.passwords.hash(password);
+    const made = await db.write(async (trx) => {
+      requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
+      const { id, email } = await system.userAdmin.create({ ...user, status, roles, passwordHash }, trx);
+      const isInvited = password === undefined && status !== "disabled";
+      const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
+      // Rules reach whoever holds a role.
+      db.afterCommit(trx, () => system.rightsChanged());
+      return { id, email, invitation };
+    });
+    const view = await this.view(made.id, creator);
+    if (made.invitation === null) return view;
+    if (made.email !== null && system.accountMail.isConfigured) {
+      system.accountMail.invite(made.email, made.invitation);
+      return view;
+    }
+    return { ...view, inviteUrl: system.accountMail.link("invite", made.invitation) };
+  }
+}
+
+function maySeeDetails({ userId, permissions }: UserPrincipal, id: string): boolean {
+  return id === userId || permissions.has("users:manage");
+}

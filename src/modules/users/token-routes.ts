@@ -1,0 +1,134 @@
+import * as v from "valibot";
+import { toRfc3339 } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid } from "../../base/ids.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { pageOf } from "../../http/replies.ts";
+import { Reply, type Route, route } from "../../http/route.ts";
+import { object } from "../../http/shapes.ts";
+import { accountError } from "../../services/account-error.ts";
+import { findUser } from "../../services/accounts/user-view.ts";
+import { userOf } from "../../services/caller-of.ts";
+import type { CoreServices } from "../../services/module.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { TokenBody, TokenView } from "./schema.ts";
+
+/** Service tokens of one's own (contract 4.5): for programs that act for a person, with no more than that person may do. */
+export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
+  const tag = "Users";
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/users/me/tokens",
+      summary: "The caller's service tokens that have not been revoked",
+      tag,
+      access: {},
+      query: object(pageEntries()),
+      response: pageOf(TokenView),
+      errors: ["INVALID_CURSOR"],
+      async handle(exchange, { query }) {
+        const { userId } = inPerson(exchange);
+        const request = readPage(query, ["string"]);
+        let rows = db.read
+          .selectFrom("service_tokens")
+          .selectAll()
+          .where("userId", "=", userId)
+          .where("revokedAt", "is", null)
+          .orderBy("id", "desc")
+          .limit(request.limit + 1)
+          .offset(request.offset);
+        if (request.after) rows = rows.where("id", "<", String(request.after[0]));
+        const total = request.wantsTotal ? await countTokens(db.read, userId) : undefined;
+        return pageBody(request, await rows.execute(), viewOf, ({ id }) => [id], total);
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/users/me/tokens",
+      summary: "Make a service token; it is shown this once",
+      tag,
+      access: {},
+      body: TokenBody,
+      status: 201,
+      response: v.object({ id: v.string(), token: v.string() }),
+      errors: ["SCOPE_MISSING"],
+      async handle(exchange, { body: { name, scopes, expiresInMs } }) {
+        const { userId, permissions } = inPerson(exchange);
+        const lacking = scopes.find((scope) => !permissions.has(scope));
+        if (lacking !== undefined) throw new PrismError("SCOPE_MISSING", `You lack ${lacking} yourself`);
+        const expiresAt = expiresInMs === undefined ? undefined : clock.now() + expiresInMs;
+        const wanted = { userId, name, scopes: [...new Set(scopes)], expiresAt };
+        const made = await db.write(async (trx) => {
+          // The account may have been closed meanwhile: what is revoked with it must be all there is.
+          const { status } = await findUser(trx, userId);
+          if (status !== "active") throw accountError(status);
+          return system.userAdmin.createToken(wanted, trx);
+        });
+        return new Reply(201, made);
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/users/me/tokens/:id",
+      summary: "Revoke a service token; it is refused from the next request on",
+      tag,
+      access: {},
+      params: v.object({ id: v.string() }),
+      status: 204,
+      errors: ["TOKEN_NOT_FOUND"],
+      async handle(exchange, { params: { id } }) {
+        const { userId } = inPerson(exchange);
+        await db.write(async (trx) => {
+          const token = isUuid(id)
+            ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
+            : undefined;
+          if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
+          await system.userAdmin.revokeToken(id, trx);
+          db.afterCommit(trx, () => system.rightsChanged());
+        });
+        return new Reply(204);
+      },
+    }),
+  ];
+}
+
+async function countTokens(db: ReadDb, userId: string): Promise<number> {
+  const { count } = await db
+    .selectFrom("service_tokens")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("userId", "=", userId)
+    .where("revokedAt", "is", null)
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** A token must not make others that outlive it. @throws FORBIDDEN unless somebody has logged in */
+function inPerson(exchange: Exchange): UserPrincipal {
+  const principal = userOf(exchange);
+  if (principal.kind !== "user") throw new PrismError("FORBIDDEN", "Log in to manage service tokens");
+  return principal;
+}
+
+interface TokenRow {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: string;
+  readonly expiresAt: number | null;
+  readonly lastUsedAt: number | null;
+  readonly createdAt: number;
+}
+
+function viewOf(row: TokenRow) {
+  return {
+    id: row.id,
+    name: row.name,
+    prefix: row.prefix,
+    scopes: JSON.parse(row.scopes) as string[],
+    expiresAt: row.expiresAt === null ? null : toRfc3339(row.expiresAt),
+    lastUsedAt: row.lastUsedAt === null ? null : toRfc3339(row.lastUsedAt),
+    createdAt: toRfc3339(row.createdAt),
+  };
+}

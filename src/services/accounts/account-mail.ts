@@ -1,0 +1,84 @@
+import type { Logger } from "../../base/log.ts";
+import type { Mailer } from "../mailer.ts";
+
+/** The mails that accounts need. Sent in the background: how long a mail server takes would tell who has an account. */
+export class AccountMail {
+  readonly #mailer: Mailer;
+  readonly #publicUrl: () => string;
+  readonly #log: Logger;
+  readonly #underWay = new Set<Promise<void>>();
+  #hasWarned = false;
+
+  constructor(mailer: Mailer, publicUrl: () => string, log: Logger) {
+    this.#mailer = mailer;
+    this.#publicUrl = publicUrl;
+    this.#log = log;
+  }
+
+  /** Without a mail server a link has to be handed over by other means. */
+  get isConfigured(): boolean {
+    return this.#mailer.isConfigured;
+  }
+
+  /** Tells the operator, once, that people ask for mails which nobody can send. */
+  warnUnconfigured(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#log.warn({}, "a mail was asked for and none can be sent: smtp.host is not set");
+  }
+
+  verifyEmail(to: string, token: string): void {
+    this.#send(to, "Confirm your mail address", [
+      "Somebody, probably you, has registered this address.",
+      `Confirm it within a day: ${this.link("verify-email", token)}`,
+      codeLine(token),
+      "If it was not you, there is nothing to do.",
+    ]);
+  }
+
+  resetPassword(to: string, token: string): void {
+    this.#send(to, "Choose a new password", [
+      "Somebody, probably you, asks for a new password.",
+      `Choose one within an hour: ${this.link("reset-password", token)}`,
+      codeLine(token),
+      "If it was not you, there is nothing to do: the old one stays.",
+    ]);
+  }
+
+  invite(to: string, token: string): void {
+    this.#send(to, "You are invited", [
+      "An administrator has made an account for you.",
+      `Choose a password within a week: ${this.link("invite", token)}`,
+      codeLine(token),
+    ]);
+  }
+
+  link(page: "verify-email" | "reset-password" | "invite", token: string): string {
+    // Behind the hash it reaches no server's log.
+    return `${this.#publicUrl()}/account/${page}#token=${token}`;
+  }
+
+  /** Resolves when every mail so far has been taken by the mail server, or given up. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  #send(to: string, subject: string, lines: readonly string[]): void {
+    if (!this.isConfigured) {
+      this.warnUnconfigured();
+      return;
+    }
+    const sent = this.#mailer
+      .send({ to, subject, text: `${lines.join("\n\n")}\n` })
+      .catch((error: unknown) => {
+        this.#log.warn({ err: error, subject }, "a mail could not be sent");
+      })
+      .finally(() => this.#underWay.delete(sent));
+    this.#underWay.add(sent);
+  }
+}
+
+/** Apps have no address that a link could open: they ask for the code. */
+function codeLine(token: string): string {
+  return `If your app asks for a code: ${token}`;
+}

@@ -1,0 +1,319 @@
+import type { Clock } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { addressGroup } from "../../http/client-address.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { UserStatus } from "../../store/schema.ts";
+import type { AccessTokens } from "../access-tokens.ts";
+import { accountError } from "../account-error.ts";
+import type { AuditService } from "../audit.ts";
+import type { UserAdmin } from "../user-admin.ts";
+import type { AccountMail } from "./account-mail.ts";
+import type { LoginBackoff } from "./login-backoff.ts";
+import { findByLoginName, type LoginNames, loginNameOf } from "./login-name.ts";
+import { linkExpired, type OneTimeTokens } from "./one-time-tokens.ts";
+import type { PasswordHasher } from "./password-hasher.ts";
+import { requirePossible, requireStrong } from "./password-text.ts";
+import type { ClientInfo, OpenSession, RevokeReason, Sessions } from "./sessions.ts";
+import { useSetupToken } from "./setup-token.ts";
+
+export interface AccountPolicy {
+  readonly registration: "approval" | "open" | "closed";
+  readonly requireEmailVerification: boolean;
+  readonly passwordMin: number;
+}
+
+export interface AccountsParts {
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly clock: Clock;
+  readonly hasher: PasswordHasher;
+  readonly sessions: Sessions;
+  readonly oneTimeTokens: OneTimeTokens;
+  readonly backoff: LoginBackoff;
+  readonly admin: UserAdmin;
+  readonly accessTokens: AccessTokens;
+  readonly mail: AccountMail;
+  readonly policy: AccountPolicy;
+  /** Told after an account's rights have changed. */
+  rightsChanged(): void;
+}
+
+export interface Registration {
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | undefined;
+  readonly password: string;
+  readonly name?: string | undefined;
+  readonly timezone?: string | undefined;
+  readonly inviteToken?: string | undefined;
+  readonly setupToken?: string | undefined;
+}
+
+/** What a client gets that has shown who it is (D12). */
+export interface Login {
+  readonly userId: string;
+  readonly accessToken: string;
+  /** Epoch ms. */
+  readonly accessExpiresAt: number;
+  readonly session: OpenSession;
+}
+
+/** Accounts from the side of their owners: registering, logging in, staying logged in, changing what opens the account. */
+export class Accounts {
+  readonly #parts: AccountsParts;
+
+  constructor(parts: AccountsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @returns the login as well where the account is active at once and the policy is `open`.
+   * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN,
+   * PHONE_TAKEN, OVERLOADED
+   */
+  async register(
+    registration: Registration,
+    client: ClientInfo,
+  ): Promise<{ userId: string; status: UserStatus; login: Login | null }> {
+    const { policy, hasher, database } = this.#parts;
+    const { setupToken, inviteToken, password, email, username, phone } = registration;
+    const isInvited = setupToken !== undefined || inviteToken !== undefined;
+    if (policy.registration === "closed" && !isInvited)
+      throw new PrismError("REGISTRATION_CLOSED", "Registration is closed; ask an administrator");
+    const invited = inviteToken === undefined ? null : await this.#invited(inviteToken, database.read);
+    requireStrong(password, policy.passwordMin, [email, username, phone, invited?.email, invited?.username]);
+    const passwordHash = await hasher.hash(password);
+    const { made, session } = await database.write(async (trx) => {
+      const made = await this.#make(registration, passwordHash, trx);
+      const isLoggedIn = made.status === "active" && (policy.registration === "open" || isInvited);
+      return { made, session: isLoggedIn ? await this.#open(made.userId, client, trx) : null };
+    });
+    if (made.verifyToken !== null && made.email !== null) this.#parts.mail.verifyEmail(made.email, made.verifyToken);
+    return { userId: made.userId, status: made.status, login: session && (await this.#loginOf(session)) };
+  }
+
+  async #make(
+    registration: Registration,
+    passwordHash: string,
+    trx: Trx,
+  ): Promise<{ userId: string; status: UserStatus; email: string | null; verifyToken: string | null }> {
+    const { policy, admin, oneTimeTokens, database, rightsChanged } = this.#parts;
+    const { inviteToken, setupToken } = registration;
+    if (inviteToken !== undefined) {
+      await this.#invited(inviteToken, trx);
+      const userId = await oneTimeTokens.consume(inviteToken, "invite", trx);
+      await admin.acceptInvitation(userId, { ...registration, passwordHash }, trx);
+      database.afterCommit(trx, rightsChanged);
+      return { userId, status: "active", email: null, verifyToken: null };
+    }
+    if (setupToken !== undefined) await useSetupToken(setupToken, trx);
+    const isOpen = policy.registration === "open";
+    const mustVerify = isOpen && policy.requireEmailVerification && setupToken === undefined;
+    const status = setupToken !== undefined ? "active" : !isOpen ? "pending" : mustVerify ? "unverified" : "active";
+    const roles = setupToken !== undefined ? ["Admin"] : isOpen ? ["User"] : [];
+    const { id, email } = await admin.create({ ...registration, status, roles, passwordHash }, trx);
+    // Rules reach whoever holds a role.
+    database.afterCommit(trx, rightsChanged);
+    const verifyToken = mustVerify && email !== null ? await oneTimeTokens.create(id, "verify_email", trx) : null;
+    return { userId: id, status, email, verifyToken };
+  }
+
+  /** The account that an invitation opens. An administrator may have closed it since. @throws LINK_EXPIRED */
+  async #invited(inviteToken: string, db: ReadDb) {
+    const userId = await this.#parts.oneTimeTokens.ownerOf(inviteToken, "invite", db);
+    const account = await accountOf(userId, db);
+    if (!account || account.status === "disabled") throw linkExpired();
+    return account;
+  }
+
+  /**
+   * A wrong password, an unknown name and an account without password answer alike and take as long.
+   * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for what is no password; ACCOUNT_PENDING, ACCOUNT_DISABLED and
+   * ACCOUNT_UNVERIFIED for the right password only
+   */
+  async login(names: LoginNames, password: string, client: ClientInfo): Promise<Login> {
+    const { database, hasher } = this.#parts;
+    const name = loginNameOf(names);
+    const user = await this.#guess(name.key, password, client, () => findByLoginName(name, database.read));
+    if (!user) throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+    if (user.status !== "active") {
+      await this.#refuse(user.id, user.status);
+      throw accountError(user.status);
+    }
+    const isOutdated = user.passwordHash !== null && hasher.isOutdated(user.passwordHash);
+    // Somebody who is right is not sent away because there is no room to hash anew: the next login will.
+    const newHash = isOutdated ? await hasher.hash(password).catch(() => null) : null;
+    const session = await database.write(async (trx) => {
+      // As it stands now: while the password was checked the account may have been closed, or got another password.
+      const now = await accountOf(user.id, trx);
+      if (!now || now.passwordChangedAt !== user.passwordChangedAt)
+        throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+      if (now.status !== "active") throw accountError(now.status);
+      if (newHash !== null && now.passwordHash === user.passwordHash)
+        await trx.updateTable("users").set({ passwordHash: newHash }).where("id", "=", user.id).execute();
+      return this.#open(user.id, client, trx);
+    });
+    return this.#loginOf(session);
+  }
+
+  /**
+   * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked about is no guess.
+   * @param find the account. @returns the account whose password it is; null when there is none. @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+   */
+  async #guess<A extends { readonly id: string; readonly passwordHash: string | null }>(
+    key: string,
+    password: string,
+    client: ClientInfo,
+    find: () => Promise<A | undefined>,
+  ): Promise<A | null> {
+    const { backoff, hasher } = this.#parts;
+    const address = addressGroup(client.ip);
+    requirePossible(password);
+    backoff.begin(key, address);
+    let account: A | undefined;
+    let isRight: boolean;
+    try {
+      account = await find();
+      isRight = await hasher.verify(password, account?.passwordHash ?? null);
+    } catch (error) {
+      backoff.withdrawn(key, address);
+      throw error;
+    }
+    if (account && isRight) {
+      backoff.succeeded(key, address);
+      return account;
+    }
+    await this.#refuse(account?.id ?? null, account ? "password" : "unknown");
+    return null;
+  }
+
+  /** Continues a session. @throws what {@link Sessions.rotate} throws */
+  async refresh(refreshToken: string, client: ClientInfo): Promise<Login> {
+    return this.#loginOf(await this.#parts.sessions.rotate(refreshToken, client));
+  }
+
+  /** @param session `id` null: the credential belongs to no session. @param all ends every session of the user. */
+  async logout({ id, userId }: { readonly id: string | null; readonly userId: string }, all: boolean): Promise<void> {
+    const { database, sessions, audit } = this.#parts;
+    await database.write(async (trx) => {
+      if (all) await sessions.revokeAll(userId, "logout", trx);
+      else if (id === null || !(await sessions.revoke(id, userId, "logout", trx))) return;
+      const metadata = id === null ? { all } : { sessionId: id, all };
+      await audit.record(
+        { action: "auth.logout", resourceType: "user", resourceId: userId, byUser: userId, metadata },
+        { trx },
+      );
+    });
+  }
+
+  /** @returns false when it has ended already. */
+  async endSession(
+    { id, userId }: { readonly id: string; readonly userId: string },
+    reason: RevokeReason,
+  ): Promise<boolean> {
+    const { database, sessions, audit } = this.#parts;
+    return database.write(async (trx) => {
+      if (!(await sessions.revoke(id, userId, reason, trx))) return false;
+      const metadata = { sessionId: id, reason };
+      await audit.record({ action: "auth.logout", resourceType: "user", resourceId: userId, metadata }, { trx });
+      return true;
+    });
+  }
+
+  /** @throws INVALID_CREDENTIALS, WEAK_PASSWORD, RATE_LIMITED */
+  async changePassword(
+    { userId, sessionId }: { userId: string; sessionId: string | null },
+    currentPassword: string,
+    password: string,
+    client: ClientInfo,
+  ): Promise<void> {
+    await this.requirePassword(userId, currentPassword, client);
+    await this.setPassword(userId, password, { keepSession: sessionId });
+  }
+
+  /**
+   * Asks the owner of an account for the password again; guesses are slowed down like logins.
+   * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+   */
+  async requirePassword(userId: string, password: string, client: ClientInfo): Promise<void> {
+    // No login name begins with a tab: guessing those does not slow the owner down here.
+    const key = `\tid:${userId}`;
+    const account = await this.#guess(key, password, client, () => accountOf(userId, this.#parts.database.read));
+    if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
+  }
+
+  /** Sets a new password; all sessions end but the one to keep. @throws WEAK_PASSWORD, OVERLOADED, USER_NOT_FOUND */
+  async setPassword(
+    userId: string,
+    password: string,
+    { keepSession = null, before }: { keepSession?: string | null; before?: (trx: Trx) => Promise<void> } = {},
+  ): Promise<void> {
+    const { database, hasher, sessions, oneTimeTokens, audit, clock, policy } = this.#parts;
+    const account = await accountOf(userId, database.read);
+    if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
+    requireStrong(password, policy.passwordMin, [account.email, account.username, account.phone]);
+    const passwordHash = await hasher.hash(password);
+    await database.write(async (trx) => {
+      await before?.(trx);
+      const now = clock.now();
+      await trx
+        .updateTable("users")
+        .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
+        .where("id", "=", userId)
+        .execute();
+      await sessions.revokeAll(userId, "password", trx, keepSession);
+      await oneTimeTokens.revokeAll(userId, trx, "reset_password");
+      await audit.record(
+        {
+          action: "user.update",
+          resourceType: "user",
+          resourceId: userId,
+          byUser: userId,
+          metadata: { changed: ["password"] },
+        },
+        { trx },
+      );
+    });
+  }
+
+  async #open(userId: string, client: ClientInfo, trx: Trx): Promise<OpenSession> {
+    const { sessions, audit, clock } = this.#parts;
+    const session = await sessions.open(userId, client, trx);
+    await trx.updateTable("users").set({ lastLoginAt: clock.now() }).where("id", "=", userId).execute();
+    await audit.record(
+      {
+        action: "auth.login",
+        resourceType: "user",
+        resourceId: userId,
+        byUser: userId,
+        metadata: { sessionId: session.id },
+      },
+      { trx },
+    );
+    return session;
+  }
+
+  /** Signing is no work for a transaction. */
+  async #loginOf(session: OpenSession): Promise<Login> {
+    const { token, expiresAt } = await this.#parts.accessTokens.issue(session.userId, session.id);
+    return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
+  }
+
+  async #refuse(userId: string | null, reason: string): Promise<void> {
+    await this.#parts.audit.record({
+      action: "auth.login_failed",
+      resourceType: "user",
+      ...(userId === null ? {} : { resourceId: userId }),
+      metadata: { reason },
+    });
+  }
+}
+
+async function accountOf(userId: string, db: ReadDb) {
+  return db
+    .selectFrom("users")
+    .select(["id", "status", "passwordHash", "passwordChangedAt", "email", "username", "phone"])
+    .where("id", "=", userId)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+}

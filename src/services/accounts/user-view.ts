@@ -1,0 +1,94 @@
+import * as v from "valibot";
+import { toRfc3339 } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import type { ReadDb } from "../../store/database.ts";
+
+/** A user as clients see it (contract 4.4): never a hash, a token or lock data. */
+export const UserView = v.object({
+  id: v.string(),
+  email: v.nullable(v.string()),
+  username: v.nullable(v.string()),
+  phone: v.nullable(v.string()),
+  externalId: v.nullable(v.string()),
+  name: v.string(),
+  roles: v.array(v.string()),
+  permissions: v.array(v.picklist(PERMISSIONS)),
+  status: v.picklist(["pending", "active", "disabled", "unverified"]),
+  timezone: v.string(),
+  locale: v.string(),
+  createdAt: v.string(),
+  updatedAt: v.string(),
+  pushTokens: v.optional(v.object({ fcm: v.boolean(), apns: v.boolean() })),
+  pusherChannels: v.optional(v.array(v.string())),
+});
+
+/** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
+export async function findUser(db: ReadDb, id: string) {
+  const user = await db
+    .selectFrom("users")
+    .selectAll()
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
+  const roles = await db
+    .selectFrom("user_roles")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select(["roles.name", "roles.permissions"])
+    .where("user_roles.userId", "=", id)
+    .orderBy("roles.name")
+    .execute();
+  const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
+  return {
+    ...user,
+    roles: roles.map(({ name }) => name),
+    permissions: PERMISSIONS.filter((permission) => held.has(permission)),
+  };
+}
+
+/** What the user and whoever manages users see besides: the kinds of devices, the live channels. */
+export interface OwnDetails {
+  readonly pushTokens: { readonly fcm: boolean; readonly apns: boolean };
+  readonly pusherChannels: readonly string[];
+}
+
+export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
+  return {
+    id: user.id,
+    email: user.email,
+    username: user.username,
+    phone: user.phone,
+    externalId: user.externalId,
+    name: user.name,
+    roles: user.roles,
+    permissions: user.permissions,
+    status: user.status,
+    timezone: user.timezone,
+    locale: user.locale,
+    createdAt: toRfc3339(user.createdAt),
+    updatedAt: toRfc3339(user.updatedAt),
+    ...own,
+  };
+}
+
+/** The details of each of these users. `pusherChannels` is empty until there is a transport with channels. */
+export async function detailsOfUsers(db: ReadDb, userIds: readonly string[]): Promise<ReadonlyMap<string, OwnDetails>> {
+  const devices = await db
+    .selectFrom("push_devices")
+    .select(["userId", "kind"])
+    .distinct()
+    .where("userId", "in", userIds)
+    .where("disabledAt", "is", null)
+    .execute();
+  const has = (id: string, wanted: string): boolean =>
+    devices.some(({ userId, kind }) => userId === id && kind === wanted);
+  return new Map(
+    userIds.map((id) => [id, { pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") }, pusherChannels: [] }]),
+  );
+}
+
+export async function ownDetails(db: ReadDb, userId: string): Promise<OwnDetails> {
+  const details = (await detailsOfUsers(db, [userId])).get(userId);
+  return details ?? { pushTokens: { fcm: false, apns: false }, pusherChannels: [] };
+}

@@ -1,0 +1,68 @@
+import { UserAdmin } from "../../../../src/services/user-admin.ts";
+import type { TestPrism } from "../../../helpers/prism.ts";
+import type { Membership } from "./known.ts";
+
+let roles = 0;
+
+/** A role that nobody holds. */
+export function makeRole(prism: TestPrism): Promise<string> {
+  roles += 1;
+  return idOf(prism.post("/api/v1/roles", { name: `Spare ${roles}`, permissions: ["events:read"] }));
+}
+
+export function makeRule(prism: TestPrism, projectId: string): Promise<string> {
+  return idOf(
+    prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'never'", targetRoles: ["Admin"], projectId }),
+  );
+}
+
+export async function makeKey(
+  prism: TestPrism,
+  projectId: string,
+  body: object = {},
+): Promise<{ id: string; key: string }> {
+  return (await prism.post<{ id: string; key: string }>(`/api/v1/projects/${projectId}/keys`, body)).body;
+}
+
+/** Without going through the route, which serves the token's owner alone. */
+export function makeServiceToken(
+  { services }: TestPrism,
+  userId: string,
+  options: Omit<Parameters<UserAdmin["createToken"]>[0], "userId" | "name"> = {},
+): Promise<{ id: string; token: string }> {
+  const admin = new UserAdmin(services.audit, services.clock);
+  return services.db.write((trx) => admin.createToken({ userId, name: "t", ...options }, trx));
+}
+
+/** @returns the id of a login of the user's. */
+export async function openSession({ services }: TestPrism, userId: string): Promise<string> {
+  const client = { ip: "127.0.0.1", userAgent: "test" };
+  return (await services.db.write((trx) => services.system.sessions.open(userId, client, trx))).id;
+}
+
+export async function join(prism: TestPrism, projectId: string, userId: string, role: Membership): Promise<void> {
+  const { db, clock, system } = prism.services;
+  await db.write((trx) =>
+    trx
+      .insertInto("project_members")
+      .values({ projectId, userId, role, createdAt: clock.now() })
+      .onConflict((conflict) => conflict.columns(["projectId", "userId"]).doUpdateSet({ role }))
+      .execute(),
+  );
+  system.rightsChanged();
+}
+
+export async function leave(prism: TestPrism, projectId: string, userId: string): Promise<void> {
+  const { db, system } = prism.services;
+  await db.write((trx) =>
+    trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute(),
+  );
+  system.rightsChanged();
+}
+
+/** @returns the id of what a request has made. @throws Error when it was refused. */
+export async function idOf(reply: Promise<{ body: Record<string, unknown> }>): Promise<string> {
+  const { body } = await reply;
+  if (typeof body["id"] !== "string") throw new Error(`nothing was made: ${JSON.stringify(body)}`);
+  return body["id"];
+}

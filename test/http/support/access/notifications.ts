@@ -1,0 +1,53 @@
+import { anyUser, may, NO_KEYS, ownersAnd } from "./refusals.ts";
+import { at, inWorld, type Rule, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const NOTE = { title: "t", message: "m" };
+const notification = ({ notification: id }: AccessWorld): string => `/api/v1/notifications/${id}`;
+const nobodyElses: Rule = (who) => (who.kind === "key" ? NO_KEYS : [404, "NOTIFICATION_NOT_FOUND"]);
+
+/** Contract 4.9. */
+export const NOTIFICATIONS: Table = {
+  "GET /api/v1/notifications": [
+    { refusal: anyUser, request: at("/api/v1/notifications") },
+    {
+      refusal: may("notifications:read_all"),
+      request: inWorld((world) => `/api/v1/notifications?userId=${world.keeper}`),
+    },
+  ],
+  "POST /api/v1/notifications": [
+    {
+      // A key reaches the members of its project, and the keeper is one of the shop's.
+      refusal: (who) =>
+        may("notifications:send", "notifications:send")(who) ??
+        (who.kind === "key" && !who.isOfShop ? [422, "RECIPIENT_NOT_FOUND"] : null),
+      request: (world, who) => ({
+        path: "/api/v1/notifications",
+        body: { ...NOTE, userId: who.kind === "user" ? "me" : world.keeper },
+      }),
+    },
+  ],
+  "GET /api/v1/notifications/user/:userId": [
+    { refusal: anyUser, request: at("/api/v1/notifications/user/me") },
+    {
+      refusal: ownersAnd("notifications:read_all", "USER_NOT_FOUND"),
+      request: inWorld((world) => `/api/v1/notifications/user/${world.keeper}`),
+    },
+  ],
+  "GET /api/v1/notifications/missed": [{ refusal: anyUser, request: at("/api/v1/notifications/missed") }],
+  "GET /api/v1/notifications/unread-count": [{ refusal: anyUser, request: at("/api/v1/notifications/unread-count") }],
+  "POST /api/v1/notifications/read-all": [{ refusal: anyUser, request: at("/api/v1/notifications/read-all", {}) }],
+  "GET /api/v1/notifications/:id": [
+    { refusal: ownersAnd("notifications:read_all", "NOTIFICATION_NOT_FOUND"), request: inWorld(notification) },
+  ],
+  "PATCH /api/v1/notifications/:id/read": [
+    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/read`) },
+  ],
+  "PUT /api/v1/notifications/:id/acknowledge": [
+    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/acknowledge`, {}) },
+  ],
+  "POST /api/v1/notifications/:id/webview-action": [
+    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/webview-action`, {}) },
+  ],
+  "DELETE /api/v1/notifications/:id": [{ refusal: nobodyElses, request: inWorld(notification) }],
+};

@@ -1,0 +1,20 @@
+import { may } from "./refusals.ts";
+import { at, open, type Table } from "./row.ts";
+
+/** Contract 4.12. */
+export const OPERATIONS: Table = {
+  "GET /health": [open("/health")],
+  "GET /health/live": [open("/health/live")],
+  "GET /health/ready": [open("/health/ready")],
+  "GET /health/db": [open("/health/db")],
+  "GET /health/redis": [open("/health/redis")],
+  "GET /api/v1/openapi.json": [open("/api/v1/openapi.json")],
+  "GET /docs": [open("/docs")],
+  "GET /docs/init.js": [open("/docs/init.js")],
+  "GET /docs/swagger-ui.css": [open("/docs/swagger-ui.css")],
+  "GET /docs/swagger-ui-bundle.js": [
+    { ...open("/docs/swagger-ui-bundle.js"), request: () => ({ path: "/docs/swagger-ui-bundle.js", method: "HEAD" }) },
+  ],
+  "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],
+  "GET /api/v1/status": [{ refusal: may("system:status"), request: at("/api/v1/status") }],
+};

@@ -1,0 +1,78 @@
+import type { Known } from "./known.ts";
+import { join, makeKey } from "./makers.ts";
+import { anyUser, inShop, may } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Request, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const shop = ({ shop: id }: AccessWorld): string => `/api/v1/projects/${id}`;
+const owners = inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" });
+const members = inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND" });
+
+/** A project of its own, in which the caller is what it is in the shop: it will be gone afterwards. */
+async function deleteProject({ prism, shop: id }: AccessWorld, who: Known, isServed: boolean): Promise<Request> {
+  if (!isServed || who.kind !== "user") return { path: `/api/v1/projects/${id}` };
+  const { body } = await prism.post<{ id: string }>("/api/v1/projects", { name: "short lived" });
+  if (who.member) await join(prism, body.id, who.id, who.member);
+  return { path: `/api/v1/projects/${body.id}` };
+}
+
+async function keyOfShop(world: AccessWorld, isServed: boolean): Promise<string> {
+  return `${shop(world)}/keys/${isServed ? (await makeKey(world.prism, world.shop)).id : NO_ID}`;
+}
+
+/** Contract 4.6. */
+export const PROJECTS: Table = {
+  "GET /api/v1/projects": [{ refusal: anyUser, request: at("/api/v1/projects") }],
+  // Let in, and then told that the slug is taken: a caller who owned a project would have rights that its role does not give.
+  "POST /api/v1/projects": [
+    {
+      refusal: may("projects:create"),
+      request: at("/api/v1/projects", { name: "n", slug: "default" }),
+      served: [409, "NAME_TAKEN"],
+    },
+  ],
+  // Beyond the contract: a key with events:read may read its own project, which is how the command line finds it.
+  "GET /api/v1/projects/:id": [
+    { refusal: inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" }), request: inWorld(shop) },
+  ],
+  "PATCH /api/v1/projects/:id": [{ refusal: owners, request: inWorld(shop, { name: "shop" }) }],
+  "DELETE /api/v1/projects/:id": [{ refusal: owners, request: deleteProject }],
+  "DELETE /api/v1/projects/:id/events": [
+    { refusal: owners, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
+  ],
+  "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
+  "POST /api/v1/projects/:id/members": [
+    {
+      refusal: owners,
+      request: (world) => ({ path: `${shop(world)}/members`, body: { userId: world.spare, role: "viewer" } }),
+    },
+  ],
+  "PATCH /api/v1/projects/:id/members/:userId": [
+    { refusal: owners, request: inWorld((world) => `${shop(world)}/members/${world.keeper}`, { role: "owner" }) },
+  ],
+  "DELETE /api/v1/projects/:id/members/:userId": [
+    {
+      refusal: owners,
+      async request(world) {
+        await join(world.prism, world.shop, world.spare, "viewer");
+        return { path: `${shop(world)}/members/${world.spare}` };
+      },
+    },
+  ],
+  "GET /api/v1/projects/:id/keys": [
+    {
+      refusal: inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld((world) => `${shop(world)}/keys`),
+    },
+  ],
+  "POST /api/v1/projects/:id/keys": [{ refusal: owners, request: inWorld((world) => `${shop(world)}/keys`, {}) }],
+  "POST /api/v1/projects/:id/keys/:keyId/rotate": [
+    {
+      refusal: owners,
+      request: async (world, _who, isServed) => ({ path: `${await keyOfShop(world, isServed)}/rotate`, body: {} }),
+    },
+  ],
+  "DELETE /api/v1/projects/:id/keys/:keyId": [
+    { refusal: owners, request: async (world, _who, isServed) => ({ path: await keyOfShop(world, isServed) }) },
+  ],
+};

@@ -1,0 +1,105 @@
+import type { Known, Membership, ROLES } from "./known.ts";
+import type { Refusal, Rule } from "./row.ts";
+
+type Role = (typeof ROLES)[number];
+
+/** Contract 4.3: who has which permission. */
+export const HOLDERS = {
+  "users:read": ["Admin", "Operator", "Auditor"],
+  "users:approve": ["Admin"],
+  "users:manage": ["Admin"],
+  "roles:read": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+  "roles:manage": ["Admin"],
+  "rules:read": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+  "rules:write": ["Admin", "RuleManager"],
+  "events:read": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+  "events:write": ["Admin", "RuleManager", "Operator", "User"],
+  "events:delete": ["Admin"],
+  "projects:create": ["Admin", "RuleManager", "Operator", "User"],
+  "projects:all": ["Admin"],
+  "notifications:send": ["Admin", "RuleManager", "Operator"],
+  "notifications:read_all": ["Admin", "Operator", "Auditor"],
+  "audit:read": ["Admin", "Auditor"],
+  "audit:export": ["Admin", "Auditor"],
+  "buckets:read": ["Admin", "RuleManager", "Operator", "User", "Viewer", "Auditor"],
+  "buckets:write": ["Admin", "RuleManager", "Operator"],
+  "buckets:balance": ["Admin", "Operator"],
+  "sounds:read": ["Admin", "RuleManager", "Operator", "User", "Viewer", "Auditor"],
+  "sounds:write": ["Admin", "RuleManager"],
+  "timers:create": ["Admin", "RuleManager", "Operator", "User"],
+  "timers:any": ["Admin", "Operator"],
+  "events:emit": ["Admin", "Operator"],
+  "jobs:read": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+  "jobs:manage": ["Admin", "Operator"],
+  // 4.12: given by an Admin, to service tokens of workers.
+  "jobs:work": ["Admin"],
+  "messages:own": ["Admin", "RuleManager", "Operator", "User"],
+  "messages:read_all": ["Admin", "Auditor"],
+  "tasks:own": ["Admin", "RuleManager", "Operator", "User", "Viewer"],
+  "tasks:all": ["Admin"],
+  "realtime:publish": ["Admin", "Operator"],
+  "webhooks:manage": ["Admin", "RuleManager"],
+  "modules:manage": ["Admin"],
+  "system:status": ["Admin", "RuleManager", "Operator", "Viewer", "Auditor"],
+} as const satisfies Record<string, readonly Role[]>;
+
+type Permission = keyof typeof HOLDERS;
+
+const RANK: Readonly<Record<Membership, number>> = { viewer: 1, editor: 2, owner: 3 };
+export const NO_KEYS: Refusal = [403, "FORBIDDEN"];
+export const NO_ROLE: Refusal = [403, "UNAUTHORIZED_ROLE"];
+export const NO_SCOPE: Refusal = [403, "SCOPE_MISSING"];
+
+/** A service token carries a subset of what its user may do. */
+export const holds = (who: Known, permission: Permission): boolean =>
+  who.kind === "user" &&
+  (HOLDERS[permission] as readonly (string | null)[]).includes(who.role) &&
+  (who.scopes === null || who.scopes.includes(permission));
+
+export const anyUser: Rule = (who) => (who.kind === "key" ? NO_KEYS : null);
+
+/** Who has logged in with a password: no key, and no service token either. */
+export const inPerson: Rule = (who) => anyUser(who) ?? (who.kind === "user" && who.scopes !== null ? NO_KEYS : null);
+
+/** Holders of a permission, and keys of any project with a scope. */
+export function may(permission: Permission, scope?: string): Rule {
+  return (who) => {
+    if (who.kind === "user") return holds(who, permission) ? null : NO_ROLE;
+    if (scope === undefined) return NO_KEYS;
+    return who.scope === scope ? null : NO_SCOPE;
+  };
+}
+
+/** What somebody else owns: holders of a permission reach it, to all other users it does not exist. */
+export function ownersAnd(permission: Permission, hidden: string): Rule {
+  return (who) => anyUser(who) ?? (holds(who, permission) ? null : [404, hidden]);
+}
+
+export interface InProject {
+  /** The lowest role in the project that is enough. */
+  readonly from: Membership;
+  /** The global permission that is enough for whoever sees the project. */
+  readonly or?: Permission;
+  readonly scope?: string;
+  /** What strangers to the project are told. */
+  readonly hidden: string;
+  /** What members are told who may not; default: that a permission is missing. */
+  readonly refused?: Refusal;
+}
+
+/** D56: members see the project, `projects:all` sees all; rights by role in the project and by permission add up. */
+export function inShop({ from, or, scope, hidden, refused = NO_ROLE }: InProject): Rule {
+  return (who) => {
+    if (who.kind === "key") {
+      if (scope === undefined) return NO_KEYS;
+      if (who.scope !== scope) return NO_SCOPE;
+      return who.isOfShop ? null : [404, hidden];
+    }
+    if (holds(who, "projects:all")) return null;
+    if (who.member === null) return [404, hidden];
+    const isEnough = RANK[who.member] >= RANK[from] || (or !== undefined && holds(who, or));
+    return isEnough ? null : refused;
+  };
+}
+
+export const readEvents = { from: "viewer", or: "events:read", scope: "events:read" } as const;

@@ -1,0 +1,61 @@
+import { makeRule } from "./makers.ts";
+import { type InProject, inShop, may } from "./refusals.ts";
+import { at, inWorld, type Rule, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const rule = ({ rule: id }: AccessWorld): string => `/api/v1/rules/${id}`;
+const readRules = { from: "editor", or: "rules:read" } as const;
+const writeRules: InProject = {
+  from: "owner",
+  or: "rules:write",
+  hidden: "RULE_NOT_FOUND",
+};
+
+/** Members of the shop without `rules:read` see no rule; those with it and without `rules:write` are told so. */
+const changeRule: Rule = (who) =>
+  inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, "RULE_NOT_FOUND"] })(who) ?? inShop(writeRules)(who);
+const seeRule = inShop({ ...readRules, hidden: "RULE_NOT_FOUND", refused: [404, "RULE_NOT_FOUND"] });
+
+const CONDITION = "event.type == 'never'";
+const NEW_RULE = { name: "r", condition: CONDITION, targetRoles: ["Admin"] };
+
+/** Contract 4.8. */
+export const RULES: Table = {
+  "GET /api/v1/rules": [
+    {
+      refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld((world) => `/api/v1/rules?projectId=${world.shop}`),
+    },
+  ],
+  "POST /api/v1/rules": [
+    {
+      refusal: inShop({ ...writeRules, hidden: "PROJECT_NOT_FOUND" }),
+      request: (world) => ({ path: "/api/v1/rules", body: { ...NEW_RULE, active: false, projectId: world.shop } }),
+    },
+    {
+      // For every project: the permission alone is not enough.
+      refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
+      request: at("/api/v1/rules", { ...NEW_RULE, active: false }),
+    },
+  ],
+  "POST /api/v1/rules/test": [
+    {
+      refusal: (who) =>
+        who.kind === "user" && (who.member === "editor" || who.member === "owner") ? null : may("rules:read")(who),
+      request: at("/api/v1/rules/test", { condition: CONDITION, event: { type: "a" } }),
+    },
+  ],
+  "GET /api/v1/rules/:id": [{ refusal: seeRule, request: inWorld(rule) }],
+  "GET /api/v1/rules/:id/versions": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/versions`) }],
+  "GET /api/v1/rules/:id/stats": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/stats`) }],
+  "PUT /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
+  "PATCH /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
+  "DELETE /api/v1/rules/:id": [
+    {
+      refusal: changeRule,
+      request: async (world, _who, isServed) => ({
+        path: isServed ? `/api/v1/rules/${await makeRule(world.prism, world.shop)}` : rule(world),
+      }),
+    },
+  ],
+};

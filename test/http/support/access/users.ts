@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { CALLERS_PASSWORD } from "./known.ts";
+import { makeServiceToken } from "./makers.ts";
+import { anyUser, holds, inPerson, may, NO_SCOPE, ownersAnd } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Row, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const spare = ({ spare: id }: AccessWorld): string => `/api/v1/users/${id}`;
+
+/** A request about an account of its own, which waits for approval: it will not do so afterwards. */
+const aboutOneWaiting =
+  (suffix: string, body?: object): Row["request"] =>
+  async (world, _who, isServed) => ({
+    path: `/api/v1/users/${isServed ? await makeWaiting(world) : world.spare}${suffix}`,
+    body,
+  });
+
+async function makeWaiting({ prism }: AccessWorld): Promise<string> {
+  const { body } = await prism.post<{ id: string }>("/api/v1/users", {
+    username: newName(),
+    status: "pending",
+    roles: [],
+  });
+  return body.id;
+}
+
+const newName = (): string => `u-${randomUUID()}`;
+const tokenAt = (id: string): string => `/api/v1/users/me/tokens/${id}`;
+
+/** Contract 4.5: accounts. */
+export const USERS: Table = {
+  "GET /api/v1/users/me": [{ refusal: anyUser, request: at("/api/v1/users/me") }],
+  "PUT /api/v1/users/me": [{ refusal: anyUser, request: at("/api/v1/users/me", { name: "again" }) }],
+  // PATCH is served by the seeds' paths alone.
+  "PATCH /api/v1/profile": [{ refusal: anyUser, request: at("/api/v1/profile", { name: "again" }) }],
+  "PUT /api/v1/users/me/password": [
+    {
+      refusal: inPerson,
+      request: at("/api/v1/users/me/password", { currentPassword: CALLERS_PASSWORD, password: CALLERS_PASSWORD }),
+    },
+  ],
+  "GET /api/v1/users/me/preferences": [{ refusal: anyUser, request: at("/api/v1/users/me/preferences") }],
+  "PUT /api/v1/users/me/preferences": [
+    { refusal: anyUser, request: at("/api/v1/users/me/preferences", { digest: true }) },
+  ],
+  "PUT /api/v1/users/me/push-tokens": [
+    { refusal: anyUser, request: at("/api/v1/users/me/push-tokens", { fcm: null }) },
+  ],
+
+  "GET /api/v1/users/me/tokens": [{ refusal: inPerson, request: at("/api/v1/users/me/tokens") }],
+  "POST /api/v1/users/me/tokens": [
+    {
+      // For no more than one may do oneself.
+      refusal: (who) => inPerson(who) ?? (holds(who, "events:write") ? null : NO_SCOPE),
+      request: at("/api/v1/users/me/tokens", { name: "t", scopes: ["events:write"] }),
+    },
+  ],
+  "DELETE /api/v1/users/me/tokens/:id": [
+    {
+      refusal: inPerson,
+      request: async ({ prism }, who, isServed) => ({
+        path: tokenAt(isServed && who.kind === "user" ? (await makeServiceToken(prism, who.id)).id : NO_ID),
+      }),
+    },
+    {
+      // Somebody else's, and be it that an Admin asks.
+      refusal: (who) => inPerson(who) ?? [404, "TOKEN_NOT_FOUND"],
+      request: inWorld((world) => tokenAt(world.keepersToken)),
+    },
+  ],
+
+  "GET /api/v1/users": [{ refusal: may("users:read"), request: at("/api/v1/users") }],
+  "GET /api/v1/users/pending": [{ refusal: may("users:approve"), request: at("/api/v1/users/pending") }],
+  "POST /api/v1/users": [
+    {
+      refusal: may("users:manage"),
+      request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: [] } }),
+    },
+    {
+      // Nobody grants a permission they lack (4.3): a token that carries one alone gives no role.
+      refusal: (who) =>
+        may("users:manage")(who) ?? (who.kind === "user" && who.scopes !== null ? [422, "PRIVILEGE_ESCALATION"] : null),
+      request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: ["User"] } }),
+    },
+  ],
+  "GET /api/v1/users/:id": [
+    {
+      refusal: anyUser,
+      request: (world, who) => ({ path: `/api/v1/users/${who.kind === "user" && who.id ? who.id : world.spare}` }),
+    },
+    { refusal: ownersAnd("users:read", "USER_NOT_FOUND"), request: inWorld(spare) },
+  ],
+  "PATCH /api/v1/users/:id": [{ refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) }],
+  "DELETE /api/v1/users/:id": [{ refusal: may("users:manage"), request: aboutOneWaiting("") }],
+  "POST /api/v1/users/:id/approve": [
+    { refusal: may("users:approve"), request: aboutOneWaiting("/approve", { roles: ["Operator"] }) },
+  ],
+  "POST /api/v1/users/:id/reject": [
+    { refusal: may("users:approve"), request: aboutOneWaiting("/reject", { reason: "nobody knows them" }) },
+  ],
+};

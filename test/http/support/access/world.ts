@@ -1,0 +1,49 @@
+import { makeUser } from "../../../helpers/people.ts";
+import type { TestPrism } from "../../../helpers/prism.ts";
+import { makeCallers } from "./callers.ts";
+import type { Caller } from "./known.ts";
+import { idOf, join, leave, makeRole, makeRule, makeServiceToken } from "./makers.ts";
+
+/** What the routes of the matrix are about: the project `shop`, what is in it, and what belongs to its keeper. */
+export interface AccessWorld {
+  readonly prism: TestPrism;
+  readonly shop: string;
+  /** Owner of the shop, who calls nothing. */
+  readonly keeper: string;
+  /** A service token of the keeper's. */
+  readonly keepersToken: string;
+  /** A member of the shop who is made a member and removed. */
+  readonly spare: string;
+  /** A role that is nobody's. */
+  readonly role: string;
+  readonly event: string;
+  readonly rule: string;
+  readonly notification: string;
+  readonly callers: readonly Caller[];
+}
+
+export async function makeAccessWorld(prism: TestPrism): Promise<AccessWorld> {
+  const keeper = (await makeUser(prism, "keeper")).id;
+  const keepersToken = (await makeServiceToken(prism, keeper)).id;
+  const spare = (await makeUser(prism, "spare")).id;
+  const shop = await idOf(prism.post("/api/v1/projects", { name: "shop" }));
+  const other = await idOf(prism.post("/api/v1/projects", { name: "other" }));
+  await join(prism, shop, keeper, "owner");
+  const admin = await idOf(prism.get("/api/v1/users/me"));
+  await leave(prism, shop, admin);
+  const role = await makeRole(prism);
+  const event = await idOf(prism.post("/api/v1/events", { type: "a", projectId: shop }));
+  const rule = await makeRule(prism, shop);
+  const notification = await idOf(
+    prism.post("/api/v1/notifications", { userId: keeper, title: "t", message: "the keeper's own" }),
+  );
+  const callers = await makeCallers(prism, shop, other);
+  return { prism, shop, keeper, keepersToken, spare, role, event, rule, notification, callers };
+}
+
+/** Somebody with every right, by role and in the shop. */
+export function adminOf({ callers }: AccessWorld): Caller & { readonly kind: "user" } {
+  const admin = callers.find(({ name }) => name === "Admin, owner");
+  if (admin?.kind !== "user") throw new TypeError("nobody owns the shop as an Admin");
+  return admin;
+}
