@@ -248,7 +248,7 @@ const PATHS = [
   "/docs",
   "/api/v1/events",
   "/api/v1/rules",
-  "/api/v1/users/me",
+  "/api/v1/auth/sessions",
   "/ws",
 ];
 const METHODS = ["PUT", "PROPFIND", "TRACE", "LOCK", "get", "X", "POST-"];

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { allDecided } from "../../pipeline/support/all-decided.ts";
 
 const DAY_MS = 86_400_000;
 const START = Date.parse("2026-05-10T23:59:00Z");
@@ -28,8 +29,10 @@ test("a rule's totals, in all, of a time, and by day", async (t) => {
     condition: "event.type == 'x'",
     targetRoles: ["Auditor"],
   });
-  const send = async (count: number) =>
-    prism.post("/api/v1/events", Array(count).fill({ type: "x" }), { token: await signIn() });
+  const send = async (count: number) => {
+    await prism.post("/api/v1/events", Array(count).fill({ type: "x" }), { token: await signIn() });
+    await allDecided(prism);
+  };
   await send(2);
   clock.advance(2 * 60_000);
   await send(3);
