@@ -1,6 +1,6 @@
 /**
- * Event ingest while 32 clients log in as fast as they can, beside the same server without them. Passwords are right, so that nothing but the
- * hashing itself slows the clients down; the request limits are off.
+ * Event ingest while 32 clients log in as fast as they can, beside the same server without them. Each has an account and an address of its own and
+ * the right password, so that nothing but the hashing itself slows it down; the request limits are off.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -18,10 +18,11 @@ const flooded: LoadResult[] = [];
 const logins: number[] = [];
 for (let i = 0; i < ROUNDS; i++) {
   const server = await startPrism({
-    env: { PRISM_AUTH_REGISTRATION: "open", PRISM_RATE_LIMIT_ENABLED: "false" },
+    env: { PRISM_AUTH_REGISTRATION: "open", PRISM_RATE_LIMIT_ENABLED: "false", PRISM_TRUSTED_PROXIES: "127.0.0.1" },
   });
   const { apiKey } = await setUp(server);
-  await call(server, "POST", "/auth/register", undefined, { username: "somebody", password: PASSWORD });
+  for (let client = 0; client < CLIENTS; client++)
+    await call(server, "POST", "/auth/register", undefined, { username: `client-${client}`, password: PASSWORD });
   const load = () =>
     runWrk({
       url: `${server.url}/events`,
@@ -59,7 +60,8 @@ function startFlood(url: string): { ready: Promise<void>; stop(): Promise<number
   });
   let text = "";
   const seen = (word: string): Promise<void> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
+      child.once("exit", (code) => (code === 0 ? undefined : reject(new Error(`the clients ended with ${code}`))));
       child.stdout.on("data", () => {
         if (text.includes(word)) resolve();
       });

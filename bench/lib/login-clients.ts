@@ -8,12 +8,12 @@ process.stdin.on("end", () => {
 });
 process.stdin.resume();
 
-const running = Array.from({ length: Number(clients) }, async () => {
+const running = Array.from({ length: Number(clients) }, async (_, client) => {
   while (!isOver) {
     const answer = await fetch(`${url}/auth/login`, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ username: "somebody", password }),
+      headers: { "Content-Type": "application/json", "X-Forwarded-For": `10.0.0.${client + 1}` },
+      body: JSON.stringify({ username: `client-${client}`, password }),
     });
     await answer.arrayBuffer();
     if (answer.status !== 200) throw new Error(`a login was answered ${answer.status}`);
