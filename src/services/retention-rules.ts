@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../store/database.ts";
+import { ACCOUNT_SWEEPS } from "./accounts/account-retention.ts";
 import { type RetentionRule, sweepOf } from "./retention.ts";
 import { noteRemoved } from "./stream-gaps.ts";
 
@@ -173,4 +174,5 @@ export const RETENTION_SWEEPS = [
   sweepOf(revoked("api_keys")),
   sweepOf(oldLog),
   sweepOf(longLog),
+  ...ACCOUNT_SWEEPS,
 ];

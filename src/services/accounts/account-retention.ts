@@ -1,0 +1,89 @@
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { type RetentionRule, sweepOf } from "../retention.ts";
+
+const DAY_MS = 86_400_000;
+const SESSION_DAYS = 30;
+const LINK_DAYS = 1;
+const DEVICE_DAYS = 30;
+const REMOVED_USER_DAYS = 30;
+
+/** With their refresh tokens, which go by the foreign key. */
+const sessions: RetentionRule<string> = {
+  name: "sessions",
+  async find(scan, now, limit) {
+    const ended = scan
+      .selectFrom("sessions")
+      .select("id")
+      .where("expiresAt", "<=", now - SESSION_DAYS * DAY_MS);
+    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids) {
+    const { numDeletedRows } = await trx.deleteFrom("sessions").where("id", "in", ids).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const links: RetentionRule<string> = {
+  name: "one_time_tokens",
+  async find(scan, now, limit) {
+    const ended = scan
+      .selectFrom("one_time_tokens")
+      .select("hash")
+      .where("expiresAt", "<=", now - LINK_DAYS * DAY_MS);
+    return (await ended.limit(limit).execute()).map(({ hash }) => hash);
+  },
+  async remove(trx, hashes) {
+    const { numDeletedRows } = await trx.deleteFrom("one_time_tokens").where("hash", "in", hashes).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const devices: RetentionRule<string> = {
+  name: "push_devices",
+  find: async (scan, now, limit) => (await goneDevices(scan, now).limit(limit).execute()).map(({ id }) => id),
+  async remove(trx, ids, now) {
+    // Its owner may have sent it again meanwhile.
+    const gone = (await goneDevices(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+    if (gone.length > 0) await trx.deleteFrom("push_devices").where("id", "in", gone).execute();
+    return gone.length;
+  },
+};
+
+function goneDevices(db: ReadDb | Trx, now: number) {
+  return db
+    .selectFrom("push_devices")
+    .select("id")
+    .where("disabledAt", "<=", now - DEVICE_DAYS * DAY_MS);
+}
+
+/** A removed account keeps its row, for what names its id stays readable; who it was is forgotten (contract 12.18). */
+const removedUsers: RetentionRule<string> = {
+  name: "users",
+  async find(scan, now, limit) {
+    const known = scan
+      .selectFrom("users")
+      .select("id")
+      .where("deletedAt", "<=", now - REMOVED_USER_DAYS * DAY_MS)
+      .where((e) =>
+        e.or([
+          e("name", "<>", ""),
+          e("email", "is not", null),
+          e("username", "is not", null),
+          e("phone", "is not", null),
+          e("externalId", "is not", null),
+        ]),
+      );
+    return (await known.limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids, now) {
+    const nobody = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
+    const { numUpdatedRows } = await trx
+      .updateTable("users")
+      .set({ ...nobody, timezone: "UTC", locale: "en", updatedAt: now })
+      .where("id", "in", ids)
+      .executeTakeFirst();
+    return Number(numUpdatedRows);
+  },
+};
+
+export const ACCOUNT_SWEEPS = [sweepOf(sessions), sweepOf(links), sweepOf(devices), sweepOf(removedUsers)];
