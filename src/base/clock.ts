@@ -1,6 +1,8 @@
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
+export const DAY_MS = 86_400_000;
+
 /** Where time comes from. Injected, so that tests can jump an hour or sleep for a day. */
 export interface Clock {
   now(): EpochMs;

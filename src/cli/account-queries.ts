@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { PERMISSIONS } from "../base/permissions.ts";
+import { userFields } from "../services/accounts/user-view.ts";
 import type { ReadDb, Trx } from "../store/database.ts";
 import type { Schema, UserStatus } from "../store/schema.ts";
 
@@ -49,21 +50,7 @@ export async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string,
 }
 
 export function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
-  return {
-    id: user.id,
-    email: user.email,
-    username: user.username,
-    phone: user.phone,
-    externalId: user.externalId,
-    name: user.name,
-    roles,
-    status: user.status,
-    timezone: user.timezone,
-    locale: user.locale,
-    lastLoginAt: toRfc3339OrNull(user.lastLoginAt),
-    createdAt: toRfc3339(user.createdAt),
-    updatedAt: toRfc3339(user.updatedAt),
-  };
+  return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
 }
 
 /** The user whom an id, an external id, a username or a mail address means (D18). @throws USER_NOT_FOUND */

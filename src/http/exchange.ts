@@ -260,8 +260,6 @@ export class Exchange {
     this.#isOver = true;
     const key = this.header("sec-websocket-key");
     const extensions = this.header("sec-websocket-extensions");
-    // Not corked by us: uWebSockets tells by the address whether the response has become a socket while it was corked, and where the memory
-    // could be resized in place it reads the state of the socket as that of the response, and sometimes closes it (1006).
     this.res.writeStatus("101 Switching Protocols");
     this.res.writeHeader("X-Request-Id", this.requestId);
     this.res.writeHeader("X-Correlation-Id", this.correlationId);

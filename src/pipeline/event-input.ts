@@ -1,10 +1,10 @@
+import { DAY_MS } from "../base/clock.ts";
 import { PrismError, shownPath } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type JsonOutline, minifyJson, replaceLoneSurrogates } from "../base/json-text.ts";
 import { isPlainObject, readEnvelope } from "./event-envelope.ts";
 import { IncomingEvent } from "./incoming-event.ts";
 
-const DAY_MS = 86_400_000;
 /**
  * An item's text may have this many times the units that its payload may have bytes, and the room of an envelope besides: the payload is
  * measured without the whitespace between its tokens, and an indented one has two or three times as much of that as of itself; the longest

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, DAY_MS } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { sha256Hex } from "../base/tokens.ts";
@@ -42,7 +42,7 @@ export class AccessTokens {
     this.#key = signingKey(options.secret);
     const keys = [this.#key, ...(options.previousSecrets ?? []).map(signingKey)];
     this.#keys = new Map(keys.map((key) => [key.id, key]));
-    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: 86_400_000, clock: options.clock });
+    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
   }
 
   async issue(userId: string, sessionId: string | null = null): Promise<{ token: string; expiresAt: number }> {

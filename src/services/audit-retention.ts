@@ -1,11 +1,10 @@
-import type { Clock } from "../base/clock.ts";
+import { type Clock, DAY_MS } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Database, Trx } from "../store/database.ts";
 import type { AuditService } from "./audit.ts";
 import { readAuditHead } from "./audit-head.ts";
 import { CHECKPOINT_ACTION } from "./audit-log.ts";
 
-const DAY_MS = 86_400_000;
 const LOOK_EVERY_MS = 3_600_000;
 /** Rows of one transaction: nobody else can write while it runs. */
 const SLICE = 1000;

@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, DAY_MS } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import { sha256Hex } from "../base/tokens.ts";
@@ -8,7 +8,10 @@ import { Reply } from "../http/route.ts";
 import type { Database, Trx } from "../store/database.ts";
 import type { IdempotencyRow } from "../store/write-set.ts";
 
-const KEPT_MS = 86_400_000;
+/** What every route that takes an Idempotency-Key may answer. */
+export const IDEMPOTENCY_ERRORS = ["IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"] as const;
+
+const KEPT_MS = DAY_MS;
 const MAX_RESPONSE_BYTES = 16_384;
 
 interface StoredRow {

@@ -1,10 +1,9 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../store/database.ts";
 import { ACCOUNT_SWEEPS } from "./accounts/account-retention.ts";
-import { type RetentionRule, sweepOf } from "./retention.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "./retention.ts";
 import { noteRemoved } from "./stream-gaps.ts";
 
-const DAY_MS = 86_400_000;
 const FINISHED_DAYS = 7;
 const DEAD_DAYS = 30;
 const RESOLVED_DAYS = 30;
@@ -12,10 +11,6 @@ const REVOKED_DAYS = 90;
 const LOG_DAYS = 7;
 /** Entries of one stream in `stream_log`. */
 const LOG_ENTRIES = 10_000;
-
-function daysBefore(now: number, days: number): number {
-  return now - days * DAY_MS;
-}
 
 const idempotencyKeys: RetentionRule<{ scope: string; key: string }> = {
   name: "idempotency_keys",

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, DAY_MS } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
 
@@ -17,6 +17,11 @@ export interface RetentionRule<Key> {
   find(scan: ReadDb, now: number, limit: number): Promise<readonly Key[]>;
   /** Removes those of them whose time is still over, with what belongs to them. @returns how many rows went. */
   remove(trx: Trx, keys: readonly Key[], now: number): Promise<number>;
+}
+
+/** @returns the instant before which something that is kept for so many days may go. */
+export function daysBefore(now: number, days: number): number {
+  return now - days * DAY_MS;
 }
 
 /** One sweep of a rule, its keys being nobody else's business. @returns how many rows went. */

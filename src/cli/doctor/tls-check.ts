@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
+import { DAY_MS } from "../../base/clock.ts";
 import type { Config } from "../../config/load.ts";
 import { tlsFilesOf } from "../../config/public-url.ts";
 import { readCertificate, TlsRefused } from "../../http/tls.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
-const DAY_MS = 86_400_000;
 /** Certificates are renewed a month before their end; when this little is left, that has not worked. */
 const RENEW_BEFORE_DAYS = 14;
 

@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
+import { clientOf } from "../../services/accounts/client-of.ts";
 import { DevGate } from "../../services/dev-gate.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { clientOf } from "./client-of.ts";
 
 /** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */
 export function devTokenRoute({ config, users, audit, log, db, system }: CoreServices): Route {

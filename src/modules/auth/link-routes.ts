@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { type Route, route } from "../../http/route.ts";
+import { clientOf } from "../../services/accounts/client-of.ts";
 import { plainName } from "../../services/accounts/login-name.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { AuthLimits } from "./auth-limits.ts";
-import { clientOf } from "./client-of.ts";
 import { EmailBody, LinkBody, ResetBody, UserStatusView } from "./schema.ts";
 
 /** What the links in mails lead to, and asking for such mails (contract 4.4). */

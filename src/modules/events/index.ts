@@ -4,6 +4,7 @@ import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { streamReply } from "../../http/stream-reply.ts";
 import { callerOf } from "../../services/caller-of.ts";
+import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
 import { IngestHandler } from "./ingest.ts";
 import {
@@ -49,8 +50,7 @@ const events: AppModule = {
           "BATCH_REJECTED",
           "PROJECT_NOT_FOUND",
           "ID_CONFLICT",
-          "IDEMPOTENCY_IN_PROGRESS",
-          "IDEMPOTENCY_KEY_REUSED",
+          ...IDEMPOTENCY_ERRORS,
           "OVERLOADED",
           "STORAGE_FULL",
           "DATABASE_UNAVAILABLE",

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/caller-of.ts";
+import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
 import { InboxActions } from "./actions.ts";
 import { Inbox } from "./inbox.ts";
@@ -48,13 +49,7 @@ const notifications: AppModule = {
         body: s.SendBody,
         status: 201,
         response: s.NotificationView,
-        errors: [
-          "RECIPIENT_NOT_FOUND",
-          "SOUND_NOT_FOUND",
-          "NOT_CONFIGURED",
-          "IDEMPOTENCY_IN_PROGRESS",
-          "IDEMPOTENCY_KEY_REUSED",
-        ],
+        errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", ...IDEMPOTENCY_ERRORS],
         handle: (exchange, { body }) => sendNotification(services, exchange, callerOf(exchange), body),
       }),
     );

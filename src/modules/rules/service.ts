@@ -1,4 +1,4 @@
-import { toRfc3339 } from "../../base/clock.ts";
+import { DAY_MS, toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid, uuidv7 } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
@@ -14,8 +14,6 @@ import * as queries from "./queries.ts";
 import type { CreateRule, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { resolveTargets, roleId } from "./targets.ts";
 import { countsView, definitionView, ruleView } from "./view.ts";
-
-const DAY_MS = 86_400_000;
 
 /** Rules: making, changing, versions, totals (contract 4.8). A rule, its version and its audit row are one transaction. */
 export class RuleService {

@@ -4,6 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { Reply, route } from "../../http/route.ts";
 import { integer, jsonObject, object, text } from "../../http/shapes.ts";
 import { userOf } from "../../services/caller-of.ts";
+import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import { ChannelList, requireServed, requireSound } from "../../services/message-parts.ts";
 import type { AppModule } from "../../services/module.ts";
 import type { TimerAction } from "../../services/timers.ts";
@@ -63,13 +64,7 @@ const time: AppModule = {
           action: v.object({ type: v.picklist(["notify", "event"]) }),
           state: v.string(),
         }),
-        errors: [
-          "RECIPIENT_NOT_FOUND",
-          "SOUND_NOT_FOUND",
-          "NOT_CONFIGURED",
-          "IDEMPOTENCY_IN_PROGRESS",
-          "IDEMPOTENCY_KEY_REUSED",
-        ],
+        errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", ...IDEMPOTENCY_ERRORS],
         handle(exchange, { body }) {
           const action = actionOf(body.action);
           return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type Input, Reply, type Route, route } from "../../http/route.ts";
+import { clientOf } from "../../services/accounts/client-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
 import { findUser, ownDetails, UserView, userView } from "../../services/accounts/user-view.ts";
 import { userOf } from "../../services/caller-of.ts";
@@ -130,8 +131,4 @@ const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: 
 
 function preferencesOf(prefs: string) {
   return { ...DEFAULTS, ...(JSON.parse(prefs) as v.InferOutput<typeof Preferences>) };
-}
-
-function clientOf(exchange: Exchange) {
-  return { ip: exchange.clientAddress, userAgent: exchange.header("user-agent") };
 }

@@ -1,7 +1,6 @@
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { type RetentionRule, sweepOf } from "../retention.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../retention.ts";
 
-const DAY_MS = 86_400_000;
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;
 const DEVICE_DAYS = 30;
@@ -11,10 +10,7 @@ const REMOVED_USER_DAYS = 30;
 const sessions: RetentionRule<string> = {
   name: "sessions",
   async find(scan, now, limit) {
-    const ended = scan
-      .selectFrom("sessions")
-      .select("id")
-      .where("expiresAt", "<=", now - SESSION_DAYS * DAY_MS);
+    const ended = scan.selectFrom("sessions").select("id").where("expiresAt", "<=", daysBefore(now, SESSION_DAYS));
     return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
   },
   async remove(trx, ids) {
@@ -29,7 +25,7 @@ const links: RetentionRule<string> = {
     const ended = scan
       .selectFrom("one_time_tokens")
       .select("hash")
-      .where("expiresAt", "<=", now - LINK_DAYS * DAY_MS);
+      .where("expiresAt", "<=", daysBefore(now, LINK_DAYS));
     return (await ended.limit(limit).execute()).map(({ hash }) => hash);
   },
   async remove(trx, hashes) {
@@ -50,10 +46,7 @@ const devices: RetentionRule<string> = {
 };
 
 function goneDevices(db: ReadDb | Trx, now: number) {
-  return db
-    .selectFrom("push_devices")
-    .select("id")
-    .where("disabledAt", "<=", now - DEVICE_DAYS * DAY_MS);
+  return db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS));
 }
 
 /** A removed account keeps its row, for what names its id stays readable; who it was is forgotten (contract 12.18). */
@@ -63,7 +56,7 @@ const removedUsers: RetentionRule<string> = {
     const known = scan
       .selectFrom("users")
       .select("id")
-      .where("deletedAt", "<=", now - REMOVED_USER_DAYS * DAY_MS)
+      .where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS))
       .where((e) =>
         e.or([
           e("name", "<>", ""),

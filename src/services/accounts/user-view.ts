@@ -1,8 +1,10 @@
+import type { Selectable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
 import type { ReadDb } from "../../store/database.ts";
+import type { Schema } from "../../store/schema.ts";
 
 /** A user as clients see it (contract 4.4): never a hash, a token or lock data. */
 export const UserView = v.object({
@@ -54,6 +56,11 @@ export interface OwnDetails {
 }
 
 export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
+  return { ...userFields(user), permissions: user.permissions, ...own };
+}
+
+/** What the API and the command line show alike. */
+export function userFields(user: Selectable<Schema["users"]> & { readonly roles: readonly string[] }) {
   return {
     id: user.id,
     email: user.email,
@@ -62,13 +69,11 @@ export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDe
     externalId: user.externalId,
     name: user.name,
     roles: user.roles,
-    permissions: user.permissions,
     status: user.status,
     timezone: user.timezone,
     locale: user.locale,
     createdAt: toRfc3339(user.createdAt),
     updatedAt: toRfc3339(user.updatedAt),
-    ...own,
   };
 }
 
