@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
-import { Metrics, SECONDS_BUCKETS } from "./base/metrics.ts";
+import { Metrics } from "./base/metrics.ts";
 import { VERSION } from "./base/version.ts";
 import type { Config } from "./config/load.ts";
 import { publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
@@ -13,8 +13,7 @@ import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
 import { Router } from "./http/router.ts";
 import { HSTS_LINE, noteCertificate } from "./http/tls.ts";
-import type { QueueName } from "./jobs/job.ts";
-import { JobRunner } from "./jobs/runner.ts";
+import type { JobRunner } from "./jobs/runner.ts";
 import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
 import { Announcer } from "./pipeline/announcer.ts";
 import { Backlog } from "./pipeline/backlog.ts";
@@ -40,10 +39,10 @@ import { Bus } from "./services/bus.ts";
 import { DeliveryMarks } from "./services/delivery-marks.ts";
 import { ForeignWrites } from "./services/foreign-writes.ts";
 import { Idempotency } from "./services/idempotency.ts";
-import { JobService } from "./services/job-service.ts";
 import { LiveSettings } from "./services/live-settings.ts";
 import type { AppModule, CoreServices, SystemServices } from "./services/module.ts";
 import { Notifier } from "./services/notifier.ts";
+import { openJobs } from "./services/open-jobs.ts";
 import { handlePipelineJobs } from "./services/pipeline-jobs.ts";
 import { Principals } from "./services/principals.ts";
 import { Projects } from "./services/projects.ts";
@@ -118,8 +117,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const realtimeLog = log.namespace("realtime");
   const connections = new Connections({ limits: config.realtime, presence, access, clock, log: realtimeLog });
   const hub = new Hub(new TableHistory(reader), {
-    project: committer.sequences.events.last,
-    user: committer.sequences.streams.last,
+    events: committer.sequences.events.last,
+    log: committer.sequences.streams.last,
   });
   const pipelineMetrics = new PipelineMetrics(metrics);
   const announcer = new Announcer(hub, pipelineMetrics);
@@ -148,19 +147,20 @@ export async function startApp(options: AppOptions): Promise<App> {
   const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
   await storage.start();
 
-  const jobDurations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
-  const runner = new JobRunner({
+  const bus = new Bus(log.namespace("bus"));
+  const { runner, jobs } = openJobs({
+    database,
     committer,
     reader,
     clock,
     log: log.namespace("jobs"),
-    concurrencyOf: (queue) => settings.queues[queue].concurrency,
-    onAttempt: (queue, durationMs) => jobDurations({ queue }).observe(durationMs / 1000),
+    metrics,
+    settings,
+    onDead: (job) => bus.emit("job:dead", job),
   });
-  const maxAttempts = (queue: QueueName): number => settings.queues[queue].maxAttempts;
-  const jobs = new JobService(database, runner, clock, maxAttempts);
+  const settingsOf = settings.queue.bind(settings);
   const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
-  const decider = new Decider({ book: rules, offsets: committer.sequences.streams, maxAttempts });
+  const decider = new Decider({ book: rules, offsets: committer.sequences.streams, settingsOf });
   const backlog = new Backlog({ committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs });
   committer.whenEpochFails(() => backlog.reset());
   const pipeline = new EventPipeline({
@@ -176,7 +176,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(pipeline, config.ingest, clock);
-  const bus = new Bus(log.namespace("bus"));
   const users = new UserDirectory({
     database,
     reader,

@@ -91,6 +91,16 @@ export const origin = textThat(
   (value) => URL.canParse(value) && new URL(value).origin === value,
 );
 
+/** A TCP port in a list; the environment and flags give texts. */
+export const portItem: v.GenericSchema<unknown, number> = v.pipe(
+  v.unknown(),
+  v.transform((value) => (typeof value === "string" && /^\d{1,5}$/.test(value) ? Number(value) : value)),
+  v.number("must be a port from 1 to 65535"),
+  v.integer("must be a port from 1 to 65535"),
+  v.minValue(1, "must be a port from 1 to 65535"),
+  v.maxValue(65_535, "must be a port from 1 to 65535"),
+);
+
 export const hostName = textThat("must be a host name", (value) => /^[A-Za-z0-9.-]{1,253}$/.test(value));
 
 export const urlScheme = v.pipe(

@@ -1,5 +1,6 @@
 import * as k from "./kinds.ts";
-import { type Option, option, optional, type ValuesOf } from "./option.ts";
+import { option, optional, type ValuesOf } from "./option.ts";
+import { QUEUE_OPTIONS } from "./queue-options.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -14,6 +15,11 @@ export const OPTIONS = {
     { seed: ["NODE_ENV"] },
   ),
   port: option(k.integer(0, 65535), 3000, "TCP port; 0 takes a free one and prints it", { seed: ["PORT"] }),
+  extraPorts: option(
+    k.list(k.portItem),
+    [],
+    "further ports on which the same server answers, such as 8080 for clients of the task socket",
+  ),
   host: optional(
     k.address(),
     "address to listen on; by default 127.0.0.1, in production 0.0.0.0, so that a development server is not on the network",
@@ -228,11 +234,29 @@ export const OPTIONS = {
       "URL schemes of your apps that notifications may link to, besides http and https",
     ),
   },
-  queues: {
-    "event-processing": queue(4, 8, "poison events"),
-    "notification-delivery": queue(16, 8, "recipients of rules that reach many"),
-    retention: queue(1, 3, "removal of what is no longer kept"),
-    timers: queue(8, 5, "timer actions"),
+  queues: QUEUE_OPTIONS,
+  schedules: {
+    maxCatchUp: option(
+      k.integer(1, 10_000),
+      100,
+      "runs that a schedule with `missed: all` makes up for at most, after the server was down",
+      { reloadable: true },
+    ),
+  },
+  messages: {
+    defaultDelayMs: option(
+      k.duration(0, 30 * DAY),
+      5000,
+      "delay of a message whose sender names none; until then it can be cancelled",
+      { reloadable: true },
+    ),
+    maxDelayMs: option(k.duration(0, 365 * DAY), 30 * DAY, "longest delay that a message may be given", {
+      reloadable: true,
+    }),
+  },
+  modulesDir: optional(k.text(), "folder of modules to load; by default modules in the data directory"),
+  modules: {
+    hotReload: optional(k.boolean(), "loads a module anew when its folder changes; by default in development only"),
   },
   cache: {
     ttlMs: option(
@@ -249,18 +273,5 @@ export const OPTIONS = {
   shutdownMs: option(k.duration(0, 10 * MINUTE), 10_000, "how long a stop waits for requests, jobs and sockets"),
   timezone: option(k.timezone(), "UTC", "IANA zone of the server's own schedules and of new users", { seed: ["TZ"] }),
 };
-
-function queue(
-  concurrency: number,
-  maxAttempts: number,
-  what: string,
-): { concurrency: Option<number>; maxAttempts: Option<number> } {
-  return {
-    concurrency: option(k.integer(1, 1000), concurrency, `jobs at a time: ${what}`, { reloadable: true }),
-    maxAttempts: option(k.integer(1, 100), maxAttempts, `attempts before a new job counts as dead: ${what}`, {
-      reloadable: true,
-    }),
-  };
-}
 
 export type ConfigValues = ValuesOf<typeof OPTIONS>;

@@ -1,3 +1,5 @@
+import type { QueueSettings } from "./job.ts";
+
 /** Delay before attempt n+1 (contract 8.2): doubling from the base to the cap. */
 export const RETRY_BASE_MS = 1000;
 export const RETRY_CAP_MS = 900_000;
@@ -8,6 +10,10 @@ export function retryDelayMs(attempt: number, baseMs = RETRY_BASE_MS, capMs = RE
 }
 
 /** Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): many jobs that failed together do not come back together. */
-export function jitteredDelayMs(attempt: number, random: () => number = Math.random): number {
-  return Math.round(retryDelayMs(attempt) * random());
+export function jitteredDelayMs(
+  attempt: number,
+  { backoffBaseMs, backoffCapMs }: Pick<QueueSettings, "backoffBaseMs" | "backoffCapMs">,
+  random: () => number = Math.random,
+): number {
+  return Math.round(retryDelayMs(attempt, backoffBaseMs, backoffCapMs) * random());
 }

@@ -3,8 +3,52 @@ import { uuidv7 } from "../base/ids.ts";
 import type { ClaimedJob, JobRow } from "../store/write-set.ts";
 
 /** The queues of this program (contract 8.3). */
-export const QUEUES = ["event-processing", "notification-delivery", "retention", "timers"] as const;
-export type QueueName = (typeof QUEUES)[number];
+export const QUEUES = [
+  "event-processing",
+  "notification-delivery",
+  "push-notification",
+  "bucket-monitoring",
+  "alert-suppression",
+  "messages",
+  "messages-retry",
+  "messages-dead-letter",
+  "alert",
+  "digest",
+  "retention",
+  "timers",
+] as const;
+/** A module has a queue of its own. */
+export type ModuleQueue = `module:${string}`;
+export type QueueName = (typeof QUEUES)[number] | ModuleQueue;
+
+export function isModuleQueue(name: string): name is ModuleQueue {
+  return name.startsWith("module:");
+}
+
+/** Names by which S2 knows a queue stand for it (D32). @returns undefined for a name that no queue can have. */
+export function parseQueueName(text: string): QueueName | undefined {
+  if (/^module:[a-z][a-z0-9-]{1,63}$/.test(text)) return text as ModuleQueue;
+  const name = text.endsWith("-queue") ? text.slice(0, -"-queue".length) : text;
+  return QUEUES.find((queue) => queue === name);
+}
+
+/** What a queue is given; read anew at each use, for a reload may change it. */
+export interface QueueSettings {
+  /** Jobs that run at a time; 0 parks what is there. */
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  readonly backoffBaseMs: number;
+  readonly backoffCapMs: number;
+}
+
+/** Where the jobs of a queue go on when their attempts there are used up (D31); of all others they are dead where they are. */
+export const NEXT_QUEUE: ReadonlyMap<string, QueueName> = new Map([
+  ["messages", "messages-retry"],
+  ["messages-retry", "messages-dead-letter"],
+]);
+
+/** Queues in which nothing runs: a job that comes here is dead. */
+export const DEAD_LETTER_QUEUES: ReadonlySet<string> = new Set(["messages-dead-letter"]);
 
 export interface NewJob {
   readonly queue: QueueName;
@@ -18,6 +62,7 @@ export interface NewJob {
   readonly label?: string | null;
   readonly createdBy?: string | null;
   readonly correlationId?: string | null;
+  readonly module?: string | null;
 }
 
 const MAX_PAYLOAD_BYTES = 262_144;
@@ -40,7 +85,7 @@ export function newJobRow(job: NewJob, now: number): JobRow {
     backoff: null,
     dedupeKey: job.dedupeKey ?? null,
     label: job.label ?? null,
-    module: null,
+    module: job.module ?? null,
     createdBy: job.createdBy ?? null,
     correlationId: job.correlationId ?? null,
     createdAt: now,
@@ -55,6 +100,17 @@ export class PermanentError extends Error {
   }
 }
 
+/** Thrown by a handler when the other side has said when to come back: the next attempt is not before that. */
+export class RetryLater extends Error {
+  readonly retryAfterMs: number;
+
+  constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "RetryLater";
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** What a handler is given. */
 export interface RunningJob {
   readonly id: string;
@@ -64,6 +120,8 @@ export interface RunningJob {
   readonly label: string | null;
   readonly createdBy: string | null;
   readonly correlationId: string;
+  /** Notes how far the work is, for people who look at the job; kept with the next commit of the runner. @param value JSON of at most 16 KiB. */
+  progress(value: unknown): void;
   /** The row as it was claimed, for a handler that completes the job in the transaction of its effect. */
   readonly claimed: ClaimedJob;
 }

@@ -28,14 +28,14 @@ export class Announcer {
     if (!last) return;
     // The hot path: mostly nobody follows anything.
     if (!this.#hub.isDeserted) for (const event of events) this.#event(event);
-    this.#hub.advance("project", last.seq);
+    this.#hub.advance("events", last.seq);
   }
 
   notifications(told: readonly Told[]): void {
     this.#metrics.notified(told.length);
     for (const each of told) this.#notification(each);
     const last = told.at(-1);
-    if (last) this.#hub.advance("user", last.recipient.seq);
+    if (last) this.#hub.advance("log", last.recipient.seq);
   }
 
   #event(event: IncomingEvent): void {

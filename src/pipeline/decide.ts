@@ -1,6 +1,6 @@
 import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
-import { newJobRow, type QueueName } from "../jobs/job.ts";
+import { newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
 import { cutText, type Template } from "../rules/index.ts";
 import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";
@@ -44,7 +44,7 @@ export interface DeciderParts {
   readonly book: RuleBook;
   /** The offset of user streams. */
   readonly offsets: Sequence;
-  maxAttempts(queue: QueueName): number;
+  settingsOf(queue: QueueName): QueueSettings;
 }
 
 /** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
@@ -135,7 +135,7 @@ export class Decider {
         kind: "event.process",
         payload: { eventSeq: seq },
         runAt: now + TRY_AGAIN_MS,
-        maxAttempts: this.#parts.maxAttempts("event-processing"),
+        maxAttempts: this.#parts.settingsOf("event-processing").maxAttempts,
         dedupeKey: eventJobKey(seq),
         correlationId,
       },
@@ -153,7 +153,7 @@ export class Decider {
         kind: "notification.recipients",
         payload: { notificationId: id, targetUsers, targetRoles, projectId },
         runAt: now,
-        maxAttempts: this.#parts.maxAttempts("notification-delivery"),
+        maxAttempts: this.#parts.settingsOf("notification-delivery").maxAttempts,
         priority,
         dedupeKey: `recipients:${id}`,
         correlationId,

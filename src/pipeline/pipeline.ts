@@ -158,7 +158,8 @@ export class EventPipeline implements SetSource {
         effects,
         ruleStats: stats.rows(),
         idempotency: rows.flatMap((row) => (row.idempotency ? [row.idempotency] : [])),
-        jobs: finish.length > 0 ? { insert: [], finish, promoteDueAt: null, setBack: null, claim: [] } : null,
+        jobs:
+          finish.length > 0 ? { insert: [], progress: [], finish, promoteDueAt: null, setBack: null, claim: [] } : null,
       },
       settle: (outcome) => this.#settle(outcome, { taken, results, stored, effects, told, stats, isLeavingSome }),
     };

@@ -1,4 +1,11 @@
-import { type StreamEntry, type StreamHistory, type StreamKind, type StreamRef, streamName } from "./stream.ts";
+import {
+  counterOf,
+  type StreamCounter,
+  type StreamEntry,
+  type StreamHistory,
+  type StreamRef,
+  streamName,
+} from "./stream.ts";
 
 /** Takes live entries one by one, and may refuse to. */
 export interface Listener {
@@ -18,17 +25,17 @@ export class Hub {
   readonly history: StreamHistory;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #followers = new Map<string, Set<Broadcaster>>();
-  readonly #heads: Record<StreamKind, number>;
+  readonly #heads: Record<StreamCounter, number>;
 
   /** @param heads the last offsets that were committed before the start. */
-  constructor(history: StreamHistory, heads: Readonly<Record<StreamKind, number>>) {
+  constructor(history: StreamHistory, heads: Readonly<Record<StreamCounter, number>>) {
     this.history = history;
     this.#heads = { ...heads };
   }
 
   /** The last offset of the stream's counter that has been announced. */
   head(stream: StreamRef): number {
-    return this.#heads[stream.kind];
+    return this.#heads[counterOf(stream)];
   }
 
   /** Nobody listens to anything: making entries would serve nobody. */
@@ -45,18 +52,18 @@ export class Hub {
   /** To be called after the commit, in the order of the counter: whatever lies below the entry has been published, or nobody heard it. */
   publish(stream: StreamRef, entry: StreamEntry): void {
     const name = streamName(stream);
-    this.advance(stream.kind, entry.offset - 1);
+    this.advance(counterOf(stream), entry.offset - 1);
     const followers = this.#followers.get(name);
     if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
     // Before the listeners hear it: one that turns live while they do has read up to here from the table.
-    this.advance(stream.kind, entry.offset);
+    this.advance(counterOf(stream), entry.offset);
     const listeners = this.#listeners.get(name);
     if (listeners) for (const listener of [...listeners]) listener.live(entry);
   }
 
   /** Everything up to here has been published. */
-  advance(kind: StreamKind, offset: number): void {
-    if (offset > this.#heads[kind]) this.#heads[kind] = offset;
+  advance(counter: StreamCounter, offset: number): void {
+    if (offset > this.#heads[counter]) this.#heads[counter] = offset;
   }
 
   listen(stream: StreamRef, listener: Listener): void {

@@ -8,7 +8,7 @@ import { eventFilter } from "./event-filter.ts";
 import type { LiveSocket } from "./live-socket.ts";
 import { ClientMessage, MAX_ID_LENGTH, nativeProtocol } from "./native-message.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
-import { parseStreamName, type StreamEntry, type StreamRef, streamName } from "./stream.ts";
+import { resolveStreamName, type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 
 export interface NativeParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
@@ -136,8 +136,7 @@ class NativeSession implements Session {
 
   #streamOf(name: string): StreamRef {
     const { principal } = this.#socket;
-    if (name === "user:me" && principal.kind !== "apiKey") return { kind: "user", userId: principal.userId };
-    const stream = parseStreamName(name);
+    const stream = resolveStreamName(name, principal.kind === "apiKey" ? null : principal.userId);
     if (!stream) throw forbidden();
     return stream;
   }

@@ -4,13 +4,21 @@ import { isUuid } from "../base/ids.ts";
 /** The name of a stream and what it says (contract 5.1). */
 export type StreamRef =
   | { readonly kind: "user"; readonly userId: string }
-  | { readonly kind: "project"; readonly projectId: string };
+  | { readonly kind: "project"; readonly projectId: string }
+  | { readonly kind: "tasks"; readonly userId: string }
+  | { readonly kind: "messages"; readonly userId: string }
+  /** A named channel of a project; null: of the default project. */
+  | { readonly kind: "channel"; readonly projectId: string | null; readonly name: string };
 
 /** Streams whose entries are rows of `stream_log`, for anybody to append to. */
-export type LoggedStream = Extract<StreamRef, { kind: "user" }>;
+export type LoggedStream = Exclude<StreamRef, { kind: "project" }>;
 
-/** Streams of one kind share a counter: an offset says where an entry stands among all of them. */
-export type StreamKind = StreamRef["kind"];
+/** Streams that share a counter: an offset says where an entry stands among all of them. */
+export type StreamCounter = "events" | "log";
+
+export function counterOf(stream: StreamRef): StreamCounter {
+  return stream.kind === "project" ? "events" : "log";
+}
 
 /** One entry as every protocol sends it. `data` is JSON text, made once however many listen. */
 export interface StreamEntry {
@@ -44,20 +52,48 @@ export interface StreamHistory {
 }
 
 export function streamName(stream: StreamRef): string {
-  return stream.kind === "user" ? `user:${stream.userId}` : `project:${stream.projectId}`;
+  switch (stream.kind) {
+    case "project":
+      return `project:${stream.projectId}`;
+    case "channel":
+      return stream.projectId === null ? `channel:${stream.name}` : `channel:${stream.projectId}/${stream.name}`;
+    default:
+      return `${stream.kind}:${stream.userId}`;
+  }
 }
 
-/** @returns undefined for a text that names no stream of this program. `user:me` is resolved by the caller. */
+/** What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons; up to 64 characters. */
+export const CHANNEL_NAME = /^[\w\-=@,.;:]{1,64}$/;
+
+/** @returns undefined for a text that names no stream of this program. `user:me` and its like are resolved by {@link resolveStreamName}. */
 export function parseStreamName(name: string): StreamRef | undefined {
   const colon = name.indexOf(":");
+  const kind = name.slice(0, Math.max(0, colon));
   const id = name.slice(colon + 1);
-  if (colon < 0 || !isUuid(id)) return undefined;
-  switch (name.slice(0, colon)) {
+  if (kind === "channel") return parseChannel(id);
+  if (!isUuid(id)) return undefined;
+  switch (kind) {
     case "user":
-      return { kind: "user", userId: id };
+    case "tasks":
+    case "messages":
+      return { kind, userId: id };
     case "project":
-      return { kind: "project", projectId: id };
+      return { kind, projectId: id };
     default:
       return undefined;
   }
+}
+
+/** {@link parseStreamName}, where `me` stands for the caller. @param userId of the caller; null for one that is no user. */
+export function resolveStreamName(name: string, userId: string | null): StreamRef | undefined {
+  const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
+  return parseStreamName(isOwn ? name.replace(/me$/, userId) : name);
+}
+
+function parseChannel(text: string): StreamRef | undefined {
+  const slash = text.indexOf("/");
+  const projectId = slash < 0 ? null : text.slice(0, slash);
+  const name = text.slice(slash + 1);
+  if (!CHANNEL_NAME.test(name) || (projectId !== null && !isUuid(projectId))) return undefined;
+  return { kind: "channel", projectId, name };
 }

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
-import { type NewJob, newJobRow, type QueueName, type RunningJob } from "../jobs/job.ts";
+import { endOfFailure, type FailedEnd } from "../jobs/attempt-end.ts";
+import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "../jobs/job.ts";
 import type { JobRunner } from "../jobs/runner.ts";
 import type { Database, InTransaction, Trx } from "../store/database.ts";
 
@@ -26,23 +27,34 @@ export interface EnqueuedJob {
   readonly payload: string;
 }
 
+export interface JobServiceParts {
+  readonly database: Database;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  settingsOf(queue: QueueName): QueueSettings;
+}
+
 /** Puts jobs into the table in the transaction of what causes them, and completes them in the transaction of their effect. */
 export class JobService {
   readonly #database: Database;
   readonly #runner: JobRunner;
   readonly #clock: Clock;
-  readonly #maxAttempts: (queue: QueueName) => number;
+  readonly #settingsOf: (queue: QueueName) => QueueSettings;
 
-  constructor(database: Database, runner: JobRunner, clock: Clock, maxAttempts: (queue: QueueName) => number) {
+  constructor({ database, runner, clock, settingsOf }: JobServiceParts) {
     this.#database = database;
     this.#runner = runner;
     this.#clock = clock;
-    this.#maxAttempts = maxAttempts;
+    this.#settingsOf = settingsOf;
   }
 
   /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
-  async enqueue(job: Omit<NewJob, "maxAttempts">, options: InTransaction = {}): Promise<EnqueuedJob> {
-    const row = newJobRow({ ...job, maxAttempts: this.#maxAttempts(job.queue) }, this.#clock.now());
+  async enqueue(
+    job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
+    options: InTransaction = {},
+  ): Promise<EnqueuedJob> {
+    const { maxAttempts = this.#settingsOf(job.queue).maxAttempts } = job;
+    const row = newJobRow({ ...job, maxAttempts }, this.#clock.now());
     return this.#database.writeIn(options, async (trx) => {
       const held = row.dedupeKey === null ? undefined : await unfinished(trx, row.queue, row.dedupeKey);
       if (held) return enqueued(held);
@@ -72,6 +84,48 @@ export class JobService {
   }
 
   /**
+   * Ends a running attempt as failed, within the transaction of what the handler has to say about it; what becomes of the job is what would
+   * have become of it had the handler thrown. The handler then resolves to COMPLETED. @throws LostLease
+   */
+  async fail(job: RunningJob, trx: Trx, error: unknown): Promise<FailedEnd> {
+    const { claimed } = job;
+    const now = this.#clock.now();
+    const end = endOfFailure(claimed, error, this.#settingsOf, now);
+    const ended =
+      end.outcome === "dead"
+        ? { state: "dead" as const, finishedAt: now }
+        : { state: "retrying" as const, runAt: end.runAt, maxAttempts: end.maxAttempts };
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ ...ended, queue: end.queue, lastError: end.error })
+      .where("id", "=", job.id)
+      .where("fence", "=", claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    const { workerId } = this.#runner;
+    const { attempts: attempt, startedAt } = claimed;
+    await trx
+      .insertInto("job_attempts")
+      .values({
+        jobId: job.id,
+        attempt,
+        startedAt,
+        endedAt: now,
+        outcome: end.outcome,
+        error: end.error,
+        worker: workerId,
+      })
+      .execute();
+    this.#database.afterCommit(trx, () => {
+      if (end.outcome === "retrying")
+        this.#runner.enqueued([{ queue: end.queue, state: "retrying", runAt: end.runAt }]);
+      else this.#runner.died({ id: job.id, queue: end.queue, kind: job.kind, label: job.label, error: end.error });
+    });
+    return end;
+  }
+
+  /**
    * Takes over what a process that is gone left running: the attempt counts, and a job without attempts left is dead. To be called by a
    * starting server, which holds the data directory's lock. @returns how many jobs were found.
    */
@@ -81,16 +135,11 @@ export class JobService {
       // A literal: for a bound value SQLite would read every job there is instead of the index of the running ones.
       const lost = await trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running")).execute();
       for (const job of lost) {
-        const isDead = job.attempts >= job.maxAttempts;
-        await trx
-          .updateTable("jobs")
-          .set(
-            isDead
-              ? { state: "dead", finishedAt: now, lastError: "the process ended during the last attempt" }
-              : { state: "ready", workerId: null },
-          )
-          .where("seq", "=", job.seq)
-          .execute();
+        const ended =
+          job.attempts < job.maxAttempts
+            ? ({ state: "ready", workerId: null } as const)
+            : lostEnd(endOfFailure(job, LOST_LAST_ATTEMPT, this.#settingsOf, now), now);
+        await trx.updateTable("jobs").set(ended).where("seq", "=", job.seq).execute();
         await trx
           .insertInto("job_attempts")
           .values({
@@ -108,6 +157,15 @@ export class JobService {
       return lost.length;
     });
   }
+}
+
+const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
+
+/** A job whose last attempt was lost is one that failed. */
+function lostEnd(end: FailedEnd, now: number) {
+  const { queue, error: lastError } = end;
+  if (end.outcome === "dead") return { state: "dead", finishedAt: now, queue, lastError } as const;
+  return { state: "retrying", runAt: end.runAt, maxAttempts: end.maxAttempts, queue, lastError } as const;
 }
 
 function unfinished(trx: Trx, queue: string, dedupeKey: string) {

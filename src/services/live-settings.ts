@@ -1,5 +1,6 @@
 import type { Config } from "../config/load.ts";
 import { CorsPolicy } from "../http/cors.ts";
+import { isModuleQueue, type QueueName, type QueueSettings } from "../jobs/job.ts";
 
 /** The settings that SIGHUP changes while the server runs. Whoever uses one reads it here, each time. */
 export class LiveSettings {
@@ -7,11 +8,15 @@ export class LiveSettings {
   #cors: CorsPolicy;
   #queues: Config["queues"];
   #retention: Config["retention"];
+  #messages: Config["messages"];
+  #schedules: Config["schedules"];
 
   constructor(config: Config) {
     this.#retention = config.retention;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
+    this.#messages = config.messages;
+    this.#schedules = config.schedules;
     this.#cors = corsOf(config);
   }
 
@@ -23,8 +28,17 @@ export class LiveSettings {
     return this.#cors;
   }
 
-  get queues(): Config["queues"] {
-    return this.#queues;
+  /** A module's queue has the settings of `queues.module`. */
+  queue(name: QueueName): QueueSettings {
+    return isModuleQueue(name) ? this.#queues.module : this.#queues[name];
+  }
+
+  get messages(): Config["messages"] {
+    return this.#messages;
+  }
+
+  get schedules(): Config["schedules"] {
+    return this.#schedules;
   }
 
   get retention(): Config["retention"] {
@@ -35,6 +49,8 @@ export class LiveSettings {
     this.#retention = config.retention;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
+    this.#messages = config.messages;
+    this.#schedules = config.schedules;
     this.#cors = corsOf(config);
   }
 }

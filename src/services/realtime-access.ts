@@ -1,4 +1,5 @@
 import { PrismError } from "../base/errors.ts";
+import type { Permission } from "../base/permissions.ts";
 import type { Principal } from "../base/principal.ts";
 import type { RealtimeAccess } from "../realtime/connections.ts";
 import { type StreamRef, streamName } from "../realtime/stream.ts";
@@ -26,10 +27,30 @@ function check(projects: Projects, principal: Principal, stream: StreamRef): Ret
   if (!isTicketFor(principal, stream)) return "forbidden";
   switch (stream.kind) {
     case "user":
-      return principal.kind !== "apiKey" && principal.userId === stream.userId ? "allowed" : "forbidden";
+    case "messages":
+      return isOwn(principal, stream.userId) ? "allowed" : "forbidden";
+    case "tasks":
+      return isOwn(principal, stream.userId) || holds(principal, "tasks:all") ? "allowed" : "forbidden";
+    case "channel": {
+      const projectId = stream.projectId ?? projects.defaultId;
+      if (!projects.exists(projectId)) return "notFound";
+      const mayRead =
+        principal.kind === "apiKey"
+          ? principal.projectId === projectId && principal.scopes.has("realtime:subscribe")
+          : projects.has(principal, projectId, "events:read");
+      return mayRead ? "allowed" : "forbidden";
+    }
     case "project":
       // A right in all projects is one in projects that are gone, too.
       if (!projects.exists(stream.projectId)) return "notFound";
       return projects.has(principal, stream.projectId, "events:read") ? "allowed" : "forbidden";
   }
+}
+
+function isOwn(principal: Principal, userId: string): boolean {
+  return principal.kind !== "apiKey" && principal.userId === userId;
+}
+
+function holds(principal: Principal, permission: Permission): boolean {
+  return principal.kind !== "apiKey" && principal.permissions.has(permission);
 }

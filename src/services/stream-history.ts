@@ -23,7 +23,7 @@ interface LogRow {
 
 type InboxRow = NotificationFacts & Omit<RecipientFacts, "delivered"> & { readonly recipientDelivered: 0 | 1 };
 
-/** Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset. */
+/** Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset; all others from `stream_log`. */
 export class TableHistory implements StreamHistory {
   readonly #events;
   readonly #inbox;
@@ -52,8 +52,9 @@ export class TableHistory implements StreamHistory {
     if (stream.kind === "project") {
       return mapPage(this.#events.iterate(stream.projectId, after, upTo), eventEntry);
     }
-    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), inboxEntry);
     const log = mapPage(this.#log.iterate(streamName(stream), after, upTo), logEntry);
+    if (stream.kind !== "user") return log;
+    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), inboxEntry);
     return mergePages(inbox, log);
   }
 

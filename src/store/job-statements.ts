@@ -14,6 +14,7 @@ export class JobStatements {
   }
 
   apply(work: JobWork): ClaimedJob[] {
+    for (const { id, fence, progress } of work.progress) this.#sql.progress.run(progress, id, fence);
     for (const finish of work.finish) this.#finish(finish);
     for (const job of work.insert) this.insert(job);
     if (work.promoteDueAt !== null) this.#sql.promote.run(work.promoteDueAt);
@@ -50,6 +51,10 @@ export class JobStatements {
     return claimed.sort((a, b) => b.priority - a.priority || a.runAt - b.runAt || a.seq - b.seq);
   }
 
+  #retry({ id, fence, runAt, error, queue, maxAttempts }: Extract<JobFinish, { outcome: "retrying" }>) {
+    return this.#sql.retry.run(runAt, error, queue, queue, maxAttempts, id, fence);
+  }
+
   #finish(finish: JobFinish): void {
     const { id, fence, attempt, startedAt, now, workerId } = finish;
     switch (finish.outcome) {
@@ -61,10 +66,10 @@ export class JobStatements {
         this.#sql.giveBack.run(id, fence);
         return;
       case "retrying":
-        if (this.#sql.retry.run(finish.runAt, finish.error, id, fence).changes === 0) return;
+        if (this.#retry(finish).changes === 0) return;
         break;
       case "dead":
-        if (this.#sql.bury.run(now, finish.error, id, fence).changes === 0) return;
+        if (this.#sql.bury.run(now, finish.error, finish.queue, finish.queue, id, fence).changes === 0) return;
         break;
       default:
         assertNever(finish);
@@ -121,11 +126,15 @@ function prepareAll(connection: Sqlite) {
       `update jobs set state = 'succeeded', finishedAt = ?, result = ?, lastError = null
        where id = ? and state = 'running' and fence = ?`,
     ),
+    progress: prepare("update jobs set progress = ? where id = ? and state = 'running' and fence = ?"),
+    // A dedupe key holds in its queue: what moves on leaves it behind.
     retry: prepare(
-      "update jobs set state = 'retrying', runAt = ?, lastError = ? where id = ? and state = 'running' and fence = ?",
+      `update jobs set state = 'retrying', runAt = ?, lastError = ?, dedupeKey = iif(queue = ?, dedupeKey, null), queue = ?,
+       maxAttempts = ? where id = ? and state = 'running' and fence = ?`,
     ),
     bury: prepare(
-      "update jobs set state = 'dead', finishedAt = ?, lastError = ? where id = ? and state = 'running' and fence = ?",
+      `update jobs set state = 'dead', finishedAt = ?, lastError = ?, dedupeKey = iif(queue = ?, dedupeKey, null), queue = ?
+       where id = ? and state = 'running' and fence = ?`,
     ),
     giveBack: prepare(
       `update jobs set state = 'ready', attempts = attempts - 1, workerId = null

@@ -31,6 +31,12 @@ export interface Schema {
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: WorkersTable;
+  schedules: SchedulesTable;
+  messages: MessagesTable;
+  tasks: TasksTable;
+  modules: ModulesTable;
+  module_kv: ModuleKvTable;
+  event_consumers: EventConsumersTable;
   idempotency_keys: IdempotencyKeysTable;
   audit_log: AuditLogTable;
   migrations: MigrationsTable;
@@ -43,6 +49,16 @@ export type UserStatus = "pending" | "active" | "disabled" | "unverified";
 export type ProjectRole = "owner" | "editor" | "viewer";
 export type DecisionOutcome = "fired" | "no recipients";
 export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate";
+export type MessageStatus =
+  | "scheduled"
+  | "queued"
+  | "delivering"
+  | "retrying"
+  | "delivered"
+  | "read"
+  | "dead"
+  | "cancelled";
+export type TaskStatus = "TODO" | "IN_PROGRESS" | "DONE" | "CANCELLED";
 export type JobState = "scheduled" | "ready" | "running" | "retrying" | "succeeded" | "dead" | "cancelled";
 
 interface SettingsTable {
@@ -339,6 +355,85 @@ interface JobAttemptsTable {
   outcome: string;
   error: string | null;
   worker: string;
+}
+
+export interface SchedulesTable {
+  id: string;
+  name: string;
+  cron: string | null;
+  everyMs: number | null;
+  timezone: string;
+  queue: string;
+  kind: string;
+  payload: string;
+  label: string | null;
+  missed: "skip" | "once" | "all";
+  overlap: "skip" | "allow";
+  active: Generated<Flag>;
+  lastRunAt: number | null;
+  nextRunAt: number | null;
+  module: string | null;
+  createdBy: string | null;
+  version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface MessagesTable {
+  id: string;
+  senderId: string;
+  recipientId: string;
+  content: Uint8Array;
+  status: MessageStatus;
+  delayMs: number;
+  deliverAt: number;
+  jobId: string;
+  attempts: Generated<number>;
+  lastError: string | null;
+  deliveredAt: number | null;
+  readAt: number | null;
+  cancelledAt: number | null;
+  history: string;
+  correlationId: string;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface TasksTable {
+  id: string;
+  userId: string;
+  title: string;
+  description: Generated<string>;
+  status: TaskStatus;
+  priority: Generated<number>;
+  dueAt: number | null;
+  version: Generated<number>;
+  deletedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+interface ModulesTable {
+  name: string;
+  version: string;
+  path: string;
+  state: "loading" | "active" | "failed" | "disabled";
+  error: string | null;
+  enabled: Generated<Flag>;
+  updatedAt: number;
+}
+
+interface ModuleKvTable {
+  module: string;
+  key: string;
+  value: string;
+  updatedAt: number;
+}
+
+interface EventConsumersTable {
+  name: string;
+  cursor: number;
+  updatedAt: number;
 }
 
 interface WorkersTable {

@@ -114,6 +114,7 @@ export interface JobRow {
 
 export interface JobWork {
   readonly insert: readonly JobRow[];
+  readonly progress: readonly JobProgress[];
   readonly finish: readonly JobFinish[];
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
@@ -131,6 +132,13 @@ export interface JobClaim {
   readonly oldestFirst: boolean;
 }
 
+/** How far a running job has come, as JSON. */
+export interface JobProgress {
+  readonly id: string;
+  readonly fence: number;
+  readonly progress: string;
+}
+
 /** The end of one attempt. It is written only while `fence` is still the job's: a worker that lost its lease cannot write. */
 export type JobFinish = {
   readonly id: string;
@@ -141,8 +149,15 @@ export type JobFinish = {
   readonly now: number;
 } & (
   | { readonly outcome: "succeeded"; readonly result: string | null }
-  | { readonly outcome: "retrying"; readonly runAt: number; readonly error: string }
-  | { readonly outcome: "dead"; readonly error: string }
+  /** In another queue than the job came from when its attempts there are used up. */
+  | {
+      readonly outcome: "retrying";
+      readonly runAt: number;
+      readonly error: string;
+      readonly queue: string;
+      readonly maxAttempts: number;
+    }
+  | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
   | { readonly outcome: "returned" }
 );
 

@@ -5,7 +5,7 @@ import { JobService } from "../../src/services/job-service.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { openTestStore } from "../helpers/store.ts";
-import { TestRunner } from "./support/test-runner.ts";
+import { queueSettings, TestRunner } from "./support/test-runner.ts";
 
 const HOUR = 3_600_000;
 const OVERLOADED = { code: "OVERLOADED" };
@@ -36,13 +36,14 @@ test("a starting server knows what waits in the table, and a job that comes back
   await before.add("a", { runAt: clock.now() + HOUR });
   await before.add("b", { runAt: clock.now() + HOUR });
   const { committer, reader, database, log } = store;
-  const runner = new JobRunner({ committer, reader, clock, log, concurrencyOf: () => 1, maxWaiting: 3 });
+  const settingsOf = () => queueSettings({ concurrency: 1, maxAttempts: 8 });
+  const runner = new JobRunner({ committer, reader, clock, log, settingsOf, maxWaiting: 3 });
   t.after(() => runner.stop(0));
   runner.handle("test", async () => {
     throw new Error("again");
   });
   runner.start();
-  const jobs = new JobService(database, runner, clock, () => 8);
+  const jobs = new JobService({ database, runner, clock, settingsOf });
   const job = { queue: "timers", kind: "test", payload: null, runAt: clock.now() } as const;
   const { jobId } = await jobs.enqueue(job);
   await eventually("it waits for its retry", () => before.stateOf(jobId) === "retrying");

@@ -75,7 +75,7 @@ class History {
   }
 
   async #write(work: Partial<JobWork>): Promise<readonly ClaimedJob[]> {
-    const jobs = { insert: [], finish: [], promoteDueAt: null, setBack: null, claim: [], ...work };
+    const jobs = { insert: [], progress: [], finish: [], promoteDueAt: null, setBack: null, claim: [], ...work };
     const outcome = await this.#source.write(() => ({ jobs }));
     assert.ok(outcome.ok);
     return outcome.claimed;
@@ -129,8 +129,15 @@ class History {
         : way === 1
           ? { ...end, outcome: "returned" }
           : way === 2 && !isLast
-            ? { ...end, outcome: "retrying", runAt: this.#now + inMs, error: "e" }
-            : { ...end, outcome: "dead", error: "e" };
+            ? {
+                ...end,
+                outcome: "retrying",
+                runAt: this.#now + inMs,
+                error: "e",
+                queue: "timers",
+                maxAttempts: job.maxAttempts,
+              }
+            : { ...end, outcome: "dead", error: "e", queue: "timers" };
     await this.#write({ finish: [finish] });
     if (job.state !== "running" || job.fence !== handle.fence) return;
     if (finish.outcome === "returned") Object.assign(job, { state: "ready", attempts: job.attempts - 1 });

@@ -4,7 +4,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { JobRunner } from "../../src/jobs/runner.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { openTestStore } from "../helpers/store.ts";
-import { TestRunner } from "./support/test-runner.ts";
+import { queueSettings, TestRunner } from "./support/test-runner.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -154,7 +154,13 @@ test("an idle runner asks the database nothing, whether or not something waits f
       };
     },
   } as unknown as Sqlite;
-  const runner = new JobRunner({ committer: store.committer, reader, clock, log: store.log, concurrencyOf: () => 2 });
+  const runner = new JobRunner({
+    committer: store.committer,
+    reader,
+    clock,
+    log: store.log,
+    settingsOf: () => queueSettings(),
+  });
   runner.handle("test", async () => undefined);
   t.after(() => runner.stop(0));
   const helper = new TestRunner(t, { store, clock });

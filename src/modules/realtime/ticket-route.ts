@@ -4,7 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import type { Principal } from "../../base/principal.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
-import { parseStreamName, type StreamRef, streamName } from "../../realtime/stream.ts";
+import { resolveStreamName, type StreamRef, streamName } from "../../realtime/stream.ts";
 import { callerOf } from "../../services/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
 
@@ -44,8 +44,7 @@ export function ticketRoute({ system }: CoreServices): Route {
 
 /** @throws CHANNEL_FORBIDDEN */
 function streamOf(principal: Principal, name: string): StreamRef {
-  if (name === "user:me" && principal.kind !== "apiKey") return { kind: "user", userId: principal.userId };
-  const stream = parseStreamName(name);
+  const stream = resolveStreamName(name, principal.kind === "apiKey" ? null : principal.userId);
   if (!stream) throw forbidden();
   return stream;
 }

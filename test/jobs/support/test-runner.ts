@@ -1,5 +1,6 @@
 import type { TestContext } from "node:test";
-import type { QueueName, RunningJob } from "../../../src/jobs/job.ts";
+import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/backoff.ts";
+import type { QueueName, QueueSettings, RunningJob } from "../../../src/jobs/job.ts";
 import { JobRunner } from "../../../src/jobs/runner.ts";
 import { JobService } from "../../../src/services/job-service.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -35,6 +36,10 @@ export interface RunnerOptions extends TestStoreOptions {
   readonly maxWaiting?: number;
 }
 
+export function queueSettings(settings: Partial<QueueSettings> = {}): QueueSettings {
+  return { concurrency: 2, maxAttempts: 3, backoffBaseMs: RETRY_BASE_MS, backoffCapMs: RETRY_CAP_MS, ...settings };
+}
+
 /** A runner as the server makes it, on a store of its own, with a clock that stands. It is stopped before its store is closed. */
 export class TestRunner {
   readonly store: TestStore;
@@ -47,16 +52,17 @@ export class TestRunner {
     this.store = options.store ?? openTestStore(t, options);
     this.clock = options.clock ?? new FakeClock();
     const { committer, reader, database, log } = this.store;
+    const settingsOf = () => queueSettings({ concurrency, maxAttempts });
     const limit = options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting };
     this.runner = new JobRunner({
       committer,
       reader,
       clock: this.clock,
       log,
-      concurrencyOf: () => concurrency,
+      settingsOf,
       ...limit,
     });
-    this.jobs = new JobService(database, this.runner, this.clock, () => maxAttempts);
+    this.jobs = new JobService({ database, runner: this.runner, clock: this.clock, settingsOf });
     // Hooks run in the order in which they were set, so the store would close first.
     const close = this.store.close;
     Object.assign(this.store, { close: () => this.runner.stop(0).then(close) });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { WebSocket } from "ws";
 import { VERSION } from "../../../src/base/version.ts";
+import { QUEUES } from "../../../src/jobs/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
@@ -47,7 +48,7 @@ test("S2-135, S1-45: /status tells of database, broker, queues, sockets, consume
   );
   assert.deepEqual(
     body.queues.map(({ name }) => name),
-    ["event-processing", "notification-delivery", "retention", "timers"],
+    QUEUES,
   );
   assert.ok(body.modules.some(({ name, state }) => name === "operations" && state === "active"));
   assert.deepEqual(

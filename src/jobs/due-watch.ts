@@ -1,0 +1,101 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { type SetBack, SetBackWatch } from "./set-back.ts";
+
+/**
+ * Longer waits are armed anew (contract 8.2): setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so that a clock that is
+ * set forward, or a machine that slept, is noticed within this time.
+ */
+const MAX_WAIT_MS = 60_000;
+
+export interface DueWatchParts {
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Something is due, or the clock was set back. */
+  wake(): void;
+}
+
+/** Knows when the next waiting job is due, so that nobody asks the table before; and notices when the clock is set back. */
+export class DueWatch {
+  readonly #parts: DueWatchParts;
+  readonly #nextDue;
+  readonly #setBackWatch: SetBackWatch;
+  #nextDueAt = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  /** The wall clock was set back, and the table does not know it yet. */
+  #setBack: SetBack | null = null;
+  #isRunning = false;
+
+  constructor(parts: DueWatchParts) {
+    this.#parts = parts;
+    this.#setBackWatch = new SetBackWatch(parts.clock);
+    this.#nextDue = parts.reader.prepare<[], { runAt: number | null }>(
+      "select min(runAt) as runAt from jobs where state in ('scheduled', 'retrying')",
+    );
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.read();
+    this.arm();
+  }
+
+  stop(): void {
+    this.#isRunning = false;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /** Reads from the table when the next job is due. */
+  read(): void {
+    this.#nextDueAt = this.#nextDue.get()?.runAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A job that has been committed is due then. */
+  note(runAt: EpochMs): void {
+    this.#nextDueAt = Math.min(this.#nextDueAt, runAt);
+  }
+
+  arm(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (!this.#isRunning || this.#nextDueAt === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.min(Math.max(0, this.#nextDueAt - this.now()), MAX_WAIT_MS);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#nextDueAt <= this.now()) this.#parts.wake();
+      else this.arm();
+    }, waitMs);
+  }
+
+  /** What is to be done now: which instant jobs are due by (null: none is), and by how much waiting ones are to be set back. */
+  take(now: EpochMs): { readonly promoteDueAt: EpochMs | null; readonly setBack: SetBack | null } {
+    const setBack = this.#setBack;
+    this.#setBack = null;
+    const dueAt = setBack?.wouldBe ?? now;
+    return { promoteDueAt: this.#isRunning && (setBack || this.#nextDueAt <= dueAt) ? dueAt : null, setBack };
+  }
+
+  /**
+   * The wall clock. A step back is noticed here: what was due by the clock as it was is then made ready, and waiting jobs that were made in
+   * what is the future now are set back with it. So delays and retries take the time they were given, what is stored is right by the clock as
+   * it is, and a glitch that went forward and back leaves nothing that waits for it.
+   */
+  now(): EpochMs {
+    const { clock, log, wake } = this.#parts;
+    const setBack = this.#setBackWatch.read();
+    if (setBack) {
+      log.warn({ byMs: setBack.byMs }, "the clock was set back; jobs that wait go with it");
+      this.putBack(setBack);
+      if (this.#isRunning) wake();
+    }
+    return clock.now();
+  }
+
+  /** A step that the table does not know yet; steps add up. */
+  putBack({ byMs, wouldBe }: SetBack): void {
+    const { byMs: earlierMs, wouldBe: earlier } = this.#setBack ?? { byMs: 0, wouldBe: 0 };
+    this.#setBack = { byMs: byMs + earlierMs, wouldBe: Math.max(wouldBe, earlier) };
+  }
+}
