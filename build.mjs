@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
+import { writeModuleTypes } from "./scripts/module-types.mjs";
 
 const root = import.meta.dirname;
 const work = join(root, ".build");
@@ -42,6 +43,7 @@ rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
+writeModuleTypes(join(root, "dist/module.d.ts"));
 const natives = findNatives();
 await bundle(natives);
 const bundledAt = Date.now();

@@ -29,7 +29,15 @@ function installIfStale() {
 function buildIfStale() {
   const output = join(root, "dist/prism");
   const builtAt = existsSync(output) ? statSync(output).mtimeMs : 0;
-  const inputs = ["src", "migrations", "build.mjs", "package-lock.json", "package.json", "scripts/collect.mjs"];
+  const inputs = [
+    "src",
+    "migrations",
+    "build.mjs",
+    "package-lock.json",
+    "package.json",
+    "scripts/collect.mjs",
+    "scripts/module-types.mjs",
+  ];
   if (builtAt > newest(inputs.map((input) => join(root, input)))) return;
   execFileSync(process.execPath, [join(root, "build.mjs")], { cwd: root, stdio: "inherit" });
 }

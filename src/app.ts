@@ -3,7 +3,7 @@ import type { Logger } from "./base/log.ts";
 import { Metrics } from "./base/metrics.ts";
 import { VERSION } from "./base/version.ts";
 import type { Config } from "./config/load.ts";
-import { publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
+import { ownOrigins, publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
 import { sealedBoxOf } from "./config/sealed-box.ts";
 import { AccessLog } from "./http/access-log.ts";
 import { BodyReader } from "./http/body.ts";
@@ -24,9 +24,7 @@ import { PipelineMetrics } from "./pipeline/pipeline-metrics.ts";
 import { RuleBook } from "./pipeline/rule-book.ts";
 import { Connections } from "./realtime/connections.ts";
 import { Hub } from "./realtime/hub.ts";
-import { serveNativeSocket } from "./realtime/native-socket.ts";
 import { Presence } from "./realtime/presence.ts";
-import { servePulseSocket } from "./realtime/pulse-socket.ts";
 import { AccessTokens } from "./services/access-tokens.ts";
 import { awaitFirstAdmin, type FirstAdmin, makeConfiguredAdmin } from "./services/accounts/first-admin.ts";
 import { openAccounts } from "./services/accounts/open-accounts.ts";
@@ -35,19 +33,23 @@ import { AuditService } from "./services/audit.ts";
 import { AuditHeadKeeper } from "./services/audit-head.ts";
 import { AuditRetention } from "./services/audit-retention.ts";
 import { bootstrap } from "./services/bootstrap.ts";
-import { Bus } from "./services/bus.ts";
 import { DeliveryMarks } from "./services/delivery-marks.ts";
+import { EventBus } from "./services/event-bus.ts";
 import { ForeignWrites } from "./services/foreign-writes.ts";
 import { Idempotency } from "./services/idempotency.ts";
 import { LiveSettings } from "./services/live-settings.ts";
-import type { AppModule, CoreServices, SystemServices } from "./services/module.ts";
-import { Notifier } from "./services/notifier.ts";
+import { liveSockets } from "./services/live-sockets.ts";
+import type { CoreServices, SystemServices } from "./services/module.ts";
+import { openModules } from "./services/modules/open-modules.ts";
+import { registerFeatures } from "./services/modules/register-features.ts";
 import { openJobs } from "./services/open-jobs.ts";
+import { openSchedules } from "./services/open-schedules.ts";
+import { openTimers } from "./services/open-timers.ts";
 import { handlePipelineJobs } from "./services/pipeline-jobs.ts";
 import { Principals } from "./services/principals.ts";
 import { Projects } from "./services/projects.ts";
-import { RealtimeService } from "./services/realtime.ts";
-import { realtimeAccess, requireTicketFor } from "./services/realtime-access.ts";
+import { ReadCaches } from "./services/read-caches.ts";
+import { realtimeAccess } from "./services/realtime-access.ts";
 import { RealtimeTickets } from "./services/realtime-tickets.ts";
 import { Retention } from "./services/retention.ts";
 import { RETENTION_SWEEPS } from "./services/retention-rules.ts";
@@ -55,7 +57,6 @@ import { openServerStore } from "./services/server-store.ts";
 import { StorageGuard } from "./services/storage-guard.ts";
 import { TableHistory } from "./services/stream-history.ts";
 import { registerSystemMetrics } from "./services/system-metrics.ts";
-import { TimerService } from "./services/timers.ts";
 import { UsageMarks } from "./services/usage-marks.ts";
 import { UserDirectory } from "./services/user-directory.ts";
 import type { Store } from "./store/store.ts";
@@ -111,12 +112,13 @@ export async function startApp(options: AppOptions): Promise<App> {
   });
   const tickets = new RealtimeTickets(clock);
   const principals = new Principals({ reader, accessTokens, clock, tickets, cache: config.cache });
+  const reads = new ReadCaches({ ...config.cache, clock });
   const projects = new Projects(reader, defaultProjectId);
   const presence = new Presence();
   const access = realtimeAccess(principals, projects);
   const realtimeLog = log.namespace("realtime");
   const connections = new Connections({ limits: config.realtime, presence, access, clock, log: realtimeLog });
-  const hub = new Hub(new TableHistory(reader), {
+  const hub = new Hub(new TableHistory(reader, box), {
     events: committer.sequences.events.last,
     log: committer.sequences.streams.last,
   });
@@ -125,10 +127,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
   const rightsChanged = (): void => {
     principals.forget();
+    reads.profiles.changedAll();
     projects.forget();
     rules.forgetRecipients();
     connections.noteRightsChanged();
   };
+  const bus = new EventBus(log.namespace("bus"));
   const accounts = openAccounts({
     config,
     database,
@@ -138,6 +142,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     accessTokens,
     publicUrl: () => publicUrlOf(config, port),
     rightsChanged,
+    approved: (user) => bus.emit("user:approved", user),
   });
   const firstAdminParts = { ...accounts, config, database, clock, log: log.namespace("auth") };
   await makeConfiguredAdmin(firstAdminParts).catch(async (error: unknown) => {
@@ -147,9 +152,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
   await storage.start();
 
-  const bus = new Bus(log.namespace("bus"));
-  const { runner, jobs } = openJobs({
+  const { runner, jobs, jobControl, queueControl, workerLeases } = openJobs({
     database,
+    audit,
     committer,
     reader,
     clock,
@@ -186,23 +191,39 @@ export async function startApp(options: AppOptions): Promise<App> {
     defaultProjectId,
     onChange: rightsChanged,
   });
-  const notify = new Notifier({ database, directory: users, announcer, audit, clock });
-  const timer = new TimerService({
+  const schedules = openSchedules({
     database,
-    jobs,
+    reader,
+    clock,
+    log: log.namespace("schedules"),
     runner,
+    ingest,
+    settings,
+    defaultProjectId,
+    timezone: config.timezone,
+  });
+  const shared = { database, reader, clock, audit, runner, jobs, jobControl, schedules, announcer, ingest, bus, hub };
+  const timers = openTimers({
+    ...shared,
     principals,
     directory: users,
-    notifier: notify,
-    ingest,
-    bus,
-    clock,
+    presence,
     defaultProjectId,
+    timezone: config.timezone,
   });
-  const realtime = new RealtimeService(database, hub, presence, clock);
+  const { time, notify, timer, realtime, pendingTimers } = timers;
   const marks = new DeliveryMarks(database, committer, clock);
 
   const router = new Router();
+  const { moduleWatch, own, ...modules } = openModules({
+    ...shared,
+    ...timers,
+    config,
+    log,
+    projects,
+    router,
+    builtIn: BUILT_IN_MODULES,
+  });
   const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
     router,
@@ -229,24 +250,31 @@ export async function startApp(options: AppOptions): Promise<App> {
     backlog,
     rules,
     runner,
+    jobControl,
+    queueControl,
+    workerLeases,
+    pendingTimers,
+    schedules,
     hub,
     connections,
     realtimeAccess: access,
-    allowsOrigin: (origin) => settings.cors.allows(origin) || origin === new URL(publicUrlOf(config, port)).origin,
+    allowsOrigin: (origin) => settings.cors.allows(origin) || ownOrigins(config, port).includes(origin),
     principals,
+    reads,
     tickets,
     accessTokens,
     storage,
     settings,
     metrics,
     version: VERSION,
-    modules: BUILT_IN_MODULES,
+    ...modules,
     startedAt,
     devUserId,
     warnings: options.warnings ?? [],
     rightsChanged,
   };
   const services: CoreServices = {
+    time,
     notify,
     timer,
     events: bus,
@@ -260,41 +288,21 @@ export async function startApp(options: AppOptions): Promise<App> {
     idempotency: new Idempotency(reader, clock),
     log,
     clock,
-    config,
+    config: config as CoreServices["config"],
     system,
+    ...own("prism"),
   };
   handlePipelineJobs(services);
   registerSystemMetrics(services);
-  await registerModules(BUILT_IN_MODULES, services);
+  await registerFeatures(BUILT_IN_MODULES, services, own);
 
-  const sockets = {
-    kernel,
-    router,
-    clock,
-    log: realtimeLog,
-    hub,
-    access,
-    connections,
-    authenticator: principals,
-    compression: config.realtime.compression,
-    allowsOrigin: system.allowsOrigin,
-    markDelivered: (userId: string, offset: number) => marks.one(userId, offset),
-    markDeliveredUpTo: (userId: string, offset: number) => marks.upTo(userId, offset),
-    projectFor(principal: Parameters<Projects["require"]>[0], ref: string) {
-      const projectId = projects.require(principal, ref, "events:read");
-      requireTicketFor(principal, { kind: "project", projectId });
-      return projectId;
-    },
-  };
-  listener.mount((app) => {
-    serveNativeSocket({ ...sockets, app });
-    servePulseSocket({ ...sockets, app });
-  });
+  listener.mount(liveSockets(services, marks));
   listener.serve((res, req) => kernel.handle(res, req));
 
   const unlocks = new UnlockWatch(reader, accounts.loginBackoff);
   const foreign = new ForeignWrites(store.port, () => {
     unlocks.check();
+    reads.changedAll();
     rightsChanged();
     rules.reload();
   });
@@ -312,6 +320,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   });
   const reclaimed = await jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
+  await modules.loaded.start();
   port = listenOrClose(listener, config, store);
   noteCertificate(listener.certificate, log);
   const firstAdmin = await awaitFirstAdmin(firstAdminParts);
@@ -321,6 +330,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   retention.start();
   backlog.start();
   runner.start();
+  await schedules.start();
+  moduleWatch.start();
   bus.emit("system:ready");
 
   return {
@@ -341,7 +352,10 @@ export async function startApp(options: AppOptions): Promise<App> {
       const left = (): number => Math.max(0, deadline - Date.now());
       // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
       await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
+      await schedules.stop();
+      moduleWatch.stop();
       await runner.stop(left());
+      await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
       await Promise.all([usage.stop(), auditRetention.stop(), retention.stop()]);
       await within(left(), bus.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
@@ -358,16 +372,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
 }
 
-/** In the order of their names; a built-in module that cannot be registered is a defect, so it stops the start. */
-async function registerModules(modules: readonly AppModule[], services: CoreServices): Promise<void> {
-  for (const module of modules) {
-    await module.register({ route: (definition) => services.system.router.add(definition) }, services);
-  }
-}
-
 function listenOrClose(listener: HttpListener, config: Config, store: Store): number {
   try {
-    return listener.listen(config.host, config.port);
+    return listener.listen(config.host, config.port, config.extraPorts);
   } catch (error) {
     listener.close();
     void store.close();
@@ -375,6 +382,6 @@ function listenOrClose(listener: HttpListener, config: Config, store: Store): nu
   }
 }
 
-async function within(limitMs: number, work: Promise<void>): Promise<void> {
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref())]);
 }

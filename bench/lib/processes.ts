@@ -18,17 +18,19 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Processors as taskset takes them; none given: all. */
   readonly cpus?: string;
+  /** An existing data directory, which is then the caller's to remove; without it a new one, removed at the stop. */
+  readonly dir?: string;
 }
 
 /** Starts dist/prism on a free port. */
 export async function startPrism(options: StartOptions = {}): Promise<Server> {
-  const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
   const args = ["serve", "--port", "0", "--data-dir", dir];
   const child = launch(join(root, "dist/prism"), args, dir, {
     ...options,
     env: { PRISM_LOG_LEVEL: "warn", PRISM_RATE_LIMIT_USER: "1000000", ...options.env },
   });
-  return running(child, dir, /http:\/\/127\.0\.0\.1:(\d+)/);
+  return running(child, dir, /http:\/\/127\.0\.0\.1:(\d+)/, options.dir !== undefined);
 }
 
 /** Starts a program of this folder that prints `listening <port>`. */
@@ -51,7 +53,7 @@ function launch(command: string, args: readonly string[], cwd: string, { env = {
   });
 }
 
-async function running(child: ChildProcess, dir: string, ready: RegExp): Promise<Server> {
+async function running(child: ChildProcess, dir: string, ready: RegExp, keeps = false): Promise<Server> {
   const port = await new Promise<number>((resolve, reject) => {
     let text = "";
     const read = (chunk: Buffer): void => {
@@ -72,7 +74,7 @@ async function running(child: ChildProcess, dir: string, ready: RegExp): Promise
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
-      rmSync(dir, { recursive: true, force: true });
+      if (!keeps) rmSync(dir, { recursive: true, force: true });
     },
   };
 }

@@ -10,9 +10,14 @@ export interface Caller {
   readonly ip: string | null;
   readonly requestId: string | null;
   readonly correlationId: string | null;
+  /** The loaded module whose code runs; absent for Prism's own. */
+  readonly module?: string;
 }
 
 const SYSTEM: Caller = { principal: null, process: "system", ip: null, requestId: null, correlationId: null };
+
+/** Whoever runs a command on the data directory. */
+export const COMMAND_LINE: Caller = { ...SYSTEM, process: "cli" };
 
 const current = new AsyncScope<Caller>();
 
@@ -25,14 +30,23 @@ export function currentCaller(): Caller {
   return current.get() ?? SYSTEM;
 }
 
-/** The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating system that ran it. */
-export function actorOf({ principal, process }: Caller): { readonly actor: string; readonly userId: string | null } {
+/**
+ * The `actor` of an audit row (JSON) and its `userId`. A command names the account of the operating system that ran it; what a module does for
+ * somebody is that one's doing, through the module.
+ */
+export function actorOf({ principal, process, module }: Caller): {
+  readonly actor: string;
+  readonly userId: string | null;
+} {
+  const by = module === undefined ? {} : { module };
   if (!principal) {
+    if (module !== undefined) return { actor: JSON.stringify({ type: "module", name: module }), userId: null };
     const actor = process === "cli" ? { type: "cli", account: userInfo().username } : { type: process };
     return { actor: JSON.stringify(actor), userId: null };
   }
   if (principal.kind === "apiKey")
-    return { actor: JSON.stringify({ type: "apiKey", id: principal.keyId }), userId: null };
+    return { actor: JSON.stringify({ type: "apiKey", id: principal.keyId, ...by }), userId: null };
   const token = principal.tokenId === null ? {} : { tokenId: principal.tokenId };
-  return { actor: JSON.stringify({ type: principal.kind, id: principal.userId, ...token }), userId: principal.userId };
+  const actor = { type: principal.kind, id: principal.userId, ...token, ...by };
+  return { actor: JSON.stringify(actor), userId: principal.userId };
 }

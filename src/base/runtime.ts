@@ -20,8 +20,13 @@ export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));
 }
 
+/** Imports a file that is no part of the program: from the packed executable too, whose own `import` knows nothing of the disk. */
+export function importFile(url: string): Promise<unknown> {
+  return packed ? packed.importFile(url) : import(url);
+}
+
 /** The threads of this program; src/worker.ts starts each. */
-export type ThreadRole = "writer" | "scan" | "hash";
+export type ThreadRole = "writer" | "scan" | "snapshot" | "hash" | "watchdog";
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };

@@ -1,4 +1,4 @@
-import { runAs } from "../base/caller.ts";
+import { COMMAND_LINE, runAs } from "../base/caller.ts";
 import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/log.ts";
 import type { Config } from "../config/load.ts";
@@ -73,8 +73,6 @@ async function withStore<T>(context: Context, config: Config, work: (store: Admi
     await store.close();
   }
 }
-
-const COMMAND_LINE = { principal: null, process: "cli", ip: null, requestId: null, correlationId: null } as const;
 
 async function openCliAccounts(config: Config, database: Database, audit: AuditService): Promise<AccountServices> {
   // Loaded by the few commands that need them.

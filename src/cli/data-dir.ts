@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { prepareDataDir } from "../base/data-dir.ts";
 import type { Config } from "../config/load.ts";
+import { type DataPlaces, finishRestore, isRestorePending } from "../services/backup/swap.ts";
 import { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
@@ -8,11 +9,20 @@ import { CommandError, EXIT } from "./exit-codes.ts";
 const LOCK_WAIT_MS = 3000;
 const LOCK_RETRY_MS = 50;
 
-/** Takes the lock on the data directory, which is made where there is none. @throws CommandError 4 when another process holds it, DataDirRefused */
-export function lockDataDir(dataDir: string): DataDirLock {
-  prepareDataDir(dataDir);
-  const lock = DataDirLock.tryAcquire(dataDir);
-  if (!lock) throw held(dataDir);
+/**
+ * Takes the lock on the data directory, which is made where there is none, and finishes a restore that was interrupted there.
+ * @throws CommandError 4 when another process holds it, DataDirRefused
+ */
+export function lockDataDir(places: DataPlaces): DataDirLock {
+  prepareDataDir(places.dataDir);
+  const lock = tryLock(places);
+  if (!lock) throw held(places.dataDir);
+  return lock;
+}
+
+function tryLock(places: DataPlaces): DataDirLock | undefined {
+  const lock = DataDirLock.tryAcquire(places.dataDir);
+  if (lock) finishRestore(places);
   return lock;
 }
 
@@ -21,11 +31,12 @@ export function lockDataDir(dataDir: string): DataDirLock {
  * that this works beside a running server.
  * @throws CommandError 4, SchemaRefused
  */
-export async function ensureDatabase({ dataDir, databaseFile }: Config): Promise<void> {
+export async function ensureDatabase(config: Config): Promise<void> {
+  const { dataDir, databaseFile } = config;
   const deadline = Date.now() + LOCK_WAIT_MS;
-  while (!isCurrent(databaseFile)) {
+  while (isRestorePending(config) || !isCurrent(databaseFile)) {
     prepareDataDir(dataDir);
-    const lock = DataDirLock.tryAcquire(dataDir);
+    const lock = tryLock(config);
     if (lock) {
       migrateFile(databaseFile);
       lock.release();
@@ -35,11 +46,17 @@ export async function ensureDatabase({ dataDir, databaseFile }: Config): Promise
   }
 }
 
+/** @returns the migrations that the database lacks. @throws CommandError 4 where there is none; SchemaRefused */
+export function requireSomeDatabase(config: Config): readonly string[] {
+  const { databaseFile } = config;
+  if (isRestorePending(config)) lockDataDir(config).release();
+  if (existsSync(databaseFile)) return pendingMigrations(databaseFile);
+  throw new CommandError(EXIT.unreachable, `there is no database at ${databaseFile}; is --data-dir the right one?`);
+}
+
 /** @throws CommandError 4 where there is no database, 3 where it is behind; SchemaRefused */
-export function requireDatabase({ databaseFile }: Config): void {
-  if (!existsSync(databaseFile))
-    throw new CommandError(EXIT.unreachable, `there is no database at ${databaseFile}; is --data-dir the right one?`);
-  const pending = pendingMigrations(databaseFile);
+export function requireDatabase(config: Config): void {
+  const pending = requireSomeDatabase(config);
   if (pending.length > 0)
     throw new CommandError(EXIT.refused, `the database lacks ${pending.join(", ")}; run prism migrate`);
 }

@@ -21,7 +21,7 @@ export function addDoctor(program: Command): void {
   program
     .command("doctor")
     .description("look whether everything is in order; also beside a running server, which it does not disturb")
-    .option("--fix", "close the data directory and its secrets to others")
+    .option("--fix", "close the data directory and its secrets to others; remove what interrupted commands left")
     .option("--db", "look at the database only")
     .option("--redis", "say where Redis is: embedded")
     .option("--deep", "compare the database's indexes with their tables as well, which takes longer")
@@ -68,6 +68,8 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     { openDoctorDatabase },
     { DataDirLock },
     { checkRedis },
+    backups,
+    modules,
   ] = await Promise.all([
     import("./doctor/check.ts"),
     import("./doctor/file-checks.ts"),
@@ -78,6 +80,8 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     import("./doctor/doctor-database.ts"),
     import("../store/data-dir-lock.ts"),
     import("./doctor/config-checks.ts"),
+    import("./doctor/backup-checks.ts"),
+    import("./doctor/modules-check.ts"),
   ]);
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config.dataDir);
@@ -86,6 +90,9 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));
     checks.push(...(await attempt("tls", async () => checkTls(config))));
     checks.push(...(await attempt("disk", async () => files.checkDisk(config))));
+    checks.push(...(await attempt("backups", async () => backups.checkBackups(config))));
+    checks.push(...(await attempt("leftovers", async () => backups.checkLeftovers(config, flags.fix === true))));
+    checks.push(...(await attempt("modules", () => modules.checkModulesDir(config))));
   }
   if (isWhole || flags.db) {
     checks.push(...databases.checkDatabaseFile(config));
@@ -101,6 +108,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
         ({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name),
       );
       checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null))));
+      if (isWhole && isReadable) checks.push(...(await attempt("modules", () => modules.checkModuleStates(db))));
       progress.end();
       await close();
     } else checks.push(...(await databases.checkClock(null)));

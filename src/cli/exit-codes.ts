@@ -5,6 +5,7 @@ import { ConfigRefused } from "../config/config-refused.ts";
 import { STATUS_OF } from "../http/error-status.ts";
 import { ListenRefused } from "../http/listen-refused.ts";
 import { TlsRefused } from "../http/tls.ts";
+import { type ArchiveProblem, ArchiveRefused } from "../services/backup/archive-refused.ts";
 import { SchemaRefused } from "../store/migrate.ts";
 import { sqliteCode } from "../store/sqlite-errors.ts";
 
@@ -60,6 +61,7 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
   if (error instanceof UnsealError) return { exitCode: EXIT.refused, message: OTHER_KEY };
   if (error instanceof ListenRefused || error instanceof DataDirRefused)
     return { exitCode: EXIT.unreachable, message: error.message };
+  if (error instanceof ArchiveRefused) return { exitCode: EXIT_OF_ARCHIVE[error.problem], message: error.message };
   if (error instanceof PrismError) {
     const exitCode = exitCodeOf(STATUS_OF[error.code], error.code);
     return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
@@ -75,6 +77,15 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
     };
   return undefined;
 }
+
+const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {
+  damaged: EXIT.conflict,
+  exists: EXIT.conflict,
+  untrusted: EXIT.refused,
+  newer: EXIT.refused,
+  passphrase: EXIT.unauthorised,
+  space: EXIT.failure,
+};
 
 const OTHER_KEY =
   "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, or bring back secrets.json of its data directory";

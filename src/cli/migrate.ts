@@ -48,7 +48,7 @@ Examples:
 
 function up(context: Context, config: Config, { dryRun }: Flags): void {
   if (dryRun) return report(context, config, []);
-  const lock = lockDataDir(config.dataDir);
+  const lock = lockDataDir(config);
   try {
     report(context, config, migrateFile(config.databaseFile));
   } finally {
@@ -93,7 +93,7 @@ async function reset(context: Context, config: Config, { dryRun, yes, force }: F
     throw new CommandError(EXIT.usage, "this is production; to delete the database all the same, add --force");
   if (!yes && !(await confirm(`Delete ${databaseFile} with everything in it?`)))
     throw new CommandError(EXIT.usage, "nothing was deleted; add --yes to do it without being asked");
-  const lock = lockDataDir(config.dataDir);
+  const lock = lockDataDir(config);
   try {
     for (const file of files) rmSync(file, { force: true });
     report(context, config, migrateFile(databaseFile));

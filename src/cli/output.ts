@@ -24,6 +24,12 @@ export class Output {
     if (text !== "") stdout.write(`${text}\n`);
   }
 
+  /** {@link result} again and again: with --json a line each, on a terminal in the place of the one before. */
+  frame(value: unknown, human: () => readonly string[]): void {
+    const home = stdout.isTTY && !this.json ? "\u001b[H\u001b[J" : "";
+    stdout.write(`${home}${this.json ? JSON.stringify(value) : human().join("\n")}\n`);
+  }
+
   /** One line of a stream of results. */
   line(text: string): void {
     stdout.write(`${text}\n`);
@@ -99,6 +105,11 @@ export class Progress {
     const state = this.#state === "" ? "" : `${this.#state}, `;
     process.stderr.write(`\r\u001b[K${this.#label}: ${state}${Math.floor(elapsedMs / 1000)} s`);
   }
+}
+
+/** For progress in whole numbers. */
+export function mebibytes(bytes: number): number {
+  return Math.round(bytes / 1_048_576);
 }
 
 /** Columns under their headings, padded; the last one is left as it is. Null shows as a dash. */

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import type { Logger } from "../base/log.ts";
+import { isStrayClaimed } from "../base/stray.ts";
 import { createLogger } from "../config/logger.ts";
 import { describeFailure, EXIT } from "./exit-codes.ts";
 import { printable } from "./output.ts";
@@ -52,10 +53,14 @@ export function endQuietlyOnBrokenPipe(): void {
   }
 }
 
-/** An error in a callback that nobody waits for ends the process as any other does. A later call replaces an earlier one's `report`. */
+/**
+ * An error in a callback that nobody waits for ends the process as any other does, unless somebody answers for it. A later call replaces an
+ * earlier one's `report`.
+ */
 export function endOnStray(report: (error: Error) => unknown): void {
   process.removeAllListeners("uncaughtException");
   process.on("uncaughtException", (error) => {
+    if (isStrayClaimed(error)) return;
     report(error);
     process.exit(EXIT.failure);
   });

@@ -17,17 +17,47 @@ export async function readNewPassword(
   fromStdin: boolean,
   terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
 ): Promise<string> {
-  const password = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await askTwice(terminal);
+  const password = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await askTwice(terminal, "password");
   if (password === "") throw new CommandError(EXIT.conflict, "the password is empty");
   return password;
 }
 
-async function askTwice(terminal: PasswordTerminal): Promise<string> {
-  if (terminal.input.isTTY !== true)
-    throw new CommandError(EXIT.usage, "there is no terminal to ask for the password; give it by --stdin");
-  const [password, again] = await askUnseen(["New password: ", "The same again: "], terminal);
-  if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, "the two passwords differ");
+/**
+ * The passphrase of an archive's keys, as {@link readNewPassword} reads; a known one is asked for once.
+ * @throws CommandError 2 where there is no terminal, 7 for two that differ, an empty one, or a new one that is too short
+ */
+export async function readPassphrase(
+  { fromStdin, isNew }: { readonly fromStdin: boolean; readonly isNew: boolean },
+  terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
+): Promise<string> {
+  const ask = (): Promise<string> =>
+    isNew
+      ? askTwice(terminal, "passphrase")
+      : askUnseen(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(first);
+  const passphrase = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await ask();
+  if (passphrase === "") throw new CommandError(EXIT.conflict, "the passphrase is empty");
+  if (isNew && [...passphrase].length < MIN_PASSPHRASE)
+    throw new CommandError(EXIT.conflict, `the passphrase has less than ${MIN_PASSPHRASE} characters`);
+  return passphrase;
+}
+
+/** Whoever has the archive may try as many as they like. */
+const MIN_PASSPHRASE = 12;
+
+async function askTwice(terminal: PasswordTerminal, what: string): Promise<string> {
+  const questions = [`New ${what}: `, "The same again: "];
+  const [password, again] = await askUnseen(questions, requireTerminal(terminal, what));
+  if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, `the two ${what}s differ`);
   return password;
+}
+
+function requireTerminal(terminal: PasswordTerminal, what: string): PasswordTerminal {
+  if (terminal.input.isTTY === true) return terminal;
+  throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
+}
+
+function first([answer = ""]: readonly string[]): string {
+  return answer;
 }
 
 /** Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when the input ends before the answers do */
@@ -45,7 +75,7 @@ function askUnseen(questions: readonly string[], { input, output }: PasswordTerm
     const broken = (): void => {
       end();
       output.write("\n");
-      reject(new CommandError(EXIT.usage, "the input ended before the password did"));
+      reject(new CommandError(EXIT.usage, "the input ended before the answer did"));
     };
     const read = (chunk: Buffer | string): void => {
       // Both answers may come in one chunk, when they are pasted.

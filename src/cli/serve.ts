@@ -18,6 +18,7 @@ interface ServeFlags {
   readonly host?: string;
   readonly dev?: boolean;
   readonly migrate?: boolean;
+  readonly modulesDir?: string;
 }
 
 export function addServe(program: Command): void {
@@ -29,6 +30,7 @@ export function addServe(program: Command): void {
     .option("--dev", "development mode, whatever NODE_ENV says")
     .option("--migrate", "bring the database up to date first", true)
     .option("--no-migrate", "refuse to start on a database that is not up to date")
+    .option("--modules-dir <dir>", "folder of modules to load; by default modules in the data directory")
     .addHelpText(
       "after",
       `
@@ -45,12 +47,13 @@ Examples:
 
 async function serve(context: Context, flags: ServeFlags): Promise<void> {
   refuseUrl(context, "serve");
-  const overrides = { port: flags.port, host: flags.host, env: flags.dev ? "development" : undefined };
+  const { port, host, dev, modulesDir } = flags;
+  const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
   const load = (): LoadedConfig => context.loadConfig("generate", overrides);
   const { config, warnings } = load();
   const log = openLog(context, config);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
-  const lock = lockDataDir(config.dataDir);
+  const lock = lockDataDir(config);
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
     log.warn({}, "rateLimit.enabled is false: nothing limits requests");
@@ -93,11 +96,13 @@ function migrate(file: string, mayMigrate: boolean, log: Logger): void {
 }
 
 function announce({ out }: Context, config: Config, app: App, log: Logger): void {
-  const { host, env, dataDir } = config;
+  const { host, env, dataDir, extraPorts } = config;
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  const base = `${tlsFilesOf(config) ? "https" : "http"}://${name}:${app.port}`;
-  log.info({ port: app.port, host, env, dataDir, pid: process.pid }, "ready");
-  out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health`);
+  const at = (port: number): string => `${tlsFilesOf(config) ? "https" : "http"}://${name}:${port}`;
+  const base = at(app.port);
+  const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
+  log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");
+  out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
   announceFirstAdmin(out, app, base);
   if (env !== "development") return;
   out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);

@@ -6,6 +6,8 @@ import { cliLog } from "./process-ends.ts";
 import { readTextFile } from "./read-input.ts";
 
 const REPLY_LIMIT_MS = 30_000;
+/** For what a server does in slices, however many there are. */
+export const SLICED_LIMIT_MS = 600_000;
 const DEFAULT_PORT = "3000";
 
 /** Members of a query; what is undefined is left out. */
@@ -36,9 +38,9 @@ export class ServerClient {
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
-  async post<T>(path: string, body: unknown): Promise<T> {
+  async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS): Promise<T> {
     const json = JSON.stringify(body);
-    return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
+    return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(limitMs)));
   }
 
   /** The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends before its end. */

@@ -19,6 +19,7 @@ export type Origin = "flag" | "environment" | ".env" | "file" | "default" | "gen
 export interface Config extends ConfigValues {
   readonly host: string;
   readonly databaseFile: string;
+  readonly modulesDir: string;
   readonly unknownRecipient: "provision" | "reject";
   readonly secrets: Secrets;
 }
@@ -93,6 +94,7 @@ function derive(given: ConfigValues, dataDir: string, workingDir: string, secret
     },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
     databaseFile: usesUrl ? resolve(workingDir, databasePath(url)) : join(dataDir, "prism.db"),
+    modulesDir: given.modulesDir === undefined ? join(dataDir, "modules") : resolve(workingDir, given.modulesDir),
     unknownRecipient: given.notifications.unknownRecipient ?? (given.env === "development" ? "provision" : "reject"),
     secrets,
   });

@@ -262,7 +262,7 @@ export const OPTIONS = {
     ttlMs: option(
       k.duration(0, HOUR),
       30_000,
-      "how long users, permissions, keys and rules are kept at most; a write ends them at once",
+      "how long users, permissions, keys, profiles and tasks are kept in memory at most; a write ends them at once",
     ),
     maxEntries: option(k.integer(100, 10_000_000), 50_000, "entries of each of these caches"),
   },

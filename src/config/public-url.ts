@@ -10,6 +10,11 @@ export function publicUrlOf(config: Pick<Config, "tls" | "publicUrl">, port: num
   return config.publicUrl ?? `${isHttps(config) ? "https" : "http"}://localhost:${port}`;
 }
 
+/** The origins of pages that this server itself has given out. @param port the main one; without a configured name it also goes by the others. */
+export function ownOrigins(config: Pick<Config, "tls" | "publicUrl" | "extraPorts">, port: number): string[] {
+  return [port, ...config.extraPorts].map((each) => new URL(publicUrlOf(config, each)).origin);
+}
+
 /** The files of the certificate; null where the server speaks plain HTTP. */
 export function tlsFilesOf({
   tls: { certFile, keyFile },

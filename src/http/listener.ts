@@ -3,9 +3,15 @@ import { ListenRefused } from "./listen-refused.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 
+/** A port that is listened on. */
+interface Port {
+  readonly number: number;
+  readonly socket: us_listen_socket;
+}
+
 /**
- * The socket of the server. What features put on it is remembered: the library binds a certificate to the app that was made with it, so a new
- * certificate means a new app on the same port, which takes the new connections, while the old one goes on with its own (contract 12.14).
+ * The sockets of the server, one for each port. What features put on it is remembered: the library binds a certificate to the app that was made with it, so a new
+ * certificate means a new app on the same ports, which takes the new connections, while the old one goes on with its own (contract 12.14).
  *
  * The library's other way, certificates by server name, is of no use here: `removeServerName` frees the routes that open connections of
  * that name still read (the next request on one ends the process), and clients that name no server never see such a certificate.
@@ -16,9 +22,9 @@ export class HttpListener {
   readonly #mounts: ((app: TemplatedApp) => void)[] = [];
   /** The last one takes new connections. */
   readonly #apps: [TemplatedApp, ...TemplatedApp[]];
-  #socket: us_listen_socket | null = null;
+  #host = "";
+  #ports: readonly Port[] = [];
   #isClosed = false;
-  #address: { readonly host: string; readonly port: number } | null = null;
 
   /** @param tls the files of the certificate; null speaks plain HTTP. @throws TlsRefused */
   constructor(tls: TlsFiles | null = null) {
@@ -50,19 +56,25 @@ export class HttpListener {
   /**
    * Listening is exclusive: without it uWebSockets shares a taken port, and two servers each get half of the traffic. With TLS the port must be one
    * that a second app of ours can share later, so it is only tried exclusively, and then taken shared.
-   * @param port 0 for a free one. @returns the port. @throws ListenRefused
+   * @param port 0 for a free one. @param extraPorts on which the same is served. @returns the port. @throws ListenRefused
    */
-  listen(host: string, port: number): number {
-    const exclusive = listenOn(this.#apps[0], host, port, EXCLUSIVE_PORT);
-    if (!exclusive) throw new ListenRefused(host, port);
-    const taken = uWS.us_socket_local_port(exclusive);
-    this.#address = { host, port: taken };
-    if (this.isTls) {
-      uWS.us_listen_socket_close(exclusive);
-      this.#socket = listenOn(this.#apps[0], host, taken, SHARED_PORT);
-      if (!this.#socket) throw new ListenRefused(host, port);
-    } else this.#socket = exclusive;
+  listen(host: string, port: number, extraPorts: readonly number[] = []): number {
+    this.#host = host;
+    const taken = this.#take(port, false);
+    for (const extra of extraPorts) this.#take(extra, true);
     return taken;
+  }
+
+  #take(port: number, isExtra: boolean): number {
+    const [app] = this.#apps;
+    const exclusive = listenOn(app, this.#host, port, EXCLUSIVE_PORT);
+    if (!exclusive) throw new ListenRefused(this.#host, port, isExtra);
+    const number = uWS.us_socket_local_port(exclusive);
+    if (this.isTls) uWS.us_listen_socket_close(exclusive);
+    const socket = this.isTls ? listenOn(app, this.#host, number, SHARED_PORT) : exclusive;
+    if (!socket) throw new ListenRefused(this.#host, port, isExtra);
+    this.#ports = [...this.#ports, { number, socket }];
+    return number;
   }
 
   /**
@@ -71,16 +83,17 @@ export class HttpListener {
    */
   renewCertificate(tls: TlsFiles): boolean {
     const certificate = readCertificate(tls);
-    if (certificate.digest === this.#certificate?.digest || !this.#address || !this.#socket) return false;
+    if (certificate.digest === this.#certificate?.digest || this.#ports.length === 0) return false;
     const app = makeApp(tls);
     for (const put of this.#mounts) put(app);
-    const socket = listenOn(app, this.#address.host, this.#address.port, SHARED_PORT);
-    if (!socket) {
+    const ports = this.#ports.map(({ number }) => {
+      const socket = listenOn(app, this.#host, number, SHARED_PORT);
+      if (socket) return { number, socket };
       app.close();
-      throw new TlsRefused(`cannot listen on port ${this.#address.port} a second time for the new certificate`);
-    }
-    this.#retire(this.#socket);
-    this.#socket = socket;
+      throw new TlsRefused(`cannot listen on port ${number} a second time for the new certificate`);
+    });
+    for (const { socket } of this.#ports) this.#retire(socket);
+    this.#ports = ports;
     this.#apps.push(app);
     this.#tls = tls;
     this.#certificate = certificate;
@@ -102,13 +115,13 @@ export class HttpListener {
 
   /** Takes no new connections; those that are open stay. */
   stopListening(): void {
-    if (this.#socket) uWS.us_listen_socket_close(this.#socket);
-    this.#socket = null;
+    for (const { socket } of this.#ports) uWS.us_listen_socket_close(socket);
+    this.#ports = [];
   }
 
   /** Ends every connection. */
   close(): void {
-    this.#socket = null;
+    this.#ports = [];
     this.#isClosed = true;
     for (const app of this.#apps) app.close();
   }

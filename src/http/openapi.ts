@@ -169,9 +169,11 @@ function pathParameters(names: readonly string[]): Json[] {
   return names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }));
 }
 
-function queryParameters({ query }: Route): Json[] {
-  if (!query) return [];
-  const { properties = {}, required = [] } = schemaOf(query, "input");
+function queryParameters({ query, described }: Route): Json[] {
+  if (!query && !described?.query) return [];
+  const { properties = {}, required = [] } = query
+    ? schemaOf(query, "input")
+    : foreignSchemaOf(described?.query, "input");
   return Object.entries(properties).map(([name, schema]) => ({
     name,
     in: "query",
@@ -191,16 +193,20 @@ function headerParameters({ errors = [] }: Route, givesTag: boolean): Json[] {
   return headers;
 }
 
-function requestBody({ body, raw }: Route): Json {
+function requestBody({ body, raw, described }: Route): Json {
   if (!body) return {};
-  const schema = schemaOf(body, "input");
+  const schema = described?.body ? foreignSchemaOf(described.body, "input") : schemaOf(body, "input");
   const types = raw?.types ?? ["application/json"];
   // No body counts as {}, which will do where no member is required.
   const required = raw !== undefined || (schema.required ?? []).length > 0;
   return { required, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
 }
 
-function success({ status, otherStatuses = [], response }: Route): Json {
+function success({ status, otherStatuses = [], response, described }: Route): Json {
+  if (described) {
+    const schema = described.response ? foreignSchemaOf(described.response, "output") : {};
+    return { 200: { description: "Done", content: { "application/json": { schema } } }, 204: { description: "Done" } };
+  }
   if (!response) return { [status ?? 204]: { description: "Done" } };
   const answer =
     "contentType" in response
@@ -240,6 +246,17 @@ function failures(route: Route): Json {
       },
     ]),
   );
+}
+
+/** A schema of somebody else's: valibot's is converted where that is possible; of any other nothing is known but that it takes some JSON. */
+function foreignSchemaOf(schema: unknown, typeMode: "input" | "output"): ReturnType<typeof schemaOf> {
+  const { "~standard": standard } = schema as { "~standard"?: { vendor?: unknown } };
+  if (standard?.vendor !== "valibot") return {};
+  try {
+    return schemaOf(schema as v.GenericSchema, typeMode);
+  } catch {
+    return {};
+  }
 }
 
 function schemaOf(

@@ -81,11 +81,12 @@ export function pageBody<R, V>(
     page: request.page,
     limit: request.limit,
     ...(total === undefined ? {} : { total }),
-    nextCursor: rows.length > request.limit && last !== undefined ? encodeCursor(position(last)) : null,
+    nextCursor: rows.length > request.limit && last !== undefined ? cursorOf(position(last)) : null,
   };
 }
 
-function encodeCursor(parts: readonly (string | number)[]): string {
+/** The cursor of a position: behind it the next page begins. */
+export function cursorOf(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 

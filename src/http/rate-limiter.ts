@@ -11,15 +11,18 @@ export class RateState {
   isAllowed = true;
   #tokens: number;
   #at: number;
+  readonly #windowMs: number;
 
-  constructor(limit: number, now: number) {
+  /** @param windowMs in which an empty bucket fills. */
+  constructor(limit: number, now: number, windowMs = MINUTE_MS) {
     this.limit = limit;
+    this.#windowMs = windowMs;
     this.#tokens = limit;
     this.#at = now;
   }
 
   /**
-   * Takes `count` tokens if there are that many; {@link isAllowed} says so. The bucket holds a minute's worth and refills evenly. More than it
+   * Takes `count` tokens if there are that many; {@link isAllowed} says so. The bucket holds a window's worth and refills evenly. More than it
    * can hold is taken from a full one, which then is in debt: refusing that would tell the caller to retry what never succeeds.
    */
   take(count: number, now: number): void {
@@ -35,7 +38,7 @@ export class RateState {
 
   /** How long until {@link take} would give `count` tokens, in ms. */
   waitMs(count: number): number {
-    return Math.max(0, ((Math.min(count, this.limit) - this.#tokens) * MINUTE_MS) / this.limit);
+    return Math.max(0, ((Math.min(count, this.limit) - this.#tokens) * this.#windowMs) / this.limit);
   }
 
   /** True when the bucket is full again, so that forgetting it changes nothing. */
@@ -46,13 +49,13 @@ export class RateState {
 
   /** `RateLimit-*` (draft-ietf-httpapi-ratelimit-headers-07, one field each), ready to be sent. */
   headerLines(): string {
-    const reset = Math.ceil(((this.limit - this.#tokens) * MINUTE_MS) / this.limit / 1000);
+    const reset = Math.ceil(((this.limit - this.#tokens) * this.#windowMs) / this.limit / 1000);
     return `RateLimit-Limit: ${this.limit}\r\nRateLimit-Remaining: ${Math.max(0, Math.floor(this.#tokens))}\r\nRateLimit-Reset: ${reset}\r\n`;
   }
 
   #refill(now: number): void {
     if (now <= this.#at) return;
-    this.#tokens = Math.min(this.limit, this.#tokens + ((now - this.#at) * this.limit) / MINUTE_MS);
+    this.#tokens = Math.min(this.limit, this.#tokens + ((now - this.#at) * this.limit) / this.#windowMs);
     this.#at = now;
   }
 }
@@ -67,11 +70,13 @@ export class RateLimiter {
   readonly #coarse = new Map<string, RateState>();
   readonly #clock: Clock;
   readonly #maxBuckets: number;
+  readonly #windowMs: number;
   #sweepAfter = 0;
 
-  constructor(clock: Clock, maxBuckets = MAX_BUCKETS) {
+  constructor(clock: Clock, maxBuckets = MAX_BUCKETS, windowMs = MINUTE_MS) {
     this.#clock = clock;
     this.#maxBuckets = maxBuckets;
+    this.#windowMs = windowMs;
   }
 
   /**
@@ -88,7 +93,7 @@ export class RateLimiter {
       deleteOldest(this.#buckets);
     }
     if (state?.limit !== limit) {
-      state = new RateState(limit, now);
+      state = new RateState(limit, now, this.#windowMs);
       this.#buckets.set(key, state);
     }
     state.take(count, now);
@@ -112,7 +117,7 @@ export class RateLimiter {
     let state = this.#coarse.get(key);
     if (!state) {
       if (this.#coarse.size >= this.#maxBuckets) deleteOldest(this.#coarse);
-      state = new RateState(limit, now);
+      state = new RateState(limit, now, this.#windowMs);
       this.#coarse.set(key, state);
     }
     return state;

@@ -69,6 +69,11 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   /** Left out of the OpenAPI document: a protocol of its own. */
   readonly undocumented?: boolean;
   /**
+   * What a loaded module says of its input and output: schemas of any library, for the OpenAPI document alone. The module's own handler checks
+   * them.
+   */
+  readonly described?: { readonly query?: unknown; readonly body?: unknown; readonly response?: unknown };
+  /**
    * @returns what is sent as JSON with `status` (200 unless said), undefined for 204, a {@link Reply}, or {@link ANSWERS_LATER}.
    */
   handle(exchange: Exchange, input: Input<P, Q, B>): unknown;

@@ -7,6 +7,8 @@ export interface Mount {
   readonly isAlias: boolean;
   /** Names of the parameters in the order they stand in the path. */
   readonly parameterNames: readonly string[];
+  /** What the handler knows them by: an alias's have the names of the canonical path's in the same places. */
+  readonly givenNames: readonly string[];
 }
 
 export interface Match {
@@ -25,52 +27,27 @@ interface Node {
 
 export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
 
-/**
- * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a trailing or double slash or another
- * case is another path. Paths without parameters are found by one look-up.
- */
-export class Router {
+/** Routes by path and method. Nothing is taken out of one: whoever has other routes makes another table. */
+class RouteTable {
+  readonly mounts: Mount[] = [];
   readonly #static = new Map<string, Methods>();
   readonly #root = newNode();
-  readonly #mounts: Mount[] = [];
 
   /** @throws TypeError when a path and method is taken. */
   add(route: Route): void {
+    const canonical = parametersOf(route.path);
     for (const path of [route.path, ...(route.aliases ?? [])]) {
       const methods = this.#methodsFor(path);
-      const parameterNames = path
-        .split("/")
-        .filter(isParameter)
-        .map((segment) => segment.slice(1));
-      const mount = { route, path, isAlias: path !== route.path, parameterNames };
+      const parameterNames = parametersOf(path);
+      const givenNames = parameterNames.map((name, at) => canonical[at] ?? name);
+      const mount = { route, path, isAlias: path !== route.path, parameterNames, givenNames };
       if (methods.has(route.method)) throw new TypeError(`${route.method} ${path} is mounted twice`);
       methods.set(route.method, mount);
-      this.#mounts.push(mount);
+      this.mounts.push(mount);
     }
   }
 
-  get mounts(): readonly Mount[] {
-    return this.#mounts;
-  }
-
-  /** @returns undefined when no route has this path; the methods that are allowed when the path exists without this one. */
-  find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
-    const values: string[] = [];
-    const methods = this.#methodsAt(path, values);
-    if (!methods) return undefined;
-    const mount = methods.get((method === "HEAD" ? "GET" : method) as Method);
-    if (!mount) return { allowed: allowedMethods(methods) };
-    const params = values.length === 0 ? NO_PARAMS : decodeParameters(mount.parameterNames, values);
-    return params ? { mount, params } : undefined;
-  }
-
-  /** The methods of a path, for a CORS preflight. */
-  allowed(path: string): readonly string[] | undefined {
-    const methods = this.#methodsAt(path, []);
-    return methods ? allowedMethods(methods) : undefined;
-  }
-
-  #methodsAt(path: string, values: string[]): Methods | null {
+  at(path: string, values: string[]): Methods | null {
     return this.#static.get(path) ?? descend(this.#root, path.split("/"), 1, values);
   }
 
@@ -86,6 +63,77 @@ export class Router {
     node.methods ??= new Map();
     return node.methods;
   }
+}
+
+/**
+ * Finds the route of a path. A literal segment wins over a parameter; nothing is normalised: a trailing or double slash or another
+ * case is another path. Paths without parameters are found by one look-up. The routes of loaded modules are a table of their own, which is
+ * replaced whole: a request finds all of the old ones or all of the new ones.
+ */
+export class Router {
+  readonly #own = new RouteTable();
+  #loaded: RouteTable | null = null;
+
+  /** @throws TypeError when a path and method is taken. */
+  add(route: Route): void {
+    this.#own.add(route);
+  }
+
+  /**
+   * From now on these are the routes of loaded modules, in place of those that were. Their paths must not meet any of the program's own: see
+   * {@link meets}.
+   */
+  replaceLoaded(routes: readonly Route[]): void {
+    const table = new RouteTable();
+    for (const route of routes) table.add(route);
+    this.#loaded = routes.length === 0 ? null : table;
+  }
+
+  /** Another one for each set of routes of loaded modules: what was made of the routes is out of date when it differs. */
+  get loadedState(): unknown {
+    return this.#loaded;
+  }
+
+  get mounts(): readonly Mount[] {
+    return this.#loaded ? [...this.#own.mounts, ...this.#loaded.mounts] : this.#own.mounts;
+  }
+
+  /** @returns the program's own path that some request could mean as well as this one. */
+  meets(path: string): string | undefined {
+    return this.#own.mounts.find((mount) => pathsMeet(mount.path, path))?.path;
+  }
+
+  /** @returns undefined when no route has this path; the methods that are allowed when the path exists without this one. */
+  find(method: string, path: string): Match | { readonly allowed: readonly string[] } | undefined {
+    const values: string[] = [];
+    const methods = this.#methodsAt(path, values);
+    if (!methods) return undefined;
+    const mount = methods.get((method === "HEAD" ? "GET" : method) as Method);
+    if (!mount) return { allowed: allowedMethods(methods) };
+    const params = values.length === 0 ? NO_PARAMS : decodeParameters(mount.givenNames, values);
+    return params ? { mount, params } : undefined;
+  }
+
+  /** The methods of a path, for a CORS preflight. */
+  allowed(path: string): readonly string[] | undefined {
+    const methods = this.#methodsAt(path, []);
+    return methods ? allowedMethods(methods) : undefined;
+  }
+
+  #methodsAt(path: string, values: string[]): Methods | null {
+    return this.#own.at(path, values) ?? this.#loaded?.at(path, values) ?? null;
+  }
+}
+
+/** Whether some path fits both patterns: segment by segment they are equal, or one of the two is a parameter. */
+export function pathsMeet(a: string, b: string): boolean {
+  const left = a.split("/");
+  const right = b.split("/");
+  if (left.length !== right.length) return false;
+  return left.every((segment, i) => {
+    const other = right[i] as string;
+    return segment === other || isParameter(segment) || isParameter(other);
+  });
 }
 
 function descend(node: Node, segments: readonly string[], at: number, values: string[]): Methods | null {
@@ -122,6 +170,13 @@ function decodeParameters(
     }
   }
   return params;
+}
+
+function parametersOf(path: string): string[] {
+  return path
+    .split("/")
+    .filter(isParameter)
+    .map((segment) => segment.slice(1));
 }
 
 function isParameter(segment: string): boolean {

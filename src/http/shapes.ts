@@ -106,6 +106,14 @@ export function jsonObject(maxBytes: number) {
   );
 }
 
+/** Any JSON value, null included, kept as it came. */
+export function jsonValue(maxBytes: number) {
+  return v.pipe(
+    v.unknown(),
+    v.check((value) => Buffer.byteLength(JSON.stringify(value)) <= maxBytes, `must be at most ${maxBytes} bytes`),
+  );
+}
+
 /** A whole number in a query string. */
 export function queryInteger(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;

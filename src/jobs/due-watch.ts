@@ -9,6 +9,12 @@ import { type SetBack, SetBackWatch } from "./set-back.ts";
  */
 const MAX_WAIT_MS = 60_000;
 
+/** Waiting jobs are claimed this much before their time, so that they do not run a commit later than they should: twice what a commit takes. */
+const MIN_AHEAD_MS = 10;
+const MAX_AHEAD_MS = 100;
+/** What the last commits say of the next: an average that forgets. */
+const MEMORY = 0.9;
+
 export interface DueWatchParts {
   readonly reader: Sqlite;
   readonly clock: Clock;
@@ -27,6 +33,7 @@ export class DueWatch {
   /** The wall clock was set back, and the table does not know it yet. */
   #setBack: SetBack | null = null;
   #isRunning = false;
+  #commitMs = MIN_AHEAD_MS / 2;
 
   constructor(parts: DueWatchParts) {
     this.#parts = parts;
@@ -61,20 +68,34 @@ export class DueWatch {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
     if (!this.#isRunning || this.#nextDueAt === Number.POSITIVE_INFINITY) return;
-    const waitMs = Math.min(Math.max(0, this.#nextDueAt - this.now()), MAX_WAIT_MS);
+    const waitMs = Math.min(Math.max(0, this.#nextDueAt - this.#aheadMs - this.now()), MAX_WAIT_MS);
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      if (this.#nextDueAt <= this.now()) this.#parts.wake();
+      if (this.#isNear(this.now())) this.#parts.wake();
       else this.arm();
     }, waitMs);
   }
 
-  /** What is to be done now: which instant jobs are due by (null: none is), and by how much waiting ones are to be set back. */
+  /** What is to be done now: by which instant jobs are due or nearly so (null: none is), and by how much waiting ones are to be set back. */
   take(now: EpochMs): { readonly promoteDueAt: EpochMs | null; readonly setBack: SetBack | null } {
     const setBack = this.#setBack;
     this.#setBack = null;
-    const dueAt = setBack?.wouldBe ?? now;
-    return { promoteDueAt: this.#isRunning && (setBack || this.#nextDueAt <= dueAt) ? dueAt : null, setBack };
+    if (!this.#isRunning) return { promoteDueAt: null, setBack };
+    if (setBack) return { promoteDueAt: setBack.wouldBe, setBack };
+    return { promoteDueAt: this.#isNear(now) ? now + this.#aheadMs : null, setBack };
+  }
+
+  /** How long a claim has taken, from asking to having it. */
+  committed(durationMs: number): void {
+    this.#commitMs = this.#commitMs * MEMORY + durationMs * (1 - MEMORY);
+  }
+
+  #isNear(now: EpochMs): boolean {
+    return this.#nextDueAt - this.#aheadMs <= now;
+  }
+
+  get #aheadMs(): number {
+    return Math.round(Math.min(Math.max(2 * this.#commitMs, MIN_AHEAD_MS), MAX_AHEAD_MS));
   }
 
   /**

@@ -47,6 +47,12 @@ export const NEXT_QUEUE: ReadonlyMap<string, QueueName> = new Map([
   ["messages-retry", "messages-dead-letter"],
 ]);
 
+/** Where a job that is tried anew begins again. */
+export function firstQueue(queue: QueueName): QueueName {
+  for (const [from, to] of NEXT_QUEUE) if (to === queue) return firstQueue(from as QueueName);
+  return queue;
+}
+
 /** Queues in which nothing runs: a job that comes here is dead. */
 export const DEAD_LETTER_QUEUES: ReadonlySet<string> = new Set(["messages-dead-letter"]);
 
@@ -65,7 +71,7 @@ export interface NewJob {
   readonly module?: string | null;
 }
 
-const MAX_PAYLOAD_BYTES = 262_144;
+export const MAX_PAYLOAD_BYTES = 262_144;
 
 /** The row of a job that is to be enqueued: ready when it is due, else scheduled. @throws PAYLOAD_TOO_LARGE */
 export function newJobRow(job: NewJob, now: number): JobRow {

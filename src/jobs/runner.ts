@@ -21,7 +21,7 @@ import {
 } from "./job.ts";
 import { RunnerQueue } from "./runner-queue.ts";
 import type { SetBack } from "./set-back.ts";
-import { WaitingCounts } from "./waiting-counts.ts";
+import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 export interface RunnerParts {
   readonly committer: Committer;
@@ -29,12 +29,15 @@ export interface RunnerParts {
   readonly clock: Clock;
   readonly log: Logger;
   settingsOf(queue: QueueName): QueueSettings;
+  readonly countWaiting: CountWaiting;
   /** Jobs that may wait in one queue; default: as the contract has it. */
   readonly maxWaiting?: number;
   /** Told how each attempt ended, how long it took, and how long after its time it began. */
   onAttempt?(attempt: AttemptFacts): void;
   /** Told of each job that is dead, after the commit that says so. */
   onDead?(job: DeadJob): void;
+  /** Told that jobs of the queue may be ready which were not; null: of any queue. */
+  onReady?(queue: string | null): void;
 }
 
 export interface AttemptFacts {
@@ -88,7 +91,7 @@ export class JobRunner implements SetSource {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
-    this.#waiting = new WaitingCounts(parts.reader, parts.clock, parts.maxWaiting);
+    this.#waiting = new WaitingCounts(parts.countWaiting, parts.clock, parts.maxWaiting);
     const { reader, clock, log, committer } = parts;
     this.#due = new DueWatch({ reader, clock, log, wake: () => committer.wantSet(this) });
     for (const name of QUEUES) this.#addQueue(name, true);
@@ -130,6 +133,12 @@ export class JobRunner implements SetSource {
     if (!queue) return;
     queue.isPaused = false;
     this.#wake(queue);
+    this.#parts.onReady?.(name);
+  }
+
+  /** The program's queues, and those of modules that were served or paused since the start. */
+  get queueNames(): QueueName[] {
+    return [...this.#queues.keys()];
   }
 
   isPaused(name: QueueName): boolean {
@@ -139,7 +148,7 @@ export class JobRunner implements SetSource {
   /** From now on jobs run: those that are ready, those whose time passed while nobody ran, and those to come. */
   start(): void {
     this.#isRunning = true;
-    this.#waiting.count();
+    void this.#waiting.count();
     this.#due.start();
     this.#parts.committer.wantSet(this);
   }
@@ -168,6 +177,7 @@ export class JobRunner implements SetSource {
       else {
         const queue = this.#queues.get(job.queue as QueueName);
         if (queue) queue.mayHaveReady = true;
+        this.#parts.onReady?.(job.queue);
       }
     }
     if (!this.#isRunning) return;
@@ -216,10 +226,15 @@ export class JobRunner implements SetSource {
     const claim = claimable.map((queue) => queue.claim(this.workerId, now));
     const isEmpty = finish.length === 0 && progress.length === 0 && promoteDueAt === null && claim.length === 0;
     if (isEmpty && !setBack) return null;
+    if (this.#isRunning && this.#hasClaimable()) this.#parts.committer.wantSet(this);
+    const sealedAt = performance.now();
     const step = setBack ? { byMs: setBack.byMs, now } : null;
     return {
       content: { ...emptyContent(), jobs: { insert: [], progress, finish, promoteDueAt, setBack: step, claim } },
-      settle: (outcome) => this.#settle(outcome, { finish, promoteDueAt, setBack, claim }),
+      settle: (outcome) => {
+        this.#due.committed(performance.now() - sealedAt);
+        this.#settle(outcome, { finish, promoteDueAt, setBack, claim });
+      },
     };
   }
 
@@ -227,21 +242,21 @@ export class JobRunner implements SetSource {
     if (!outcome.ok) {
       this.#finished.unshift(...finish);
       if (setBack) this.#due.putBack(setBack);
-      for (const { queue } of claim) this.#queueOf(queue).mayHaveReady = true;
+      for (const each of claim) this.#queueOf(each.queue).refused(each);
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
       setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
       return;
     }
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "retrying")) this.#due.read();
     for (const end of finish) if (end.outcome === "dead") this.#tellDead(end.id);
-    for (const { queue: name, limit } of claim) {
-      const queue = this.#queueOf(name);
-      const jobs = outcome.claimed.filter((job) => job.queue === name);
-      if (jobs.length === limit) queue.mayHaveReady = true;
-      this.#waiting.add(name, -jobs.length);
-      queue.claimed += jobs.length;
+    if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
+    for (const each of claim) {
+      const queue = this.#queueOf(each.queue);
+      const jobs = outcome.claimed.filter((job) => job.queue === queue.name);
+      queue.answered(each, jobs.length);
+      this.#waiting.add(queue.name, -jobs.length);
       for (const job of jobs) {
-        if (this.#isRunning && queue.isServed && !queue.isPaused) void queue.tasks.push(job);
+        if (this.#isRunning && queue.isServed && !queue.isPaused) queue.begin(job);
         // A stop has come between the claim and its answer.
         else this.#finish(queue, this.#finishOf(job, { outcome: "returned" }));
       }
@@ -254,10 +269,11 @@ export class JobRunner implements SetSource {
   async #run(claimed: ClaimedJob): Promise<void> {
     const queue = this.#queueOf(claimed.queue);
     this.#active.set(claimed.id, claimed);
-    const latenessMs = Math.max(0, claimed.startedAt - claimed.runAt);
+    const latenessMs = Math.max(0, this.#parts.clock.now() - claimed.runAt);
     const startedAt = performance.now();
     const finish = await this.#attempt(claimed);
     const durationMs = performance.now() - startedAt;
+    queue.attempted(durationMs);
     const outcome = finish?.outcome ?? "succeeded";
     this.#parts.onAttempt?.({ queue: queue.name, outcome, durationMs, latenessMs });
     // A stop has lost its patience and given the job back.
@@ -356,7 +372,12 @@ export class JobRunner implements SetSource {
   }
 
   #addQueue(name: QueueName, isServed: boolean): RunnerQueue {
-    const queue = new RunnerQueue(name, this.#parts.settingsOf(name), isServed, (job) => this.#run(job));
+    const queue = new RunnerQueue(name, {
+      clock: this.#parts.clock,
+      settings: this.#parts.settingsOf(name),
+      isServed,
+      run: (job) => this.#run(job),
+    });
     this.#queues.set(name, queue);
     return queue;
   }

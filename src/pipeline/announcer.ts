@@ -10,6 +10,12 @@ export interface Told {
   readonly recipient: RecipientRow;
 }
 
+/** Whoever wants to know what has been committed. It must not throw, nor take long. */
+export interface Observer {
+  events(events: readonly IncomingEvent[]): void;
+  notifications(told: readonly Told[]): void;
+}
+
 /**
  * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits, which is the order of offsets. Text is
  * made only for streams that somebody follows.
@@ -17,10 +23,16 @@ export interface Told {
 export class Announcer {
   readonly #hub: Hub;
   readonly #metrics: PipelineMetrics;
+  readonly #observers: Observer[] = [];
 
   constructor(hub: Hub, metrics: PipelineMetrics) {
     this.#hub = hub;
     this.#metrics = metrics;
+  }
+
+  /** Told of everything that is committed, in the order of commits; once a set, so that it costs the hot path nothing while nobody cares. */
+  observe(observer: Observer): void {
+    this.#observers.push(observer);
   }
 
   events(events: readonly IncomingEvent[]): void {
@@ -29,6 +41,7 @@ export class Announcer {
     // The hot path: mostly nobody follows anything.
     if (!this.#hub.isDeserted) for (const event of events) this.#event(event);
     this.#hub.advance("events", last.seq);
+    for (const observer of this.#observers) observer.events(events);
   }
 
   notifications(told: readonly Told[]): void {
@@ -36,6 +49,7 @@ export class Announcer {
     for (const each of told) this.#notification(each);
     const last = told.at(-1);
     if (last) this.#hub.advance("log", last.recipient.seq);
+    if (told.length > 0) for (const observer of this.#observers) observer.notifications(told);
   }
 
   #event(event: IncomingEvent): void {

@@ -15,6 +15,8 @@ export interface InternalEvent {
   readonly source?: string;
   readonly level?: string;
   readonly dedupeKey?: string;
+  /** RFC 3339. */
+  readonly occurredAt?: string;
   readonly correlationId?: string;
 }
 

@@ -60,7 +60,7 @@ export function notificationView(
   recipient: RecipientFacts,
   /** Everybody, for those who may see that; else only the recipient. */
   all: { readonly recipients: readonly string[]; readonly acknowledgedBy: readonly string[] } | null,
-): Record<string, unknown> {
+) {
   return {
     id: notification.id,
     ruleId: notification.ruleId,

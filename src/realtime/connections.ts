@@ -6,7 +6,7 @@ import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
-export const TRANSPORTS = ["websocket", "pulse", "sse"] as const;
+export const TRANSPORTS = ["websocket", "pulse", "tasks", "sse"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Who may follow what, asked at subscribing and again whenever rights change. */
@@ -56,7 +56,7 @@ export class Connections {
   readonly #slotOf = new Map<Connection, number>();
   readonly #byPrincipal = new Map<string, number>();
   readonly #byAddress = new Map<string, number>();
-  readonly #counts: Record<Transport, number> = { websocket: 0, pulse: 0, sse: 0 };
+  readonly #counts: Record<Transport, number> = { websocket: 0, pulse: 0, tasks: 0, sse: 0 };
   readonly #timer: NodeJS.Timeout;
   #added = 0;
   #turn = 0;

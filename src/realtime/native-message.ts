@@ -3,11 +3,12 @@ import { toRfc3339 } from "../base/clock.ts";
 import { LEVELS } from "../base/levels.ts";
 import { integer, object } from "../http/shapes.ts";
 import type { SocketProtocol } from "./live-socket.ts";
+import { MAX_STREAM_LENGTH } from "./stream.ts";
 
 export const MAX_ID_LENGTH = 64;
 
 const id = v.optional(v.pipe(v.string(), v.maxLength(MAX_ID_LENGTH)));
-const stream = v.pipe(v.string(), v.maxLength(160));
+const stream = v.pipe(v.string(), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
 
 /** What a client may say (contract 5.2). */

@@ -12,6 +12,8 @@ import { resolveStreamName, type StreamEntry, type StreamRef, streamName } from 
 
 export interface NativeParts extends SocketRouteParts {
   readonly authenticator: Authenticator;
+  /** The project whose channels need not name it. */
+  readonly defaultProjectId: string;
   /** A recipient's entry has reached a client. */
   markDelivered(userId: string, offset: number): void;
   /** The client says it has handled everything of its own stream up to this offset. */
@@ -136,7 +138,8 @@ class NativeSession implements Session {
 
   #streamOf(name: string): StreamRef {
     const { principal } = this.#socket;
-    const stream = resolveStreamName(name, principal.kind === "apiKey" ? null : principal.userId);
+    const userId = principal.kind === "apiKey" ? null : principal.userId;
+    const stream = resolveStreamName(name, { userId, defaultProjectId: this.#parts.defaultProjectId });
     if (!stream) throw forbidden();
     return stream;
   }

@@ -20,6 +20,11 @@ export function counterOf(stream: StreamRef): StreamCounter {
   return stream.kind === "project" ? "events" : "log";
 }
 
+/** What stands in `stream_gaps` for all streams of a counter, as `*` does for all there are. No stream has such a name. */
+export function everyStreamOf(counter: StreamCounter): string {
+  return `${counter}:*`;
+}
+
 /** One entry as every protocol sends it. `data` is JSON text, made once however many listen. */
 export interface StreamEntry {
   readonly offset: number;
@@ -62,8 +67,10 @@ export function streamName(stream: StreamRef): string {
   }
 }
 
-/** What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons; up to 64 characters. */
-export const CHANNEL_NAME = /^[\w\-=@,.;:]{1,64}$/;
+/** What a channel may be called: letters, digits and `_ - = @ , . ;`, as Pusher has it, and colons; up to 128 characters. */
+export const CHANNEL_NAME = /^[\w\-=@,.;:]{1,128}$/;
+
+export const MAX_STREAM_LENGTH = 160;
 
 /** @returns undefined for a text that names no stream of this program. `user:me` and its like are resolved by {@link resolveStreamName}. */
 export function parseStreamName(name: string): StreamRef | undefined {
@@ -84,10 +91,18 @@ export function parseStreamName(name: string): StreamRef | undefined {
   }
 }
 
-/** {@link parseStreamName}, where `me` stands for the caller. @param userId of the caller; null for one that is no user. */
-export function resolveStreamName(name: string, userId: string | null): StreamRef | undefined {
+/** What names mean depends on: who asks, and which project is meant where none is named. */
+export interface NameContext {
+  /** Of the caller; null for one that is no user. */
+  readonly userId: string | null;
+  readonly defaultProjectId: string;
+}
+
+/** {@link parseStreamName}, where `me` stands for the caller and the default project's channels have one name. */
+export function resolveStreamName(name: string, { userId, defaultProjectId }: NameContext): StreamRef | undefined {
   const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
-  return parseStreamName(isOwn ? name.replace(/me$/, userId) : name);
+  const stream = parseStreamName(isOwn ? name.replace(/me$/, userId) : name);
+  return stream?.kind === "channel" && stream.projectId === defaultProjectId ? { ...stream, projectId: null } : stream;
 }
 
 function parseChannel(text: string): StreamRef | undefined {
@@ -95,5 +110,6 @@ function parseChannel(text: string): StreamRef | undefined {
   const projectId = slash < 0 ? null : text.slice(0, slash);
   const name = text.slice(slash + 1);
   if (!CHANNEL_NAME.test(name) || (projectId !== null && !isUuid(projectId))) return undefined;
-  return { kind: "channel", projectId, name };
+  const stream = { kind: "channel", projectId, name } as const;
+  return streamName(stream).length > MAX_STREAM_LENGTH ? undefined : stream;
 }

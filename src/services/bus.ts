@@ -64,6 +64,17 @@ export class Bus {
     };
   }
 
+  /** Whether anybody hears events whose name begins so, up to a colon: asked before making many of them. @param prefix such as `event:` */
+  hasSubscribers(prefix: string): boolean {
+    for (const name of this.#subscriptions.keys()) if (name.startsWith(prefix)) return true;
+    return false;
+  }
+
+  /** Whether anybody hears this event. */
+  isHeard(event: string): boolean {
+    return this.#matching(event).length > 0;
+  }
+
   once(event: string, handler: (payload: unknown) => void | Promise<void>): () => void {
     const off = this.on(event, (payload) => {
       off();

@@ -21,51 +21,61 @@ import type { Store } from "../store/store.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import type { AccountServices } from "./accounts/open-accounts.ts";
 import type { AuditService } from "./audit.ts";
-import type { Bus } from "./bus.ts";
+import type { EventBus } from "./event-bus.ts";
+import type { EventConsumers } from "./event-consumers.ts";
 import type { Idempotency } from "./idempotency.ts";
+import type { JobControl } from "./job-control.ts";
 import type { JobService } from "./job-service.ts";
 import type { LiveSettings } from "./live-settings.ts";
+import type * as api from "./module-api.ts";
+import type { LoadedModules } from "./modules/loaded-modules.ts";
 import type { Notifier } from "./notifier.ts";
+import type { PendingTimers } from "./pending-timers.ts";
 import type { Principals } from "./principals.ts";
 import type { Projects } from "./projects.ts";
+import type { QueueControl } from "./queue-control.ts";
+import type { ReadCaches } from "./read-caches.ts";
 import type { RealtimeService } from "./realtime.ts";
 import type { RealtimeTickets } from "./realtime-tickets.ts";
+import type { Schedules } from "./schedules.ts";
 import type { StorageGuard } from "./storage-guard.ts";
+import type { TimeService } from "./time.ts";
 import type { TimerService } from "./timers.ts";
 import type { UserDirectory } from "./user-directory.ts";
+import type { WorkerLeases } from "./worker-leases.ts";
 
-/** A feature: built in and external alike (contract section 9). */
-export interface AppModule {
-  /** `^[a-z][a-z0-9-]{1,63}$`, unique. */
-  readonly name: string;
-  /** semver */
-  readonly version: string;
+/** A feature of the program. It is the same as anybody's module (module-api.ts), but for what it is given besides. */
+export interface AppModule extends Pick<api.AppModule, "name" | "version"> {
   /** Adds the feature's routes and handlers. Nothing of the server answers yet. */
   register(server: ModuleServer, services: CoreServices): Promise<void> | void;
 }
 
-/** Where a module puts its routes. */
-export interface ModuleServer {
+/** Where a feature puts its routes: as any module does, or as a definition of its own. */
+export interface ModuleServer extends api.ModuleServer {
   /** @throws TypeError when the path and method are taken. */
   route(definition: Route): void;
 }
 
-/** What every module is given. State lives in the store, signals go over the bus. */
-export interface CoreServices {
+/**
+ * What a feature of the program is given: the services of every module, here as the program's own classes, which can do more; and what it needs in
+ * addition. State lives in the store, signals go over the bus.
+ */
+export interface CoreServices extends api.CoreServices {
+  readonly time: TimeService;
   readonly notify: Notifier;
   readonly timer: TimerService;
-  readonly events: Bus;
-  readonly ingest: IngestService;
+  readonly events: EventBus;
   readonly db: Database;
   readonly audit: AuditService;
   readonly realtime: RealtimeService;
+  readonly log: Logger;
+  readonly config: Config & api.CoreServices["config"];
+  readonly ingest: IngestService;
   readonly jobs: JobService;
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly idempotency: Idempotency;
-  readonly log: Logger;
   readonly clock: Clock;
-  readonly config: Config;
   /** For features that administrate Prism itself. */
   readonly system: SystemServices;
 }
@@ -86,20 +96,28 @@ export interface SystemServices extends AccountServices {
   readonly backlog: Backlog;
   readonly rules: RuleBook;
   readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly pendingTimers: PendingTimers;
+  readonly schedules: Schedules;
+  readonly queueControl: QueueControl;
+  readonly workerLeases: WorkerLeases;
   readonly hub: Hub;
   readonly connections: Connections;
   readonly realtimeAccess: RealtimeAccess;
   /** Whether a browser page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
   readonly principals: Principals;
+  readonly reads: ReadCaches;
   readonly tickets: RealtimeTickets;
   readonly accessTokens: AccessTokens;
   readonly storage: StorageGuard;
   readonly settings: LiveSettings;
   readonly metrics: Metrics;
   readonly version: string;
-  /** The features that are loaded. */
-  readonly modules: readonly Pick<AppModule, "name" | "version">[];
+  /** Modules of the modules directory, and the program's own features beside them. */
+  readonly loaded: LoadedModules;
+  /** Readers of the event log with a place of their own. */
+  readonly consumers: EventConsumers;
   readonly startedAt: number;
   /** The development administrator; null outside development. */
   readonly devUserId: string | null;

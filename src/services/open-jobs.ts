@@ -5,12 +5,19 @@ import type { Metrics } from "../base/metrics.ts";
 import { type DeadJob, JobRunner } from "../jobs/runner.ts";
 import type { Committer } from "../store/committer.ts";
 import type { Database } from "../store/database.ts";
+import type { AuditService } from "./audit.ts";
+import { JobControl } from "./job-control.ts";
+import { countWaitingJobs } from "./job-counts.ts";
+import { JobHooks } from "./job-hooks.ts";
 import { JobMetrics } from "./job-metrics.ts";
 import { JobService } from "./job-service.ts";
 import type { LiveSettings } from "./live-settings.ts";
+import { QueueControl } from "./queue-control.ts";
+import { WorkerLeases } from "./worker-leases.ts";
 
 export interface JobParts {
   readonly database: Database;
+  readonly audit: AuditService;
   readonly committer: Committer;
   readonly reader: Sqlite;
   readonly clock: Clock;
@@ -23,12 +30,32 @@ export interface JobParts {
 export interface JobServices {
   readonly runner: JobRunner;
   readonly jobs: JobService;
+  readonly jobControl: JobControl;
+  readonly queueControl: QueueControl;
+  readonly workerLeases: WorkerLeases;
 }
 
-/** The job table's runner and what features use of it. */
-export function openJobs({ database, metrics, settings, ...parts }: JobParts): JobServices {
+/** The job table's runner, and what features and operators use of it. Queues that were paused are paused again. */
+export function openJobs({ database, audit, metrics, settings, ...parts }: JobParts): JobServices {
   const jobMetrics = new JobMetrics(metrics);
   const settingsOf = settings.queue.bind(settings);
-  const runner = new JobRunner({ ...parts, settingsOf, onAttempt: (attempt) => jobMetrics.attempted(attempt) });
-  return { runner, jobs: new JobService({ database, runner, clock: parts.clock, settingsOf }) };
+  const runner = new JobRunner({
+    ...parts,
+    settingsOf,
+    countWaiting: () => countWaitingJobs(database.read, database.scan),
+    onAttempt: (attempt) => jobMetrics.attempted(attempt),
+    onReady: (queue) => workerLeases.wake(queue),
+  });
+  const shared = { ...parts, database, runner, hooks: new JobHooks(), settingsOf };
+  const jobs = new JobService(shared);
+  const queueControl = new QueueControl({ ...shared, audit });
+  const onAttempt = jobMetrics.attempted.bind(jobMetrics);
+  const workerLeases = new WorkerLeases({ ...shared, jobs, onAttempt });
+  return {
+    runner,
+    jobs,
+    jobControl: new JobControl({ ...shared, audit }),
+    queueControl,
+    workerLeases,
+  };
 }

@@ -146,6 +146,14 @@ export class Principals implements Authenticator {
     return this.#userPrincipal(userId, Number.POSITIVE_INFINITY);
   }
 
+  /** {@link ofUser} for an API key, by its id. @throws INVALID_API_KEY when it was revoked or has expired */
+  ofKey(keyId: string): KeyPrincipal {
+    const row = this.#sql.keyById.get(keyId);
+    if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))
+      throw new PrismError("INVALID_API_KEY", "The API key is not valid any more");
+    return keyPrincipalOf(row);
+  }
+
   /** Users, roles, members, keys or tokens have changed: read them again. */
   forget(): void {
     this.#users.clear();

@@ -11,7 +11,8 @@ export type ProjectRight =
   | "events:write"
   | "events:delete"
   | "rules:read"
-  | "rules:write";
+  | "rules:write"
+  | "realtime:publish";
 
 const VIEWER: readonly ProjectRight[] = ["project:read", "events:read"];
 const EDITOR: readonly ProjectRight[] = [...VIEWER, "events:write", "rules:read", "keys:read"];
@@ -29,6 +30,7 @@ const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
   "events:delete",
   "rules:read",
   "rules:write",
+  "realtime:publish",
 ]);
 
 /** What a service token must have been made for before it may act as an owner or look at keys: no permission is called like these. */

@@ -41,6 +41,11 @@ export class Projects {
     return hasProjectRight(principal, right, projectId, this.defaultId);
   }
 
+  /** @returns the id of the project of this id or slug. */
+  find(ref: string): string | undefined {
+    return this.#resolve(ref);
+  }
+
   /** Whether this is the id of a project that has not been deleted. */
   exists(id: string): boolean {
     return this.#resolve(id) === id;

@@ -1,8 +1,9 @@
 import { PrismError } from "../base/errors.ts";
 import type { Permission } from "../base/permissions.ts";
-import type { Principal } from "../base/principal.ts";
+import type { Principal, UserPrincipal } from "../base/principal.ts";
 import type { RealtimeAccess } from "../realtime/connections.ts";
 import { type StreamRef, streamName } from "../realtime/stream.ts";
+import { mayUseMessages } from "./message-rights.ts";
 import type { Principals } from "./principals.ts";
 import type { Projects } from "./projects.ts";
 
@@ -27,10 +28,11 @@ function check(projects: Projects, principal: Principal, stream: StreamRef): Ret
   if (!isTicketFor(principal, stream)) return "forbidden";
   switch (stream.kind) {
     case "user":
-    case "messages":
       return isOwn(principal, stream.userId) ? "allowed" : "forbidden";
+    case "messages":
+      return isOwn(principal, stream.userId) && mayUseMessages(principal) ? "allowed" : "forbidden";
     case "tasks":
-      return isOwn(principal, stream.userId) || holds(principal, "tasks:all") ? "allowed" : "forbidden";
+      return mayReadTasks(principal, stream.userId) ? "allowed" : "forbidden";
     case "channel": {
       const projectId = stream.projectId ?? projects.defaultId;
       if (!projects.exists(projectId)) return "notFound";
@@ -47,8 +49,13 @@ function check(projects: Projects, principal: Principal, stream: StreamRef): Ret
   }
 }
 
-function isOwn(principal: Principal, userId: string): boolean {
+function isOwn(principal: Principal, userId: string): principal is UserPrincipal {
   return principal.kind !== "apiKey" && principal.userId === userId;
+}
+
+/** As over HTTP: a service token that is not for tasks reads none, not even its user's. */
+function mayReadTasks(principal: Principal, userId: string): boolean {
+  return holds(principal, "tasks:all") || (isOwn(principal, userId) && holds(principal, "tasks:own"));
 }
 
 function holds(principal: Principal, permission: Permission): boolean {

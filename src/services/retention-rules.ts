@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../store/database.ts";
 import { ACCOUNT_SWEEPS } from "./accounts/account-retention.ts";
+import { MESSAGE_SWEEPS } from "./message-retention.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "./retention.ts";
 import { noteRemoved } from "./stream-gaps.ts";
 
@@ -9,6 +10,7 @@ const DEAD_DAYS = 30;
 const RESOLVED_DAYS = 30;
 const REVOKED_DAYS = 90;
 const LOG_DAYS = 7;
+const GONE_WORKER_MS = 3_600_000;
 /** Entries of one stream in `stream_log`. */
 const LOG_ENTRIES = 10_000;
 
@@ -107,6 +109,26 @@ function revoked(table: "api_keys" | "service_tokens"): RetentionRule<string> {
   };
 }
 
+/** Workers elsewhere whose lease ended an hour ago; not while a job is still in their name. */
+function goneWorkers(db: ReadDb | Trx, now: number) {
+  const held = sql<boolean>`exists (select 1 from jobs where jobs.workerId = workers.id and jobs.state = 'running')`;
+  return db
+    .selectFrom("workers")
+    .select("id")
+    .where("leaseUntil", "<=", now - GONE_WORKER_MS)
+    .where((e) => e.not(held));
+}
+
+const workers: RetentionRule<string> = {
+  name: "workers",
+  find: async (scan, now, limit) => (await goneWorkers(scan, now).limit(limit).execute()).map(({ id }) => id),
+  async remove(trx, ids, now) {
+    const gone = (await goneWorkers(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+    if (gone.length > 0) await trx.deleteFrom("workers").where("id", "in", gone).execute();
+    return gone.length;
+  },
+};
+
 interface LogKey {
   readonly seq: number;
   readonly stream: string;
@@ -164,10 +186,12 @@ const longLog: RetentionRule<LogKey> = {
 export const RETENTION_SWEEPS = [
   sweepOf(idempotencyKeys),
   sweepOf(jobs),
+  sweepOf(workers),
   sweepOf(eventFailures),
   sweepOf(revoked("service_tokens")),
   sweepOf(revoked("api_keys")),
   sweepOf(oldLog),
   sweepOf(longLog),
   ...ACCOUNT_SWEEPS,
+  ...MESSAGE_SWEEPS,
 ];

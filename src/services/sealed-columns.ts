@@ -4,6 +4,7 @@ import { KEY_ID_BYTES, UnsealError } from "../base/sealed-box.ts";
 import { AUDIT_KEY_PLACE, AUDIT_KEY_SETTING } from "../store/audit-key.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
 import type { AuditService } from "./audit.ts";
+import { contentPlace } from "./message-view.ts";
 
 /** A column whose values are sealed, each under its own place. */
 export interface SealedColumn {
@@ -76,6 +77,36 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
         .selectFrom("push_devices")
         .select([
           sql<Uint8Array>`substr(token, 1, ${KEY_ID_BYTES})`.as("keyId"),
+          (e) => e.fn.countAll<number>().as("values"),
+        ])
+        .groupBy("keyId")
+        .execute(),
+  },
+  {
+    name: "messages.content",
+    async stale(db, keyId, after, limit) {
+      const rows = await db
+        .selectFrom("messages")
+        .select(["id", "content as sealed"])
+        .where("id", ">", after)
+        .where(sql`substr(content, 1, ${KEY_ID_BYTES})`, "!=", keyId)
+        .orderBy("id")
+        .limit(limit)
+        .execute();
+      return rows.map(({ id, sealed }) => ({ id, place: contentPlace(id), sealed }));
+    },
+    async replace(trx, id, sealed) {
+      await trx
+        .updateTable("messages")
+        .set({ content: Buffer.from(sealed) })
+        .where("id", "=", id)
+        .execute();
+    },
+    byKey: (db) =>
+      db
+        .selectFrom("messages")
+        .select([
+          sql<Uint8Array>`substr(content, 1, ${KEY_ID_BYTES})`.as("keyId"),
           (e) => e.fn.countAll<number>().as("values"),
         ])
         .groupBy("keyId")

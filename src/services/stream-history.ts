@@ -1,6 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import type { SealedBox } from "../base/sealed-box.ts";
 import { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "../pipeline/views.ts";
 import {
+  counterOf,
+  everyStreamOf,
   type StreamEntry,
   type StreamGap,
   type StreamHistory,
@@ -9,6 +12,7 @@ import {
   streamName,
 } from "../realtime/stream.ts";
 import type { EventsTable } from "../store/schema.ts";
+import { type MessageRow, messageView } from "./message-view.ts";
 
 const PAGE_ROWS = 100;
 const PAGE_BYTES = 524_288;
@@ -23,14 +27,31 @@ interface LogRow {
 
 type InboxRow = NotificationFacts & Omit<RecipientFacts, "delivered"> & { readonly recipientDelivered: 0 | 1 };
 
-/** Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset; all others from `stream_log`. */
+/** A row of the log, and the message that it is about: none of a change of status, or of a message that is gone. */
+interface MessageLogRow extends Omit<MessageRow, "id"> {
+  readonly seq: number;
+  readonly type: string;
+  readonly data: string;
+  readonly entryCorrelationId: string;
+  readonly entryAt: number;
+  readonly id: string | null;
+}
+
+/**
+ * Streams read from their tables: project streams from `events`; user streams from the recipients' rows and `stream_log`, merged by offset; all
+ * others from `stream_log`, which of a message has the id alone.
+ */
 export class TableHistory implements StreamHistory {
   readonly #events;
   readonly #inbox;
   readonly #log;
+  readonly #messages;
   readonly #gaps;
+  readonly #box: SealedBox;
 
-  constructor(reader: Sqlite) {
+  /** @param box opens the content of messages. */
+  constructor(reader: Sqlite, box: SealedBox) {
+    this.#box = box;
     this.#events = reader.prepare<[string, number, number], EventsTable>(
       `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
@@ -43,14 +64,23 @@ export class TableHistory implements StreamHistory {
       `select seq, type, data, correlationId, createdAt from stream_log
        where stream = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
-    this.#gaps = reader.prepare<[string, number, number], StreamGap>(
-      `select fromSeq as "from", toSeq as "to" from stream_gaps where stream in (?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
+    this.#messages = reader.prepare<[string, number, number], MessageLogRow>(
+      `select m.*, l.seq, l.type, l.data, l.correlationId as entryCorrelationId, l.createdAt as entryAt
+       from stream_log l left join messages m on l.type = 'message' and m.id = l.data ->> 'id'
+       where l.stream = ? and l.seq > ? and l.seq <= ? order by l.seq limit ${PAGE_ROWS}`,
+    );
+    this.#gaps = reader.prepare<[string, string, number, number], StreamGap>(
+      `select fromSeq as "from", toSeq as "to" from stream_gaps where stream in (?, ?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
     );
   }
 
   read(stream: StreamRef, after: number, upTo: number): StreamPage {
     if (stream.kind === "project") {
       return mapPage(this.#events.iterate(stream.projectId, after, upTo), eventEntry);
+    }
+    if (stream.kind === "messages") {
+      const rows = this.#messages.iterate(streamName(stream), after, upTo);
+      return mapPage(rows, (row) => messageEntry(row, this.#box));
     }
     const log = mapPage(this.#log.iterate(streamName(stream), after, upTo), logEntry);
     if (stream.kind !== "user") return log;
@@ -59,7 +89,7 @@ export class TableHistory implements StreamHistory {
   }
 
   gaps(stream: StreamRef, after: number, upTo: number): StreamGap[] {
-    return this.#gaps.all(streamName(stream), after, upTo);
+    return this.#gaps.all(streamName(stream), everyStreamOf(counterOf(stream)), after, upTo);
   }
 }
 
@@ -107,4 +137,9 @@ function inboxEntry(row: InboxRow): StreamEntry {
 
 function logEntry(row: LogRow): StreamEntry {
   return { offset: row.seq, type: row.type, data: row.data, at: row.createdAt, correlationId: row.correlationId };
+}
+
+function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntry {
+  const data = id === null ? row.data : JSON.stringify(messageView(box, { ...row, id }));
+  return { offset: row.seq, type: row.type, data, at: row.entryAt, correlationId: row.entryCorrelationId };
 }

@@ -3,7 +3,7 @@ import type { CoreServices } from "./module.ts";
 
 /** Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics (contract 13). */
 export function registerSystemMetrics({ system, db }: CoreServices): void {
-  const { metrics, store, connections, principals, backlog, pipeline } = system;
+  const { metrics, store, connections, principals, reads, backlog, pipeline, consumers } = system;
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
   metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", () => {
@@ -16,6 +16,7 @@ export function registerSystemMetrics({ system, db }: CoreServices): void {
   metrics.gauge("prism_pending_bytes", "Bytes of events that wait for the writer", () => pipeline.pendingBytes);
   metrics.gauge("prism_consumer_lag", "Stored events that a consumer has not handled", () => [
     [{ consumer: "rule-engine" }, backlog.lag()],
+    ...consumers.lags().map(({ name, lag }) => [{ consumer: name }, lag] as const),
   ]);
   metrics.gauge("prism_ws_connections", "Live connections by transport", () =>
     Object.entries(connections.counts).map(([transport, count]) => [{ transport }, count] as const),
@@ -25,10 +26,13 @@ export function registerSystemMetrics({ system, db }: CoreServices): void {
     "Live connections ended because their client did not read",
     () => connections.slowClosed,
   );
-  metrics.counterOf("prism_cache_hits_total", "Look-ups of users, keys and tokens by result", () => [
-    [{ cache: "principals", result: "hit" }, principals.cacheStats.hits],
-    [{ cache: "principals", result: "miss" }, principals.cacheStats.misses],
-  ]);
+  const caches = { principals, tasks: reads.tasks, profiles: reads.profiles };
+  metrics.counterOf("prism_cache_hits_total", "Look-ups in the caches by result", () =>
+    Object.entries(caches).flatMap(([cache, { cacheStats }]) => [
+      [{ cache, result: "hit" }, cacheStats.hits] as const,
+      [{ cache, result: "miss" }, cacheStats.misses] as const,
+    ]),
+  );
   metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
   metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => system.startedAt / 1000);
   metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {

@@ -1,50 +1,29 @@
-import { currentCaller, runAs } from "../base/caller.ts";
-import type { Clock } from "../base/clock.ts";
-import { PrismError } from "../base/errors.ts";
-import { uuidv7 } from "../base/ids.ts";
+import { currentCaller } from "../base/caller.ts";
+import type { EpochMs } from "../base/clock.ts";
+import { isUuid, uuidv7 } from "../base/ids.ts";
 import type { UserPrincipal } from "../base/principal.ts";
-import { missingPermission } from "../http/access.ts";
-import { finishOf } from "../jobs/attempt-end.ts";
-import { COMPLETED, PermanentError, type RunningJob } from "../jobs/job.ts";
-import type { JobRunner } from "../jobs/runner.ts";
-import type { IngestService } from "../pipeline/ingest-service.ts";
-import type { Database, InTransaction, Trx } from "../store/database.ts";
-import type { Bus } from "./bus.ts";
-import type { JobService } from "./job-service.ts";
-import type { Notifier } from "./notifier.ts";
-import type { Principals } from "./principals.ts";
-import type { UserDirectory } from "./user-directory.ts";
+import { sha256Hex } from "../base/tokens.ts";
+import type { InTransaction, Trx } from "../store/database.ts";
+import type { AuditService } from "./audit.ts";
+import { creatorIdOf } from "./creator.ts";
+import type { JobControl } from "./job-control.ts";
+import type * as api from "./module-api.ts";
+import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
+import type { Schedule, Schedules } from "./schedules.ts";
+import { epochOf, type Moment } from "./time.ts";
+import { readTimerAction, requireTimerRights, type TimerAction, type TimerActionInput } from "./timer-action.ts";
+import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
 
-/** What a timer does when its time has come (contract 8.6). */
-export type TimerAction = NotifyAction | EventAction;
+/** An action as code writes it, the program's or a module's. */
+type GivenAction = TimerActionInput | api.TimerAction;
 
-/** Whoever emits this on the bus reaches a user (D19). */
-const NOTIFY_EVENT = "notify";
-
-interface NotifyAction {
-  readonly type: "notify";
-  readonly payload: {
-    /** A reference (D18) when the timer is made; stored as the id it stood for. */
-    readonly userId: string;
-    readonly title: string;
-    readonly message: string;
-    readonly data?: unknown;
-  };
-}
-
-interface EventAction {
-  readonly type: "event";
-  readonly event: string;
-  readonly payload: unknown;
-  /** Also an event of the default project. */
-  readonly persist: boolean;
-}
-
-/** A timer that waits: the new one, or the one that held the dedupe key. */
+/** A timer that waits: the new one, or the one that held the key. */
 export interface Timer {
+  /** What cancels it: its job's id, or of a recurring one its schedule's. */
   readonly jobId: string;
   readonly label: string;
-  readonly runAt: number;
+  /** When it runs next; null for a recurring one that has no further run. */
+  readonly runAt: EpochMs | null;
   readonly state: string;
   readonly action: TimerAction;
 }
@@ -52,174 +31,172 @@ export interface Timer {
 export interface TimerOptions extends InTransaction {
   /** While a timer of this creator with this key waits, it stands for the new one. */
   readonly dedupeKey?: string | undefined;
+  /** The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`. */
+  readonly module?: string | undefined;
+  /** When the key is held: the waiting timer stays (default), gives way to the new one, or both stand. */
+  readonly onConflict?: "keep" | "replace" | "add" | undefined;
 }
 
-export interface TimerParts {
-  readonly database: Database;
-  readonly jobs: JobService;
-  readonly runner: JobRunner;
-  readonly principals: Principals;
-  readonly directory: UserDirectory;
-  readonly notifier: Notifier;
-  readonly ingest: IngestService;
-  readonly bus: Bus;
-  readonly clock: Clock;
-  readonly defaultProjectId: string;
+export interface TimerParts extends FiringParts {
+  readonly audit: AuditService;
+  readonly jobControl: JobControl;
+  readonly schedules: Schedules;
+  readonly pending: PendingTimers;
 }
 
-interface TimerPayload {
-  readonly action: TimerAction;
-}
-
-/** One-shot jobs whose work is an action. Rights are checked when a timer is made and again when it fires. */
+/** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
 export class TimerService {
   readonly #parts: TimerParts;
 
   constructor(parts: TimerParts) {
     this.#parts = parts;
-    parts.runner.handle("timer", (job) => this.#fire(job));
+    const firing = new TimerFiring(parts);
+    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job));
   }
 
-  /** Runs `action` after a delay, which is elapsed time: no clock change moves it. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
-  async after(
+  /**
+   * Runs an action after a delay, which is elapsed time: no clock change moves it.
+   * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+   */
+  after(label: string, delayMs: number, action: GivenAction, options: TimerOptions = {}): Promise<Timer> {
+    return this.at(label, this.#parts.clock.now() + delayMs, action, options);
+  }
+
+  /** Runs an action at an instant; one that is past is now. @throws as {@link after} */
+  async at(
     label: string,
-    delayMs: number,
-    action: TimerAction,
-    { trx, dedupeKey }: TimerOptions = {},
+    at: Moment | EpochMs,
+    input: GivenAction,
+    { trx, ...options }: TimerOptions = {},
   ): Promise<Timer> {
     const { database, jobs, clock } = this.#parts;
-    const { principal, correlationId } = currentCaller();
-    const creator = principal && principal.kind !== "apiKey" ? principal : null;
+    const runAt = Math.max(epochOf(at), clock.now());
+    const action = readTimerAction(input);
+    const creator = creatorNow(options.module);
+    const key = keyOf(label, creator, options);
     return database.writeIn({ trx }, async (inner) => {
-      const payload: TimerPayload = { action: await this.#settled(action, creator, inner) };
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      if (key !== null && options.onConflict === "replace") await this.#release(key, inner);
       const job = await jobs.enqueue(
         {
           queue: "timers",
-          kind: "timer",
+          kind: TIMER_KIND,
           payload,
-          runAt: clock.now() + delayMs,
+          runAt,
           label,
-          // Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose.
-          dedupeKey: dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`,
-          createdBy: creator?.userId ?? null,
-          correlationId: correlationId ?? uuidv7(),
+          dedupeKey: key,
+          module: options.module ?? null,
+          createdBy: creatorIdOf(creator),
+          correlationId: currentCaller().correlationId ?? uuidv7(),
         },
         { trx: inner },
       );
-      const { jobId, runAt, state } = job;
-      return {
-        jobId,
-        runAt,
-        state,
-        label: job.label ?? label,
-        action: (JSON.parse(job.payload) as TimerPayload).action,
-      };
+      const { action: stored } = JSON.parse(job.payload) as TimerPayload;
+      return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action: stored };
     });
   }
 
-  /** The action as it is stored, with its recipient found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
-  async #settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
-    if (action.type === "event") {
-      if (creator) this.#requireRights(creator, action);
-      return action;
-    }
-    const { userId: ref } = action.payload;
-    // Before an unknown reference makes a user: it is somebody else in any case.
-    if (creator) this.#requireRights(creator, action);
-    const [userId = ref] = await this.#parts.directory.recipients([ref], trx, null);
-    return { ...action, payload: { ...action.payload, userId } };
-  }
-
-  async #fire(job: RunningJob): Promise<unknown> {
-    const { action } = job.payload as TimerPayload;
-    const creator = job.createdBy === null ? null : this.#creator(job.createdBy, action);
-    const caller = {
-      principal: creator,
-      process: "job" as const,
-      ip: null,
-      requestId: null,
-      correlationId: job.correlationId,
-    };
-    return runAs(caller, () => (action.type === "notify" ? this.#notify(job, action) : this.#emit(job, action)));
-  }
-
-  /** Whoever made the timer must still be somebody who may. @throws PermanentError FORBIDDEN */
-  #creator(userId: string, action: TimerAction): UserPrincipal {
-    try {
-      const creator = this.#parts.principals.ofUser(userId);
-      this.#requireRights(creator, action);
-      return creator;
-    } catch (error) {
-      if (error instanceof PrismError)
-        throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
-      throw error;
-    }
-  }
-
-  /** An event that makes a notification (D19) needs what the notification needs. @throws UNAUTHORIZED_ROLE */
-  #requireRights(principal: UserPrincipal, action: TimerAction): void {
-    const need = (permission: "timers:create" | "notifications:send" | "events:emit"): void => {
-      if (!principal.permissions.has(permission)) throw missingPermission(permission);
-    };
-    need("timers:create");
-    if (action.type === "event") need("events:emit");
-    const ref = recipientOf(action);
-    if (ref === undefined || ref === "me") return;
-    if (ref === null || this.#parts.directory.find(ref) !== principal.userId) need("notifications:send");
-  }
-
-  /** Notification and completion are one transaction: exactly once. */
-  async #notify(job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
-    const { database, notifier, jobs } = this.#parts;
-    await database.write(async (trx) => {
-      const input = {
-        ...payload,
-        recipients: [payload.userId],
-        kind: "timer" as const,
-        correlationId: job.correlationId,
-      };
-      const { id } = await notifier.send(input, { trx });
-      await jobs.complete(job, trx, { notificationId: id });
-    });
-    return COMPLETED;
-  }
-
-  /** The bus hears of it at most once per run; with `persist` the event and the completion are one commit. */
-  async #emit(job: RunningJob, { event, payload, persist }: EventAction): Promise<unknown> {
-    const { ingest, bus, runner, clock, defaultProjectId } = this.#parts;
-    if (persist) {
-      const finish = finishOf(job.claimed, runner.workerId, clock.now(), {
-        outcome: "succeeded" as const,
-        result: null,
-      });
-      // The id is the job's, so a second run after a crash between commit and answer finds the event there.
-      await ingest.ingest(
-        {
-          id: job.id,
-          type: event,
-          payload: asObject(payload),
-          source: "timer",
-          projectId: defaultProjectId,
-          correlationId: job.correlationId,
-        },
-        finish,
+  /** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link after} */
+  async every(
+    label: string,
+    cron: string,
+    input: GivenAction,
+    { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
+  ): Promise<Timer & { readonly scheduleId: string }> {
+    const { database, schedules, audit } = this.#parts;
+    const action = readTimerAction(input);
+    const creator = creatorNow(options.module);
+    const key = keyOf(label, creator, options);
+    // The label is for people; the name only has to be one of its own, or the key's.
+    const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
+    return database.writeIn({ trx }, async (inner) => {
+      const held = await schedules.findByName(name, { trx: inner });
+      if (held && options.onConflict !== "replace") return recurring(held);
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      const schedule = {
+        name,
+        cron,
+        timezone,
+        queue: "timers",
+        kind: TIMER_KIND,
+        payload,
+        label,
+        module: options.module ?? null,
+        createdBy: creatorIdOf(creator),
+      } as const;
+      if (held) return recurring(await schedules.update(held.id, schedule, { trx: inner }));
+      const made = await schedules.create(schedule, { trx: inner });
+      const metadata = { kind: TIMER_KIND, cron };
+      await audit.record(
+        { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
+        { trx: inner },
       );
-    }
-    const delivered = await bus.deliver(event, payload, job.correlationId);
-    return persist ? COMPLETED : delivered;
+      return recurring(made);
+    });
+  }
+
+  /**
+   * Calls a timer off: by its id, or all that wait with a label. A module reaches its own, all other code those of whoever it runs for.
+   * @returns whether any waited
+   */
+  async cancel(
+    jobIdOrLabel: string,
+    { trx, module }: InTransaction & { readonly module?: string | undefined } = {},
+  ): Promise<boolean> {
+    const { database, pending } = this.#parts;
+    const owner: Owner = { createdBy: creatorIdOf(creatorNow(module)), module: module ?? null };
+    const isOwn = (of: Owner): boolean => of.module === owner.module && of.createdBy === owner.createdBy;
+    return database.writeIn({ trx }, async (inner) => {
+      const ids = isUuid(jobIdOrLabel) ? [jobIdOrLabel] : await pending.labelled(jobIdOrLabel, owner, inner);
+      let cancelled = false;
+      for (const id of ids)
+        cancelled = (await pending.cancelIfWaiting("timers", id, isOwn, { trx: inner })) || cancelled;
+      return cancelled;
+    });
+  }
+
+  /** The action as it is stored, with its recipients found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
+  async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
+    // Before an unknown reference makes a user: it is somebody else in any case.
+    if (creator) requireTimerRights(creator, action, this.#parts.directory);
+    if (action.type !== "notify") return action;
+    const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
+    return { ...action, payload: { ...action.payload, recipients } };
+  }
+
+  /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
+  async #release(key: string, trx: Trx): Promise<void> {
+    const held = await trx
+      .selectFrom("jobs")
+      .select(["id", "state"])
+      .where("queue", "=", "timers")
+      .where("dedupeKey", "=", key)
+      .where("finishedAt", "is", null)
+      .executeTakeFirst();
+    if (held?.state === "running")
+      await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", held.id).execute();
+    else if (held) await this.#parts.jobControl.cancel(held.id, { trx });
   }
 }
 
-/** Whom an action tells something; null for nobody in particular, undefined when it tells nobody. */
-function recipientOf(action: TimerAction): string | null | undefined {
-  if (action.type === "notify") return action.payload.userId;
-  if (action.event !== NOTIFY_EVENT) return undefined;
-  const { userId } = asObject(action.payload);
-  return typeof userId === "string" ? userId : null;
+/** The user for whom code runs; null for modules and the program itself. */
+function creatorNow(module: string | undefined): UserPrincipal | null {
+  const { principal } = currentCaller();
+  return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
 }
 
-function asObject(payload: unknown): Record<string, unknown> {
-  return typeof payload === "object" && payload !== null && !Array.isArray(payload)
-    ? (payload as Record<string, unknown>)
-    : { value: payload };
+/** Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose. */
+function keyOf(
+  label: string,
+  creator: UserPrincipal | null,
+  { module, dedupeKey, onConflict }: Omit<TimerOptions, "trx">,
+): string | null {
+  if (onConflict === "add") return null;
+  if (module === undefined) return dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`;
+  return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
+}
+
+function recurring({ id, label, nextRunAt, payload }: Schedule) {
+  const { action } = payload as TimerPayload;
+  return { jobId: id, scheduleId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };
 }

@@ -69,18 +69,22 @@ export class UserDirectory {
     path = "recipients",
   ): Promise<string[]> {
     const ids = new Set<string>();
-    for (const [at, ref] of refs.entries()) {
-      const id = this.find(ref) ?? (await this.#provision(ref, trx));
-      if (id === undefined || !this.#isReachable(id, projectId)) {
-        throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
-          details: [
-            { path: `${path}.${at}`, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" },
-          ],
-        });
-      }
-      ids.add(id);
-    }
+    for (const [at, ref] of refs.entries()) ids.add(await this.recipient(ref, trx, projectId, `${path}.${at}`));
     return [...ids];
+  }
+
+  /** {@link recipients} of one reference. @param path the member that holds it. @throws RECIPIENT_NOT_FOUND */
+  async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
+    const id = this.find(ref) ?? (await this.#provision(ref, trx));
+    if (id !== undefined && this.#isReachable(id, projectId)) return id;
+    throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
+      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" }],
+    });
+  }
+
+  /** Those of these users who are active, and members of the project where one is given. */
+  reachable(userIds: readonly string[], projectId: string | null): string[] {
+    return userIds.filter((id) => this.find(id) === id && this.#isReachable(id, projectId));
   }
 
   #isReachable(userId: string, projectId: string | null): boolean {

@@ -82,9 +82,14 @@ export class Committer {
     this.#schedulePump();
   }
 
+  /** @throws SHUTTING_DOWN when nothing more will be written */
+  requireOpen(): void {
+    if (this.#isClosed) throw shuttingDown();
+  }
+
   /** Waits for the writer; the caller is then alone with it until {@link releaseTransaction}. @throws SHUTTING_DOWN */
   async acquireTransaction(): Promise<void> {
-    if (this.#isClosed) throw shuttingDown();
+    this.requireOpen();
     const transaction = deferred<void>();
     this.#queue.push({ transaction });
     this.#schedulePump();

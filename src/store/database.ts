@@ -50,13 +50,18 @@ export class Database {
    * SHUTTING_DOWN.
    */
   async write<T>(fn: (trx: Trx) => Promise<T>): Promise<T> {
-    if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
+    this.requireOutside();
     const scope = new TransactionScope();
     try {
       return await this.#running.run(scope, () => Promise.race([this.#transaction(scope, fn), scope.expiry.promise]));
     } catch (error) {
       throw publicError(error);
     }
+  }
+
+  /** @throws TypeError inside a transaction: a write that does not join it would wait for itself. */
+  requireOutside(): void {
+    if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
   }
 
   #transaction<T>(scope: TransactionScope, fn: (trx: Trx) => Promise<T>): Promise<T> {

@@ -59,7 +59,8 @@ export type MessageStatus =
   | "dead"
   | "cancelled";
 export type TaskStatus = "TODO" | "IN_PROGRESS" | "DONE" | "CANCELLED";
-export type JobState = "scheduled" | "ready" | "running" | "retrying" | "succeeded" | "dead" | "cancelled";
+export const JOB_STATES = ["scheduled", "ready", "running", "retrying", "succeeded", "dead", "cancelled"] as const;
+export type JobState = (typeof JOB_STATES)[number];
 
 interface SettingsTable {
   key: string;
@@ -347,7 +348,7 @@ export interface JobsTable {
   createdAt: number;
 }
 
-interface JobAttemptsTable {
+export interface JobAttemptsTable {
   jobId: string;
   attempt: number;
   startedAt: number;
@@ -372,6 +373,7 @@ export interface SchedulesTable {
   active: Generated<Flag>;
   lastRunAt: number | null;
   nextRunAt: number | null;
+  maxAttempts: number | null;
   module: string | null;
   createdBy: string | null;
   version: Generated<number>;
@@ -420,6 +422,8 @@ interface ModulesTable {
   state: "loading" | "active" | "failed" | "disabled";
   error: string | null;
   enabled: Generated<Flag>;
+  /** Where its routes were when it was last active: they answer 503 while it is not. */
+  routes: Generated<string>;
   updatedAt: number;
 }
 
@@ -442,6 +446,8 @@ interface WorkersTable {
   host: string;
   startedAt: number;
   leaseUntil: number;
+  /** The service token that registered it, and that alone may go on. */
+  tokenId: string | null;
 }
 
 interface IdempotencyKeysTable {

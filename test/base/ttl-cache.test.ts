@@ -55,3 +55,24 @@ test("hits and misses are counted, an ended entry as a miss", () => {
   cache.get("a");
   assert.deepEqual([cache.hits, cache.misses], [1, 2]);
 });
+
+test("with weights the oldest go until the new value fits; one that can never fit takes nobody's place", () => {
+  const clock = new FakeClock(1000);
+  const weight = { maxBytes: 10, bytesOf: (value: number) => value };
+  const cache = new TtlCache<string, number>({ maxEntries: 100, ttlMs: 100, clock, weight });
+  for (const [key, bytes] of [
+    ["a", 4],
+    ["b", 4],
+    ["c", 3],
+  ] as const)
+    cache.set(key, bytes);
+  assert.deepEqual([cache.get("a"), cache.get("b"), cache.get("c"), cache.bytes], [undefined, 4, 3, 7]);
+  cache.set("b", 1);
+  cache.set("d", 11);
+  assert.deepEqual([cache.get("b"), cache.get("d"), cache.bytes], [1, undefined, 4]);
+  clock.advance(100);
+  assert.equal(cache.get("b"), undefined);
+  assert.equal(cache.bytes, 3, "what has ended is let go when somebody asks for it");
+  cache.clear();
+  assert.deepEqual([cache.size, cache.bytes], [0, 0]);
+});

@@ -8,7 +8,9 @@ import { buildProgram } from "../../src/cli/main.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = buildProgram();
-const manual = ["docs/cli.md", "docs/cli-users.md"].map((page) => readFileSync(join(root, page), "utf8")).join("\n");
+const manual = ["docs/cli.md", "docs/cli-users.md", "docs/cli-queue.md", "docs/cli-backup.md"]
+  .map((page) => readFileSync(join(root, page), "utf8"))
+  .join("\n");
 
 /** Every command that does something, by its name: `key rotate`. */
 function commandsOf(parent: Command, prefix = ""): [name: string, command: Command][] {

@@ -86,7 +86,7 @@ test("S4-42: doctor finds a made data directory in order and shows the configura
       "foreign keys",
       "encryption",
       "audit",
-      "jobs",
+      "queues",
       "clock",
       "redis",
       "smtp",
@@ -124,7 +124,7 @@ test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
   assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
   assert.deepEqual(
     [...db.found.keys()],
-    ["database", "migrations", "foreign keys", "encryption", "audit", "jobs", "clock"],
+    ["database", "migrations", "foreign keys", "encryption", "audit", "queues", "clock"],
   );
   assert.match(saying(db.report, "database"), /integrity check found nothing/);
   assert.equal(db.report.config, undefined);

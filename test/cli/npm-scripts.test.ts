@@ -21,9 +21,14 @@ const KEPT = [
   "test:coverage",
   "lint",
   "type-check",
+  "db:backup",
+  "db:restore",
   "db:check",
   "redis:check",
+  "queue:status",
   "db:migrate",
+  "db:migrate:new",
+  "db:types",
   "db:reset",
 ];
 
@@ -61,7 +66,22 @@ test("every script calls only what exists: files of this tree, installed program
   }
 });
 
-test("S4-16, S4-42, S4-43: db:migrate, db:check, redis:check and db:reset do it", (t) => {
+test("S4-16: db:migrate:new takes a name and refuses what is none; db:types prints the tables that the migrations make", () => {
+  const call = (script: string, ...more: string[]) => {
+    const { program, args } = callsOf(scripts[script] ?? "").at(-1) ?? { program: "", args: [] };
+    return spawnSync(process.execPath, ["--import", "tsx", program, ...args, ...more], { cwd: root, encoding: "utf8" });
+  };
+  const nameless = call("db:migrate:new", "No Name");
+  assert.deepEqual([nameless.status, /usage: npm run db:migrate:new/.test(nameless.stderr)], [2, true]);
+  const types = call("db:types", "stream_gaps");
+  assert.equal(
+    types.stdout,
+    "interface StreamGapsTable {\n  stream: string;\n  fromSeq: number;\n  toSeq: number;\n}\n\n",
+  );
+  assert.equal(call("db:types", "no_table").status, 2);
+});
+
+test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:check, redis:check, db:backup, db:restore and db:reset do it", (t) => {
   const dataDir = join(temporaryDir(t), "data");
   const env = {
     PATH: process.env["PATH"],
@@ -69,6 +89,8 @@ test("S4-16, S4-42, S4-43: db:migrate, db:check, redis:check and db:reset do it"
     PRISM_DATA_DIR: dataDir,
     PORT: "0",
     PRISM_MIN_FREE_BYTES: "0",
+    PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "a key").toString("base64"),
+    JWT_SECRET: Buffer.alloc(32, "a secret").toString("base64"),
   };
   /** The script's last part: what stands before it installs and builds, which has been done where tests run. */
   const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
@@ -85,6 +107,12 @@ test("S4-16, S4-42, S4-43: db:migrate, db:check, redis:check and db:reset do it"
   assert.match(checked.stdout, /^PASS {2}database /m);
   const redis = run("redis:check");
   assert.deepEqual([redis.status, /^PASS {2}redis +embedded/m.test(redis.stdout)], [0, true]);
+  const archive = join(dataDir, "archive.tar");
+  const backedUp = run("db:backup", archive);
+  assert.deepEqual([backedUp.status, backedUp.stdout.startsWith(`${archive}\n`)], [0, true], backedUp.stderr);
+  assert.equal(run("db:restore", archive).status, 2, "nobody has said yes");
+  const restored = run("db:restore", archive, "--yes");
+  assert.equal(restored.status, 0, restored.stderr);
   assert.equal(run("db:reset").status, 2, "nobody has said yes");
   assert.equal(run("db:reset", "--yes").status, 0);
 });

@@ -44,6 +44,28 @@ test("trigger", async (t) => {
     assert.deepEqual(stored.payload, { n: 1 });
   });
 
+  await t.test("publishes to a channel at a time", async () => {
+    const at = new Date(Date.now() + 3_600_000).toISOString();
+    const args = ["trigger", "lunch", "--at", at, "--channel", "kitchen", "--payload", '{"text":"Lunch"}'];
+    const reply = await runJson<Trigger>(args, { cwd, env });
+    assert.equal(reply.runAt, at);
+    const { body } = await prism.get<{ data: { jobId: string; action: unknown }[] }>("/api/v1/timers");
+    const made = body.data.find(({ jobId }) => jobId === reply.jobId);
+    assert.deepEqual(made?.action, { type: "message", channel: "kitchen", payload: { text: "Lunch" } });
+  });
+
+  await t.test("notifies again and again, by the clock of a zone", async () => {
+    const args = ["trigger", "daily", "--cron", "0 9 * * *", "--timezone", "Asia/Tokyo"];
+    const notify = ["--notify", "me", "--title", "Up", "--body", "b"];
+    const { status, stdout } = await runCli([...args, ...notify], { cwd, env });
+    assert.equal(status, 0);
+    assert.match(stdout, /^[0-9a-f-]{36} {2}first runs at 20\d\d-\d\d-\d\dT00:00:00\.000Z\n$/);
+    const id = stdout.slice(0, 36);
+    const { body } = await prism.get<{ data: { jobId: string; cron: string }[] }>("/api/v1/timers");
+    assert.equal(body.data.find(({ jobId }) => jobId === id)?.cron, "0 9 * * *");
+    assert.deepEqual((await prism.delete(`/api/v1/timers/${id}`)).body, { cancelled: true });
+  });
+
   await t.test("takes the payload from stdin", async () => {
     const args = ["trigger", "x", "--event", "piped", "--payload", "-"];
     const [good, bad] = await Promise.all([
@@ -60,7 +82,12 @@ test("trigger", async (t) => {
   t.after(() => foreign.close());
   const foreignUrl = `http://127.0.0.1:${(foreign.address() as AddressInfo).port}`;
   const refused = [
-    { name: "neither --notify nor --event", args: ["trigger", "x"], status: 2, says: /give --notify or --event/ },
+    {
+      name: "neither --notify nor --event",
+      args: ["trigger", "x"],
+      status: 2,
+      says: /give --notify, --event or --channel/,
+    },
     {
       name: "--notify without a title",
       args: ["trigger", "x", "--notify", "me"],
@@ -71,7 +98,34 @@ test("trigger", async (t) => {
       name: "a payload for a notification",
       args: [...notify, "--payload", "{}"],
       status: 2,
-      says: /belong to --event/,
+      says: /--payload belongs to --event and --channel/,
+    },
+    { name: "two times", args: [...notify, "--delay", "1s", "--at", "1h"], status: 2, says: /--delay, --at or --cron/ },
+    {
+      name: "a zone without a pattern",
+      args: [...notify, "--timezone", "Europe/Berlin"],
+      status: 2,
+      says: /--timezone belongs to --cron/,
+    },
+    { name: "a time that is none", args: [...notify, "--at", "tomorrow"], status: 2, says: /Use a time such as/ },
+    {
+      name: "a message that is stored as an event",
+      args: ["trigger", "x", "--channel", "c", "--persist"],
+      status: 2,
+      says: /--persist belongs to --event/,
+    },
+    { name: "a pattern that is none", args: [...notify, "--cron", "every day"], status: 7, says: /INVALID_CRON/ },
+    {
+      name: "a zone that is none",
+      args: [...notify, "--cron", "0 9 * * *", "--timezone", "Mars/Olympus"],
+      status: 7,
+      says: /INVALID_TIMEZONE/,
+    },
+    {
+      name: "a channel name with a space",
+      args: ["trigger", "x", "--channel", "a b"],
+      status: 7,
+      says: /action\.channel/,
     },
     {
       name: "a file that is not there",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test from "node:test";
 import { CommandError } from "../../src/cli/exit-codes.ts";
-import { readNewPassword } from "../../src/cli/read-password.ts";
+import { readNewPassword, readPassphrase } from "../../src/cli/read-password.ts";
 
 /** A terminal that is typed into. */
 class Keyboard extends PassThrough {
@@ -60,4 +60,26 @@ test("a password is asked for twice, and nothing of it is shown", async (t) => {
       });
       assert.deepEqual(input.modes, [true, false]);
     });
+});
+
+test("a new passphrase of an archive's keys is asked for twice and must be long, a known one once", async (t) => {
+  const read = (isNew: boolean, typed: string) => {
+    const input = new Keyboard();
+    const output = new PassThrough();
+    const answer = readPassphrase({ fromStdin: false, isNew }, { input, output });
+    input.write(typed);
+    return { output, answer };
+  };
+  const made = read(true, "correct horse battery\rcorrect horse battery\r");
+  assert.equal(await made.answer, "correct horse battery");
+  assert.equal(String(made.output.read()), "New passphrase: \nThe same again: \n");
+  const known = read(false, "short\r");
+  assert.equal(await known.answer, "short");
+  assert.equal(String(known.output.read()), "Passphrase of the archive's keys: \n");
+  for (const [typed, isNew, says] of [
+    ["correct horse battery\rcorrect horse\r", true, /the two passphrases differ/],
+    ["eleven char\releven char\r", true, /less than 12 characters/],
+    ["\r", false, /the passphrase is empty/],
+  ] as const)
+    await t.test(String(says), () => assert.rejects(read(isNew, typed).answer, says));
 });

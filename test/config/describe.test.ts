@@ -15,8 +15,8 @@ test("prism.config.example.json is what derives from the settings, is accepted, 
   const text = shipped("prism.config.example.json");
   assert.deepEqual(JSON.parse(text), exampleConfig(), "run npm run config:docs");
   const { config, origins, warnings } = load(t, { files: { "prism.config.json": text } });
-  const { secrets: _, dataDir: _dir, databaseFile: _file, ...values } = config;
-  const { secrets: _2, dataDir: _dir2, databaseFile: _file2, ...defaults } = load(t).config;
+  const { secrets: _, dataDir: _dir, databaseFile: _file, modulesDir: _modules, ...values } = config;
+  const { secrets: _2, dataDir: _dir2, databaseFile: _file2, modulesDir: _modules2, ...defaults } = load(t).config;
   assert.deepEqual([values, warnings], [defaults, []]);
   assert.equal(origins.get("port"), "file");
 });
@@ -41,8 +41,8 @@ test("S0-11: .env.example works as it is, and with every line of it in use no na
   const text = shipped(".env.example");
   const asShipped = load(t, { files: { ".env": text } });
   assert.deepEqual(asShipped.warnings, []);
-  const { secrets: _, dataDir: _dir, databaseFile: _file, ...values } = asShipped.config;
-  const { secrets: _2, dataDir: _dir2, databaseFile: _file2, ...defaults } = load(t).config;
+  const { secrets: _, dataDir: _dir, databaseFile: _file, modulesDir: _modules, ...values } = asShipped.config;
+  const { secrets: _2, dataDir: _dir2, databaseFile: _file2, modulesDir: _modules2, ...defaults } = load(t).config;
   assert.deepEqual(values, defaults);
   const everything = text.replace(/^# (?=[A-Z][A-Z_]*=)/gm, "");
   const variables = parseEnv(everything);

@@ -70,6 +70,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/health/redis",
     "/metrics",
     "/ws",
+    "/ws/updates",
   ]);
 });
 

@@ -81,6 +81,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/docs/swagger-ui.css",
       "/realtime/:projectId",
       "/ws",
+      "/ws/updates",
     ],
     "what is left out: protocols of their own, and the parts of the page",
   );

@@ -65,6 +65,17 @@ test("a path leads to its route", async (t) => {
   }
 });
 
+test("an alias that calls its parameters otherwise gives them by the names of the canonical path", async (t) => {
+  const removal = named("take out", "DELETE", "/jobs/things/:thingId", ["/things/:id"]);
+  const { port } = startBareKernel(t, { routes: [...ROUTES, removal] });
+  for (const path of ["/jobs/things/7", "/things/7"]) {
+    const reply = await exchangeRaw(t, port, requestText("DELETE", path));
+    assert.deepEqual(JSON.parse(reply.body) as Found, { name: "take out", params: { thingId: "7" } });
+  }
+  const reply = await exchangeRaw(t, port, requestText("GET", "/things/7"));
+  assert.deepEqual(JSON.parse(reply.body) as Found, { name: "thing", params: { id: "7" } });
+});
+
 test("nothing is normalised: another spelling of a path is another path, 404 NOT_FOUND", async (t) => {
   const { port } = startBareKernel(t, { routes: ROUTES });
   for (const path of [

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { JobRunner } from "../../src/jobs/runner.ts";
+import { countWaitingJobs } from "../../src/services/job-counts.ts";
+import { JobHooks } from "../../src/services/job-hooks.ts";
 import { JobService } from "../../src/services/job-service.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -37,13 +39,22 @@ test("a starting server knows what waits in the table, and a job that comes back
   await before.add("b", { runAt: clock.now() + HOUR });
   const { committer, reader, database, log } = store;
   const settingsOf = () => queueSettings({ concurrency: 1, maxAttempts: 8 });
-  const runner = new JobRunner({ committer, reader, clock, log, settingsOf, maxWaiting: 3 });
+  const runner = new JobRunner({
+    committer,
+    reader,
+    clock,
+    log,
+    settingsOf,
+    countWaiting: () => countWaitingJobs(database.read, database.scan),
+    maxWaiting: 3,
+  });
   t.after(() => runner.stop(0));
   runner.handle("test", async () => {
     throw new Error("again");
   });
   runner.start();
-  const jobs = new JobService({ database, runner, clock, settingsOf });
+  await eventually("they are counted", () => runner.waitingIn("timers") === 2);
+  const jobs = new JobService({ database, committer, runner, clock, hooks: new JobHooks(), settingsOf });
   const job = { queue: "timers", kind: "test", payload: null, runAt: clock.now() } as const;
   const { jobId } = await jobs.enqueue(job);
   await eventually("it waits for its retry", () => before.stateOf(jobId) === "retrying");
@@ -60,6 +71,8 @@ test("a queue that only looks full is counted again", async (t) => {
   helper.runner.enqueued([{ queue: "timers", state: "scheduled", runAt: helper.clock.now() + HOUR }]);
   await assert.rejects(helper.add("b", later()), OVERLOADED);
   helper.clock.advance(60_000);
+  // Whoever is refused has it counted, once the count of the start has ended.
+  await eventually("it is counted", () => !helper.runner.isFull("timers"));
   await helper.add("c", later());
   await assert.rejects(helper.add("d", later()), OVERLOADED);
 });

@@ -6,6 +6,7 @@ import { deferred } from "../../src/base/deferred.ts";
 import { retryDelayMs } from "../../src/jobs/backoff.ts";
 import { PermanentError, type RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
 import { openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "../store/support/both-writers.ts";
 import { TestRunner } from "./support/test-runner.ts";
@@ -146,7 +147,8 @@ test("what waits longest is not starved by an unending stream of what is more ur
 testBothWriters("two workers on one table never run a job twice", async (t, writer) => {
   const store = openTestStore(t, { writer });
   const runs = new Map<unknown, number>();
-  const workers = [1, 2].map(() => new TestRunner(t, { store, concurrency: 4 }));
+  const clock = new FakeClock();
+  const workers = [1, 2].map(() => new TestRunner(t, { store, clock, concurrency: 4 }));
   for (const { runner } of workers) {
     runner.handle("test", async ({ payload }) => {
       runs.set(payload, (runs.get(payload) ?? 0) + 1);

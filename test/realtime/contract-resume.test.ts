@@ -1,65 +1,65 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { toRfc3339 } from "../../src/base/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { makeProject } from "../helpers/people.ts";
-import { gapsOf, type LiveClient, numbersOf, offsetsOf } from "./support/live-client.ts";
-import { Feed, LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
+import { makeProject, makeUser } from "../helpers/people.ts";
+import { EventFeed, type Feed, TaskFeed } from "./support/feeds.ts";
+import { gapsOf, type LiveClient, type LiveProtocol, numbersOf, offsetsOf } from "./support/live-client.ts";
+import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
 
 /** More than one page of the history, so that a replay takes several. */
 const SEVERAL_PAGES = 350;
 
 for (const protocol of PROTOCOLS) {
   describe(`${protocol.name}: order and resume`, () => {
-    test("S1-03: events come live, in the order of their offsets", async (t) => {
+    test("S1-03, S3-13: entries come live, in the order of their offsets", async (t) => {
       const server = await LiveServer.start(t);
       const client = await server.connect(protocol);
-      for (let i = 0; i < 5; i++) await server.feed.publish(20);
+      for (let i = 0; i < 5; i++) await server.feedOf(protocol).publish(20);
       await allOf(client, 1, 100);
       const offsets = offsetsOf(client);
       assert.deepEqual(
         offsets,
         offsets.toSorted((a, b) => a - b),
       );
-      assert.equal(offsets.at(-1), server.feed.lastSeq);
+      assert.equal(offsets.at(-1), server.feedOf(protocol).lastSeq);
     });
 
     for (const from of [undefined, "latest"] as const) {
       test(`from ${from ?? "nowhere, which means latest,"} only what comes after is sent`, async (t) => {
         const server = await LiveServer.start(t);
-        await server.feed.publish(10);
+        await server.feedOf(protocol).publish(10);
         const client = await server.connect(protocol, from === undefined ? {} : { from });
-        await server.feed.publish(2);
+        await server.feedOf(protocol).publish(2);
         await allOf(client, 11, 12);
-        if (client.head !== null) assert.equal(client.head, server.feed.lastSeq - 2);
+        if (client.head !== null) assert.equal(client.head, server.feedOf(protocol).lastSeq - 2);
       });
     }
 
     test("earliest replays everything that is kept, then goes on live", async (t) => {
       const server = await LiveServer.start(t);
-      await server.feed.publish(SEVERAL_PAGES);
+      await server.feedOf(protocol).publish(SEVERAL_PAGES);
       const client = await server.connect(protocol, { from: "earliest" });
-      await server.feed.publish(3);
+      await server.feedOf(protocol).publish(3);
       await allOf(client, 1, SEVERAL_PAGES + 3);
       assert.deepEqual(gapsOf(client), []);
     });
 
     test("the server sends all events later than the offset that the client gives, which is exclusive", async (t) => {
       const server = await LiveServer.start(t);
-      const offset = await server.feed.publish(40);
-      await server.feed.publish(SEVERAL_PAGES);
+      const offset = await server.feedOf(protocol).publish(40);
+      await server.feedOf(protocol).publish(SEVERAL_PAGES);
       const client = await server.connect(protocol, { from: offset });
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await allOf(client, 41, 40 + SEVERAL_PAGES + 1);
       assert.ok(offsetsOf(client).every((sent) => sent > offset));
     });
 
     test("a client at the head misses nothing and is told of no gap", async (t) => {
       const server = await LiveServer.start(t);
-      const offset = await server.feed.publish(5);
+      const offset = await server.feedOf(protocol).publish(5);
       const client = await server.connect(protocol, { from: offset });
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await allOf(client, 6, 6);
       assert.deepEqual(gapsOf(client), []);
     });
@@ -67,23 +67,22 @@ for (const protocol of PROTOCOLS) {
     test("what is replayed is what came live", async (t) => {
       const server = await LiveServer.start(t);
       const live = await server.connect(protocol);
-      await server.feed.publish(3, { paddingBytes: 700 });
+      await server.feedOf(protocol).publish(3, { paddingBytes: 700 });
       await allOf(live, 1, 3);
       const later = await server.connect(protocol, { from: "earliest" });
       await allOf(later, 1, 3);
       assert.deepEqual(later.items, live.items);
     });
 
-    test("events of another project are neither sent nor missed", async (t) => {
+    test("what another stream gets is neither sent nor missed", async (t) => {
       const server = await LiveServer.start(t);
-      const other = await makeProject(server.prism, "other");
-      const otherFeed = new Feed(server.prism.url, other.apiKey);
+      const otherFeed = await feedOfOthers(server, protocol);
       const live = await server.connect(protocol);
       for (let i = 0; i < 3; i++) {
-        await server.feed.publish();
+        await server.feedOf(protocol).publish();
         await otherFeed.publish(120);
       }
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await allOf(live, 1, 4);
       const later = await server.connect(protocol, { from: "earliest" });
       await allOf(later, 1, 4);
@@ -93,14 +92,14 @@ for (const protocol of PROTOCOLS) {
     test("a client resumes across a restart of the server", async (t) => {
       const server = await LiveServer.start(t);
       const before = await server.connect(protocol, { from: "earliest" });
-      await server.feed.publish(10);
+      await server.feedOf(protocol).publish(10);
       await allOf(before, 1, 10);
       const handled = offsetsOf(before)[5] ?? 0;
       await server.restart();
       assert.equal(await before.end, protocol.ends.restart);
-      await server.feed.publish(5);
+      await server.feedOf(protocol).publish(5);
       const after = await server.connect(protocol, { from: handled });
-      await server.feed.publish(5);
+      await server.feedOf(protocol).publish(5);
       await allOf(after, 7, 20);
       assert.deepEqual(gapsOf(after), []);
     });
@@ -110,10 +109,10 @@ for (const protocol of PROTOCOLS) {
     test("where events were deleted a gap stands in their place", async (t) => {
       const clock = new FakeClock();
       const server = await LiveServer.start(t, { clock });
-      const lastDeleted = await server.feed.publish(20);
+      const lastDeleted = await server.feedOf(protocol).publish(20);
       clock.advance(60_000);
-      await server.feed.publish(5);
-      await deleteEventsBefore(server, clock.now());
+      await server.feedOf(protocol).publish(5);
+      await server.deleteBefore(protocol, clock.now());
       const client = await server.connect(protocol, { from: lastDeleted - 12 });
       await allOf(client, 21, 25);
       assert.deepEqual(client.items[0], { kind: "gap", from: lastDeleted - 12, to: lastDeleted });
@@ -122,20 +121,20 @@ for (const protocol of PROTOCOLS) {
 
     test("a gap at the end of what is kept is told before anything comes live", async (t) => {
       const server = await LiveServer.start(t);
-      const first = await server.feed.publish();
-      const last = await server.feed.publish(3);
-      await deleteEventsBefore(server, Date.now() + 60_000);
+      const first = await server.feedOf(protocol).publish();
+      const last = await server.feedOf(protocol).publish(3);
+      await server.deleteBefore(protocol, Date.now() + 60_000);
       const client = await server.connect(protocol, { from: first });
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await allOf(client, 5, 5);
       assert.deepEqual(client.items[0], { kind: "gap", from: first, to: last });
     });
 
     test("a client that resumes where the gap ends is not told of it again", async (t) => {
       const server = await LiveServer.start(t);
-      const last = await server.feed.publish(4);
-      await deleteEventsBefore(server, Date.now() + 60_000);
-      await server.feed.publish();
+      const last = await server.feedOf(protocol).publish(4);
+      await server.deleteBefore(protocol, Date.now() + 60_000);
+      await server.feedOf(protocol).publish();
       const client = await server.connect(protocol, { from: last });
       await allOf(client, 5, 5);
       assert.deepEqual(gapsOf(client), []);
@@ -143,9 +142,9 @@ for (const protocol of PROTOCOLS) {
 
     test("an offset beyond the head gets a gap, then the oldest kept", async (t) => {
       const server = await LiveServer.start(t);
-      const head = await server.feed.publish(5);
+      const head = await server.feedOf(protocol).publish(5);
       const client = await server.connect(protocol, { from: head + 1000 });
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await allOf(client, 1, 6);
       assert.deepEqual(client.items[0], { kind: "gap", from: head + 1000, to: 0 });
       assert.equal(gapsOf(client).length, 1);
@@ -158,8 +157,8 @@ async function allOf(client: LiveClient, first: number, last: number): Promise<v
   assert.deepEqual(numbersOf(client), range(first, last));
 }
 
-async function deleteEventsBefore(server: LiveServer, before: number): Promise<void> {
-  const path = `/api/v1/projects/${server.projectId}/events?before=${toRfc3339(before)}`;
-  const reply = await server.prism.delete(path);
-  assert.equal(reply.status, 200, reply.text);
+/** Of another project, or of another user's tasks. */
+async function feedOfOthers({ prism }: LiveServer, { follows }: LiveProtocol): Promise<Feed> {
+  if (follows === "tasks") return new TaskFeed(prism, (await makeUser(prism, "uma")).id);
+  return new EventFeed(prism.url, (await makeProject(prism, "other")).apiKey);
 }

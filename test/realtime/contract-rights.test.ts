@@ -6,25 +6,12 @@ import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { openBeside } from "../helpers/store.ts";
 import { numbersOf } from "./support/live-client.ts";
-import { LiveServer, PROTOCOLS } from "./support/live-server.ts";
+import { LiveServer, PROJECT_PROTOCOLS, PROTOCOLS } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 import { WebSocketClient } from "./support/web-socket-client.ts";
 
 for (const protocol of PROTOCOLS) {
   describe(`${protocol.name}: rights that end while connected`, () => {
-    test("a key that is revoked ends its connections, and no others", async (t) => {
-      const server = await LiveServer.start(t);
-      const { prism, projectId } = server;
-      const path = `/api/v1/projects/${projectId}/keys`;
-      const { body } = await prism.post<{ id: string; key: string }>(path, { name: "to be revoked" });
-      const client = await server.connect(protocol, { token: body.key });
-      const other = await server.connect(protocol, { token: server.apiKey });
-      await prism.delete(`${path}/${body.id}`);
-      assert.equal(await client.end, protocol.ends.unauthenticated);
-      await server.feed.publish();
-      await eventually("the other hears", () => numbersOf(other).length === 1);
-    });
-
     test("a service token that is revoked ends its connections, not its user's others", async (t) => {
       const server = await LiveServer.start(t);
       const { services, adminToken } = server.prism;
@@ -35,6 +22,45 @@ for (const protocol of PROTOCOLS) {
       const other = await server.connect(protocol, { token: adminToken });
       await services.db.write((trx) => admin.revokeToken(issued.id, trx));
       services.system.rightsChanged();
+      assert.equal(await client.end, protocol.ends.unauthenticated);
+      await server.feedOf(protocol).publish();
+      await eventually("the other hears", () => numbersOf(other).length === 1);
+    });
+
+    test("D35: an account that is disabled by a command beside the server loses its connections", async (t) => {
+      const server = await LiveServer.start(t);
+      const uma = await makeUser(server.prism, "uma", ["Admin"]);
+      const client = await server.connect(protocol, { token: uma.token });
+      openBeside(t, join(server.prism.dir, "prism.db"))
+        .prepare("update users set status = 'disabled' where id = ?")
+        .run(uma.id);
+      assert.equal(await client.end, protocol.ends.unauthenticated);
+    });
+
+    test("a server that stops says so to everybody, and takes nobody new", async (t) => {
+      const server = await LiveServer.start(t);
+      const clients = await Promise.all(Array.from({ length: 25 }, () => server.connect(protocol)));
+      const { target } = server;
+      const restarted = server.restart();
+      for (const client of clients) assert.equal(await client.end, protocol.ends.restart);
+      await restarted;
+      await assert.rejects(fetch(`${target.url}/health`));
+      const { connections } = server.prism.services.system;
+      assert.deepEqual(connections.counts, { websocket: 0, pulse: 0, tasks: 0, sse: 0 });
+    });
+  });
+}
+
+for (const protocol of PROJECT_PROTOCOLS) {
+  describe(`${protocol.name}: rights in a project that end while connected`, () => {
+    test("a key that is revoked ends its connections, and no others", async (t) => {
+      const server = await LiveServer.start(t);
+      const { prism, projectId } = server;
+      const path = `/api/v1/projects/${projectId}/keys`;
+      const { body } = await prism.post<{ id: string; key: string }>(path, { name: "to be revoked" });
+      const client = await server.connect(protocol, { token: body.key });
+      const other = await server.connect(protocol, { token: server.apiKey });
+      await prism.delete(`${path}/${body.id}`);
       assert.equal(await client.end, protocol.ends.unauthenticated);
       await server.feed.publish();
       await eventually("the other hears", () => numbersOf(other).length === 1);
@@ -59,33 +85,11 @@ for (const protocol of PROTOCOLS) {
       assert.deepEqual(numbersOf(removed), [1]);
     });
 
-    test("D35: an account that is disabled by a command beside the server loses its connections", async (t) => {
-      const server = await LiveServer.start(t);
-      const uma = await makeUser(server.prism, "uma", ["Admin"]);
-      const client = await server.connect(protocol, { token: uma.token });
-      openBeside(t, join(server.prism.dir, "prism.db"))
-        .prepare("update users set status = 'disabled' where id = ?")
-        .run(uma.id);
-      assert.equal(await client.end, protocol.ends.unauthenticated);
-    });
-
     test("a project that is deleted ends its streams", async (t) => {
       const server = await LiveServer.start(t);
       const client = await server.connect(protocol);
       await server.prism.delete(`/api/v1/projects/${server.projectId}`);
       assert.equal(await client.end, protocol.ends.notFound);
-    });
-
-    test("a server that stops says so to everybody, and takes nobody new", async (t) => {
-      const server = await LiveServer.start(t);
-      const clients = await Promise.all(Array.from({ length: 25 }, () => server.connect(protocol)));
-      const { target } = server;
-      const restarted = server.restart();
-      for (const client of clients) assert.equal(await client.end, protocol.ends.restart);
-      await restarted;
-      await assert.rejects(fetch(`${target.url}/health`));
-      const { connections } = server.prism.services.system;
-      assert.deepEqual(connections.counts, { websocket: 0, pulse: 0, sse: 0 });
     });
   });
 }

@@ -13,23 +13,23 @@ for (const protocol of PROTOCOLS) {
     describe(`${protocol.name}, writer ${writer}: the seam between replay and live`, () => {
       test("clients that come while events are ingested miss none and see none out of order", async (t) => {
         const server = await LiveServer.start(t, { settings: { "store.writer": writer } });
-        await server.feed.publish(STORED);
+        await server.feedOf(protocol).publish(STORED);
         let isIngesting = true;
         const ingest = (async () => {
-          for (let turn = 0; isIngesting; turn++) await server.feed.publish(1 + (turn % 7));
+          for (let turn = 0; isIngesting; turn++) await server.feedOf(protocol).publish(1 + (turn % 7));
         })();
 
         const clients: { from: number; client: LiveClient }[] = [];
         for (let i = 0; i < CLIENTS; i++) {
-          const from = Math.floor((server.feed.lastSeq * i) / CLIENTS);
+          const from = Math.floor((server.feedOf(protocol).lastSeq * i) / CLIENTS);
           clients.push({ from, client: await server.connect(protocol, { from }) });
         }
         isIngesting = false;
         await ingest;
 
         for (const { from, client } of clients) {
-          // The project's events are numbered as their offsets: nobody else writes.
-          const wanted = range(from + 1, server.feed.lastSeq);
+          // Entries are numbered as their offsets: nobody else writes.
+          const wanted = range(from + 1, server.feedOf(protocol).lastSeq);
           await eventually(`all behind ${from}`, () => client.items.length >= wanted.length);
           assert.deepEqual(offsetsWithoutRepetition(client), wanted);
           assert.deepEqual(gapsOf(client), []);

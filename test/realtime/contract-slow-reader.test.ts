@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
+import type { Feed } from "./support/feeds.ts";
 import { gapsOf, type LiveClient, numbersOf } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
@@ -22,10 +23,10 @@ for (const protocol of PROTOCOLS) {
       const slow = await server.connect(protocol);
       const other = await server.connect(protocol);
       slow.pause();
-      await publishMuch(server);
+      await publishMuch(server.feedOf(protocol));
       await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
       slow.resume();
-      await server.feed.publish();
+      await server.feedOf(protocol).publish();
       await eventually("the slow one has everything", () => distinctNumbers(slow).length === EVENTS + 1);
       assert.deepEqual(distinctNumbers(slow), range(1, EVENTS + 1));
       assert.deepEqual(gapsOf(slow), []);
@@ -37,7 +38,7 @@ for (const protocol of PROTOCOLS) {
       const server = await LiveServer.start(t, { clock, settings: { "auth.accessExpires": "24h" } });
       const slow = await server.connect(protocol);
       slow.pause();
-      await publishMuch(server);
+      await publishMuch(server.feedOf(protocol));
       for (let had = 0; had < EVENTS; had += EVENTS / 3) {
         slow.resume();
         await eventually("a third more", () => distinctNumbers(slow).length >= had + EVENTS / 3);
@@ -54,7 +55,7 @@ for (const protocol of PROTOCOLS) {
       const slow = await server.connect(protocol);
       const other = await server.connect(protocol);
       slow.pause();
-      await publishMuch(server);
+      await publishMuch(server.feedOf(protocol));
       clock.advance(STUCK_LIMIT_MS - 1);
       await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
       assert.equal(await slowClosed(server), 0);
@@ -84,9 +85,9 @@ test("small events, of which the library sends many at a time: none is lost whil
   assert.equal(await slowClosed(server), 0);
 });
 
-async function publishMuch(server: LiveServer): Promise<void> {
+async function publishMuch(feed: Feed): Promise<void> {
   for (let sent = 0; sent < EVENTS; sent += PER_REQUEST) {
-    await server.feed.publish(PER_REQUEST, { paddingBytes: PADDING_BYTES });
+    await feed.publish(PER_REQUEST, { paddingBytes: PADDING_BYTES });
   }
 }
 

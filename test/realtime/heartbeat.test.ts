@@ -6,7 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { LiveServer, PROTOCOLS } from "./support/live-server.ts";
+import { LiveServer, PROJECT_PROTOCOLS } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 import { pulseProtocol } from "./support/pulse-protocol.ts";
 import { RawStream } from "./support/raw-stream.ts";
@@ -22,15 +22,18 @@ function pingsOf(socket: WebSocket): { count: number } {
   return pings;
 }
 
-for (const path of ["/ws", "/realtime/shop"]) {
-  test(`${path}: a client that is silent for 30 s is pinged; one that answers stays`, async (t) => {
+/** What a client says to hear a pong, by the socket's path. */
+const PINGS = { "/ws": { op: "ping" }, "/realtime/shop": { type: "ping" }, "/ws/updates": { type: "PING" } };
+
+for (const [path, ping] of Object.entries(PINGS)) {
+  test(`S3-38: ${path}: a client that is silent for 30 s is pinged; one that answers stays`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock, settings: DAY });
     await makeProject(prism);
     const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`);
     const pings = pingsOf(client.socket);
     const say = async (times: number) => {
-      client.send(path === "/ws" ? { op: "ping" } : { type: "ping" });
+      client.send(ping);
       await eventually("a pong", () => client.messages.filter(isPong).length === times);
     };
     await say(1);
@@ -46,7 +49,7 @@ for (const path of ["/ws", "/realtime/shop"]) {
     assert.equal(pings.count, 3, "one for each silence");
   });
 
-  test(`${path}: a peer that is dead is dropped after 60 s`, async (t) => {
+  test(`S3-38: ${path}: a peer that is dead is dropped after 60 s`, async (t) => {
     const clock = new FakeClock();
     const prism = await startPrism(t, { clock, settings: DAY });
     await makeProject(prism);
@@ -54,7 +57,7 @@ for (const path of ["/ws", "/realtime/shop"]) {
       autoPong: false,
     });
     const { connections } = prism.services.system;
-    const live = () => connections.counts.websocket + connections.counts.pulse;
+    const live = () => Object.values(connections.counts).reduce((sum, count) => sum + count, 0);
     assert.equal(live(), 1);
     clock.advance(59_999);
     const pings = pingsOf(client.socket);
@@ -67,7 +70,7 @@ for (const path of ["/ws", "/realtime/shop"]) {
 }
 
 function isPong(message: Readonly<Record<string, unknown>>): boolean {
-  return message["op"] === "pong" || message["type"] === "pong";
+  return /^pong$/i.test(String(message["op"] ?? message["type"]));
 }
 
 test("an event stream hears a comment every 15 s, which an EventSource does not see", async (t) => {
@@ -122,7 +125,7 @@ test("a token without end is said to have none", async (t) => {
   assert.deepEqual(answer, { op: "authenticated", id: "1", expiresAt: null });
 });
 
-for (const protocol of PROTOCOLS) {
+for (const protocol of PROJECT_PROTOCOLS) {
   test(`${protocol.name}: the connection ends with its token or key, and not before`, async (t) => {
     const clock = new FakeClock();
     // Less than the silence after which a peer counts as dead.

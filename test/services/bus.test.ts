@@ -134,3 +134,13 @@ test("a handler may emit, subscribe and unsubscribe", async () => {
   await bus.deliver("first", null, "c");
   await eventually("the second has been heard", () => heard.length === 1);
 });
+
+test("who makes many events asks first whether anybody hears them", () => {
+  const { bus } = newBus();
+  assert.deepEqual([bus.hasSubscribers("event:"), bus.isHeard("event:a")], [false, false]);
+  const offs = [bus.on("event:a", () => undefined), bus.on("shop:*", () => undefined)];
+  assert.deepEqual([bus.hasSubscribers("event:"), bus.isHeard("event:a"), bus.isHeard("event:b")], [true, true, false]);
+  assert.deepEqual([bus.hasSubscribers("shop:"), bus.isHeard("shop:opened:late")], [true, true]);
+  for (const off of offs) off();
+  assert.equal(bus.hasSubscribers("event:"), false);
+});

@@ -36,9 +36,20 @@ const FILTERS = [
   "/audit?resourceId=",
   "/audit?requestId=",
   "/projects?limit=",
+  "/messages?with=",
+  "/messages?userId=",
+  "/messages?status=",
+  "/messages?cursor=",
 ] as const;
 
-const PATHS = ["/events/:x", "/rules/:x", "/notifications/:x", "/notifications/user/:x", "/projects/:x"] as const;
+const PATHS = [
+  "/events/:x",
+  "/rules/:x",
+  "/notifications/:x",
+  "/notifications/user/:x",
+  "/projects/:x",
+  "/messages/:x",
+] as const;
 
 test("S2-95 S4-38 whatever stands in a filter, a path or a body is a value and never SQL", async (t) => {
   const prism = await startPrism(t);

@@ -5,6 +5,9 @@ import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { planOf, recordSql } from "./support/recorded-sql.ts";
+import { useJobs } from "./support/use-jobs.ts";
+import { useSchedules } from "./support/use-schedules.ts";
+import { useTimers } from "./support/use-timers.ts";
 
 interface Made {
   id: string;
@@ -36,12 +39,16 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   const event = await post("/events", { type: "x", dedupeKey: "k", payload: { n: 1 } });
   await post("/events", [{ type: "x" }, { type: "y", projectId: project.id }]);
   const note = await post("/notifications", { recipients: ["me", "uma"], title: "t", message: "m", dedupeKey: "d" });
+  const message = await post("/messages", { recipientId: "me", content: "c", delayMs: 0 });
   await post("/time/trigger", {
     label: "l",
     delayMs: 1,
     action: { type: "event", event: "x", persist: true },
     dedupeKey: "k",
   });
+
+  const task = await post("/tasks", { title: "t" });
+  const taskCursor = Buffer.from(JSON.stringify([5, task.id])).toString("base64url");
 
   const now = encodeURIComponent(new Date().toISOString());
   const both = (path: string, filters: readonly string[]) =>
@@ -86,6 +93,15 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     "/notifications/missed?since=1",
     `/notifications/missed?since=${now}&ack=true`,
     `/notifications/${note.id}`,
+    ...["box=inbox", "box=sent", "box=all"].flatMap((box) =>
+      both("/messages", [box, `${box}&with=uma`, `${box}&status=queued`, `${box}&status=read&with=uma`]),
+    ),
+    ...["box=inbox", "box=sent", "box=all&with=uma"].map(
+      (box) => `/messages?${box}&cursor=${Buffer.from('[5,"x"]').toString("base64url")}`,
+    ),
+    "/messages?userId=uma",
+    `/messages/${message.id}`,
+    `/messages/${message.id}/status`,
     ...pages.map((page) => `/audit?${page}`),
     ...both("/audit", [
       "userId=u",
@@ -105,13 +121,32 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     `/rules/${rule.id}/stats`,
     `/rules/${rule.id}/stats?from=${now}&to=${now}`,
     `/projects/${project.id}`,
+    ...pages.slice(0, 3).map((page) => `/tasks?${page}`),
+    ...["createdAt", "updatedAt", "priority", "dueAt", "title"].flatMap((sort) =>
+      [sort, `-${sort}`].flatMap((order) => [`/tasks?sort=${order}`, `/tasks?status=TODO&sort=${order}`]),
+    ),
+    ...["createdAt", "updatedAt"].map((sort) => `/tasks?sort=-${sort}&cursor=${taskCursor}`),
+    `/tasks?status=TODO&sort=-priority&cursor=${taskCursor}`,
+    ...both("/tasks", ["status=TODO,DONE", "priority=1", "q=a", "userId=uma"]),
+    `/tasks/${task.id}`,
     "/status",
+    ...(await useJobs(prism, post, both)),
   ])
     await get(path);
+  await useTimers(prism);
+  await useSchedules(prism);
   await ok(prism.get<Made>("/metrics"));
   for (const action of ["read", "acknowledge"] as const)
     await ok(prism.request<Made>(action === "read" ? "PATCH" : "PUT", v1(`/notifications/${note.id}/${action}`), {}));
   await post(`/notifications/${note.id}/webview-action`, {});
+  await eventually(
+    "the message is delivered",
+    async () => (await prism.patch(v1(`/messages/${message.id}/read`))).status === 200,
+  );
+  const later = await post("/messages", { recipientId: "uma", content: "c", delayMs: 1000 });
+  await ok(prism.delete<Made>(v1(`/messages/${later.id}`)));
+  await ok(prism.put<Made>(v1(`/tasks/${task.id}`), { status: "DONE" }));
+  await ok(prism.delete<Made>(v1(`/tasks/${task.id}`)));
   await post("/notifications/read-all");
   await post("/notifications/read-all", { before: decodeURIComponent(now) });
   await ok(prism.delete<Made>(v1(`/notifications/${note.id}`)));
@@ -127,11 +162,13 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
 const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects)\b/, why: "as small as an installation is" },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
-  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
+  { plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/, why: "no table" },
   {
-    plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead)$/,
+    plan: /^SCAN jobs USING (COVERING )?INDEX jobs_(ready|due|running|dead|timers|timers_of_all)$/,
     why: "holds what waits, runs or is dead",
   },
+  { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a total that somebody asked for" },
+  { plan: /^SCAN schedules\b/, why: "as many as somebody has made" },
   { plan: /^SCAN event_failures$/, why: "as many as there are failures" },
   { plan: /^SCAN audit_log$/, why: "in the order of its numbers, as far as a page goes" },
   { plan: /^SCAN audit_log USING COVERING INDEX/, why: "a total that somebody asked for" },
@@ -148,6 +185,15 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
   { sql: /from json_each\(@users\)/, why: "the targets of one rule" },
   { sql: /union all select id, status, 3 from users/, why: "three rows at the most" },
   { sql: /select id from projects where deletedAt is null and \(id = @ref or slug = @ref\)/, why: "a few projects" },
+  {
+    sql: /from "tasks" where "userId" = \? and "deletedAt" is null and \(?"(status|priority|title)" /,
+    why: "one user's: in the scan thread",
+  },
+  {
+    sql: /from "tasks" where "userId" = \? and "deletedAt" is null order by ("title"|ifnull|"priority")/,
+    why: "one user's: in the scan thread",
+  },
+  { sql: /from "jobs" where .* union all select .* from "schedules" where/, why: "one user's schedules" },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 

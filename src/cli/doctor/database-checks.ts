@@ -9,12 +9,12 @@ import { loadAuditKey } from "../../store/audit-key.ts";
 import { openForReading } from "../../store/connection.ts";
 import { migrationStatusOf } from "../../store/migrate-file.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
-import { clockFacts, foreignKeyViolations, hasAuditKey, jobFacts, quickCheck } from "./database-queries.ts";
+import { clockFacts, foreignKeyViolations, hasAuditKey, quickCheck } from "./database-queries.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 import { checkEncryption } from "./encryption-check.ts";
+import { checkQueues } from "./queues-check.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
-const OVERDUE_MS = 60_000;
 /** This program was written later than this; a clock before it is wrong. */
 const EARLIEST = Date.UTC(2025, 0, 1);
 const SHOWN_PROBLEMS = 5;
@@ -35,7 +35,7 @@ export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Confi
       fail(
         "database",
         `damaged: ${shown}`,
-        "stop the server, keep the files, and go back to a copy of the data directory",
+        "stop the server and go back to a backup with prism restore, which keeps these files",
       ),
     ];
   }
@@ -111,17 +111,6 @@ export async function checkClock(db: DoctorDatabase | null): Promise<Check[]> {
   return [pass("clock", toRfc3339(now))];
 }
 
-export async function checkJobs(db: DoctorDatabase, isServed: boolean): Promise<Check[]> {
-  const { dead, overdue, waiting } = await jobFacts(db, Date.now() - OVERDUE_MS);
-  const checks: Check[] = [];
-  if (dead > 0) checks.push(warn("jobs", `${dead} dead: their attempts are used up`));
-  if (overdue > 0) {
-    const why = isServed ? "the server does not keep up" : "they run when a server starts";
-    checks.push(warn("jobs", `${overdue} should have run more than a minute ago; ${why}`));
-  }
-  return checks.length > 0 ? checks : [pass("jobs", `${waiting} waiting, none dead, none overdue`)];
-}
-
 export interface DatabaseLook {
   readonly deep: boolean;
   readonly isServed: boolean;
@@ -146,6 +135,6 @@ export async function checkDatabase(
     ...(await attempt("foreign keys", () => checkForeignKeys(db))),
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
-    ...(await attempt("jobs", () => checkJobs(db, isServed))),
+    ...(await attempt("queues", () => checkQueues(db, isServed))),
   ];
 }

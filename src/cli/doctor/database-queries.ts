@@ -1,4 +1,6 @@
 import { sql } from "kysely";
+import type { QueueName } from "../../jobs/job.ts";
+import { PAUSED_KEYS, queueOfKey } from "../../services/queue-control.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 
 /** What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check); empty when nothing. */
@@ -37,21 +39,13 @@ export async function clockFacts(db: DoctorDatabase): Promise<number> {
   return Math.max(event?.at ?? 0, act?.at ?? 0);
 }
 
-export async function jobFacts(
-  db: DoctorDatabase,
-  dueBefore: number,
-): Promise<{ dead: number; overdue: number; waiting: number }> {
+/** The queues that an operator has paused. */
+export async function pausedQueueNames(db: DoctorDatabase): Promise<QueueName[]> {
   const rows = await db
-    .selectFrom("jobs")
-    .select(["state", (e) => e.fn.countAll<number>().as("n")])
-    .select(sql<number>`sum(runAt < ${dueBefore})`.as("late"))
-    .where("state", "in", ["ready", "scheduled", "retrying", "dead"])
-    .groupBy("state")
+    .selectFrom("settings")
+    .select("key")
+    .where("key", ">=", PAUSED_KEYS.from)
+    .where("key", "<", PAUSED_KEYS.to)
     .execute();
-  const waiting = rows.filter(({ state }) => state !== "dead");
-  return {
-    dead: rows.find(({ state }) => state === "dead")?.n ?? 0,
-    waiting: waiting.reduce((sum, { n }) => sum + n, 0),
-    overdue: waiting.reduce((sum, { late }) => sum + late, 0),
-  };
+  return rows.map(({ key }) => queueOfKey(key)).filter((name) => name !== undefined);
 }

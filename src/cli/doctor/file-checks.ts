@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
+import { archivesOf } from "./backup-checks.ts";
 import { bytesText, type Check, fail, pass, warn } from "./check.ts";
 
 /** Nobody but the owner reads the data directory and what is secret in it. @param fix takes the rights of others away. */
@@ -9,7 +10,9 @@ export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean
     return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];
   const wanted = [
     [dataDir, 0o700],
-    ...[join(dataDir, "secrets.json"), databaseFile, `${databaseFile}-wal`].map((file) => [file, 0o600] as const),
+    ...[join(dataDir, "secrets.json"), databaseFile, `${databaseFile}-wal`, ...archivesOf(dataDir)].map(
+      (file) => [file, 0o600] as const,
+    ),
   ] as const;
   const loose = wanted.filter(([path]) => existsSync(path) && isOpenToOthers(path));
   if (loose.length === 0) return [pass("permissions", `only the owner may read ${dataDir}`)];

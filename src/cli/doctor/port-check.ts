@@ -8,21 +8,27 @@ import { type Check, fail, pass } from "./check.ts";
 
 const ANSWER_LIMIT_MS = 2000;
 
-/** Whether a server could listen, or the one that runs on this data directory does. */
+/** Whether a server could listen, on every port that it shall, or the one that runs on this data directory does. */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
+  const main = config.port === 0 ? pass("port", "any free one is taken at start") : await checkOne(config, isServed);
+  const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
+  return [main, ...(await Promise.all(extra))];
+}
+
+/** @param setting what to change where the port cannot be had. */
+async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Promise<Check> {
   const { host, port } = config;
-  if (port === 0) return [pass("port", "any free one is taken at start")];
   const problem = await tryListen(host, port);
   if (problem === undefined) {
-    return [pass("port", isServed ? `${port} is free; the running server listens on another` : `${port} is free`)];
+    return pass("port", isServed ? `${port} is free; the running server listens on another` : `${port} is free`);
   }
-  if (problem !== "EADDRINUSE")
-    return [fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another")];
+  if (problem !== "EADDRINUSE") return fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another");
   const version = await askPrism(config);
-  if (version === undefined) return [fail("port", `${port} is taken by another program`, "choose another with PORT")];
+  if (version === undefined)
+    return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
   if (!isServed)
-    return [fail("port", `${port} is taken by a Prism on another data directory`, "choose another with PORT")];
-  return [pass("port", `${port} is held by the running server, version ${version}`)];
+    return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
+  return pass("port", `${port} is held by the running server, version ${version}`);
 }
 
 /** @returns why not; undefined when it would work. */

@@ -5,10 +5,13 @@ import type { Json } from "../../base/json-text.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { requireLink } from "../../services/links.ts";
 import type { CoreServices } from "../../services/module.ts";
-import type { Trx } from "../../store/database.ts";
+import type { InTransaction, Trx } from "../../store/database.ts";
 import { notFound, viewOf } from "./inbox.ts";
 import * as queries from "./queries.ts";
 import type { WebviewBody } from "./schema.ts";
+
+/** Whose notification is changed, and what that one may see of it. */
+type Reader = Pick<UserPrincipal, "userId" | "permissions">;
 
 /** Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit. */
 const READ_SLICE = 1000;
@@ -25,11 +28,14 @@ export class InboxActions {
   }
 
   read(principal: UserPrincipal, id: string) {
-    return this.#change(principal, id, async (trx, row, now) => {
-      if (!(await queries.mark(trx, row, ["readAt"], now))) return;
-      await this.#tell(trx, row, "notification.read", now);
-      await this.#tellCount(trx, row.userId);
-    });
+    return this.#read(principal, id);
+  }
+
+  /** {@link read}, for code that is nobody's own. @throws NOTIFICATION_NOT_FOUND */
+  async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
+    const userId = this.#services.users.findAny(userRef);
+    if (userId === undefined) throw notFound();
+    await this.#read({ userId, permissions: new Set() }, id, options);
   }
 
   /** Also reads it; the first time is kept. */
@@ -91,6 +97,15 @@ export class InboxActions {
     return { updated };
   }
 
+  #read(reader: Reader, id: string, options?: InTransaction) {
+    const read = async (trx: Trx, row: queries.InboxRow, now: number): Promise<void> => {
+      if (!(await queries.mark(trx, row, ["readAt"], now))) return;
+      await this.#tell(trx, row, "notification.read", now);
+      await this.#tellCount(trx, row.userId);
+    };
+    return this.#change(reader, id, read, options);
+  }
+
   /** @returns the offset behind which the next slice begins, null behind the last. */
   #readSlice(
     userId: string,
@@ -116,13 +131,14 @@ export class InboxActions {
 
   /** @throws NOTIFICATION_NOT_FOUND, also for one that is somebody else's or was deleted. */
   async #change(
-    principal: UserPrincipal,
+    principal: Reader,
     id: string,
     change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<void>,
+    options: InTransaction = {},
   ) {
     const { db, clock } = this.#services;
     if (!isUuid(id)) throw notFound();
-    return db.write(async (trx) => {
+    return db.writeIn(options, async (trx) => {
       const row = await queries.findInInbox(trx, principal.userId, id);
       if (!row) throw notFound();
       await change(trx, row, clock.now());

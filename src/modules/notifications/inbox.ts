@@ -3,9 +3,12 @@ import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { checkShape } from "../../http/input.ts";
+import { isFarPage, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { object } from "../../http/shapes.ts";
 import { notificationView } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { NotificationView, Page, PageInput } from "../../services/module-api.ts";
 import * as queries from "./queries.ts";
 import type { Filters, ListQuery, MissedQuery } from "./schema.ts";
 
@@ -35,6 +38,14 @@ export class Inbox {
     query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
   ) {
     return this.#page(principal, this.#owner(principal, userRef), query);
+  }
+
+  /** For code that is nobody's own: what the user would see. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
+  async historyOf(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
+    const userId = this.#services.users.findAny(userRef);
+    if (userId === undefined) throw noSuchUser();
+    const query = checkShape(PageQuery, asQuery(page), "query");
+    return this.#page(NOBODY, userId, query);
   }
 
   async get(principal: UserPrincipal, id: string) {
@@ -80,7 +91,7 @@ export class Inbox {
   }
 
   async #page(
-    principal: UserPrincipal,
+    principal: Pick<UserPrincipal, "permissions">,
     userId: string,
     query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
   ) {
@@ -117,13 +128,28 @@ export class Inbox {
   #owner(principal: UserPrincipal, ref: string): string {
     const userId = this.#services.users.findAny(ref);
     const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
-    if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
+    if (userId === undefined || !isAllowed) throw noSuchUser();
     return userId;
   }
 }
 
 export function viewOf(row: queries.InboxRow, all: Parameters<typeof notificationView>[2]) {
   return notificationView(row, { ...row, delivered: row.recipientDelivered }, all);
+}
+
+const PageQuery = object(pageEntries());
+
+/** Whoever asks for somebody is told what that one would be told. */
+const NOBODY: Pick<UserPrincipal, "permissions"> = { permissions: new Set() };
+
+/** Members that are given, as they would stand in a query. */
+function asQuery(page: PageInput): Record<string, string> {
+  const given = Object.entries(page).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
+}
+
+function noSuchUser(): PrismError {
+  return new PrismError("USER_NOT_FOUND", "No such user");
 }
 
 export function notFound(): PrismError {

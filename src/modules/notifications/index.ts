@@ -6,6 +6,7 @@ import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
 import { InboxActions } from "./actions.ts";
 import { Inbox } from "./inbox.ts";
+import { scheduledRoutes } from "./scheduled.ts";
 import * as s from "./schema.ts";
 import { sendNotification } from "./send.ts";
 
@@ -19,6 +20,10 @@ const notifications: AppModule = {
   register(server, services) {
     const inbox = new Inbox(services);
     const actions = new InboxActions(services);
+    services.notify.inbox.provide({
+      history: (userRef, page) => inbox.historyOf(userRef, page),
+      markRead: (id, userRef, options) => actions.markRead(id, userRef, options),
+    });
 
     // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
     services.events.on("notify", async (payload, { correlationId }) => {
@@ -43,16 +48,18 @@ const notifications: AppModule = {
       route({
         method: "POST",
         path: PATH,
-        summary: "Send a notification to people",
+        summary: "Send a notification to people, now or (202) with sendAt or delayMs later",
         tag,
         access: { permission: "notifications:send", keyScope: "notifications:send" },
         body: s.SendBody,
         status: 201,
-        response: s.NotificationView,
+        otherStatuses: [202],
+        response: v.union([s.NotificationView, s.ScheduledReply]),
         errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", ...IDEMPOTENCY_ERRORS],
         handle: (exchange, { body }) => sendNotification(services, exchange, callerOf(exchange), body),
       }),
     );
+    for (const scheduled of scheduledRoutes(services)) server.route(scheduled);
     server.route(
       route({
         method: "GET",

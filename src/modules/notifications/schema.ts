@@ -3,6 +3,8 @@ import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
 import { Action, ChannelList } from "../../services/message-parts.ts";
 
+export const MAX_DELAY_MS = 31_536_000_000;
+
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
 
 const filters = {
@@ -56,11 +58,39 @@ export const SendBody = v.pipe(
         v.description("The sender's own: the notification that holds it is answered in place of a new one"),
       ),
     ),
+    sendAt: v.optional(
+      v.pipe(instant, v.description("Later: at this instant, within a year; one that is past is now")),
+    ),
+    delayMs: v.optional(v.pipe(integer(0, MAX_DELAY_MS), v.description("Later: milliseconds from now, up to a year"))),
   }),
   v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
   v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
+  v.check((value) => value.sendAt === undefined || value.delayMs === undefined, "give sendAt or delayMs"),
 );
 export type SendBody = v.InferOutput<typeof SendBody>;
+
+/** The answer to a notification that is sent later. */
+export const ScheduledReply = v.object({ jobId: v.string(), runAt: v.string() });
+
+export const ScheduledQuery = object(pageEntries());
+
+export const JobParams = object({ jobId: v.string() });
+
+export const ScheduledView = v.object({
+  jobId: v.string(),
+  scheduleId: v.nullable(v.string()),
+  kind: v.picklist(["direct", "timer"]),
+  label: v.nullable(v.string()),
+  runAt: v.nullable(v.string()),
+  cron: v.nullable(v.string()),
+  timezone: v.nullable(v.string()),
+  state: v.string(),
+  title: v.string(),
+  message: v.string(),
+  recipients: v.array(v.string()),
+  createdBy: v.nullable(v.string()),
+  createdAt: v.string(),
+});
 
 /** What the bus event `notify` carries (D19). */
 export const BusNotify = v.object({

@@ -1,15 +1,18 @@
+import { toRfc3339 } from "../../base/clock.ts";
 import type { Principal } from "../../base/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { Reply } from "../../http/route.ts";
 import { requireLink } from "../../services/links.ts";
 import { requireServed, requireSound } from "../../services/message-parts.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { NotifyInput } from "../../services/notifier.ts";
 import type { Trx } from "../../store/database.ts";
 import { viewOf } from "./inbox.ts";
 import * as queries from "./queries.ts";
+import { readWhen } from "./scheduled.ts";
 import type { SendBody } from "./schema.ts";
 
-/** POST /notifications: a notification that no rule decided. A key reaches the members of its project only. */
+/** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
 export function sendNotification(
   services: CoreServices,
   exchange: Exchange,
@@ -20,21 +23,25 @@ export function sendNotification(
   requireServed(body.channels);
   requireLink(body.action?.url, "action.url", services.config);
   requireSound(body.sound);
+  const when = readWhen(body, services.clock.now());
+  const input: NotifyInput = {
+    recipients: body.recipients ?? [body.userId ?? ""],
+    title: body.title,
+    message: body.message ?? body.body ?? "",
+    action: body.action,
+    data: body.data,
+    priority: body.priority ?? 0,
+    projectId: principal.kind === "apiKey" ? principal.projectId : null,
+    dedupeKey: body.dedupeKey,
+    channels: body.channels,
+  };
   return idempotency.run(exchange, principal, body, db, async (trx) => {
     services.system.storage.requireSpace();
-    const { id } = await services.notify.send(
-      {
-        recipients: body.recipients ?? [body.userId ?? ""],
-        title: body.title,
-        message: body.message ?? body.body ?? "",
-        action: body.action,
-        data: body.data,
-        priority: body.priority ?? 0,
-        projectId: principal.kind === "apiKey" ? principal.projectId : null,
-        dedupeKey: body.dedupeKey,
-      },
-      { trx },
-    );
+    if (when) {
+      const { jobId, runAt } = await services.notify.schedule(input, when, { trx });
+      return new Reply(202, { jobId, runAt: toRfc3339(runAt) });
+    }
+    const { id } = await services.notify.send(input, { trx });
     return new Reply(201, await asSenderSees(trx, id, principal));
   });
 }

@@ -35,6 +35,8 @@ export interface Page {
   readonly contentType: string;
   readonly fixedHeaders: string;
   read(): Buffer;
+  /** What the text depends on: it is made anew when this is another. Absent: it never changes. */
+  stateOf?(): unknown;
 }
 
 export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map(
@@ -44,19 +46,24 @@ export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map(
   ]),
 );
 
-export function jsonPage(read: () => string): Page {
+export function jsonPage(read: () => string, stateOf: () => unknown): Page {
   return {
+    stateOf,
     contentType: "application/json; charset=utf-8",
     fixedHeaders: API_HEADERS,
     read: () => Buffer.from(read()),
   };
 }
 
-/** Answers with a page, compressed where the client takes it; made and compressed once, when it is first asked for. */
+/** Answers with a page, compressed where the client takes it; made and compressed once, when it is first asked for, and again when it has changed. */
 export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
   let plain: Buffer | undefined;
   let compressed: Promise<Buffer> | undefined;
+  let state: unknown;
   return async (exchange) => {
+    const now = page.stateOf?.();
+    if (now !== state) plain = compressed = undefined;
+    state = now;
     const { contentType, fixedHeaders } = page;
     const headers = { "Content-Type": contentType, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
     plain ??= page.read();

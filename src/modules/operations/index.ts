@@ -4,10 +4,10 @@ import type { Exchange } from "../../http/exchange.ts";
 import { openApiDocument } from "../../http/openapi.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
 import { DevGate } from "../../services/dev-gate.ts";
+import { type JobCount, RecentJobCounts } from "../../services/job-counts.ts";
 import type { AppModule, CoreServices, ModuleServer } from "../../services/module.ts";
 import { DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, probeReply } from "./health.ts";
-import { countJobs, type JobCount } from "./job-counts.ts";
 import { systemStatus } from "./status.ts";
 
 const tag = "Operations";
@@ -106,10 +106,14 @@ function serveStatus(server: ModuleServer, services: CoreServices): void {
   );
 }
 
-function serveMetrics(server: ModuleServer, { config, system, db, log }: CoreServices): void {
+function serveMetrics(server: ModuleServer, { config, system, db, clock, log }: CoreServices): void {
+  const counts = new RecentJobCounts(db.scan, clock);
   let jobs: readonly JobCount[] = [];
   system.metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
     jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),
+  );
+  system.metrics.gauge("prism_queue_paused", "1 while an operator has paused the queue", () =>
+    system.runner.queueNames.map((queue) => [{ queue }, Number(system.runner.isPaused(queue))] as const),
   );
   const gate = new DevGate(config);
   const hasToken = (authorization: string): boolean =>
@@ -129,7 +133,7 @@ function serveMetrics(server: ModuleServer, { config, system, db, log }: CoreSer
       response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
       async handle(exchange) {
         // The other figures are worth having while the table cannot be read.
-        jobs = await countJobs(db.scan).catch((error: unknown) => {
+        jobs = await counts.get().catch((error: unknown) => {
           log.warn({ err: error }, "the jobs cannot be counted");
           return [];
         });
@@ -142,8 +146,9 @@ function serveMetrics(server: ModuleServer, { config, system, db, log }: CoreSer
 
 function serveDocs(server: ModuleServer, { config, system }: CoreServices): void {
   const access = config.docsPublic ? ("public" as const) : {};
-  const document = jsonPage(() =>
-    JSON.stringify(openApiDocument(system.router.mounts, system.version, system.settings.rateLimit)),
+  const document = jsonPage(
+    () => JSON.stringify(openApiDocument(system.router.mounts, system.version, system.settings.rateLimit)),
+    () => system.router.loadedState,
   );
   server.route(
     route({

@@ -1,14 +1,14 @@
 import { statSync } from "node:fs";
 import { toRfc3339 } from "../../base/clock.ts";
-import { QUEUES } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { countJobs } from "./job-counts.ts";
+import { queueViews } from "../../services/queue-views.ts";
 
 /** What this version delivers nothing by. */
 const OFF = { mode: "off", connected: false } as const;
 
 /** What an operator looks at first (contract 4.12). */
-export async function systemStatus({ system, db, clock, config }: CoreServices) {
+export async function systemStatus(services: CoreServices) {
+  const { system, clock, config } = services;
   const { databaseBytes, walBytes } = system.store.sizes();
   return {
     version: system.version,
@@ -26,32 +26,14 @@ export async function systemStatus({ system, db, clock, config }: CoreServices) 
     smtp: OFF,
     fcm: OFF,
     apns: OFF,
-    modules: system.modules.map(({ name, version }) => ({ name, version, state: "active" })),
-    queues: await queueCounts(db.scan, clock.now()),
+    modules: system.loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
+    queues: await queueViews(services),
     realtime: { connections: system.connections.counts },
-    consumers: [{ name: "rule-engine", lag: system.backlog.lag() }],
+    consumers: [{ name: "rule-engine", lag: system.backlog.lag() }, ...system.consumers.lags()],
     rules: { active: system.rules.size },
     ingest: { pendingBytes: system.pipeline.pendingBytes },
     warnings: system.warnings,
   };
-}
-
-async function queueCounts(scan: CoreServices["db"]["scan"], now: number) {
-  const rows = await countJobs(scan);
-  return QUEUES.map((name) => {
-    const of = (state: string): number => rows.find((row) => row.queue === name && row.state === state)?.n ?? 0;
-    const ready = rows.find((row) => row.queue === name && row.state === "ready");
-    return {
-      name,
-      ready: of("ready"),
-      scheduled: of("scheduled"),
-      running: of("running"),
-      retrying: of("retrying"),
-      dead: of("dead"),
-      paused: false,
-      oldestReadyAgeMs: ready ? Math.max(0, now - ready.oldest) : null,
-    };
-  });
 }
 
 /** In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so its last change was one. */

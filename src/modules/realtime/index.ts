@@ -8,6 +8,7 @@ import { requireOrigin } from "../../realtime/upgrade.ts";
 import { callerOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { requireTicketFor } from "../../services/realtime-access.ts";
+import { publishRoute } from "./publish-route.ts";
 import { ticketRoute } from "./ticket-route.ts";
 
 const tag = "Realtime";
@@ -29,6 +30,7 @@ const realtime: AppModule = {
     const { system, projects } = services;
     const log = services.log.namespace("realtime");
     server.route(ticketRoute(services));
+    server.route(publishRoute(services));
     server.route(
       route({
         method: "GET",
@@ -68,6 +70,7 @@ const realtime: AppModule = {
 
     for (const [path, aliases] of [
       ["/ws", []],
+      ["/ws/updates", []],
       ["/api/v1/realtime/:projectId", ["/realtime/:projectId"]],
     ] as const) {
       server.route(

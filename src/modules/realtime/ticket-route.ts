@@ -1,14 +1,11 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
-import { PrismError } from "../../base/errors.ts";
-import type { Principal } from "../../base/principal.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
-import { resolveStreamName, type StreamRef, streamName } from "../../realtime/stream.ts";
+import { MAX_STREAM_LENGTH, streamName } from "../../realtime/stream.ts";
 import { callerOf } from "../../services/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
-
-const MAX_STREAM_LENGTH = 160;
+import { noSuchStream, requireStream } from "./require-stream.ts";
 
 const TicketBody = object({
   stream: v.optional(
@@ -21,7 +18,7 @@ const TicketBody = object({
 });
 
 /** `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that can only put it into a URL. */
-export function ticketRoute({ system }: CoreServices): Route {
+export function ticketRoute({ system, projects }: CoreServices): Route {
   return route({
     method: "POST",
     path: "/api/v1/realtime/ticket",
@@ -34,22 +31,10 @@ export function ticketRoute({ system }: CoreServices): Route {
     errors: ["CHANNEL_FORBIDDEN"],
     handle(exchange, { body }) {
       const principal = callerOf(exchange);
-      const stream = body.stream === undefined ? undefined : streamOf(principal, body.stream);
-      if (stream && system.realtimeAccess.check(principal, stream) !== "allowed") throw forbidden();
+      const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects.defaultId);
+      if (stream && system.realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
       const { ticket, expiresAt } = system.tickets.issue(principal, stream && streamName(stream));
       return { ticket, expiresAt: toRfc3339(expiresAt) };
     },
   });
-}
-
-/** @throws CHANNEL_FORBIDDEN */
-function streamOf(principal: Principal, name: string): StreamRef {
-  const stream = resolveStreamName(name, principal.kind === "apiKey" ? null : principal.userId);
-  if (!stream) throw forbidden();
-  return stream;
-}
-
-/** Also said of streams that do not exist, as on the socket. */
-function forbidden(): PrismError {
-  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or there is none");
 }

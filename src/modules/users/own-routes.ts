@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { type Input, Reply, type Route, route } from "../../http/route.ts";
+import { type Input, RawJson, Reply, type Route, route } from "../../http/route.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
 import { findUser, ownDetails, UserView, userView } from "../../services/accounts/user-view.ts";
 import { userOf } from "../../services/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { type KeptAnswer, keptAnswer } from "../../services/read-caches.ts";
 import { namesOf } from "../../services/user-admin.ts";
 import { PushDevices } from "./push-devices.ts";
 import { DeviceView, OwnBody, PasswordBody, Preferences, PushBody } from "./schema.ts";
@@ -36,6 +37,10 @@ export function ownRoutes(services: CoreServices): Route[] {
     await userLifecycle.update(principal.userId, patch, granterOf(system.principals.ofUser(principal.userId)));
     return userView(await findUser(db.read, principal.userId), await ownDetails(db.read, principal.userId));
   };
+  const profile = async (userId: string): Promise<KeptAnswer> => {
+    const view = userView(await findUser(db.read, userId), await ownDetails(db.read, userId));
+    return keptAnswer(userId, JSON.stringify(view));
+  };
   const isOther = async (email: string, userId: string): Promise<boolean> =>
     namesOf({ email }).email !== (await findUser(db.read, userId)).email;
   const changing = {
@@ -58,9 +63,13 @@ export function ownRoutes(services: CoreServices): Route[] {
       access: {},
       response: UserView,
       async handle(exchange) {
-        const { userId, permissions } = userOf(exchange);
-        const user = await findUser(db.read, userId);
+        const { userId, permissions, kind } = userOf(exchange);
+        if (kind === "user") {
+          const { json } = await system.reads.profiles.read(`profile:${userId}`, () => profile(userId));
+          return new Reply(200, new RawJson(json));
+        }
         // Of a service token, what it may do.
+        const user = await findUser(db.read, userId);
         const held = user.permissions.filter((permission) => permissions.has(permission));
         return userView({ ...user, permissions: held }, await ownDetails(db.read, userId));
       },
@@ -107,6 +116,7 @@ export function ownRoutes(services: CoreServices): Route[] {
         const prefs = JSON.stringify(body);
         await db.write(async (trx) => {
           await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
+          db.afterCommit(trx, () => system.reads.profiles.changed(userId));
         });
         return preferencesOf(prefs);
       },

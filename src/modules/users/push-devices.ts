@@ -18,8 +18,10 @@ export class PushDevices {
 
   /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
   async replace(userId: string, body: v.InferOutput<typeof PushBody>) {
-    const { db } = this.#services;
+    const { db, system } = this.#services;
     await db.write(async (trx) => {
+      // Everybody's: a token that is said here leaves whoever had it.
+      db.afterCommit(trx, () => system.reads.profiles.changedAll());
       if ("devices" in body) {
         const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
         for (const { id, kind, device } of await this.#ofUser(userId, trx))

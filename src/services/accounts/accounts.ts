@@ -248,7 +248,7 @@ export class Accounts {
     password: string,
     { keepSession = null, before }: { keepSession?: string | null; before?: (trx: Trx) => Promise<void> } = {},
   ): Promise<void> {
-    const { database, hasher, sessions, oneTimeTokens, audit, clock, policy } = this.#parts;
+    const { database, hasher, sessions, oneTimeTokens, audit, clock, policy, rightsChanged } = this.#parts;
     const account = await accountOf(userId, database.read);
     if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
     requireStrong(password, policy.passwordMin, [account.email, account.username, account.phone]);
@@ -273,6 +273,7 @@ export class Accounts {
         },
         { trx },
       );
+      database.afterCommit(trx, rightsChanged);
     });
   }
 

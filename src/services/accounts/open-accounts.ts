@@ -13,7 +13,7 @@ import { LoginBackoff } from "./login-backoff.ts";
 import { OneTimeTokens } from "./one-time-tokens.ts";
 import { PasswordHasher } from "./password-hasher.ts";
 import { Sessions } from "./sessions.ts";
-import { UserLifecycle } from "./user-lifecycle.ts";
+import { type ApprovedUser, UserLifecycle } from "./user-lifecycle.ts";
 
 export interface AccountsOptions {
   readonly config: Config;
@@ -25,6 +25,8 @@ export interface AccountsOptions {
   /** What clients call this server. */
   publicUrl(): string;
   rightsChanged(): void;
+  /** Told after an account has been approved. */
+  approved?(user: ApprovedUser): void;
 }
 
 /** Everything about accounts, put together. */
@@ -43,6 +45,7 @@ export interface AccountServices {
 
 export function openAccounts(options: AccountsOptions): AccountServices {
   const { config, database, audit, clock, log, accessTokens, publicUrl, rightsChanged } = options;
+  const approved = (user: ApprovedUser): void => options.approved?.(user);
   const sessions = new Sessions({
     database,
     audit,
@@ -94,6 +97,7 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     oneTimeTokens,
     isDevelopment,
     rightsChanged,
+    approved,
   });
   return {
     accounts,

@@ -21,6 +21,14 @@ export interface LifecycleParts {
   readonly isDevelopment: boolean;
   /** Told after an account's rights have changed. */
   rightsChanged(): void;
+  /** Told after an account has been approved. */
+  approved(user: ApprovedUser): void;
+}
+
+/** An account that may be used from now on. */
+export interface ApprovedUser {
+  readonly userId: string;
+  readonly roles: readonly string[];
 }
 
 /** What may be changed of an account; absent members stay as they are. */
@@ -61,6 +69,7 @@ export class UserLifecycle {
       await trx.updateTable("users").set({ status: "active", updatedAt: now }).where("id", "=", id).execute();
       const { added } = await replaceRoles(id, roles, granter, now, trx);
       await this.#record("user.approve", id, { roles: added }, trx);
+      this.#parts.database.afterCommit(trx, () => this.#parts.approved({ userId: id, roles: added }));
     });
   }
 

@@ -2,7 +2,12 @@ import type { TestContext } from "node:test";
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/backoff.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../src/jobs/job.ts";
 import { JobRunner } from "../../../src/jobs/runner.ts";
+import { AuditService } from "../../../src/services/audit.ts";
+import { JobControl } from "../../../src/services/job-control.ts";
+import { countWaitingJobs } from "../../../src/services/job-counts.ts";
+import { JobHooks } from "../../../src/services/job-hooks.ts";
 import { JobService } from "../../../src/services/job-service.ts";
+import { QueueControl } from "../../../src/services/queue-control.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { openTestStore, type TestStore, type TestStoreOptions } from "../../helpers/store.ts";
 
@@ -34,6 +39,8 @@ export interface RunnerOptions extends TestStoreOptions {
   readonly concurrency?: number;
   readonly maxAttempts?: number;
   readonly maxWaiting?: number;
+  /** Of one queue, where it has other ones. */
+  readonly settingsOf?: (queue: QueueName) => Partial<QueueSettings>;
 }
 
 export function queueSettings(settings: Partial<QueueSettings> = {}): QueueSettings {
@@ -46,13 +53,16 @@ export class TestRunner {
   readonly clock: FakeClock;
   readonly runner: JobRunner;
   readonly jobs: JobService;
+  readonly control: JobControl;
+  readonly queues: QueueControl;
 
   constructor(t: TestContext, options: RunnerOptions = {}) {
     const { concurrency = 2, maxAttempts = 3 } = options;
     this.store = options.store ?? openTestStore(t, options);
     this.clock = options.clock ?? new FakeClock();
     const { committer, reader, database, log } = this.store;
-    const settingsOf = () => queueSettings({ concurrency, maxAttempts });
+    const settingsOf = (queue: QueueName) =>
+      queueSettings({ concurrency, maxAttempts, ...options.settingsOf?.(queue) });
     const limit = options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting };
     this.runner = new JobRunner({
       committer,
@@ -60,9 +70,15 @@ export class TestRunner {
       clock: this.clock,
       log,
       settingsOf,
+      countWaiting: () => countWaitingJobs(database.read, database.scan),
       ...limit,
     });
-    this.jobs = new JobService({ database, runner: this.runner, clock: this.clock, settingsOf });
+    const { runner, clock } = this;
+    const shared = { database, committer, runner, clock, hooks: new JobHooks(), settingsOf };
+    this.jobs = new JobService(shared);
+    const operator = { ...shared, audit: new AuditService(database, clock), reader };
+    this.control = new JobControl(operator);
+    this.queues = new QueueControl(operator);
     // Hooks run in the order in which they were set, so the store would close first.
     const close = this.store.close;
     Object.assign(this.store, { close: () => this.runner.stop(0).then(close) });

@@ -212,15 +212,28 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
       ...["job.reprocess", "audit.export", "dev.token"],
     ].map((action) => [action, "modules/audit/actions.test.ts"]),
   ),
+  ...Object.fromEntries(
+    ["cancel", "retry", "promote", "delete", "pause", "resume", "requeue_dead", "drain"].map((act) => [
+      `job.${act}`,
+      "modules/audit/job-actions.test.ts",
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["create", "update", "delete", "run"].map((act) => [`schedule.${act}`, "modules/schedules/routes.test.ts"]),
+  ),
+  ...Object.fromEntries(
+    ["enable", "disable", "reload"].map((act) => [`module.${act}`, "modules/audit/module-actions.test.ts"]),
+  ),
+  "message.send": "modules/messages/audit.test.ts",
+  "message.cancel": "modules/messages/audit.test.ts",
   "audit.checkpoint": "services/audit-retention.test.ts",
+  "backup.create": "cli/backup.test.ts",
+  "backup.restore": "backup/restore.test.ts",
   "config.reload": "cli/serve.test.ts",
 };
 
 /** Contract 12.10, what this version cannot do yet. */
-const LATER = [
-  ...["notification.failed", "bucket.threshold", "bucket.balance", "sound.create", "sound.delete"],
-  ...["backup.create", "backup.restore", "job.retry", "job.cancel", "job.promote", "job.delete"],
-];
+const LATER = ["notification.failed", "bucket.threshold", "bucket.balance", "sound.create", "sound.delete"];
 
 test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", () => {
   const root = join(import.meta.dirname, "../../..");
@@ -233,7 +246,7 @@ test("12.10 every action that the program records has its test, and none that it
     for (const [, action = ""] of text.matchAll(/(?:\baction: |ecord\((?:trx, )?|_ACTION = )"([a-z]+\.[a-z_]+)"/g))
       recorded.add(action);
     for (const action of LATER) assert.ok(!text.includes(`"${action}"`), `${action} in ${file} needs a test`);
-    assert.doesNotMatch(text, /"(webhook|schedule|module)\.(create|update|delete|enable|disable)"/, file);
+    assert.doesNotMatch(text, /"webhook\.(create|update|delete)"/, file);
   }
   assert.ok(recorded.size > 15, [...recorded].join());
   for (const action of recorded) assert.ok(action in PROVEN_IN, `${action} has no test`);

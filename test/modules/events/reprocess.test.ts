@@ -79,6 +79,24 @@ test("only who manages jobs may reprocess, and only an event that exists; it is 
   assert.deepEqual(audited, [{ userId: operator.id, resourceId: body.id }]);
 });
 
+test("while a job waits to reprocess an event, it stands for whoever asks again; then there is a new one", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<{ id: string }>("/api/v1/events", { type: "a" });
+  const other = await prism.post<{ id: string }>("/api/v1/events", { type: "a" });
+  await prism.post("/api/v1/queues/event-processing/pause");
+  const ask = async (id: string): Promise<string> => {
+    const reply = await prism.post<{ jobId: string }>(`/api/v1/events/${id}/reprocess`, { rulesOnly: true });
+    assert.equal(reply.status, 202);
+    return reply.body.jobId;
+  };
+  const first = await ask(body.id);
+  assert.deepEqual([await ask(body.id), await ask(body.id)], [first, first]);
+  assert.notEqual(await ask(other.body.id), first, "each event has its own");
+  await prism.post("/api/v1/queues/event-processing-queue/resume");
+  await eventually("both have run", () => countOf(prism, "jobs where state = 'succeeded'") === 2);
+  assert.notEqual(await ask(body.id), first);
+});
+
 test("an event that was deleted before its job came has nothing left to do", async (t) => {
   const prism = await startPrism(t);
   const { body } = await prism.post<{ id: string; seq: number }>("/api/v1/events", { type: "a" });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
 
@@ -75,7 +77,10 @@ test("/metrics is Prometheus text with every figure of this version", async () =
     ["prism_rule_errors_total", "counter"],
     ["prism_notifications_total", "counter"],
     ["prism_jobs", "gauge"],
+    ["prism_queue_paused", "gauge"],
+    ["prism_job_attempts_total", "counter"],
     ["prism_job_duration_seconds", "histogram"],
+    ["prism_job_lateness_seconds", "histogram"],
     ["prism_ws_connections", "gauge"],
     ["prism_ws_slow_closed_total", "counter"],
     ["prism_cache_hits_total", "counter"],
@@ -126,7 +131,42 @@ test("events, matches and notifications are counted when they are stored, and re
 test("jobs are counted by queue and state, and their time by queue", async () => {
   const action = { type: "event", event: "metrics.timer" };
   await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action });
-  assert.equal(totalOf(await read(), "prism_jobs", { queue: "timers", state: "scheduled" }), 1);
+  const scheduled = { queue: "timers", state: "scheduled" };
+  await eventually("it is counted", async () => totalOf(await read(), "prism_jobs", scheduled) === 1);
+  await prism.post("/time/trigger", { label: "now", delayMs: 0, action });
+  const done = { queue: "timers", outcome: "succeeded" };
+  const after = await eventually("one has run", async () => {
+    const exposition = await read();
+    return totalOf(exposition, "prism_job_attempts_total", done) === 1 ? exposition : null;
+  });
+  for (const name of ["prism_job_duration_seconds_count", "prism_job_lateness_seconds_count"])
+    assert.equal(totalOf(after, name, { queue: "timers" }), 1, name);
+});
+
+test("a paused queue is 1 until it is resumed, every other 0", async () => {
+  const paused = async (): Promise<readonly string[]> =>
+    (await read()).samples
+      .filter(({ name, value }) => name === "prism_queue_paused" && value === 1)
+      .map(({ labels }) => labels["queue"] ?? "");
+  assert.deepEqual(await paused(), []);
+  await prism.post("/api/v1/queues/digest/pause");
+  assert.deepEqual(await paused(), ["digest"]);
+  await prism.post("/api/v1/queues/digest/resume");
+  assert.deepEqual(await paused(), []);
+});
+
+test("jobs are counted once for all who ask within two seconds", async (t) => {
+  const clock = new FakeClock();
+  const server = await startPrism(t, { clock });
+  const count = async () => totalOf(await read(server), "prism_jobs", { queue: "digest" });
+  const add = () =>
+    server.services.jobs.enqueue({ queue: "digest", kind: "test", payload: {}, runAt: clock.now() + 60_000 });
+  await add();
+  assert.equal(await count(), 1);
+  await add();
+  assert.equal(await count(), 1);
+  clock.advance(2000);
+  assert.equal(await count(), 2);
 });
 
 test("every histogram is cumulative and ends in +Inf, which is its count", async () => {

@@ -166,13 +166,22 @@ test("what a timer may not be made of is refused, and nothing is stored", async 
     { name: "no label", body: { delayMs: 1, action: event }, path: "label" },
     { name: "an empty label", body: { label: "", delayMs: 1, action: event }, path: "label" },
     { name: "a label of 129", body: { label: "x".repeat(129), delayMs: 1, action: event }, path: "label" },
-    { name: "no delay", body: { label: "l", action: event }, path: "delayMs" },
+    { name: "no time", body: { label: "l", action: event }, path: "" },
+    { name: "two times", body: { label: "l", delayMs: 1, runAt: "2030-01-01T00:00:00Z", action: event }, path: "" },
+    { name: "a time without offset", body: { label: "l", runAt: "2030-01-01T00:00:00", action: event }, path: "runAt" },
+    { name: "a zone without a pattern", body: { label: "l", delayMs: 1, timezone: "UTC", action: event }, path: "" },
+    { name: "a channel with a space", body: { label: "l", delayMs: 1, action: { type: "message", channel: "a b" } } },
+    {
+      name: "a channel of 129",
+      body: { label: "l", delayMs: 1, action: { type: "message", channel: "x".repeat(129) } },
+      path: "action.channel",
+    },
     { name: "a negative delay", body: { label: "l", delayMs: -1, action: event }, path: "delayMs" },
     { name: "half a millisecond", body: { label: "l", delayMs: 0.5, action: event }, path: "delayMs" },
     { name: "a delay in text", body: { label: "l", delayMs: "5s", action: event }, path: "delayMs" },
     { name: "over a year", body: { label: "l", delayMs: 31_536_000_001, action: event }, path: "delayMs" },
     { name: "no action", body: { label: "l", delayMs: 1 }, path: "action" },
-    { name: "an unknown member", body: { label: "l", delayMs: 1, action: event, cron: "* * * * *" } },
+    { name: "an unknown member", body: { label: "l", delayMs: 1, action: event, every: "day" } },
     { name: "an unknown action", body: { label: "l", delayMs: 1, action: { type: "explode" } } },
     { name: "an event without a name", body: { label: "l", delayMs: 1, action: { type: "event" } } },
     { name: "an event name with a space", body: { label: "l", delayMs: 1, action: { ...event, event: "a b" } } },
@@ -198,7 +207,7 @@ test("what a timer may not be made of is refused, and nothing is stored", async 
     await t.test(name, async () => {
       const reply = await prism.post<Made>(PATH, body);
       assert.deepEqual([reply.status, reply.body.error?.code], [status, code], reply.text);
-      if (path) assert.equal(reply.body.error?.details?.[0]?.path, path);
+      if (path !== undefined) assert.equal(reply.body.error?.details?.[0]?.path, path);
     });
   assert.equal(jobs(), earlier);
 });

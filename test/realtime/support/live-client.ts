@@ -26,7 +26,7 @@ export interface Target {
   readonly token: string;
 }
 
-/** A client of one of the protocols, following the events of one project. */
+/** A client of one of the protocols, following one stream. */
 export interface LiveClient {
   /** What came, in its order. */
   readonly items: readonly Item[];
@@ -52,7 +52,9 @@ export interface Ends {
 /** What the contract suite asks of each protocol. */
 export interface LiveProtocol {
   readonly name: string;
-  readonly transport: "websocket" | "pulse" | "sse";
+  readonly transport: "websocket" | "pulse" | "tasks" | "sse";
+  /** The events of the project, or the tasks of whoever connects. */
+  readonly follows: "project" | "tasks";
   readonly ends: Ends;
   /** @throws Refused */
   connect(target: Target, options?: ConnectOptions): Promise<LiveClient>;

@@ -1,72 +1,57 @@
-import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import { makeProject } from "../../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { deleteEvents, deleteTaskEntries, EventFeed, type Feed, TaskFeed } from "./feeds.ts";
 import type { ConnectOptions, LiveClient, LiveProtocol, Target } from "./live-client.ts";
 import { nativeProtocol } from "./native-protocol.ts";
 import { pulseProtocol } from "./pulse-protocol.ts";
 import { sseProtocol } from "./sse-protocol.ts";
+import { taskProtocol } from "./task-protocol.ts";
+
+/** The protocols that follow a project, as its members and its keys may. */
+export const PROJECT_PROTOCOLS: readonly LiveProtocol[] = [nativeProtocol, pulseProtocol, sseProtocol];
 
 /** Every protocol that the contract suite is run with. */
-export const PROTOCOLS: readonly LiveProtocol[] = [nativeProtocol, pulseProtocol, sseProtocol];
+export const PROTOCOLS: readonly LiveProtocol[] = [...PROJECT_PROTOCOLS, taskProtocol];
 
-/** Does not get smaller by compression. */
-const NOISE = randomBytes(200_000).toString("base64");
-
-/** Numbers its events 1, 2, 3 …, so that what a client got can be compared with what was sent. */
-export class Feed {
-  readonly #url: string;
-  readonly #apiKey: string;
-  count = 0;
-  lastSeq = 0;
-
-  constructor(url: string, apiKey: string, count = 0) {
-    this.#url = url;
-    this.#apiKey = apiKey;
-    this.count = count;
-  }
-
-  /** Ingests so many events in one request. @returns the offset of the last one. */
-  async publish(count = 1, { paddingBytes = 0, type = "tick" } = {}): Promise<number> {
-    const lines: string[] = [];
-    const padding = paddingBytes > 0 ? NOISE.slice(0, paddingBytes) : undefined;
-    for (let i = 0; i < count; i++) lines.push(JSON.stringify({ type, payload: { n: ++this.count, padding } }));
-    const response = await fetch(`${this.#url}/events`, {
-      method: "POST",
-      headers: { "X-API-Key": this.#apiKey, "Content-Type": "application/x-ndjson" },
-      body: lines.join("\n"),
-    });
-    const body = (await response.json()) as { accepted: number; lastSeq: number };
-    if (body.accepted !== count) throw new Error(`accepted ${body.accepted} of ${count}: ${response.status}`);
-    this.lastSeq = body.lastSeq;
-    return body.lastSeq;
-  }
-}
-
-/** A server with a project, its feed, and clients that are closed when the test ends. */
+/** A server with a project, feeds, and clients that are closed when the test ends. */
 export class LiveServer {
   readonly prism: TestPrism;
   readonly projectId: string;
   readonly apiKey: string;
+  /** The administrator, whose tasks are followed. */
+  readonly userId: string;
   readonly #t: TestContext;
-  feed: Feed;
+  feed: EventFeed;
+  tasks: TaskFeed;
 
-  private constructor(t: TestContext, prism: TestPrism, projectId: string, apiKey: string) {
+  private constructor(
+    t: TestContext,
+    prism: TestPrism,
+    { id, apiKey, userId }: { id: string; apiKey: string; userId: string },
+  ) {
     this.#t = t;
     this.prism = prism;
-    this.projectId = projectId;
+    this.projectId = id;
     this.apiKey = apiKey;
-    this.feed = new Feed(prism.url, apiKey);
+    this.userId = userId;
+    this.feed = new EventFeed(prism.url, apiKey);
+    this.tasks = new TaskFeed(prism, userId);
   }
 
   static async start(t: TestContext, options?: PrismOptions): Promise<LiveServer> {
     const prism = await startPrism(t, options);
-    const { id, apiKey } = await makeProject(prism);
-    return new LiveServer(t, prism, id, apiKey);
+    const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
+    return new LiveServer(t, prism, { ...(await makeProject(prism)), userId: me.id });
   }
 
   get target(): Target {
     return { url: this.prism.url, projectId: this.projectId, token: this.prism.adminToken };
+  }
+
+  /** What a client of this protocol hears. */
+  feedOf({ follows }: LiveProtocol): Feed {
+    return follows === "tasks" ? this.tasks : this.feed;
   }
 
   async connect(protocol: LiveProtocol, options?: ConnectOptions): Promise<LiveClient> {
@@ -75,10 +60,17 @@ export class LiveServer {
     return client;
   }
 
+  /** What a client of this protocol could have heard before an instant is removed. */
+  async deleteBefore({ follows }: LiveProtocol, before: number): Promise<void> {
+    if (follows === "tasks") await deleteTaskEntries(this.prism, this.userId, before);
+    else await deleteEvents(this.prism, this.projectId, before);
+  }
+
   /** The server stops and comes back on the same data directory, at another port. */
   async restart(): Promise<void> {
     await this.prism.restart();
-    this.feed = new Feed(this.prism.url, this.apiKey, this.feed.count);
+    this.feed = new EventFeed(this.prism.url, this.apiKey, this.feed.count);
+    this.tasks = new TaskFeed(this.prism, this.userId, this.tasks.count);
   }
 }
 

@@ -5,6 +5,7 @@ import { type Message, WebSocketClient } from "./web-socket-client.ts";
 export const nativeProtocol: LiveProtocol = {
   name: "native /ws",
   transport: "websocket",
+  follows: "project",
   ends: {
     unauthenticated: "4401 unauthenticated",
     forbidden: "4403 forbidden",

@@ -6,6 +6,7 @@ import { type Message, WebSocketClient } from "./web-socket-client.ts";
 export const pulseProtocol: LiveProtocol = {
   name: "PulseBoard WS",
   transport: "pulse",
+  follows: "project",
   ends: nativeProtocol.ends,
   async connect(target, { from, token = target.token, headers = {} } = {}) {
     const credential: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { temporaryDir } from "../../helpers/store.ts";
+import { EventFeed } from "./feeds.ts";
 import type { Target } from "./live-client.ts";
-import { Feed } from "./live-server.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -39,8 +39,8 @@ export class SpawnedServer {
   }
 
   /** Goes on numbering where the one before stopped. */
-  newFeed(): Feed {
-    const feed = new Feed(this.#url, this.#apiKey, this.#count);
+  newFeed(): EventFeed {
+    const feed = new EventFeed(this.#url, this.#apiKey, this.#count);
     return feed;
   }
 
@@ -64,6 +64,11 @@ export class SpawnedServer {
     const ended = once(child, "exit");
     child.kill("SIGKILL");
     await ended;
+  }
+
+  /** Makes tasks of the administrator's that are called so. */
+  async postTasks(from: number, to: number): Promise<void> {
+    for (let n = from; n <= to; n++) await this.#post("/api/v1/tasks", { title: String(n) });
   }
 
   async #post<T>(path: string, body: unknown): Promise<T> {

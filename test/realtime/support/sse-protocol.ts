@@ -6,6 +6,7 @@ import { Refused } from "./live-client.ts";
 export const sseProtocol: LiveProtocol = {
   name: "SSE",
   transport: "sse",
+  follows: "project",
   ends: {
     unauthenticated: "auth_expired, end",
     forbidden: "end",

@@ -38,7 +38,7 @@ async function users(prism: TestPrism, shop: string): Promise<Caller[]> {
 async function services(prism: TestPrism): Promise<Caller[]> {
   const { id } = await makeUser(prism, "served", ["Admin"]);
   const callers: Caller[] = [];
-  for (const permission of ["users:read", "users:manage", "roles:read", "audit:read"] as const) {
+  for (const permission of ["users:read", "users:manage", "roles:read", "audit:read", "jobs:work"] as const) {
     const scopes = [permission];
     const { token } = await makeServiceToken(prism, id, { scopes });
     const name = `service token of an Admin, ${permission}`;

@@ -1,3 +1,4 @@
+import { uuidv7 } from "../../../../src/base/ids.ts";
 import { UserAdmin } from "../../../../src/services/user-admin.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import type { Membership } from "./known.ts";
@@ -22,6 +23,15 @@ export async function makeKey(
   body: object = {},
 ): Promise<{ id: string; key: string }> {
   return (await prism.post<{ id: string; key: string }>(`/api/v1/projects/${projectId}/keys`, body)).body;
+}
+
+/** Without going through the route, which makes tasks of the caller's alone. */
+export async function makeTask({ services }: TestPrism, userId: string): Promise<string> {
+  const id = uuidv7();
+  const at = services.clock.now();
+  const task = { id, userId, title: "t", status: "TODO", createdAt: at, updatedAt: at } as const;
+  await services.db.write((trx) => trx.insertInto("tasks").values(task).execute());
+  return id;
 }
 
 /** Without going through the route, which serves the token's owner alone. */
@@ -58,6 +68,33 @@ export async function leave(prism: TestPrism, projectId: string, userId: string)
     trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute(),
   );
   system.rightsChanged();
+}
+
+/** A job of a kind that nobody handles, a year away. @returns its id. */
+export async function makeJob({ services }: TestPrism, state: "scheduled" | "cancelled"): Promise<string> {
+  const { jobs, clock, system } = services;
+  const { jobId } = await jobs.enqueue({
+    queue: "retention",
+    kind: "test",
+    payload: {},
+    runAt: clock.now() + 31_536_000_000,
+  });
+  if (state === "cancelled") await system.jobControl.cancel(jobId);
+  return jobId;
+}
+
+/** A timer of the user's that notifies somebody, a year away. @returns its id. */
+export async function makeTimer({ services: { jobs, clock } }: TestPrism, userId: string): Promise<string> {
+  const action = { type: "notify", payload: { recipients: [userId], title: "t", message: "m" } };
+  const { jobId } = await jobs.enqueue({
+    queue: "timers",
+    kind: "timer",
+    payload: { action },
+    runAt: clock.now() + 31_536_000_000,
+    label: "l",
+    createdBy: userId,
+  });
+  return jobId;
 }
 
 /** @returns the id of what a request has made. @throws Error when it was refused. */

@@ -1,9 +1,22 @@
-import { anyUser, may, NO_KEYS, ownersAnd } from "./refusals.ts";
+import type { Known } from "./known.ts";
+import { makeTimer } from "./makers.ts";
+import { anyUser, holds, may, NO_KEYS, NO_SCOPE, ownersAnd } from "./refusals.ts";
 import { at, inWorld, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const NOTE = { title: "t", message: "m" };
 const notification = ({ notification: id }: AccessWorld): string => `/api/v1/notifications/${id}`;
+/** As the jobs of this caller name who made them. */
+function creatorIn({ prism, callers }: AccessWorld, who: Known): string {
+  if (who.kind === "user") return who.id;
+  const secret = callers.find((caller) => caller === who)?.headers["X-API-Key"] ?? "";
+  return prism.services.system.principals.authenticate({ kind: "apiKey", secret }).key;
+}
+
+const isKeepersJob: Rule = (who) => {
+  if (who.kind === "key" && who.scope !== "notifications:send") return NO_SCOPE;
+  return holds(who, "jobs:manage") ? null : [404, "JOB_NOT_FOUND"];
+};
 const nobodyElses: Rule = (who) => (who.kind === "key" ? NO_KEYS : [404, "NOTIFICATION_NOT_FOUND"]);
 
 /** Contract 4.9. */
@@ -24,6 +37,21 @@ export const NOTIFICATIONS: Table = {
       request: (world, who) => ({
         path: "/api/v1/notifications",
         body: { ...NOTE, userId: who.kind === "user" ? "me" : world.keeper },
+      }),
+    },
+  ],
+  "GET /api/v1/notifications/scheduled": [{ refusal: anyUser, request: at("/api/v1/notifications/scheduled") }],
+  "DELETE /api/v1/notifications/scheduled/:jobId": [
+    {
+      refusal: isKeepersJob,
+      request: async ({ prism, keeper }) => ({
+        path: `/api/v1/notifications/scheduled/${await makeTimer(prism, keeper)}`,
+      }),
+    },
+    {
+      refusal: (who) => (who.kind === "key" && who.scope !== "notifications:send" ? NO_SCOPE : null),
+      request: async (world, who) => ({
+        path: `/api/v1/notifications/scheduled/${await makeTimer(world.prism, creatorIn(world, who))}`,
       }),
     },
   ],

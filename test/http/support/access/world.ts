@@ -2,7 +2,7 @@ import { makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { makeCallers } from "./callers.ts";
 import type { Caller } from "./known.ts";
-import { idOf, join, leave, makeRole, makeRule, makeServiceToken } from "./makers.ts";
+import { idOf, join, leave, makeRole, makeRule, makeServiceToken, makeTask } from "./makers.ts";
 
 /** What the routes of the matrix are about: the project `shop`, what is in it, and what belongs to its keeper. */
 export interface AccessWorld {
@@ -19,6 +19,10 @@ export interface AccessWorld {
   readonly event: string;
   readonly rule: string;
   readonly notification: string;
+  /** From somebody who calls nothing to the keeper, not delivered yet. */
+  readonly message: string;
+  /** The keeper's. */
+  readonly task: string;
   readonly callers: readonly Caller[];
 }
 
@@ -37,8 +41,12 @@ export async function makeAccessWorld(prism: TestPrism): Promise<AccessWorld> {
   const notification = await idOf(
     prism.post("/api/v1/notifications", { userId: keeper, title: "t", message: "the keeper's own" }),
   );
+  const message = await idOf(
+    prism.post("/api/v1/messages", { recipientId: keeper, content: "to the keeper", delayMs: 2_592_000_000 }),
+  );
+  const task = await makeTask(prism, keeper);
   const callers = await makeCallers(prism, shop, other);
-  return { prism, shop, keeper, keepersToken, spare, role, event, rule, notification, callers };
+  return { prism, shop, keeper, keepersToken, spare, role, event, rule, notification, message, task, callers };
 }
 
 /** Somebody with every right, by role and in the shop. */

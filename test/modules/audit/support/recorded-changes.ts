@@ -24,8 +24,14 @@ const TABLES = [
   "rule_versions",
   "notifications",
   "notification_recipients",
+  "messages",
   "jobs",
+  "modules",
+  "job_attempts",
+  "settings",
 ] as const;
+
+const RUNNING = "select 1 from jobs where state in ('ready', 'running', 'retrying')";
 
 /** Something that is done and recorded. */
 export interface Change<World, Prepared = unknown> {
@@ -64,7 +70,7 @@ export async function eachLeavesItsRecord<World extends { readonly prism: TestPr
     await t.test(action, async () => {
       const first = await prepare?.(world);
       // Of a change before.
-      await eventually("no job runs", () => rowsOf(prism, "select 1 from jobs where finishedAt is null").length === 0);
+      await eventually("no job runs", () => rowsOf(prism, RUNNING).length === 0);
       beside.exec(`drop trigger if exists refuse; create trigger refuse before insert on audit_log when new.action = '${action}'
                    begin select raise(abort, 'refused'); end`);
       const untouched = contents(prism);

@@ -1,0 +1,101 @@
+/** What a large job table costs: a million timers that wait (start, memory), and ten million jobs that are over (claims), beside an empty table. */
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DAY_MS } from "../src/base/clock.ts";
+import { migrateFile } from "../src/store/migrate-file.ts";
+import { startEmbedded } from "./lib/embedded.ts";
+import { fillJobs } from "./lib/fill-jobs.ts";
+import { residentMiB, startPrism } from "./lib/processes.ts";
+import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
+
+const PENDING = Number(process.env["BENCH_PENDING"] ?? 1_000_000);
+const FINISHED = Number(process.env["BENCH_FINISHED"] ?? 10_000_000);
+const DRAINED = 20_000;
+const STARTS = 5;
+const IDLE_MS = 5000;
+
+const empty = directory(0, "scheduled");
+const pending = directory(PENDING, "scheduled");
+const starts: Row[] = [];
+for (const [name, dir] of [
+  ["empty", empty],
+  [`${PENDING} pending timers`, pending],
+] as const) {
+  const times: number[] = [];
+  let idle = 0;
+  for (let i = 0; i < STARTS; i++) {
+    const startedAt = performance.now();
+    const server = await startPrism({ dir });
+    times.push(performance.now() - startedAt);
+    if (i === STARTS - 1) {
+      await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+      idle = residentMiB(server.pid);
+    }
+    await server.stop();
+  }
+  starts.push({
+    table: name,
+    "file MiB": round(statSync(join(dir, "prism.db")).size / 1_048_576),
+    "start ms": round(median(times)),
+    "idle MiB": round(idle, 1),
+  });
+}
+rmSync(pending, { recursive: true, force: true });
+report(
+  "pending-timers",
+  `time from launch to the line that says it serves, ${STARTS} starts, median; memory after ${IDLE_MS / 1000} s`,
+  starts,
+);
+
+const finished = directory(FINISHED, "succeeded");
+const rates: Record<"empty" | "full", number[]> = { empty: [], full: [] };
+for (let i = 0; i < ROUNDS; i++) {
+  rates.empty.push(await drainRate(empty));
+  rates.full.push(await drainRate(finished));
+}
+rmSync(finished, { recursive: true, force: true });
+rmSync(empty, { recursive: true, force: true });
+report("finished-jobs", `${DRAINED} no-op jobs claimed and completed, ${ROUNDS} rounds, medians`, [
+  { table: "empty", "drained/s": round(median(rates.empty)), ratio: 1 },
+  {
+    table: `${FINISHED} finished jobs`,
+    "drained/s": round(median(rates.full)),
+    ratio: round(median(rates.full.map((rate, i) => rate / (rates.empty[i] as number))), 3),
+  },
+]);
+
+function directory(jobs: number, state: "scheduled" | "succeeded"): string {
+  const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
+  const file = join(dir, "prism.db");
+  migrateFile(file);
+  const now = Date.now();
+  // Waiting ones spread over a year from tomorrow; those that are over, over the last six days, so that none is removed meanwhile.
+  const runAt = (n: number): number =>
+    state === "scheduled" ? now + DAY_MS + ((n * 7919) % 365) * DAY_MS + n : now - Math.floor((n / jobs) * 6 * DAY_MS);
+  fillJobs(file, { count: jobs, state, runAt });
+  return dir;
+}
+
+async function drainRate(dir: string): Promise<number> {
+  const server = await startEmbedded({}, dir);
+  const { jobs, system, clock } = server.services;
+  let done = 0;
+  let finish = (): void => undefined;
+  system.runner.handle("bench", async () => {
+    if (++done === DRAINED) finish();
+  });
+  system.runner.pause("retention");
+  const job = { queue: "retention", kind: "bench", payload: { n: 1 } } as const;
+  await Promise.all(Array.from({ length: DRAINED }, () => jobs.enqueue({ ...job, runAt: clock.now() })));
+  const startedAt = performance.now();
+  const all = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  system.runner.resume("retention");
+  await all;
+  await system.store.committer.settled();
+  const rate = (DRAINED / (performance.now() - startedAt)) * 1000;
+  await server.stop();
+  return rate;
+}

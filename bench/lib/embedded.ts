@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type App, startApp } from "../../src/app.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { migrateFile } from "../../src/store/migrate-file.ts";
+
+/** A whole server in this process, on a directory of its own. */
+export interface Embedded extends Pick<App, "services"> {
+  readonly dir: string;
+  stop(): Promise<void>;
+}
+
+/** @param dir an existing data directory, which is then the caller's to remove. */
+export async function startEmbedded(settings: Readonly<Record<string, string>> = {}, dir?: string): Promise<Embedded> {
+  const dataDir = dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
+  const { config } = loadConfig({
+    flags: { port: "0", dataDir, ...settings },
+    environment: {},
+    workingDir: dataDir,
+    generateSecrets: true,
+  });
+  migrateFile(config.databaseFile);
+  const app = await startApp({
+    config,
+    log: silentLogger,
+    onFatal(error) {
+      throw error;
+    },
+  });
+  return {
+    dir: dataDir,
+    services: app.services,
+    async stop() {
+      await app.stop();
+      if (dir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}

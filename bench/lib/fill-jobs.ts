@@ -1,0 +1,33 @@
+import { uuidv7 } from "../../src/base/ids.ts";
+import { openForWriting } from "../../src/store/connection.ts";
+
+const ROWS_PER_COMMIT = 50_000;
+
+export interface Filling {
+  readonly count: number;
+  readonly state: "scheduled" | "succeeded";
+  /** Epoch ms of job n. */
+  runAt(n: number): number;
+}
+
+/** Puts jobs into a data directory that no server holds, without waiting for the disk: a benchmark may do what a feature must not. */
+export function fillJobs(file: string, { count, state, runAt }: Filling): void {
+  const db = openForWriting({ file, busyTimeoutMs: 5000 });
+  db.pragma("synchronous = OFF");
+  const insert = db.prepare(
+    `insert into jobs (id, queue, kind, payload, state, runAt, maxAttempts, attempts, label, finishedAt, createdAt)
+     values (?, 'timers', 'timer', ?, ?, ?, 5, ?, 'bench', ?, ?)`,
+  );
+  const payload = JSON.stringify({ action: { type: "event", event: "bench.due", payload: { n: 1 }, persist: false } });
+  const now = Date.now();
+  for (let from = 0; from < count; from += ROWS_PER_COMMIT) {
+    db.transaction(() => {
+      for (let n = from; n < Math.min(from + ROWS_PER_COMMIT, count); n++) {
+        const at = runAt(n);
+        const isOver = state === "succeeded";
+        insert.run(uuidv7(now), payload, state, at, isOver ? 1 : 0, isOver ? at : null, Math.min(at, now));
+      }
+    }).immediate();
+  }
+  db.close();
+}

@@ -1,0 +1,41 @@
+// Prints the types of the tables that the migrations make, for src/store/schema.ts: npm run db:types [-- <table>...]. A test holds that file and the
+// migrations together; which text is one of a few words, and which number is a yes or no, only people know.
+import SqliteDatabase from "better-sqlite3";
+import { migrateUp } from "../src/store/migrate.ts";
+
+const TYPES = {
+  TEXT: "string",
+  INTEGER: "number",
+  REAL: "number",
+  BLOB: "Uint8Array",
+  ANY: "string | number | Uint8Array",
+};
+const wanted = process.argv.slice(2);
+const connection = new SqliteDatabase(":memory:");
+migrateUp(connection);
+const tables = connection
+  .prepare(
+    "select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite_%' order by name",
+  )
+  .pluck()
+  .all();
+const unknown = wanted.filter((table) => !tables.includes(table));
+if (unknown.length > 0) {
+  console.error(`no migration makes ${unknown.join(", ")}`);
+  process.exit(2);
+}
+for (const table of tables.filter((name) => wanted.length === 0 || wanted.includes(name))) {
+  console.log(`interface ${pascal(table)}Table {`);
+  for (const { name, type, notnull, pk, dflt_value } of connection
+    .prepare("select * from pragma_table_info(?)")
+    .all(table)) {
+    const nullable = notnull || pk ? "" : " | null";
+    const value = `${TYPES[type.toUpperCase()] ?? "unknown"}${nullable}`;
+    console.log(`  ${name}: ${dflt_value === null ? value : `Generated<${value}>`};`);
+  }
+  console.log("}\n");
+}
+
+function pascal(name) {
+  return name.replace(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase());
+}

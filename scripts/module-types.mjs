@@ -1,0 +1,90 @@
+// Writes the types that modules are written against, `prism/module`, as one file: src/services/module-api.ts and what it refers to.
+// Usage: node scripts/module-types.mjs [file]; by default dist/module.d.ts. build.mjs calls it.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const ENTRY = "services/module-api";
+
+/** Packages whose types the file refers to; whoever compiles a module has them installed. */
+const PACKAGES = /^import type \{[^}]*\} from "(?:kysely|luxon)";$/gm;
+const OWN_IMPORTS = /^import type \{[^}]*\} from "(\.[^"]+)\.ts";$/gm;
+/** Types refer to none, and some to Node's own types. */
+const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function [^;]*;$/gm;
+
+export function writeModuleTypes(output) {
+  const work = mkdtempSync(join(tmpdir(), "prism-types-"));
+  try {
+    emit(work);
+    const files = dependenciesOf(work, ENTRY);
+    const text = bundle(files.map((file) => read(work, file)));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, text);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function emit(outDir) {
+  const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
+  const { bin } = JSON.parse(readFileSync(tsc, "utf8"));
+  const flags = [
+    ...[
+      "--ignoreConfig",
+      "--declaration",
+      "--emitDeclarationOnly",
+      "--strict",
+      "--skipLibCheck",
+      "--exactOptionalPropertyTypes",
+    ],
+    ...[
+      "--verbatimModuleSyntax",
+      "--allowImportingTsExtensions",
+      "--module",
+      "nodenext",
+      "--moduleResolution",
+      "nodenext",
+    ],
+    ...["--target", "es2022", "--lib", "es2023", "--types", "node", "--rootDir", join(root, "src"), "--outDir", outDir],
+  ];
+  const args = [join(dirname(tsc), bin.tsc), join(root, "src", `${ENTRY}.ts`), ...flags];
+  execFileSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+}
+
+/** The entry last, each file behind what it refers to. */
+function dependenciesOf(work, file, found = []) {
+  if (found.includes(file)) return found;
+  for (const [, specifier] of read(work, file).matchAll(OWN_IMPORTS))
+    dependenciesOf(work, join(dirname(file), specifier), found);
+  if (!found.includes(file)) found.push(file);
+  return found;
+}
+
+/** Only the entry's own exports are exported: a declaration file that has a list of exports hides the rest. */
+function bundle(texts) {
+  const entry = texts.at(-1);
+  const packages = [...new Set(texts.flatMap((text) => text.match(PACKAGES) ?? []))];
+  const bodies = texts.map((text) => text.replace(PACKAGES, "").replace(OWN_IMPORTS, "").replace(FUNCTIONS, "").trim());
+  const hidden = bodies.slice(0, -1).map((body) => body.replace(/^export \{\};$/gm, "").replace(/^export /gm, ""));
+  const names = bodies.flatMap((body) => [
+    ...body.matchAll(/^(?:export )?(?:declare )?(?:interface|type|const|function) (\w+)/gm),
+  ]);
+  const seen = new Set();
+  for (const [, name] of names) {
+    if (seen.has(name)) throw new Error(`two of the types for modules are called ${name}`);
+    seen.add(name);
+  }
+  const head = entry.match(/^\/\*\*[\s\S]*?\*\//)?.[0] ?? "";
+  const own = bodies.at(-1).replace(head, "").trim();
+  return `${[head, packages.join("\n"), own, ...hidden].join("\n\n")}\n`;
+}
+
+function read(work, file) {
+  return readFileSync(join(work, `${file}.d.ts`), "utf8");
+}
+
+if (process.argv[1] === import.meta.filename)
+  writeModuleTypes(resolve(process.argv[2] ?? join(root, "dist/module.d.ts")));

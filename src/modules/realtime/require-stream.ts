@@ -1,0 +1,16 @@
+import { PrismError } from "../../base/errors.ts";
+import type { Principal } from "../../base/principal.ts";
+import { resolveStreamName, type StreamRef } from "../../realtime/stream.ts";
+
+/** The stream that a caller means. @throws CHANNEL_FORBIDDEN for what names none */
+export function requireStream(principal: Principal, name: string, defaultProjectId: string): StreamRef {
+  const userId = principal.kind === "apiKey" ? null : principal.userId;
+  const stream = resolveStreamName(name, { userId, defaultProjectId });
+  if (!stream) throw noSuchStream();
+  return stream;
+}
+
+/** Also said of streams that there are, as on the socket: whoever may not use them learns nothing. */
+export function noSuchStream(): PrismError {
+  return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");
+}

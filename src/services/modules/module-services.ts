@@ -1,0 +1,210 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { currentCaller, runAs } from "../../base/caller.ts";
+import type { Clock } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid, uuidv7 } from "../../base/ids.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Config } from "../../config/load.ts";
+import { publicConfig } from "../../config/public-config.ts";
+import type { Database } from "../../store/database.ts";
+import type { AuditService } from "../audit.ts";
+import type { EventBus } from "../event-bus.ts";
+import { requireLink } from "../links.ts";
+import type * as api from "../module-api.ts";
+import type { Notifier } from "../notifier.ts";
+import type { RealtimeService } from "../realtime.ts";
+import type { TimeService } from "../time.ts";
+import { readTimerAction } from "../timer-action.ts";
+import type { TimerService } from "../timers.ts";
+import { type ModuleJobParts, ModuleScheduler } from "./module-jobs.ts";
+import type { ModuleRun } from "./module-run.ts";
+import { ModuleRows } from "./module-store.ts";
+
+export interface ModuleServiceParts extends ModuleJobParts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly time: TimeService;
+  readonly notify: Notifier;
+  readonly timer: TimerService;
+  readonly bus: EventBus;
+  readonly audit: AuditService;
+  readonly realtime: RealtimeService;
+}
+
+/** What a registration made that lasts longer than the process: what the next one does not make again goes. */
+export interface Lasting {
+  readonly timers: Set<string>;
+  readonly schedules: Set<string>;
+}
+
+const CONSUMER_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/i;
+const MAX_STREAM_DATA_BYTES = 65_536;
+const STREAM_TYPE = /^[\w.:-]{1,64}$/;
+
+/**
+ * The services of contract section 9 for one life of a module. All that it writes, starts and says bears its name, also where its code runs for a
+ * request of somebody's; what it adds ends with this life.
+ */
+export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lasting: Lasting): api.CoreServices {
+  const { name } = run;
+  const { database, clock, log, time } = parts;
+  const rows = new ModuleRows(name, database, clock);
+  const scheduler = new ModuleScheduler(run, parts, (schedule) => {
+    if (run.isRegistering) lasting.schedules.add(schedule);
+  });
+  return {
+    time: {
+      now: (zone) => time.now(zone),
+      convert: (at, zone) => time.convert(at, zone),
+      forUser: (at, userId) => time.forUser(at, userId),
+      isValidZone: (zone) => time.isValidZone(zone),
+    },
+    notify: notifications(run, parts),
+    scheduler: {
+      add: (queue, kind, payload, options) => asModule(run, () => scheduler.add(queue, kind, payload, options)),
+      cron: (schedule, pattern, kind, payload, options) =>
+        asModule(run, () => scheduler.cron(schedule, pattern, kind, payload, options)),
+      handle: (kind, handler) => scheduler.handle(kind, handler),
+      cancel: (jobId, options) => through(run, () => scheduler.cancel(jobId, options)),
+      get: (jobId) => through(run, () => scheduler.get(jobId)),
+    },
+    timer: timers(run, parts, lasting),
+    events: events(run, parts),
+    db: {
+      read: database.read,
+      write: (fn) => through(run, () => database.write((trx) => run.within(() => fn(trx)))),
+    },
+    audit: { record: (entry, options) => through(run, () => parts.audit.record(entry, options)) },
+    realtime: realtime(run, parts.realtime),
+    log: log.namespace(`module:${name}`),
+    config: publicConfig(parts.config),
+    kv: {
+      get: (key) => through(run, () => rows.get(key)),
+      set: (key, value, options) => through(run, () => rows.set(key, value, options)),
+      delete: (key, options) => through(run, () => rows.delete(key, options)),
+    },
+  };
+}
+
+/** On behalf of whoever is calling, through the module: who that is stands in the audit trail. */
+function through<T>(run: ModuleRun, fn: () => Promise<T>): Promise<T> {
+  return run.outside(() => runAs({ ...currentCaller(), module: run.name }, async () => fn()));
+}
+
+/** On the module's own behalf, whoever is calling: what it sends is not theirs, and their rights do not bound it. */
+function asModule<T>(run: ModuleRun, fn: () => Promise<T>): Promise<T> {
+  return run.outside(() => runAs({ ...currentCaller(), principal: null, module: run.name }, async () => fn()));
+}
+
+function notifications(run: ModuleRun, parts: ModuleServiceParts): api.NotificationService {
+  const { notify, config, database } = parts;
+  const module = run.name;
+  const read = (input: api.NotifyInput) => {
+    const action = readTimerAction({ type: "notify", payload: input });
+    if (action.type !== "notify") throw new TypeError("a notification was not read as one");
+    const { action: link, dedupeKey, priority = 0, ...rest } = action.payload;
+    const { url } = Object(link) as { url?: unknown };
+    requireLink(typeof url === "string" ? url : undefined, "action.url", config);
+    // The keys of two modules never meet.
+    const key = dedupeKey === undefined ? {} : { dedupeKey: `${module} ${dedupeKey}` };
+    return { ...rest, sound: null, action: link, priority, ...key };
+  };
+  return {
+    send: (input, options) => asModule(run, () => notify.send(read(input), options)),
+    schedule: (input, when, options) =>
+      asModule(run, async () => {
+        const { jobId } = await notify.schedule(read(input), when, options);
+        return { jobId };
+      }),
+    cancel: (jobId, { trx } = {}) =>
+      asModule(run, () =>
+        database.writeIn({ trx }, async (inner) => {
+          const job = isUuid(jobId)
+            ? await inner.selectFrom("jobs").select("module").where("id", "=", jobId).executeTakeFirst()
+            : undefined;
+          return job?.module === module ? notify.cancel(jobId, { trx: inner }) : false;
+        }),
+      ),
+    history: (userId, page = {}) => through(run, () => notify.history(userId, page)),
+    markRead: (id, userId, options) => through(run, () => notify.markRead(id, userId, options)),
+  };
+}
+
+function timers(run: ModuleRun, { timer }: ModuleServiceParts, { timers: labels }: Lasting): api.TimerService {
+  const module = run.name;
+  const made = (label: string): unknown => run.isRegistering && labels.add(label);
+  return {
+    after: (label, delayMs, action, options) =>
+      asModule(run, async () => {
+        if (!Number.isFinite(delayMs) || delayMs < 0) throw new TypeError("delayMs must be a number from 0 on");
+        const { jobId } = await timer.after(checkedLabel(label), delayMs, action, {
+          ...options,
+          module,
+        });
+        made(label);
+        return { jobId };
+      }),
+    at: (label, at, action, options) =>
+      asModule(run, async () => {
+        const { jobId } = await timer.at(checkedLabel(label), at, action, { ...options, module });
+        made(label);
+        return { jobId };
+      }),
+    every: (label, cron, action, options) =>
+      asModule(run, async () => {
+        const given = { ...options, module };
+        const { scheduleId } = await timer.every(checkedLabel(label), cron, action, given);
+        made(label);
+        return { scheduleId };
+      }),
+    cancel: (jobIdOrLabel, options) => asModule(run, () => timer.cancel(jobIdOrLabel, { ...options, module })),
+  };
+}
+
+/** @throws TypeError */
+function checkedLabel(label: string): string {
+  if (typeof label === "string" && label !== "" && [...label].length <= 100) return label;
+  throw new TypeError("the label of a timer must be a text of 1 to 100 characters");
+}
+
+function events(run: ModuleRun, { bus }: ModuleServiceParts): api.EventBus {
+  const { name } = run;
+  return {
+    emit: (event, payload) => bus.emit(String(event), payload, currentCaller().correlationId ?? uuidv7()),
+    on: (event, handler) => run.added(bus.on(event, (payload, meta) => run.within(() => handler(payload, meta)))),
+    once: (event, handler) => {
+      const off = run.added(
+        bus.on(event, (payload) => {
+          off();
+          return run.within(() => handler(payload));
+        }),
+      );
+      return off;
+    },
+    ingest: (event) => through(run, () => bus.ingest({ source: `module:${name}`, ...event })),
+    consume: (consumer, handler) => {
+      if (!CONSUMER_NAME.test(consumer))
+        throw new TypeError("a consumer's name must be 1 to 64 letters, digits and hyphens");
+      run.requireLife();
+      return run.added(bus.consume(`${name}:${consumer}`, (batch) => run.within(async () => handler(batch))));
+    },
+  };
+}
+
+function realtime(run: ModuleRun, service: RealtimeService): api.RealtimeService {
+  return {
+    publish: (stream, type, data, options) =>
+      through(run, async () => {
+        if (!STREAM_TYPE.test(type)) throw new TypeError("a type must be 1 to 64 letters, digits or any of _ . : -");
+        const text = JSON.stringify(data) as string | undefined;
+        if (text === undefined) throw new TypeError("data must be something that JSON can say");
+        if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
+          throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry may have ${MAX_STREAM_DATA_BYTES} bytes`);
+        return service.publish(String(stream), type, data, options);
+      }),
+    isLive: (userId) => service.isLive(userId),
+  };
+}

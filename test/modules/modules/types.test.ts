@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { temporaryDir } from "../../helpers/store.ts";
+
+const root = join(import.meta.dirname, "../../..");
+
+/** A folder of somebody's own, with Prism and what its types refer to installed as npm would: nothing else of this checkout is in reach. */
+function outside(t: TestContext): string {
+  const dir = temporaryDir(t);
+  const prism = join(dir, "node_modules/prism");
+  mkdirSync(join(prism, "dist"), { recursive: true });
+  cpSync(join(root, "package.json"), join(prism, "package.json"));
+  const made = spawnSync(process.execPath, [join(root, "scripts/module-types.mjs"), join(prism, "dist/module.d.ts")]);
+  assert.equal(made.status, 0, String(made.stderr));
+  mkdirSync(join(dir, "node_modules/@types"));
+  for (const name of ["kysely", "luxon", "valibot", "@types/luxon", "@types/node"])
+    if (existsSync(join(root, "node_modules", name)))
+      symlinkSync(join(root, "node_modules", name), join(dir, "node_modules", name));
+  writeFileSync(join(dir, "package.json"), '{ "type": "module", "private": true }');
+  return dir;
+}
+
+function compile(dir: string, text: string): string {
+  writeFileSync(join(dir, "index.ts"), text);
+  const { bin } = JSON.parse(readFileSync(join(root, "node_modules/typescript/package.json"), "utf8")) as {
+    bin: { tsc: string };
+  };
+  const tsc = join(root, "node_modules/typescript", bin.tsc);
+  const flags = [
+    "--strict",
+    "--noEmit",
+    "--module",
+    "nodenext",
+    "--target",
+    "es2022",
+    "--lib",
+    "es2023",
+    "--types",
+    "node",
+  ];
+  const { stdout } = spawnSync(process.execPath, [tsc, ...flags, "index.ts"], { cwd: dir, encoding: "utf8" });
+  return stdout;
+}
+
+const MODULE = `
+import type { AppModule, CoreServices, JobView, ModuleRequest, Principal, StoredEvent, TimerAction } from "prism/module";
+import * as v from "valibot";
+
+const digest: TimerAction = { type: "notify", payload: { userId: "me", title: "t", body: "b" } };
+const Body = v.object({ name: v.string() });
+
+const module: AppModule = {
+  name: "mine",
+  version: "1.0.0",
+  requires: { prism: ">=0.1", modules: ["time"] },
+  async register(server, services: CoreServices) {
+    server.get("/mine", async () => ({ hello: "world" }));
+    server.post("/mine/:id", { body: Body, permission: "events:write", errors: ["OVERLOADED"], rateLimit: { max: 1, windowMs: 1000 } }, (req: ModuleRequest) => {
+      const user: Principal | null = req.user;
+      return user?.kind === "apiKey" ? req.reply(201, { project: user.projectId }) : req.params.id;
+    });
+    services.scheduler.handle("work", async (job, signal) => { const view: JobView = job; if (!signal.aborted) job.progress({ of: view.id }); });
+    services.scheduler.handle("count", async () => ({ n: 1 }));
+    await services.scheduler.cron("nightly", "0 3 * * *", "work", {}, { timezone: "Europe/Berlin" });
+    await services.timer.after("daily", 1000, digest, { onConflict: "replace" });
+    services.events.consume("log", async (batch: StoredEvent[]) => { for (const { type, payload } of batch) services.log.info({ type, n: Object.keys(payload).length }, "seen"); });
+    await services.db.write(async (trx) => {
+      const user = await trx.selectFrom("users").select(["id", "timezone"]).executeTakeFirst();
+      await services.kv.set("last", { id: user?.id ?? null }, { trx });
+    });
+    const at: string | null = services.time.now("UTC").plus({ days: 1 }).toISO();
+    services.events.emit("mine:ready", { at });
+  },
+  async dispose() {},
+};
+export default module;
+`;
+
+test("S0-50: a module in TypeScript compiles against the types that are published as prism/module", (t) => {
+  const dir = outside(t);
+  assert.equal(compile(dir, MODULE), "");
+  for (const [name, from, to, error] of [
+    ["a table that is not there", 'selectFrom("users")', 'selectFrom("nobody")', /TS2345|TS2769/],
+    ["a misspelt option", 'permission: "events', 'permision: "events', /TS2561|TS2353|TS2769/],
+    ["no name", 'name: "mine",', "", /TS2741/],
+    ["an action of no kind", 'type: "notify"', 'type: "shout"', /TS2322/],
+  ] as const) {
+    assert.ok(MODULE.includes(from));
+    assert.match(compile(dir, MODULE.replace(from, to)), error, name);
+  }
+});
