@@ -4,11 +4,11 @@ import { silentLogger } from "../base/log.ts";
 import type { Config } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
 import { sealedBoxOf } from "../config/sealed-box.ts";
+import { KeyAdmin } from "../services/access/key-admin.ts";
+import { UserAdmin } from "../services/access/user-admin.ts";
 import type { AccountServices } from "../services/accounts/open-accounts.ts";
-import { AuditService } from "../services/audit.ts";
+import { AuditService } from "../services/audit/audit.ts";
 import { bootstrap } from "../services/bootstrap.ts";
-import { KeyAdmin } from "../services/key-admin.ts";
-import { UserAdmin } from "../services/user-admin.ts";
 import type { Database } from "../store/database.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { type Context, refuseUrl } from "./context.ts";
@@ -78,7 +78,7 @@ async function openCliAccounts(config: Config, database: Database, audit: AuditS
   // Loaded by the few commands that need them.
   const [{ openAccounts }, { AccessTokens }] = await Promise.all([
     import("../services/accounts/open-accounts.ts"),
-    import("../services/access-tokens.ts"),
+    import("../services/access/access-tokens.ts"),
   ]);
   const { secrets, auth } = config;
   return openAccounts({

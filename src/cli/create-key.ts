@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { toRfc3339OrNull } from "../base/clock.ts";
 import { KEY_SCOPES, type KeyScope } from "../base/permissions.ts";
-import type { IssuedKey } from "../services/key-admin.ts";
+import type { IssuedKey } from "../services/access/key-admin.ts";
 import { type Context, contextOf } from "./context.ts";
 import { futureFlag, listFlag } from "./flag-values.ts";
 import { requireFuture, requireLabel } from "./label.ts";

@@ -3,7 +3,7 @@ import { EVENT_COLUMNS, eventCells } from "../modules/events/cells.ts";
 import { listRules, roleNames } from "../modules/rules/queries.ts";
 import { ruleView } from "../modules/rules/view.ts";
 import { eventJson, notificationView } from "../pipeline/views.ts";
-import { AUDIT_COLUMNS, type AuditLogRow, auditCells, auditView, scanAudit } from "../services/audit-log.ts";
+import { AUDIT_COLUMNS, type AuditLogRow, auditCells, auditView, scanAudit } from "../services/audit/audit-log.ts";
 import type { ReadDb } from "../store/database.ts";
 import { findProjectRef, listUsers } from "./account-queries.ts";
 import { withExistingStore } from "./admin-store.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { QueueView } from "../services/queue-views.ts";
+import type { QueueView } from "../services/jobs/queue-views.ts";
 import { contextOf } from "./context.ts";
 import { queuePath, queuesTable } from "./queue-status.ts";
 import { serverOf } from "./server-client.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { QueueView } from "../services/queue-views.ts";
+import type { QueueView } from "../services/jobs/queue-views.ts";
 import { ageText } from "./age-text.ts";
 import { contextOf } from "./context.ts";
 import { table } from "./output.ts";

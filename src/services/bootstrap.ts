@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { BUILT_IN_ROLES } from "../base/permissions.ts";
 import type { Database, Trx } from "../store/database.ts";
-import type { AuditService } from "./audit.ts";
+import type { AuditService } from "./audit/audit.ts";
 
 export const DEFAULT_PROJECT_SLUG = "default";
 export const DEV_USERNAME = "dev";

@@ -3,8 +3,8 @@ import type { SealedBox } from "../base/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../base/sealed-box.ts";
 import { AUDIT_KEY_PLACE, AUDIT_KEY_SETTING } from "../store/audit-key.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
-import type { AuditService } from "./audit.ts";
-import { contentPlace } from "./message-view.ts";
+import type { AuditService } from "./audit/audit.ts";
+import { contentPlace } from "./messages/message-view.ts";
 
 /** A column whose values are sealed, each under its own place. */
 export interface SealedColumn {

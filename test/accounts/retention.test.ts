@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../src/base/log.ts";
-import { Retention } from "../../src/services/retention.ts";
-import { RETENTION_SWEEPS } from "../../src/services/retention-rules.ts";
+import { Retention } from "../../src/services/retention/retention.ts";
+import { RETENTION_SWEEPS } from "../../src/services/retention/retention-rules.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { UserAdmin } from "../../src/services/user-admin.ts";
+import { UserAdmin } from "../../src/services/access/user-admin.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";

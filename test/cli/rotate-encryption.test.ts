@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { SealedBox } from "../../src/base/sealed-box.ts";
-import { AuditService } from "../../src/services/audit.ts";
+import { AuditService } from "../../src/services/audit/audit.ts";
 import { reseal, SEALED_COLUMNS } from "../../src/services/sealed-columns.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -224,7 +224,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .sort();
   assert.deepEqual(sealing, [
     "modules/users/push-devices.ts",
-    "services/message-view.ts",
+    "services/messages/message-view.ts",
     "services/sealed-columns.ts",
     "store/audit-key.ts",
   ]);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { JobRunner } from "../../src/jobs/runner.ts";
-import { countWaitingJobs } from "../../src/services/job-counts.ts";
-import { JobHooks } from "../../src/services/job-hooks.ts";
-import { JobService } from "../../src/services/job-service.ts";
+import { countWaitingJobs } from "../../src/services/jobs/job-counts.ts";
+import { JobHooks } from "../../src/services/jobs/job-hooks.ts";
+import { JobService } from "../../src/services/jobs/job-service.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { openTestStore } from "../helpers/store.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { UserAdmin } from "../../src/services/user-admin.ts";
+import { UserAdmin } from "../../src/services/access/user-admin.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { openBeside } from "../helpers/store.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { BUILT_IN_ROLES } from "../../src/base/permissions.ts";
-import { AuditService } from "../../src/services/audit.ts";
+import { AuditService } from "../../src/services/audit/audit.ts";
 import { type Bootstrapped, bootstrap } from "../../src/services/bootstrap.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";

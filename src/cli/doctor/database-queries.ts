@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { QueueName } from "../../jobs/job.ts";
-import { PAUSED_KEYS, queueOfKey } from "../../services/queue-control.ts";
+import { PAUSED_KEYS, queueOfKey } from "../../services/jobs/queue-control.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 
 /** What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check); empty when nothing. */

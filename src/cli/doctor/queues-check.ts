@@ -1,4 +1,4 @@
-import { countJobs, type JobCount } from "../../services/job-counts.ts";
+import { countJobs, type JobCount } from "../../services/jobs/job-counts.ts";
 import { ageText } from "../age-text.ts";
 import { type Check, pass, warn } from "./check.ts";
 import { pausedQueueNames } from "./database-queries.ts";

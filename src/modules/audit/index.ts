@@ -2,8 +2,15 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { streamReply } from "../../http/stream-reply.ts";
-import { readAuditHead } from "../../services/audit-head.ts";
-import { auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "../../services/audit-log.ts";
+import { readAuditHead } from "../../services/audit/audit-head.ts";
+import {
+  auditCsv,
+  auditRows,
+  auditView,
+  lastAuditSeq,
+  seqBounds,
+  verifyAudit,
+} from "../../services/audit/audit-log.ts";
 import type { AppModule } from "../../services/module.ts";
 import * as s from "./schema.ts";
 

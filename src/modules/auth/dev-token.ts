@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
+import { DevGate } from "../../services/access/dev-gate.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
-import { DevGate } from "../../services/dev-gate.ts";
 import type { CoreServices } from "../../services/module.ts";
 
 /** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */

@@ -3,7 +3,7 @@ import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import { type Route, route } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { SessionView } from "./schema.ts";
 

@@ -3,7 +3,7 @@ import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { streamReply } from "../../http/stream-reply.ts";
-import { callerOf } from "../../services/caller-of.ts";
+import { callerOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
 import { IngestHandler } from "./ingest.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { route } from "../../http/route.ts";
 import type { QueueName } from "../../jobs/job.ts";
+import { queueView, queueViews } from "../../services/jobs/queue-views.ts";
 import type { CoreServices, ModuleServer } from "../../services/module.ts";
-import { queueView, queueViews } from "../../services/queue-views.ts";
 import { NoBody, QueueParams, QueueView } from "./schema.ts";
 
 const PATH = "/api/v1/queues";

@@ -1,8 +1,8 @@
 import { PrismError } from "../../base/errors.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../../jobs/job.ts";
-import type { MovedJob } from "../../services/job-hooks.ts";
-import { LostLease } from "../../services/job-service.ts";
-import { messageView } from "../../services/message-view.ts";
+import type { MovedJob } from "../../services/jobs/job-hooks.ts";
+import { LostLease } from "../../services/jobs/job-service.ts";
+import { messageView } from "../../services/messages/message-view.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";

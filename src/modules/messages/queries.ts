@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { MessageRow } from "../../services/message-view.ts";
+import type { MessageRow } from "../../services/messages/message-view.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { JobState, MessageStatus } from "../../store/schema.ts";
 import type { BOXES } from "./schema.ts";

@@ -1,5 +1,5 @@
 import { toRfc3339 } from "../../base/clock.ts";
-import type { MessageRow } from "../../services/message-view.ts";
+import type { MessageRow } from "../../services/messages/message-view.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { Trx } from "../../store/database.ts";
 import type { MessageStatus } from "../../store/schema.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
-import { callerOf, userOf } from "../../services/caller-of.ts";
+import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
 import { InboxActions } from "./actions.ts";

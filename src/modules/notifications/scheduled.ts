@@ -5,11 +5,11 @@ import type { Principal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Route, route } from "../../http/route.ts";
-import { callerOf, userOf } from "../../services/caller-of.ts";
-import { creatorIdOf } from "../../services/creator.ts";
+import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
-import type { When } from "../../services/notifier.ts";
-import type { PendingRow } from "../../services/pending-timers.ts";
+import type { When } from "../../services/notifications/notifier.ts";
+import { creatorIdOf } from "../../services/timers/creator.ts";
+import type { PendingRow } from "../../services/timers/pending-timers.ts";
 import * as s from "./schema.ts";
 
 const tag = "Notifications";

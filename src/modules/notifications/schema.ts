@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
-import { Action, ChannelList } from "../../services/message-parts.ts";
+import { Action, ChannelList } from "../../services/notifications/message-parts.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
 

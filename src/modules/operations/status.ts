@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { toRfc3339 } from "../../base/clock.ts";
+import { queueViews } from "../../services/jobs/queue-views.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { queueViews } from "../../services/queue-views.ts";
 
 /** What this version delivers nothing by. */
 const OFF = { mode: "off", connected: false } as const;

@@ -1,6 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
-import type { AuditEntry } from "../../services/audit.ts";
+import type { AuditEntry } from "../../services/audit/audit.ts";
 import type { CoreServices } from "../../services/module.ts";
 import * as queries from "./queries.ts";
 import { requireStill } from "./still-may.ts";

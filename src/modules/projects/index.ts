@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, route, versioned } from "../../http/route.ts";
-import { callerOf, userOf } from "../../services/caller-of.ts";
+import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { EventDeletion } from "./delete-events.ts";
 import { deleteProject } from "./delete-project.ts";

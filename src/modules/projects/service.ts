@@ -5,7 +5,7 @@ import { isUuid, uuidv7 } from "../../base/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../base/permissions.ts";
 import type { Principal, UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import { KeyAdmin } from "../../services/key-admin.ts";
+import { KeyAdmin } from "../../services/access/key-admin.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";

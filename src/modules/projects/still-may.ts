@@ -1,7 +1,7 @@
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
+import type { ProjectRight } from "../../services/access/project-rights.ts";
 import type { CoreServices } from "../../services/module.ts";
-import type { ProjectRight } from "../../services/project-rights.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 

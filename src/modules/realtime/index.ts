@@ -5,9 +5,9 @@ import { object } from "../../http/shapes.ts";
 import { serveEventStream } from "../../realtime/event-stream.ts";
 import { parseFrom } from "../../realtime/parse-from.ts";
 import { requireOrigin } from "../../realtime/upgrade.ts";
-import { callerOf } from "../../services/caller-of.ts";
+import { callerOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
-import { requireTicketFor } from "../../services/realtime-access.ts";
+import { requireTicketFor } from "../../services/realtime/realtime-access.ts";
 import { publishRoute } from "./publish-route.ts";
 import { ticketRoute } from "./ticket-route.ts";
 

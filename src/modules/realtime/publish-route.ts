@@ -3,7 +3,7 @@ import type { Principal } from "../../base/principal.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { jsonValue, object, text } from "../../http/shapes.ts";
 import { type LoggedStream, MAX_STREAM_LENGTH } from "../../realtime/stream.ts";
-import { callerOf } from "../../services/caller-of.ts";
+import { callerOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";

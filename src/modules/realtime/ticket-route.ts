@@ -3,7 +3,7 @@ import { toRfc3339 } from "../../base/clock.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { MAX_STREAM_LENGTH, streamName } from "../../realtime/stream.ts";
-import { callerOf } from "../../services/caller-of.ts";
+import { callerOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
 

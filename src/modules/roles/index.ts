@@ -4,8 +4,8 @@ import { PERMISSIONS } from "../../base/permissions.ts";
 import { sha256Hex } from "../../base/tokens.ts";
 import { Reply, route, versioned } from "../../http/route.ts";
 import { object, pattern, text } from "../../http/shapes.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
-import { userOf } from "../../services/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { RoleService } from "./service.ts";
 

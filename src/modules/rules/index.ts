@@ -3,7 +3,7 @@ import { missingPermission } from "../../http/access.ts";
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
-import { callerOf, userOf } from "../../services/caller-of.ts";
+import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { testRule, trialEvent } from "../../services/rule-tester.ts";
 import * as s from "./schema.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, text, uuid } from "../../http/shapes.ts";
-import { Action, CHANNELS, ChannelList } from "../../services/message-parts.ts";
+import { Action, CHANNELS, ChannelList } from "../../services/notifications/message-parts.ts";
 
 const entries = {
   name: text(255, 1),

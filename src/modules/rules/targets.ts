@@ -1,5 +1,5 @@
 import { PrismError } from "../../base/errors.ts";
-import type { UserDirectory } from "../../services/user-directory.ts";
+import type { UserDirectory } from "../../services/access/user-directory.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 

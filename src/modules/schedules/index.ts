@@ -1,9 +1,9 @@
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
-import type { Schedule } from "../../services/schedule-definition.ts";
+import type { Schedule } from "../../services/schedules/schedule-definition.ts";
 import * as s from "./schema.ts";
 import { ScheduleService } from "./service.ts";
 import { settleTimer } from "./settle-timer.ts";

@@ -1,5 +1,5 @@
 import type { PageRequest } from "../../http/pagination.ts";
-import type { ScheduleRow } from "../../services/schedule-definition.ts";
+import type { ScheduleRow } from "../../services/schedules/schedule-definition.ts";
 import type { ReadDb } from "../../store/database.ts";
 
 export interface ScheduleFilter {

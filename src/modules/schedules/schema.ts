@@ -4,8 +4,14 @@ import { pageEntries } from "../../http/pagination.ts";
 import { integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
 import type { Occurrence } from "../../jobs/cron.ts";
 import { MAX_PAYLOAD_BYTES } from "../../jobs/job.ts";
-import { MAX_EVERY_MS, MIN_EVERY_MS, MISSED, OVERLAP, type Schedule } from "../../services/schedule-definition.ts";
-import type { Schedules } from "../../services/schedules.ts";
+import {
+  MAX_EVERY_MS,
+  MIN_EVERY_MS,
+  MISSED,
+  OVERLAP,
+  type Schedule,
+} from "../../services/schedules/schedule-definition.ts";
+import type { Schedules } from "../../services/schedules/schedules.ts";
 
 const MAX_PREVIEW = 50;
 /** Next times that a schedule shows with itself. */

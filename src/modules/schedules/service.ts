@@ -4,7 +4,7 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { parseQueueName } from "../../jobs/job.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { type Schedule, scheduleOf } from "../../services/schedule-definition.ts";
+import { type Schedule, scheduleOf } from "../../services/schedules/schedule-definition.ts";
 import type { Trx } from "../../store/database.ts";
 import { countSchedules, listSchedules } from "./queries.ts";
 import { type CreateSchedule, type ListSchedules, scheduleView, type UpdateSchedule } from "./schema.ts";

@@ -1,8 +1,8 @@
 import { checkShape } from "../../http/input.ts";
 import { object } from "../../http/shapes.ts";
 import type { CoreServices } from "../../services/module.ts";
-import type { SettlePayload } from "../../services/schedule-offers.ts";
-import { readTimerAction, TimerActionBody } from "../../services/timer-action.ts";
+import type { SettlePayload } from "../../services/schedules/schedule-offers.ts";
+import { readTimerAction, TimerActionBody } from "../../services/timers/timer-action.ts";
 
 const TimerPayload = object({ action: TimerActionBody });
 

@@ -1,9 +1,9 @@
 import { pageOf } from "../../http/replies.ts";
 import { RawJson, Reply, route, versioned } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
-import type { KeptAnswer } from "../../services/read-caches.ts";
+import type { KeptAnswer } from "../../services/reads/read-caches.ts";
 import * as s from "./schema.ts";
 import { TaskService, taskView } from "./service.ts";
 

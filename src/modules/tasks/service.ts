@@ -7,7 +7,7 @@ import { missingPermission } from "../../http/access.ts";
 import { tagOf } from "../../http/etag.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { type KeptAnswer, keptAnswer } from "../../services/read-caches.ts";
+import { type KeptAnswer, keptAnswer } from "../../services/reads/read-caches.ts";
 import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";

@@ -2,9 +2,9 @@ import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { type Route, route } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { parseMoment } from "../../services/time.ts";
+import { parseMoment } from "../../services/timers/time.ts";
 import * as s from "./schema.ts";
 
 const tag = "Time";

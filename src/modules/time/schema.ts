@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
-import type { PendingRow } from "../../services/pending-timers.ts";
-import { TimerActionBody } from "../../services/timer-action.ts";
-import type { TimerPayload } from "../../services/timer-firing.ts";
+import type { PendingRow } from "../../services/timers/pending-timers.ts";
+import { TimerActionBody } from "../../services/timers/timer-action.ts";
+import type { TimerPayload } from "../../services/timers/timer-firing.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
 

@@ -4,11 +4,11 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { readTimerAction } from "../../services/timer-action.ts";
-import type { Timer, TimerOptions } from "../../services/timers.ts";
+import { readTimerAction } from "../../services/timers/timer-action.ts";
+import type { Timer, TimerOptions } from "../../services/timers/timers.ts";
 import * as s from "./schema.ts";
 
 const tag = "Time";

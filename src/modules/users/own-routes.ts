@@ -2,13 +2,13 @@ import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../http/route.ts";
+import { userOf } from "../../services/access/caller-of.ts";
+import { namesOf } from "../../services/access/user-admin.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
 import { findUser, ownDetails, UserView, userView } from "../../services/accounts/user-view.ts";
-import { userOf } from "../../services/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { type KeptAnswer, keptAnswer } from "../../services/read-caches.ts";
-import { namesOf } from "../../services/user-admin.ts";
+import { type KeptAnswer, keptAnswer } from "../../services/reads/read-caches.ts";
 import { PushDevices } from "./push-devices.ts";
 import { DeviceView, OwnBody, PasswordBody, Preferences, PushBody } from "./schema.ts";
 

@@ -1,11 +1,11 @@
 import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
+import type { NewUser } from "../../services/access/user-admin.ts";
 import { requireStrong } from "../../services/accounts/password-text.ts";
 import { granterOf, permissionsOf, requireHeld, rolesByName } from "../../services/accounts/role-grants.ts";
 import { detailsOfUsers, findUser, userView } from "../../services/accounts/user-view.ts";
 import type { CoreServices } from "../../services/module.ts";
-import type { NewUser } from "../../services/user-admin.ts";
 import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
 
 type NewAccount = Omit<NewUser, "roles" | "passwordHash"> & {

@@ -5,9 +5,9 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { route } from "../../http/route.ts";
-import { userOf } from "../../services/caller-of.ts";
+import { userOf } from "../../services/access/caller-of.ts";
+import type { LeasedJob } from "../../services/jobs/worker-leases.ts";
 import type { AppModule, CoreServices } from "../../services/module.ts";
-import type { LeasedJob } from "../../services/worker-leases.ts";
 import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, Renewed } from "./schema.ts";
 
 const PERMISSION = "jobs:work";

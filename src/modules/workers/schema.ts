@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { integer, jsonValue, object, text, uuid } from "../../http/shapes.ts";
 import { parseQueueName, type QueueName } from "../../jobs/job.ts";
-import { isRemoteQueue } from "../../services/worker-leases.ts";
+import { isRemoteQueue } from "../../services/jobs/worker-leases.ts";
 
 const DAY_MS = 86_400_000;
 

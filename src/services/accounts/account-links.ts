@@ -3,7 +3,7 @@ import type { Logger } from "../../base/log.ts";
 import { addressGroup } from "../../http/client-address.ts";
 import type { Database } from "../../store/database.ts";
 import type { UserStatus } from "../../store/schema.ts";
-import type { AuditService } from "../audit.ts";
+import type { AuditService } from "../audit/audit.ts";
 import type { AccountMail } from "./account-mail.ts";
 import type { AccountPolicy, Accounts } from "./accounts.ts";
 import type { LoginBackoff } from "./login-backoff.ts";

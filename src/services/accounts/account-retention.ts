@@ -1,5 +1,5 @@
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type RetentionRule, sweepOf } from "../retention.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../retention/retention.ts";
 
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;

@@ -4,7 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { accountError } from "../account-error.ts";
-import type { AuditService } from "../audit.ts";
+import type { AuditService } from "../audit/audit.ts";
 
 export interface SessionOptions {
   /** HMAC key of the refresh tokens' hashes (D15). */

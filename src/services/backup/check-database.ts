@@ -5,7 +5,7 @@ import { kyselyOver, ReadDriver } from "../../store/kysely-drivers.ts";
 import { requireOwnSchema } from "../../store/own-schema.ts";
 import { Scanner } from "../../store/scanner.ts";
 import { sqliteCode } from "../../store/sqlite-errors.ts";
-import { lastAuditSeq, verifyAudit } from "../audit-log.ts";
+import { lastAuditSeq, verifyAudit } from "../audit/audit-log.ts";
 import { ArchiveRefused } from "./archive-refused.ts";
 
 /**

@@ -11,7 +11,7 @@ import { appendAudit, requireAuditKey } from "../../store/append-audit.ts";
 import { openForReading } from "../../store/connection.ts";
 import { readSequences } from "../../store/sequences.ts";
 import { snapshotBytes, snapshotDatabase } from "../../store/snapshot.ts";
-import { auditRow } from "../audit.ts";
+import { auditRow } from "../audit/audit.ts";
 import { ArchiveRefused } from "./archive-refused.ts";
 import { checkDatabase } from "./check-database.ts";
 import { type FreeBytes, freeBytes, requireRoom } from "./free-space.ts";

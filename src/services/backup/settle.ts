@@ -9,10 +9,10 @@ import { everyStreamOf } from "../../realtime/stream.ts";
 import type { Trx } from "../../store/database.ts";
 import { migrateFile } from "../../store/migrate-file.ts";
 import { openStore, type Store } from "../../store/store.ts";
-import { AuditService } from "../audit.ts";
-import type { AuditHead } from "../audit-log.ts";
-import { noteAttempt } from "../job-attempts.ts";
-import { pausedKey } from "../queue-control.ts";
+import { AuditService } from "../audit/audit.ts";
+import type { AuditHead } from "../audit/audit-log.ts";
+import { noteAttempt } from "../jobs/job-attempts.ts";
+import { pausedKey } from "../jobs/queue-control.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** How far the counters of all streams go on behind what they had reached: no number of the old data is given to something else. */

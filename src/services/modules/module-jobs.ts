@@ -8,12 +8,12 @@ import { type ModuleQueue, PermanentError, RetryLater, type RunningJob } from ".
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Database } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
-import type { JobControl } from "../job-control.ts";
-import type { JobService } from "../job-service.ts";
+import type { JobControl } from "../jobs/job-control.ts";
+import type { JobService } from "../jobs/job-service.ts";
 import type { InTransaction, JobHandler, JobOptions, JobView, RunningJobView, Scheduler } from "../module-api.ts";
-import { isWaiting } from "../pending-timers.ts";
-import type { Schedules } from "../schedules.ts";
-import { epochOf } from "../time.ts";
+import type { Schedules } from "../schedules/schedules.ts";
+import { isWaiting } from "../timers/pending-timers.ts";
+import { epochOf } from "../timers/time.ts";
 
 export interface ModuleJobParts {
   readonly database: Database;

@@ -2,12 +2,12 @@ import type { TestContext } from "node:test";
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/backoff.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../src/jobs/job.ts";
 import { JobRunner } from "../../../src/jobs/runner.ts";
-import { AuditService } from "../../../src/services/audit.ts";
-import { JobControl } from "../../../src/services/job-control.ts";
-import { countWaitingJobs } from "../../../src/services/job-counts.ts";
-import { JobHooks } from "../../../src/services/job-hooks.ts";
-import { JobService } from "../../../src/services/job-service.ts";
-import { QueueControl } from "../../../src/services/queue-control.ts";
+import { AuditService } from "../../../src/services/audit/audit.ts";
+import { JobControl } from "../../../src/services/jobs/job-control.ts";
+import { countWaitingJobs } from "../../../src/services/jobs/job-counts.ts";
+import { JobHooks } from "../../../src/services/jobs/job-hooks.ts";
+import { JobService } from "../../../src/services/jobs/job-service.ts";
+import { QueueControl } from "../../../src/services/jobs/queue-control.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { openTestStore, type TestStore, type TestStoreOptions } from "../../helpers/store.ts";
 

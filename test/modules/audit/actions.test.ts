@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { UserAdmin } from "../../../src/services/user-admin.ts";
+import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";

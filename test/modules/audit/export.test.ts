@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { csvRecords } from "../../../src/cli/csv-records.ts";
-import { auditRow } from "../../../src/services/audit.ts";
-import { AUDIT_COLUMNS } from "../../../src/services/audit-log.ts";
+import { auditRow } from "../../../src/services/audit/audit.ts";
+import { AUDIT_COLUMNS } from "../../../src/services/audit/audit-log.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";

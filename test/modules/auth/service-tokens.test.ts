@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Permission } from "../../../src/base/permissions.ts";
 import { createToken } from "../../../src/base/tokens.ts";
-import { UserAdmin } from "../../../src/services/user-admin.ts";
+import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";

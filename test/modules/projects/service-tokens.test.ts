@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type Permission } from "../../../src/base/permissions.ts";
-import { UserAdmin } from "../../../src/services/user-admin.ts";
+import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";

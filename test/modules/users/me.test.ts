@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UserAdmin } from "../../../src/services/user-admin.ts";
+import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/base/log.ts";
-import type { MovedJob } from "../../../src/services/job-hooks.ts";
-import { Retention } from "../../../src/services/retention.ts";
-import { RETENTION_SWEEPS } from "../../../src/services/retention-rules.ts";
+import type { MovedJob } from "../../../src/services/jobs/job-hooks.ts";
+import { Retention } from "../../../src/services/retention/retention.ts";
+import { RETENTION_SWEEPS } from "../../../src/services/retention/retention-rules.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { column, temporaryDir } from "../../helpers/store.ts";

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { toRfc3339 } from "../../../src/base/clock.ts";
 import { uuidv7 } from "../../../src/base/ids.ts";
-import { noteRemoved } from "../../../src/services/stream-gaps.ts";
+import { noteRemoved } from "../../../src/services/realtime/stream-gaps.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 /** What a stream gets, numbered 1, 2, 3 …, so that what a client got can be compared with what was sent. */

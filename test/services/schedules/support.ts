@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import type { Schedule, ScheduleInput } from "../../../src/services/schedules.ts";
+import type { Schedule, ScheduleInput } from "../../../src/services/schedules/schedules.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";

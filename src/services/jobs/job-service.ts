@@ -1,0 +1,193 @@
+import { sql } from "kysely";
+import type { Clock } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import { endOfFailure, type FailedEnd } from "../../jobs/attempt-end.ts";
+import { JobEnqueuer } from "../../jobs/enqueuer.ts";
+import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "../../jobs/job.ts";
+import type { JobRunner } from "../../jobs/runner.ts";
+import type { Committer } from "../../store/committer.ts";
+import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import { noteAttempt } from "./job-attempts.ts";
+import type { JobHooks } from "./job-hooks.ts";
+import { movedTo, takeBack } from "./lost-jobs.ts";
+
+/** A queue that is full does not empty within a second. */
+const FULL_RETRY_MS = 60_000;
+
+/** The claim on the job has passed to somebody else: what was done must be rolled back. */
+export class LostLease extends Error {
+  constructor() {
+    super("the job's lease was lost");
+    this.name = "LostLease";
+  }
+}
+
+/** The job that stands in the table: the new one, or the unfinished one that held its dedupe key. */
+export interface EnqueuedJob {
+  readonly jobId: string;
+  readonly runAt: number;
+  readonly state: string;
+  readonly label: string | null;
+  /** JSON text. */
+  readonly payload: string;
+}
+
+export interface JobServiceParts {
+  readonly database: Database;
+  readonly committer: Committer;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  readonly hooks: JobHooks;
+  settingsOf(queue: QueueName): QueueSettings;
+}
+
+/** Puts jobs into the table in the transaction of what causes them, or with others in one commit, and completes them in the transaction of their effect. */
+export class JobService {
+  readonly #database: Database;
+  readonly #runner: JobRunner;
+  readonly #clock: Clock;
+  readonly #hooks: JobHooks;
+  readonly #enqueuer: JobEnqueuer;
+  readonly #settingsOf: (queue: QueueName) => QueueSettings;
+
+  constructor({ database, committer, runner, clock, hooks, settingsOf }: JobServiceParts) {
+    this.#database = database;
+    this.#runner = runner;
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.#settingsOf = settingsOf;
+    this.#enqueuer = new JobEnqueuer(committer, (rows) => runner.enqueued(rows));
+  }
+
+  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
+  async enqueue(
+    job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
+    options: InTransaction = {},
+  ): Promise<EnqueuedJob> {
+    const { maxAttempts = this.#settingsOf(job.queue).maxAttempts } = job;
+    const row = newJobRow({ ...job, maxAttempts }, this.#clock.now());
+    if (!options.trx && row.dedupeKey === null) {
+      this.#database.requireOutside();
+      requireRoom(this.#runner, job.queue);
+      await this.#enqueuer.add(row);
+      return enqueued(row);
+    }
+    return this.#database.writeIn(options, async (trx) => {
+      const held = row.dedupeKey === null ? undefined : await unfinished(trx, row.queue, row.dedupeKey);
+      if (held) return enqueued(held);
+      requireRoom(this.#runner, job.queue);
+      await trx.insertInto("jobs").values(row).execute();
+      this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
+      return enqueued(row);
+    });
+  }
+
+  /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
+  async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({
+        state: "succeeded",
+        finishedAt: this.#clock.now(),
+        result: result === undefined ? null : JSON.stringify(result),
+        lastError: null,
+      })
+      .where("id", "=", job.id)
+      .where("fence", "=", job.claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+  }
+
+  /**
+   * Ends a running attempt as failed, within the transaction of what the handler has to say about it; what becomes of the job is what would
+   * have become of it had the handler thrown. The handler then resolves to COMPLETED. @param worker who made the attempt. @throws LostLease
+   */
+  async fail(
+    job: Pick<RunningJob, "id" | "kind" | "label" | "claimed">,
+    trx: Trx,
+    error: unknown,
+    worker = this.#runner.workerId,
+  ): Promise<FailedEnd> {
+    const { claimed } = job;
+    const now = this.#clock.now();
+    const end = endOfFailure(claimed, error, this.#settingsOf, now);
+    const ended =
+      end.outcome === "dead"
+        ? { state: "dead" as const, finishedAt: now }
+        : { state: "retrying" as const, runAt: end.runAt, maxAttempts: end.maxAttempts };
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ ...ended, ...movedTo(end.queue, claimed), lastError: end.error })
+      .where("id", "=", job.id)
+      .where("fence", "=", claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    await noteAttempt(trx, {
+      jobId: job.id,
+      attempt: claimed.attempts,
+      startedAt: claimed.startedAt,
+      endedAt: now,
+      outcome: end.outcome,
+      error: end.error,
+      worker,
+    });
+    this.#database.afterCommit(trx, () => {
+      if (end.outcome === "retrying")
+        this.#runner.enqueued([{ queue: end.queue, state: "retrying", runAt: end.runAt }]);
+      else this.#runner.died({ id: job.id, queue: end.queue, kind: job.kind, label: job.label, error: end.error });
+    });
+    return end;
+  }
+
+  /**
+   * Takes over what workers that are gone left running: the attempt counts, and a job without attempts left is dead. Workers elsewhere whose
+   * lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
+   */
+  async reclaim(): Promise<number> {
+    const now = this.#clock.now();
+    return this.#database.write(async (trx) => {
+      const lost = await trx
+        .selectFrom("jobs")
+        .selectAll()
+        // A literal: for a bound value SQLite would read every job there is instead of the index of the running ones.
+        .where("state", "=", sql.lit("running"))
+        .where((e) =>
+          e.not(
+            e.exists(
+              e
+                .selectFrom("workers")
+                .select("workers.id")
+                .whereRef("workers.id", "=", "jobs.workerId")
+                .where("workers.tokenId", "is not", null)
+                .where("workers.leaseUntil", ">", now),
+            ),
+          ),
+        )
+        .execute();
+      await takeBack(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf });
+      return lost.length;
+    });
+  }
+}
+
+/** @throws OVERLOADED when so many jobs wait in the queue that no more may. */
+export function requireRoom(runner: JobRunner, queue: QueueName): void {
+  if (runner.isFull(queue))
+    throw new PrismError("OVERLOADED", `Too many jobs wait in ${queue}`, { retryAfterMs: FULL_RETRY_MS });
+}
+
+function unfinished(trx: Trx, queue: string, dedupeKey: string) {
+  return trx
+    .selectFrom("jobs")
+    .select(["id", "runAt", "state", "label", "payload"])
+    .where("queue", "=", queue)
+    .where("dedupeKey", "=", dedupeKey)
+    .where("finishedAt", "is", null)
+    .executeTakeFirst();
+}
+
+function enqueued({ id, runAt, state, label, payload }: Omit<EnqueuedJob, "jobId"> & { id: string }): EnqueuedJob {
+  return { jobId: id, runAt, state, label, payload };
+}

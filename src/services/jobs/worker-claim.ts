@@ -1,0 +1,63 @@
+import { CompiledQuery, sql } from "kysely";
+import { PrismError } from "../../base/errors.ts";
+import { isUuid } from "../../base/ids.ts";
+import type { Trx } from "../../store/database.ts";
+import { CLAIMS, inClaimOrder } from "../../store/job-claim.ts";
+import type { ClaimedJob, JobClaim } from "../../store/write-set.ts";
+
+/** The claim that the runner's write sets make, within a transaction. */
+export async function claimIn(trx: Trx, { oldestFirst, ...parameters }: JobClaim): Promise<ClaimedJob[]> {
+  const text = oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority;
+  const { rows } = await trx.executeQuery<ClaimedJob>(CompiledQuery.raw(text, [parameters]));
+  return inClaimOrder(rows);
+}
+
+/** Makes claimed jobs ready as if nobody had tried them. @returns those that were still in the hands of the claim. */
+export async function giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<ClaimedJob[]> {
+  const returned: ClaimedJob[] = [];
+  for (const job of jobs) {
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ state: "ready", attempts: sql`attempts - 1`, workerId: null })
+      .where("id", "=", job.id)
+      .where("fence", "=", job.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) > 0) returned.push(job);
+  }
+  return returned;
+}
+
+/** An attempt that a worker elsewhere speaks of. */
+export interface HeldAttempt {
+  readonly jobId: string;
+  readonly fence: number;
+  /** The service token by which the worker speaks. */
+  readonly tokenId: string;
+}
+
+export type HeldJob = ClaimedJob & { readonly workerId: string };
+
+/**
+ * The running job of an attempt. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over or was never a worker's, FORBIDDEN when the worker
+ * is another token's
+ */
+export async function requireHeld(trx: Trx, { jobId, fence, tokenId }: HeldAttempt): Promise<HeldJob> {
+  const row = isUuid(jobId)
+    ? await trx.selectFrom("jobs").selectAll().where("id", "=", jobId).executeTakeFirst()
+    : undefined;
+  if (!row) throw new PrismError("JOB_NOT_FOUND", "No such job");
+  const { state, workerId, startedAt } = row;
+  const worker =
+    workerId === null
+      ? undefined
+      : await trx.selectFrom("workers").select("tokenId").where("id", "=", workerId).executeTakeFirst();
+  if (state !== "running" || row.fence !== fence || workerId === null || startedAt === null || !worker)
+    throw new PrismError("INVALID_STATE", "The job is not this worker's any more; leave it");
+  if (worker.tokenId !== tokenId) throw notYours();
+  return { ...row, workerId, startedAt };
+}
+
+export function notYours(): PrismError {
+  return new PrismError("FORBIDDEN", "The worker was registered with another token");
+}

@@ -1,0 +1,63 @@
+import { PrismError } from "../../base/errors.ts";
+import type { Permission } from "../../base/permissions.ts";
+import type { Principal, UserPrincipal } from "../../base/principal.ts";
+import type { RealtimeAccess } from "../../realtime/connections.ts";
+import { type StreamRef, streamName } from "../../realtime/stream.ts";
+import type { Principals } from "../access/principals.ts";
+import type { Projects } from "../access/projects.ts";
+import { mayUseMessages } from "../messages/message-rights.ts";
+
+/** Who may follow which stream (contract 5.1): users their own, and the events of projects they may read. */
+export function realtimeAccess(principals: Principals, projects: Projects): RealtimeAccess {
+  return {
+    check: (principal, stream) => check(projects, principal, stream),
+    refresh: (principal) => principals.refresh(principal),
+  };
+}
+
+/** A ticket for one stream opens no other. @throws CHANNEL_FORBIDDEN */
+export function requireTicketFor(principal: Principal, stream: StreamRef): void {
+  if (!isTicketFor(principal, stream)) throw new PrismError("CHANNEL_FORBIDDEN", "The ticket is for another stream");
+}
+
+function isTicketFor({ onlyStream }: Principal, stream: StreamRef): boolean {
+  return onlyStream === undefined || onlyStream === streamName(stream);
+}
+
+function check(projects: Projects, principal: Principal, stream: StreamRef): ReturnType<RealtimeAccess["check"]> {
+  if (!isTicketFor(principal, stream)) return "forbidden";
+  switch (stream.kind) {
+    case "user":
+      return isOwn(principal, stream.userId) ? "allowed" : "forbidden";
+    case "messages":
+      return isOwn(principal, stream.userId) && mayUseMessages(principal) ? "allowed" : "forbidden";
+    case "tasks":
+      return mayReadTasks(principal, stream.userId) ? "allowed" : "forbidden";
+    case "channel": {
+      const projectId = stream.projectId ?? projects.defaultId;
+      if (!projects.exists(projectId)) return "notFound";
+      const mayRead =
+        principal.kind === "apiKey"
+          ? principal.projectId === projectId && principal.scopes.has("realtime:subscribe")
+          : projects.has(principal, projectId, "events:read");
+      return mayRead ? "allowed" : "forbidden";
+    }
+    case "project":
+      // A right in all projects is one in projects that are gone, too.
+      if (!projects.exists(stream.projectId)) return "notFound";
+      return projects.has(principal, stream.projectId, "events:read") ? "allowed" : "forbidden";
+  }
+}
+
+function isOwn(principal: Principal, userId: string): principal is UserPrincipal {
+  return principal.kind !== "apiKey" && principal.userId === userId;
+}
+
+/** As over HTTP: a service token that is not for tasks reads none, not even its user's. */
+function mayReadTasks(principal: Principal, userId: string): boolean {
+  return holds(principal, "tasks:all") || (isOwn(principal, userId) && holds(principal, "tasks:own"));
+}
+
+function holds(principal: Principal, permission: Permission): boolean {
+  return principal.kind !== "apiKey" && principal.permissions.has(permission);
+}

@@ -1,0 +1,130 @@
+import { runAs } from "../../base/caller.ts";
+import type { Clock } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import { finishOf } from "../../jobs/attempt-end.ts";
+import { COMPLETED, PermanentError, type RunningJob } from "../../jobs/job.ts";
+import type { JobRunner } from "../../jobs/runner.ts";
+import type { IngestService } from "../../pipeline/ingest-service.ts";
+import type { Database } from "../../store/database.ts";
+import type { Principals } from "../access/principals.ts";
+import type { UserDirectory } from "../access/user-directory.ts";
+import type { Bus } from "../events/bus.ts";
+import type { JobService } from "../jobs/job-service.ts";
+import type { Notifier } from "../notifications/notifier.ts";
+import type { RealtimeService } from "../realtime/realtime.ts";
+import { stillReachable } from "./scheduled-notifications.ts";
+import {
+  asObject,
+  type EventAction,
+  type MessageAction,
+  type NotifyAction,
+  requireTimerRights,
+  type TimerAction,
+} from "./timer-action.ts";
+
+export interface FiringParts {
+  readonly database: Database;
+  readonly jobs: JobService;
+  readonly runner: JobRunner;
+  readonly principals: Principals;
+  readonly directory: UserDirectory;
+  readonly notifier: Notifier;
+  readonly realtime: RealtimeService;
+  readonly ingest: IngestService;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly defaultProjectId: string;
+}
+
+/** The payload of a timer's job. */
+export interface TimerPayload {
+  readonly action: TimerAction;
+}
+
+/**
+ * Does what a timer was made for (contract 8.6). What leaves rows (a notification, an event that persists, an entry of a channel) is committed
+ * with the completion of the job: exactly once. The bus is told afterwards, at most once.
+ */
+export class TimerFiring {
+  readonly #parts: FiringParts;
+
+  constructor(parts: FiringParts) {
+    this.#parts = parts;
+  }
+
+  async fire(job: RunningJob): Promise<unknown> {
+    const { action } = job.payload as TimerPayload;
+    const creator = job.createdBy === null ? null : this.#creator(job.createdBy, action);
+    const caller = { principal: creator, ip: null, requestId: null, correlationId: job.correlationId };
+    return runAs({ ...caller, process: "job" }, () => this.#act(job, action));
+  }
+
+  #act(job: RunningJob, action: TimerAction): Promise<unknown> {
+    switch (action.type) {
+      case "notify":
+        return this.#notify(job, action);
+      case "event":
+        return this.#emit(job, action);
+      case "message":
+        return this.#publish(job, action);
+    }
+  }
+
+  /** Whoever made the timer must still be somebody who may. @throws PermanentError FORBIDDEN */
+  #creator(userId: string, action: TimerAction): UserPrincipal {
+    try {
+      const creator = this.#parts.principals.ofUser(userId);
+      requireTimerRights(creator, action, this.#parts.directory);
+      return creator;
+    } catch (error) {
+      if (error instanceof PrismError)
+        throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
+      throw error;
+    }
+  }
+
+  async #notify(job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
+    const { database, directory, notifier, jobs } = this.#parts;
+    const recipients = stillReachable(directory, payload.recipients, null);
+    await database.write(async (trx) => {
+      const { id: scheduledJobId, correlationId } = job;
+      const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
+      const { id } = await notifier.send(input, { trx });
+      await jobs.complete(job, trx, { notificationId: id });
+    });
+    return COMPLETED;
+  }
+
+  async #emit(job: RunningJob, { event, payload, persist }: EventAction): Promise<unknown> {
+    const { ingest, bus, runner, clock, defaultProjectId } = this.#parts;
+    if (persist) {
+      const end = { outcome: "succeeded", result: null } as const;
+      // The id is the job's, so a second run after a crash between commit and answer finds the event there.
+      await ingest.ingest(
+        {
+          id: job.id,
+          type: event,
+          payload: asObject(payload),
+          source: "timer",
+          projectId: defaultProjectId,
+          correlationId: job.correlationId,
+        },
+        finishOf(job.claimed, runner.workerId, clock.now(), end),
+      );
+    }
+    const delivered = await bus.deliver(event, payload, job.correlationId);
+    return persist ? COMPLETED : delivered;
+  }
+
+  async #publish(job: RunningJob, { channel, payload }: MessageAction): Promise<unknown> {
+    const { database, realtime, jobs, bus } = this.#parts;
+    await database.write(async (trx) => {
+      const stream = { kind: "channel", projectId: null, name: channel } as const;
+      const { offset } = await realtime.publish(stream, "message", payload, { trx });
+      await jobs.complete(job, trx, { offset });
+    });
+    await bus.deliver(`msg:${channel}`, payload, job.correlationId);
+    return COMPLETED;
+  }
+}

@@ -1,0 +1,202 @@
+import { currentCaller } from "../../base/caller.ts";
+import type { EpochMs } from "../../base/clock.ts";
+import { isUuid, uuidv7 } from "../../base/ids.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
+import { sha256Hex } from "../../base/tokens.ts";
+import type { InTransaction, Trx } from "../../store/database.ts";
+import type { AuditService } from "../audit/audit.ts";
+import type { JobControl } from "../jobs/job-control.ts";
+import type * as api from "../module-api.ts";
+import type { Schedule, Schedules } from "../schedules/schedules.ts";
+import { creatorIdOf } from "./creator.ts";
+import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
+import { epochOf, type Moment } from "./time.ts";
+import { readTimerAction, requireTimerRights, type TimerAction, type TimerActionInput } from "./timer-action.ts";
+import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
+
+/** An action as code writes it, the program's or a module's. */
+type GivenAction = TimerActionInput | api.TimerAction;
+
+/** A timer that waits: the new one, or the one that held the key. */
+export interface Timer {
+  /** What cancels it: its job's id, or of a recurring one its schedule's. */
+  readonly jobId: string;
+  readonly label: string;
+  /** When it runs next; null for a recurring one that has no further run. */
+  readonly runAt: EpochMs | null;
+  readonly state: string;
+  readonly action: TimerAction;
+}
+
+export interface TimerOptions extends InTransaction {
+  /** While a timer of this creator with this key waits, it stands for the new one. */
+  readonly dedupeKey?: string | undefined;
+  /** The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`. */
+  readonly module?: string | undefined;
+  /** When the key is held: the waiting timer stays (default), gives way to the new one, or both stand. */
+  readonly onConflict?: "keep" | "replace" | "add" | undefined;
+}
+
+export interface TimerParts extends FiringParts {
+  readonly audit: AuditService;
+  readonly jobControl: JobControl;
+  readonly schedules: Schedules;
+  readonly pending: PendingTimers;
+}
+
+/** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
+export class TimerService {
+  readonly #parts: TimerParts;
+
+  constructor(parts: TimerParts) {
+    this.#parts = parts;
+    const firing = new TimerFiring(parts);
+    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job));
+  }
+
+  /**
+   * Runs an action after a delay, which is elapsed time: no clock change moves it.
+   * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+   */
+  after(label: string, delayMs: number, action: GivenAction, options: TimerOptions = {}): Promise<Timer> {
+    return this.at(label, this.#parts.clock.now() + delayMs, action, options);
+  }
+
+  /** Runs an action at an instant; one that is past is now. @throws as {@link after} */
+  async at(
+    label: string,
+    at: Moment | EpochMs,
+    input: GivenAction,
+    { trx, ...options }: TimerOptions = {},
+  ): Promise<Timer> {
+    const { database, jobs, clock } = this.#parts;
+    const runAt = Math.max(epochOf(at), clock.now());
+    const action = readTimerAction(input);
+    const creator = creatorNow(options.module);
+    const key = keyOf(label, creator, options);
+    return database.writeIn({ trx }, async (inner) => {
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      if (key !== null && options.onConflict === "replace") await this.#release(key, inner);
+      const job = await jobs.enqueue(
+        {
+          queue: "timers",
+          kind: TIMER_KIND,
+          payload,
+          runAt,
+          label,
+          dedupeKey: key,
+          module: options.module ?? null,
+          createdBy: creatorIdOf(creator),
+          correlationId: currentCaller().correlationId ?? uuidv7(),
+        },
+        { trx: inner },
+      );
+      const { action: stored } = JSON.parse(job.payload) as TimerPayload;
+      return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action: stored };
+    });
+  }
+
+  /** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link after} */
+  async every(
+    label: string,
+    cron: string,
+    input: GivenAction,
+    { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
+  ): Promise<Timer & { readonly scheduleId: string }> {
+    const { database, schedules, audit } = this.#parts;
+    const action = readTimerAction(input);
+    const creator = creatorNow(options.module);
+    const key = keyOf(label, creator, options);
+    // The label is for people; the name only has to be one of its own, or the key's.
+    const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
+    return database.writeIn({ trx }, async (inner) => {
+      const held = await schedules.findByName(name, { trx: inner });
+      if (held && options.onConflict !== "replace") return recurring(held);
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      const schedule = {
+        name,
+        cron,
+        timezone,
+        queue: "timers",
+        kind: TIMER_KIND,
+        payload,
+        label,
+        module: options.module ?? null,
+        createdBy: creatorIdOf(creator),
+      } as const;
+      if (held) return recurring(await schedules.update(held.id, schedule, { trx: inner }));
+      const made = await schedules.create(schedule, { trx: inner });
+      const metadata = { kind: TIMER_KIND, cron };
+      await audit.record(
+        { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
+        { trx: inner },
+      );
+      return recurring(made);
+    });
+  }
+
+  /**
+   * Calls a timer off: by its id, or all that wait with a label. A module reaches its own, all other code those of whoever it runs for.
+   * @returns whether any waited
+   */
+  async cancel(
+    jobIdOrLabel: string,
+    { trx, module }: InTransaction & { readonly module?: string | undefined } = {},
+  ): Promise<boolean> {
+    const { database, pending } = this.#parts;
+    const owner: Owner = { createdBy: creatorIdOf(creatorNow(module)), module: module ?? null };
+    const isOwn = (of: Owner): boolean => of.module === owner.module && of.createdBy === owner.createdBy;
+    return database.writeIn({ trx }, async (inner) => {
+      const ids = isUuid(jobIdOrLabel) ? [jobIdOrLabel] : await pending.labelled(jobIdOrLabel, owner, inner);
+      let cancelled = false;
+      for (const id of ids)
+        cancelled = (await pending.cancelIfWaiting("timers", id, isOwn, { trx: inner })) || cancelled;
+      return cancelled;
+    });
+  }
+
+  /** The action as it is stored, with its recipients found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
+  async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
+    // Before an unknown reference makes a user: it is somebody else in any case.
+    if (creator) requireTimerRights(creator, action, this.#parts.directory);
+    if (action.type !== "notify") return action;
+    const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
+    return { ...action, payload: { ...action.payload, recipients } };
+  }
+
+  /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
+  async #release(key: string, trx: Trx): Promise<void> {
+    const held = await trx
+      .selectFrom("jobs")
+      .select(["id", "state"])
+      .where("queue", "=", "timers")
+      .where("dedupeKey", "=", key)
+      .where("finishedAt", "is", null)
+      .executeTakeFirst();
+    if (held?.state === "running")
+      await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", held.id).execute();
+    else if (held) await this.#parts.jobControl.cancel(held.id, { trx });
+  }
+}
+
+/** The user for whom code runs; null for modules and the program itself. */
+function creatorNow(module: string | undefined): UserPrincipal | null {
+  const { principal } = currentCaller();
+  return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
+}
+
+/** Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose. */
+function keyOf(
+  label: string,
+  creator: UserPrincipal | null,
+  { module, dedupeKey, onConflict }: Omit<TimerOptions, "trx">,
+): string | null {
+  if (onConflict === "add") return null;
+  if (module === undefined) return dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`;
+  return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
+}
+
+function recurring({ id, label, nextRunAt, payload }: Schedule) {
+  const { action } = payload as TimerPayload;
+  return { jobId: id, scheduleId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };
+}
