@@ -12,6 +12,8 @@ const ENTRY = "services/module-api";
 /** Packages whose types the file refers to; whoever compiles a module has them installed. */
 const PACKAGES = /^import type \{[^}]*\} from "(?:kysely|luxon)";$/gm;
 const OWN_IMPORTS = /^import type \{[^}]*\} from "(\.[^"]+)\.ts";$/gm;
+/** What a file lets through of others, which are in the bundle themselves. */
+const LISTS = /^export (?:type )?\{[^}]*\}(?: from "[^"]+")?;$/gm;
 /** Types refer to none, and some to Node's own types. */
 const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function [^;]*;$/gm;
 
@@ -68,7 +70,7 @@ function bundle(texts) {
   const entry = texts.at(-1);
   const packages = [...new Set(texts.flatMap((text) => text.match(PACKAGES) ?? []))];
   const bodies = texts.map((text) => text.replace(PACKAGES, "").replace(OWN_IMPORTS, "").replace(FUNCTIONS, "").trim());
-  const hidden = bodies.slice(0, -1).map((body) => body.replace(/^export \{\};$/gm, "").replace(/^export /gm, ""));
+  const hidden = bodies.slice(0, -1).map((body) => body.replace(LISTS, "").replace(/^export /gm, ""));
   const names = bodies.flatMap((body) => [
     ...body.matchAll(/^(?:export )?(?:declare )?(?:interface|type|const|function) (\w+)/gm),
   ]);

@@ -10,8 +10,37 @@ import type { Level } from "../base/levels.ts";
 import type { Logger } from "../base/log.ts";
 import type { KeyScope, Permission } from "../base/permissions.ts";
 import type { Schema } from "../store/schema.ts";
+import type {
+  AnySchema,
+  ModuleRequest,
+  ModuleServer,
+  Principal,
+  Reply,
+  RouteHandler,
+  RouteOptions,
+  SchemaIssue,
+  SchemaResult,
+} from "./module-server-api.ts";
 
-export type { DateTime, ErrorCode, Json, KeyScope, Level, Logger, Permission, Schema };
+export type {
+  AnySchema,
+  DateTime,
+  ErrorCode,
+  Json,
+  KeyScope,
+  Level,
+  Logger,
+  ModuleRequest,
+  ModuleServer,
+  Permission,
+  Principal,
+  Reply,
+  RouteHandler,
+  RouteOptions,
+  Schema,
+  SchemaIssue,
+  SchemaResult,
+};
 
 /** A feature: what a module's `index.js` exports as its default. */
 export interface AppModule {
@@ -32,99 +61,6 @@ export interface ModuleRequirements {
   /** Names of modules that are active before this one is registered. */
   readonly modules?: readonly string[];
 }
-
-/** Where a module puts its routes, at the literal path: `/hooks/:name` has the parameter `name`. */
-export interface ModuleServer {
-  get<T>(path: string, handler: RouteHandler<T>): void;
-  get<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
-  post<T>(path: string, handler: RouteHandler<T>): void;
-  post<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
-  put<T>(path: string, handler: RouteHandler<T>): void;
-  put<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
-  patch<T>(path: string, handler: RouteHandler<T>): void;
-  patch<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
-  delete<T>(path: string, handler: RouteHandler<T>): void;
-  delete<T>(path: string, options: RouteOptions, handler: RouteHandler<T>): void;
-}
-
-/** What it returns is the answer: JSON with 200, nothing (undefined) with 204, or a {@link Reply}. What it throws is answered as 500 INTERNAL. */
-export type RouteHandler<T> = (req: ModuleRequest) => T | Promise<T>;
-
-export interface RouteOptions {
-  /** Anybody may call; `req.user` is null. Without it a caller must be authenticated. */
-  readonly public?: boolean;
-  /** What the caller must hold. An API key passes where the permission is one of its scopes; without a permission API keys are refused. */
-  readonly permission?: string;
-  /** Further paths of the same route, with the same parameters. */
-  readonly aliases?: readonly string[];
-  readonly params?: AnySchema;
-  readonly query?: AnySchema;
-  readonly body?: AnySchema;
-  /** For the OpenAPI document. */
-  readonly response?: AnySchema;
-  /** Codes that the handler answers with: an error that it throws with such a `code` is answered so, with the error's message. */
-  readonly errors?: readonly ErrorCode[];
-  /** Requests of one caller (or address, on public routes) to this route. */
-  readonly rateLimit?: { readonly max: number; readonly windowMs: number };
-  /** One line for the OpenAPI document. */
-  readonly summary?: string;
-}
-
-/** Any schema with the Standard Schema interface, version 1 (standardschema.dev): valibot, zod, arktype and others. */
-export interface AnySchema {
-  readonly "~standard": {
-    readonly version: 1;
-    readonly vendor: string;
-    validate(value: unknown, ...rest: never[]): SchemaResult | Promise<SchemaResult>;
-    readonly types?: { readonly input: unknown; readonly output: unknown } | undefined;
-  };
-}
-
-export type SchemaResult =
-  | { readonly value: unknown; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] };
-
-export interface SchemaIssue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
-}
-
-export interface ModuleRequest {
-  /** Of the path; where the route has a schema for them, what that made of them. The same holds for `query` and `body`. */
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
-  readonly body: unknown;
-  /** Names in lower case; the values of a repeated field are joined by commas. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Who is calling; null on a public route. */
-  readonly user: Principal | null;
-  /** The request id, which is in the answer and in the log. */
-  readonly id: string;
-  /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
-  /** An answer that is more than a body. With a `Content-Type` of your own a string or bytes are sent as they are. */
-  reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Reply;
-}
-
-/** Made by {@link ModuleRequest.reply}. */
-export interface Reply {
-  readonly status: number;
-}
-
-/** Who is calling. Permissions are those of this moment. */
-export type Principal =
-  | {
-      readonly kind: "user" | "service";
-      readonly userId: string;
-      readonly name: string;
-      readonly permissions: ReadonlySet<Permission>;
-    }
-  | {
-      readonly kind: "apiKey";
-      readonly keyId: string;
-      readonly projectId: string;
-      readonly scopes: ReadonlySet<KeyScope>;
-    };
 
 /** What every module is given. Everything that it keeps or starts bears the module's name. */
 export interface CoreServices {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { column, openBeside, temporaryDatabase } from "../helpers/store.ts";
@@ -12,9 +12,11 @@ interface Column {
   readonly isGenerated: boolean;
 }
 
-/** The tables of src/store/schema.ts, read from its text: its types are gone when it runs. */
+/** The tables of src/store/schema.ts and its folder, read from their text: its types are gone when it runs. */
 function declaredTables(): Map<string, Column[]> {
-  const text = readFileSync(join(import.meta.dirname, "../../src/store/schema.ts"), "utf8");
+  const folder = join(import.meta.dirname, "../../src/store");
+  const files = ["schema.ts", ...readdirSync(join(folder, "schema")).map((name) => join("schema", name))];
+  const text = files.map((file) => readFileSync(join(folder, file), "utf8")).join("\n");
   const blocks = new Map(
     [...text.matchAll(/interface (\w+) \{\n(.*?)\n\}/gs)].map(([, name = "", body = ""]) => [name, body]),
   );
@@ -37,7 +39,7 @@ function declaredTables(): Map<string, Column[]> {
 function sqlTypeOf(type: string): string {
   const plain = type.replace(" | null", "").replace(/^Generated<(.*)>$/, "$1");
   if (plain === "Uint8Array") return "BLOB";
-  if (/^"[a-z_]+"( \| "[a-z_]+")+$/.test(plain)) return "TEXT";
+  if (/^"[a-z0-9_]+"( \| "[a-z0-9_]+")+$/.test(plain)) return "TEXT";
   if (plain.includes("|")) return "ANY";
   return plain === "number" || plain === "Flag" ? "INTEGER" : "TEXT";
 }

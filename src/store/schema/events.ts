@@ -1,0 +1,86 @@
+/** The event log, the rules, and what these decided. */
+import type { Generated } from "kysely";
+import type { Level } from "../../base/levels.ts";
+import type { Flag } from "./flag.ts";
+
+export type DecisionOutcome = "fired" | "no recipients";
+
+export interface EventsTable {
+  seq: number;
+  id: string;
+  projectId: string;
+  type: string;
+  level: Level;
+  source: string | null;
+  payload: string;
+  dedupeKey: string | null;
+  occurredAt: number;
+  receivedAt: number;
+  processedAt: number | null;
+  correlationId: string | null;
+}
+
+export interface EventFailuresTable {
+  consumer: string;
+  eventSeq: number;
+  attempts: number;
+  lastError: string | null;
+  jobId: string | null;
+  createdAt: number;
+  resolvedAt: number | null;
+}
+
+export interface EventConsumersTable {
+  name: string;
+  cursor: number;
+  updatedAt: number;
+}
+
+export interface RulesTable {
+  id: string;
+  projectId: string | null;
+  name: string;
+  description: Generated<string>;
+  condition: string;
+  targetRoles: string;
+  targetUsers: string;
+  channels: string;
+  titleTemplate: string;
+  messageTemplate: string;
+  sound: string | null;
+  action: string | null;
+  priority: Generated<number>;
+  active: Generated<Flag>;
+  version: Generated<number>;
+  createdBy: string | null;
+  deletedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface RuleVersionsTable {
+  ruleId: string;
+  version: number;
+  definition: string;
+  createdBy: string | null;
+  createdAt: number;
+}
+
+export interface RuleStatsTable {
+  ruleId: string;
+  matched: Generated<number>;
+  fired: Generated<number>;
+  noRecipients: Generated<number>;
+  errors: Generated<number>;
+  lastMatchedAt: number | null;
+  lastError: string | null;
+}
+
+export interface DecisionsTable {
+  eventSeq: number;
+  ruleId: string;
+  ruleVersion: number;
+  outcome: DecisionOutcome;
+  notificationId: string | null;
+  at: number;
+}

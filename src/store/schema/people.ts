@@ -1,0 +1,134 @@
+/** People and what they may do: accounts, roles, tokens, sessions, projects and their keys. */
+import type { Generated } from "kysely";
+import type { Flag } from "./flag.ts";
+
+export type UserStatus = "pending" | "active" | "disabled" | "unverified";
+
+export interface RolesTable {
+  id: string;
+  name: string;
+  permissions: string;
+  description: Generated<string>;
+  builtin: Generated<Flag>;
+  version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface UsersTable {
+  id: string;
+  email: string | null;
+  username: string | null;
+  phone: string | null;
+  externalId: string | null;
+  name: Generated<string>;
+  passwordHash: string | null;
+  status: UserStatus;
+  timezone: Generated<string>;
+  locale: Generated<string>;
+  prefs: Generated<string>;
+  passwordChangedAt: number | null;
+  lastLoginAt: number | null;
+  deletedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface UserRolesTable {
+  userId: string;
+  roleId: string;
+  grantedBy: string | null;
+  createdAt: number;
+}
+
+export interface ServiceTokensTable {
+  id: string;
+  userId: string;
+  name: string;
+  hash: string;
+  prefix: string;
+  scopes: string;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+  createdAt: number;
+}
+
+export interface SessionsTable {
+  id: string;
+  userId: string;
+  family: string;
+  userAgent: string;
+  ip: string;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+  revokedAt: number | null;
+  revokeReason: string | null;
+}
+
+export interface RefreshTokensTable {
+  hash: string;
+  sessionId: string;
+  issuedAt: number;
+  expiresAt: number;
+  usedAt: number | null;
+  replacedBy: string | null;
+}
+
+export interface OneTimeTokensTable {
+  hash: string;
+  userId: string;
+  kind: "verify_email" | "reset_password" | "invite";
+  expiresAt: number;
+  usedAt: number | null;
+}
+
+export interface PushDevicesTable {
+  id: string;
+  userId: string;
+  kind: "fcm" | "apns";
+  device: string;
+  token: Uint8Array;
+  tokenHash: string;
+  disabledAt: number | null;
+  lastUsedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export type ProjectRole = "owner" | "editor" | "viewer";
+
+export interface ProjectsTable {
+  id: string;
+  slug: string;
+  name: string;
+  ownerId: string | null;
+  settings: Generated<string>;
+  version: Generated<number>;
+  deletedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface ProjectMembersTable {
+  projectId: string;
+  userId: string;
+  role: ProjectRole;
+  createdAt: number;
+}
+
+export interface ApiKeysTable {
+  id: string;
+  projectId: string;
+  name: string;
+  prefix: string;
+  hash: string;
+  scopes: string;
+  rateLimit: number | null;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+  revokedAt: number | null;
+  createdBy: string | null;
+  createdAt: number;
+}
