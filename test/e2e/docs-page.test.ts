@@ -91,7 +91,7 @@ async function look(browser: Browser, url: string): Promise<Look> {
   const blocks = page.locator(".opblock");
   await blocks.first().waitFor({ timeout: 60_000 });
   // Opened, an operation shows its schemas, which are drawn only then.
-  await page.locator("#operations-Rules-post_rules .opblock-summary-control").first().click();
+  await page.locator("#operations-Rules-post_rules .opblock-summary-control").first().click({ timeout: 60_000 });
   await page.locator("#operations-Rules-post_rules .opblock-body").waitFor({ timeout: 60_000 });
   const shown = await blocks.evaluateAll((elements) =>
     elements.map((element) => {

@@ -226,7 +226,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   ),
   "message.send": "modules/messages/audit.test.ts",
   "message.cancel": "modules/messages/audit.test.ts",
-  "audit.checkpoint": "services/audit-retention.test.ts",
+  "audit.checkpoint": "services/audit/audit-retention.test.ts",
   "backup.create": "cli/backup.test.ts",
   "backup.restore": "backup/restore.test.ts",
   "config.reload": "cli/serve.test.ts",
