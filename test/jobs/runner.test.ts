@@ -11,7 +11,7 @@ import { openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "../store/support/both-writers.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
-testBothWriters("a job that is due runs once, and its result is kept", async (t, writer) => {
+testBothWriters("S1-04: a job that is due runs once, and its result is kept", async (t, writer) => {
   const { runner, jobs, clock, ...helper } = new TestRunner(t, { writer });
   const seen: RunningJob[] = [];
   runner.handle("test", async (job) => {

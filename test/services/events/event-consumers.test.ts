@@ -19,7 +19,7 @@ const cursorOf = (prism: TestPrism, name: string) =>
 
 const names = (batch: readonly StoredEvent[]): string[] => batch.map(({ type }) => type);
 
-test("a new reader begins with what comes from now on, reads in order, and its place is kept", async (t) => {
+test("S2-02: a new reader begins with what comes from now on, reads in order, and its place is kept", async (t) => {
   const prism = await startPrism(t);
   await post(prism, "before");
   const seen: string[] = [];
