@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import test from "node:test";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type Locator } from "playwright-core";
 import { PrismBinary } from "./prism-binary.ts";
 
 const PAGE = "/docs";
@@ -90,18 +90,42 @@ async function look(browser: Browser, url: string): Promise<Look> {
   await page.goto(url + PAGE, { timeout: 60_000 });
   const blocks = page.locator(".opblock");
   await blocks.first().waitFor({ timeout: 60_000 });
-  // Opened, an operation shows its schemas, which are drawn only then.
-  await page.locator("#operations-Rules-post_rules .opblock-summary-control").first().click({ timeout: 60_000 });
-  await page.locator("#operations-Rules-post_rules .opblock-body").waitFor({ timeout: 60_000 });
-  const shown = await blocks.evaluateAll((elements) =>
+  // Of a long document the page draws only what is in view.
+  const shown = new Set<string>();
+  const opened = page.locator("#operations-Rules-post_rules");
+  let hasOpened = false;
+  for (let isEnd = false; !isEnd; ) {
+    for (const operation of await operationsOf(blocks)) shown.add(operation);
+    if (!hasOpened && (await opened.count()) > 0) {
+      // Opened, an operation shows its schemas, which are drawn only then.
+      await opened.locator(".opblock-summary-control").first().click({ timeout: 60_000 });
+      await opened.locator(".opblock-body").waitFor({ timeout: 60_000 });
+      await opened.locator(".opblock-summary-control").first().click({ timeout: 60_000 });
+      hasOpened = true;
+    }
+    isEnd = await page.evaluate<boolean>(SCROLL_ON);
+  }
+  for (const operation of await operationsOf(blocks)) shown.add(operation);
+  assert.ok(hasOpened, "an operation was opened");
+  return { problems, foreign, shown: [...shown] };
+}
+
+function operationsOf(blocks: Locator): Promise<string[]> {
+  return blocks.evaluateAll((elements) =>
     elements.map((element) => {
       const method = element.querySelector(".opblock-summary-method")?.textContent;
       const path = element.querySelector(".opblock-summary-path")?.getAttribute("data-path");
       return `${method} ${path}`;
     }),
   );
-  return { problems, foreign, shown };
 }
+
+/** Half a window further, and when that is drawn: whether the page's end was in view already. */
+const SCROLL_ON = `new Promise((resolve) => {
+  const { scrollTop, scrollHeight, clientHeight } = document.documentElement;
+  window.scrollBy(0, clientHeight / 2);
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollTop + clientHeight >= scrollHeight - 1)));
+})`;
 
 /** `CHROMIUM_PATH`, or the first browser on the PATH. */
 function findBrowser(): string | undefined {
