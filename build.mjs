@@ -87,6 +87,8 @@ async function bundle(natives) {
     platform: "node",
     format: "cjs",
     target: "node20",
+    // What is imported late is in the bundle, or Node's own: the executable's script has no importer.
+    supported: { "dynamic-import": false },
     minify: true,
     legalComments: "none",
     logLevel: "warning",

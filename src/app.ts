@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { Metrics } from "./base/metrics.ts";
 import { VERSION } from "./base/version.ts";
+import { within } from "./base/within.ts";
 import type { Config } from "./config/load.ts";
 import { ownOrigins, publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
 import { sealedBoxOf } from "./config/sealed-box.ts";
@@ -22,6 +23,7 @@ import { IngestService } from "./pipeline/ingest-service.ts";
 import { EventPipeline } from "./pipeline/pipeline.ts";
 import { PipelineMetrics } from "./pipeline/pipeline-metrics.ts";
 import { RuleBook } from "./pipeline/rule-book.ts";
+import { FiringGate } from "./pipeline/suppression/gate.ts";
 import { Connections } from "./realtime/connections.ts";
 import { Hub } from "./realtime/hub.ts";
 import { Presence } from "./realtime/presence.ts";
@@ -37,6 +39,8 @@ import { AuditService } from "./services/audit/audit.ts";
 import { AuditHeadKeeper } from "./services/audit/audit-head.ts";
 import { AuditRetention } from "./services/audit/audit-retention.ts";
 import { bootstrap } from "./services/bootstrap.ts";
+import { openDelivery } from "./services/delivery/open-delivery.ts";
+import { Senders } from "./services/delivery/senders.ts";
 import { EventBus } from "./services/events/event-bus.ts";
 import { ForeignWrites } from "./services/foreign-writes.ts";
 import { Idempotency } from "./services/idempotency.ts";
@@ -47,13 +51,13 @@ import type { CoreServices, SystemServices } from "./services/module.ts";
 import { openModules } from "./services/modules/open-modules.ts";
 import { registerFeatures } from "./services/modules/register-features.ts";
 import { DeliveryMarks } from "./services/notifications/delivery-marks.ts";
+import { openProviders } from "./services/open-providers.ts";
 import { ReadCaches } from "./services/reads/read-caches.ts";
 import { liveSockets } from "./services/realtime/live-sockets.ts";
 import { realtimeAccess } from "./services/realtime/realtime-access.ts";
 import { RealtimeTickets } from "./services/realtime/realtime-tickets.ts";
 import { TableHistory } from "./services/realtime/stream-history.ts";
-import { Retention } from "./services/retention/retention.ts";
-import { RETENTION_SWEEPS } from "./services/retention/retention-rules.ts";
+import { openRetention } from "./services/retention/open-retention.ts";
 import { openSchedules } from "./services/schedules/open-schedules.ts";
 import { openServerStore } from "./services/server-store.ts";
 import { StorageGuard } from "./services/storage-guard.ts";
@@ -100,7 +104,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   const store = openServerStore({ config, log, box, metrics, onFatal: options.onFatal });
   const { database, committer, reader } = store;
   const audit = new AuditService(database, clock);
+  const basis = { config, database, reader, box, clock, log, metrics, audit };
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
+  const publicUrl = (): string => publicUrlOf(config, port);
+  const providers = await openProviders({ ...basis, publicUrl });
 
   const settings = new LiveSettings(config);
   const accessTokens = new AccessTokens({
@@ -118,12 +125,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const access = realtimeAccess(principals, projects);
   const realtimeLog = log.namespace("realtime");
   const connections = new Connections({ limits: config.realtime, presence, access, clock, log: realtimeLog });
-  const hub = new Hub(new TableHistory(reader, box), {
+  const hub = new Hub(new TableHistory(reader, box, providers.sounds.urlOf), {
     events: committer.sequences.events.last,
     log: committer.sequences.streams.last,
   });
   const pipelineMetrics = new PipelineMetrics(metrics);
-  const announcer = new Announcer(hub, pipelineMetrics);
+  const announcer = new Announcer(hub, pipelineMetrics, providers.sounds.urlOf);
   const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
   const rightsChanged = (): void => {
     principals.forget();
@@ -134,13 +141,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
   const bus = new EventBus(log.namespace("bus"));
   const accounts = openAccounts({
-    config,
-    database,
-    audit,
-    clock,
-    log,
+    ...basis,
     accessTokens,
-    publicUrl: () => publicUrlOf(config, port),
+    publicUrl,
     rightsChanged,
     approved: (user) => bus.emit("user:approved", user),
   });
@@ -153,21 +156,22 @@ export async function startApp(options: AppOptions): Promise<App> {
   await storage.start();
 
   const { runner, jobs, jobControl, queueControl, workerLeases } = openJobs({
-    database,
-    audit,
+    ...basis,
     committer,
-    reader,
-    clock,
     log: log.namespace("jobs"),
-    metrics,
     settings,
     onDead: (job) => bus.emit("job:dead", job),
   });
   const settingsOf = settings.queue.bind(settings);
   const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
-  const decider = new Decider({ book: rules, offsets: committer.sequences.streams, settingsOf });
+  const gate = FiringGate.overTables(reader, () => settings.defaultSuppression);
+  const senders = new Senders();
+  const decider = new Decider({ book: rules, gate, offsets: committer.sequences.streams, settingsOf, senders });
   const backlog = new Backlog({ committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs });
-  committer.whenEpochFails(() => backlog.reset());
+  committer.whenEpochFails(() => {
+    gate.reset();
+    backlog.reset();
+  });
   const pipeline = new EventPipeline({
     committer,
     reader,
@@ -192,9 +196,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     onChange: rightsChanged,
   });
   const schedules = openSchedules({
-    database,
-    reader,
-    clock,
+    ...basis,
     log: log.namespace("schedules"),
     runner,
     ingest,
@@ -202,16 +204,25 @@ export async function startApp(options: AppOptions): Promise<App> {
     defaultProjectId,
     timezone: config.timezone,
   });
-  const shared = { database, reader, clock, audit, runner, jobs, jobControl, schedules, announcer, ingest, bus, hub };
+  const common = { database, reader, clock, audit, runner, jobs, jobControl, schedules, announcer, ingest, bus, hub };
+  const shared = { ...common, presence, senders, reads, ...providers };
   const timers = openTimers({
     ...shared,
     principals,
     directory: users,
-    presence,
     defaultProjectId,
     timezone: config.timezone,
   });
   const { time, notify, timer, realtime, pendingTimers } = timers;
+  const delivery = openDelivery({
+    ...shared,
+    ...timers,
+    ...accounts,
+    ...basis,
+    rules,
+    gate,
+    settings,
+  });
   const marks = new DeliveryMarks(database, committer, clock);
 
   const router = new Router();
@@ -255,6 +266,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     workerLeases,
     pendingTimers,
     schedules,
+    ...delivery,
+    ...providers,
+    announcer,
     hub,
     connections,
     realtimeAccess: access,
@@ -307,7 +321,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.reload();
   });
   const usage = new UsageMarks(database, principals);
-  const retention = new Retention({ database, clock, log: log.namespace("retention"), sweeps: RETENTION_SWEEPS });
+  const retention = openRetention({ database, clock, log: log.namespace("retention"), settings });
   const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
   await auditHead.start();
   const auditRetention = new AuditRetention({
@@ -361,6 +375,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
       await accounts.passwords.close();
+      await within(left(), senders.close());
       accounts.mailer.close();
       storage.stop();
       presence.close();
@@ -380,8 +395,4 @@ function listenOrClose(listener: HttpListener, config: Config, store: Store): nu
     void store.close();
     throw error;
   }
-}
-
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, limitMs).unref())]);
 }

@@ -26,7 +26,7 @@ export function importFile(url: string): Promise<unknown> {
 }
 
 /** The threads of this program; src/worker.ts starts each. */
-export type ThreadRole = "writer" | "scan" | "snapshot" | "hash" | "watchdog";
+export type ThreadRole = "writer" | "scan" | "snapshot" | "hash" | "watchdog" | "backtest";
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };

@@ -1,3 +1,4 @@
+import type { Database as Sqlite } from "better-sqlite3";
 import { COMMAND_LINE, runAs } from "../base/caller.ts";
 import { systemClock } from "../base/clock.ts";
 import { silentLogger } from "../base/log.ts";
@@ -17,6 +18,8 @@ import { ensureDatabase, requireDatabase } from "./data-dir.ts";
 /** What administers a data directory from the command line. */
 export interface AdminStore {
   readonly database: Database;
+  /** Sees every commit whose promise is settled. */
+  readonly reader: Sqlite;
   readonly audit: AuditService;
   readonly users: UserAdmin;
   readonly keys: KeyAdmin;
@@ -55,17 +58,17 @@ async function withStore<T>(context: Context, config: Config, work: (store: Admi
   let opened: AccountServices | undefined;
   try {
     return await runAs(COMMAND_LINE, async () => {
-      const { database } = store;
+      const { database, reader } = store;
       const audit = new AuditService(database, systemClock);
       const isDevelopment = config.env === "development";
-      const { defaultProjectId } = await bootstrap(database, store.reader, audit, systemClock, isDevelopment);
+      const { defaultProjectId } = await bootstrap(database, reader, audit, systemClock, isDevelopment);
       const users = new UserAdmin(audit, systemClock, config.timezone);
       const keys = new KeyAdmin(audit, systemClock);
       const accounts = async (): Promise<AccountServices> => {
         opened ??= await openCliAccounts(config, database, audit);
         return opened;
       };
-      return work({ database, audit, users, keys, defaultProjectId, config, accounts });
+      return work({ database, reader, audit, users, keys, defaultProjectId, config, accounts });
     });
   } finally {
     await opened?.passwords.close();

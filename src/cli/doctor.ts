@@ -24,7 +24,10 @@ export function addDoctor(program: Command): void {
     .option("--fix", "close the data directory and its secrets to others; remove what interrupted commands left")
     .option("--db", "look at the database only")
     .option("--redis", "say where Redis is: embedded")
-    .option("--deep", "compare the database's indexes with their tables as well, which takes longer")
+    .option(
+      "--deep",
+      "compare the database's indexes with their tables, send a test mail to the sender, use the bucket, Pusher and the keys for push; takes longer",
+    )
     .option("--anchor <seq:hash>", "a head of the audit chain kept elsewhere, such as in the log", anchorFlag)
     .addHelpText(
       "after",
@@ -70,6 +73,8 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     { checkRedis },
     backups,
     modules,
+    { checkPush },
+    { checkProviders },
   ] = await Promise.all([
     import("./doctor/check.ts"),
     import("./doctor/file-checks.ts"),
@@ -82,6 +87,8 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     import("./doctor/config-checks.ts"),
     import("./doctor/backup-checks.ts"),
     import("./doctor/modules-check.ts"),
+    import("./doctor/push-checks.ts"),
+    import("./doctor/provider-checks.ts"),
   ]);
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config.dataDir);
@@ -114,7 +121,9 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     } else checks.push(...(await databases.checkClock(null)));
   }
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
-  if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config))));
+  if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("push", () => checkPush(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("providers", () => checkProviders(config, flags.deep === true))));
   if (isWhole) checks.push(...(await attempt("port", () => checkPort(config, isServed))));
   return checks;
 }

@@ -65,8 +65,11 @@ function rowsOf(db: ReadDb, wish: ExportWish, filter: RowFilter): Omit<RowSource
 }
 
 function viewOfNotification(row: ScannedNotification): Record<string, unknown> {
-  return notificationView(row, { ...row, delivered: row.recipientDelivered }, null);
+  return notificationView(row, { ...row, delivered: row.recipientDelivered }, null, noSoundUrl);
 }
+
+/** A link would be dead before anybody reads the file. */
+const noSoundUrl = (): null => null;
 
 type ScannedNotification = ReturnType<typeof scanNotifications> extends AsyncGenerator<infer Row> ? Row : never;
 
@@ -76,7 +79,7 @@ async function* ruleObjects(db: ReadDb, wish: ExportWish, projectId: string | un
   const roles = await roleNames(db);
   const filter = { ...everything, projectId, roleId: undefined };
   for (const rule of await listRules(db, filter, { field: "createdAt", descending: false }, all)) {
-    if (isSelected(wish, rule.createdAt)) yield ruleView(rule, roles);
+    if (isSelected(wish, rule.createdAt)) yield ruleView(rule, roles, noSoundUrl);
   }
 }
 

@@ -64,6 +64,15 @@ export function listFlag<const T extends string>(known: readonly T[]): (text: st
   };
 }
 
+/** @returns how many in what time: `20/60000`, `20/1m`. */
+export function rateFlag(text: string): { readonly count: number; readonly windowMs: number } {
+  const [count = "", window = "", ...more] = text.split("/");
+  const windowMs = parseDuration(window);
+  if (!/^[1-9]\d{0,6}$/.test(count) || windowMs === undefined || more.length > 0)
+    throw new InvalidArgumentError("Use a number and a time such as 20/60000 or 20/1m.");
+  return { count: Number(count), windowMs };
+}
+
 /** For flags that may be given several times. */
 export function collectFlag(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];

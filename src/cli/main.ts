@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { VERSION } from "../base/version.ts";
 import { addBackup } from "./backup.ts";
 import { addDoctor } from "./doctor.ts";
+import { addExplain } from "./explain.ts";
 import { addExport } from "./export.ts";
 import { addHelp } from "./help.ts";
 import { addKey } from "./key.ts";
@@ -10,6 +11,7 @@ import { cliLog, endOnInterrupt, endOnStray, endQuietlyOnBrokenPipe, reportFailu
 import { addQueue } from "./queue.ts";
 import { addRestore } from "./restore.ts";
 import { addRules } from "./rules.ts";
+import { addSeed } from "./seed.ts";
 import { addServe } from "./serve.ts";
 import { addTail } from "./tail.ts";
 import { addToken } from "./token.ts";
@@ -76,6 +78,7 @@ Examples:
   program.commandsGroup("Server:");
   addServe(program);
   addMigrate(program);
+  addSeed(program);
   addBackup(program);
   addRestore(program);
   addDoctor(program);
@@ -83,6 +86,7 @@ Examples:
   addTail(program);
   addTrigger(program);
   addExport(program);
+  addExplain(program);
   addRules(program);
   program.commandsGroup("Jobs:");
   addQueue(program);

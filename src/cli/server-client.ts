@@ -43,9 +43,23 @@ export class ServerClient {
     return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(limitMs)));
   }
 
+  /** The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also when it ends before its end */
+  async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
+    const response = await this.#request("POST", path, {}, JSON.stringify(body), undefined, "application/x-ndjson");
+    let rest = "";
+    for await (const text of this.#textOf(response)) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield JSON.parse(line) as T;
+    }
+  }
+
   /** The text of an answer that may be long, as it arrives. @throws CommandError 4 also when it ends before its end. */
   async *stream(path: string, query: Query = {}): AsyncIterable<string> {
-    const response = await this.#request("GET", path, query, undefined, undefined);
+    yield* this.#textOf(await this.#request("GET", path, query, undefined, undefined));
+  }
+
+  async *#textOf(response: Response): AsyncIterable<string> {
     if (!response.body) return;
     try {
       yield* response.body.pipeThrough(new TextDecoderStream());
@@ -72,6 +86,7 @@ export class ServerClient {
     query: Query,
     body: string | undefined,
     signal: AbortSignal | undefined,
+    accept?: string,
   ): Promise<Response> {
     const url = new URL(this.base + path);
     for (const [name, value] of Object.entries(query)) {
@@ -87,6 +102,7 @@ export class ServerClient {
         headers: {
           ...authorization(this.token),
           ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+          ...(accept === undefined ? {} : { Accept: accept }),
         },
         ...(body === undefined ? {} : { body }),
         ...(signal ? { signal } : {}),

@@ -58,7 +58,7 @@ async function decide(context: Context, draft: RuleDraft, event: Record<string, 
 }
 
 /** A refused condition, with the place under it that is meant. */
-function withCaret(error: unknown, condition: string): unknown {
+export function withCaret(error: unknown, condition: string): unknown {
   const details = error instanceof Error && "details" in error ? (error.details as ServerRefused["details"]) : [];
   const isCondition = error instanceof Error && "code" in error && error.code === "INVALID_CONDITION";
   const position = details?.[0]?.["position"];

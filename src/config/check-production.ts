@@ -31,6 +31,12 @@ export function checkProduction(config: ConfigValues, missing: readonly string[]
     );
   if (config.auth.bcryptCost < MIN_BCRYPT_COST)
     problems.push(`auth.bcryptCost is ${config.auth.bcryptCost}; production needs ${MIN_BCRYPT_COST} or more`);
+  for (const [key, endpoint] of [
+    ["fcm.endpoint", config.fcm.endpoint],
+    ["fcm.tokenEndpoint", config.fcm.tokenEndpoint],
+    ["apns.endpoint", config.apns.endpoint],
+  ] as const)
+    if (endpoint !== undefined) problems.push(`${key} is for tests; production sends to the provider itself`);
   return problems;
 }
 

@@ -1,12 +1,14 @@
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { checkProduction } from "./check-production.ts";
+import { checkProviders, unusedProviders } from "./check-providers.ts";
 import { readConfigFile } from "./config-file.ts";
 import { ConfigRefused } from "./config-refused.ts";
 import { type Environment, readDotEnv, readVariable, unknownVariables } from "./environment.ts";
 import { maskCredentials } from "./mask.ts";
 import { environmentName, flagName, flattenOptions, isOption, type Option, type OptionTree } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
+import { apnsGaps } from "./push-config.ts";
 import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
 import { databasePath, foreignDatabaseUrl, ignoredSeedVariables } from "./seed-variables.ts";
 
@@ -65,6 +67,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
   if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
     problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
+  problems.push(...checkProviders(given));
   // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -75,7 +78,9 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const warnings = [
     ...unknownVariables(seen),
     ...ignoredSeedVariables(seen),
+    ...unusedProviders(given),
     ...(given.databaseUrl === undefined ? [] : [foreignDatabaseUrl(given.databaseUrl)]),
+    apnsGaps(given.apns),
   ].filter((warning) => warning !== undefined);
   return { config: derive(given, dataDir, workingDir, secrets), origins, warnings };
 }
@@ -84,6 +89,7 @@ function derive(given: ConfigValues, dataDir: string, workingDir: string, secret
   const isProduction = given.env === "production";
   const url = given.databaseUrl;
   const { certFile, keyFile } = given.tls;
+  const { fcm, apns } = given;
   const usesUrl = url !== undefined && foreignDatabaseUrl(url) === undefined;
   return deepFreeze({
     ...given,
@@ -92,6 +98,8 @@ function derive(given: ConfigValues, dataDir: string, workingDir: string, secret
       certFile: certFile === undefined ? undefined : resolve(workingDir, certFile),
       keyFile: keyFile === undefined ? undefined : resolve(workingDir, keyFile),
     },
+    fcm: { ...fcm, credentials: fcm.credentials === undefined ? undefined : resolve(workingDir, fcm.credentials) },
+    apns: { ...apns, keyFile: apns.keyFile === undefined ? undefined : resolve(workingDir, apns.keyFile) },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
     databaseFile: usesUrl ? resolve(workingDir, databasePath(url)) : join(dataDir, "prism.db"),
     modulesDir: given.modulesDir === undefined ? join(dataDir, "modules") : resolve(workingDir, given.modulesDir),

@@ -1,5 +1,6 @@
 import * as k from "./kinds.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
+import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
 import { QUEUE_OPTIONS } from "./queue-options.ts";
 
 const MINUTE = 60_000;
@@ -129,6 +130,36 @@ export const OPTIONS = {
       "lets mail and password go without TLS to a server that is not on this machine",
     ),
   },
+  pusher: PUSHER_OPTIONS,
+  storage: STORAGE_OPTIONS,
+  fcm: {
+    credentials: optional(
+      k.text(),
+      "file with the service account's key (JSON) that sends through Firebase Cloud Messaging; without one nothing goes to FCM",
+      { seed: ["GOOGLE_APPLICATION_CREDENTIALS"] },
+    ),
+    endpoint: optional(k.httpUrl(), "another server in place of fcm.googleapis.com, for tests; not in production"),
+    tokenEndpoint: optional(
+      k.httpUrl(),
+      "where access tokens for FCM are from, in place of what the file says, for tests; not in production",
+    ),
+  },
+  apns: {
+    keyFile: optional(
+      k.text(),
+      "file with the key (.p8) that signs for Apple's push service; without keyFile, keyId, teamId and bundleId nothing goes to APNs",
+      { seed: ["APNS_KEY_FILE"] },
+    ),
+    keyId: optional(k.text(1, 64), "Apple's id of that key, ten characters", { seed: ["APNS_KEY_ID"] }),
+    teamId: optional(k.text(1, 64), "the developer team's id, ten characters", { seed: ["APNS_TEAM_ID"] }),
+    bundleId: optional(k.text(1, 255), "the app's bundle id, the topic of each push", { seed: ["APNS_BUNDLE_ID"] }),
+    production: optional(
+      k.boolean(),
+      "true sends to apps from the App Store and TestFlight, false to those that Xcode installed; by default true in production",
+      { seed: ["APNS_PRODUCTION"] },
+    ),
+    endpoint: optional(k.httpUrl(), "another server in place of Apple's, for tests; not in production"),
+  },
   tls: {
     certFile: optional(
       k.text(),
@@ -137,7 +168,36 @@ export const OPTIONS = {
     ),
     keyFile: optional(k.text(), "the certificate's private key in PEM, not encrypted", { reloadable: true }),
   },
+  alert: {
+    errorThreshold: option(
+      k.integer(1, 1_000_000),
+      10,
+      "error events of a project in alert.windowMs that alert its members; a project's alertThreshold comes first",
+      { seed: ["ALERT_ERROR_THRESHOLD"], reloadable: true },
+    ),
+    windowMs: option(k.duration(1000, DAY), 5 * MINUTE, "the time in which that many errors are an alert", {
+      reloadable: true,
+    }),
+    cooldownMs: option(k.duration(0, DAY), 5 * MINUTE, "silence of a project behind an alert", { reloadable: true }),
+  },
+  digest: {
+    cron: option(
+      k.text(1, 100),
+      "0 8 * * *",
+      "when the digest of a project that wants one is sent, by its own wall clock",
+    ),
+    timezone: option(k.timezone(), "UTC", "IANA zone of that clock where the project names none"),
+  },
   retention: {
+    days: option(
+      k.integer(0, 36_500),
+      30,
+      "days that events are kept, unless their project says otherwise; 0 keeps everything",
+      { seed: ["RETENTION_DAYS"], reloadable: true },
+    ),
+    notificationDays: option(k.integer(0, 36_500), 90, "days that notifications are kept; 0 keeps everything", {
+      reloadable: true,
+    }),
     auditDays: option(
       k.integer(0, 36_500),
       365,
@@ -190,6 +250,7 @@ export const OPTIONS = {
     key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
       reloadable: true,
     }),
+    uploads: option(k.integer(1, 1e9), 30, "sounds that one user uploads in a minute", { reloadable: true }),
     keyEvents: option(k.integer(1, 1e12), 60_000_000, "events a minute of one API key without a limit of its own", {
       reloadable: true,
     }),
@@ -235,6 +296,42 @@ export const OPTIONS = {
     ),
   },
   queues: QUEUE_OPTIONS,
+  suppression: {
+    defaultCount: option(
+      k.integer(1, 1_000_000),
+      20,
+      "matches in the window after which a rule that says nothing of storms holds further ones back",
+      { reloadable: true },
+    ),
+    defaultWindowMs: option(k.duration(1000, DAY), MINUTE, "that window", { reloadable: true }),
+    enforceDefault: option(k.boolean(), true, "false lets such rules tell everything", { reloadable: true }),
+  },
+  delivery: {
+    ackTimeoutMs: option(
+      k.duration(0, HOUR),
+      10_000,
+      "how long push waits for somebody who is connected; it is not sent if the notification arrives until then",
+      { reloadable: true },
+    ),
+    pushAlways: option(k.boolean(), false, "sends push at once, also to those who are connected", { reloadable: true }),
+    perUser: option(
+      k.integer(1, 1e9),
+      60,
+      "notifications a minute that leave the program for one user; more wait, and then become one",
+      { reloadable: true },
+    ),
+    perUserBurst: option(k.integer(1, 1e9), 30, "of them at once", { reloadable: true }),
+    global: option(k.integer(1, 1e9), 5000, "notifications a minute that leave the program, to all users together", {
+      reloadable: true,
+    }),
+  },
+  buckets: {
+    checkMs: option(
+      k.duration(1000, DAY),
+      MINUTE,
+      "how often the balances of transfer buckets are compared with their thresholds",
+    ),
+  },
   schedules: {
     maxCatchUp: option(
       k.integer(1, 10_000),
@@ -253,6 +350,18 @@ export const OPTIONS = {
     maxDelayMs: option(k.duration(0, 365 * DAY), 30 * DAY, "longest delay that a message may be given", {
       reloadable: true,
     }),
+  },
+  webhooks: {
+    allowPrivateCidrs: option(
+      k.list(k.cidr),
+      [],
+      "address ranges that are not public and that webhooks may reach nevertheless, on any port and by http",
+    ),
+    allowPorts: option(
+      k.list(k.portItem),
+      [],
+      "ports of public addresses that webhooks may use besides 443, 80 and 8443",
+    ),
   },
   modulesDir: optional(k.text(), "folder of modules to load; by default modules in the data directory"),
   modules: {

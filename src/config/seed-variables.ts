@@ -1,12 +1,9 @@
 /** Variables of the seeds' environment files that this program takes note of without using them: it says so once at start. */
 const IGNORED: readonly { readonly names: RegExp; readonly why: string }[] = [
   { names: /^REDIS_(URL|HOST|PORT|PASSWORD)$/, why: "Prism needs no Redis; its broker is embedded" },
-  { names: /^PUSHER_(APP_ID|KEY|SECRET|CLUSTER)$/, why: "this version does not speak the Pusher protocol" },
-  { names: /^(GOOGLE_APPLICATION_CREDENTIALS|APNS_\w+)$/, why: "this version does not send push messages" },
-  { names: /^(S3_\w+|CDN_URL)$/, why: "this version does not store sounds" },
   {
-    names: /^(ALERT_ERROR_THRESHOLD|RETENTION_DAYS)$/,
-    why: "this version keeps every event and watches no error rate",
+    names: /^APNS_(?!(?:KEY_FILE|KEY_ID|TEAM_ID|BUNDLE_ID|PRODUCTION)(?:_FILE)?$)\w+$/,
+    why: "the variables for APNs are APNS_KEY_FILE, APNS_KEY_ID, APNS_TEAM_ID, APNS_BUNDLE_ID and APNS_PRODUCTION",
   },
 ];
 

@@ -107,6 +107,7 @@ const REASON: Readonly<Record<number, string>> = {
   413: "Content Too Large",
   414: "URI Too Long",
   415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
   422: "Unprocessable Content",
   426: "Upgrade Required",
   429: "Too Many Requests",

@@ -295,6 +295,13 @@ export class Exchange {
     this.#onEnd(this, 0, error);
   }
 
+  /** The last byte of an answer whose length was said before has been written: the library ends it by itself. */
+  streamEnded(status: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd(this, status);
+  }
+
   finishStream(status: number): void {
     if (this.#isOver) return;
     this.#isOver = true;

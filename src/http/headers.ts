@@ -23,6 +23,15 @@ export const DOCUMENT_HEADERS = [
   "Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 ].join("\r\n");
 
+/** Files behind signed links: for players on any page, and nothing in them runs. */
+export const MEDIA_HEADERS = [
+  "X-Content-Type-Options: nosniff",
+  "Referrer-Policy: no-referrer",
+  "Cross-Origin-Resource-Policy: cross-origin",
+  "X-Frame-Options: DENY",
+  "Content-Security-Policy: sandbox",
+].join("\r\n");
+
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** Removes what could end a header line. Names and values of ours are constants; this guards what came from outside. */

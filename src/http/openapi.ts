@@ -15,6 +15,7 @@ export interface DocumentedLimits {
   readonly key: number;
   readonly auth: number;
   readonly authName: number;
+  readonly uploads: number;
 }
 
 /** Codes that any route with the property may answer with, besides its own. */
@@ -141,8 +142,9 @@ function operationId(method: string, path: string): string {
 }
 
 /** Requests a minute, by whom they are counted. */
-function rateLimit({ access, unlimited, attempts }: Route, limits: DocumentedLimits): Json {
-  const { enabled, ip, user, key, auth, authName } = limits;
+function rateLimit({ access, unlimited, attempts, uploads }: Route, limits: DocumentedLimits): Json {
+  const { enabled, ip, key, auth, authName } = limits;
+  const user = uploads ? Math.min(limits.user, limits.uploads) : limits.user;
   if (unlimited === true || !enabled) return {};
   if (attempts) return { perAddress: Math.min(ip, auth), ...(attempts === "name" ? { perName: authName } : {}) };
   if (access === "public") return { perAddress: ip };

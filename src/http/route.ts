@@ -24,7 +24,14 @@ export type Access =
       readonly admits?: (exchange: Exchange) => boolean;
     };
 
-export type BodyType = "application/json" | "application/x-ndjson";
+export type BodyType =
+  | "application/json"
+  | "application/x-ndjson"
+  | "application/x-www-form-urlencoded"
+  | "application/octet-stream"
+  | "application/ogg"
+  | "multipart/form-data"
+  | `audio/${string}`;
 
 export interface Input<P, Q, B> {
   readonly params: P;
@@ -62,6 +69,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly unlimited?: boolean;
   /** Attempts to log in and their like: counted by address, and `name` by the account's name too. The handler counts; this documents it. */
   readonly attempts?: "address" | "name";
+  /** Files come in here, counted by user; the handler counts. */
+  readonly uploads?: true;
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
   /** A list that answers with an ETag, which else only what has a version does; for the OpenAPI document. */

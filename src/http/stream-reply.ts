@@ -10,6 +10,11 @@ export interface StreamOptions {
   readonly contentType: string;
   /** Name of the file a browser saves; ASCII. */
   readonly filename?: string;
+  /** The parts go out one by one as they are made, uncompressed. */
+  readonly live?: {
+    /** The client has gone away: nobody waits for the next part. */
+    gone(): void;
+  };
 }
 
 /**
@@ -18,25 +23,35 @@ export interface StreamOptions {
  */
 export function streamReply(
   exchange: Exchange,
-  { contentType, filename }: StreamOptions,
+  { contentType, filename, live }: StreamOptions,
   source: AsyncIterable<string>,
 ): typeof ANSWERS_LATER {
-  const isGzip = acceptsGzip(exchange.header("accept-encoding"));
+  const isGzip = !live && acceptsGzip(exchange.header("accept-encoding"));
   exchange.startStream(200, {
     "Content-Type": contentType,
     "Cache-Control": "no-store",
     ...(filename ? { "Content-Disposition": `attachment; filename="${filename}"` } : {}),
     ...(isGzip ? { "Content-Encoding": "gzip", Vary: "Accept-Encoding" } : {}),
   });
-  if (!exchange.isOver) void pump(exchange, isGzip ? gzipped(gather(source)) : gather(source));
+  const chunks = live ? source : gather(source);
+  if (!exchange.isOver) void pump(exchange, isGzip ? gzipped(chunks) : chunks, live?.gone);
   return ANSWERS_LATER;
 }
 
-async function pump(exchange: Exchange, source: AsyncIterable<string | Buffer>): Promise<void> {
+async function pump(
+  exchange: Exchange,
+  source: AsyncIterable<string | Buffer>,
+  gone: (() => void) | undefined,
+): Promise<void> {
   try {
+    exchange.onAbort = gone ?? null;
     for await (const chunk of source) {
       if (exchange.isOver) return;
-      if (!(await write(exchange, chunk))) return;
+      if (!(await write(exchange, chunk))) {
+        gone?.();
+        return;
+      }
+      exchange.onAbort = gone ?? null;
     }
     exchange.finishStream(200);
   } catch (error) {

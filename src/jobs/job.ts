@@ -57,6 +57,8 @@ export function firstQueue(queue: QueueName): QueueName {
 export const DEAD_LETTER_QUEUES: ReadonlySet<string> = new Set(["messages-dead-letter"]);
 
 export interface NewJob {
+  /** Given by whoever has to name the job before it is made. */
+  readonly id?: string;
   readonly queue: QueueName;
   readonly kind: string;
   readonly payload: unknown;
@@ -80,7 +82,7 @@ export function newJobRow(job: NewJob, now: number): JobRow {
     throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job may have ${MAX_PAYLOAD_BYTES} bytes`);
   }
   return {
-    id: uuidv7(),
+    id: job.id ?? uuidv7(),
     queue: job.queue,
     kind: job.kind,
     payload,

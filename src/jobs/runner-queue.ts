@@ -82,10 +82,11 @@ export class RunnerQueue {
   }
 
   claim(workerId: string, now: number): JobClaim {
-    this.mayHaveReady = this.#isBusy;
     const limit = Math.min(this.room, MAX_PER_CLAIM);
     this.claimed += limit;
     const oldestFirst = ++this.#claims % STARVATION_STRIDE === 0;
+    // By age only the jobs of one priority are taken: the others are asked for behind it.
+    this.mayHaveReady = this.#isBusy || oldestFirst;
     return { queue: this.name, limit, workerId, now, oldestFirst };
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Database as Sqlite } from "better-sqlite3";
 import { runAs } from "../base/caller.ts";
 import type { Clock } from "../base/clock.ts";
@@ -94,6 +95,8 @@ export class JobRunner implements SetSource {
     this.#waiting = new WaitingCounts(parts.countWaiting, parts.clock, parts.maxWaiting);
     const { reader, clock, log, committer } = parts;
     this.#due = new DueWatch({ reader, clock, log, wake: () => committer.wantSet(this) });
+    // Every handler may listen for the stop.
+    setMaxListeners(0, this.#stop.signal);
     for (const name of QUEUES) this.#addQueue(name, true);
   }
 

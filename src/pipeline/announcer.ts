@@ -2,7 +2,7 @@ import type { Hub } from "../realtime/hub.ts";
 import type { NotificationRow, RecipientRow } from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
-import { eventJson, notificationView } from "./views.ts";
+import { eventJson, notificationView, type SoundUrlOf } from "./views.ts";
 
 /** One user who hears of one notification. */
 export interface Told {
@@ -23,11 +23,13 @@ export interface Observer {
 export class Announcer {
   readonly #hub: Hub;
   readonly #metrics: PipelineMetrics;
+  readonly #soundUrlOf: SoundUrlOf;
   readonly #observers: Observer[] = [];
 
-  constructor(hub: Hub, metrics: PipelineMetrics) {
+  constructor(hub: Hub, metrics: PipelineMetrics, soundUrlOf: SoundUrlOf) {
     this.#hub = hub;
     this.#metrics = metrics;
+    this.#soundUrlOf = soundUrlOf;
   }
 
   /** Told of everything that is committed, in the order of commits; once a set, so that it costs the hot path nothing while nobody cares. */
@@ -71,6 +73,7 @@ export class Announcer {
       { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
       { ...recipient, delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null },
       null,
+      this.#soundUrlOf,
     );
     this.#hub.publish(stream, {
       offset: recipient.seq,

@@ -5,12 +5,12 @@ import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../store/schema.ts";
 import { commitError } from "../store/sqlite-errors.ts";
-import type { CommitOutcome, Effects, JobRow } from "../store/write-set.ts";
+import type { CommitOutcome, Effects, JobRow, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
 import { CONSUMER, type Decider, RuleStats } from "./decide.ts";
-import { IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
+import { storedEvent } from "./stored-event.ts";
 
 export interface BacklogParts {
   readonly committer: Committer;
@@ -35,6 +35,12 @@ interface Retry {
 interface TriedAgain {
   readonly retry: Retry;
   readonly error: unknown;
+}
+
+interface SetInFlight {
+  readonly stats: RuleStats;
+  readonly suppression: SuppressionRows | null;
+  readonly tried: readonly TriedAgain[];
 }
 
 /** The effects of a set with those who hear of them, side by side. */
@@ -160,14 +166,16 @@ export class Backlog implements SetSource {
     if (outcome.effects.length === 0 && processed.length === 0) return null;
     this.#parts.metrics.deciding(startedAt);
     this.#setsDeciding++;
+    const suppression = this.#parts.decider.takeSuppression();
     return {
       content: {
         ...emptyContent(),
         effects: outcome.effects,
         processed: processed.length > 0 ? { seqs: processed, at: now } : null,
         ruleStats: stats.rows(),
+        suppression,
       },
-      settle: (committed) => this.#settle(committed, outcome, stats, tried),
+      settle: (committed) => this.#settle(committed, outcome, { stats, suppression, tried }),
     };
   }
 
@@ -235,7 +243,7 @@ export class Backlog implements SetSource {
     return processed;
   }
 
-  #settle(committed: CommitOutcome, { effects, told }: Outcome, stats: RuleStats, tried: readonly TriedAgain[]): void {
+  #settle(committed: CommitOutcome, { effects, told }: Outcome, { stats, suppression, tried }: SetInFlight): void {
     this.#setsDeciding--;
     if (this.#isBehind) this.#parts.committer.wantSet(this);
     if (!committed.ok) {
@@ -255,18 +263,7 @@ export class Backlog implements SetSource {
     const jobs = effects.flatMap((each, i) =>
       refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
     );
+    if (suppression) jobs.push(...suppression.jobs);
     if (jobs.length > 0) this.#parts.onJobs(jobs);
   }
-}
-
-function storedEvent(row: EventsTable): IncomingEvent {
-  const event = new IncomingEvent({
-    ...row,
-    isGivenId: false,
-    payload: JSON.parse(row.payload) as Record<string, unknown>,
-    payloadText: row.payload,
-    givenCorrelationId: row.correlationId,
-  });
-  event.seq = row.seq;
-  return event;
 }

@@ -1,12 +1,22 @@
 import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
-import { newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
+import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
 import { cutText, type Template } from "../rules/index.ts";
 import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";
-import type { DecisionRow, Effects, JobRow, NotificationRow, RecipientRow, RuleStatSum } from "../store/write-set.ts";
+import type {
+  DecisionRow,
+  Effects,
+  JobRow,
+  NotificationRow,
+  RecipientRow,
+  RuleStatSum,
+  StormRow,
+  SuppressionRows,
+} from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook } from "./rule-book.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
+import type { FiringGate, Verdict } from "./suppression/gate.ts";
 
 export const CONSUMER = "rule-engine";
 const NOTHING_EARLIER: ReadonlyMap<string, DecisionOutcome> = new Map();
@@ -29,7 +39,19 @@ export class RuleStats {
   of(ruleId: string): { -readonly [K in keyof RuleStatSum]: RuleStatSum[K] } {
     let sum = this.#sums.get(ruleId);
     if (!sum) {
-      sum = { ruleId, matched: 0, fired: 0, noRecipients: 0, errors: 0, lastMatchedAt: null, lastError: null };
+      sum = {
+        ruleId,
+        matched: 0,
+        fired: 0,
+        suppressed: 0,
+        deduped: 0,
+        cooled: 0,
+        limited: 0,
+        noRecipients: 0,
+        errors: 0,
+        lastMatchedAt: null,
+        lastError: null,
+      };
       this.#sums.set(ruleId, sum);
     }
     return sum;
@@ -42,9 +64,12 @@ export class RuleStats {
 
 export interface DeciderParts {
   readonly book: RuleBook;
+  readonly gate: FiringGate;
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
+  /** Whether a notification with these channels can leave the program. */
+  readonly senders: { leadOut(channels: string | null): boolean };
 }
 
 /** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
@@ -52,6 +77,7 @@ export class Decider {
   readonly #parts: DeciderParts;
   /** Of the set that is being decided. */
   #stats = new RuleStats();
+  #stormJobs: JobRow[] = [];
   readonly #onError = ({ row }: ActiveRule, error: unknown): void => {
     const sum = this.#stats.of(row.id);
     sum.errors++;
@@ -74,38 +100,62 @@ export class Decider {
     earlier: ReadonlyMap<string, DecisionOutcome> = NOTHING_EARLIER,
   ): Decision | null {
     this.#stats = stats;
-    const { book, offsets } = this.#parts;
+    const { book, gate } = this.#parts;
     const rules = book.match(event, this.#onError);
     if (rules.length === 0) return null;
 
+    const decided: Decided[] = [];
+    for (const rule of rules) {
+      const before = earlier.get(rule.row.id);
+      if (before !== undefined && before !== "no recipients") continue;
+      const users = book.recipientsOf(rule);
+      if (users.length === 0) {
+        if (before === undefined) decided.push({ rule, users, verdict: null, notification: null });
+        continue;
+      }
+      const verdict = gate.judge(rule, event);
+      const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
+      decided.push({ rule, users, verdict, notification });
+    }
+    if (decided.length === 0) return null;
+    // Counted and remembered when nothing can throw any more: a poisonous event adds nothing.
+    const decision = this.#decisionOf(event, decided, now);
+    count(decision.effects.decisions, earlier, stats, now);
+    return decision;
+  }
+
+  #decisionOf(event: IncomingEvent, decided: readonly Decided[], now: number): Decision {
+    const { gate, offsets } = this.#parts;
     const decisions: DecisionRow[] = [];
     const notifications: NotificationRow[] = [];
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
     const told: { notification: NotificationRow; recipient: RecipientRow }[] = [];
-    for (const rule of rules) {
-      const before = earlier.get(rule.row.id);
-      if (before === "fired") continue;
-      const users = book.recipientsOf(rule);
-      const outcome = users.length === 0 ? "no recipients" : "fired";
-      if (outcome === before) continue;
-      const notification = outcome === "fired" ? notificationOf(event, rule, now) : null;
-      decisions.push(decisionOf(event, rule, outcome, notification, now));
+    for (const { rule, users, verdict, notification } of decided) {
+      const storm = verdict && gate.apply(verdict, event, notification?.id ?? null);
+      if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
+      decisions.push(decisionRow(event, rule, verdict, notification, now));
       if (!notification) continue;
       notifications.push(notification);
-      if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#recipientsJob(notification, rule, now));
+      if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#jobRow(recipientsJob(notification, rule.row), now));
       else {
         for (const userId of users) {
           const recipient = { notificationId: notification.id, userId, seq: offsets.next() };
           recipients.push(recipient);
           told.push({ notification, recipient });
         }
+        if (this.#parts.senders.leadOut(notification.channels)) jobs.push(this.#jobRow(deliverJob(notification), now));
       }
     }
-    if (decisions.length === 0) return null;
-    // Counted when nothing can throw any more: a poisonous event adds nothing.
-    count(decisions, earlier, stats, now);
     return { effects: { ...this.noEffects(event, now), decisions, notifications, recipients, jobs }, told };
+  }
+
+  /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
+  takeSuppression(): SuppressionRows | null {
+    const rows = this.#parts.gate.take();
+    const jobs = this.#stormJobs;
+    if (jobs.length > 0) this.#stormJobs = [];
+    return rows && { ...rows, jobs };
   }
 
   /** The effects of an event that could not be decided: it stays stored, the failure is recorded, and a job tries again. */
@@ -145,28 +195,86 @@ export class Decider {
     return { job, failure: { ...failure, createdAt: now, resolvedAt: null } };
   }
 
-  #recipientsJob({ id, correlationId }: NotificationRow, { row }: ActiveRule, now: number): JobRow {
-    const { targetUsers, targetRoles, projectId, priority } = row;
-    return newJobRow(
-      {
-        queue: "notification-delivery",
-        kind: "notification.recipients",
-        payload: { notificationId: id, targetUsers, targetRoles, projectId },
-        runAt: now,
-        maxAttempts: this.#parts.settingsOf("notification-delivery").maxAttempts,
-        priority,
-        dedupeKey: `recipients:${id}`,
-        correlationId,
-      },
-      now,
-    );
+  #stormJob({ id, jobId }: StormRow, { row }: ActiveRule, now: number): JobRow {
+    return this.#jobRow({ id: jobId, ...stormJob(id, row.priority, now) }, now);
   }
+
+  #jobRow(job: Omit<NewJob, "maxAttempts">, now: number): JobRow {
+    return newJobRow({ ...job, maxAttempts: this.#parts.settingsOf(job.queue).maxAttempts }, now);
+  }
+}
+
+/** The job that writes the recipients of a rule that reaches many. */
+export function recipientsJob(
+  { id, correlationId, createdAt }: NotificationRow,
+  {
+    targetUsers,
+    targetRoles,
+    projectId,
+    priority,
+  }: Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId" | "priority">,
+): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: "notification.recipients",
+    payload: { notificationId: id, targetUsers, targetRoles, projectId },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `recipients:${id}`,
+    correlationId,
+  };
+}
+
+export const DELIVER_JOB = "notification.deliver";
+
+/** The job that plans what of a notification goes out besides the live streams; made when all its recipients are written. */
+export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: DELIVER_JOB,
+    payload: { notificationId: id },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `deliver:${id}`,
+    correlationId,
+  };
 }
 
 /** The key of the one unfinished job that decides an event. */
 export function eventJobKey(eventSeq: number): string {
   return `event:${eventSeq}`;
 }
+
+export const STORM_JOB = "suppression.storm";
+
+/** The job that tells of a storm; there is one at a time. */
+export function stormJob(batchId: string, priority: number, runAt: number): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "alert-suppression",
+    kind: STORM_JOB,
+    payload: { batchId },
+    runAt,
+    priority,
+    dedupeKey: `storm:${batchId}`,
+  };
+}
+
+/** A rule that matched, and what becomes of it; no verdict where it has nobody to tell. */
+interface Decided {
+  readonly rule: ActiveRule;
+  readonly users: readonly string[];
+  readonly verdict: Verdict | null;
+  readonly notification: NotificationRow | null;
+}
+
+const COUNTED_AS = {
+  fired: "fired",
+  suppressed: "suppressed",
+  deduped: "deduped",
+  cooled: "cooled",
+  limited: "limited",
+  "no recipients": "noRecipients",
+} as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
 
 /** The totals are those of the rows: a decision that takes the place of another counts in its place. */
 function count(
@@ -180,23 +288,30 @@ function count(
     if (earlier.has(ruleId)) sum.noRecipients--;
     else sum.matched++;
     sum.lastMatchedAt = now;
-    if (outcome === "fired") sum.fired++;
-    else sum.noRecipients++;
+    sum[COUNTED_AS[outcome]]++;
   }
 }
 
-function decisionOf(
+/** The notification it names is the one that was made, or the earlier one that stands for it. */
+function decisionRow(
   event: IncomingEvent,
   { row }: ActiveRule,
-  outcome: DecisionOutcome,
+  verdict: Verdict | null,
   notification: NotificationRow | null,
   now: number,
 ): DecisionRow {
-  const notificationId = notification?.id ?? null;
+  const outcome = verdict?.outcome ?? "no recipients";
+  const earlier = verdict?.outcome === "deduped" ? verdict.notificationId : null;
+  const notificationId = notification?.id ?? earlier;
   return { eventSeq: event.seq, ruleId: row.id, ruleVersion: row.version, outcome, notificationId, at: now };
 }
 
-function notificationOf(event: IncomingEvent, { row, title, message }: ActiveRule, now: number): NotificationRow {
+function notificationOf(
+  event: IncomingEvent,
+  { row, title, message }: ActiveRule,
+  dedupeKey: string | null,
+  now: number,
+): NotificationRow {
   return {
     id: uuidv7(),
     ruleId: row.id,
@@ -209,8 +324,10 @@ function notificationOf(event: IncomingEvent, { row, title, message }: ActiveRul
     action: row.action,
     data: null,
     priority: row.priority,
+    dedupeKey,
     correlationId: event.correlationId,
     createdAt: now,
+    channels: row.channels,
   };
 }
 

@@ -5,7 +5,7 @@ import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
 import { eventColumns } from "../store/event-columns.ts";
 import { commitError } from "../store/sqlite-errors.ts";
-import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow } from "../store/write-set.ts";
+import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import type { Backlog } from "./backlog.ts";
 import { Budget } from "./budget.ts";
@@ -149,6 +149,7 @@ export class EventPipeline implements SetSource {
 
     const isLeavingSome = stored.some((event) => event.processedAt === null);
     if (isLeavingSome) backlog.storing();
+    const suppression = decider.takeSuppression();
     const rows = ownerRows(taken, results);
     const finish = rows.flatMap((row) => (row.finish ? [row.finish] : []));
     return {
@@ -157,11 +158,13 @@ export class EventPipeline implements SetSource {
         events: eventColumns(stored),
         effects,
         ruleStats: stats.rows(),
+        suppression,
         idempotency: rows.flatMap((row) => (row.idempotency ? [row.idempotency] : [])),
         jobs:
           finish.length > 0 ? { insert: [], progress: [], finish, promoteDueAt: null, setBack: null, claim: [] } : null,
       },
-      settle: (outcome) => this.#settle(outcome, { taken, results, stored, effects, told, stats, isLeavingSome }),
+      settle: (outcome) =>
+        this.#settle(outcome, { taken, results, stored, effects, told, stats, suppression, isLeavingSome }),
     };
   }
 
@@ -188,6 +191,7 @@ export class EventPipeline implements SetSource {
     const jobs = set.effects.flatMap((each, i) =>
       refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
     );
+    if (set.suppression) jobs.push(...set.suppression.jobs);
     if (jobs.length > 0) onJobs(jobs);
   }
 
@@ -212,6 +216,7 @@ interface SetInFlight {
   readonly effects: readonly Effects[];
   readonly told: readonly (readonly Told[])[];
   readonly stats: RuleStats;
+  readonly suppression: SuppressionRows | null;
   readonly isLeavingSome: boolean;
 }
 

@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import { type Condition, compileCondition, compileTemplate, RuleIndex, type Template } from "../rules/index.ts";
 import type { RulesTable } from "../store/schema.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
+import { type Restraint, restraintOf } from "./suppression/restraint.ts";
 
 export type RuleRow = Selectable<RulesTable>;
 
@@ -13,6 +14,7 @@ export interface ActiveRule {
   readonly condition: Condition;
   readonly title: Template;
   readonly message: Template;
+  readonly restraint: Restraint;
 }
 
 /** A rule that reaches more users than this has its recipients written by a job. */
@@ -100,6 +102,7 @@ export class RuleBook {
         condition: compileCondition(row.condition),
         title: compileTemplate(row.titleTemplate, "titleTemplate"),
         message: compileTemplate(row.messageTemplate, "messageTemplate"),
+        restraint: restraintOf(row),
       };
       this.#index.add(row.id, rule.condition, row, row.projectId, rule);
     } catch (error) {

@@ -54,12 +54,16 @@ export interface RecipientFacts {
   readonly openedAt: number | null;
 }
 
+/** Where a client gets a sound from; null for none, and for one that is gone. */
+export type SoundUrlOf = (sound: string | null) => string | null;
+
 /** A notification as one recipient sees it (contract 4.9), with the members that clients of S0 read: `body`, `userId`, `read`. */
 export function notificationView(
   notification: NotificationFacts,
   recipient: RecipientFacts,
   /** Everybody, for those who may see that; else only the recipient. */
   all: { readonly recipients: readonly string[]; readonly acknowledgedBy: readonly string[] } | null,
+  soundUrlOf: SoundUrlOf,
 ) {
   return {
     id: notification.id,
@@ -71,7 +75,7 @@ export function notificationView(
     message: notification.message,
     body: notification.message,
     sound: notification.sound,
-    soundUrl: null,
+    soundUrl: soundUrlOf(notification.sound),
     action: parseOrNull(notification.action),
     data: parseOrNull(notification.data),
     priority: notification.priority,

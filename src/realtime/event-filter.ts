@@ -10,9 +10,14 @@ export interface EventFilter {
 
 /** Which entries of a stream a subscriber wants. */
 export function eventFilter({ type, level }: EventFilter): (entry: StreamEntry) => boolean {
-  const matchesType = type === undefined ? () => true : typeMatcher(type);
+  const isWanted = type === undefined ? () => true : typeMatcher(type);
   const levels = level === undefined ? null : new Set<string>(level);
-  return (entry) => matchesType(entry.type) && (levels === null || levels.has(levelOf(entry)));
+  return (entry) => isWanted(entry.type) && (levels === null || levels.has(levelOf(entry)));
+}
+
+/** Whether an event's type is the pattern, or begins with what stands before its `*`. */
+export function matchesType(pattern: string, type: string): boolean {
+  return typeMatcher(pattern)(type);
 }
 
 function typeMatcher(pattern: string): (type: string) => boolean {

@@ -8,15 +8,21 @@ export class LiveSettings {
   #cors: CorsPolicy;
   #queues: Config["queues"];
   #retention: Config["retention"];
+  #alert: Config["alert"];
   #messages: Config["messages"];
+  #suppression: Config["suppression"];
   #schedules: Config["schedules"];
+  #delivery: Config["delivery"];
 
   constructor(config: Config) {
     this.#retention = config.retention;
+    this.#alert = config.alert;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
     this.#messages = config.messages;
+    this.#suppression = config.suppression;
     this.#schedules = config.schedules;
+    this.#delivery = config.delivery;
     this.#cors = corsOf(config);
   }
 
@@ -33,6 +39,12 @@ export class LiveSettings {
     return isModuleQueue(name) ? this.#queues.module : this.#queues[name];
   }
 
+  /** What holds of rules that say nothing of storms; null: nothing does. */
+  get defaultSuppression() {
+    const { defaultCount: count, defaultWindowMs: windowMs, enforceDefault } = this.#suppression;
+    return enforceDefault ? { count, windowMs, mode: "suppress" as const, key: null } : null;
+  }
+
   get messages(): Config["messages"] {
     return this.#messages;
   }
@@ -41,16 +53,27 @@ export class LiveSettings {
     return this.#schedules;
   }
 
+  get delivery(): Config["delivery"] {
+    return this.#delivery;
+  }
+
+  get alert(): Config["alert"] {
+    return this.#alert;
+  }
+
   get retention(): Config["retention"] {
     return this.#retention;
   }
 
   reload(config: Config): void {
     this.#retention = config.retention;
+    this.#alert = config.alert;
     this.#rateLimit = config.rateLimit;
     this.#queues = config.queues;
     this.#messages = config.messages;
+    this.#suppression = config.suppression;
     this.#schedules = config.schedules;
+    this.#delivery = config.delivery;
     this.#cors = corsOf(config);
   }
 }

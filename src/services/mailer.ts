@@ -36,6 +36,10 @@ export interface Mail {
   readonly subject: string;
   readonly text: string;
   readonly html?: string;
+  /** What comes before the @ of its Message-ID; by default one is made up. */
+  readonly id?: string;
+  /** Further headers of ours, never of anybody's text. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -58,11 +62,23 @@ export class Mailer {
     return this.#options !== null;
   }
 
-  /** Resolves when the server has taken the mail. @throws NOT_CONFIGURED, and what SMTP says */
-  async send(mail: Mail): Promise<void> {
+  /** Resolves when the server has taken the mail, to its Message-ID. @throws NOT_CONFIGURED, and what SMTP says */
+  async send({ id, to: address, ...mail }: Mail): Promise<string> {
+    const transport = await this.#connect();
     // Given whole: as text it would be read as a list, and a comma in it would add a recipient.
-    const to = { name: "", address: mail.to };
-    await (await this.#connect()).sendMail({ ...mail, to, from: this.#options?.from });
+    const to = { name: "", address };
+    const messageId = id === undefined ? {} : { messageId: `<${id}@${this.#domain}>` };
+    // A line break in a subject would begin a header of its own; no library's habit is relied on.
+    const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
+    const sent = (await transport.sendMail({ ...mail, ...messageId, subject, to, from: this.#options?.from })) as {
+      messageId: string;
+    };
+    return sent.messageId;
+  }
+
+  /** The right side of our Message-IDs: the sender's domain. */
+  get #domain(): string {
+    return /@([\w.-]+)>?\s*$/.exec(this.#options?.from ?? "")?.[1] ?? "prism";
   }
 
   /** Whether the server can be reached and takes our credentials. @throws NOT_CONFIGURED, and what SMTP says */

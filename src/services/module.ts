@@ -9,6 +9,7 @@ import type { RateLimiter } from "../http/rate-limiter.ts";
 import type { Route } from "../http/route.ts";
 import type { Router } from "../http/router.ts";
 import type { JobRunner } from "../jobs/runner.ts";
+import type { Announcer } from "../pipeline/announcer.ts";
 import type { Backlog } from "../pipeline/backlog.ts";
 import type { IngestService } from "../pipeline/ingest-service.ts";
 import type { EventPipeline } from "../pipeline/pipeline.ts";
@@ -24,6 +25,8 @@ import type { Projects } from "./access/projects.ts";
 import type { UserDirectory } from "./access/user-directory.ts";
 import type { AccountServices } from "./accounts/open-accounts.ts";
 import type { AuditService } from "./audit/audit.ts";
+import type { Circuits } from "./delivery/circuits.ts";
+import type { Senders } from "./delivery/senders.ts";
 import type { EventBus } from "./events/event-bus.ts";
 import type { EventConsumers } from "./events/event-consumers.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -35,6 +38,7 @@ import type { LiveSettings } from "./live-settings.ts";
 import type * as api from "./module-api.ts";
 import type { LoadedModules } from "./modules/loaded-modules.ts";
 import type { Notifier } from "./notifications/notifier.ts";
+import type { ProviderServices } from "./open-providers.ts";
 import type { ReadCaches } from "./reads/read-caches.ts";
 import type { RealtimeService } from "./realtime/realtime.ts";
 import type { RealtimeTickets } from "./realtime/realtime-tickets.ts";
@@ -81,7 +85,7 @@ export interface CoreServices extends api.CoreServices {
 }
 
 /** The parts of the running program: what administration looks at and turns. */
-export interface SystemServices extends AccountServices {
+export interface SystemServices extends AccountServices, ProviderServices {
   /** Encrypts at rest. */
   readonly box: SealedBox;
   readonly store: Store;
@@ -99,8 +103,13 @@ export interface SystemServices extends AccountServices {
   readonly jobControl: JobControl;
   readonly pendingTimers: PendingTimers;
   readonly schedules: Schedules;
+  /** The channels that lead out of the program. */
+  readonly senders: Senders;
+  readonly circuits: Circuits;
   readonly queueControl: QueueControl;
   readonly workerLeases: WorkerLeases;
+  /** Tells what has been committed. */
+  readonly announcer: Announcer;
   readonly hub: Hub;
   readonly connections: Connections;
   readonly realtimeAccess: RealtimeAccess;

@@ -1,9 +1,10 @@
 import { sql } from "kysely";
 import type { SealedBox } from "../base/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../base/sealed-box.ts";
-import { AUDIT_KEY_PLACE, AUDIT_KEY_SETTING } from "../store/audit-key.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
+import { SEALED_SETTINGS, sealedSettingPlace } from "../store/sealed-settings.ts";
 import type { AuditService } from "./audit/audit.ts";
+import { secretPlace } from "./delivery/webhook-secrets.ts";
 import { contentPlace } from "./messages/message-view.ts";
 
 /** A column whose values are sealed, each under its own place. */
@@ -31,12 +32,13 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
       const rows = await db
         .selectFrom("settings")
         .select(["key as id", "value as sealed"])
-        .where("key", "=", AUDIT_KEY_SETTING)
+        .where("key", "in", SEALED_SETTINGS)
         .where("key", ">", after)
         .where(sql`substr(value, 1, ${KEY_ID_BYTES})`, "!=", keyId)
+        .orderBy("key")
         .limit(limit)
         .execute();
-      return rows.map(({ id, sealed }) => ({ id, place: AUDIT_KEY_PLACE, sealed: sealed as Uint8Array }));
+      return rows.map(({ id, sealed }) => ({ id, place: sealedSettingPlace(id), sealed: sealed as Uint8Array }));
     },
     async replace(trx, id, sealed) {
       await trx.updateTable("settings").set({ value: sealed }).where("key", "=", id).execute();
@@ -48,7 +50,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
           sql<Uint8Array>`substr(value, 1, ${KEY_ID_BYTES})`.as("keyId"),
           (e) => e.fn.countAll<number>().as("values"),
         ])
-        .where("key", "=", AUDIT_KEY_SETTING)
+        .where("key", "in", SEALED_SETTINGS)
         .groupBy("keyId")
         .execute(),
   },
@@ -109,6 +111,72 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
           sql<Uint8Array>`substr(content, 1, ${KEY_ID_BYTES})`.as("keyId"),
           (e) => e.fn.countAll<number>().as("values"),
         ])
+        .groupBy("keyId")
+        .execute(),
+  },
+  {
+    name: "webhooks.secret",
+    async stale(db, keyId, after, limit) {
+      const rows = await db
+        .selectFrom("webhooks")
+        .select(["id", "secret as sealed"])
+        .where("id", ">", after)
+        .where(sql`substr(secret, 1, ${KEY_ID_BYTES})`, "!=", keyId)
+        .orderBy("id")
+        .limit(limit)
+        .execute();
+      return rows.map(({ id, sealed }) => ({ id, place: secretPlace("secret", id), sealed }));
+    },
+    async replace(trx, id, sealed) {
+      await trx
+        .updateTable("webhooks")
+        .set({ secret: Buffer.from(sealed) })
+        .where("id", "=", id)
+        .execute();
+    },
+    byKey: (db) =>
+      db
+        .selectFrom("webhooks")
+        .select([
+          sql<Uint8Array>`substr(secret, 1, ${KEY_ID_BYTES})`.as("keyId"),
+          (e) => e.fn.countAll<number>().as("values"),
+        ])
+        .groupBy("keyId")
+        .execute(),
+  },
+  {
+    name: "webhooks.previousSecret",
+    async stale(db, keyId, after, limit) {
+      const rows = await db
+        .selectFrom("webhooks")
+        .select(["id", "previousSecret as sealed"])
+        .where("id", ">", after)
+        .where("previousSecret", "is not", null)
+        .where(sql`substr(previousSecret, 1, ${KEY_ID_BYTES})`, "!=", keyId)
+        .orderBy("id")
+        .limit(limit)
+        .execute();
+      return rows.map(({ id, sealed }) => ({
+        id,
+        place: secretPlace("previousSecret", id),
+        sealed: sealed as Uint8Array,
+      }));
+    },
+    async replace(trx, id, sealed) {
+      await trx
+        .updateTable("webhooks")
+        .set({ previousSecret: Buffer.from(sealed) })
+        .where("id", "=", id)
+        .execute();
+    },
+    byKey: (db) =>
+      db
+        .selectFrom("webhooks")
+        .select([
+          sql<Uint8Array>`substr(previousSecret, 1, ${KEY_ID_BYTES})`.as("keyId"),
+          (e) => e.fn.countAll<number>().as("values"),
+        ])
+        .where("previousSecret", "is not", null)
         .groupBy("keyId")
         .execute(),
   },

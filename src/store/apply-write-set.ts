@@ -3,8 +3,9 @@ import type { AuditChain } from "./audit-chain.ts";
 import { DeliveryStatements } from "./delivery-statements.ts";
 import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
 import { JobStatements } from "./job-statements.ts";
+import type { DecisionOutcome } from "./schema.ts";
 import { failureOf } from "./sqlite-errors.ts";
-import type { ClaimedJob, DecisionRow, Effects, SequenceEnd, WriteSet } from "./write-set.ts";
+import type { ClaimedJob, DecisionRow, Effects, SequenceEnd, SuppressionRows, WriteSet } from "./write-set.ts";
 
 type Value = string | number | null;
 
@@ -46,12 +47,17 @@ export class WriteSetApplier {
         sum.ruleId,
         sum.matched,
         sum.fired,
+        sum.suppressed,
+        sum.deduped,
+        sum.cooled,
+        sum.limited,
         sum.noRecipients,
         sum.errors,
         sum.lastMatchedAt,
         sum.lastError,
       );
     }
+    if (set.suppression) this.#applySuppression(set.suppression);
     // The sums were made before SQL refused: what was rolled back is taken out again, and counted when it is decided anew.
     for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#uncount(row);
     for (const row of set.idempotency) {
@@ -63,11 +69,32 @@ export class WriteSetApplier {
     return { failedEffects, claimed };
   }
 
+  #applySuppression({ windows, storms, repeats, jobs }: SuppressionRows): void {
+    const sql = this.#sql;
+    for (const { ruleId, key, bucketStart, count } of windows) sql.window.run(ruleId, key, bucketStart, count);
+    for (const storm of storms) {
+      const { id, ruleId, key, count, firstSeq, lastSeq, startedAt, lastAt, jobId } = storm;
+      const samples = JSON.stringify(storm.samples);
+      sql.storm.run(id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId);
+    }
+    for (const { notificationId, count } of repeats) sql.repeats.run(count, notificationId);
+    for (const job of jobs) this.#jobs.insert(job);
+  }
+
   /** A decision that would have replaced an earlier one had been counted in its place. */
   #uncount({ eventSeq, ruleId, outcome }: DecisionRow): void {
     const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
-    const fired = outcome === "fired" ? 1 : 0;
-    this.#sql.uncount.run(isNew, fired, isNew - fired, ruleId);
+    const is = (counted: DecisionOutcome): number => (outcome === counted ? 1 : 0);
+    this.#sql.uncount.run(
+      isNew,
+      is("fired"),
+      is("suppressed"),
+      is("deduped"),
+      is("cooled"),
+      is("limited"),
+      is("no recipients") - (1 - isNew),
+      ruleId,
+    );
   }
 
   storeSequenceEnds(ends: readonly SequenceEnd[]): void {
@@ -147,8 +174,10 @@ export class WriteSetApplier {
         row.action,
         row.data,
         row.priority,
+        row.dedupeKey,
         row.correlationId,
         row.createdAt,
+        row.channels,
       );
     }
     for (const row of effects.recipients) sql.recipient.run(row.notificationId, row.userId, row.seq);
@@ -174,8 +203,8 @@ function prepareAll(connection: Sqlite) {
        notificationId = excluded.notificationId, at = excluded.at where outcome = 'no recipients'`,
     ),
     notification: prepare(
-      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, correlationId, createdAt)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, dedupeKey,
+       correlationId, createdAt, channels) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     recipient: prepare("insert into notification_recipients (notificationId, userId, seq) values (?, ?, ?)"),
     failure: prepare(
@@ -187,14 +216,27 @@ function prepareAll(connection: Sqlite) {
       "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
     ),
     ruleStats: prepare(
-      `insert into rule_stats (ruleId, matched, fired, noRecipients, errors, lastMatchedAt, lastError) values (?, ?, ?, ?, ?, ?, ?)
+      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, limited, noRecipients, errors, lastMatchedAt, lastError)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
-       noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
+       suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped, cooled = cooled + excluded.cooled,
+       limited = limited + excluded.limited, noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
        lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
     ),
+    window: prepare(
+      `insert into suppression_windows (ruleId, key, bucketStart, count) values (?, ?, ?, ?)
+       on conflict (ruleId, key, bucketStart) do update set count = count + excluded.count`,
+    ),
+    storm: prepare(
+      `insert into suppressed_batches (id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (id) do update set count = excluded.count, lastSeq = excluded.lastSeq, samples = excluded.samples, lastAt = excluded.lastAt`,
+    ),
+    repeats: prepare("update notifications set aggregateCount = aggregateCount + ? where id = ?"),
     earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
     uncount: prepare(
-      "update rule_stats set matched = matched - ?, fired = fired - ?, noRecipients = noRecipients - ? where ruleId = ?",
+      `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?, deduped = deduped - ?, cooled = cooled - ?,
+       limited = limited - ?, noRecipients = noRecipients - ? where ruleId = ?`,
     ),
     idempotency: prepare(
       `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)

@@ -224,6 +224,7 @@ export function emptyContent(): SetContent {
     effects: [],
     processed: null,
     ruleStats: [],
+    suppression: null,
     idempotency: [],
     jobs: null,
     audit: [],

@@ -63,6 +63,10 @@ export class DeliveryStatements {
   }
 }
 
+/** A recipient has a notification that came by a channel which leads out of the program, too. */
+const REACHED_OUTSIDE = `exists (
+  select 1 from deliveries d where d.notificationId = r.notificationId and d.userId = r.userId and d.state = 'delivered')`;
+
 function prepareAll(connection: Sqlite) {
   return {
     recipient: connection.prepare<[number, string, number], { notificationId: string }>(
@@ -74,11 +78,12 @@ function prepareAll(connection: Sqlite) {
       `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ? and finishedAt is null`,
     ),
     open: connection.prepare<[string, string], { userId: string }>(
-      "select userId from notification_recipients where notificationId = ? and userId >= ? and delivered = 0 order by userId limit 1",
+      `select userId from notification_recipients r where notificationId = ? and userId >= ? and delivered = 0 and not ${REACHED_OUTSIDE}
+       order by userId limit 1`,
     ),
     notification: connection.prepare<[number, string]>(
       `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
-       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0)`,
+       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`,
     ),
     count: connection.prepare<[string], { n: number }>(
       "select count(*) as n from notification_recipients where notificationId = ?",

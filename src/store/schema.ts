@@ -1,4 +1,12 @@
 import type {
+  DeliveriesTable,
+  DeliveryState,
+  OutsideChannel,
+  SoundsTable,
+  TransferBucketsTable,
+  WebhooksTable,
+} from "./schema/delivery.ts";
+import type {
   DecisionOutcome,
   DecisionsTable,
   EventConsumersTable,
@@ -7,6 +15,8 @@ import type {
   RuleStatsTable,
   RulesTable,
   RuleVersionsTable,
+  SuppressedBatchesTable,
+  SuppressionWindowsTable,
 } from "./schema/events.ts";
 import type { Flag } from "./schema/flag.ts";
 import type { JobAttemptsTable, JobState, JobsTable, SchedulesTable, WorkersTable } from "./schema/jobs.ts";
@@ -50,6 +60,8 @@ export type {
   AuditLogTable,
   DecisionOutcome,
   DecisionsTable,
+  DeliveriesTable,
+  DeliveryState,
   EventFailuresTable,
   EventsTable,
   Flag,
@@ -61,14 +73,20 @@ export type {
   NotificationKind,
   NotificationRecipientsTable,
   NotificationsTable,
+  OutsideChannel,
   ProjectRole,
   RuleStatsTable,
   RulesTable,
   SchedulesTable,
+  SoundsTable,
   StreamGapsTable,
+  SuppressedBatchesTable,
   TaskStatus,
   TasksTable,
+  TransferBucketsTable,
   UserStatus,
+  UsersTable,
+  WebhooksTable,
 };
 
 /**
@@ -94,6 +112,12 @@ export interface Schema {
   rule_versions: RuleVersionsTable;
   rule_stats: RuleStatsTable;
   decisions: DecisionsTable;
+  suppression_windows: SuppressionWindowsTable;
+  suppressed_batches: SuppressedBatchesTable;
+  deliveries: DeliveriesTable;
+  webhooks: WebhooksTable;
+  transfer_buckets: TransferBucketsTable;
+  sounds: SoundsTable;
   notifications: NotificationsTable;
   notification_recipients: NotificationRecipientsTable;
   stream_log: StreamLogTable;

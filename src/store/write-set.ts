@@ -20,6 +20,7 @@ export interface WriteSet {
   /** Events stored earlier, decided now without any effect. */
   readonly processed: { readonly seqs: readonly number[]; readonly at: number } | null;
   readonly ruleStats: readonly RuleStatSum[];
+  readonly suppression: SuppressionRows | null;
   readonly idempotency: readonly IdempotencyRow[];
   readonly delivered: readonly DeliveredMark[];
   readonly jobs: JobWork | null;
@@ -61,8 +62,10 @@ export type NotificationRow = Pick<
   | "sound"
   | "action"
   | "data"
+  | "dedupeKey"
   | "correlationId"
   | "createdAt"
+  | "channels"
 > & { readonly priority: number };
 
 export type RecipientRow = Pick<NotificationRecipientsTable, "notificationId" | "userId" | "seq">;
@@ -72,10 +75,50 @@ export interface RuleStatSum {
   readonly ruleId: string;
   readonly matched: number;
   readonly fired: number;
+  readonly suppressed: number;
+  readonly deduped: number;
+  readonly cooled: number;
+  readonly limited: number;
   readonly noRecipients: number;
   readonly errors: number;
   readonly lastMatchedAt: number | null;
   readonly lastError: string | null;
+}
+
+/** What suppression and dedupe have counted over a write set. */
+export interface SuppressionRows {
+  /** Added to what the table has. */
+  readonly windows: readonly WindowCount[];
+  /** As they now stand. */
+  readonly storms: readonly StormRow[];
+  /** Further events that earlier notifications stand for. */
+  readonly repeats: readonly { readonly notificationId: string; readonly count: number }[];
+  /** One for each storm that begins. */
+  readonly jobs: readonly JobRow[];
+}
+
+export interface WindowCount {
+  readonly ruleId: string;
+  readonly key: string;
+  readonly bucketStart: number;
+  readonly count: number;
+}
+
+/** Matches of one rule and key that are being held back. */
+export interface StormRow {
+  readonly id: string;
+  readonly ruleId: string;
+  readonly key: string;
+  readonly count: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Receipt of the first and the last event. */
+  readonly startedAt: number;
+  readonly lastAt: number;
+  /** Ids of the first events. */
+  readonly samples: readonly string[];
+  /** The job that tells of it. */
+  readonly jobId: string;
 }
 
 export interface IdempotencyRow {

@@ -8,7 +8,7 @@ import { buildProgram } from "../../src/cli/main.ts";
 
 const root = join(import.meta.dirname, "../..");
 const program = buildProgram();
-const manual = ["docs/cli.md", "docs/cli-users.md", "docs/cli-queue.md", "docs/cli-backup.md"]
+const manual = ["docs/cli.md", "docs/cli-users.md", "docs/cli-queue.md", "docs/cli-backup.md", "docs/cli-rules.md"]
   .map((page) => readFileSync(join(root, page), "utf8"))
   .join("\n");
 

@@ -5,8 +5,12 @@ import { MailServer } from "../accounts/support/mail-server.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 
-async function smtpCheck(t: TestContext, env: Readonly<Record<string, string>>): Promise<string> {
-  const { stdout } = await runCli(["doctor", "--json"], { cwd: temporaryDir(t), env: { PORT: "0", ...env } });
+async function smtpCheck(
+  t: TestContext,
+  env: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): Promise<string> {
+  const { stdout } = await runCli(["doctor", "--json", ...flags], { cwd: temporaryDir(t), env: { PORT: "0", ...env } });
   const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; message: string }[] };
   const [found] = checks.filter(({ name }) => name === "smtp");
   return `${found?.status} ${found?.message}`;
@@ -20,6 +24,14 @@ test("doctor shows itself to the mail server, and sends nothing", async (t) => {
   assert.match(refused, /^FAIL .* does not take mail: .*535/);
   assert.doesNotMatch(refused, /a wrong word/);
   assert.deepEqual(mail.mails, []);
+});
+
+test("doctor --deep sends a real message, to the sender's own address", async (t) => {
+  const mail = await MailServer.start(t);
+  const env = { SMTP_HOST: "127.0.0.1", SMTP_PORT: String(mail.port), SMTP_FROM: "Prism <alerts@example.org>" };
+  assert.match(await smtpCheck(t, env, ["--deep"]), /^PASS .* took a test message to alerts@example\.org/);
+  assert.equal(mail.mails.length, 1);
+  assert.deepEqual(mail.mails[0]?.to, ["alerts@example.org"]);
 });
 
 test("a mail server that is not there is a FAIL", async (t) => {

@@ -30,6 +30,7 @@ const KEPT = [
   "db:migrate:new",
   "db:types",
   "db:reset",
+  "db:seed",
 ];
 
 interface Call {
@@ -49,7 +50,7 @@ function callsOf(script: string): Call[] {
   });
 }
 
-test("S0-16, S3-19, S4-11: the scripts that users of the seeds know are there", () => {
+test("S0-16, S1-23, S3-19, S4-11: the scripts that users of the seeds know are there", () => {
   for (const name of KEPT) assert.equal(typeof scripts[name], "string", name);
 });
 
@@ -81,7 +82,7 @@ test("S4-16: db:migrate:new takes a name and refuses what is none; db:types prin
   assert.equal(call("db:types", "no_table").status, 2);
 });
 
-test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:check, redis:check, db:backup, db:restore and db:reset do it", (t) => {
+test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:check, db:backup, db:restore and db:reset do it", (t) => {
   const dataDir = join(temporaryDir(t), "data");
   const env = {
     PATH: process.env["PATH"],
@@ -102,6 +103,8 @@ test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:check, redis:check, db:b
   const migrated = run("db:migrate");
   assert.equal(migrated.status, 0, migrated.stderr);
   assert.match(migrated.stdout, /^0001_\w+ +\d{4}-/m);
+  const seeded = run("db:seed", "--yes", "--users", "0");
+  assert.deepEqual([seeded.status, /^admin +\S+ +Admin +\S{16}$/m.test(seeded.stdout)], [0, true], seeded.stderr);
   const checked = run("db:check");
   assert.equal(checked.status, 0, checked.stdout);
   assert.match(checked.stdout, /^PASS {2}database /m);

@@ -86,20 +86,20 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
       .map(({ name, status, message }) => `${name} ${status} ${message}`)
       .join("\n");
   };
-  assert.match(await doctor(NEW), /^encryption FAIL 453 values .* not configured\naudit FAIL/);
-  assert.match(await doctor(NEW, OLD), /^encryption WARN 453 values need a previous key\naudit PASS/);
+  assert.match(await doctor(NEW), /^encryption FAIL 454 values .* not configured\naudit FAIL/);
+  assert.match(await doctor(NEW, OLD), /^encryption WARN 454 values need a previous key\naudit PASS/);
 
   const rotate = () =>
     runCli(["key", "rotate", "--encryption", "--json"], { cwd, env: { ...env, ...keyed(NEW, OLD) } });
   const first = await rotate();
-  assert.deepEqual([first.status, JSON.parse(first.stdout)], [0, { resealed: 453, unreadable: 0 }], first.stderr);
+  assert.deepEqual([first.status, JSON.parse(first.stdout)], [0, { resealed: 454, unreadable: 0 }], first.stderr);
   assert.match(first.stderr, /Nothing needs the previous keys any more/);
   assert.deepEqual(JSON.parse((await rotate()).stdout), { resealed: 0, unreadable: 0 });
   assert.match(
     await doctor(NEW, OLD),
-    /^encryption PASS 453 values, all with the current key; the previous key can go/,
+    /^encryption PASS 454 values, all with the current key; the previous key can go/,
   );
-  assert.match(await doctor(NEW), /^encryption PASS 453 values, all with the current key\naudit PASS/);
+  assert.match(await doctor(NEW), /^encryption PASS 454 values, all with the current key\naudit PASS/);
 
   const tokens = devicesIn(file).map((device) => opened(new SealedBox([NEW]), device));
   assert.equal(tokens.length, 452);
@@ -116,7 +116,7 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
       [{ column: "push_devices.token", values: 52 }, "cli"],
       [{ column: "push_devices.token", values: 200 }, "cli"],
       [{ column: "push_devices.token", values: 200 }, "cli"],
-      [{ column: "settings.value", values: 1 }, "cli"],
+      [{ column: "settings.value", values: 2 }, "cli"],
     ],
   );
 });
@@ -175,7 +175,7 @@ test("beside a running server it works once that has the new key, and is refused
   const young = serve(keyed(NEW, OLD));
   const [, url] = await young.until(/Prism is ready: (\S+)/);
   const taken = await rotate();
-  assert.deepEqual([taken.status, JSON.parse(taken.stdout)], [0, { resealed: 3, unreadable: 0 }], taken.stderr);
+  assert.deepEqual([taken.status, JSON.parse(taken.stdout)], [0, { resealed: 4, unreadable: 0 }], taken.stderr);
   const { token } = (await (await fetch(`${url}/dev/token`)).json()) as { token: string };
   const verdict = await fetch(`${url}/api/v1/audit/verify`, { headers: { Authorization: `Bearer ${token}` } });
   assert.equal(((await verdict.json()) as { ok: boolean }).ok, true, "the server goes on with its chain");
@@ -192,7 +192,7 @@ test("a value that no configured key opens is left as it is, counted, and named 
     cwd,
     env: { ...env, ...keyed(NEW, OLD) },
   });
-  assert.deepEqual([status, JSON.parse(stdout)], [1, { resealed: 3, unreadable: 2 }]);
+  assert.deepEqual([status, JSON.parse(stdout)], [1, { resealed: 4, unreadable: 2 }]);
   assert.match(
     stderr,
     /2 values were encrypted with a key that is not configured; add it to PRISM_PREVIOUS_ENCRYPTION_KEYS/,
@@ -224,7 +224,9 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .sort();
   assert.deepEqual(sealing, [
     "modules/users/push-devices.ts",
+    "services/delivery/webhook-secrets.ts",
     "services/messages/message-view.ts",
+    "services/pusher/pusher-app.ts",
     "services/sealed-columns.ts",
     "store/audit-key.ts",
   ]);
@@ -232,5 +234,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "messages.content",
     "push_devices.token",
     "settings.value",
+    "webhooks.previousSecret",
+    "webhooks.secret",
   ]);
 });

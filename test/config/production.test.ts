@@ -85,3 +85,17 @@ test("passwords that are cheap to guess are refused in production, and let pass 
   assert.deepEqual(problemsOf(t, production({ PRISM_AUTH_BCRYPT_COST: "12" })), []);
   assert.equal(load(t, { environment: { NODE_ENV: "test", PRISM_AUTH_BCRYPT_COST: "4" } }).config.auth.bcryptCost, 4);
 });
+
+test("other push providers than the real ones are for tests", (t) => {
+  const endpoints = {
+    PRISM_FCM_ENDPOINT: "http://127.0.0.1:1",
+    PRISM_FCM_TOKEN_ENDPOINT: "http://127.0.0.1:1/token",
+    PRISM_APNS_ENDPOINT: "http://127.0.0.1:1",
+  };
+  assert.deepEqual(problemsOf(t, { environment: endpoints }), []);
+  assert.deepEqual(problemsOf(t, production(endpoints)), [
+    "fcm.endpoint is for tests; production sends to the provider itself",
+    "fcm.tokenEndpoint is for tests; production sends to the provider itself",
+    "apns.endpoint is for tests; production sends to the provider itself",
+  ]);
+});

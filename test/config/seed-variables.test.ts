@@ -109,6 +109,32 @@ test("S1-19: SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASS and SMTP_FROM are settin
   assert.deepEqual([host, port, user, pass, from, allowPlain], ["mail.example.org", 465, "u", "p", "a@b.c", false]);
 });
 
+test("S2-85: GOOGLE_APPLICATION_CREDENTIALS and APNS_ variables are settings; paths count from the working directory", (t) => {
+  const workingDir = temporaryDir(t);
+  const environment = {
+    GOOGLE_APPLICATION_CREDENTIALS: "keys/google.json",
+    APNS_KEY_FILE: "/etc/prism/AuthKey.p8",
+    APNS_KEY_ID: "KEY4567890",
+    APNS_TEAM_ID: "TEAM567890",
+    APNS_BUNDLE_ID: "org.example.app",
+    APNS_PRODUCTION: "true",
+  };
+  const { config, warnings } = load(t, { workingDir, environment });
+  assert.equal(config.fcm.credentials, join(workingDir, "keys/google.json"));
+  const { keyFile, keyId, teamId, bundleId, production } = config.apns;
+  assert.deepEqual(
+    [keyFile, keyId, teamId, bundleId, production],
+    ["/etc/prism/AuthKey.p8", "KEY4567890", "TEAM567890", "org.example.app", true],
+  );
+  assert.deepEqual(warnings, []);
+  const nothing = load(t).config;
+  assert.deepEqual([nothing.fcm.credentials, nothing.apns.keyFile], [undefined, undefined]);
+  assert.deepEqual(load(t, { environment: { APNS_KEY_ID: "K", APNS_TEAM_ID: "T", APNS_CERT: "c" } }).warnings, [
+    "APNS_CERT is ignored: the variables for APNs are APNS_KEY_FILE, APNS_KEY_ID, APNS_TEAM_ID, APNS_BUNDLE_ID and APNS_PRODUCTION",
+    "APNs is off: apns.keyFile, apns.bundleId are not set",
+  ]);
+});
+
 test("S2-88: AUDIT_RETENTION_DAYS is how long the audit trail is kept; 365 by default, 0 keeps all of it", (t) => {
   assert.equal(load(t).config.retention.auditDays, 365);
   for (const [text, days] of [
@@ -116,6 +142,20 @@ test("S2-88: AUDIT_RETENTION_DAYS is how long the audit trail is kept; 365 by de
     ["0", 0],
   ] as const)
     assert.equal(load(t, { environment: { AUDIT_RETENTION_DAYS: text } }).config.retention.auditDays, days);
+});
+
+test("S1-21: RETENTION_DAYS is how long events are kept; 30 by default, 0 keeps all of them", (t) => {
+  assert.deepEqual([load(t).config.retention.days, load(t).config.retention.notificationDays], [30, 90]);
+  for (const [text, days] of [
+    ["7", 7],
+    ["0", 0],
+  ] as const)
+    assert.equal(load(t, { environment: { RETENTION_DAYS: text } }).config.retention.days, days);
+});
+
+test("S1-20: ALERT_ERROR_THRESHOLD is how many errors within five minutes are an alert; 10 by default", (t) => {
+  assert.deepEqual(load(t).config.alert, { errorThreshold: 10, windowMs: 300_000, cooldownMs: 300_000 });
+  assert.equal(load(t, { environment: { ALERT_ERROR_THRESHOLD: "25" } }).config.alert.errorThreshold, 25);
 });
 
 test("S2-86: request limits are settings, and can be switched off", (t) => {
@@ -162,7 +202,7 @@ test("the environment files of all seeds together start this version: each varia
   assert.deepEqual(config.cors.origins, ["http://localhost:5173", "https://app.example.org"]);
   const noted = warnings.join("\n");
   const used =
-    /^(NODE_ENV|PORT|HOST|JWT_.*|SMTP_.*|AUDIT_RETENTION_DAYS|LOG_LEVEL|DEBUG|CORS_ORIGINS|TZ|SOMETHING_ELSE)$/;
+    /^(NODE_ENV|PORT|HOST|JWT_.*|SMTP_.*|PUSHER_.*|APNS_.*|CDN_URL|GOOGLE_.*|ALERT_ERROR_THRESHOLD|(AUDIT_)?RETENTION_DAYS|LOG_LEVEL|DEBUG|CORS_ORIGINS|TZ|SOMETHING_ELSE)$/;
   for (const name of Object.keys(environment)) {
     if (used.test(name)) assert.doesNotMatch(noted, new RegExp(`\\b${name}\\b`));
     else assert.match(noted, new RegExp(`\\b${name}\\b`), `${name} is not noted`);

@@ -21,7 +21,7 @@ interface Served {
 }
 
 async function serve(t: TestContext, cwd: string, dataDir: string): Promise<Served> {
-  const env = { PRISM_RATE_LIMIT_ENABLED: "false" };
+  const env = { PRISM_RATE_LIMIT_ENABLED: "false", PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false" };
   const server = new RunningCli(t, ["serve", "--port", "0", "--data-dir", dataDir], { cwd, env });
   const [, url = ""] = await server.until(/Prism is ready: (\S+)/);
   const { token } = (await (await fetch(`${url}/dev/token`)).json()) as { token: string };

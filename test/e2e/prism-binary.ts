@@ -120,6 +120,12 @@ export class PrismBinary {
 
   #env(): NodeJS.ProcessEnv {
     // Nothing of the checkout: no node_modules to fall back on, no settings of this shell.
-    return { PATH: process.env["PATH"], HOME: this.dir, PRISM_MIN_FREE_BYTES: "0", ...this.#options.env };
+    return {
+      PATH: process.env["PATH"],
+      HOME: this.dir,
+      PRISM_MIN_FREE_BYTES: "0",
+      PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false",
+      ...this.#options.env,
+    };
   }
 }

@@ -140,7 +140,8 @@ export async function startPrism(t: TestContext, options: PrismOptions = {}): Pr
 
 async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
   const { config } = loadConfig({
-    flags: { port: "0", dataDir: dir, minFreeBytes: "0", ...settings },
+    // Rules tell everything, unless a test is about storms.
+    flags: { port: "0", dataDir: dir, minFreeBytes: "0", "suppression.enforceDefault": "false", ...settings },
     environment: {},
     workingDir: dir,
     generateSecrets: true,

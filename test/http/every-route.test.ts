@@ -68,6 +68,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/health/live",
     "/health/ready",
     "/health/redis",
+    "/media/sounds/:id",
     "/metrics",
     "/ws",
     "/ws/updates",

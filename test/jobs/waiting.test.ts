@@ -184,3 +184,15 @@ test("an idle runner asks the database nothing, whether or not something waits f
   }
   assert.deepEqual([reads - before, store.commits.length - commits], [0, 0]);
 });
+
+test("jobs of many priorities that are due together all run, also when the claim takes those that wait longest", async (t) => {
+  const { helper, runs, pass } = waitingRunner(t);
+  helper.runner.start();
+  // Each round ends with another claim, so one of them meets the tenth.
+  for (let round = 1; round <= 12; round++) {
+    const runAt = helper.clock.now() + 1000;
+    for (let priority = 1; priority <= 5; priority++) await helper.add("due", { runAt: runAt + priority, priority });
+    await pass(2000);
+    await until(`round ${round} has run`, () => runs.length === round * 5);
+  }
+});

@@ -5,9 +5,12 @@ import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { planOf, recordSql } from "./support/recorded-sql.ts";
+import { useBuckets } from "./support/use-buckets.ts";
 import { useJobs } from "./support/use-jobs.ts";
 import { useSchedules } from "./support/use-schedules.ts";
+import { useSounds } from "./support/use-sounds.ts";
 import { useTimers } from "./support/use-timers.ts";
+import { useWebhooks } from "./support/use-webhooks.ts";
 
 interface Made {
   id: string;
@@ -119,6 +122,8 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     "/audit/verify",
     `/audit/verify?from=${now}`,
     `/rules/${rule.id}/stats`,
+    `/explain/event/${event.id}?userId=uma`,
+    `/explain/notification/${note.id}?userId=uma`,
     `/rules/${rule.id}/stats?from=${now}&to=${now}`,
     `/projects/${project.id}`,
     ...pages.slice(0, 3).map((page) => `/tasks?${page}`),
@@ -135,6 +140,9 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     await get(path);
   await useTimers(prism);
   await useSchedules(prism);
+  await useBuckets(prism);
+  await useSounds(prism);
+  await useWebhooks(prism);
   await ok(prism.get<Made>("/metrics"));
   for (const action of ["read", "acknowledge"] as const)
     await ok(prism.request<Made>(action === "read" ? "PATCH" : "PUT", v1(`/notifications/${note.id}/${action}`), {}));
@@ -168,8 +176,12 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a total that somebody asked for" },
-  { plan: /^SCAN schedules\b/, why: "as many as somebody has made" },
+  { plan: /^SCAN (schedules|transfer_buckets|rules)\b/, why: "as many as somebody has made" },
   { plan: /^SCAN event_failures$/, why: "as many as there are failures" },
+  {
+    plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,
+    why: "newest first, as far as a page goes, and a total that somebody asked for",
+  },
   { plan: /^SCAN audit_log$/, why: "in the order of its numbers, as far as a page goes" },
   { plan: /^SCAN audit_log USING COVERING INDEX/, why: "a total that somebody asked for" },
 ];
@@ -194,6 +206,15 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
     why: "one user's: in the scan thread",
   },
   { sql: /from "jobs" where .* union all select .* from "schedules" where/, why: "one user's schedules" },
+  {
+    sql: /from "decisions" as "d" .* where "d"\."eventSeq" = \?/,
+    why: "what was decided on one event: in the scan thread",
+  },
+  { sql: /from "rules" .* not exists \(select "d"\."ruleId"/, why: "a project's rules: in the scan thread" },
+  {
+    sql: /from "deliveries" where "notificationId" = \?/,
+    why: "the deliveries of one notification: in the scan thread",
+  },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 

@@ -144,7 +144,7 @@ export class InboxActions {
       await change(trx, row, clock.now());
       const changed = (await queries.findInInbox(trx, principal.userId, id)) ?? row;
       const seesAll = principal.permissions.has("notifications:read_all");
-      return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null);
+      return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
     });
   }
 
@@ -153,7 +153,7 @@ export class InboxActions {
     await this.#services.realtime.publish(
       streamOf(row),
       type,
-      { ...viewOf(changed, null), at: toRfc3339(now) },
+      { ...viewOf(changed, null, this.#services), at: toRfc3339(now) },
       { trx },
     );
   }

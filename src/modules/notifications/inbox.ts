@@ -1,4 +1,4 @@
-import { parseRfc3339 } from "../../base/clock.ts";
+import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
@@ -54,7 +54,9 @@ export class Inbox {
     const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
     const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
     if (!row) throw notFound();
-    return viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null);
+    const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
+    const view = viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
+    return { ...view, deliveries: deliveries.map(deliveryView) };
   }
 
   /**
@@ -72,7 +74,7 @@ export class Inbox {
     const page = pageBody(
       request,
       rows,
-      (row) => viewOf(row, null),
+      (row) => viewOf(row, null, this.#services),
       (row) => [row.seq],
     );
     if (ack) {
@@ -118,7 +120,7 @@ export class Inbox {
     return pageBody(
       request,
       rows,
-      (row) => viewOf(row, all.get(row.id) ?? null),
+      (row) => viewOf(row, all.get(row.id) ?? null, this.#services),
       (row) => [row.seq],
       total,
     );
@@ -133,8 +135,21 @@ export class Inbox {
   }
 }
 
-export function viewOf(row: queries.InboxRow, all: Parameters<typeof notificationView>[2]) {
-  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all);
+export function viewOf(
+  row: queries.InboxRow,
+  all: Parameters<typeof notificationView>[2],
+  { system }: Pick<CoreServices, "system">,
+) {
+  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all, system.sounds.urlOf);
+}
+
+function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: queries.DeliveryRow) {
+  return {
+    ...delivery,
+    createdAt: toRfc3339(createdAt),
+    updatedAt: toRfc3339(updatedAt),
+    deliveredAt: toRfc3339OrNull(deliveredAt),
+  };
 }
 
 const PageQuery = object(pageEntries());

@@ -115,11 +115,11 @@ const notifications: AppModule = {
       route({
         method: "GET",
         path: `${PATH}/:id`,
-        summary: "A notification",
+        summary: "A notification, with your own deliveries of it by push, mail and webhook",
         tag,
         access: {},
         params: s.Params,
-        response: s.NotificationView,
+        response: s.NotificationDetail,
         errors: ["NOTIFICATION_NOT_FOUND"],
         handle: (exchange, { params }) => inbox.get(userOf(exchange), params.id),
       }),

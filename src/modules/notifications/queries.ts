@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
+import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { Filters } from "./schema.ts";
 
 /** A notification with one recipient's part in it. */
@@ -222,4 +222,30 @@ export async function markRead(
     query = query.where(sql<boolean>`(select createdAt from notifications where id = notificationId) < ${before}`);
   const { numUpdatedRows } = await query.executeTakeFirst();
   return Number(numUpdatedRows);
+}
+
+const DELIVERY_COLUMNS = [
+  "id",
+  "channel",
+  "target",
+  "state",
+  "reason",
+  "attempts",
+  "lastError",
+  "createdAt",
+  "updatedAt",
+  "deliveredAt",
+] as const;
+export type DeliveryRow = Pick<Selectable<DeliveriesTable>, (typeof DELIVERY_COLUMNS)[number]>;
+
+/** A user's deliveries of a notification: one for each of his places. */
+export function deliveriesOf(db: ReadDb, notificationId: string, userId: string): Promise<DeliveryRow[]> {
+  return db
+    .selectFrom("deliveries")
+    .select(DELIVERY_COLUMNS)
+    .where("notificationId", "=", notificationId)
+    .where("userId", "=", userId)
+    .orderBy("channel")
+    .orderBy("target")
+    .execute();
 }

@@ -92,6 +92,19 @@ export const ScheduledView = v.object({
   createdAt: v.string(),
 });
 
+export const DeliveryView = v.object({
+  id: v.string(),
+  channel: v.picklist(["pusher", "fcm", "apns", "email", "webhook"]),
+  target: v.pipe(v.string(), v.description("Id of the device or webhook; empty where there is one place only")),
+  state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
+  reason: v.pipe(v.nullable(v.string()), v.description("Why it waits or was skipped")),
+  attempts: v.number(),
+  lastError: v.nullable(v.string()),
+  createdAt: v.string(),
+  updatedAt: v.string(),
+  deliveredAt: v.nullable(v.string()),
+});
+
 /** What the bus event `notify` carries (D19). */
 export const BusNotify = v.object({
   userId: text(128, 1),
@@ -143,3 +156,6 @@ export const NotificationView = v.object({
     openedAt: v.nullable(v.string()),
   }),
 });
+
+/** One notification, with what of it went to the caller outside of the list. */
+export const NotificationDetail = v.object({ ...NotificationView.entries, deliveries: v.array(DeliveryView) });

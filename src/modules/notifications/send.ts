@@ -4,8 +4,9 @@ import type { Exchange } from "../../http/exchange.ts";
 import { Reply } from "../../http/route.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireLink } from "../../services/notifications/links.ts";
-import { requireServed, requireSound } from "../../services/notifications/message-parts.ts";
+import { requireServed } from "../../services/notifications/message-parts.ts";
 import type { NotifyInput } from "../../services/notifications/notifier.ts";
+import { requireSound } from "../../services/sounds/require-sound.ts";
 import type { Trx } from "../../store/database.ts";
 import { viewOf } from "./inbox.ts";
 import * as queries from "./queries.ts";
@@ -13,21 +14,22 @@ import { readWhen } from "./scheduled.ts";
 import type { SendBody } from "./schema.ts";
 
 /** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
-export function sendNotification(
+export async function sendNotification(
   services: CoreServices,
   exchange: Exchange,
   principal: Principal,
   body: SendBody,
 ): Promise<Reply> {
   const { db, idempotency } = services;
-  requireServed(body.channels);
+  requireServed(body.channels, services.system.senders);
   requireLink(body.action?.url, "action.url", services.config);
-  requireSound(body.sound);
+  const sound = await requireSound(body.sound, db.read);
   const when = readWhen(body, services.clock.now());
   const input: NotifyInput = {
     recipients: body.recipients ?? [body.userId ?? ""],
     title: body.title,
     message: body.message ?? body.body ?? "",
+    sound,
     action: body.action,
     data: body.data,
     priority: body.priority ?? 0,
@@ -42,7 +44,7 @@ export function sendNotification(
       return new Reply(202, { jobId, runAt: toRfc3339(runAt) });
     }
     const { id } = await services.notify.send(input, { trx });
-    return new Reply(201, await asSenderSees(trx, id, principal));
+    return new Reply(201, await asSenderSees(trx, id, principal, services));
   });
 }
 
@@ -61,10 +63,11 @@ const UNTOUCHED = {
  * For everybody it went to, from the first recipient's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
  * done with it since is told to those who may read it all, others get the answer of the first time again (D21).
  */
-async function asSenderSees(trx: Trx, id: string, principal: Principal) {
+async function asSenderSees(trx: Trx, id: string, principal: Principal, services: CoreServices) {
   const row = await queries.findAnywhere(trx, id);
   if (!row) throw new TypeError("a notification without recipients was stored");
   const all = await queries.allRecipients(trx, id);
-  if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all")) return viewOf(row, all);
-  return viewOf({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] });
+  if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
+    return viewOf(row, all, services);
+  return viewOf({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, services);
 }

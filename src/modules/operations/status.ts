@@ -1,10 +1,8 @@
 import { statSync } from "node:fs";
 import { toRfc3339 } from "../../base/clock.ts";
 import { queueViews } from "../../services/jobs/queue-views.ts";
-import type { CoreServices } from "../../services/module.ts";
-
-/** What this version delivers nothing by. */
-const OFF = { mode: "off", connected: false } as const;
+import type { CoreServices, SystemServices } from "../../services/module.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
 
 /** What an operator looks at first (contract 4.12). */
 export async function systemStatus(services: CoreServices) {
@@ -22,10 +20,11 @@ export async function systemStatus(services: CoreServices) {
     },
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
-    pusher: OFF,
-    smtp: OFF,
-    fcm: OFF,
-    apns: OFF,
+    pusher: channelStatus(system, "pusher"),
+    smtp: channelStatus(system, "email"),
+    fcm: channelStatus(system, "fcm"),
+    apns: channelStatus(system, "apns"),
+    paused: system.circuits.paused().map(({ channel, state }) => ({ channel, state })),
     modules: system.loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
     queues: await queueViews(services),
     realtime: { connections: system.connections.counts },
@@ -34,6 +33,12 @@ export async function systemStatus(services: CoreServices) {
     ingest: { pendingBytes: system.pipeline.pendingBytes },
     warnings: system.warnings,
   };
+}
+
+/** Whether a channel can be used, and whether its provider answered when it was used last. */
+function channelStatus({ senders, circuits }: SystemServices, channel: OutsideChannel) {
+  const isOn = senders.get(channel) !== undefined;
+  return { mode: isOn ? "on" : "off", connected: isOn && circuits.stateOf(channel) === "closed" };
 }
 
 /** In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so its last change was one. */

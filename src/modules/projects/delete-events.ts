@@ -1,7 +1,8 @@
 import type { UserPrincipal } from "../../base/principal.ts";
 import type { RunningJob } from "../../jobs/job.ts";
+import { removeEvents } from "../../services/events/remove-events.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { deleteEvents, oldestEvents } from "./event-queries.ts";
+import { oldestEvents } from "./event-queries.ts";
 import { requireStill } from "./still-may.ts";
 
 /** Rows of one transaction: ingest waits for none of them longer than a commit. */
@@ -55,7 +56,7 @@ export class EventDeletion {
       await audit.record(entry, { trx });
     });
     for (let at = 0; at < seqs.length; at += SLICE)
-      await db.write((trx) => deleteEvents(trx, projectId, seqs.slice(at, at + SLICE)));
+      await db.write((trx) => removeEvents(trx, projectId, seqs.slice(at, at + SLICE)));
     return { deleted: seqs.length };
   }
 
@@ -65,7 +66,7 @@ export class EventDeletion {
       signal.throwIfAborted();
       const seqs = await oldestEvents(this.#services.db.scan, projectId, before, SLICE);
       if (seqs.length === 0) return { deleted };
-      await this.#services.db.write((trx) => deleteEvents(trx, projectId, seqs));
+      await this.#services.db.write((trx) => removeEvents(trx, projectId, seqs));
       deleted += seqs.length;
     }
   }

@@ -9,7 +9,7 @@ import { requireStill } from "./still-may.ts";
 const MAX_ROWS = 100;
 
 /**
- * Ends a project with its keys and rules, in one transaction; its events are removed by a job. Every key and rule that ends has its audit row;
+ * Ends a project with its keys, rules and webhooks, in one transaction; its events are removed by a job. All that ends has its audit row;
  * of more than 100 keys, or rules, the project's own row has the count and the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
@@ -23,6 +23,7 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
     await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
     const keys = await queries.revokeKeys(trx, id, now);
     const rules = await queries.deleteRules(trx, id, now);
+    const webhooks = await queries.deleteWebhooks(trx, id);
     const by = { by: "project.delete" };
     for (const entry of [
       ...rowsOf(keys, (key) => ({
@@ -37,6 +38,12 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
         resourceId: rule.id,
         metadata: { version: rule.version, ...by },
       })),
+      ...rowsOf(webhooks, (webhook) => ({
+        action: "webhook.delete",
+        resourceType: "webhook",
+        resourceId: webhook.id,
+        metadata: { version: webhook.version, projectId: id, ...by },
+      })),
       {
         action: "project.delete",
         resourceType: "project",
@@ -44,6 +51,7 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
         metadata: {
           keys: keys.length,
           rules: rules.length,
+          ...(webhooks.length > 0 ? { webhooks: webhooks.length } : {}),
           ...(keys.length > MAX_ROWS ? { first100Keys: firstIds(keys) } : {}),
           ...(rules.length > MAX_ROWS ? { first100Rules: firstIds(rules) } : {}),
         },

@@ -106,6 +106,11 @@ export function revokeKeys(trx: Trx, projectId: string, now: number) {
     .execute();
 }
 
+/** @returns the webhooks that ended by it. */
+export function deleteWebhooks(trx: Trx, projectId: string) {
+  return trx.deleteFrom("webhooks").where("projectId", "=", projectId).returning(["id", "version"]).execute();
+}
+
 /** @returns the rules that ended by it. */
 export function deleteRules(trx: Trx, projectId: string, now: number) {
   return trx

@@ -1,10 +1,16 @@
 import * as v from "valibot";
 import { isUuid } from "../../base/ids.ts";
 import { KEY_SCOPES } from "../../base/permissions.ts";
+import { isTimezone } from "../../base/timezone.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, openObject, pattern, text } from "../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
+
+const timezone = v.pipe(
+  v.string("must be a string"),
+  v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin"),
+);
 
 /** Members besides these are the owners' own and kept. A member that is null is none, or removed. */
 const Settings = openObject({
@@ -13,7 +19,12 @@ const Settings = openObject({
   ),
   retentionDays: v.nullish(integer(1, 3650)),
   emailAlerts: v.nullish(v.boolean()),
-  digest: v.nullish(v.boolean()),
+  digest: v.nullish(
+    v.pipe(
+      v.union([v.boolean(), object({ timezone })], "must be true, false or an object with a timezone"),
+      v.description("Whether the members are told once a day what happened, and by the clock of which zone"),
+    ),
+  ),
 });
 
 export const ListProjects = object({ q: v.optional(text(100)), ...pageEntries() });

@@ -61,7 +61,7 @@ export class ProjectService {
 
   /** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
   async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
-    const { db, audit, clock, system } = this.#services;
+    const { db, audit, clock, events, system } = this.#services;
     const now = clock.now();
     const kept = mergedSettings("{}", settings);
     const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
@@ -86,6 +86,7 @@ export class ProjectService {
       db.afterCommit(trx, () => system.rightsChanged());
       return { row, key };
     });
+    events.emit("project:changed", { id: created.row.id });
     const row = { ...created.row, version: 1, deletedAt: null };
     return { ...this.#view(row, principal), role: "owner", apiKey: created.key?.key };
   }
@@ -108,7 +109,7 @@ export class ProjectService {
   }
 
   async update(principal: UserPrincipal, ref: string, ifMatch: string, { name, settings }: UpdateProject) {
-    const { db, audit, clock, projects } = this.#services;
+    const { db, audit, clock, events, projects } = this.#services;
     const id = projects.require(principal, ref, "project:manage");
     await db.write(async (trx) => {
       const row = await requireStill(this.#services, principal, id, "project:manage", trx);
@@ -133,6 +134,7 @@ export class ProjectService {
         { trx },
       );
     });
+    events.emit("project:changed", { id });
     const row = await this.#row(id);
     return { version: row.version, body: this.#view(row, principal) };
   }

@@ -6,6 +6,7 @@ import { route, versioned } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { testRule, trialEvent } from "../../services/rule-tester.ts";
+import { Backtester } from "./backtest.ts";
 import * as s from "./schema.ts";
 import { RuleService } from "./service.ts";
 import { storedEvent } from "./stored-event.ts";
@@ -19,6 +20,7 @@ const rules: AppModule = {
   version: "1.0.0",
   register(server, services) {
     const service = new RuleService(services);
+    const backtester = new Backtester(services, service);
     const read = { permission: "rules:read", within: "project" } as const;
     const write = { permission: "rules:write", within: "project" } as const;
 
@@ -85,6 +87,42 @@ const rules: AppModule = {
     );
     server.route(
       route({
+        method: "POST",
+        path: `${PATH}/import`,
+        summary: "Make and change many rules, all or none; a rule is known by its name in its project",
+        tag,
+        access: write,
+        body: s.ImportRules,
+        response: s.ImportView,
+        errors: [
+          "INVALID_CONDITION",
+          "INVALID_TEMPLATE",
+          "NAME_TAKEN",
+          "ROLE_NOT_FOUND",
+          "SOUND_NOT_FOUND",
+          "PROJECT_NOT_FOUND",
+          "RECIPIENT_NOT_FOUND",
+          "NOT_CONFIGURED",
+        ],
+        handle: (exchange, { body }) => service.import(userOf(exchange), body),
+      }),
+    );
+    server.route(
+      route({
+        method: "POST",
+        path: `${PATH}/backtest`,
+        summary:
+          "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
+        tag,
+        access: read,
+        body: s.BacktestRule,
+        response: s.BacktestReply,
+        errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
+        handle: (exchange, { body }) => backtester.answer(exchange, body),
+      }),
+    );
+    server.route(
+      route({
         method: "GET",
         path: `${PATH}/:id`,
         summary: "A rule with its totals",
@@ -95,10 +133,11 @@ const rules: AppModule = {
         errors: ["RULE_NOT_FOUND"],
         async handle(exchange, { params }) {
           const { version, body } = await service.get(userOf(exchange), params.id);
-          const { stats } = body;
-          // Totals, which no version counts; a rule that has met no event has none.
+          const { stats, soundUrl } = body;
+          // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
           const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
-          return versioned(version, body, { state: isUnmet ? "" : stateOf(stats) });
+          const state = isUnmet && soundUrl === null ? "" : stateOf({ stats, soundUrl });
+          return versioned(version, body, { state });
         },
       }),
     );

@@ -44,6 +44,10 @@ function withStats(query: ReturnType<typeof stored>) {
     .select([
       "rule_stats.matched",
       "rule_stats.fired",
+      "rule_stats.suppressed",
+      "rule_stats.deduped",
+      "rule_stats.cooled",
+      "rule_stats.limited",
       "rule_stats.noRecipients",
       "rule_stats.errors",
       "rule_stats.lastMatchedAt",
@@ -100,6 +104,23 @@ export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: 
 
 export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | undefined> {
   return withStats(stored(db)).where("rules.id", "=", id).executeTakeFirst();
+}
+
+/** Rules of a project, or with null of every project, that have this name; nothing keeps two from having the same. */
+export function rulesByName(db: Trx, projectId: string | null, name: string): Promise<RuleWithStats[]> {
+  const named = withStats(stored(db)).where("rules.name", "=", name).orderBy("rules.createdAt");
+  return named.where("rules.projectId", projectId === null ? "is" : "=", projectId).execute();
+}
+
+export async function activeUserByEmail(db: Trx, email: string): Promise<string | undefined> {
+  const user = await db
+    .selectFrom("users")
+    .select("id")
+    .where("email", "=", email.toLowerCase())
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return user?.id;
 }
 
 /** Ids and names of all roles; there are few. */

@@ -24,6 +24,35 @@ const entries = {
   action: v.nullable(Action),
   priority: integer(0, 1000),
   active: v.boolean("must be true or false"),
+  suppression: v.nullable(
+    object({
+      count: v.pipe(
+        integer(1, 1_000_000),
+        v.description("Matches in the window after which further ones are held back"),
+      ),
+      windowMs: integer(1000, 86_400_000),
+      mode: v.optional(
+        v.pipe(
+          v.picklist(["suppress", "batch"]),
+          v.description("Default `suppress`; `batch` tells samples of what was held back as well"),
+        ),
+      ),
+      key: v.optional(v.pipe(text(256, 1), v.description("Template; each value has a window of its own"))),
+    }),
+  ),
+  dedupe: v.nullable(
+    object({
+      key: v.pipe(
+        text(256, 1),
+        v.description("Template; while a notification of the same value is younger, it stands for both"),
+      ),
+      windowMs: integer(1000, 30 * 86_400_000),
+    }),
+  ),
+  cooldownMs: v.pipe(
+    integer(0, 30 * 86_400_000),
+    v.description("Silence after the rule, or its dedupe key, has fired"),
+  ),
   projectId: v.nullable(
     v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; null: events of every project")),
   ),
@@ -42,6 +71,9 @@ export const CreateRule = object({
   action: v.optional(entries.action),
   priority: v.optional(entries.priority),
   active: v.optional(entries.active),
+  suppression: v.optional(entries.suppression),
+  dedupe: v.optional(entries.dedupe),
+  cooldownMs: v.optional(entries.cooldownMs),
   projectId: v.optional(entries.projectId),
 });
 export type CreateRule = v.InferOutput<typeof CreateRule>;
@@ -53,6 +85,57 @@ export const UpdateRule = object({
   condition: v.optional(entries.condition),
 });
 export type UpdateRule = v.InferOutput<typeof UpdateRule>;
+
+/** What one transaction takes. */
+export const MAX_IMPORTED = 1000;
+
+export const ImportRules = object({
+  rules: v.pipe(
+    v.array(
+      object({
+        ...CreateRule.entries,
+        targetUsers: v.optional(
+          v.pipe(
+            v.array(text(255, 1)),
+            v.maxLength(1000),
+            v.description("Ids, external ids or usernames; for callers who may read users mail addresses, too"),
+          ),
+        ),
+      }),
+    ),
+    v.minLength(1, "must hold at least one rule"),
+    v.maxLength(MAX_IMPORTED, `must be at most ${MAX_IMPORTED} rules`),
+  ),
+  update: v.optional(
+    v.pipe(
+      v.boolean("must be true or false"),
+      v.description(
+        "Changes rules that are there under the same name in the same project; without it they must be equal",
+      ),
+    ),
+  ),
+  dryRun: v.optional(
+    v.pipe(v.boolean("must be true or false"), v.description("Checks everything and says what would be done")),
+  ),
+});
+export type ImportRules = v.InferOutput<typeof ImportRules>;
+
+export const IMPORT_OUTCOMES = ["created", "updated", "unchanged"] as const;
+
+export const ImportView = v.object({
+  created: v.number(),
+  updated: v.number(),
+  unchanged: v.number(),
+  dryRun: v.boolean(),
+  rules: v.array(
+    v.object({
+      id: v.pipe(v.nullable(v.string()), v.description("Null for a rule that a dry run would make")),
+      name: v.string(),
+      projectId: v.nullable(v.string()),
+      outcome: v.picklist(IMPORT_OUTCOMES),
+    }),
+  ),
+});
 
 export const SORTS = ["name", "priority", "createdAt", "updatedAt"] as const;
 
@@ -79,6 +162,76 @@ export const TestRule = object({
   ),
 });
 export type TestRule = v.InferOutput<typeof TestRule>;
+
+export const BacktestRule = v.pipe(
+  object({
+    condition: v.optional(entries.condition),
+    ruleId: v.optional(
+      v.pipe(
+        uuid,
+        v.description("A stored rule: what is not given is taken from it, and the answer has the difference"),
+      ),
+    ),
+    suppression: v.optional(entries.suppression),
+    dedupe: v.optional(entries.dedupe),
+    cooldownMs: v.optional(entries.cooldownMs),
+    projectId: v.optional(
+      v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; default: the rule's, else `default`")),
+    ),
+    from: v.optional(v.pipe(instant, v.description("By receipt; default: the first event that is stored"))),
+    to: v.optional(v.pipe(instant, v.description("Exclusive; default: now"))),
+    samples: v.optional(
+      v.pipe(integer(0, 20), v.description("Events that would be told, the first of them; default 5")),
+    ),
+  }),
+  v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
+);
+export type BacktestRule = v.InferOutput<typeof BacktestRule>;
+
+const backtestCounts = {
+  matched: v.number(),
+  fired: v.number(),
+  suppressed: v.number(),
+  deduped: v.number(),
+  cooled: v.number(),
+};
+
+export const BacktestReply = v.object({
+  scanned: v.number(),
+  ...backtestCounts,
+  errors: v.pipe(v.number(), v.description("Events on which the condition or a key stopped")),
+  from: v.pipe(
+    v.nullable(v.string()),
+    v.description("Receipt of the first event that was looked at; null: there was none"),
+  ),
+  to: v.nullable(v.string()),
+  perDay: v.array(v.object({ day: v.string(), ...backtestCounts })),
+  samples: v.array(
+    v.object({
+      eventId: v.string(),
+      seq: v.number(),
+      type: v.string(),
+      receivedAt: v.string(),
+      title: v.nullable(v.string()),
+    }),
+  ),
+  wouldReach: v.object({
+    users: v.pipe(
+      v.nullable(v.number()),
+      v.description("Whom the rule reaches now, counted to 10 000; null without ruleId"),
+    ),
+  }),
+  diff: v.optional(
+    v.pipe(
+      v.object({ added: v.number(), removed: v.number() }),
+      v.description(
+        "With ruleId: events that would be told and the stored version does not tell, and the other way round",
+      ),
+    ),
+  ),
+  tookMs: v.number(),
+});
+export type BacktestReply = v.InferOutput<typeof BacktestReply>;
 
 export const RuleParams = object({ id: v.string() });
 export const VersionsQuery = object(pageEntries());
@@ -110,9 +263,13 @@ export const RuleView = v.object({
   titleTemplate: v.string(),
   messageTemplate: v.string(),
   sound: v.nullable(v.string()),
+  soundUrl: v.nullable(v.string()),
   action: v.nullable(v.record(v.string(), v.unknown())),
   priority: v.number(),
   active: v.boolean(),
+  suppression: v.nullable(v.record(v.string(), v.unknown())),
+  dedupe: v.nullable(v.record(v.string(), v.unknown())),
+  cooldownMs: v.number(),
   version: v.number(),
   createdBy: v.nullable(v.string()),
   createdAt: v.string(),

@@ -1,100 +1,62 @@
 import { DAY_MS, toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
-import { isUuid, uuidv7 } from "../../base/ids.ts";
+import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import { compileCondition, compileTemplate } from "../../rules/index.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { requireLink } from "../../services/notifications/links.ts";
-import { DEFAULT_CHANNELS, requireServed, requireSound } from "../../services/notifications/message-parts.ts";
 import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
+import { type ImportReply, importRules } from "./import-rules.ts";
 import * as queries from "./queries.ts";
-import type { CreateRule, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
-import { resolveTargets, roleId } from "./targets.ts";
-import { countsView, definitionView, ruleView } from "./view.ts";
+import { RuleStore } from "./rule-store.ts";
+import type { CreateRule, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
+import { roleId } from "./targets.ts";
+import { countsView, ruleView } from "./view.ts";
 
 /** Rules: making, changing, versions, totals (contract 4.8). A rule, its version and its audit row are one transaction. */
 export class RuleService {
   readonly #services: CoreServices;
+  readonly #store: RuleStore;
 
   constructor(services: CoreServices) {
     this.#services = services;
+    const { db, clock, audit, users, config, system } = services;
+    const inForce = (row: queries.RuleRow): void => system.rules.put(row);
+    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, inForce });
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
-    const { db, clock, users } = this.#services;
     const projectId = this.#targetProject(principal, input.projectId ?? null);
-    requireServed(input.channels);
-    requireLink(input.action?.url, "action.url", this.#services.config);
-    compileCondition(input.condition);
-    const now = clock.now();
-    const id = uuidv7();
-    await db.write(async (trx) => {
-      const row: queries.RuleRow = {
-        id,
-        projectId,
-        name: input.name,
-        description: input.description ?? "",
-        condition: input.condition,
-        ...(await resolveTargets(trx, users, projectId, input, null)),
-        channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
-        ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
-        sound: requireSound(input.sound),
-        action: input.action ? JSON.stringify(input.action) : null,
-        priority: input.priority ?? 0,
-        active: input.active === false ? 0 : 1,
-        version: 1,
-        createdBy: principal.userId,
-        deletedAt: null,
-        createdAt: now,
-        updatedAt: now,
-      };
-      await trx.insertInto("rules").values(row).execute();
-      await this.#recordVersion(row, principal, "rule.create", trx);
+    const id = await this.#services.db.write(async (trx) => {
+      const row = await this.#store.newRow(trx, projectId, input, principal.userId);
+      await this.#store.insert(trx, row, principal.userId);
+      return row.id;
     });
     return this.#read(id);
   }
 
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateRule) {
-    const { db, clock, users } = this.#services;
-    await db.write(async (trx) => {
-      const {
-        matched: _m,
-        fired: _f,
-        noRecipients: _n,
-        errors: _e,
-        lastMatchedAt: _l,
-        lastError: _x,
-        ...old
-      } = await this.#writable(principal, id, trx);
+    await this.#services.db.write(async (trx) => {
+      const old = await this.#writable(principal, id, trx);
       requireVersion(ifMatch, old.version);
       const projectId = input.projectId === undefined ? old.projectId : this.#targetProject(principal, input.projectId);
-      requireServed(input.channels);
-      requireLink(input.action?.url, "action.url", this.#services.config);
-      if (input.condition !== undefined) compileCondition(input.condition);
-      const row: queries.RuleRow = {
-        ...old,
-        projectId,
-        name: input.name ?? old.name,
-        description: input.description ?? old.description,
-        condition: input.condition ?? old.condition,
-        ...(await resolveTargets(trx, users, projectId, input, old)),
-        channels: input.channels ? JSON.stringify(input.channels) : old.channels,
-        ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
-        sound: input.sound === undefined ? old.sound : requireSound(input.sound),
-        action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
-        priority: input.priority ?? old.priority,
-        active: input.active === undefined ? old.active : input.active ? 1 : 0,
-        version: old.version + 1,
-        updatedAt: clock.now(),
-      };
-      const { id: _id, createdAt: _c, createdBy: _b, ...changes } = row;
-      await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
-      await this.#recordVersion(row, principal, "rule.update", trx);
+      const row = await this.#store.changedRow(trx, old, projectId, input);
+      await this.#store.replace(trx, row, principal.userId);
     });
     return this.#read(id);
+  }
+
+  /** All of them or none. @throws as {@link create}, with the place of each problem in `details` */
+  import(principal: UserPrincipal, input: ImportRules): Promise<ImportReply> {
+    const { db, users } = this.#services;
+    const mayReadUsers = principal.permissions.has("users:read");
+    return importRules(db, this.#store, input, {
+      userId: principal.userId,
+      projectOf: async (ref) => this.#targetProject(principal, ref),
+      // Whoever may not read users must not learn who has which mail address.
+      userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? queries.activeUserByEmail(trx, ref) : undefined),
+    });
   }
 
   async delete(principal: UserPrincipal, id: string): Promise<void> {
@@ -134,7 +96,7 @@ export class RuleService {
     return pageBody(
       request,
       rows,
-      (row) => ruleView(row, roles),
+      (row) => ruleView(row, roles, this.#services.system.sounds.urlOf),
       (row) => [row[sort.field], row.id],
       total,
     );
@@ -172,17 +134,21 @@ export class RuleService {
       to ?? Number.MAX_SAFE_INTEGER,
     );
     const days = new Map<string, { day: string; matched: number; fired: number }>();
+    const totals = { ...NO_DECISIONS };
     for (const { day, outcome, n } of rows) {
       const entry = days.get(day) ?? { day, matched: 0, fired: 0 };
       days.set(day, { day, matched: entry.matched + n, fired: entry.fired + (outcome === "fired" ? n : 0) });
+      totals.matched += n;
+      totals[outcome === "no recipients" ? "noRecipients" : outcome] += n;
     }
     const perDay = [...days.values()];
     if (from === undefined && to === undefined) return { ...countsView(rule), perDay };
-    const sum = (count: (row: (typeof rows)[number]) => number): number =>
-      rows.reduce((total, row) => total + count(row), 0);
-    const matched = sum((row) => row.n);
-    const fired = sum((row) => (row.outcome === "fired" ? row.n : 0));
-    return { ...countsView({ ...rule, matched, fired, noRecipients: matched - fired }), perDay };
+    return { ...countsView({ ...rule, ...totals }), perDay };
+  }
+
+  /** A rule as it is stored. @throws RULE_NOT_FOUND, also for a rule that the caller may not see */
+  stored(principal: UserPrincipal, id: string): Promise<queries.RuleRow> {
+    return this.#visible(principal, id);
   }
 
   /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
@@ -221,32 +187,11 @@ export class RuleService {
     return null;
   }
 
-  async #recordVersion(row: queries.RuleRow, principal: UserPrincipal, action: string, trx: Trx): Promise<void> {
-    const { db, audit, system } = this.#services;
-    const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
-    await trx
-      .insertInto("rule_versions")
-      .values({
-        ruleId: row.id,
-        version: row.version,
-        definition,
-        createdBy: principal.userId,
-        createdAt: row.updatedAt,
-      })
-      .execute();
-    await audit.record(
-      { action, resourceType: "rule", resourceId: row.id, metadata: { version: row.version } },
-      { trx },
-    );
-    // In force for everything sealed after this commit: the writer is released behind it.
-    db.afterCommit(trx, () => system.rules.put(row));
-  }
-
   async #read(id: string) {
-    const { db } = this.#services;
+    const { db, system } = this.#services;
     const row = await queries.findRule(db.read, id);
     if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
-    return { version: row.version, body: ruleView(row, await queries.roleNames(db.read)) };
+    return { version: row.version, body: ruleView(row, await queries.roleNames(db.read), system.sounds.urlOf) };
   }
 }
 
@@ -254,17 +199,7 @@ function requireAllProjects(principal: UserPrincipal): void {
   if (!principal.permissions.has("projects:all")) throw missingPermission("projects:all");
 }
 
-/** @throws INVALID_TEMPLATE */
-function templates(titleTemplate: string, messageTemplate: string): { titleTemplate: string; messageTemplate: string } {
-  compileTemplate(titleTemplate, "titleTemplate");
-  compileTemplate(messageTemplate, "messageTemplate");
-  return { titleTemplate, messageTemplate };
-}
-
-/** A rule's name as a title that says just that, braces and all. */
-function asTemplate(name: string): string {
-  return name.replaceAll("{{", "{ {");
-}
+const NO_DECISIONS = { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, limited: 0, noRecipients: 0 };
 
 function readSort(sort: string): queries.RuleSort {
   const descending = sort.startsWith("-");

@@ -1,11 +1,13 @@
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import type { SoundUrlOf } from "../../pipeline/views.ts";
 import type { RuleRow, RuleWithStats } from "./queries.ts";
 
 /** A rule as clients see it. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
-export function ruleView(row: RuleWithStats, roles: ReadonlyMap<string, string>) {
+export function ruleView(row: RuleWithStats, roles: ReadonlyMap<string, string>, soundUrlOf: SoundUrlOf) {
   return {
     id: row.id,
     ...definitionView(row, roles),
+    soundUrl: soundUrlOf(row.sound),
     version: row.version,
     createdBy: row.createdBy,
     createdAt: toRfc3339(row.createdAt),
@@ -27,23 +29,41 @@ export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>)
     titleTemplate: row.titleTemplate,
     messageTemplate: row.messageTemplate,
     sound: row.sound,
-    action: row.action === null ? null : (JSON.parse(row.action) as Record<string, unknown>),
+    action: objectOrNull(row.action),
     priority: row.priority,
     active: row.active === 1,
+    suppression: objectOrNull(row.suppression),
+    dedupe: objectOrNull(row.dedupe),
+    cooldownMs: row.cooldownMs,
   };
 }
 
-type Counts = Pick<RuleWithStats, "matched" | "fired" | "noRecipients" | "errors" | "lastMatchedAt" | "lastError">;
+function objectOrNull(json: string | null): Record<string, unknown> | null {
+  return json === null ? null : (JSON.parse(json) as Record<string, unknown>);
+}
 
-/** Totals; this version holds nothing back, so four of them are 0. */
+type Counts = Pick<
+  RuleWithStats,
+  | "matched"
+  | "fired"
+  | "suppressed"
+  | "deduped"
+  | "cooled"
+  | "limited"
+  | "noRecipients"
+  | "errors"
+  | "lastMatchedAt"
+  | "lastError"
+>;
+
 export function countsView(counts: Counts) {
   return {
     matched: counts.matched ?? 0,
     fired: counts.fired ?? 0,
-    suppressed: 0,
-    deduped: 0,
-    cooled: 0,
-    limited: 0,
+    suppressed: counts.suppressed ?? 0,
+    deduped: counts.deduped ?? 0,
+    cooled: counts.cooled ?? 0,
+    limited: counts.limited ?? 0,
     noRecipients: counts.noRecipients ?? 0,
     errors: counts.errors ?? 0,
     lastMatchedAt: toRfc3339OrNull(counts.lastMatchedAt ?? null),

@@ -2,7 +2,7 @@ import { checkShape } from "../../http/input.ts";
 import { object } from "../../http/shapes.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { SettlePayload } from "../../services/schedules/schedule-offers.ts";
-import { readTimerAction, TimerActionBody } from "../../services/timers/timer-action.ts";
+import { TimerActionBody } from "../../services/timers/timer-action.ts";
 
 const TimerPayload = object({ action: TimerActionBody });
 
@@ -10,6 +10,6 @@ const TimerPayload = object({ action: TimerActionBody });
 export function settleTimer({ timer }: Pick<CoreServices, "timer">): SettlePayload {
   return async (payload, creator, trx) => {
     const { action } = checkShape(TimerPayload, payload, "body");
-    return { action: await timer.settled(readTimerAction(action), creator, trx) };
+    return { action: await timer.settled(timer.read(action), creator, trx) };
   };
 }

@@ -7,7 +7,6 @@ import { Reply, type Route, route } from "../../http/route.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
-import { readTimerAction } from "../../services/timers/timer-action.ts";
 import type { Timer, TimerOptions } from "../../services/timers/timers.ts";
 import * as s from "./schema.ts";
 
@@ -36,7 +35,7 @@ export function timerRoutes({ timer, idempotency, db, system }: CoreServices): R
         ...IDEMPOTENCY_ERRORS,
       ],
       handle(exchange, { body }) {
-        readTimerAction(body.action);
+        timer.read(body.action);
         return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
           system.storage.requireSpace();
           const made = await make(body, { trx, dedupeKey: body.dedupeKey });

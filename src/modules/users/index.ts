@@ -1,6 +1,7 @@
 import type { AppModule } from "../../services/module.ts";
 import { adminRoutes } from "./admin-routes.ts";
 import { ownRoutes } from "./own-routes.ts";
+import { pusherAuthRoutes } from "./pusher-auth.ts";
 import { tokenRoutes } from "./token-routes.ts";
 
 /** Accounts: one's own, and for administrators everybody's (contract 4.5). */
@@ -8,7 +9,8 @@ const users: AppModule = {
   name: "users",
   version: "1.0.0",
   register(server, services) {
-    for (const each of [...ownRoutes(services), ...tokenRoutes(services), ...adminRoutes(services)]) server.route(each);
+    const own = [...ownRoutes(services), ...pusherAuthRoutes(services), ...tokenRoutes(services)];
+    for (const each of [...own, ...adminRoutes(services)]) server.route(each);
   },
 };
 

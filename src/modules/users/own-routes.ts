@@ -7,10 +7,11 @@ import { namesOf } from "../../services/access/user-admin.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
 import { findUser, ownDetails, UserView, userView } from "../../services/accounts/user-view.ts";
+import { Preferences } from "../../services/delivery/preferences.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { type KeptAnswer, keptAnswer } from "../../services/reads/read-caches.ts";
 import { PushDevices } from "./push-devices.ts";
-import { DeviceView, OwnBody, PasswordBody, Preferences, PushBody } from "./schema.ts";
+import { DeviceView, OwnBody, PasswordBody, PushBody } from "./schema.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
@@ -140,5 +141,5 @@ export function ownRoutes(services: CoreServices): Route[] {
 const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: null, channels: {} };
 
 function preferencesOf(prefs: string) {
-  return { ...DEFAULTS, ...(JSON.parse(prefs) as v.InferOutput<typeof Preferences>) };
+  return { ...DEFAULTS, ...(JSON.parse(prefs) as Preferences) };
 }

@@ -59,8 +59,18 @@ export class PushDevices {
       .where("tokenHash", "=", tokenHash)
       .where(({ or, eb }) => or([eb("userId", "!=", userId), eb("device", "!=", device)]))
       .execute();
-    const id = uuidv7();
     const now = clock.now();
+    // What is on its way to a device that says its token again still finds it.
+    const same = await trx
+      .updateTable("push_devices")
+      .set({ disabledAt: null, updatedAt: now })
+      .where("userId", "=", userId)
+      .where("kind", "=", kind)
+      .where("device", "=", device)
+      .where("tokenHash", "=", tokenHash)
+      .executeTakeFirst();
+    if (same.numUpdatedRows > 0) return;
+    const id = uuidv7();
     const sealed = system.box.seal(`push_devices.token.${id}`, Buffer.from(token));
     await trx
       .insertInto("push_devices")
@@ -68,7 +78,7 @@ export class PushDevices {
       .onConflict((conflict) =>
         conflict
           .columns(["userId", "kind", "device"])
-          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, updatedAt: now }),
+          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, lastUsedAt: null, updatedAt: now }),
       )
       .execute();
   }

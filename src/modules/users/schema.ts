@@ -78,27 +78,6 @@ export const PasswordBody = object({
   password,
 });
 
-const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
-const channels = v.optional(v.pipe(v.array(v.picklist(["in_app", "push", "email", "webhook"])), v.maxLength(4)));
-
-/** How and when somebody wants to be told. Kept as sent; what is absent is the default. */
-export const Preferences = object({
-  channels: v.optional(
-    object({
-      rule: channels,
-      direct: channels,
-      timer: channels,
-      digest: channels,
-      alert: channels,
-      aggregate: channels,
-    }),
-  ),
-  quietHours: v.optional(v.nullable(object({ from: clockTime, to: clockTime }))),
-  minPriority: v.optional(integer(0, 1000)),
-  emailAlerts: v.optional(v.boolean()),
-  digest: v.optional(v.boolean()),
-});
-
 const fcmToken = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const apnsToken = pattern(/^[0-9a-fA-F]{64,200}$/, "must be 64 to 200 hexadecimal digits");
 const device = v.pipe(text(64, 1));

@@ -6,7 +6,7 @@ export class AccountMail {
   readonly #mailer: Mailer;
   readonly #publicUrl: () => string;
   readonly #log: Logger;
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new Set<Promise<unknown>>();
   #hasWarned = false;
 
   constructor(mailer: Mailer, publicUrl: () => string, log: Logger) {
@@ -68,7 +68,7 @@ export class AccountMail {
       this.warnUnconfigured();
       return;
     }
-    const sent = this.#mailer
+    const sent: Promise<unknown> = this.#mailer
       .send({ to, subject, text: `${lines.join("\n\n")}\n` })
       .catch((error: unknown) => {
         this.#log.warn({ err: error, subject }, "a mail could not be sent");

@@ -1,7 +1,6 @@
-import { readlinkSync } from "node:fs";
-import { setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import bcrypt from "bcrypt";
+import { yieldToOthers } from "../../base/thread-priority.ts";
 import { costOf, nobodysHash } from "./password-text.ts";
 
 /** One task at a time: the pool sends the next when it has the answer. */
@@ -17,21 +16,9 @@ export type HashAnswer =
 export function runHashThread(): void {
   const port = parentPort;
   if (!port) throw new TypeError("passwords are hashed in a thread of their own");
+  // A flood of logins must not take the processor from events.
   yieldToOthers();
   port.on("message", (task: HashTask) => port.postMessage(perform(task)));
-}
-
-/** A flood of logins must not take the processor from events: on Linux each thread has a priority of its own (setpriority(2)). */
-const NICENESS = 10;
-
-function yieldToOthers(): void {
-  if (process.platform !== "linux") return;
-  try {
-    const [, thread] = /(\d+)$/.exec(readlinkSync("/proc/thread-self")) ?? [];
-    setPriority(Number(thread), NICENESS);
-  } catch {
-    // A container may forbid it, or have no /proc: hashing is then merely less polite.
-  }
 }
 
 function perform(task: HashTask): HashAnswer {

@@ -130,6 +130,7 @@ export class UserLifecycle {
         .execute();
       await trx.deleteFrom("project_members").where("userId", "=", id).execute();
       await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
+      await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
       await this.#record("user.update", id, { changed: ["deletedAt"] }, trx);
     });
   }

@@ -13,6 +13,7 @@ import { movedTo, takeBack } from "./lost-jobs.ts";
 
 /** A queue that is full does not empty within a second. */
 const FULL_RETRY_MS = 60_000;
+const ROWS_AT_ONCE = 500;
 
 /** The claim on the job has passed to somebody else: what was done must be rolled back. */
 export class LostLease extends Error {
@@ -80,6 +81,35 @@ export class JobService {
       this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
       return enqueued(row);
     });
+  }
+
+  /** Puts jobs into the table that nothing can have put there before: their keys are new. @throws OVERLOADED when too many wait in a queue. */
+  async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
+    if (jobs.length === 0) return;
+    const now = this.#clock.now();
+    for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(this.#runner, queue);
+    const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: this.#settingsOf(job.queue).maxAttempts }, now));
+    // SQLite binds 32 766 values a statement.
+    for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
+      await trx
+        .insertInto("jobs")
+        .values(rows.slice(at, at + ROWS_AT_ONCE))
+        .execute();
+    this.#database.afterCommit(trx, () => this.#runner.enqueued(rows));
+  }
+
+  /** Has a running job wait without its attempt being counted: what it needs is not there. The handler then resolves to COMPLETED. @throws LostLease */
+  async postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
+    const { claimed } = job;
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ state: "scheduled", runAt, attempts: claimed.attempts - 1, workerId: null })
+      .where("id", "=", job.id)
+      .where("fence", "=", claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    this.#database.afterCommit(trx, () => this.#runner.enqueued([{ queue: claimed.queue, state: "scheduled", runAt }]));
   }
 
   /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */

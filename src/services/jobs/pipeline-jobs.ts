@@ -1,4 +1,5 @@
 import { COMPLETED, type RunningJob } from "../../jobs/job.ts";
+import { deliverJob } from "../../pipeline/decide.ts";
 import type { Trx } from "../../store/database.ts";
 import type { CoreServices } from "../module.ts";
 
@@ -55,6 +56,7 @@ export function handlePipelineJobs({ db, notify, jobs, audit, clock, system }: C
         await db.write(async (trx) => {
           await jobs.complete(job, trx, { recipients });
           await noteDelivered(notificationId, trx);
+          if (system.senders.leadOut(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
         });
         return COMPLETED;
       }

@@ -13,8 +13,8 @@ import type * as api from "../module-api.ts";
 import { requireLink } from "../notifications/links.ts";
 import type { Notifier } from "../notifications/notifier.ts";
 import type { RealtimeService } from "../realtime/realtime.ts";
+import { requireSound } from "../sounds/require-sound.ts";
 import type { TimeService } from "../timers/time.ts";
-import { readTimerAction } from "../timers/timer-action.ts";
 import type { TimerService } from "../timers/timers.ts";
 import { type ModuleJobParts, ModuleScheduler } from "./module-jobs.ts";
 import type { ModuleRun } from "./module-run.ts";
@@ -100,23 +100,24 @@ function asModule<T>(run: ModuleRun, fn: () => Promise<T>): Promise<T> {
 }
 
 function notifications(run: ModuleRun, parts: ModuleServiceParts): api.NotificationService {
-  const { notify, config, database } = parts;
+  const { notify, timer, config, database } = parts;
   const module = run.name;
-  const read = (input: api.NotifyInput) => {
-    const action = readTimerAction({ type: "notify", payload: input });
+  const read = async (input: api.NotifyInput) => {
+    const action = timer.read({ type: "notify", payload: input });
     if (action.type !== "notify") throw new TypeError("a notification was not read as one");
     const { action: link, dedupeKey, priority = 0, ...rest } = action.payload;
     const { url } = Object(link) as { url?: unknown };
     requireLink(typeof url === "string" ? url : undefined, "action.url", config);
     // The keys of two modules never meet.
     const key = dedupeKey === undefined ? {} : { dedupeKey: `${module} ${dedupeKey}` };
-    return { ...rest, sound: null, action: link, priority, ...key };
+    const sound = await requireSound(rest.sound, database.read);
+    return { ...rest, sound, action: link, priority, ...key };
   };
   return {
-    send: (input, options) => asModule(run, () => notify.send(read(input), options)),
+    send: (input, options) => asModule(run, async () => notify.send(await read(input), options)),
     schedule: (input, when, options) =>
       asModule(run, async () => {
-        const { jobId } = await notify.schedule(read(input), when, options);
+        const { jobId } = await notify.schedule(await read(input), when, options);
         return { jobId };
       }),
     cancel: (jobId, { trx } = {}) =>

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import { openObject, text } from "../../http/shapes.ts";
+import type { Senders } from "../delivery/senders.ts";
 
 /** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
@@ -9,7 +10,6 @@ export type Channel = (typeof CHANNELS)[number];
 /** What a rule uses that names no channel. */
 export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
 
-const UNSERVED_CHANNELS: readonly Channel[] = ["email", "webhook"];
 const MAX_ACTION_BYTES = 4096;
 
 export const ChannelList = v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, "must name at least one channel"));
@@ -24,13 +24,7 @@ export const Action = v.pipe(
 );
 
 /** @throws NOT_CONFIGURED for a channel that this server does not have. */
-export function requireServed(channels: readonly Channel[] | undefined): void {
-  const unserved = channels?.find((channel) => UNSERVED_CHANNELS.includes(channel));
+export function requireServed(channels: readonly Channel[] | undefined, senders: Pick<Senders, "accepts">): void {
+  const unserved = channels?.find((channel) => !senders.accepts(channel));
   if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
-}
-
-/** @throws SOUND_NOT_FOUND: no sound can be stored in this version. */
-export function requireSound(sound: string | null | undefined): null {
-  if (sound) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
-  return null;
 }

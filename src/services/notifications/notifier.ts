@@ -3,19 +3,21 @@ import type { Clock, EpochMs } from "../../base/clock.ts";
 import { uuidv7 } from "../../base/ids.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Announcer, Told } from "../../pipeline/announcer.ts";
+import { deliverJob } from "../../pipeline/decide.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { NotificationKind } from "../../store/schema.ts";
 import type { NotificationRow } from "../../store/write-set.ts";
 import type { Principals } from "../access/principals.ts";
 import type { UserDirectory } from "../access/user-directory.ts";
 import type { AuditService } from "../audit/audit.ts";
+import type { Senders } from "../delivery/senders.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import type * as api from "../module-api.ts";
 import type { PendingTimers } from "../timers/pending-timers.ts";
 import { type ScheduledNotification, ScheduledNotifications } from "../timers/scheduled-notifications.ts";
 import { epochOf, type Moment } from "../timers/time.ts";
 import { InboxPort } from "./inbox-port.ts";
-import type { Channel } from "./message-parts.ts";
+import { type Channel, DEFAULT_CHANNELS } from "./message-parts.ts";
 
 /** A notification somebody sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
 export interface NotifyInput {
@@ -58,6 +60,7 @@ export interface NotifierParts {
   readonly pending: PendingTimers;
   readonly runner: JobRunner;
   readonly principals: Principals;
+  readonly senders: Senders;
 }
 
 /** Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit are one transaction; live entries follow it. */
@@ -85,12 +88,12 @@ export class Notifier {
       const held = dedupeKey === null ? undefined : await heldBy(dedupeKey, trx);
       if (held) return held;
       const recipients = await directory.recipients(input.recipients, trx, input.projectId ?? null);
-      const row = this.#row(input);
+      const row = this.#row(input, dedupeKey);
       await trx
         .insertInto("notifications")
-        .values({ ...row, dedupeKey, scheduledJobId: input.scheduledJobId ?? null })
+        .values({ ...row, scheduledJobId: input.scheduledJobId ?? null })
         .execute();
-      await this.addRecipients(row, recipients, trx);
+      await this.tell(row, recipients, trx);
       await this.#recordSent(row, recipients.length, trx);
       return { id: row.id };
     });
@@ -123,7 +126,14 @@ export class Notifier {
     return this.inbox.markRead(id, userRef, options);
   }
 
-  /** Writes the recipients of a notification that exists, and tells them: for rules that reach many. */
+  /** Writes all recipients of a notification that exists, tells them, and has it go out by the channels that lead out of the program. */
+  async tell(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
+    const { jobs, senders } = this.#parts;
+    await this.addRecipients(notification, userIds, trx);
+    if (senders.leadOut(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+  }
+
+  /** Writes some of the recipients, and tells them: for rules that reach many, whose job goes on with {@link deliverJob}. */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database, announcer } = this.#parts;
     const told: Told[] = userIds.map((userId) => ({
@@ -146,7 +156,7 @@ export class Notifier {
     );
   }
 
-  #row(input: NotifyInput): NotificationRow {
+  #row(input: NotifyInput, dedupeKey: string | null): NotificationRow {
     return {
       id: uuidv7(),
       ruleId: null,
@@ -159,8 +169,10 @@ export class Notifier {
       action: jsonOrNull(input.action),
       data: jsonOrNull(input.data),
       priority: input.priority ?? 0,
+      dedupeKey,
       correlationId: input.correlationId ?? currentCaller().correlationId ?? uuidv7(),
       createdAt: this.#parts.clock.now(),
+      channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
     };
   }
 }

@@ -1,6 +1,12 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { SealedBox } from "../../base/sealed-box.ts";
-import { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "../../pipeline/views.ts";
+import {
+  eventJson,
+  type NotificationFacts,
+  notificationView,
+  type RecipientFacts,
+  type SoundUrlOf,
+} from "../../pipeline/views.ts";
 import {
   counterOf,
   everyStreamOf,
@@ -48,10 +54,12 @@ export class TableHistory implements StreamHistory {
   readonly #messages;
   readonly #gaps;
   readonly #box: SealedBox;
+  readonly #soundUrlOf: SoundUrlOf;
 
   /** @param box opens the content of messages. */
-  constructor(reader: Sqlite, box: SealedBox) {
+  constructor(reader: Sqlite, box: SealedBox, soundUrlOf: SoundUrlOf) {
     this.#box = box;
+    this.#soundUrlOf = soundUrlOf;
     this.#events = reader.prepare<[string, number, number], EventsTable>(
       `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
@@ -84,7 +92,7 @@ export class TableHistory implements StreamHistory {
     }
     const log = mapPage(this.#log.iterate(streamName(stream), after, upTo), logEntry);
     if (stream.kind !== "user") return log;
-    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), inboxEntry);
+    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), (row) => inboxEntry(row, this.#soundUrlOf));
     return mergePages(inbox, log);
   }
 
@@ -124,11 +132,11 @@ function eventEntry(event: EventsTable): StreamEntry {
   };
 }
 
-function inboxEntry(row: InboxRow): StreamEntry {
+function inboxEntry(row: InboxRow, soundUrlOf: SoundUrlOf): StreamEntry {
   return {
     offset: row.seq,
     type: "notification",
-    data: JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null)),
+    data: JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null, soundUrlOf)),
     at: row.createdAt,
     correlationId: row.correlationId,
     isDelivered: row.recipientDelivered === 1,

@@ -1,9 +1,11 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { ACCOUNT_SWEEPS } from "../accounts/account-retention.ts";
+import { DELIVERY_SWEEPS } from "../delivery/delivery-retention.ts";
 import { MESSAGE_SWEEPS } from "../messages/message-retention.ts";
 import { noteRemoved } from "../realtime/stream-gaps.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "./retention.ts";
+import { SUPPRESSION_SWEEPS } from "./suppression-retention.ts";
 
 const FINISHED_DAYS = 7;
 const DEAD_DAYS = 30;
@@ -192,6 +194,8 @@ export const RETENTION_SWEEPS = [
   sweepOf(revoked("api_keys")),
   sweepOf(oldLog),
   sweepOf(longLog),
+  ...SUPPRESSION_SWEEPS,
   ...ACCOUNT_SWEEPS,
   ...MESSAGE_SWEEPS,
+  ...DELIVERY_SWEEPS,
 ];

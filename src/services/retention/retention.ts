@@ -25,7 +25,7 @@ export function daysBefore(now: number, days: number): number {
 }
 
 /** One sweep of a rule, its keys being nobody else's business. @returns how many rows went. */
-type Sweep = (database: Database, now: number, isStopped: () => boolean) => Promise<number>;
+export type Sweep = (database: Database, now: number, isStopped: () => boolean) => Promise<number>;
 
 /** Names a rule and how it is swept: in transactions of few rows, each after a turn of the loop. */
 export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): { readonly name: string; sweep: Sweep } {

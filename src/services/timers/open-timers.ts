@@ -9,6 +9,7 @@ import type { Database } from "../../store/database.ts";
 import type { Principals } from "../access/principals.ts";
 import type { UserDirectory } from "../access/user-directory.ts";
 import type { AuditService } from "../audit/audit.ts";
+import type { Senders } from "../delivery/senders.ts";
 import type { Bus } from "../events/bus.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
@@ -35,6 +36,7 @@ export interface TimersParts {
   readonly bus: Bus;
   readonly hub: Hub;
   readonly presence: Presence;
+  readonly senders: Senders;
   readonly defaultProjectId: string;
   /** The zone of the server's own times. */
   readonly timezone: string;

@@ -7,7 +7,8 @@ import { checkShape } from "../../http/input.ts";
 import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
 import { CHANNEL_NAME } from "../../realtime/stream.ts";
 import type { UserDirectory } from "../access/user-directory.ts";
-import { Action, ChannelList, requireServed, requireSound } from "../notifications/message-parts.ts";
+import type { Senders } from "../delivery/senders.ts";
+import { Action, ChannelList, requireServed } from "../notifications/message-parts.ts";
 
 const MAX_PAYLOAD_BYTES = 65_536;
 const MAX_DATA_BYTES = 16_384;
@@ -118,16 +119,15 @@ export interface MessageAction {
   readonly payload: unknown;
 }
 
-/** @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
-export function readTimerAction(input: unknown): TimerAction {
+/** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
+export function readTimerAction(input: unknown, senders: Senders): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
   if (action.type === "message") return { ...action, payload: action.payload ?? {} };
   const { userId, recipients, body, message, ...rest } = action.payload;
   const text = requireOne({ body, message }, "message");
   const people = requireOne({ userId: userId === undefined ? undefined : [userId], recipients }, "recipients");
-  requireServed(rest.channels);
-  requireSound(rest.sound);
+  requireServed(rest.channels, senders);
   return { type: "notify", payload: { ...rest, recipients: people, message: text } };
 }
 

@@ -5,9 +5,11 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import { sha256Hex } from "../../base/tokens.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/audit.ts";
+import type { Senders } from "../delivery/senders.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type * as api from "../module-api.ts";
 import type { Schedule, Schedules } from "../schedules/schedules.ts";
+import { requireSound } from "../sounds/require-sound.ts";
 import { creatorIdOf } from "./creator.ts";
 import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
 import { epochOf, type Moment } from "./time.ts";
@@ -42,6 +44,7 @@ export interface TimerParts extends FiringParts {
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
   readonly pending: PendingTimers;
+  readonly senders: Senders;
 }
 
 /** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
@@ -52,6 +55,11 @@ export class TimerService {
     this.#parts = parts;
     const firing = new TimerFiring(parts);
     parts.runner.handle(TIMER_KIND, (job) => firing.fire(job));
+  }
+
+  /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
+  read(input: unknown): TimerAction {
+    return readTimerAction(input, this.#parts.senders);
   }
 
   /**
@@ -71,7 +79,7 @@ export class TimerService {
   ): Promise<Timer> {
     const { database, jobs, clock } = this.#parts;
     const runAt = Math.max(epochOf(at), clock.now());
-    const action = readTimerAction(input);
+    const action = this.read(input);
     const creator = creatorNow(options.module);
     const key = keyOf(label, creator, options);
     return database.writeIn({ trx }, async (inner) => {
@@ -104,7 +112,7 @@ export class TimerService {
     { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
   ): Promise<Timer & { readonly scheduleId: string }> {
     const { database, schedules, audit } = this.#parts;
-    const action = readTimerAction(input);
+    const action = this.read(input);
     const creator = creatorNow(options.module);
     const key = keyOf(label, creator, options);
     // The label is for people; the name only has to be one of its own, or the key's.
@@ -155,13 +163,14 @@ export class TimerService {
     });
   }
 
-  /** The action as it is stored, with its recipients found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND */
+  /** The action as it is stored, with its recipients and its sound found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND */
   async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
     // Before an unknown reference makes a user: it is somebody else in any case.
     if (creator) requireTimerRights(creator, action, this.#parts.directory);
     if (action.type !== "notify") return action;
     const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
-    return { ...action, payload: { ...action.payload, recipients } };
+    const sound = await requireSound(action.payload.sound, trx);
+    return { ...action, payload: { ...action.payload, recipients, sound } };
   }
 
   /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */

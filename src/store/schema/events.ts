@@ -3,7 +3,7 @@ import type { Generated } from "kysely";
 import type { Level } from "../../base/levels.ts";
 import type { Flag } from "./flag.ts";
 
-export type DecisionOutcome = "fired" | "no recipients";
+export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "limited" | "no recipients";
 
 export interface EventsTable {
   seq: number;
@@ -56,6 +56,9 @@ export interface RulesTable {
   deletedAt: number | null;
   createdAt: number;
   updatedAt: number;
+  suppression: string | null;
+  dedupe: string | null;
+  cooldownMs: Generated<number>;
 }
 
 export interface RuleVersionsTable {
@@ -74,6 +77,10 @@ export interface RuleStatsTable {
   errors: Generated<number>;
   lastMatchedAt: number | null;
   lastError: string | null;
+  suppressed: Generated<number>;
+  deduped: Generated<number>;
+  cooled: Generated<number>;
+  limited: Generated<number>;
 }
 
 export interface DecisionsTable {
@@ -83,4 +90,27 @@ export interface DecisionsTable {
   outcome: DecisionOutcome;
   notificationId: string | null;
   at: number;
+}
+
+export interface SuppressionWindowsTable {
+  ruleId: string;
+  key: string;
+  bucketStart: number;
+  count: number;
+}
+
+export interface SuppressedBatchesTable {
+  id: string;
+  ruleId: string;
+  key: string;
+  count: number;
+  firstSeq: number;
+  lastSeq: number;
+  samples: string;
+  startedAt: number;
+  lastAt: number;
+  jobId: string;
+  noticeId: string | null;
+  toldCount: Generated<number>;
+  closedAt: number | null;
 }

@@ -25,6 +25,7 @@ export interface NotificationsTable {
   createdAt: number;
   deliveredAt: number | null;
   expiresAt: number | null;
+  channels: string | null;
 }
 
 export interface NotificationRecipientsTable {

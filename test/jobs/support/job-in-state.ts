@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
-import { PermanentError } from "../../../src/jobs/job.ts";
+import { PermanentError, RetryLater } from "../../../src/jobs/job.ts";
 import type { JobState } from "../../../src/store/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { TestRunner } from "./test-runner.ts";
@@ -16,7 +16,7 @@ export async function jobIn(t: TestContext, state: JobState): Promise<{ helper: 
   t.after(() => gate.resolve());
   runner.handle("test", async () => {
     if (state === "running") await gate.promise;
-    if (state === "retrying") throw new Error("not yet");
+    if (state === "retrying") throw new RetryLater("not yet", HOUR_MS);
     if (state === "dead") throw new PermanentError("never");
   });
   const waits = state === "scheduled" || state === "cancelled";

@@ -195,7 +195,7 @@ test("what a notification may not be made of is refused", async (t) => {
     { name: "a priority below 0", change: { priority: -1 }, path: "priority" },
     { name: "a script as a link", change: { action: { type: "open", url: "javascript:0" } }, path: "action.url" },
     { name: "a sound", change: { sound: "bell.mp3" }, status: 404, code: "SOUND_NOT_FOUND" },
-    { name: "a channel this server has not", change: { channels: ["webhook"] }, status: 501, code: "NOT_CONFIGURED" },
+    { name: "a channel this server has not", change: { channels: ["email"] }, status: 501, code: "NOT_CONFIGURED" },
     { name: "an unknown member", change: { kind: "rule" }, path: "kind" },
   ])
     await t.test(name, async () => {

@@ -6,13 +6,26 @@ import { OPTIONS } from "../../../src/config/options.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
-test("the settings that a reload takes over are the certificate, the audit's age, levels, origins, request limits, queues, and bounds of schedules and messages", () => {
+test("the settings that a reload takes over are the certificate, alerts, ages, levels, origins, request limits, queues, and bounds of suppression, delivery, schedules and messages", () => {
   const reloadable = flattenOptions(OPTIONS)
     .filter(([, option]) => option.reloadable)
     .map(([key]) => key);
   assert.deepEqual(
     [...new Set(reloadable.map((key) => key.split(".")[0]))],
-    ["tls", "retention", "log", "debug", "cors", "rateLimit", "queues", "schedules", "messages"],
+    [
+      "tls",
+      "alert",
+      "retention",
+      "log",
+      "debug",
+      "cors",
+      "rateLimit",
+      "queues",
+      "suppression",
+      "delivery",
+      "schedules",
+      "messages",
+    ],
   );
 });
 

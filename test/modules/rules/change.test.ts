@@ -118,7 +118,16 @@ test("each version of a rule is kept with who made it", async (t) => {
     ],
   );
   assert.equal(page.data[1]?.createdBy, rum.id);
-  const { id: _i, version: _v, createdBy: _c, createdAt: _a, updatedAt: _u, stats: _s, ...definition } = body;
+  const {
+    id: _i,
+    version: _v,
+    createdBy: _c,
+    createdAt: _a,
+    updatedAt: _u,
+    stats: _s,
+    soundUrl: _l,
+    ...definition
+  } = body;
   assert.deepEqual(page.data[2]?.definition, definition);
   const first = await prism.get<Versions>(`${path}/versions?limit=2`);
   const rest = await prism.get<Versions>(`${path}/versions?limit=2&cursor=${first.body.nextCursor}`);

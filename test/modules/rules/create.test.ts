@@ -40,12 +40,15 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     action: { type: "open", url: "https://example.test/pay", label: "Open", own: { kept: [1] } },
     priority: 500,
     active: false,
+    suppression: { count: 3, windowMs: 60_000, mode: "batch", key: "{{event.host}}" },
+    dedupe: { key: "{{event.type}}", windowMs: 60_000 },
+    cooldownMs: 1000,
   };
   const made = await prism.post<Record<string, unknown>>("/api/v1/rules", full);
   assert.equal(made.status, 201);
   assert.equal(made.headers.get("etag"), '"1"');
   const { id, createdAt, updatedAt, ...shown } = made.body;
-  assert.deepEqual(shown, { ...full, version: 1, createdBy: me, stats: noStats });
+  assert.deepEqual(shown, { ...full, soundUrl: null, version: 1, createdBy: me, stats: noStats });
   assert.equal(createdAt, updatedAt);
   assert.deepEqual((await prism.get(`/api/v1/rules/${id}`)).body, made.body);
 
@@ -62,8 +65,12 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     titleTemplate: "a { {b}} { {",
     messageTemplate: "{{event.type}}",
     sound: null,
+    soundUrl: null,
     action: null,
     priority: 0,
+    suppression: null,
+    dedupe: null,
+    cooldownMs: 0,
     active: true,
     version: 1,
     createdBy: me,

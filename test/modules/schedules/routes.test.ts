@@ -185,7 +185,7 @@ test("a scheduled timer needs what a timer needs of whoever makes it, and of who
   assert.equal(own.status, 201, own.text);
   assert.deepEqual(own.body.payload.action, {
     type: "notify",
-    payload: { title: "t", message: "b", recipients: [keeper] },
+    payload: { title: "t", message: "b", recipients: [keeper], sound: null },
   });
   for (const payload of [notify("uma"), EVENT])
     assert.equal((await asKeeper("others", payload)).body.error.code, "UNAUTHORIZED_ROLE");

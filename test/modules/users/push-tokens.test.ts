@@ -47,6 +47,18 @@ test("S2-47: push tokens in both forms, encrypted at rest and never shown", asyn
     assert.deepEqual(named(await put({ fcm: FCM })), ["fcm:default", "fcm:tablet", "fcm:watch"], "the other form adds");
   });
 
+  await t.test("who says the same token again is enabled, and what is on its way finds it by the same id", async () => {
+    const find = "select id, disabledAt from push_devices where kind = 'apns'";
+    const ids = (): unknown => rowsOf(prism, find);
+    await put({ apns: APNS });
+    const before = ids();
+    await prism.services.db.write((trx) => trx.updateTable("push_devices").set({ disabledAt: 1 }).execute());
+    await put({ apns: APNS });
+    assert.deepEqual(ids(), before);
+    await prism.services.db.write((trx) => trx.updateTable("push_devices").set({ disabledAt: null }).execute());
+    await put({ apns: null });
+  });
+
   await t.test("a token names one device: whoever says it last has it", async () => {
     assert.deepEqual(named(await put({ fcm: FCM }, bob)), ["fcm:default"]);
     assert.deepEqual(named(await put({})), ["fcm:tablet", "fcm:watch"]);

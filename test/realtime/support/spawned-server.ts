@@ -48,7 +48,13 @@ export class SpawnedServer {
   async run(count = 0): Promise<void> {
     this.#count = count;
     const args = ["--import", "tsx", join(root, "bin/prism.ts"), "serve", "--port", "0", "--data-dir", this.#dir];
-    const env = { ...process.env, NODE_ENV: "development", PRISM_MIN_FREE_BYTES: "0", ...this.#environment };
+    const env = {
+      ...process.env,
+      NODE_ENV: "development",
+      PRISM_MIN_FREE_BYTES: "0",
+      PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false",
+      ...this.#environment,
+    };
     const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#url = await readUrl(child);

@@ -47,8 +47,10 @@ export function notificationRow(id: string = uuidv7()): NotificationRow {
     action: null,
     data: null,
     priority: 0,
+    dedupeKey: null,
     correlationId: "c",
     createdAt: NOW,
+    channels: null,
   };
 }
 

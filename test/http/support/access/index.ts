@@ -1,20 +1,25 @@
 import { AUDIT } from "./audit.ts";
 import { AUTH } from "./auth.ts";
+import { BUCKETS } from "./buckets.ts";
 import { EVENTS } from "./events.ts";
+import { EXPLAIN } from "./explain.ts";
 import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
 import { OPERATIONS } from "./operations.ts";
 import { PROJECTS } from "./projects.ts";
+import { PUSHER } from "./pusher.ts";
 import { REALTIME } from "./realtime.ts";
 import { ROLES } from "./roles.ts";
 import type { Table } from "./row.ts";
 import { RULES } from "./rules.ts";
 import { SCHEDULES } from "./schedules.ts";
+import { SOUNDS } from "./sounds.ts";
 import { TASKS } from "./tasks.ts";
 import { TIME } from "./time.ts";
 import { USERS } from "./users.ts";
+import { WEBHOOKS } from "./webhooks.ts";
 import { WORKERS } from "./workers.ts";
 
 /** Who may call what, from the contract's tables (4.3 to 4.12, 5.3) and not from the code, by method and canonical path. */
@@ -27,13 +32,18 @@ export const ACCESS: Table = {
   ...EVENTS,
   ...RULES,
   ...NOTIFICATIONS,
+  ...EXPLAIN,
   ...TIME,
   ...MESSAGES,
   ...TASKS,
   ...JOBS,
   ...SCHEDULES,
+  ...WEBHOOKS,
   ...WORKERS,
   ...MODULES,
   ...AUDIT,
+  ...SOUNDS,
+  ...PUSHER,
+  ...BUCKETS,
   ...REALTIME,
 };

@@ -38,11 +38,30 @@ export const RULES: Table = {
       request: at("/api/v1/rules", { ...NEW_RULE, active: false }),
     },
   ],
+  "POST /api/v1/rules/import": [
+    {
+      refusal: inShop({ ...writeRules, hidden: "PROJECT_NOT_FOUND" }),
+      request: (world) => ({
+        path: "/api/v1/rules/import",
+        body: { rules: [{ ...NEW_RULE, name: "imported", active: false, projectId: world.shop }], update: true },
+      }),
+    },
+    {
+      refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
+      request: at("/api/v1/rules/import", { rules: [{ ...NEW_RULE, name: "brought", active: false }], dryRun: true }),
+    },
+  ],
   "POST /api/v1/rules/test": [
     {
       refusal: (who) =>
         who.kind === "user" && (who.member === "editor" || who.member === "owner") ? null : may("rules:read")(who),
       request: at("/api/v1/rules/test", { condition: CONDITION, event: { type: "a" } }),
+    },
+  ],
+  "POST /api/v1/rules/backtest": [
+    {
+      refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
+      request: (world) => ({ path: "/api/v1/rules/backtest", body: { condition: CONDITION, projectId: world.shop } }),
     },
   ],
   "GET /api/v1/rules/:id": [{ refusal: seeRule, request: inWorld(rule) }],

@@ -28,6 +28,8 @@ const TABLES = [
   "jobs",
   "modules",
   "job_attempts",
+  "transfer_buckets",
+  "schedules",
   "settings",
 ] as const;
 

@@ -1,0 +1,132 @@
+import { toRfc3339 } from "../../base/clock.ts";
+import { COMPLETED, type QueueName, type RunningJob } from "../../jobs/job.ts";
+import { type ProjectPerson, projectPeople } from "../../services/access/project-people.ts";
+import type { CoreServices } from "../../services/module.ts";
+import { DEFAULT_CHANNELS } from "../../services/notifications/message-parts.ts";
+import { mailNotice, type NoticeMail } from "../../services/notifications/notice-mail.ts";
+import type { Trx } from "../../store/database.ts";
+import { alertText } from "./alert-text.ts";
+import { ErrorWatch } from "./error-watch.ts";
+import type { ErrorBurst } from "./error-window.ts";
+import * as queries from "./queries.ts";
+
+const QUEUE: QueueName = "alert";
+const TELL = "alert";
+const MAIL = "alert.mail";
+/** High enough for a phone to make a sound at night. */
+const PRIORITY = 500;
+
+interface AlertPayload extends ErrorBurst {
+  readonly projectId: string;
+  readonly windowMs: number;
+}
+
+/**
+ * Errors in quick succession (D28): one job per project at a time tells its people, in the app and by mail, and then the project is silent for a while.
+ * The notification, the mails' jobs, the mark of the silence and the job's own end are one transaction: a restart neither loses an alert nor repeats one.
+ */
+export class Alerts {
+  readonly #services: CoreServices;
+  readonly #watch: ErrorWatch;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#watch = new ErrorWatch(services, (projectId, burst) => this.#raise(projectId, burst));
+    services.system.runner.handle(TELL, (job) => this.#tell(job));
+    services.system.runner.handle(MAIL, async (job) => {
+      const parts = { mailer: services.system.mailer, db: services.db.read };
+      return { sent: await mailNotice(parts, job.payload as NoticeMail, { id: job.id }) };
+    });
+  }
+
+  start(): void {
+    void this.#watch.start();
+  }
+
+  async #raise(projectId: string, burst: ErrorBurst): Promise<void> {
+    const { jobs, clock, system } = this.#services;
+    const payload: AlertPayload = { projectId, windowMs: system.settings.alert.windowMs, ...burst };
+    const dedupeKey = `alert:${projectId}`;
+    await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt: clock.now(), dedupeKey });
+  }
+
+  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
+    const { db, jobs, clock, system } = this.#services;
+    const payload = job.payload as AlertPayload;
+    const { projectId } = payload;
+    const samples = await queries.eventsOf(db.read, payload.samples);
+    try {
+      await db.write(async (trx) => {
+        const now = clock.now();
+        const { cooldownMs } = system.settings.alert;
+        const mark = await queries.markOf(trx, projectId);
+        if (mark && (mark.upToSeq >= payload.lastSeq || now < mark.at + cooldownMs)) {
+          await jobs.complete(job, trx, { told: 0 });
+          db.afterCommit(trx, () => this.#watch.told(projectId, mark.at + cooldownMs));
+          return;
+        }
+        const told = await this.#tellPeople(payload, samples, job, trx);
+        await queries.putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
+        await jobs.complete(job, trx, told);
+        db.afterCommit(trx, () => this.#watch.told(projectId, now + cooldownMs));
+      });
+    } catch (error) {
+      this.#watch.released(projectId);
+      throw error;
+    }
+    return COMPLETED;
+  }
+
+  async #tellPeople(
+    { projectId, count, windowMs, firstAt, lastAt }: AlertPayload,
+    samples: Awaited<ReturnType<typeof queries.eventsOf>>,
+    job: RunningJob,
+    trx: Trx,
+  ): Promise<{ told: number; mails: number }> {
+    const { notify, users, projects } = this.#services;
+    const project = await queries.liveProject(trx, projectId);
+    if (!project) return { told: 0, mails: 0 };
+    const people = await projectPeople(trx, projectId, projects.defaultId);
+    const recipients = users.reachable(
+      people.map(({ id }) => id),
+      projectId,
+    );
+    if (recipients.length === 0) return { told: 0, mails: 0 };
+    const { id: notificationId } = await notify.send(
+      {
+        ...alertText({ project: project.name, count, windowMs, firstAt, lastAt, samples }),
+        kind: "alert",
+        recipients,
+        projectId,
+        priority: PRIORITY,
+        // Mail goes its own way: who has it is what project and reader say of alerts.
+        channels: DEFAULT_CHANNELS,
+        data: {
+          projectId,
+          count,
+          windowMs,
+          firstAt: toRfc3339(firstAt),
+          lastAt: toRfc3339(lastAt),
+          eventIds: samples.map(({ id }) => id),
+        },
+        correlationId: job.correlationId,
+      },
+      { trx },
+    );
+    const { emailAlerts } = JSON.parse(project.settings) as { emailAlerts?: boolean };
+    const readers = emailAlerts === false ? [] : people.filter(({ id }) => recipients.includes(id));
+    return { told: recipients.length, mails: await this.#mail(notificationId, readers, trx) };
+  }
+
+  /** A job for each mail: one address that is refused keeps nobody else from hearing. */
+  async #mail(notificationId: string, people: readonly ProjectPerson[], trx: Trx): Promise<number> {
+    const { jobs, clock, system } = this.#services;
+    if (!system.mailer.isConfigured) return 0;
+    const readers = people.filter(({ email, wantsAlertMail }) => email !== null && wantsAlertMail);
+    for (const { id: userId } of readers) {
+      const payload: NoticeMail = { notificationId, userId };
+      await jobs.enqueue({ queue: QUEUE, kind: MAIL, payload, runAt: clock.now(), priority: PRIORITY }, { trx });
+    }
+    return readers.length;
+  }
+}

@@ -1,0 +1,165 @@
+import type { EpochMs } from "../../base/clock.ts";
+import { deferred } from "../../base/deferred.ts";
+import type { Observer } from "../../pipeline/announcer.ts";
+import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
+import { isErrorEvent } from "../../services/events/error-events.ts";
+import { firstSeqSince } from "../../services/events/first-seq-since.ts";
+import type { CoreServices } from "../../services/module.ts";
+import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
+import * as queries from "./queries.ts";
+
+const PAGE = 5000;
+/** Errors that may wait until what happened before the start is known. */
+const MAX_HELD = 100_000;
+/** Of projects that have had an error; then those whose window is over are forgotten. */
+const MAX_WINDOWS = 10_000;
+/** Behind this a job that should have told an alert may be gone: cancelled, say. If it still waits, its key stands for the new one. */
+const BUSY_MS = 300_000;
+
+interface NotedError {
+  readonly projectId: string;
+  readonly seq: number;
+  readonly receivedAt: EpochMs;
+}
+
+/** Told of a burst; it resolves when the alert's job is in the table. */
+type Raise = (projectId: string, burst: ErrorBurst) => Promise<void>;
+
+/**
+ * Counts the errors of each project as they are committed (D28, D29): a look at level and type of an event costs ingest nothing that can be measured,
+ * and the log is not read again. What had happened before a start is read once, in the scan thread.
+ */
+export class ErrorWatch implements Observer {
+  readonly #services: CoreServices;
+  readonly #raise: Raise;
+  readonly #thresholdOf;
+  readonly #windows = new Map<string, ErrorWindow>();
+  readonly #silentUntil = new Map<string, EpochMs>();
+  /** Projects whose alert is being told, and since when. */
+  readonly #busy = new Map<string, EpochMs>();
+  /** What came before the past was known; null since it is. */
+  #held: NotedError[] | null = [];
+  #bursts = new Map<string, ErrorBurst>();
+  #wakeUp = deferred<void>();
+
+  constructor(services: CoreServices, raise: Raise) {
+    this.#services = services;
+    this.#raise = raise;
+    this.#thresholdOf = services.system.store.reader.prepare<[string], { threshold: number | null }>(
+      "select json_extract(settings, '$.alertThreshold') as threshold from projects where id = ?",
+    );
+  }
+
+  /** Resolves when the past is known; nobody needs to wait for it. */
+  async start(): Promise<void> {
+    const { system, log } = this.#services;
+    system.announcer.observe(this);
+    void this.#work();
+    const last = system.store.reader.prepare<[], { seq: number | null }>("select max(seq) as seq from events").get();
+    try {
+      await this.#recall(last?.seq ?? 0);
+    } catch (error) {
+      log.warn({ err: error }, "errors before the start are not counted for alerts");
+    }
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.#note(held);
+  }
+
+  events(events: readonly IncomingEvent[]): void {
+    const errors = events.filter(isErrorEvent);
+    if (errors.length === 0) return;
+    if (this.#held === null) this.#note(errors);
+    else if (this.#held.length < MAX_HELD) this.#held.push(...errors.map(factsOf));
+  }
+
+  notifications(): void {}
+
+  /** The project was told, or there was nothing to tell: its errors count from here on. */
+  told(projectId: string, silentUntil: EpochMs): void {
+    this.#busy.delete(projectId);
+    this.#windows.delete(projectId);
+    this.#silentUntil.set(projectId, silentUntil);
+  }
+
+  /** The job has come to nothing: the next error may raise another. */
+  released(projectId: string): void {
+    this.#busy.delete(projectId);
+  }
+
+  #note(errors: readonly NotedError[]): void {
+    const projects = new Set<string>();
+    for (const { projectId, receivedAt, seq } of errors) {
+      this.#windowOf(projectId).add(receivedAt, seq);
+      projects.add(projectId);
+    }
+    for (const projectId of projects) this.#look(projectId);
+  }
+
+  #windowOf(projectId: string): ErrorWindow {
+    const known = this.#windows.get(projectId);
+    if (known) return known;
+    if (this.#windows.size >= MAX_WINDOWS) this.#forgetOld();
+    const made = new ErrorWindow();
+    this.#windows.set(projectId, made);
+    return made;
+  }
+
+  #forgetOld(): void {
+    const { clock, system } = this.#services;
+    const now = clock.now();
+    for (const [id, window] of this.#windows)
+      if (window.isOver(now, system.settings.alert.windowMs)) this.#windows.delete(id);
+    for (const [id, until] of this.#silentUntil) if (until <= now) this.#silentUntil.delete(id);
+  }
+
+  #look(projectId: string): void {
+    const { clock, system } = this.#services;
+    const { errorThreshold, windowMs } = system.settings.alert;
+    const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
+    const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
+    const now = clock.now();
+    if (!burst || now < (this.#silentUntil.get(projectId) ?? 0)) return;
+    if (now < (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY) + BUSY_MS) return;
+    this.#busy.set(projectId, now);
+    this.#bursts.set(projectId, burst);
+    // The commit that tells of the error is not the place to write in.
+    this.#wakeUp.resolve();
+  }
+
+  async #work(): Promise<never> {
+    for (;;) {
+      await this.#wakeUp.promise;
+      this.#wakeUp = deferred();
+      const bursts = this.#bursts;
+      this.#bursts = new Map();
+      for (const [projectId, burst] of bursts)
+        await this.#raise(projectId, burst).catch((error: unknown) => {
+          this.released(projectId);
+          this.#services.log.warn(
+            { projectId, err: error },
+            "an alert could not be queued; the next error tries again",
+          );
+        });
+    }
+  }
+
+  /** Errors of before the start that still count, and the silences that have not ended. */
+  async #recall(upTo: number): Promise<void> {
+    const { db, clock, system } = this.#services;
+    const { windowMs, cooldownMs } = system.settings.alert;
+    const marks = await queries.allMarks(db.read);
+    for (const [projectId, { at }] of marks) this.#silentUntil.set(projectId, at + cooldownMs);
+    for (let from = await firstSeqSince(db.scan, clock.now() - windowMs); from <= upTo; ) {
+      const page = await queries.errorsBetween(db.scan, from, upTo, PAGE);
+      this.#note(page.filter(({ projectId, seq }) => seq > (marks.get(projectId)?.upToSeq ?? 0)));
+      if (page.length < PAGE) return;
+      from = (page.at(-1)?.seq ?? upTo) + 1;
+    }
+  }
+}
+
+/** The event itself would be kept with its payload. */
+function factsOf({ projectId, seq, receivedAt }: NotedError): NotedError {
+  return { projectId, seq, receivedAt };
+}

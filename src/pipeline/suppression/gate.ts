@@ -1,0 +1,193 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { EpochMs } from "../../base/clock.ts";
+import { uuidv7 } from "../../base/ids.ts";
+import type { StormRow, SuppressionRows, WindowCount } from "../../store/write-set.ts";
+import type { IncomingEvent } from "../incoming-event.ts";
+import { Firings } from "./firings.ts";
+import { MatchWindow } from "./match-window.ts";
+import { type GateMemory, StoredMemory } from "./memory.ts";
+import type { Restraint } from "./restraint.ts";
+
+/** What is judged of a rule that matched. */
+export interface JudgedRule {
+  readonly row: { readonly id: string };
+  readonly restraint: Restraint;
+}
+
+/** What becomes of a match. */
+export type Verdict = { readonly rule: JudgedRule; readonly key: string; readonly dedupeKey: string | null } & (
+  | { readonly outcome: "fired" | "suppressed" | "cooled" }
+  | { readonly outcome: "deduped"; readonly notificationId: string }
+);
+
+/** For rules that say nothing of storms; null: nothing is held back then. */
+export type DefaultSuppression = () => NonNullable<Restraint["suppression"]> | null;
+
+const MAX_KEY_LENGTH = 256;
+const MAX_STATES = 50_000;
+const MAX_SAMPLES = 5;
+
+/** The matches of one rule and key. */
+interface KeyState {
+  readonly windowMs: number;
+  readonly window: MatchWindow;
+  /** What is being held back; null while nothing is. */
+  storm: StormRow | null;
+}
+
+/**
+ * Decides which matches fire: suppression in a sliding window, dedupe, cooldown (contract 7). A function of the events in their order and of
+ * their own instants, so that deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a cache that already
+ * holds what sets on their way will write: {@link reset} after such a set has failed.
+ */
+export class FiringGate {
+  readonly #states = new Map<string, KeyState>();
+  readonly #firings: Firings;
+  readonly #defaults: DefaultSuppression;
+  readonly #memory: GateMemory;
+  readonly #capacity: number;
+  #windows = new Map<string, { -readonly [K in keyof WindowCount]: WindowCount[K] }>();
+  #storms = new Map<string, StormRow>();
+  #repeats = new Map<string, number>();
+
+  /** @param capacity rules and keys that are remembered; what the others did has to be in `memory`. */
+  constructor(memory: GateMemory, defaults: DefaultSuppression, capacity = MAX_STATES) {
+    this.#memory = memory;
+    this.#defaults = defaults;
+    this.#capacity = capacity;
+    this.#firings = new Firings(memory.firing, capacity);
+  }
+
+  /** The gate of the running program: it goes on where its tables end. */
+  static overTables(reader: Sqlite, defaults: DefaultSuppression): FiringGate {
+    return new FiringGate(new StoredMemory(reader), defaults);
+  }
+
+  /** Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous. @throws what a key's template throws */
+  judge(rule: JudgedRule, event: IncomingEvent): Verdict {
+    const { dedupe, cooldownMs } = rule.restraint;
+    const suppression = rule.restraint.suppression ?? this.#defaults();
+    const at = event.receivedAt;
+    const key = suppression?.key?.render(event, MAX_KEY_LENGTH) ?? "";
+    const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
+    const base = { rule, key, dedupeKey };
+    if (suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window.sumAt(at) >= suppression.count)
+      return { ...base, outcome: "suppressed" };
+    if (!dedupe && cooldownMs === 0) return { ...base, outcome: "fired" };
+    const last = this.#firings.last(rule.row.id, dedupeKey);
+    if (last && dedupe && isWithin(at, last.at, dedupe.windowMs))
+      return { ...base, outcome: "deduped", notificationId: last.notificationId };
+    if (last && isWithin(at, last.at, cooldownMs)) return { ...base, outcome: "cooled" };
+    return { ...base, outcome: "fired" };
+  }
+
+  /** Takes a verdict over into what is remembered and written. @returns the storm that begins with it; null mostly. */
+  apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
+    const { rule, key, dedupeKey, outcome } = verdict;
+    const ruleId = rule.row.id;
+    const suppression = rule.restraint.suppression ?? this.#defaults();
+    if (outcome === "deduped")
+      this.#repeats.set(verdict.notificationId, (this.#repeats.get(verdict.notificationId) ?? 0) + 1);
+    if (outcome === "fired" && notificationId !== null && (rule.restraint.dedupe || rule.restraint.cooldownMs > 0))
+      this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId });
+    if (!suppression) return null;
+    const state = this.#stateOf(ruleId, key, suppression.windowMs);
+    this.#count(ruleId, key, state.window.add(event.receivedAt));
+    return outcome === "suppressed" ? this.#hold(state, ruleId, key, event) : null;
+  }
+
+  /** What has to be on disk with the decisions since the last call. */
+  take(): Omit<SuppressionRows, "jobs"> | null {
+    if (this.#windows.size === 0 && this.#repeats.size === 0) return null;
+    const rows = {
+      windows: [...this.#windows.values()],
+      storms: [...this.#storms.values()],
+      repeats: [...this.#repeats].map(([notificationId, count]) => ({ notificationId, count })),
+    };
+    this.#windows = new Map();
+    this.#storms = new Map();
+    this.#repeats = new Map();
+    return rows;
+  }
+
+  /** Matches of the rule and key that lie in its window at an instant, and how many of them are told; for whoever holds the writer. */
+  pressure(ruleId: string, restraint: Restraint, key: string, at: EpochMs): { matches: number; count: number } {
+    const suppression = restraint.suppression ?? this.#defaults();
+    if (!suppression) return { matches: 0, count: 0 };
+    const { window } = this.#stateOf(ruleId, key, suppression.windowMs);
+    return { matches: window.sumAt(at), count: suppression.count };
+  }
+
+  /** The storm is over and told of. To be called when that is on disk. */
+  closed(ruleId: string, key: string): void {
+    const state = this.#states.get(nameOf(ruleId, key));
+    if (state) state.storm = null;
+  }
+
+  /** Nothing is remembered any more: the tables are read anew. */
+  reset(): void {
+    this.#states.clear();
+    this.#firings.clear();
+    this.take();
+  }
+
+  #hold(state: KeyState, ruleId: string, key: string, event: IncomingEvent): StormRow | null {
+    const { seq, id, receivedAt } = event;
+    const before = state.storm;
+    const storm: StormRow = before
+      ? {
+          ...before,
+          count: before.count + 1,
+          lastSeq: seq,
+          lastAt: Math.max(before.lastAt, receivedAt),
+          samples: before.samples.length < MAX_SAMPLES ? [...before.samples, id] : before.samples,
+        }
+      : {
+          id: uuidv7(),
+          ruleId,
+          key,
+          count: 1,
+          firstSeq: seq,
+          lastSeq: seq,
+          startedAt: receivedAt,
+          lastAt: receivedAt,
+          samples: [id],
+          jobId: uuidv7(),
+        };
+    state.storm = storm;
+    this.#storms.set(storm.id, storm);
+    return before ? null : storm;
+  }
+
+  #count(ruleId: string, key: string, bucketStart: EpochMs): void {
+    const name = `${nameOf(ruleId, key)} ${bucketStart}`;
+    const sum = this.#windows.get(name);
+    if (sum) sum.count++;
+    else this.#windows.set(name, { ruleId, key, bucketStart, count: 1 });
+  }
+
+  #stateOf(ruleId: string, key: string, windowMs: number): KeyState {
+    const name = nameOf(ruleId, key);
+    const known = this.#states.get(name);
+    if (known?.windowMs === windowMs) return known;
+    const state: KeyState = {
+      windowMs,
+      window: new MatchWindow(windowMs, this.#memory.buckets(ruleId, key)),
+      // A rule whose window was changed goes on with the storm it has.
+      storm: known?.storm ?? this.#memory.storm(ruleId, key),
+    };
+    // The one that was read longest ago goes; whatever it counted has long been written.
+    if (this.#states.size >= this.#capacity) this.#states.delete(this.#states.keys().next().value ?? "");
+    this.#states.set(name, state);
+    return state;
+  }
+}
+
+function nameOf(ruleId: string, key: string): string {
+  return `${ruleId} ${key}`;
+}
+
+/** Also where the clock was set back in between. */
+function isWithin(at: EpochMs, last: EpochMs, windowMs: number): boolean {
+  return Math.abs(at - last) < windowMs;
+}

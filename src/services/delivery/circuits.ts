@@ -1,0 +1,47 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
+import { CircuitBreaker } from "./circuit-breaker.ts";
+import type { Sender } from "./sender.ts";
+
+/** Places with a circuit of their own that are kept in mind; the one that was used longest ago goes. */
+const MAX_CIRCUITS = 1000;
+
+/** One circuit a provider: providers are paused one by one, never the queue (contract 7, Push errors). */
+export class Circuits {
+  readonly #circuits = new Map<string, CircuitBreaker>();
+  readonly #clock: Clock;
+  readonly #log: Logger;
+
+  constructor(clock: Clock, log: Logger, metrics: Metrics) {
+    this.#clock = clock;
+    this.#log = log;
+    metrics.gauge("prism_delivery_paused", "Providers that are paused, by channel", () => {
+      const paused = new Map<OutsideChannel, number>();
+      for (const { channel } of this.paused()) paused.set(channel, (paused.get(channel) ?? 0) + 1);
+      return [...paused].map(([channel, count]) => [{ channel }, count] as const);
+    });
+  }
+
+  of({ channel, isProviderEach }: Sender, target: string): CircuitBreaker {
+    const key = isProviderEach ? `${channel} ${target}` : channel;
+    const circuit = this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log);
+    // Behind all others: those in front were used longest ago.
+    this.#circuits.delete(key);
+    this.#circuits.set(key, circuit);
+    const [oldest] = this.#circuits.keys();
+    if (this.#circuits.size > MAX_CIRCUITS && oldest !== undefined) this.#circuits.delete(oldest);
+    return circuit;
+  }
+
+  /** Of a channel's own provider; `closed` also where nothing was sent yet. */
+  stateOf(channel: OutsideChannel): CircuitBreaker["state"] {
+    return this.#circuits.get(channel)?.state ?? "closed";
+  }
+
+  /** What does not let everything through now. */
+  paused(): readonly CircuitBreaker[] {
+    return [...this.#circuits.values()].filter(({ state }) => state !== "closed");
+  }
+}

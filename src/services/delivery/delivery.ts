@@ -1,0 +1,66 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import type { JobRunner } from "../../jobs/runner.ts";
+import { DELIVER_JOB } from "../../pipeline/decide.ts";
+import type { Presence } from "../../realtime/presence.ts";
+import type { Database } from "../../store/database.ts";
+import type { AuditService } from "../audit/audit.ts";
+import type { JobControl } from "../jobs/job-control.ts";
+import type { JobService } from "../jobs/job-service.ts";
+import type { LiveSettings } from "../live-settings.ts";
+import type { Notifier } from "../notifications/notifier.ts";
+import { Attempts } from "./attempts.ts";
+import type { Circuits } from "./circuits.ts";
+import { DeliveryLimits } from "./delivery-limits.ts";
+import { DeliveryMetrics } from "./delivery-metrics.ts";
+import { ATTEMPT_JOB, MERGE_JOB } from "./jobs.ts";
+import { Merging } from "./merging.ts";
+import { Planner } from "./planner.ts";
+import type { Senders } from "./senders.ts";
+import { Settling } from "./settling.ts";
+
+export interface DeliveryParts {
+  readonly database: Database;
+  readonly jobs: JobService;
+  readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly audit: AuditService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly presence: Presence;
+  readonly senders: Senders;
+  readonly circuits: Circuits;
+  readonly settings: LiveSettings;
+  readonly notify: Notifier;
+}
+
+/**
+ * What of a notification leaves the program (contract 7, steps 8 and 9). The commit that makes a notification leaves one job; that one plans a
+ * delivery for each recipient and place, with a job of its own; each attempt at it is a call between two transactions.
+ */
+export class Delivery {
+  readonly #parts: DeliveryParts;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
+
+  begin(): void {
+    const { runner, jobControl, clock, settings, metrics } = this.#parts;
+    const shared = {
+      ...this.#parts,
+      limits: new DeliveryLimits(clock, () => settings.delivery),
+      results: new DeliveryMetrics(metrics),
+      settling: new Settling(this.#parts),
+    };
+    const planner = new Planner(shared);
+    const attempts = new Attempts(shared);
+    const merging = new Merging(shared);
+    runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal));
+    runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal));
+    runner.handle(MERGE_JOB, (job) => merging.merge(job));
+    jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => attempts.follow(trx, moved));
+  }
+}

@@ -1,0 +1,52 @@
+import type { EpochMs } from "../../base/clock.ts";
+import type { NewJob } from "../../jobs/job.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
+import { MAX_WAIT_MS } from "./delivery-limits.ts";
+import { isPush } from "./preferences.ts";
+
+export const ATTEMPT_JOB = "delivery.attempt";
+export const MERGE_JOB = "delivery.merge";
+
+type Job = Omit<NewJob, "maxAttempts">;
+
+export interface AttemptPayload {
+  readonly deliveryId: string;
+}
+
+export interface MergePayload {
+  readonly userId: string;
+}
+
+interface Planned {
+  readonly id: string;
+  readonly channel: OutsideChannel;
+}
+
+/** The job of one delivery. Its id is the delivery's: whoever moves the job finds the delivery. */
+export function attemptJob(
+  { id, channel }: Planned,
+  { priority, correlationId }: { readonly priority: number; readonly correlationId: string },
+  runAt: EpochMs,
+): Job {
+  return {
+    id,
+    queue: isPush(channel) ? "push-notification" : "notification-delivery",
+    kind: ATTEMPT_JOB,
+    payload: { deliveryId: id } satisfies AttemptPayload,
+    runAt,
+    priority,
+    dedupeKey: `delivery:${id}`,
+    correlationId,
+  };
+}
+
+/** The job that makes one message of what came to a user too fast: when the tokens of today's waiting are there again. */
+export function mergeJob(userId: string, now: EpochMs): Job {
+  return {
+    queue: "notification-delivery",
+    kind: MERGE_JOB,
+    payload: { userId } satisfies MergePayload,
+    runAt: now + MAX_WAIT_MS,
+    dedupeKey: `merge:${userId}`,
+  };
+}

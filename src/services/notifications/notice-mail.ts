@@ -1,0 +1,61 @@
+import { PermanentError } from "../../jobs/job.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { mailFailure } from "../delivery/mail-failure.ts";
+import { mailOf } from "../delivery/mail-text.ts";
+import { DeadTarget } from "../delivery/sender.ts";
+import type { Mailer } from "../mailer.ts";
+
+/** A mail to one of the people of a notification; the payload of its job. */
+export interface NoticeMail {
+  readonly notificationId: string;
+  readonly userId: string;
+}
+
+export interface NoticeMailParts {
+  readonly mailer: Mailer;
+  readonly db: ReadDb;
+}
+
+export interface NoticeMailOptions {
+  /** Of the job that sends it, which names the mail: a second attempt is the same mail. */
+  readonly id: string;
+  /** Stands below the message, for this reader alone. */
+  readonly postscript?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Sends a notification of a project as mail, to the address that the account has now. A notification or an account that is gone needs none.
+ * @returns whether a mail went out. @throws PermanentError where trying again cannot help; RetryLater, and what SMTP says
+ */
+export async function mailNotice(
+  { mailer, db }: NoticeMailParts,
+  { notificationId, userId }: NoticeMail,
+  { id, postscript, headers }: NoticeMailOptions,
+): Promise<boolean> {
+  const notification = await db
+    .selectFrom("notifications")
+    .select(["title", "message", "action"])
+    .where("id", "=", notificationId)
+    .executeTakeFirst();
+  const user = await db
+    .selectFrom("users")
+    .select("email")
+    .where("id", "=", userId)
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (!notification || !user?.email) return false;
+  const message = postscript === undefined ? notification.message : `${notification.message}\n\n${postscript}`;
+  try {
+    await mailer.send({
+      to: user.email,
+      ...mailOf({ ...notification, message }, id),
+      ...(headers === undefined ? {} : { headers }),
+    });
+  } catch (error) {
+    const failure = mailFailure(error);
+    throw failure instanceof DeadTarget ? new PermanentError(failure.message, { cause: failure }) : failure;
+  }
+  return true;
+}

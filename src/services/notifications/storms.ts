@@ -1,0 +1,158 @@
+import type { Selectable } from "kysely";
+import { cleanText } from "../../base/clean-text.ts";
+import type { Clock } from "../../base/clock.ts";
+import { toRfc3339 } from "../../base/clock.ts";
+import { COMPLETED, type RunningJob } from "../../jobs/job.ts";
+import type { JobRunner } from "../../jobs/runner.ts";
+import { STORM_JOB, stormJob } from "../../pipeline/decide.ts";
+import { MAX_DIRECT_RECIPIENTS, type RuleBook } from "../../pipeline/rule-book.ts";
+import { storedEvent } from "../../pipeline/stored-event.ts";
+import type { FiringGate } from "../../pipeline/suppression/gate.ts";
+import { restraintOf } from "../../pipeline/suppression/restraint.ts";
+import { compileTemplate, cutText } from "../../rules/index.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
+import type { JobService } from "../jobs/job-service.ts";
+import type { RuleNotices } from "./rule-notices.ts";
+
+/** A notice is brought up to date no more often than this. */
+const UPDATE_EVERY_MS = 5000;
+const TITLE_LENGTH = 255;
+const SAMPLE_LENGTH = 200;
+
+type Batch = Selectable<SuppressedBatchesTable>;
+type RuleRow = Selectable<RulesTable>;
+
+export interface StormParts {
+  readonly database: Database;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly notices: RuleNotices;
+  readonly rules: RuleBook;
+  readonly gate: FiringGate;
+  readonly clock: Clock;
+}
+
+interface StormPayload {
+  readonly batchId: string;
+}
+
+/**
+ * Tells of storms (contract 7, Suppression): while matches of a rule are held back its people have one notice that says how many, kept up to
+ * date, and when it is over a summary. A storm is never silent, and never loud: the notice sounds once.
+ */
+export class Storms {
+  readonly #parts: StormParts;
+
+  constructor(parts: StormParts) {
+    this.#parts = parts;
+    parts.runner.handle(STORM_JOB, (job) => this.#tell(job));
+  }
+
+  /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */
+  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
+    const { batchId } = job.payload as StormPayload;
+    const { database, jobs, clock } = this.#parts;
+    await database.write(async (trx) => {
+      const batch = await openBatch(trx, batchId);
+      const rule = batch && (await ruleOf(trx, batch.ruleId));
+      await jobs.complete(job, trx);
+      if (!batch || !rule) return;
+      const { matches, count } = this.#parts.gate.pressure(rule.id, restraintOf(rule), batch.key, clock.now());
+      if (matches > count) await this.#goOn(trx, rule, batch);
+      else await this.#end(trx, rule, batch);
+    });
+    return COMPLETED;
+  }
+
+  async #goOn(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+    const { jobs, clock, notices } = this.#parts;
+    if (batch.noticeId === null) {
+      const noticeId = await this.#send(trx, rule, { ...noticeText(rule, batch), sound: rule.sound, data: null });
+      await remember(trx, batch, { noticeId, toldCount: batch.count });
+    } else if (batch.count !== batch.toldCount) {
+      await notices.update(batch.noticeId, { ...noticeText(rule, batch), aggregateCount: batch.count }, trx);
+      await remember(trx, batch, { toldCount: batch.count });
+    }
+    await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
+  }
+
+  async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+    const { database, gate, clock, notices } = this.#parts;
+    if (batch.noticeId !== null && batch.count !== batch.toldCount)
+      await notices.update(batch.noticeId, { ...noticeText(rule, batch), aggregateCount: batch.count }, trx);
+    const isBatch = restraintOf(rule).suppression?.mode === "batch";
+    const samples = isBatch ? await this.#samples(trx, rule, batch) : [];
+    const data = {
+      heldBack: batch.count,
+      firstSeq: batch.firstSeq,
+      lastSeq: batch.lastSeq,
+      ...(isBatch ? { samples } : {}),
+    };
+    await this.#send(trx, rule, { ...summaryText(rule, batch, samples), sound: null, data });
+    await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
+    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
+  }
+
+  /** To everybody whom the rule reaches now. @returns the notification's id. */
+  async #send(
+    trx: Trx,
+    rule: RuleRow,
+    content: { title: string; message: string; sound: string | null; data: unknown },
+  ): Promise<string> {
+    const { rules, notices } = this.#parts;
+    const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
+    return notices.send(rule, { ...content, kind: "aggregate" }, userIds, trx);
+  }
+
+  async #samples(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {
+    const ids = JSON.parse(batch.samples) as string[];
+    const events = await trx.selectFrom("events").selectAll().where("id", "in", ids).orderBy("seq").execute();
+    const template = compileTemplate(rule.titleTemplate, "titleTemplate");
+    return events.map((row) => ({
+      eventId: row.id,
+      title: cutText(cleanText(template.render(storedEvent(row), SAMPLE_LENGTH)), SAMPLE_LENGTH),
+    }));
+  }
+}
+
+function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
+  return trx
+    .selectFrom("suppressed_batches")
+    .selectAll()
+    .where("id", "=", id)
+    .where("closedAt", "is", null)
+    .executeTakeFirst();
+}
+
+/** Also one that is inactive or deleted by now: what it held back is told all the same. */
+function ruleOf(trx: Trx, id: string): Promise<RuleRow | undefined> {
+  return trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+async function remember(
+  trx: Trx,
+  { id }: Batch,
+  told: Partial<Pick<Batch, "noticeId" | "toldCount" | "closedAt">>,
+): Promise<void> {
+  await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
+}
+
+function noticeText(rule: RuleRow, batch: Batch) {
+  return {
+    title: cutText(`${rule.name}: ${batch.count} held back${keyText(batch)}`, TITLE_LENGTH),
+    message: `The rule matches more often than it may tell. ${batch.count} further matches since ${toRfc3339(batch.startedAt)} are held back; a summary follows when it is over.`,
+  };
+}
+
+function summaryText(rule: RuleRow, batch: Batch, samples: readonly { readonly title: string }[]) {
+  const list = samples.map(({ title }) => `\n- ${title}`).join("");
+  return {
+    title: cutText(`${rule.name}: over, ${batch.count} were held back${keyText(batch)}`, TITLE_LENGTH),
+    message: `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ${batch.count} matches.${list === "" ? "" : `\nAmong them:${list}`}`,
+  };
+}
+
+function keyText({ key }: Batch): string {
+  return key === "" ? "" : ` (${key})`;
+}

@@ -1,0 +1,21 @@
+import type { LiveSettings } from "../live-settings.ts";
+import { eventSweep } from "./event-retention.ts";
+import { notificationSweep } from "./notification-retention.ts";
+import { Retention, type RetentionParts } from "./retention.ts";
+import { RETENTION_SWEEPS } from "./retention-rules.ts";
+
+export interface OpenRetentionParts extends Omit<RetentionParts, "sweeps"> {
+  readonly settings: Pick<LiveSettings, "retention">;
+}
+
+/** Removes what is no longer kept of any table. Events and notifications come last: they are most of the work. */
+export function openRetention({ settings, ...parts }: OpenRetentionParts): Retention {
+  return new Retention({
+    ...parts,
+    sweeps: [
+      ...RETENTION_SWEEPS,
+      notificationSweep(() => settings.retention.notificationDays),
+      eventSweep(() => settings.retention.days),
+    ],
+  });
+}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { localTime, withLocalTimes } from "../../src/cli/local-time.ts";
+import type { ExplainView } from "../../src/modules/explain/schema.ts";
+import { makeUser } from "../helpers/people.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+test("prism explain", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = prism.dir;
+  const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken, TZ: "Europe/Berlin" };
+  const run = (...args: string[]) => runCli(["explain", ...args], { cwd, env });
+  await makeUser(prism, "anna");
+  const rule = { targetUsers: ["me"], condition: "event.amount > 100" };
+  await prism.post("/api/v1/rules", { ...rule, name: "Big payment \u001b[31m" });
+  await prism.post("/api/v1/rules", { ...rule, name: "Huge payment", condition: "event.amount > 9000" });
+  const event = await prism.post<{ id: string }>("/events", { type: "payment", payload: { amount: 500 } });
+  const { id } = event.body;
+
+  await t.test("tells what happened in order, in local time, and ends with the answer", async () => {
+    const { status, stdout } = await run(id);
+    assert.equal(status, 0);
+    const order = [
+      `Event ${id}`,
+      "  payment (info), project ",
+      "it happened",
+      "it came in, as number 1",
+      "the rules decided",
+      "Rules that matched: 1",
+      "  fired  Big payment",
+      "Rules that did not decide: 1",
+      "  condition false  Huge payment (version 1)",
+      "the condition was false: event.amount was 500",
+      "Notification ",
+      "1 recipient: 0 reached live, 0 read it, 0 acknowledged it",
+      "1 rule matched: 1 told somebody; 1 person has it in the inbox.",
+    ];
+    const places = order.map((text) => stdout.indexOf(text));
+    assert.ok(!places.includes(-1), `${order[places.indexOf(-1)]} in\n${stdout}`);
+    assert.deepEqual(
+      places,
+      [...places].sort((a, b) => a - b),
+    );
+    assert.match(stdout, /^ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0[12]:00 {2}it came in/m);
+    assert.equal(stdout.includes("\u001b"), false, "nothing steers the terminal");
+    assert.ok(
+      stdout.split("\n").every((line) => line.length <= 160),
+      "lines are short",
+    );
+  });
+
+  await t.test("--user says why somebody was not told", async () => {
+    const { stdout } = await run(id, "--user", "anna");
+    assert.match(stdout, /^anna was not told$/m);
+    assert.match(stdout, /anna was not told \(Big payment .*: is not one of the users whom the rule names\)\.\n$/);
+  });
+
+  await t.test("takes a notification as well, and --json gives the structure", async () => {
+    const view = await runJson<ExplainView>(["explain", id], { cwd, env });
+    const notificationId = view.notifications[0]?.id ?? "";
+    const again = await runJson<ExplainView>(["explain", notificationId, "--user", "me"], { cwd, env });
+    assert.deepEqual(
+      [again.subject, again.event?.id, again.user?.told],
+      [{ kind: "notification", id: notificationId }, id, true],
+    );
+    const { stdout } = await run(notificationId);
+    assert.match(stdout, /A rule made it of an event, and it went to 1 person/);
+  });
+
+  await t.test("what is not there exits 6, and nobody's token 5", async () => {
+    const missing = await run("0198c0de-0000-7000-8000-000000000000");
+    assert.deepEqual([missing.status, missing.stdout], [6, ""]);
+    assert.match(missing.stderr, /No such notification/);
+    assert.equal((await runCli(["explain", id], { cwd, env: { PRISM_URL: prism.url } })).status, 5);
+  });
+});
+
+test("times of a sentence are shown as the wall clock shows them, with the offset", () => {
+  const text = localTime("2026-03-29T01:00:05.250Z");
+  assert.match(text, /^2026-03-\d\d \d\d:\d\d:05\.250 [+-]\d\d:\d\d$/);
+  assert.equal(Date.parse(text.replace(" ", "T").replace(" ", "")), Date.parse("2026-03-29T01:00:05.250Z"));
+  assert.equal(withLocalTimes("since 2026-03-29T01:00:05.250Z."), `since ${text}.`);
+});

@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import test from "node:test";
+import SqliteDatabase from "better-sqlite3";
+import { startPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, RunningCli, runCli, runJson } from "./run-cli.ts";
+
+interface Seeded {
+  readonly accounts: readonly { username: string; email: string; role: string; password: string | null }[];
+  readonly made: Readonly<Record<string, number>>;
+  readonly kept: Readonly<Record<string, number>>;
+  readonly apiKey: string | null;
+}
+
+const env = { PRISM_AUTH_BCRYPT_COST: "4" };
+
+/** What people and producers have put in, whatever its state: rows of these tables come from somebody's doing alone. */
+const TABLES = [
+  "users",
+  "user_roles",
+  "projects",
+  "project_members",
+  "api_keys",
+  "service_tokens",
+  "sessions",
+  "rules",
+  "rule_versions",
+  "events",
+  "tasks",
+  "transfer_buckets",
+  "messages",
+  "schedules",
+] as const;
+
+/** Rows by table. */
+function rowsIn(dataDir: string): Record<string, number> {
+  const db = new SqliteDatabase(databaseIn(dataDir), { readonly: true });
+  try {
+    const count = (table: string) => db.prepare<[], number>(`select count(*) from ${table}`).pluck().get() ?? 0;
+    return Object.fromEntries(TABLES.map((table) => [table, count(table)]));
+  } finally {
+    db.close();
+  }
+}
+
+test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks and events, and a second run makes nothing anew", async (t) => {
+  const cwd = temporaryDir(t);
+  const dataDir = join(cwd, "data");
+  const first = await runJson<Seeded>(["seed"], { cwd, env });
+  assert.deepEqual(
+    first.accounts.map(({ username, role }) => [username, role]),
+    [
+      ["admin", "Admin"],
+      ["user", "User"],
+    ],
+  );
+  assert.deepEqual(first.made, { accounts: 2, rules: 3, buckets: 2, tasks: 5, events: 20 });
+  assert.deepEqual(Object.values(first.kept), [0, 0, 0, 0, 0]);
+  const before = rowsIn(dataDir);
+
+  await t.test("again: everything is kept, and no password is shown", async () => {
+    const { status, stdout, stderr } = await runCli(["seed"], { cwd, env });
+    assert.equal(status, 0, stderr);
+    assert.match(
+      stdout,
+      /^WHAT +MADE +THERE BEFORE\naccounts +0 +2\nrules +0 +3\nbuckets +0 +2\ntasks +0 +5\nevents +0 +20\n$/,
+    );
+    assert.deepEqual(rowsIn(dataDir), before);
+  });
+
+  await t.test("--demo adds what is missing, and also again nothing", async () => {
+    const demo = await runJson<Seeded>(["seed", "--demo", "--events", "60", "--users", "6"], { cwd, env });
+    assert.deepEqual(demo.made, {
+      accounts: 5,
+      projects: 1,
+      rules: 2,
+      buckets: 0,
+      tasks: 20,
+      events: 40,
+      schedules: 1,
+      messages: 1,
+    });
+    assert.match(demo.apiKey ?? "", /^prk_/);
+    assert.deepEqual(
+      demo.accounts.map(({ role, password }) => [role, password !== null]),
+      [
+        ["Admin", false],
+        ["User", false],
+        ["Operator", true],
+        ["RuleManager", true],
+        ["Viewer", true],
+        ["Auditor", true],
+        ["User", true],
+      ],
+    );
+    const then = rowsIn(dataDir);
+    const again = await runJson<Seeded>(["seed", "--demo", "--events", "60", "--users", "6"], { cwd, env });
+    assert.deepEqual([...new Set(Object.values(again.made))], [0]);
+    assert.equal(again.apiKey, null);
+    assert.deepEqual(rowsIn(dataDir), then);
+  });
+
+  await t.test(
+    "what is there now works: accounts log in by name and mail address, rules have told somebody",
+    async (st) => {
+      const prism = await startPrism(st, { dir: dataDir, settings: { "auth.bcryptCost": "4" } });
+      for (const { username, email, password } of first.accounts) {
+        for (const name of [{ username }, { email }]) {
+          const login = await prism.post("/auth/login", { ...name, password }, { token: null });
+          assert.equal(login.status, 200, login.text);
+        }
+      }
+      const { body: rules } = await prism.get<{ data: { name: string; stats: Record<string, number> }[] }>(
+        "/api/v1/rules",
+      );
+      const matched = rules.data.filter(({ stats }) => (stats["matched"] ?? 0) > 0).map(({ name }) => name);
+      assert.ok(matched.includes("Errors of a service") && matched.includes("Large payment failed"), matched.join());
+      const told = prism.services.system.store.reader
+        .prepare<[], number>("select count(*) from notification_recipients")
+        .pluck()
+        .get();
+      assert.ok((told ?? 0) > 0);
+    },
+  );
+});
+
+test("seed takes the data directory for itself, asks in production, and refuses a server's URL", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = temporaryDir(t);
+  const beside = await runCli(["seed", "--data-dir", prism.dir], { cwd, env });
+  assert.deepEqual([beside.status, /another Prism holds the data directory/.test(beside.stderr)], [4, true]);
+  const online = await runCli(["seed", "--url", prism.url], { cwd, env });
+  assert.equal(online.status, 2);
+  const secrets = {
+    JWT_SECRET: randomBytes(48).toString("base64"),
+    PRISM_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
+    HOST: "127.0.0.1",
+    NODE_ENV: "production",
+  };
+  const unasked = await runCli(["seed"], { cwd, env: secrets });
+  assert.deepEqual([unasked.status, /this is production and nothing was made/.test(unasked.stderr)], [2, true]);
+  const none = ["seed", "--yes", "--users", "0", "--events", "0", "--tasks", "0"];
+  const asked = await runJson<Seeded>(none, { cwd, env: secrets });
+  assert.deepEqual(asked.made, { accounts: 1, rules: 3, buckets: 2, tasks: 0, events: 0 });
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env: secrets });
+  await server.until(/Prism is ready/);
+  assert.doesNotMatch(server.stderr, /No administrator yet/);
+});

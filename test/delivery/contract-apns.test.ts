@@ -1,0 +1,4 @@
+import { apnsContract } from "./support/push-peer.ts";
+import { senderContract } from "./support/sender-contract.ts";
+
+senderContract(apnsContract());

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { PermanentError, RetryLater } from "../../src/jobs/job.ts";
+import { mailFailure } from "../../src/services/delivery/mail-failure.ts";
+import { mailOf } from "../../src/services/delivery/mail-text.ts";
+import { DeadTarget, ProviderDown } from "../../src/services/delivery/sender.ts";
+import { Mailer, smtpOptionsOf } from "../../src/services/mailer.ts";
+import { DeliveryWorld } from "./support/delivery-world.ts";
+import { mailPeer } from "./support/mail-peer.ts";
+
+test("every value of a mail is escaped in its HTML, and stands as it is in its text", () => {
+  const action = JSON.stringify({ url: `https://x.example/?a=1&b="2"`, label: "<i>Look</i>" });
+  const { subject, text = "", html = "" } = mailOf({ title: "<script>&'\"", message: "a < b\nc\n\nd", action }, "id");
+  assert.equal(subject, "<script>&'\"");
+  assert.equal(text, `a < b\nc\n\nd\n\n<i>Look</i>: https://x.example/?a=1&b="2"\n`);
+  assert.ok(html.includes('<h1 style="font-size: 1.2em">&lt;script&gt;&amp;&#39;&quot;</h1>'));
+  assert.ok(html.includes("<p>a &lt; b<br>c</p>\n<p>d</p>"));
+  assert.ok(html.includes('<a href="https://x.example/?a=1&amp;b=&quot;2&quot;">&lt;i&gt;Look&lt;/i&gt;</a>'));
+  assert.ok(!/<script|<i>/.test(html));
+});
+
+test("a mail without an action has no link", () => {
+  const { text, html = "" } = mailOf({ title: "t", message: "m", action: null }, "id");
+  assert.equal(text, "m\n");
+  assert.ok(!html.includes("<a "));
+});
+
+async function open(t: TestContext) {
+  const peer = await mailPeer(t);
+  return { peer, world: await DeliveryWorld.open(t, { settings: peer.settings }) };
+}
+
+test("S1-08 a notification comes as a mail with text and HTML, from the configured sender, and nothing of it becomes a header", async (t) => {
+  const { world, peer } = await open(t);
+  const ann = await world.person("ann");
+  const title = "Door\r\nBcc: eve@example.com\r\n\r\nopen";
+  const id = await world.notify([ann.id], ["email"], { title, message: "Ünter <b>" });
+  await world.until(id, "delivered");
+  const [raw = ""] = peer.accepted;
+  const [head = ""] = raw.split("\r\n\r\n");
+  assert.match(head, /^From: Prism <prism@example.com>$/m);
+  assert.match(head, /^To: ann@example.com$/m);
+  assert.match(head, /^Subject: Door Bcc: eve@example.com open$/m);
+  assert.ok(!/^bcc:/im.test(head));
+  assert.match(head, /^Content-Type: multipart\/alternative/m);
+  assert.match(raw, /^Content-Type: text\/plain; charset=utf-8/m);
+  assert.match(raw, /^Content-Type: text\/html; charset=utf-8/m);
+});
+
+test("a line break in a subject or an address that some other code hands over makes no header either", async (t) => {
+  const { peer, world } = await open(t);
+  const options = smtpOptionsOf(world.prism.services.config);
+  const mailer = new Mailer(options);
+  t.after(() => mailer.close());
+  await mailer.send({ to: "ann@example.com", subject: "a\r\nBcc: eve@example.com", text: "x", id: "1" });
+  const [raw = ""] = peer.accepted;
+  assert.match(raw, /^Subject: a Bcc: eve@example.com$/m);
+  await assert.rejects(mailer.send({ to: "ann@example.com>\r\nRCPT TO:<eve@example.com", subject: "a", text: "x" }));
+  assert.equal(peer.accepted.length, 1);
+});
+
+test("who has no mail address gets no mail, and nothing waits for it", async (t) => {
+  const { world } = await open(t);
+  const ann = await world.person("ann");
+  const ben = await world.person("ben");
+  await world.prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ email: null }).where("id", "=", ben.id).execute(),
+  );
+  const id = await world.notify([ann.id, ben.id], ["email"]);
+  const { userId } = await world.only(id, "delivered");
+  assert.equal(userId, ann.id);
+});
+
+test("a server without smtp refuses the channel email, where one with it takes it", async (t) => {
+  const world = await DeliveryWorld.open(t);
+  const body = { recipients: ["me"], title: "t", message: "m", channels: ["email"] };
+  const refused = await world.prism.post<{ error: { code: string } }>("/api/v1/notifications", body);
+  assert.deepEqual([refused.status, refused.body.error.code], [501, "NOT_CONFIGURED"]);
+  assert.equal(world.deliveries("").length, 0);
+});
+
+for (const { name, error, type } of [
+  { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: DeadTarget },
+  { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: RetryLater },
+  { name: "a refused text", error: { responseCode: 554, command: "DATA" }, type: PermanentError },
+  { name: "a refused login", error: { responseCode: 535, code: "EAUTH", command: "AUTH PLAIN" }, type: ProviderDown },
+  { name: "a login that is put off", error: { responseCode: 454, code: "EAUTH" }, type: ProviderDown },
+  { name: "a refused sender", error: { responseCode: 550, command: "MAIL FROM" }, type: ProviderDown },
+  { name: "missing TLS", error: { code: "ETLS" }, type: ProviderDown },
+]) {
+  test(`SMTP: ${name} is ${type.name}`, () => {
+    const failure = mailFailure(Object.assign(new Error("said no"), error));
+    assert.equal(failure.constructor, type);
+    assert.equal(failure.message, "said no");
+  });
+}
+
+test("SMTP: what got no answer is tried again as it is, and so is a server that shuts down", () => {
+  for (const error of [{ code: "ECONNECTION" }, { code: "ETIMEDOUT" }, { responseCode: 421, command: "DATA" }]) {
+    const thrown = Object.assign(new Error("x"), error);
+    assert.equal(mailFailure(thrown), thrown);
+  }
+});

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import type { OutsideChannel } from "../../../src/store/schema.ts";
+import { crashImage } from "../../helpers/crash-image.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsOf } from "../../helpers/tables.ts";
+import { DeliveryWorld } from "./delivery-world.ts";
+
+/**
+ * What a peer does with a message: takes it; says not now; refuses this message; says the place is gone; refuses our credentials; breaks off without an
+ * answer; or takes it, but not before it is told to go on.
+ */
+export type Answer = "accept" | "later" | "refuse" | "gone" | "deny" | "drop" | "slow";
+
+/** The other side of a channel: a real server of its protocol that does as it is told. */
+export interface Peer {
+  /** What the next messages are answered; after that all are accepted. */
+  answer(...answers: readonly Answer[]): void;
+  /** Stable ids of all messages that came as far as the peer, accepted or not, as the protocol carries them. */
+  readonly seen: readonly string[];
+  /** Texts of the messages that were accepted. */
+  readonly accepted: readonly string[];
+  /** Lets those that wait go on. */
+  goOn(): void;
+  /** Settings of a Prism that sends here. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface SenderContract {
+  readonly channel: OutsideChannel;
+  /** Of the answers those that the protocol knows, besides accept. */
+  readonly answers: readonly Answer[];
+  /** What stands for a delivery's id in {@link Peer.seen}. */
+  wireId(deliveryId: string): string;
+  peer(t: TestContext): Promise<Peer>;
+  /** Gives a user one place to be reached at. */
+  place(prism: TestPrism, userId: string): Promise<void>;
+  /** Whether the place of the user can still be used. Absent: places of the channel cannot be disabled. */
+  isUsable?(prism: TestPrism, userId: string): boolean | Promise<boolean>;
+}
+
+interface Contract extends SenderContract {
+  open(t: TestContext): Promise<{ world: DeliveryWorld; peer: Peer; id: string; send(body?: object): Promise<string> }>;
+}
+
+/** The one suite that all channels run: from a notification to the peer's answer and what becomes of it. */
+export function senderContract(given: SenderContract): void {
+  const { channel } = given;
+  const contract: Contract = {
+    ...given,
+    async open(t) {
+      const peer = await given.peer(t);
+      const world = await DeliveryWorld.open(t, { settings: peer.settings });
+      const { id } = await world.person("ann");
+      await given.place(world.prism, id);
+      return { world, peer, id, send: (body) => world.notify([id], [channel], body) };
+    },
+  };
+  accepts(contract);
+  if (given.answers.includes("later")) triesAgain(contract);
+  if (given.answers.includes("refuse")) givesUp(contract);
+  if (given.answers.includes("gone")) disables(contract);
+  if (given.answers.includes("deny")) pauses(contract);
+  if (given.answers.includes("drop")) survivesDrop(contract);
+  if (given.answers.includes("slow")) survivesRestart(contract);
+}
+
+function accepts({ channel, open, wireId }: Contract): void {
+  test(`${channel}: an accepted message is delivered, once, and noted everywhere`, async (t) => {
+    const { world, peer, id, send } = await open(t);
+    const notificationId = await send({ title: `Fire <b>&"'`, message: "leave\nnow" });
+    const delivery = await world.only(notificationId, "delivered");
+    assert.deepEqual([delivery.attempts, delivery.userId, delivery.lastError], [1, id, null]);
+    assert.deepEqual(peer.seen, [wireId(delivery.id)]);
+    assert.equal(peer.accepted.length, 1);
+    assert.deepEqual(world.audit(notificationId, channel), [
+      { action: "notification.delivered", metadata: { channel, delivered: 1, failed: 0, skipped: 0 } },
+    ]);
+    const [notification] = rowsOf<{ delivered: number }>(
+      world.prism,
+      "select delivered from notifications where id = ?",
+      notificationId,
+    );
+    assert.equal(notification?.delivered, 1);
+    const { text } = await world.prism.get("/metrics");
+    assert.match(text, new RegExp(`prism_delivery_total\\{channel="${channel}",result="delivered"\\} 1`));
+    assert.match(text, new RegExp(`prism_delivery_latency_seconds_count\\{channel="${channel}"\\} 1`));
+  });
+}
+
+function triesAgain({ channel, open, wireId }: Contract): void {
+  test(`${channel}: a message that is put off comes again with the same id`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("later");
+    const notificationId = await send();
+    const failed = await world.only(notificationId, "failed");
+    assert.notEqual(failed.lastError, null);
+    await world.passToAttempt(failed.id);
+    const delivered = await world.only(notificationId, "delivered");
+    assert.deepEqual([delivered.attempts, delivered.lastError], [2, null]);
+    assert.deepEqual([...new Set(peer.seen)], [wireId(failed.id)]);
+    assert.equal(peer.accepted.length, 1);
+  });
+}
+
+function givesUp({ channel, open }: Contract): void {
+  test(`${channel}: a message that is refused is dead at once, and its job with it`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("refuse");
+    const notificationId = await send();
+    const dead = await world.only(notificationId, "dead");
+    assert.equal(dead.attempts, 1);
+    assert.deepEqual(rowsOf(world.prism, "select state from jobs where id = ?", dead.id), [{ state: "dead" }]);
+    assert.deepEqual(world.audit(notificationId, channel), [
+      { action: "notification.failed", metadata: { channel, delivered: 0, failed: 1, skipped: 0 } },
+    ]);
+    const next = await send();
+    await world.until(next, "delivered");
+  });
+}
+
+function disables({ channel, open, isUsable }: Contract): void {
+  test(`${channel}: a place that is gone is not tried again`, async (t) => {
+    const { world, peer, id, send } = await open(t);
+    peer.answer("gone");
+    const dead = await world.only(await send(), "dead");
+    assert.equal(dead.attempts, 1);
+    if (isUsable) assert.equal(await isUsable(world.prism, id), false);
+  });
+}
+
+function pauses({ channel, open }: Contract): void {
+  test(`${channel}: a provider that refuses us is paused, and what waits for it loses no attempt`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("deny");
+    const first = await send();
+    const held = await world.untilHeld(first, "provider paused");
+    const calls = peer.seen.length;
+    const second = await send();
+    const other = await world.untilHeld(second, "provider paused");
+    assert.equal(peer.seen.length, calls, "nothing is sent during the pause");
+    const { body } = await world.prism.get<{ paused: unknown }>("/api/v1/status");
+    assert.deepEqual(body.paused, [{ channel, state: "open" }]);
+    assert.match(
+      (await world.prism.get("/metrics")).text,
+      new RegExp(`prism_delivery_paused\\{channel="${channel}"\\} 1`),
+    );
+    assert.deepEqual(rowsOf(world.prism, "select attempts from jobs where id in (?, ?)", held.id, other.id), [
+      { attempts: 0 },
+      { attempts: 0 },
+    ]);
+    // One goes when the pause is over, the other when that one was answered.
+    await eventually("both are delivered", () => {
+      world.pass(30_000);
+      return [first, second].every((id) => world.deliveries(id)[0]?.state === "delivered");
+    });
+  });
+}
+
+function survivesDrop({ channel, open, wireId }: Contract): void {
+  test(`${channel}: a connection that breaks costs nothing but time`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("drop");
+    const notificationId = await send();
+    const [delivery] = await eventually("a delivery is planned", () => {
+      const rows = world.deliveries(notificationId);
+      return rows.length === 1 ? rows : null;
+    });
+    assert.ok(delivery);
+    await eventually("it is delivered", () => {
+      if (world.dueAt(delivery.id) !== undefined) world.pass(60_000);
+      return world.deliveries(notificationId)[0]?.state === "delivered";
+    });
+    assert.ok([...new Set(peer.seen)].every((id) => id === wireId(delivery.id)));
+    assert.equal(peer.accepted.length, 1);
+  });
+}
+
+function survivesRestart({ channel, open, wireId }: Contract): void {
+  test(`${channel}: a crash in the middle of an attempt delivers at least once, with the same id`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("slow");
+    const notificationId = await send();
+    const sending = await world.only(notificationId, "sending");
+    await eventually("the peer has the message", () => peer.seen.length > 0);
+    const dir = await crashImage(t, world.prism);
+    const again = await startPrism(t, { dir, clock: world.clock, settings: peer.settings });
+    await eventually(
+      "the next process has delivered it",
+      () =>
+        rowsOf<{ state: string }>(again, "select state from deliveries where id = ?", sending.id)[0]?.state ===
+        "delivered",
+      60_000,
+    );
+    peer.goOn();
+    assert.deepEqual([...new Set(peer.seen)], [wireId(sending.id)]);
+    assert.deepEqual(rowsOf(again, "select attempts from deliveries"), [{ attempts: 2 }]);
+    await world.until(notificationId, "delivered");
+  });
+}

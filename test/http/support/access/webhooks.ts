@@ -1,0 +1,50 @@
+import { idOf } from "./makers.ts";
+import { inShop, may, readEvents } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Rule, type Table } from "./row.ts";
+import type { AccessWorld } from "./world.ts";
+
+const PATH = "/api/v1/webhooks";
+/** Nobody is asked who it is, and nobody answers. */
+const URL = "https://1.1.1.1/hook";
+
+const manage = may("webhooks:manage");
+const managesOf =
+  (hidden: string): Rule =>
+  (who) =>
+    manage(who) ?? inShop({ ...readEvents, hidden })(who);
+const ofShop = managesOf("WEBHOOK_NOT_FOUND");
+
+/** One of the shop's, where there are no others: a project may not have any number of them. */
+async function makeWebhook({ prism, shop }: AccessWorld): Promise<string> {
+  await prism.services.db.write((trx) => trx.deleteFrom("webhooks").execute());
+  return idOf(prism.post(PATH, { url: URL, projectId: shop }));
+}
+
+/** Contract 4.12. */
+export const WEBHOOKS: Table = {
+  "GET /api/v1/webhooks": [
+    { refusal: manage, request: at(PATH) },
+    { refusal: managesOf("PROJECT_NOT_FOUND"), request: inWorld(({ shop }) => `${PATH}?projectId=${shop}`) },
+  ],
+  "POST /api/v1/webhooks": [
+    { refusal: manage, request: at(PATH, { url: URL }) },
+    {
+      refusal: managesOf("PROJECT_NOT_FOUND"),
+      request: ({ shop }) => ({ path: PATH, body: { url: URL, projectId: shop } }),
+    },
+  ],
+  "GET /api/v1/webhooks/:id": [
+    { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }) },
+    { refusal: manage, request: at(`${PATH}/${NO_ID}`), served: [404, "WEBHOOK_NOT_FOUND"] },
+  ],
+  "PUT /api/v1/webhooks/:id": [
+    { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}`, body: {} }) },
+  ],
+  "DELETE /api/v1/webhooks/:id": [
+    { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }) },
+  ],
+  "POST /api/v1/webhooks/:id/test": [
+    // Of one that is there, it would call somebody.
+    { refusal: manage, request: at(`${PATH}/${NO_ID}/test`), served: [404, "WEBHOOK_NOT_FOUND"] },
+  ],
+};

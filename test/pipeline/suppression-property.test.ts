@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
+import { TestPrism } from "../helpers/prism.ts";
+
+const COUNT = 3;
+const WINDOW_MS = 10_000;
+const WIDTH_MS = WINDOW_MS / 10;
+const DEDUPE_MS = 4000;
+const COOLDOWN_MS = 6000;
+
+type Step =
+  | { readonly send: number; readonly host: string }
+  | { readonly passMs: number }
+  | { readonly setMs: number }
+  | { readonly restart: true };
+
+const steps = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.record({ send: fc.integer({ min: 1, max: 6 }), host: fc.constantFrom("a", "b") }) },
+    { weight: 4, arbitrary: fc.record({ passMs: fc.integer({ min: 1, max: 7000 }) }) },
+    { weight: 1, arbitrary: fc.record({ setMs: fc.constantFrom(-3_600_000, -500, 3_600_000) }) },
+    { weight: 1, arbitrary: fc.constant({ restart: true } as const) },
+  ),
+  { minLength: 5, maxLength: 25 },
+);
+
+/** What the gate should say, written the long way: every match is kept, and counted again each time. */
+class Naive {
+  readonly #matches: number[] = [];
+  readonly #fired = new Map<string, number>();
+
+  outcome(host: string, at: number): string {
+    const isHeld = this.#inWindow(at) >= COUNT;
+    this.#match(at);
+    if (isHeld) return "suppressed";
+    const last = this.#fired.get(host);
+    if (last !== undefined && Math.abs(at - last) < DEDUPE_MS) return "deduped";
+    if (last !== undefined && Math.abs(at - last) < COOLDOWN_MS) return "cooled";
+    this.#fired.set(host, at);
+    return "fired";
+  }
+
+  /** A clock that goes back a little stands still for the window; one that goes back far begins a new one. */
+  #bucketOf(at: number): number {
+    const newest = this.#matches.at(-1) ?? Number.NEGATIVE_INFINITY;
+    const bucket = Math.floor(at / WIDTH_MS);
+    if (bucket >= newest) return bucket;
+    if (bucket > newest - 10) return newest;
+    this.#matches.length = 0;
+    return bucket;
+  }
+
+  #inWindow(at: number): number {
+    const bucket = this.#bucketOf(at);
+    return this.#matches.filter((each) => each > bucket - 10).length;
+  }
+
+  #match(at: number): void {
+    this.#matches.push(this.#bucketOf(at));
+  }
+}
+
+async function run(script: readonly Step[]): Promise<void> {
+  const clock = new FakeClock();
+  const prism = await TestPrism.start({ clock });
+  try {
+    const rule = {
+      name: "r",
+      condition: "event.type == 'a'",
+      targetUsers: ["me"],
+      suppression: { count: COUNT, windowMs: WINDOW_MS },
+      dedupe: { key: "{{event.host}}", windowMs: DEDUPE_MS },
+      cooldownMs: COOLDOWN_MS,
+    };
+    const { status, body } = await prism.post<{ id: string }>("/api/v1/rules", rule);
+    assert.equal(status, 201);
+    // A token would run out as the clock jumps.
+    const made = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { name: "producer" });
+    const apiKey = made.body.key;
+    const naive = new Naive();
+    const expected: string[] = [];
+    for (const step of script) {
+      if ("passMs" in step) clock.advance(step.passMs);
+      else if ("setMs" in step) clock.set(step.setMs);
+      else if ("restart" in step) await prism.restart();
+      else {
+        for (let i = 0; i < step.send; i++) expected.push(naive.outcome(step.host, clock.now()));
+        const events = Array.from({ length: step.send }, () => ({ type: "a", payload: { host: step.host } }));
+        const reply = await prism.post("/events", events, { apiKey });
+        assert.equal(reply.status, 202, reply.text);
+      }
+    }
+    const { db } = prism.services;
+    const decided = () =>
+      db.read.selectFrom("decisions").select(["outcome", "eventSeq", "notificationId"]).orderBy("eventSeq").execute();
+    await eventually("all are decided", async () => (await decided()).length === expected.length);
+    assert.deepEqual(
+      (await decided()).map(({ outcome }) => outcome),
+      expected,
+    );
+    const stats = await db.read.selectFrom("rule_stats").selectAll().where("ruleId", "=", body.id).executeTakeFirst();
+    const { matched = 0, fired = 0, suppressed = 0, deduped = 0, cooled = 0, limited = 0 } = stats ?? {};
+    assert.deepEqual([matched, fired + suppressed + deduped + cooled + limited], [expected.length, expected.length]);
+    const told = await db.read
+      .selectFrom("notifications")
+      .select(["id", "eventId"])
+      .where("kind", "=", "rule")
+      .execute();
+    assert.equal(new Set(told.map(({ eventId }) => eventId)).size, told.length, "nobody is told of an event twice");
+    assert.equal(told.length, expected.filter((outcome) => outcome === "fired").length);
+  } finally {
+    await prism.stop();
+  }
+}
+
+test("S2-115: over any sequence of events, steps of the clock and restarts each match has the outcome that a naive count says", async () => {
+  await fc.assert(fc.asyncProperty(steps, run), { numRuns: 12, includeErrorInReport: true });
+});

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
+import { startPrism, type TestPrism } from "../helpers/prism.ts";
+
+interface Stats {
+  readonly matched: number;
+  readonly fired: number;
+  readonly suppressed: number;
+  readonly deduped: number;
+  readonly cooled: number;
+}
+
+async function withRule(t: TestContext, rule: Record<string, unknown>, settings: Record<string, string> = {}) {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock, settings });
+  const made = await prism.post<{ id: string }>("/api/v1/rules", {
+    name: "storm",
+    condition: "event.type == 'a'",
+    targetUsers: ["me"],
+    ...rule,
+  });
+  assert.equal(made.status, 201, made.text);
+  return { prism, clock, ruleId: made.body.id };
+}
+
+async function send(prism: TestPrism, count: number, payload: Record<string, unknown> = {}): Promise<void> {
+  const events = Array.from({ length: count }, (_, n) => ({ type: "a", payload: { n, ...payload } }));
+  for (let at = 0; at < count; at += 1000) {
+    const { status, text } = await prism.post("/events", events.slice(at, at + 1000));
+    assert.equal(status, 202, text);
+  }
+}
+
+async function statsOf(prism: TestPrism, ruleId: string): Promise<Stats> {
+  return (await prism.get<Stats>(`/api/v1/rules/${ruleId}/stats`)).body;
+}
+
+async function inbox(prism: TestPrism) {
+  const { body } = await prism.get<{
+    data: { title: string; message: string; kind: string; aggregateCount: number }[];
+  }>("/api/v1/notifications?limit=100");
+  return body.data;
+}
+
+test("S2-129: a storm of 10 000 gives count notices, one that is kept up to date, and a summary", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, { suppression: { count: 3, windowMs: 60_000 } });
+  await send(prism, 10_000);
+  await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 10_000);
+  const stats = await statsOf(prism, ruleId);
+  assert.deepEqual([stats.fired, stats.suppressed], [3, 9997]);
+  await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
+  clock.advance(5000);
+  prism.services.system.runner.enqueued([]);
+  await eventually("it says how many", async () =>
+    (await inbox(prism)).some(({ title }) => title === "storm: 9997 held back"),
+  );
+  clock.advance(61_000);
+  prism.services.system.runner.enqueued([]);
+  await eventually("it is over", async () =>
+    (await inbox(prism)).some(({ title }) => title === "storm: over, 9997 were held back"),
+  );
+  assert.equal((await inbox(prism)).length, 5);
+  await send(prism, 1);
+  await eventually("the rule tells again", async () => (await inbox(prism)).length === 6);
+});
+
+test("under the defaults a storm of 10 000 gives 22 notices: twenty, one that is kept up to date, and a summary", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, {}, { "suppression.enforceDefault": "true" });
+  await send(prism, 10_000);
+  await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 10_000);
+  await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
+  clock.advance(70_000);
+  prism.services.system.runner.enqueued([]);
+  await eventually("it is over", async () =>
+    (await inbox(prism)).some(({ title }) => title === "storm: over, 9980 were held back"),
+  );
+  assert.equal((await inbox(prism)).length, 22);
+  const stored = await prism.services.db.scan
+    .selectFrom("events")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .executeTakeFirst();
+  assert.equal(stored?.n, 10_000, "all events are stored");
+});
+
+test("what is held back is remembered over a restart", async (t) => {
+  const { prism, ruleId } = await withRule(t, { suppression: { count: 2, windowMs: 60_000 } });
+  await send(prism, 5);
+  await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 5);
+  await prism.restart();
+  await send(prism, 5);
+  await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 10);
+  const stats = await statsOf(prism, ruleId);
+  assert.deepEqual([stats.fired, stats.suppressed], [2, 8]);
+});
+
+test("a dedupe key joins events to the earlier notification; a cooldown keeps the rule silent", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, {
+    dedupe: { key: "{{event.host}}", windowMs: 60_000 },
+    cooldownMs: 90_000,
+  });
+  await send(prism, 3, { host: "a" });
+  await send(prism, 2, { host: "b" });
+  clock.advance(70_000);
+  await send(prism, 1, { host: "a" });
+  clock.advance(30_000);
+  await send(prism, 1, { host: "a" });
+  await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 7);
+  const stats = await statsOf(prism, ruleId);
+  assert.deepEqual([stats.fired, stats.deduped, stats.cooled, stats.suppressed], [3, 3, 1, 0]);
+  const counts = (await inbox(prism)).map(({ aggregateCount }) => aggregateCount);
+  assert.deepEqual(counts.sort(), [1, 2, 3]);
+});
