@@ -2,9 +2,9 @@ import { setMaxListeners } from "node:events";
 import type { Database as Sqlite } from "better-sqlite3";
 import { runAs } from "../base/caller.ts";
 import type { Clock } from "../base/clock.ts";
-import { deferred } from "../base/deferred.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Logger } from "../base/log.ts";
+import { within } from "../base/within.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
 import type { JobState } from "../store/schema.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobRow, JobWork } from "../store/write-set.ts";
@@ -64,7 +64,7 @@ export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: Jo
 const PROGRESS_DELAY_MS = 100;
 const TRY_AGAIN_MS = 1000;
 
-interface SetInFlight extends Pick<JobWork, "finish" | "promoteDueAt" | "claim"> {
+interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueAt" | "claim"> {
   readonly setBack: SetBack | null;
 }
 
@@ -202,19 +202,17 @@ export class JobRunner implements SetSource {
     this.#due.stop();
     for (const queue of this.#queues.values()) this.#giveBackWaiting(queue);
     this.#stop.abort(new Error("the server is stopping"));
-    if (this.#active.size > 0) await this.#idleWithin(limitMs);
+    if (this.#active.size > 0) await within(limitMs, this.#idle());
     if (this.#progressTimer) clearTimeout(this.#progressTimer);
     for (const job of this.#active.values())
       this.#finish(this.#queueOf(job.queue), this.#finishOf(job, { outcome: "returned" }));
     this.#active.clear();
   }
 
-  async #idleWithin(limitMs: number): Promise<void> {
-    const { promise, resolve } = deferred<void>();
-    this.#whenIdle = resolve;
-    const limit = setTimeout(resolve, limitMs);
-    await promise;
-    clearTimeout(limit);
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenIdle = resolve;
+    });
   }
 
   seal(): SealedSet | null {
@@ -236,14 +234,15 @@ export class JobRunner implements SetSource {
       content: { ...emptyContent(), jobs: { insert: [], progress, finish, promoteDueAt, setBack: step, claim } },
       settle: (outcome) => {
         this.#due.committed(performance.now() - sealedAt);
-        this.#settle(outcome, { finish, promoteDueAt, setBack, claim });
+        this.#settle(outcome, { progress, finish, promoteDueAt, setBack, claim });
       },
     };
   }
 
-  #settle(outcome: CommitOutcome, { finish, promoteDueAt, setBack, claim }: SetInFlight): void {
+  #settle(outcome: CommitOutcome, { progress, finish, promoteDueAt, setBack, claim }: SetInFlight): void {
     if (!outcome.ok) {
       this.#finished.unshift(...finish);
+      for (const each of progress) if (!this.#progress.has(each.id)) this.#progress.set(each.id, each);
       if (setBack) this.#due.putBack(setBack);
       for (const each of claim) this.#queueOf(each.queue).refused(each);
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
@@ -303,6 +302,7 @@ export class JobRunner implements SetSource {
       return this.#failed(claimed, error);
     }
   }
+
   #failed(claimed: ClaimedJob, error: unknown): JobFinish {
     if (this.#stop.signal.aborted) return this.#finishOf(claimed, { outcome: "returned" });
     const end = endOfFailure(claimed, error, this.#parts.settingsOf, this.#due.now());

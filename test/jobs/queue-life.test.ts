@@ -67,7 +67,10 @@ test("base and cap of the back-off are the queue's", async (t) => {
 
 test("S4-19 S4-20 S4-21 D31 a message's job goes from messages to messages-retry to messages-dead-letter, where nothing runs", async (t) => {
   const attempts: Readonly<Record<string, number>> = { messages: 1, "messages-retry": 2 };
-  const helper = new TestRunner(t, { settingsOf: (queue) => ({ maxAttempts: attempts[queue] ?? 1 }) });
+  const helper = new TestRunner(t, {
+    // Long enough that no retry is near its time: those that are begin by themselves.
+    settingsOf: (queue) => ({ maxAttempts: attempts[queue] ?? 1, backoffBaseMs: HOUR_MS, backoffCapMs: HOUR_MS }),
+  });
   const seen: string[] = [];
   let queue = "";
   helper.runner.handle("test", async ({ claimed }: RunningJob) => {

@@ -55,9 +55,11 @@ export class ErrorWatch implements Observer {
     const { system, log } = this.#services;
     system.announcer.observe(this);
     void this.#work();
-    const last = system.store.reader.prepare<[], { seq: number | null }>("select max(seq) as seq from events").get();
+    const last = system.store.reader
+      .prepare<[], { seq: number; receivedAt: number }>("select seq, receivedAt from events order by seq desc limit 1")
+      .get();
     try {
-      await this.#recall(last?.seq ?? 0);
+      await this.#recall(last);
     } catch (error) {
       log.warn({ err: error }, "errors before the start are not counted for alerts");
     }
@@ -145,16 +147,19 @@ export class ErrorWatch implements Observer {
   }
 
   /** Errors of before the start that still count, and the silences that have not ended. */
-  async #recall(upTo: number): Promise<void> {
+  async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
     const { db, clock, system } = this.#services;
     const { windowMs, cooldownMs } = system.settings.alert;
     const marks = await queries.allMarks(db.read);
     for (const [projectId, { at }] of marks) this.#silentUntil.set(projectId, at + cooldownMs);
-    for (let from = await firstSeqSince(db.scan, clock.now() - windowMs); from <= upTo; ) {
-      const page = await queries.errorsBetween(db.scan, from, upTo, PAGE);
+    const since = clock.now() - windowMs;
+    // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
+    if (!last || last.receivedAt < since) return;
+    for (let from = await firstSeqSince(db.scan, since); from <= last.seq; ) {
+      const page = await queries.errorsBetween(db.scan, from, last.seq, PAGE);
       this.#note(page.filter(({ projectId, seq }) => seq > (marks.get(projectId)?.upToSeq ?? 0)));
       if (page.length < PAGE) return;
-      from = (page.at(-1)?.seq ?? upTo) + 1;
+      from = (page.at(-1)?.seq ?? last.seq) + 1;
     }
   }
 }

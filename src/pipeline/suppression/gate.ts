@@ -92,6 +92,10 @@ export class FiringGate {
       this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId });
     if (!suppression) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
+    // To the end of the line: what was counted lately may not be in the tables yet, and must not be the one that goes.
+    const name = nameOf(ruleId, key);
+    this.#states.delete(name);
+    this.#states.set(name, state);
     this.#count(ruleId, key, state.window.add(event.receivedAt));
     return outcome === "suppressed" ? this.#hold(state, ruleId, key, event) : null;
   }
@@ -176,7 +180,7 @@ export class FiringGate {
       // A rule whose window was changed goes on with the storm it has.
       storm: known?.storm ?? this.#memory.storm(ruleId, key),
     };
-    // The one that was read longest ago goes; whatever it counted has long been written.
+    // The one that has counted nothing for longest goes; whatever it counted has long been written.
     if (this.#states.size >= this.#capacity) this.#states.delete(this.#states.keys().next().value ?? "");
     this.#states.set(name, state);
     return state;
