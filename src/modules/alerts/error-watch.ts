@@ -56,7 +56,9 @@ export class ErrorWatch implements Observer {
     system.announcer.observe(this);
     void this.#work();
     const last = system.store.reader
-      .prepare<[], { seq: number; receivedAt: number }>("select seq, receivedAt from events order by seq desc limit 1")
+      .prepare<[], { seq: number; receivedAt: number }>(
+        "select seq, receivedAt from events where seq = (select max(seq) from events)",
+      )
       .get();
     try {
       await this.#recall(last);
