@@ -1,8 +1,11 @@
 // Runs the test files whose path contains one of the arguments; all of them without arguments. Node 20's runner takes no patterns.
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
+
+/** Neighbours share a process: to load the program takes a second of processor time, which most files need less than for their tests. */
+const FILES_AT_ONCE = 5;
 
 const root = join(import.meta.dirname, "..");
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
@@ -16,12 +19,34 @@ if (files.length === 0) {
 }
 // Most tests wait for a disk, a clock or a process: one file more than there are processors keeps them busy.
 const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
-const { status, signal } = spawnSync(process.execPath, ["--import", "tsx", "--test", concurrency, ...flags, ...files], {
-  cwd: root,
-  stdio: "inherit",
-});
+// Of this run alone: another may be under way.
+const groups = join(root, ".build", "tests", String(process.pid));
+const { status, signal } = spawnSync(
+  process.execPath,
+  ["--import", "tsx", "--test", concurrency, ...flags, ...grouped(files, groups)],
+  { cwd: root, stdio: "inherit" },
+);
+rmSync(groups, { recursive: true, force: true });
 if (signal) console.error(`ended by ${signal}`);
 process.exit(status ?? 1);
+
+/** Files in `folder` that import up to so many neighbours each; a few files are run as they are. */
+function grouped(all, folder) {
+  if (all.length <= FILES_AT_ONCE) return all;
+  mkdirSync(folder, { recursive: true });
+  const neighbours = [];
+  for (const file of all) {
+    const last = neighbours.at(-1);
+    if (last && last.length < FILES_AT_ONCE && dirname(last[0]) === dirname(file)) last.push(file);
+    else neighbours.push([file]);
+  }
+  return neighbours.map((group) => {
+    if (group.length === 1) return group[0];
+    const path = join(folder, `${group[0].replaceAll("/", "-").replace(/\.test\.ts$/, "")}.test.mjs`);
+    writeFileSync(path, group.map((file) => `import ${JSON.stringify(join(root, file))};\n`).join(""));
+    return path;
+  });
+}
 
 function find(folder) {
   return readdirSync(folder, { withFileTypes: true })
