@@ -1,14 +1,16 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
+import type { EnqueuedRow } from "../jobs/runner.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../store/schema.ts";
 import { commitError } from "../store/sqlite-errors.ts";
-import type { CommitOutcome, Effects, JobRow, SuppressionRows } from "../store/write-set.ts";
+import { RULE_ENGINE } from "../store/undecided.ts";
+import type { CommitOutcome, Effects, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { CONSUMER, type Decider, RuleStats } from "./decide.ts";
+import { type Decider, enqueuedBy, RuleStats } from "./decide.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
 import { storedEvent } from "./stored-event.ts";
 
@@ -19,7 +21,7 @@ export interface BacklogParts {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
-  onJobs(jobs: readonly JobRow[]): void;
+  onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
 const PAGE_EVENTS = 1000;
@@ -77,11 +79,11 @@ export class Backlog implements SetSource {
     this.#parts = parts;
     this.#unprocessed = parts.reader.prepare<[number], EventsTable>(
       `select * from events where processedAt is null and seq > ? and not exists
-       (select 1 from event_failures f where f.consumer = '${CONSUMER}' and f.eventSeq = events.seq and f.resolvedAt is null)
+       (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq and f.resolvedAt is null)
        order by seq`,
     );
     this.#one = parts.reader.prepare<[number], EventsTable & { hasFailed: Flag }>(
-      `select *, exists (select 1 from event_failures f where f.consumer = '${CONSUMER}' and f.eventSeq = events.seq
+      `select *, exists (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
        and f.resolvedAt is null) as hasFailed from events where seq = ?`,
     );
     this.#decided = parts.reader.prepare<[number], { ruleId: string; outcome: DecisionOutcome }>(
@@ -199,7 +201,7 @@ export class Backlog implements SetSource {
       try {
         const decision = decider.decide(event, stats, now, earlier);
         const effects = decision?.effects ?? decider.noEffects(event, now);
-        outcome.add({ ...effects, processedAt: now, resolves: { consumer: CONSUMER, at: now } }, decision?.told);
+        outcome.add({ ...effects, processedAt: now, resolves: { consumer: RULE_ENGINE, at: now } }, decision?.told);
         tried.push({ retry, error: null });
       } catch (error) {
         outcome.add(decider.poisoned(event, error, now));
@@ -260,10 +262,7 @@ export class Backlog implements SetSource {
       else retry.resolve();
     }
     this.#parts.announcer.notifications(told.filter((_, i) => !refused.has(i)).flat());
-    const jobs = effects.flatMap((each, i) =>
-      refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
-    );
-    if (suppression) jobs.push(...suppression.jobs);
+    const jobs = enqueuedBy(effects, refused, suppression);
     if (jobs.length > 0) this.#parts.onJobs(jobs);
   }
 }

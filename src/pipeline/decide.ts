@@ -1,6 +1,7 @@
 import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
+import type { EnqueuedRow } from "../jobs/runner.ts";
 import { cutText, type Template } from "../rules/index.ts";
 import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";
@@ -10,6 +11,7 @@ import type {
   JobRow,
   NotificationRow,
   RecipientRow,
+  RetryPlan,
   RuleStatSum,
   StormRow,
   SuppressionRows,
@@ -18,7 +20,8 @@ import type { IncomingEvent } from "./incoming-event.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
 import type { FiringGate, Verdict } from "./suppression/gate.ts";
 
-export const CONSUMER = "rule-engine";
+/** One list stands for all that are empty, and crosses to the writer once. */
+const NONE: readonly never[] = [];
 const NOTHING_EARLIER: ReadonlyMap<string, DecisionOutcome> = new Map();
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
@@ -78,6 +81,7 @@ export class Decider {
   /** Of the set that is being decided. */
   #stats = new RuleStats();
   #stormJobs: JobRow[] = [];
+  #retry: RetryPlan = { at: Number.NaN, runAt: 0, maxAttempts: 0 };
   readonly #onError = ({ row }: ActiveRule, error: unknown): void => {
     const sum = this.#stats.of(row.id);
     sum.errors++;
@@ -147,7 +151,8 @@ export class Decider {
         if (this.#parts.senders.leadOut(notification.channels)) jobs.push(this.#jobRow(deliverJob(notification), now));
       }
     }
-    return { effects: { ...this.noEffects(event, now), decisions, notifications, recipients, jobs }, told };
+    const effects = { ...this.noEffects(event, now), decisions };
+    return { effects: notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects, told };
   }
 
   /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
@@ -167,32 +172,25 @@ export class Decider {
   noEffects(event: IncomingEvent, now: number): Effects {
     return {
       eventSeq: event.seq,
+      correlationId: event.correlationId,
       poison: null,
       processedAt: null,
-      decisions: [],
-      notifications: [],
-      recipients: [],
-      jobs: [],
+      decisions: NONE,
+      notifications: NONE,
+      recipients: NONE,
+      jobs: NONE,
       resolves: null,
-      otherwise: this.#failureRows(event, now),
+      retry: this.#retryAt(now),
     };
   }
 
-  #failureRows({ seq, correlationId }: IncomingEvent, now: number): Effects["otherwise"] {
-    const job = newJobRow(
-      {
-        queue: "event-processing",
-        kind: "event.process",
-        payload: { eventSeq: seq },
-        runAt: now + TRY_AGAIN_MS,
-        maxAttempts: this.#parts.settingsOf("event-processing").maxAttempts,
-        dedupeKey: eventJobKey(seq),
-        correlationId,
-      },
-      now,
-    );
-    const failure = { consumer: CONSUMER, eventSeq: seq, attempts: 1, lastError: null, jobId: job.id };
-    return { job, failure: { ...failure, createdAt: now, resolvedAt: null } };
+  /** The same object for all events of a set: it crosses to the writer once. */
+  #retryAt(now: number): RetryPlan {
+    if (this.#retry.at !== now) {
+      const { maxAttempts } = this.#parts.settingsOf("event-processing");
+      this.#retry = { at: now, runAt: now + TRY_AGAIN_MS, maxAttempts };
+    }
+    return this.#retry;
   }
 
   #stormJob({ id, jobId }: StormRow, { row }: ActiveRule, now: number): JobRow {
@@ -202,6 +200,21 @@ export class Decider {
   #jobRow(job: Omit<NewJob, "maxAttempts">, now: number): JobRow {
     return newJobRow({ ...job, maxAttempts: this.#parts.settingsOf(job.queue).maxAttempts }, now);
   }
+}
+
+/** The jobs that a set has written with its events' effects. @param refused indexes of effects in whose place there is a job that tries again. */
+export function enqueuedBy(
+  effects: readonly Effects[],
+  refused: ReadonlySet<number>,
+  suppression: SuppressionRows | null,
+): EnqueuedRow[] {
+  const jobs: EnqueuedRow[] = [];
+  for (const [i, { jobs: own, poison, retry }] of effects.entries()) {
+    if (!refused.has(i) && poison === null) jobs.push(...own);
+    else jobs.push({ queue: "event-processing", runAt: retry.runAt, state: "scheduled" });
+  }
+  if (suppression) jobs.push(...suppression.jobs);
+  return jobs;
 }
 
 /** The job that writes the recipients of a rule that reaches many. */
@@ -238,11 +251,6 @@ export function deliverJob({ id, priority, correlationId, createdAt }: Notificat
     dedupeKey: `deliver:${id}`,
     correlationId,
   };
-}
-
-/** The key of the one unfinished job that decides an event. */
-export function eventJobKey(eventSeq: number): string {
-  return `event:${eventSeq}`;
 }
 
 export const STORM_JOB = "suppression.storm";

@@ -1,15 +1,16 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
+import type { EnqueuedRow } from "../jobs/runner.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
 import { eventColumns } from "../store/event-columns.ts";
 import { commitError } from "../store/sqlite-errors.ts";
-import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, JobRow, SuppressionRows } from "../store/write-set.ts";
+import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import type { Backlog } from "./backlog.ts";
 import { Budget } from "./budget.ts";
-import { type Decider, RuleStats } from "./decide.ts";
+import { type Decider, enqueuedBy, RuleStats } from "./decide.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { EventResult, IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
@@ -43,7 +44,7 @@ export interface PipelineParts {
   readonly metrics: PipelineMetrics;
   readonly highWaterBytes: number;
   /** Told of jobs that have been committed. */
-  onJobs(jobs: readonly JobRow[]): void;
+  onJobs(jobs: readonly EnqueuedRow[]): void;
   /** @throws STORAGE_FULL while the disk has too little room. */
   requireSpace(): void;
 }
@@ -188,10 +189,7 @@ export class EventPipeline implements SetSource {
     const refused = new Set(outcome.failedEffects);
     announcer.events(set.stored);
     announcer.notifications(set.told.filter((_, i) => !refused.has(i)).flat());
-    const jobs = set.effects.flatMap((each, i) =>
-      refused.has(i) || each.poison !== null ? [each.otherwise.job] : each.jobs,
-    );
-    if (set.suppression) jobs.push(...set.suppression.jobs);
+    const jobs = enqueuedBy(set.effects, refused, set.suppression);
     if (jobs.length > 0) onJobs(jobs);
   }
 

@@ -5,6 +5,7 @@ import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./ev
 import { JobStatements } from "./job-statements.ts";
 import type { DecisionOutcome } from "./schema.ts";
 import { failureOf } from "./sqlite-errors.ts";
+import { undecidedRows } from "./undecided.ts";
 import type { ClaimedJob, DecisionRow, Effects, SequenceEnd, SuppressionRows, WriteSet } from "./write-set.ts";
 
 type Value = string | number | null;
@@ -38,10 +39,7 @@ export class WriteSetApplier {
     this.storeSequenceEnds(set.sequenceEnds);
     this.#insertEvents(set.events);
     if (set.processed) for (const seq of set.processed.seqs) sql.markProcessed.run(set.processed.at, seq);
-    const failedEffects: number[] = [];
-    for (let i = 0; i < set.effects.length; i++) {
-      if (!this.#applyInSavepoint(set.effects[i] as Effects)) failedEffects.push(i);
-    }
+    const failedEffects = this.#applyAllEffects(set.effects);
     for (const sum of set.ruleStats) {
       sql.ruleStats.run(
         sum.ruleId,
@@ -116,31 +114,53 @@ export class WriteSetApplier {
     }
   }
 
-  /** @returns false when SQL refused the effects and `otherwise` stands in their place. */
-  #applyInSavepoint(effects: Effects): boolean {
-    const sql = this.#sql;
+  /** @returns the indexes of those that SQL refused, and in whose place failures stand. */
+  #applyAllEffects(all: readonly Effects[]): number[] {
+    const failed: number[] = [];
+    for (let from = 0; from < all.length; ) {
+      let to = from + 1;
+      // A storm is thousands of decisions and nothing else: one savepoint for them all, unless one is refused.
+      if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
+      const run = all.slice(from, to);
+      if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
+        for (const [i, effects] of run.entries()) if (!this.#applyOne(effects)) failed.push(from + i);
+      }
+      from = to;
+    }
+    return failed;
+  }
+
+  /** @returns false when SQL refused the effects and a failure stands in their place. */
+  #applyOne(effects: Effects): boolean {
     if (effects.poison !== null) {
-      this.#applyOtherwise(effects, effects.poison);
+      this.#applyFailure(effects, effects.poison);
       return true;
     }
+    const error = this.#tryInSavepoint([effects]);
+    if (error !== null) this.#applyFailure(effects, error);
+    return error === null;
+  }
+
+  /** All of them or none. @returns what SQL says against it. */
+  #tryInSavepoint(run: readonly Effects[]): string | null {
+    const sql = this.#sql;
     sql.savepoint.run();
     try {
-      this.#applyEffects(effects);
+      for (const effects of run) this.#applyEffects(effects);
       sql.release.run();
-      return true;
+      return null;
     } catch (error) {
       // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the next row: the set fails.
       if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
       sql.rollbackTo.run();
       sql.release.run();
-      this.#applyOtherwise(effects, error instanceof Error ? error.message : String(error));
-      return false;
+      return error instanceof Error ? error.message : String(error);
     }
   }
 
-  #applyOtherwise({ eventSeq, otherwise }: Effects, error: string): void {
-    const { failure, job } = otherwise;
-    this.#sql.clearProcessed.run(eventSeq);
+  #applyFailure(effects: Effects, error: string): void {
+    const { failure, job } = undecidedRows(effects);
+    this.#sql.clearProcessed.run(effects.eventSeq);
     // An unfinished job on this event stands for both, and stays the one that the failure names.
     const jobId = this.#jobs.insert(job) ? failure.jobId : null;
     this.#sql.failure.run(failure.consumer, failure.eventSeq, failure.attempts, error, jobId, failure.createdAt);
@@ -184,6 +204,10 @@ export class WriteSetApplier {
     for (const job of effects.jobs) this.#jobs.insert(job);
     if (effects.resolves) sql.resolveFailure.run(effects.resolves.at, effects.resolves.consumer, effects.eventSeq);
   }
+}
+
+function isDecisionOnly(effects: Effects | undefined): boolean {
+  return effects !== undefined && effects.poison === null && effects.notifications.length + effects.jobs.length === 0;
 }
 
 function prepareAll(connection: Sqlite) {

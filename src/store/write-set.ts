@@ -29,12 +29,14 @@ export interface WriteSet {
 }
 
 /**
- * What follows from one event. It is written in a savepoint of its own after all events of the set; if SQL refuses it, `otherwise`
- * is written in its place, the event's `processedAt` is null, and the set goes on: one bad event never blocks the rest.
+ * What follows from one event. It is written in a savepoint of its own after all events of the set; if SQL refuses it, a
+ * failure and a job that tries again are written in its place, the event's `processedAt` is null, and the set goes on: one bad event never
+ * blocks the rest.
  */
 export interface Effects {
   readonly eventSeq: number;
-  /** Why the event could not be decided; `otherwise` is then written at once. */
+  readonly correlationId: string;
+  /** Why the event could not be decided; the failure is then written at once. */
   readonly poison: string | null;
   /** For an event stored earlier: set `processedAt` with the effects, if nobody else has. */
   readonly processedAt: number | null;
@@ -44,7 +46,14 @@ export interface Effects {
   readonly jobs: readonly JobRow[];
   /** Closes the open failure of this consumer on this event. */
   readonly resolves: { readonly consumer: string; readonly at: number } | null;
-  readonly otherwise: { readonly failure: FailureRow; readonly job: JobRow };
+  readonly retry: RetryPlan;
+}
+
+/** When an event is to be decided again that could not be, and how often. One object may stand in all effects of a set. */
+export interface RetryPlan {
+  readonly at: number;
+  readonly runAt: number;
+  readonly maxAttempts: number;
 }
 
 export type DecisionRow = DecisionsTable;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Committer, emptyContent } from "../../src/store/committer.ts";
 import { commitError } from "../../src/store/sqlite-errors.ts";
+import { undecidedRows } from "../../src/store/undecided.ts";
+import type { Effects } from "../../src/store/write-set.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
@@ -32,12 +34,39 @@ testBothWriters(
     assert.deepEqual(column(store.reader, "select seq from events where processedAt is not null"), [1, 3]);
     assert.deepEqual(column(store.reader, "select eventSeq from decisions order by eventSeq"), [1, 3]);
     assert.deepEqual(column(store.reader, "select seq from notification_recipients order by seq"), [10, 12]);
-    const { failure, job } = refused.otherwise;
+    const [jobId] = column(store.reader, "select id from jobs");
+    const { failure } = undecidedRows(refused);
     const failures = store.reader.prepare("select * from event_failures").all() as { lastError: string }[];
     const { lastError, ...rest } = failures[0] ?? { lastError: "" };
     assert.match(lastError, /UNIQUE/);
-    assert.deepEqual({ ...rest, lastError: null }, failure);
-    assert.deepEqual(column(store.reader, "select id from jobs"), [job.id]);
+    assert.deepEqual({ ...rest, lastError: null }, { ...failure, jobId });
+    assert.deepEqual(column(store.reader, "select dedupeKey from jobs"), ["event:2"]);
+  },
+);
+
+testBothWriters(
+  "of many decisions side by side the refused one fails alone, the others are stored",
+  async (t, writer) => {
+    const store = openTestStore(t, { writer });
+    const decisionOn = (eventSeq: number): Effects => {
+      const { decisions, ...rest } = effectsOf(eventSeq, 0);
+      const [decision] = decisions.map((row) => ({ ...row, outcome: "suppressed" as const, notificationId: null }));
+      assert.ok(decision);
+      return {
+        ...rest,
+        decisions: eventSeq === 3 ? [decision, decision] : [decision],
+        notifications: [],
+        recipients: [],
+      };
+    };
+    const outcome = await new TestSource(store.committer).write(() => ({
+      events: eventColumns([1, 2, 3, 4].map((seq) => ({ seq }))),
+      effects: [1, 2, 3, 4].map(decisionOn),
+    }));
+    assert.deepEqual(outcome, { ok: true, failedEffects: [2], claimed: [] });
+    assert.deepEqual(column(store.reader, "select eventSeq from decisions order by eventSeq"), [1, 2, 4]);
+    assert.deepEqual(column(store.reader, "select eventSeq from event_failures"), [3]);
+    assert.deepEqual(column(store.reader, "select dedupeKey from jobs"), ["event:3"]);
   },
 );
 
@@ -61,10 +90,11 @@ testBothWriters("a poison item that fails again keeps its open job and counts th
   const source = new TestSource(store.committer);
   const first = { ...effectsOf(1, 10), poison: "first" };
   await source.write(() => ({ events: eventColumns([{ seq: 1, processedAt: null }]), effects: [first] }));
+  const jobIds = column(store.reader, "select id from jobs");
   await source.write(() => ({ effects: [{ ...effectsOf(1, 10), poison: "second" }] }));
   const row = store.reader.prepare("select attempts, lastError, jobId from event_failures").get();
-  assert.deepEqual(row, { attempts: 2, lastError: "second", jobId: first.otherwise.job.id });
-  assert.deepEqual(column(store.reader, "select id from jobs"), [first.otherwise.job.id]);
+  assert.deepEqual(row, { attempts: 2, lastError: "second", jobId: jobIds[0] });
+  assert.deepEqual(column(store.reader, "select id from jobs"), jobIds);
 });
 
 testBothWriters("a rule that has decided an event writes no second notification for it", async (t, writer) => {

@@ -78,7 +78,6 @@ export function jobRow(job: Partial<JobRow> = {}): JobRow {
 /** One fired rule on one event: decision, notification, one recipient. */
 export function effectsOf(eventSeq: number, recipientSeq: number, changes: Partial<Effects> = {}): Effects {
   const notification = notificationRow();
-  const job = jobRow({ queue: "event-processing", kind: "event.process", dedupeKey: `event:${eventSeq}` });
   return {
     eventSeq,
     poison: null,
@@ -90,18 +89,8 @@ export function effectsOf(eventSeq: number, recipientSeq: number, changes: Parti
     recipients: [{ notificationId: notification.id, userId: "user-1", seq: recipientSeq }],
     jobs: [],
     resolves: null,
-    otherwise: {
-      failure: {
-        consumer: "rule-engine",
-        eventSeq,
-        attempts: 1,
-        lastError: null,
-        jobId: job.id,
-        createdAt: NOW,
-        resolvedAt: null,
-      },
-      job,
-    },
+    correlationId: "correlation-1",
+    retry: { at: NOW, runAt: NOW + 1000, maxAttempts: 3 },
     ...changes,
   };
 }
