@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import * as esbuild from "esbuild";
+import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 
 const root = import.meta.dirname;
@@ -16,6 +17,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const ASSETS = {
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
+  "web/prism-client.js": "dist/prism-client/index.js",
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
 };
@@ -28,11 +30,12 @@ const packedNatives = {
       bindings: "module.exports = (name) => globalThis.__packed.native(name);",
       "node-gyp-build": 'module.exports = () => globalThis.__packed.native("bcrypt.node");',
       "uWebSockets.js": 'module.exports = globalThis.__packed.native("uws.node");',
-      // Optional addons of ws: asked of the executable's own require, they would make Node print a warning.
+      // Optional packages of ws and debug: asked of the executable's own require, they would make Node print a warning.
       bufferutil: 'throw new Error("absent");',
       "utf-8-validate": 'throw new Error("absent");',
+      "supports-color": 'throw new Error("absent");',
     };
-    const filter = /^(uWebSockets\.js|bindings|node-gyp-build|bufferutil|utf-8-validate)$/;
+    const filter = /^(uWebSockets\.js|bindings|node-gyp-build|bufferutil|utf-8-validate|supports-color)$/;
     build.onResolve({ filter }, ({ path }) => ({ path, namespace: "packed" }));
     build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({ contents: contents[path] }));
   },
@@ -44,6 +47,7 @@ mkdirSync(work, { recursive: true });
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
+await writeClientPackage(join(root, "dist/prism-client"));
 const natives = findNatives();
 await bundle(natives);
 const bundledAt = Date.now();

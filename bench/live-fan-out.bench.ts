@@ -1,35 +1,61 @@
-/** Events to a thousand WebSocket clients of one project, stored and live, beside bare uWebSockets.js publish of messages of the same size for each request, in turns. */
-import { spawn } from "node:child_process";
-import { join } from "node:path";
+/**
+ * A thousand events of one project to a thousand and to ten thousand connections, stored and live, beside bare uWebSockets.js that publishes
+ * messages of the same size for each request, in turns. In both, requests wait until every client has had what was sent some requests
+ * before: what piles up in the kernel would else be measured. With the rates stands what a message costs the server's own processor time, which
+ * also compares where the clients are the slower side.
+ */
+import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
+import { onePerson } from "./lib/crowd.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
-import { startPrism, startProgram } from "./lib/processes.ts";
-import { median, ROUNDS, report, round } from "./lib/report.ts";
+import { cpuSeconds, type Server, startPrism, startProgram } from "./lib/processes.ts";
+import { median, numbersFrom, ROUNDS, type Row, report, round } from "./lib/report.ts";
+import { type SwarmOptions, startSwarm } from "./lib/start-swarm.ts";
 
-const SOCKETS = 1000;
-const EVENTS = 1000;
+const SOCKETS = numbersFrom("BENCH_SOCKETS", [1000, 10_000]);
+const [EVENTS = 1000] = numbersFrom("BENCH_EVENTS", [1000]);
 const BATCH = 10;
+/** Requests under way, so that a commit is waited for while the batch before it is sent. */
+const REQUESTS = 2;
+/** Events that a client may be behind: 40 KB, which is less than where Prism turns from its socket to its log. */
+const WINDOW = 50;
 /** What an event of this benchmark is on the wire of /ws. */
 const MESSAGE_BYTES = 790;
 
-const prism: number[] = [];
-const bare: number[] = [];
-for (let i = 0; i < ROUNDS; i++) {
-  bare.push(await throughBare());
-  prism.push(await throughPrism());
+interface FanOut {
+  readonly perSecond: number;
+  readonly cpuMicroseconds: number;
 }
+
+const rows: Row[] = [];
+for (const protocol of chosenProtocols(["native"], protocolsThatFollow("project")))
+  for (const sockets of SOCKETS) rows.push(await compare(protocol, sockets));
 report(
   "live-fan-out",
-  `${EVENTS} events of 281 bytes to ${SOCKETS} sockets, in requests of ${BATCH}, ${ROUNDS} rounds, medians`,
-  [
-    {
-      "messages/s": round(median(prism)),
-      "bare publish/s": round(median(bare)),
-      ratio: round(median(prism.map((rate, i) => rate / (bare[i] as number))), 3),
-    },
-  ],
+  `${EVENTS} events of 281 bytes in requests of ${BATCH}, clients at most ${WINDOW} behind, ${ROUNDS} rounds, medians`,
+  rows,
 );
 
-async function throughPrism(): Promise<number> {
+async function compare(protocol: ProtocolName, sockets: number): Promise<Row> {
+  const prism: FanOut[] = [];
+  const bare: FanOut[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    bare.push(await throughBare(sockets));
+    prism.push(await throughPrism(protocol, sockets));
+  }
+  const ratios = prism.map(({ perSecond }, i) => perSecond / (bare[i] as FanOut).perSecond);
+  return {
+    protocol,
+    sockets,
+    "messages/s": round(median(prism.map(({ perSecond }) => perSecond))),
+    "bare publish/s": round(median(bare.map(({ perSecond }) => perSecond))),
+    ratio: round(median(ratios), 3),
+    ratios: ratios.map((ratio) => ratio.toFixed(3)).join(" "),
+    "us/message": round(median(prism.map(({ cpuMicroseconds }) => cpuMicroseconds)), 2),
+    "bare us/message": round(median(bare.map(({ cpuMicroseconds }) => cpuMicroseconds)), 2),
+  };
+}
+
+async function throughPrism(protocol: ProtocolName, sockets: number): Promise<FanOut> {
   const server = await startPrism({
     env: {
       PRISM_REALTIME_COMPRESSION: "false",
@@ -37,53 +63,46 @@ async function throughPrism(): Promise<number> {
       PRISM_REALTIME_MAX_PER_IP: "100000",
     },
   });
-  const { token, projectId } = await setUp(server);
-  const subscribe = JSON.stringify({ op: "subscribe", stream: `project:${projectId}` });
-  // welcome and subscribed come before the events.
-  const swarm = startSwarm([String(server.port), "/ws", String(SOCKETS), String(EVENTS), token, subscribe, "2"]);
-  await swarm.ready;
+  const { token, projectId, userId } = await setUp(server);
   const bodies = eventBodies().map((body) => JSON.stringify({ ...(JSON.parse(body) as object), projectId }));
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/x-ndjson" };
+  const body = bodies.slice(0, BATCH).join("\n");
+  const peopleFile = onePerson(server.dir, userId, token);
+  return fanOut(server, { protocol, sockets, projectId, peopleFile }, async () => {
+    const answer = await fetch(`${server.url}/ingest`, { method: "POST", headers, body });
+    if (answer.status !== 202) throw new Error(await answer.text());
+    await answer.arrayBuffer();
+  });
+}
+
+async function throughBare(sockets: number): Promise<FanOut> {
+  const server = await startProgram("lib/bare-publish.ts", [String(BATCH), String(MESSAGE_BYTES)], { cpus: "0" });
+  const peopleFile = onePerson(server.dir, "nobody", "");
+  return fanOut(server, { protocol: "bare", sockets, peopleFile }, () => call(server, "GET", "/go"));
+}
+
+async function fanOut(
+  server: Server,
+  options: Omit<SwarmOptions, "port" | "follows">,
+  publishBatch: () => Promise<unknown>,
+): Promise<FanOut> {
+  const swarm = await startSwarm({
+    ...options,
+    port: server.port,
+    follows: "project",
+    messages: EVENTS,
+    reportEvery: BATCH,
+  });
+  const before = cpuSeconds(server.pid);
+  const underWay: Promise<unknown>[] = [];
   for (let sent = 0; sent < EVENTS; sent += BATCH) {
-    await fetch(`${server.url}/ingest`, {
-      method: "POST",
-      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/x-ndjson" },
-      body: bodies.slice(0, BATCH).join("\n"),
-    });
+    await swarm.reached(Math.max(0, sent + BATCH - WINDOW));
+    if (underWay.length === REQUESTS) await underWay.shift();
+    underWay.push(publishBatch());
   }
-  const ms = await swarm.done;
+  const ms = await swarm.done();
+  const cpuMicroseconds = ((cpuSeconds(server.pid) - before) * 1e6) / (options.sockets * EVENTS);
+  await swarm.stop();
   await server.stop();
-  return (SOCKETS * EVENTS) / (ms / 1000);
-}
-
-async function throughBare(): Promise<number> {
-  const server = await startProgram("lib/bare-publish.ts", [String(BATCH), String(MESSAGE_BYTES)]);
-  const swarm = startSwarm([String(server.port), "/ws", String(SOCKETS), String(EVENTS)]);
-  await swarm.ready;
-  for (let sent = 0; sent < EVENTS; sent += BATCH) await call(server, "GET", "/go");
-  const ms = await swarm.done;
-  await server.stop();
-  return (SOCKETS * EVENTS) / (ms / 1000);
-}
-
-function startSwarm(args: readonly string[]): { ready: Promise<void>; done: Promise<number> } {
-  const child = spawn(process.execPath, ["--import", "tsx", join(import.meta.dirname, "lib/swarm.ts"), ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let text = "";
-  const saw = (pattern: RegExp): Promise<RegExpExecArray> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        const match = pattern.exec(text);
-        if (match) resolve(match);
-      };
-      child.stdout.on("data", look);
-      child.once("exit", () => {
-        look();
-        reject(new Error(`the clients ended early:\n${text}`));
-      });
-    });
-  child.stdout.on("data", (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  return { ready: saw(/ready/).then(() => undefined), done: saw(/done ([\d.]+)/).then((match) => Number(match[1])) };
+  return { perSecond: (options.sockets * EVENTS) / (ms / 1000), cpuMicroseconds };
 }

@@ -6,6 +6,7 @@ import { dirname, join, relative } from "node:path";
 const root = join(import.meta.dirname, "..");
 const RANK = {
   base: 0,
+  client: 0,
   config: 1,
   rules: 2,
   store: 2,

@@ -20,7 +20,7 @@ const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function 
 export function writeModuleTypes(output) {
   const work = mkdtempSync(join(tmpdir(), "prism-types-"));
   try {
-    emit(work);
+    emitTypes(work, ENTRY, ["--types", "node"]);
     const files = dependenciesOf(work, ENTRY);
     const text = bundle(files.map((file) => read(work, file)));
     mkdirSync(dirname(output), { recursive: true });
@@ -30,7 +30,8 @@ export function writeModuleTypes(output) {
   }
 }
 
-function emit(outDir) {
+/** Writes the types of a file of src, and of what it imports, each into a file of its own. */
+export function emitTypes(outDir, entry, more) {
   const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
   const { bin } = JSON.parse(readFileSync(tsc, "utf8"));
   const flags = [
@@ -50,9 +51,9 @@ function emit(outDir) {
       "--moduleResolution",
       "nodenext",
     ],
-    ...["--target", "es2022", "--lib", "es2023", "--types", "node", "--rootDir", join(root, "src"), "--outDir", outDir],
+    ...["--target", "es2022", "--lib", "es2023", "--rootDir", join(root, "src"), "--outDir", outDir, ...more],
   ];
-  const args = [join(dirname(tsc), bin.tsc), join(root, "src", `${ENTRY}.ts`), ...flags];
+  const args = [join(dirname(tsc), bin.tsc), join(root, "src", `${entry}.ts`), ...flags];
   execFileSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
 

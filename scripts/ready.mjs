@@ -14,7 +14,10 @@ if (major < 20 || (major === 20 && minor < 15)) {
 
 installIfStale();
 if (process.argv.includes("build")) buildIfStale();
-else execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
+else {
+  execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
+  packClientIfStale();
+}
 
 function installIfStale() {
   const stamp = join(root, "node_modules/.prism-lock");
@@ -35,11 +38,20 @@ function buildIfStale() {
     "build.mjs",
     "package-lock.json",
     "package.json",
+    "scripts/client-package.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",
   ];
   if (builtAt > newest(inputs.map((input) => join(root, input)))) return;
   execFileSync(process.execPath, [join(root, "build.mjs")], { cwd: root, stdio: "inherit" });
+}
+
+/** What the server answers with at /prism-client.js, run from source too. */
+function packClientIfStale() {
+  const output = join(root, "dist/prism-client/package.json");
+  const inputs = ["src/client", "package.json", "scripts/client-package.mjs"].map((input) => join(root, input));
+  if (existsSync(output) && statSync(output).mtimeMs > newest(inputs)) return;
+  execFileSync(process.execPath, [join(root, "scripts/client-package.mjs")], { cwd: root, stdio: "inherit" });
 }
 
 function newest(paths) {

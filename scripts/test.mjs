@@ -6,6 +6,8 @@ import { dirname, join, relative } from "node:path";
 
 /** Neighbours share a process: to load the program takes a second of processor time, which most files need less than for their tests. */
 const FILES_AT_ONCE = 5;
+/** A test that waits for what never comes is to fail, and not to keep everybody waiting. */
+const LIMIT = "--test-timeout=300000";
 
 const root = join(import.meta.dirname, "..");
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
@@ -23,7 +25,7 @@ const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
 const groups = join(root, ".build", "tests", String(process.pid));
 const { status, signal } = spawnSync(
   process.execPath,
-  ["--import", "tsx", "--test", concurrency, ...flags, ...grouped(files, groups)],
+  ["--import", "tsx", "--test", concurrency, LIMIT, ...flags, ...grouped(files, groups)],
   { cwd: root, stdio: "inherit" },
 );
 rmSync(groups, { recursive: true, force: true });

@@ -122,7 +122,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const reads = new ReadCaches({ ...config.cache, clock });
   const projects = new Projects(reader, defaultProjectId);
   const presence = new Presence();
-  const access = realtimeAccess(principals, projects);
+  const access = realtimeAccess(principals, { projects, authorizers: providers.channelAuthorizers });
   const realtimeLog = log.namespace("realtime");
   const connections = new Connections({ limits: config.realtime, presence, access, clock, log: realtimeLog });
   const hub = new Hub(new TableHistory(reader, box, providers.sounds.urlOf), {

@@ -1,19 +1,43 @@
-/** The reference for fan-out: uWebSockets.js that publishes a batch of messages of a given size to everybody for each request. */
+/**
+ * The reference for the live layer: uWebSockets.js that greets each socket, publishes a batch of messages of a given size to all of them for each
+ * `GET /go`, and the body of each POST, parsed, before it answers 202. Nothing else.
+ */
 import { uWS } from "../../src/http/uws.ts";
 
-const [batch = "100", bytes = "500"] = process.argv.slice(2);
+const [batch = "10", bytes = "500"] = process.argv.slice(2);
 const text = "x".repeat(Number(bytes));
+/** As long as the welcome of `/ws`. */
+const welcome = JSON.stringify({ op: "welcome", pad: "x".repeat(160) });
 const app = uWS.App();
 app.ws("/ws", {
   maxBackpressure: 1 << 30,
-  idleTimeout: 0,
+  idleTimeout: 60,
+  sendPingsAutomatically: true,
   open: (ws) => {
     ws.subscribe("all");
+    ws.send(welcome);
   },
 });
 app.get("/go", (res) => {
   for (let i = 0; i < Number(batch); i++) app.publish("all", text);
   res.end("{}");
+});
+app.post("/*", (res) => {
+  let isAborted = false;
+  res.onAborted(() => {
+    isAborted = true;
+  });
+  res.onData((chunk, isLast) => {
+    if (!isLast || isAborted) return;
+    const body = Buffer.from(chunk).toString();
+    JSON.parse(body);
+    app.publish("all", body);
+    res.cork(() => {
+      res.writeStatus("202 Accepted");
+      res.writeHeader("Content-Type", "application/json; charset=utf-8");
+      res.end('{"status":"accepted"}');
+    });
+  });
 });
 app.listen("127.0.0.1" as unknown as number, 0 as never, (socket) => {
   if (!socket) throw new Error("cannot listen");

@@ -1,9 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
+const children = new Set<ChildProcess>();
+// A benchmark that fails or is called off leaves no server behind.
+process.once("exit", () => {
+  for (const child of children) child.kill();
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 /** A server process under measurement, in a temporary directory of its own. */
 export interface Server {
@@ -52,11 +58,14 @@ export async function startProgram(
 
 function launch(command: string, args: readonly string[], cwd: string, { env = {}, cpus }: StartOptions): ChildProcess {
   const [program, ...all] = cpus === undefined ? [command, ...args] : ["taskset", "-c", cpus, command, ...args];
-  return spawn(program as string, all, {
+  const child = spawn(program as string, all, {
     cwd,
     env: { ...process.env, NODE_ENV: "development", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+  return child;
 }
 
 async function running(child: ChildProcess, dir: string, ready: RegExp, keeps = false): Promise<Server> {
@@ -89,4 +98,15 @@ async function running(child: ChildProcess, dir: string, ready: RegExp, keeps = 
 export function residentMiB(pid: number): number {
   const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
   return Number(stdout.trim()) / 1024;
+}
+
+/** Linux counts processor time in hundredths of a second for whoever asks (proc(5), `_SC_CLK_TCK`). */
+const TICKS_PER_SECOND = 100;
+
+/** Processor time that all threads of a process have had, in seconds (proc_pid_stat(5), fields 14 and 15). */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  // The second field is a name in parentheses, which may have spaces.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

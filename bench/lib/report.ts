@@ -29,3 +29,8 @@ export function round(value: number, digits = 0): number {
 /** How often each measurement is taken; the median counts. More where the machine is noisy. */
 export const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
 export const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 4);
+
+/** Numbers of a benchmark that an environment variable may replace, comma separated. */
+export function numbersFrom(variable: string, usual: readonly number[]): readonly number[] {
+  return process.env[variable]?.split(",").map(Number) ?? usual;
+}

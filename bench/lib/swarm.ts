@@ -1,85 +1,90 @@
 /**
- * Many WebSocket clients in one process, as cheap as they can be: a plain socket each, frames counted by their lengths (RFC 6455 section 5.2) and
- * not decoded, so that what is measured is the server. Prints `ready` when all follow, then `done <ms>` when all have had all messages.
- * Arguments: port, path, number of sockets, text frames that each has to get, bearer token, message to send first ('' for none),
- * frames that come before the counted ones.
+ * Many live connections of one protocol in one process. Its argument is a {@link SwarmPlan} as JSON. Prints `loaded 0` and begins when it is told
+ * anything; prints `ready <Connecting as JSON>` when all follow, `reached <n>` whenever all have had n messages, `done <when the first message came> <when the last one did>`, in epoch ms. It holds the
+ * connections until its input ends, and fails when one of them is lost.
  */
-import { randomBytes } from "node:crypto";
-import { connect, type Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import type { Listener, Target } from "./clients/client.ts";
+import { PROTOCOLS } from "./clients/protocols.ts";
+import { percentile } from "./percentile.ts";
+import type { Connecting, SwarmPlan } from "./start-swarm.ts";
 
-const [port = "0", path = "/", sockets = "1", frames = "1", token = "", first = "", before = "0"] =
-  process.argv.slice(2);
-const wanted = Number(frames);
+const plan = JSON.parse(process.argv[2] ?? "{}") as SwarmPlan;
+const people = readFileSync(plan.peopleFile, "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => line.split(" "));
+const waits: number[] = [];
+let startedAt = 0;
+let opened = 0;
 let following = 0;
+let firstMessageAt = 0;
 let complete = 0;
-let firstFrameAt = 0;
+/** How many connections have had so many messages, by the multiple of `reportEvery`. */
+const reached: number[] = [];
 
-for (let i = 0; i < Number(sockets); i++) {
-  open();
-  if (i % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 20));
-}
+process.stdin.on("end", () => process.exit(0));
+process.stdin.once("data", () => {
+  startedAt = now();
+  for (let i = 0; i < Math.min(plan.inFlight, plan.sockets); i++) open();
+});
+process.stdout.write("loaded 0\n");
 
 function open(): void {
-  const socket = connect(Number(port), "127.0.0.1");
-  const authorization = token === "" ? "" : `Authorization: Bearer ${token}\r\n`;
-  socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${authorization}` +
-      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n\r\n`,
-  );
-  let buffered: Buffer = Buffer.alloc(0);
-  let isUpgraded = false;
-  let count = -Number(before);
-  socket.on("data", (chunk: Buffer) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-    if (!isUpgraded) {
-      const end = buffered.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      isUpgraded = true;
-      buffered = buffered.subarray(end + 4);
-      if (first !== "") sendText(socket, first);
-      if (count === 0) follows();
-    }
-    let at = 0;
-    for (;;) {
-      const next = frameEnd(buffered, at);
-      if (next < 0) break;
-      at = next;
+  const number = opened++;
+  const askedAt = now();
+  let count = 0;
+  let hasAllowedNext = false;
+  const listener: Listener = {
+    welcomed() {
+      waits.push(now() - askedAt);
+    },
+    following() {
+      if (++following === plan.sockets) ready();
+      if (hasAllowedNext || opened >= plan.sockets) return;
+      hasAllowedNext = true;
+      open();
+    },
+    message() {
       count++;
-      if (count === 0) follows();
-      if (count === 1 && firstFrameAt === 0) firstFrameAt = performance.now();
-      if (count === wanted) finished();
-    }
-    buffered = buffered.subarray(at);
-  });
+      if (count % plan.reportEvery === 0) noteReached(count);
+      if (firstMessageAt === 0) firstMessageAt = now();
+      if (count === plan.messages && ++complete === plan.sockets)
+        process.stdout.write(`done ${firstMessageAt} ${now()}\n`);
+    },
+    ended(why) {
+      process.stderr.write(`connection ${number} of ${plan.protocol}: ${why}\n`);
+      process.exit(1);
+    },
+  };
+  PROTOCOLS[plan.protocol].open(targetOf(plan.firstSocket + number), listener);
 }
 
-/** @returns the index behind the frame that begins at `at`, -1 while it is not all there. */
-function frameEnd(bytes: Buffer, at: number): number {
-  if (bytes.length < at + 2) return -1;
-  const short = (bytes[at + 1] as number) & 127;
-  const header = short === 126 ? 4 : short === 127 ? 10 : 2;
-  if (bytes.length < at + header) return -1;
-  const length =
-    short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short;
-  return bytes.length < at + header + length ? -1 : at + header + length;
+function targetOf(number: number): Target {
+  const [userId = "", token = ""] = people[number % people.length] ?? [];
+  const { port, projectId, follows, addresses } = plan;
+  return { port, projectId, follows, userId, token, from: `127.0.1.${(number % addresses) + 1}` };
 }
 
-function sendText(socket: Socket, text: string): void {
-  const body = Buffer.from(text);
-  const mask = Buffer.alloc(4);
-  const head =
-    body.length < 126
-      ? Buffer.from([0x81, 0x80 | body.length])
-      : Buffer.from([0x81, 0xfe, body.length >> 8, body.length & 255]);
-  socket.write(Buffer.concat([head, mask, body]));
+function ready(): void {
+  const sorted = Float64Array.from(waits).sort();
+  const connecting: Connecting = {
+    startedAt,
+    readyAt: now(),
+    p50Ms: percentile(sorted, 0.5),
+    p99Ms: percentile(sorted, 0.99),
+    maxMs: percentile(sorted, 1),
+  };
+  process.stdout.write(`ready ${JSON.stringify(connecting)}\n`);
 }
 
-function follows(): void {
-  if (++following === Number(sockets)) process.stdout.write("ready\n");
+function noteReached(count: number): void {
+  const step = count / plan.reportEvery;
+  reached[step] = (reached[step] ?? 0) + 1;
+  if (reached[step] === plan.sockets) process.stdout.write(`reached ${count}\n`);
 }
 
-function finished(): void {
-  if (++complete < Number(sockets)) return;
-  process.stdout.write(`done ${performance.now() - firstFrameAt}\n`);
-  process.exit(0);
+/** Epoch ms with fractions, which processes can compare. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
 }

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LOAD_CPU } from "./client-process.ts";
 
 export interface Load {
   readonly url: string;
@@ -19,9 +20,6 @@ export interface LoadResult {
   /** Answers outside 2xx, and socket errors. */
   readonly errors: number;
 }
-
-/** One processor for the load, so that it does not wander onto the server's. */
-const LOAD_CPU = "1";
 
 /** Sends POST requests with wrk, bounded in connections and time, and reads its report. */
 export function runWrk(load: Load): Promise<LoadResult> {

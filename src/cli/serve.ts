@@ -3,7 +3,7 @@ import type { App } from "../app.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../config/logger.ts";
-import { tlsFilesOf } from "../config/public-url.ts";
+import { localUrlOf } from "../config/public-url.ts";
 import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
 import { changedSettings } from "./changed-settings.ts";
@@ -97,8 +97,7 @@ function migrate(file: string, mayMigrate: boolean, log: Logger): void {
 
 function announce({ out }: Context, config: Config, app: App, log: Logger): void {
   const { host, env, dataDir, extraPorts } = config;
-  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  const at = (port: number): string => `${tlsFilesOf(config) ? "https" : "http"}://${name}:${port}`;
+  const at = (port: number): string => localUrlOf(config, port);
   const base = at(app.port);
   const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
   log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");

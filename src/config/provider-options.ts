@@ -44,7 +44,7 @@ export const PUSHER_OPTIONS = {
   mode: option(
     k.oneOf("embedded", "remote"),
     "embedded",
-    "whose channels pusher-auth signs for: this program's own credentials, or an app at Pusher that notifications are also sent to",
+    "who serves clients of Pusher: this program itself, or an app at Pusher, to which notifications are then sent",
   ),
   appId: optional(k.text(1, 64), "id of the app; by default one is made at the first start", {
     seed: ["PUSHER_APP_ID"],

@@ -10,6 +10,13 @@ export function publicUrlOf(config: Pick<Config, "tls" | "publicUrl">, port: num
   return config.publicUrl ?? `${isHttps(config) ? "https" : "http"}://localhost:${port}`;
 }
 
+/** What programs of this machine call this server, by an address that it listens on. @param port one of those it listens on */
+export function localUrlOf(config: Pick<Config, "host" | "tls">, port: number): string {
+  const { host } = config;
+  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `${tlsFilesOf(config) ? "https" : "http"}://${name}:${port}`;
+}
+
 /** The origins of pages that this server itself has given out. @param port the main one; without a configured name it also goes by the others. */
 export function ownOrigins(config: Pick<Config, "tls" | "publicUrl" | "extraPorts">, port: number): string[] {
   return [port, ...config.extraPorts].map((each) => new URL(publicUrlOf(config, each)).origin);

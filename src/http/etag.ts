@@ -15,6 +15,11 @@ export function stateOf(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("base64url").slice(0, STATE_LENGTH);
 }
 
+/** Names a text that is sent in several encodings: a weak tag, for their bytes differ. */
+export function weakTagOf(text: Buffer): string {
+  return `W/"${createHash("sha256").update(text).digest("base64url").slice(0, STATE_LENGTH)}"`;
+}
+
 /** Whether `If-None-Match` names the tag, by the weak comparison of RFC 9110 section 13.1.2. */
 export function isAmongTags(tag: string, field: string): boolean {
   return field !== "" && tagsOf(field).some((given) => given === "*" || given === tag || given === `W/${tag}`);

@@ -130,11 +130,16 @@ export class HttpKernel implements BodySink {
     if (this.#isDraining && route.unlimited !== true) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     const { access } = route;
     if (access === "public") {
-      if (route.unlimited !== true) this.#limitAddress(exchange);
+      if (route.unlimited !== true) this.limitAddress(exchange);
       this.#receive(exchange, route);
       return;
     }
     if (access.admits?.(exchange) === true) {
+      this.#receive(exchange, route);
+      return;
+    }
+    if (access.signer) {
+      this.#limitSigner(exchange, access.signer);
       this.#receive(exchange, route);
       return;
     }
@@ -164,10 +169,20 @@ export class HttpKernel implements BodySink {
 
   /** {@link authenticate}; callers without valid credentials are counted by their address. @throws RATE_LIMITED */
   #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal {
+    return this.#countedIfRefused(exchange, () => this.authenticate(exchange, allowQuery));
+  }
+
+  /** A signed request counts as its signer's, one that is not signed well as its address's. @throws RATE_LIMITED and what the signer's check throws */
+  #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
+    const key = this.#countedIfRefused(exchange, () => signer(exchange));
+    this.#limitKey(exchange, key, this.#parts.limits().key);
+  }
+
+  #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
     try {
-      return this.authenticate(exchange, allowQuery);
+      return check();
     } catch (error) {
-      this.#limitAddress(exchange);
+      this.limitAddress(exchange);
       throw error;
     }
   }
@@ -180,7 +195,7 @@ export class HttpKernel implements BodySink {
     if (this.#isUnlimited(exchange.path)) return;
     const principal = this.#callerIfValid(exchange);
     if (principal) this.#limitPrincipal(exchange, principal);
-    else this.#limitAddress(exchange);
+    else this.limitAddress(exchange);
   }
 
   #isUnlimited(path: string): boolean {
@@ -196,8 +211,8 @@ export class HttpKernel implements BodySink {
     }
   }
 
-  /** @throws RATE_LIMITED when this address has sent too many requests without valid credentials. */
-  #limitAddress(exchange: Exchange): void {
+  /** Counts a request without valid credentials. @throws RATE_LIMITED when its address has sent too many. */
+  limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
     if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
@@ -206,11 +221,16 @@ export class HttpKernel implements BodySink {
   }
 
   #limitPrincipal(exchange: Exchange, principal: Principal): void {
+    const { key, user } = this.#parts.limits();
+    const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? key) : user;
+    this.#limitKey(exchange, principal.key, limit);
+  }
+
+  #limitKey(exchange: Exchange, key: string, limit: number): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
     if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
-    const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? limits.key) : limits.user;
-    this.#takeRate(exchange, principal.key, limit, "principals");
+    this.#takeRate(exchange, key, limit, "principals");
   }
 
   #takeRate(exchange: Exchange, key: string, limit: number, coarseKey: string): void {

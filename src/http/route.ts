@@ -22,6 +22,11 @@ export type Access =
       readonly queryToken?: true;
       /** Lets a request in that shows something else than a caller's credentials (the metrics token, the development gate). */
       readonly admits?: (exchange: Exchange) => boolean;
+      /**
+       * The request is signed, as the protocol it speaks has it, and no credential of Prism's counts: who holds the secret may do all of it.
+       * @returns what its requests are counted by, up to as many as those of an API key. @throws SIGNATURE_INVALID, NOT_FOUND
+       */
+      readonly signer?: (exchange: Exchange) => string;
     };
 
 export type BodyType =
@@ -29,6 +34,7 @@ export type BodyType =
   | "application/x-ndjson"
   | "application/x-www-form-urlencoded"
   | "application/octet-stream"
+  | "text/plain"
   | "application/ogg"
   | "multipart/form-data"
   | `audio/${string}`;

@@ -9,6 +9,8 @@ export const CLOSE = {
   forbidden: 4403,
   notFound: 4404,
   rate: 4429,
+  /** It has not said in time who it is. */
+  idle: 4401,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE;

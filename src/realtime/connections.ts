@@ -6,7 +6,7 @@ import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
-export const TRANSPORTS = ["websocket", "pulse", "tasks", "sse"] as const;
+export const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Who may follow what, asked at subscribing and again whenever rights change. */
@@ -20,7 +20,8 @@ export interface RealtimeAccess {
 export interface Connection {
   readonly transport: Transport;
   readonly address: string;
-  readonly principal: Principal;
+  /** Null: nobody yet, or nobody at all. The registry is told who it is by {@link Connections.identify}. */
+  readonly principal: Principal | null;
   /** Called about twice a second: pings, and ends what has been silent, slow or expired. */
   tick(now: EpochMs): void;
   /** The principal's rights have changed; null: it has ended. */
@@ -43,20 +44,42 @@ export interface ConnectionsParts {
   readonly log: Logger;
 }
 
+/** Connections of one address that have yet to say who they are (contract 5.1), and how long they may take. */
+const MAX_PENDING_PER_IP = 20;
+export const PENDING_LIMIT_MS = 10_000;
+/** The longest message of a connection that has yet to say who it is. */
+export const MAX_PENDING_MESSAGE_BYTES = 4096;
 /** The wheel: connections are looked at a slot at a time, so that a hundred thousand of them never hold the loop for long. */
 const SLOTS = 10;
 const SLOT_EVERY_MS = 50;
 /** Connections are told to go in this many parts while the server drains. */
 const DRAIN_PARTS = 10;
 
+/** What a connection is counted under. */
+interface Entry {
+  readonly slot: number;
+  isPending: boolean;
+  /** The principal's key, and the user whose presence it is; null: nobody's. */
+  owner: string | null;
+  userId: string | null;
+}
+
 /** All live connections: limits, the one timer for all of them, changes of rights, and the drain. */
 export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #slots: readonly Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set<Connection>());
-  readonly #slotOf = new Map<Connection, number>();
+  readonly #entries = new Map<Connection, Entry>();
   readonly #byPrincipal = new Map<string, number>();
   readonly #byAddress = new Map<string, number>();
-  readonly #counts: Record<Transport, number> = { websocket: 0, pulse: 0, tasks: 0, sse: 0 };
+  readonly #pendingByAddress = new Map<string, number>();
+  readonly #counts: Record<Transport, number> = {
+    websocket: 0,
+    pulse: 0,
+    tasks: 0,
+    sse: 0,
+    socketio: 0,
+    pusher: 0,
+  };
   readonly #timer: NodeJS.Timeout;
   #added = 0;
   #turn = 0;
@@ -70,34 +93,67 @@ export class Connections {
     this.#timer.unref();
   }
 
-  /** @throws OVERLOADED, RATE_LIMITED when one more would be too many. To be asked before the upgrade. */
-  requireRoom(principal: Principal, address: string): void {
-    const { maxConnections, maxPerUser, maxPerIp } = this.#parts.limits;
-    if (this.#slotOf.size >= maxConnections) {
+  /**
+   * To be asked before the upgrade.
+   * @param principal null where the protocol authenticates later.
+   * @throws OVERLOADED, RATE_LIMITED when one more would be too many.
+   */
+  requireRoom(principal: Principal | null, address: string): void {
+    const { maxConnections, maxPerIp } = this.#parts.limits;
+    if (this.#entries.size >= maxConnections) {
       throw new PrismError("OVERLOADED", "Too many live connections", { retryAfterMs: 5000 });
     }
-    const ofPrincipal = this.#byPrincipal.get(principal.key) ?? 0;
-    const ofAddress = this.#byAddress.get(addressGroup(address)) ?? 0;
-    if (ofPrincipal >= maxPerUser || ofAddress >= maxPerIp) {
-      throw new PrismError("RATE_LIMITED", "Too many live connections of one caller", { retryAfterMs: 10_000 });
-    }
+    const group = addressGroup(address);
+    const isFull = (this.#byAddress.get(group) ?? 0) >= maxPerIp;
+    const isPendingFull = !principal && (this.#pendingByAddress.get(group) ?? 0) >= MAX_PENDING_PER_IP;
+    if (isFull || isPendingFull) throw tooMany();
+    if (principal) this.#requireRoomOf(principal);
   }
 
+  /** One that has no principal is pending until {@link identify} or {@link settle}. */
   add(connection: Connection): void {
     const slot = this.#added++ % SLOTS;
-    this.#slotOf.set(connection, slot);
+    const entry: Entry = { slot, isPending: false, owner: null, userId: null };
+    this.#entries.set(connection, entry);
     this.#slots[slot]?.add(connection);
-    this.#count(connection, 1);
-    if (connection.principal.kind !== "apiKey") this.#parts.presence.joined(connection.principal.userId);
+    this.#counts[connection.transport]++;
+    add(this.#byAddress, addressGroup(connection.address), 1);
+    if (connection.principal) this.#own(entry, connection.principal);
+    else this.#setPending(connection, entry, true);
+  }
+
+  /**
+   * A connection has said who it is, to be called before its `principal` changes; nothing happens when it is counted as theirs already.
+   * @throws RATE_LIMITED when the caller has too many; the connection stays as it was.
+   */
+  identify(connection: Connection, principal: Principal): void {
+    const entry = this.#entries.get(connection);
+    if (!entry || entry.owner === principal.key) return;
+    this.#requireRoomOf(principal);
+    this.#disown(entry);
+    this.#setPending(connection, entry, false);
+    this.#own(entry, principal);
+  }
+
+  /** A connection need not say who it is: what it follows is for everybody. */
+  settle(connection: Connection): void {
+    const entry = this.#entries.get(connection);
+    if (entry) this.#setPending(connection, entry, false);
+  }
+
+  isPending(connection: Connection): boolean {
+    return this.#entries.get(connection)?.isPending ?? false;
   }
 
   delete(connection: Connection): void {
-    const slot = this.#slotOf.get(connection);
-    if (slot === undefined) return;
-    this.#slotOf.delete(connection);
-    this.#slots[slot]?.delete(connection);
-    this.#count(connection, -1);
-    if (connection.principal.kind !== "apiKey") this.#parts.presence.left(connection.principal.userId);
+    const entry = this.#entries.get(connection);
+    if (!entry) return;
+    this.#entries.delete(connection);
+    this.#slots[entry.slot]?.delete(connection);
+    this.#counts[connection.transport]--;
+    add(this.#byAddress, addressGroup(connection.address), -1);
+    this.#setPending(connection, entry, false);
+    this.#disown(entry);
   }
 
   get counts(): Readonly<Record<Transport, number>> {
@@ -121,7 +177,7 @@ export class Connections {
   /** Tells all connections to go, spread over the time, so that their clients do not come back at once. */
   async drain(limitMs: number): Promise<void> {
     clearInterval(this.#timer);
-    const all = [...this.#slotOf.keys()];
+    const all = [...this.#entries.keys()];
     const perPart = Math.ceil(all.length / DRAIN_PARTS);
     for (let from = 0; from < all.length; from += perPart) {
       for (const connection of all.slice(from, from + perPart)) connection.restart();
@@ -142,18 +198,44 @@ export class Connections {
   #recheck(slot: Set<Connection>): void {
     const { access, log } = this.#parts;
     try {
-      for (const connection of slot) connection.rightsChanged(access.refresh(connection.principal));
+      for (const connection of slot) {
+        if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
+      }
     } catch (error) {
       log.error({ err: error }, "the rights of live connections could not be read; trying again");
       this.#slotsToRecheck = SLOTS;
     }
   }
 
-  #count(connection: Connection, by: 1 | -1): void {
-    this.#counts[connection.transport] += by;
-    add(this.#byPrincipal, connection.principal.key, by);
-    add(this.#byAddress, addressGroup(connection.address), by);
+  /** @throws RATE_LIMITED */
+  #requireRoomOf({ key }: Principal): void {
+    if ((this.#byPrincipal.get(key) ?? 0) >= this.#parts.limits.maxPerUser) throw tooMany();
   }
+
+  #own(entry: Entry, principal: Principal): void {
+    entry.owner = principal.key;
+    add(this.#byPrincipal, principal.key, 1);
+    if (principal.kind === "apiKey") return;
+    entry.userId = principal.userId;
+    this.#parts.presence.joined(principal.userId);
+  }
+
+  #disown(entry: Entry): void {
+    if (entry.owner !== null) add(this.#byPrincipal, entry.owner, -1);
+    if (entry.userId !== null) this.#parts.presence.left(entry.userId);
+    entry.owner = null;
+    entry.userId = null;
+  }
+
+  #setPending(connection: Connection, entry: Entry, isPending: boolean): void {
+    if (entry.isPending === isPending) return;
+    entry.isPending = isPending;
+    add(this.#pendingByAddress, addressGroup(connection.address), isPending ? 1 : -1);
+  }
+}
+
+function tooMany(): PrismError {
+  return new PrismError("RATE_LIMITED", "Too many live connections of one caller", { retryAfterMs: 10_000 });
 }
 
 function add(counts: Map<string, number>, key: string, by: number): void {

@@ -46,11 +46,11 @@ class EventStream implements Connection {
   readonly #stream: StreamRef;
   readonly #subscription: Subscription;
   #isOpen = true;
-  #pingedAt: EpochMs;
+  #pingedAt: number;
   /** Bytes written since the library began to hold some back; it does not say how many of them it still holds. */
   #heldBytes = 0;
   /** Since when it holds something back, or when it last got rid of some of it. */
-  #blockedSince: EpochMs | null = null;
+  #blockedSince: number | null = null;
 
   constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, stream: StreamRef, from: From) {
     this.#parts = parts;
@@ -58,8 +58,9 @@ class EventStream implements Connection {
     this.#stream = stream;
     this.principal = principal;
     this.address = exchange.clientAddress;
-    this.#pingedAt = parts.clock.now();
+    this.#pingedAt = parts.clock.elapsed();
     const sink: Sink = {
+      connection: this,
       isReady: () => this.#isReady(),
       entry: (entry) => this.#isReady() && this.#write(entryText(entry)),
       gap: (gap) => void this.#write(gapText(gap)),
@@ -82,11 +83,12 @@ class EventStream implements Connection {
   }
 
   tick(now: EpochMs): void {
+    const elapsed = this.#parts.clock.elapsed();
     if (this.principal.expiresAt <= now) this.#expire();
     else if (this.#blockedSince !== null) {
-      if (now - this.#blockedSince >= STUCK_LIMIT_MS) this.#giveUp();
-    } else if (now - this.#pingedAt >= PING_EVERY_MS) {
-      this.#pingedAt = now;
+      if (elapsed - this.#blockedSince >= STUCK_LIMIT_MS) this.#giveUp();
+    } else if (elapsed - this.#pingedAt >= PING_EVERY_MS) {
+      this.#pingedAt = elapsed;
       this.#write(": ping\n\n");
     }
   }
@@ -139,7 +141,7 @@ class EventStream implements Connection {
         return;
       }
       this.#heldBytes += Buffer.byteLength(text);
-      this.#blockedSince ??= this.#parts.clock.now();
+      this.#blockedSince ??= this.#parts.clock.elapsed();
     });
     return true;
   }

@@ -1,3 +1,4 @@
+import { ReadingTurns } from "./reading-turns.ts";
 import {
   counterOf,
   type StreamCounter,
@@ -23,6 +24,8 @@ export interface Broadcaster {
  */
 export class Hub {
   readonly history: StreamHistory;
+  /** Whoever reads the history waits for a turn here. */
+  readonly turns = new ReadingTurns();
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #followers = new Map<string, Set<Broadcaster>>();
   readonly #heads: Record<StreamCounter, number>;
@@ -59,6 +62,12 @@ export class Hub {
     this.advance(counterOf(stream), entry.offset);
     const listeners = this.#listeners.get(name);
     if (listeners) for (const listener of [...listeners]) listener.live(entry);
+  }
+
+  /** Tells those who follow the stream through broadcasts now. Nothing of it is kept: who has fallen behind does not hear of it. */
+  whisper(stream: StreamRef, entry: Omit<StreamEntry, "offset">): void {
+    const name = streamName(stream);
+    for (const broadcaster of this.#followers.get(name) ?? []) broadcaster.broadcast(name, { ...entry, offset: 0 });
   }
 
   /** Everything up to here has been published. */

@@ -3,7 +3,13 @@ import type { Clock, EpochMs } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
 import { CLOSE, type CloseReason } from "./close-codes.ts";
-import type { Connection, Connections, RealtimeAccess, Transport } from "./connections.ts";
+import {
+  type Connection,
+  type Connections,
+  PENDING_LIMIT_MS,
+  type RealtimeAccess,
+  type Transport,
+} from "./connections.ts";
 import type { Hub } from "./hub.ts";
 import { type StreamEntry, type StreamGap, type StreamRef, streamName } from "./stream.ts";
 import { type From, type Sink, Subscription } from "./subscription.ts";
@@ -20,13 +26,29 @@ const MESSAGE_BURST = 100;
 /** What WebSocket.send returns when the message was not taken. */
 const SEND_DROPPED = 2;
 
+/** What a {@link LiveSocket} writes to: a WebSocket, or what stands for one where a protocol has other ways besides. */
+export type Channel = Pick<
+  WebSocket<unknown>,
+  "send" | "end" | "close" | "cork" | "ping" | "getBufferedAmount" | "subscribe" | "unsubscribe" | "publish"
+>;
+
 /** How one WebSocket protocol says things. */
 export interface SocketProtocol {
   readonly transport: Transport;
   entryText(stream: string, entry: StreamEntry): string;
   gapText(stream: string, gap: StreamGap): string;
+  /** What is said before a close, and its code; absent: nothing, and the code of {@link CLOSE}. */
+  closing?(reason: CloseReason): Closing;
+  /** What is said to a client that has been silent too long; absent: nothing, and no close frame either. */
+  readonly silent?: Closing;
   /** A notice that the credential ends soon; absent where the protocol has none. */
   expiringText?(expiresAt: EpochMs): string;
+}
+
+/** The last words of a connection, and the code of its close frame. */
+export interface Closing {
+  readonly code: number;
+  readonly text: string;
 }
 
 /** What all sockets of a protocol share. */
@@ -45,38 +67,62 @@ export interface SubscribeOptions {
   readonly accepts?: ((entry: StreamEntry) => boolean) | undefined;
   /** Called when the socket has taken an entry. With it every entry is written to this socket by itself. */
   readonly onTaken?: ((entry: StreamEntry) => void) | undefined;
+  /** Called whenever everything up to now has been sent. */
+  readonly onCaughtUp?: (() => void) | undefined;
 }
 
 /** One WebSocket: what it follows, how far it has got, and whether it is still well. The protocol decides what is said. */
 export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
   readonly address: string;
-  readonly #ws: WebSocket<unknown>;
+  readonly #ws: Channel;
   readonly #parts: SocketParts;
   readonly #subscriptions = new Map<string, Subscription>();
-  principal: Principal;
+  /** What entries that came from this connection name it by; null: none does. */
+  id: string | null = null;
+  #principal: Principal | null;
   #isOpen = true;
   /** Messages of the conversation that wait until the socket takes more. Entries of streams never wait: they can be read again. */
   #backlog: string[] = [];
   #backlogBytes = 0;
   /** Since when the socket takes no more, or when it last wrote something although it does not. */
-  #blockedSince: EpochMs | null = null;
+  #blockedSince: number | null = null;
+  readonly #openedAt: number;
   /** When the client last gave a sign of life. */
-  #heardAt: EpochMs;
-  #pingedAt: EpochMs = 0;
+  #heardAt: number;
+  #pingedAt = 0;
+  #isPongDue = false;
   #hasBeenWarned = false;
   #messageTokens = MESSAGE_BURST;
-  #tokensAt: EpochMs;
+  #tokensAt: number;
 
-  constructor(ws: WebSocket<unknown>, principal: Principal, address: string, parts: SocketParts) {
+  /** @param principal null where the protocol has callers say later who they are, see {@link identify}. */
+  constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts) {
     this.#ws = ws;
     this.#parts = parts;
-    this.principal = principal;
+    this.#principal = principal;
     this.address = address;
     this.transport = parts.protocol.transport;
-    this.#heardAt = parts.clock.now();
+    this.#heardAt = parts.clock.elapsed();
+    this.#openedAt = this.#heardAt;
     this.#tokensAt = this.#heardAt;
     parts.connections.add(this);
+  }
+
+  get principal(): Principal | null {
+    return this.#principal;
+  }
+
+  /** @throws TypeError while nobody has said who it is: a protocol that authenticates before the upgrade has no such moment. */
+  get caller(): Principal {
+    if (!this.#principal) throw new TypeError("the connection is nobody's");
+    return this.#principal;
+  }
+
+  /** It is known now whose the connection is. @throws RATE_LIMITED when they have too many; it stays as it was. */
+  identify(principal: Principal): void {
+    this.#parts.connections.identify(this, principal);
+    this.#principal = principal;
   }
 
   /** Sends one message of the conversation, as soon as the client takes it. One that lets too many wait is closed. */
@@ -91,7 +137,18 @@ export class LiveSocket implements Connection, Follower {
   close(reason: CloseReason): void {
     if (!this.#isOpen) return;
     if (reason === "tooSlow") this.#parts.connections.noteSlow();
-    this.#ws.end(CLOSE[reason], reason);
+    const closing = this.#parts.protocol.closing?.(reason);
+    if (closing) this.closeWith(closing, reason);
+    else this.#ws.end(CLOSE[reason], reason);
+  }
+
+  /** Closes in words of the protocol alone. The close handler runs before this returns. */
+  closeWith({ code, text }: Closing, reason = ""): void {
+    if (!this.#isOpen) return;
+    this.#ws.cork(() => {
+      this.#write(text);
+      this.#ws.end(code, reason);
+    });
   }
 
   /** Follows a stream; a second time, with other options. `announce` runs before anything of the stream is sent. */
@@ -119,11 +176,11 @@ export class LiveSocket implements Connection, Follower {
     return this.#subscriptions.has(streamName(stream));
   }
 
-  /** A message came in. @returns false when it was one too many; the socket is then closed. */
+  /** A message or a ping came in. @returns false when it was one too many; the socket is then closed. */
   receive(): boolean {
-    const now = this.#parts.clock.now();
+    const now = this.#parts.clock.elapsed();
     this.#heardAt = now;
-    const refill = (Math.max(0, now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000;
+    const refill = ((now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000;
     this.#messageTokens = Math.min(MESSAGE_BURST, this.#messageTokens + refill) - 1;
     this.#tokensAt = now;
     if (this.#messageTokens >= 0) return true;
@@ -131,16 +188,21 @@ export class LiveSocket implements Connection, Follower {
     return false;
   }
 
-  /** A ping or a pong came in. */
-  heard(): void {
-    this.#heardAt = this.#parts.clock.now();
+  /** A pong came in. One that nobody asked for counts as a message, and so does a ping: the library tells each, and answers it. */
+  ponged(): void {
+    if (!this.#isPongDue) {
+      this.receive();
+      return;
+    }
+    this.#isPongDue = false;
+    this.#heardAt = this.#parts.clock.elapsed();
   }
 
   /** uWebSockets has written some of what was buffered. */
   drained(): void {
     this.#blockedSince = null;
     // A slow client reads what lies before the ping first: that it takes something says that it lives.
-    this.#heardAt = this.#parts.clock.now();
+    this.#heardAt = this.#parts.clock.elapsed();
     let written = 0;
     for (const text of this.#backlog) {
       if (!this.#hasRoom() || !this.#write(text)) break;
@@ -159,6 +221,16 @@ export class LiveSocket implements Connection, Follower {
     setImmediate(() => this.close("tooSlow"));
   }
 
+  /** Sends to all others that follow the topic, and lets them know nothing of this one. */
+  publish(topic: string, bytes: Uint8Array, isCompressed: boolean): void {
+    if (this.#isOpen) this.#ws.publish(topic, bytes, false, isCompressed);
+  }
+
+  /** Sends what is worth nothing later, if the client has room for it. */
+  sendIfRoom(text: string): void {
+    if (this.#isReady()) this.#write(text);
+  }
+
   fallBehindIfSlow(): void {
     if (!this.#hasRoom()) for (const subscription of this.#subscriptions.values()) subscription.fallBehind();
   }
@@ -172,24 +244,29 @@ export class LiveSocket implements Connection, Follower {
   }
 
   tick(now: EpochMs): void {
-    const silentMs = now - this.#heardAt;
+    // Whatever the clock is set to: all connections would be silent at once.
+    const elapsed = this.#parts.clock.elapsed();
+    const silentMs = elapsed - this.#heardAt;
     if (silentMs >= SILENT_LIMIT_MS) {
-      this.#ws.close();
+      const { silent } = this.#parts.protocol;
+      if (silent) this.closeWith(silent);
+      else this.#ws.close();
       return;
     }
-    if (this.principal.expiresAt <= now) {
-      this.close("unauthenticated");
+    if (this.#principal ? this.#principal.expiresAt <= now : this.#isPendingTooLong(elapsed)) {
+      this.close(this.#principal ? "unauthenticated" : "idle");
       return;
     }
     this.fallBehindIfSlow();
-    if (this.#blockedSince !== null && now - this.#blockedSince >= STUCK_LIMIT_MS) {
+    if (this.#blockedSince !== null && elapsed - this.#blockedSince >= STUCK_LIMIT_MS) {
       this.close("tooSlow");
       return;
     }
     this.#warnOfExpiry(now);
     // The warning may have been one message too many.
-    if (this.#isOpen && silentMs >= PING_AFTER_MS && now - this.#pingedAt >= PING_AFTER_MS) {
-      this.#pingedAt = now;
+    if (this.#isOpen && silentMs >= PING_AFTER_MS && elapsed - this.#pingedAt >= PING_AFTER_MS) {
+      this.#pingedAt = elapsed;
+      this.#isPongDue = true;
       this.#ws.ping();
     }
   }
@@ -200,7 +277,7 @@ export class LiveSocket implements Connection, Follower {
       this.close("unauthenticated");
       return;
     }
-    this.principal = principal;
+    this.#principal = principal;
     for (const { stream } of this.#subscriptions.values()) {
       const verdict = this.#parts.access.check(principal, stream);
       if (verdict === "allowed") continue;
@@ -221,15 +298,21 @@ export class LiveSocket implements Connection, Follower {
 
   #warnOfExpiry(now: EpochMs): void {
     const { expiringText } = this.#parts.protocol;
-    if (!expiringText || this.#hasBeenWarned || this.principal.expiresAt - now > EXPIRY_NOTICE_MS) return;
+    const expiresAt = this.#principal?.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (!expiringText || this.#hasBeenWarned || expiresAt - now > EXPIRY_NOTICE_MS) return;
     this.#hasBeenWarned = true;
-    this.send(expiringText(this.principal.expiresAt));
+    this.send(expiringText(expiresAt));
   }
 
-  #sink(stream: StreamRef, { onTaken, accepts }: SubscribeOptions): Sink {
+  #isPendingTooLong(elapsed: number): boolean {
+    return elapsed - this.#openedAt >= PENDING_LIMIT_MS && this.#parts.connections.isPending(this);
+  }
+
+  #sink(stream: StreamRef, { onTaken, onCaughtUp, accepts }: SubscribeOptions): Sink {
     const { protocol, broadcaster, log } = this.#parts;
     const name = streamName(stream);
     const base: Sink = {
+      connection: this,
       isReady: () => this.#isReady(),
       entry: (entry) => {
         if (!this.#tryWrite(protocol.entryText(name, entry))) return false;
@@ -237,6 +320,7 @@ export class LiveSocket implements Connection, Follower {
         return true;
       },
       gap: (gap) => this.send(protocol.gapText(name, gap)),
+      caughtUp: () => onCaughtUp?.(),
       failed: (error) => {
         log.error({ stream: name, err: error }, "a stream's history could not be read");
         this.close("internal");
@@ -266,7 +350,7 @@ export class LiveSocket implements Connection, Follower {
 
   #hasRoom(): boolean {
     if (this.#ws.getBufferedAmount() < MAX_BUFFERED_BYTES) return true;
-    this.#blockedSince ??= this.#parts.clock.now();
+    this.#blockedSince ??= this.#parts.clock.elapsed();
     return false;
   }
 

@@ -1,27 +1,17 @@
 import { toRfc3339 } from "../base/clock.ts";
-import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
-import { type Authenticator, fromSecret } from "../http/credentials.ts";
 import { errorBody, toPrismError } from "../http/error-reply.ts";
 import { checkShape } from "../http/input.ts";
 import { eventFilter } from "./event-filter.ts";
 import type { LiveSocket } from "./live-socket.ts";
 import { ClientMessage, MAX_ID_LENGTH, nativeProtocol } from "./native-message.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
-import { resolveStreamName, type StreamEntry, type StreamRef, streamName } from "./stream.ts";
+import { type StreamRequestParts, StreamRequests } from "./stream-requests.ts";
+import { beforeUpgrade } from "./upgrade.ts";
 
-export interface NativeParts extends SocketRouteParts {
-  readonly authenticator: Authenticator;
-  /** The project whose channels need not name it. */
-  readonly defaultProjectId: string;
-  /** A recipient's entry has reached a client. */
-  markDelivered(userId: string, offset: number): void;
-  /** The client says it has handled everything of its own stream up to this offset. */
-  markDeliveredUpTo(userId: string, offset: number): Promise<void>;
-}
+export interface NativeParts extends SocketRouteParts, StreamRequestParts {}
 
 const HEARTBEAT_MS = 30_000;
-const MAX_SUBSCRIPTIONS = 64;
 
 type Said<Op extends ClientMessage["op"]> = Extract<ClientMessage, { op: Op }>;
 
@@ -30,6 +20,7 @@ export function serveNativeSocket(parts: NativeParts): void {
   serveSocketRoute(parts, {
     paths: ["/ws"],
     protocol: nativeProtocol,
+    authenticate: beforeUpgrade,
     prepare: (_exchange, { requestId }) => requestId,
     open: (socket, requestId) => new NativeSession(socket, requestId, parts),
   });
@@ -40,12 +31,14 @@ class NativeSession implements Session {
   readonly #socket: LiveSocket;
   readonly #requestId: string;
   readonly #parts: NativeParts;
+  readonly #streams: StreamRequests;
 
   constructor(socket: LiveSocket, requestId: string, parts: NativeParts) {
     this.#socket = socket;
     this.#requestId = requestId;
     this.#parts = parts;
-    const { principal } = socket;
+    this.#streams = new StreamRequests(socket, parts);
+    const principal = socket.caller;
     this.#say({
       op: "welcome",
       connectionId: uuidv7(),
@@ -64,84 +57,31 @@ class NativeSession implements Session {
   }
 
   #answer(message: ClientMessage): void {
+    const { id } = message;
     switch (message.op) {
       case "subscribe":
         return this.#subscribe(message);
       case "unsubscribe":
-        return this.#unsubscribe(message);
+        return this.#say({ op: "unsubscribed", id, stream: this.#streams.unsubscribe(message.stream) });
       case "ack":
         return this.#acknowledge(message);
       case "ping":
-        return this.#say({ op: "pong", id: message.id, ts: toRfc3339(this.#parts.clock.now()) });
+        return this.#say({ op: "pong", id, ts: toRfc3339(this.#parts.clock.now()) });
       case "auth":
-        this.#authenticate(message);
+        this.#streams.renew(message.token, (expiresAt) => this.#say({ op: "authenticated", id, expiresAt }));
     }
   }
 
-  #subscribe({ id, stream: name, from = "latest", filter, ack }: Said<"subscribe">): void {
-    const stream = this.#streamOf(name);
-    if (this.#parts.access.check(this.#socket.principal, stream) !== "allowed") throw forbidden();
-    if (this.#socket.subscriptionCount >= MAX_SUBSCRIPTIONS && !this.#socket.has(stream)) {
-      throw new PrismError("RATE_LIMITED", `A connection may follow ${MAX_SUBSCRIPTIONS} streams`);
-    }
-    const options = {
-      from,
-      accepts: filter && eventFilter(filter),
-      // User streams are written to each socket by itself, to know that it was taken.
-      onTaken: stream.kind === "user" ? this.#takenBy(stream.userId, ack === true) : undefined,
-    };
-    const offset = this.#parts.hub.head(stream);
-    this.#socket.subscribe(stream, options, () =>
-      this.#say({ op: "subscribed", id, stream: streamName(stream), offset }),
-    );
+  #subscribe({ id, stream, from, filter, ack }: Said<"subscribe">): void {
+    const asked = { stream, from, accepts: filter && eventFilter(filter), isAcknowledging: ack === true };
+    this.#streams.subscribe(asked, (name, offset) => this.#say({ op: "subscribed", id, stream: name, offset }));
   }
 
-  /** What a socket has taken counts as delivered, unless its client says so itself. */
-  #takenBy(userId: string, isAcknowledging: boolean): (entry: StreamEntry) => void {
-    return (entry) => {
-      if (isAcknowledging || entry.type !== "notification" || entry.isDelivered) return;
-      this.#parts.markDelivered(userId, entry.offset);
-    };
-  }
-
-  #unsubscribe({ id, stream: name }: Said<"unsubscribe">): void {
-    const stream = this.#streamOf(name);
-    this.#socket.unsubscribe(stream);
-    this.#say({ op: "unsubscribed", id, stream: streamName(stream) });
-  }
-
-  #acknowledge({ id, stream: name, offset }: Said<"ack">): void {
-    const stream = this.#streamOf(name);
-    const { principal } = this.#socket;
-    if (stream.kind !== "user" || principal.kind === "apiKey" || principal.userId !== stream.userId) {
-      throw new PrismError("CHANNEL_FORBIDDEN", "Only your own stream can be acknowledged");
-    }
-    this.#parts.markDeliveredUpTo(stream.userId, offset).then(
-      () => this.#say({ op: "acked", id, stream: streamName(stream), offset }),
+  #acknowledge({ id, stream, offset }: Said<"ack">): void {
+    this.#streams.acknowledge(stream, offset).then(
+      (name) => this.#say({ op: "acked", id, stream: name, offset }),
       (error: unknown) => this.#refuse(id, error),
     );
-  }
-
-  #authenticate({ id, token }: Said<"auth">): void {
-    try {
-      const principal = this.#parts.authenticator.authenticate(fromSecret(token));
-      if (principal.key !== this.#socket.principal.key) {
-        throw new PrismError("FORBIDDEN", "The token is another caller's; connect anew");
-      }
-      const expiresAt = Number.isFinite(principal.expiresAt) ? toRfc3339(principal.expiresAt) : null;
-      this.#say({ op: "authenticated", id, expiresAt });
-      this.#socket.renew(principal);
-    } catch (error) {
-      this.#refuse(id, error);
-    }
-  }
-
-  #streamOf(name: string): StreamRef {
-    const { principal } = this.#socket;
-    const userId = principal.kind === "apiKey" ? null : principal.userId;
-    const stream = resolveStreamName(name, { userId, defaultProjectId: this.#parts.defaultProjectId });
-    if (!stream) throw forbidden();
-    return stream;
   }
 
   /** The connection stays. The request id is the upgrade's: it is what the log knows this connection by. */
@@ -156,11 +96,6 @@ class NativeSession implements Session {
   #say(message: Readonly<Record<string, unknown>>): void {
     this.#socket.send(JSON.stringify(message));
   }
-}
-
-/** Also said of streams that do not exist: whoever may not follow them learns nothing. */
-function forbidden(): PrismError {
-  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or there is none");
 }
 
 /** The id of a message that may be wrong in any other way. */

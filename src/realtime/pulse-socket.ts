@@ -3,8 +3,7 @@ import { parseQuery } from "../http/input.ts";
 import type { SocketProtocol } from "./live-socket.ts";
 import { parseFrom } from "./parse-from.ts";
 import { type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
-import type { StreamRef } from "./stream.ts";
-import type { From } from "./subscription.ts";
+import { beforeUpgrade } from "./upgrade.ts";
 
 export interface PulseParts extends SocketRouteParts {
   /** The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, SCOPE_MISSING */
@@ -18,20 +17,17 @@ export const pulseProtocol: SocketProtocol = {
   gapText: (_stream, gap) => JSON.stringify({ type: "gap", ...gap }),
 };
 
-interface Start {
-  readonly stream: StreamRef & { kind: "project" };
-  readonly from: From;
-}
-
 /** Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the start. */
 export function servePulseSocket(parts: PulseParts): void {
-  serveSocketRoute<Start>(parts, {
+  serveSocketRoute(parts, {
     paths: ["/realtime/:projectId", "/api/v1/realtime/:projectId"],
     protocol: pulseProtocol,
+    authenticate: beforeUpgrade,
     prepare(exchange, { principal }) {
       const query = parseQuery(exchange.queryText);
       const projectId = parts.projectFor(principal, exchange.params["projectId"] ?? "");
-      return { stream: { kind: "project", projectId }, from: parseFrom(query["from"] ?? query["lastEventId"]) };
+      const stream = { kind: "project", projectId } as const;
+      return { stream, from: parseFrom(query["from"] ?? query["lastEventId"]) };
     },
     open(socket, { stream, from }) {
       const connected = { type: "connected", projectId: stream.projectId, offset: parts.hub.head(stream) };

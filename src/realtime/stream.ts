@@ -8,7 +8,11 @@ export type StreamRef =
   | { readonly kind: "tasks"; readonly userId: string }
   | { readonly kind: "messages"; readonly userId: string }
   /** A named channel of a project; null: of the default project. */
-  | { readonly kind: "channel"; readonly projectId: string | null; readonly name: string };
+  | { readonly kind: "channel"; readonly projectId: string | null; readonly name: string }
+  /** What was triggered on a channel of the embedded Pusher server. No client of another protocol can name it. */
+  | { readonly kind: "pusher"; readonly channel: string }
+  /** What operators want to know at once. */
+  | { readonly kind: "system" };
 
 /** Streams whose entries are rows of `stream_log`, for anybody to append to. */
 export type LoggedStream = Exclude<StreamRef, { kind: "project" }>;
@@ -34,6 +38,10 @@ export interface StreamEntry {
   readonly correlationId: string;
   /** A notification that its recipient is known to have got; absent: not known. */
   readonly isDelivered?: boolean;
+  /** The connection that it came from, and is not sent to while it goes out live. */
+  readonly except?: string;
+  /** The member of a presence channel who sent it. */
+  readonly sentBy?: string;
 }
 
 /** Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below `from` leads back to the oldest kept. */
@@ -56,12 +64,18 @@ export interface StreamHistory {
   gaps(stream: StreamRef, after: number, upTo: number): StreamGap[];
 }
 
+const SYSTEM = "system";
+
 export function streamName(stream: StreamRef): string {
   switch (stream.kind) {
     case "project":
       return `project:${stream.projectId}`;
     case "channel":
       return stream.projectId === null ? `channel:${stream.name}` : `channel:${stream.projectId}/${stream.name}`;
+    case "pusher":
+      return `pusher:${stream.channel}`;
+    case "system":
+      return SYSTEM;
     default:
       return `${stream.kind}:${stream.userId}`;
   }
@@ -74,6 +88,7 @@ export const MAX_STREAM_LENGTH = 160;
 
 /** @returns undefined for a text that names no stream of this program. `user:me` and its like are resolved by {@link resolveStreamName}. */
 export function parseStreamName(name: string): StreamRef | undefined {
+  if (name === SYSTEM) return { kind: "system" };
   const colon = name.indexOf(":");
   const kind = name.slice(0, Math.max(0, colon));
   const id = name.slice(colon + 1);

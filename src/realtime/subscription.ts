@@ -1,13 +1,18 @@
 import type { Hub, Listener } from "./hub.ts";
+import type { PageReader } from "./reading-turns.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 
 /** One reader of one stream, in the words of its protocol. */
 export interface Sink {
+  /** Whose it is: what one connection follows shares its turns of reading. */
+  readonly connection: object;
   /** Whether the connection can take more now. While it cannot, the subscription waits for {@link Subscription.drained}. */
   isReady(): boolean;
   /** @returns false when the connection cannot take it now; the subscription reads it again from the table later. */
   entry(entry: StreamEntry): boolean;
   gap(gap: StreamGap): void;
+  /** Everything up to now has been sent: what follows comes live. Called each time that this becomes so. */
+  caughtUp?(): void;
   /** The history could not be read: the connection is to be ended. */
   failed(error: unknown): void;
   /** Joins or leaves the protocol's broadcasts of the stream; absent where every connection is written to by itself. */
@@ -17,15 +22,12 @@ export interface Sink {
 /** Offset to begin behind: a number, now, or the beginning of what is kept. */
 export type From = number | "latest" | "earliest";
 
-/** Pages sent in one loop turn; a reader that takes everything must not keep the others waiting. */
-const PAGES_PER_TURN = 4;
-
 /**
  * A subscription is in one of two modes until it ends. Catching up: it reads pages from the stream's table, as fast as the connection takes
- * them, up to what the hub has announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in the same loop turn
- * in which a page ends the history, so nothing falls between; it falls back to catching up when the connection takes no more.
+ * them and its turns come, up to what the hub has announced. Live: entries are handed to it, or to its protocol's broadcast. It turns live in
+ * the same loop turn in which a page ends the history, so nothing falls between; it falls back to catching up when the connection takes no more.
  */
-export class Subscription implements Listener {
+export class Subscription implements Listener, PageReader {
   readonly stream: StreamRef;
   readonly #hub: Hub;
   readonly #sink: Sink;
@@ -37,7 +39,6 @@ export class Subscription implements Listener {
   /** A gap that stands before everything, whatever its offsets. */
   #firstGap: StreamGap | null = null;
   #mode: "catching up" | "live" | "ended" = "catching up";
-  #isOnNextTurn = false;
 
   /** @param accepts the subscriber's filter; entries it refuses count as sent. */
   constructor(
@@ -67,21 +68,24 @@ export class Subscription implements Listener {
     this.drained();
   }
 
+  get connection(): object {
+    return this.#sink.connection;
+  }
+
   /** The connection can take more. */
   drained(): void {
-    if (this.#isOnNextTurn) return;
-    for (let pages = 0; this.#mode === "catching up" && this.#sink.isReady(); pages++) {
-      if (pages === PAGES_PER_TURN) {
-        this.#goOnNextTurn();
-        return;
-      }
-      try {
-        this.#sendPage();
-      } catch (error) {
-        this.#sink.failed(error);
-        return;
-      }
+    if (this.#wantsPage()) this.#hub.turns.request(this);
+  }
+
+  readPage(): boolean {
+    if (!this.#wantsPage()) return false;
+    try {
+      this.#sendPage();
+    } catch (error) {
+      this.#sink.failed(error);
+      return false;
     }
+    return this.#wantsPage();
   }
 
   live(entry: StreamEntry): void {
@@ -99,6 +103,11 @@ export class Subscription implements Listener {
   end(): void {
     if (this.#mode === "live") this.#leaveLive();
     this.#mode = "ended";
+    this.#hub.turns.cancel(this);
+  }
+
+  #wantsPage(): boolean {
+    return this.#mode === "catching up" && this.#sink.isReady();
   }
 
   #sendPage(): void {
@@ -135,18 +144,11 @@ export class Subscription implements Listener {
     }
   }
 
-  #goOnNextTurn(): void {
-    this.#isOnNextTurn = true;
-    setImmediate(() => {
-      this.#isOnNextTurn = false;
-      this.drained();
-    });
-  }
-
   #goLive(): void {
     this.#mode = "live";
     if (this.#sink.group) this.#sink.group.join();
     else this.#hub.listen(this.stream, this);
+    this.#sink.caughtUp?.();
   }
 
   #leaveLive(): void {

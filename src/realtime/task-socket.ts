@@ -6,6 +6,7 @@ import { integer, object } from "../http/shapes.ts";
 import type { LiveSocket, SocketProtocol } from "./live-socket.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import type { StreamRef } from "./stream.ts";
+import { beforeUpgrade } from "./upgrade.ts";
 
 export interface TaskSocketParts extends SocketRouteParts {
   /** The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key, UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN */
@@ -32,9 +33,10 @@ export const taskProtocol: SocketProtocol = {
 
 /** Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are subscribed to. */
 export function serveTaskSocket(parts: TaskSocketParts): void {
-  serveSocketRoute<Start>(parts, {
+  serveSocketRoute(parts, {
     paths: ["/ws/updates"],
     protocol: taskProtocol,
+    authenticate: beforeUpgrade,
     prepare: (_exchange, { principal, requestId }) => ({ stream: parts.tasksOf(principal), requestId }),
     open: (socket, start) => new TaskSession(socket, start, parts),
   });

@@ -9,6 +9,9 @@ const COMPRESS_FROM_BYTES = 512;
 
 /** A socket that may follow streams through broadcasts. */
 export interface Follower {
+  readonly id: string | null;
+  /** Sends to all other sockets that have subscribed to the topic. */
+  publish(topic: string, bytes: Uint8Array, isCompressed: boolean): void;
   /** Leaves the broadcasts of every stream if more waits in its buffer than may. */
   fallBehindIfSlow(): void;
 }
@@ -19,7 +22,7 @@ export interface Follower {
  * So it must not come to that: whenever as many bytes have been broadcast as a socket may have buffered, those that are slow leave first.
  */
 export class TopicBroadcaster implements Broadcaster {
-  readonly #app: TemplatedApp;
+  readonly #app: Pick<TemplatedApp, "publish">;
   readonly #hub: Hub;
   readonly #prefix: string;
   readonly #entryText: (stream: string, entry: StreamEntry) => string;
@@ -29,7 +32,12 @@ export class TopicBroadcaster implements Broadcaster {
   #uncheckedBytes = 0;
 
   /** @param prefix keeps the topics of this protocol apart from those of others. */
-  constructor(app: TemplatedApp, hub: Hub, prefix: string, entryText: (stream: string, entry: StreamEntry) => string) {
+  constructor(
+    app: Pick<TemplatedApp, "publish">,
+    hub: Hub,
+    prefix: string,
+    entryText: (stream: string, entry: StreamEntry) => string,
+  ) {
     this.#app = app;
     this.#hub = hub;
     this.#prefix = prefix;
@@ -65,7 +73,15 @@ export class TopicBroadcaster implements Broadcaster {
     const text = Buffer.from(this.#entryText(stream, entry));
     this.#unchecked.add(stream);
     this.#uncheckedBytes += text.length;
-    this.#app.publish(this.topic(stream), text, false, text.length >= COMPRESS_FROM_BYTES);
+    const isCompressed = text.length >= COMPRESS_FROM_BYTES;
+    const origin = entry.except === undefined ? undefined : this.#followerOf(stream, entry.except);
+    if (origin) origin.publish(this.topic(stream), text, isCompressed);
+    else this.#app.publish(this.topic(stream), text, false, isCompressed);
+  }
+
+  #followerOf(stream: string, id: string): Follower | undefined {
+    for (const follower of this.#followers.get(stream) ?? []) if (follower.id === id) return follower;
+    return undefined;
   }
 
   #leaveSlowOnesBehind(): void {

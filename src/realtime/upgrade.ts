@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
-import type { Exchange } from "../http/exchange.ts";
+import { BadHead, type Exchange } from "../http/exchange.ts";
 import type { HttpKernel } from "../http/kernel.ts";
 import type { Router } from "../http/router.ts";
 import type { Connections } from "./connections.ts";
@@ -15,8 +15,8 @@ export interface UpgradeParts {
 }
 
 /** What is left of the request once it is a socket. */
-export interface Upgraded {
-  readonly principal: Principal;
+export interface Upgraded<P extends Principal | null = Principal> {
+  readonly principal: P;
   readonly address: string;
   /** The upgrade's own; the log has it. */
   readonly requestId: string;
@@ -25,27 +25,43 @@ export interface Upgraded {
 const SUBPROTOCOL = "prism.v1";
 const WEBSOCKET_VERSION = "13";
 
+/** Who opens a socket, as a protocol learns it: before the upgrade, or null where the caller says it later. */
+export type Authenticate<P extends Principal | null> = (kernel: HttpKernel, exchange: Exchange) => P;
+
+/** The credential is in the request. @throws UNAUTHENTICATED, TOKEN_EXPIRED … */
+export function beforeUpgrade(kernel: HttpKernel, exchange: Exchange): Principal {
+  const principal = kernel.authenticate(exchange, true);
+  exchange.principal = principal;
+  return principal;
+}
+
+/** The protocol authenticates by its own messages, if at all; until then the connection is pending. */
+export function insideProtocol(): null {
+  return null;
+}
+
 /**
  * Answers an upgrade request: everything is checked before it, so that a refusal is an HTTP status and never an open socket.
  * @param prepare gives what the socket starts with. It may throw a PrismError to refuse.
  */
-export function upgrade<T extends object>(
-  parts: UpgradeParts,
+export function upgrade<T extends object, P extends Principal | null>(
+  parts: Omit<UpgradeParts, "connections"> & { readonly connections: Pick<Connections, "requireRoom"> },
   res: HttpResponse,
   req: HttpRequest,
   context: us_socket_context_t,
-  prepare: (exchange: Exchange, upgraded: Upgraded) => T,
+  authenticate: Authenticate<P>,
+  prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
   const exchange = kernel.open(res, req);
   try {
     exchange.refuseBadHead();
+    refuseBody(exchange);
     takeRoute(parts, exchange);
     requireRunning(kernel);
     requireVersion(exchange);
     requireOrigin(parts, exchange);
-    const principal = kernel.authenticate(exchange, true);
-    exchange.principal = principal;
+    const principal = authenticate(kernel, exchange);
     const { clientAddress: address, requestId } = exchange;
     connections.requireRoom(principal, address);
     exchange.upgrade(prepare(exchange, { principal, address, requestId }), answeredProtocol(exchange), context);
@@ -56,6 +72,15 @@ export function upgrade<T extends object>(
   kernel.leave(exchange);
 }
 
+/**
+ * The library leaves the body of an upgrade where it is: what comes behind the head would be read as frames, though a proxy took it for the
+ * request's (RFC 9110 section 7.8). @throws BadHead
+ */
+function refuseBody(exchange: Exchange): void {
+  const hasLength = Number(exchange.header("content-length")) !== 0;
+  if (hasLength || exchange.header("transfer-encoding") !== "") throw new BadHead("An upgrade has no body");
+}
+
 /** @throws ORIGIN_REFUSED for a page of a foreign origin: browsers let any page open sockets to anywhere. */
 export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchange: Exchange): void {
   const origin = exchange.header("origin");
@@ -64,7 +89,7 @@ export function requireOrigin(parts: Pick<UpgradeParts, "allowsOrigin">, exchang
 }
 
 /** The route that a plain request to this path would take: it names the upgrade in the log, and reads the path's parameters. */
-function takeRoute({ router }: UpgradeParts, exchange: Exchange): void {
+function takeRoute({ router }: Pick<UpgradeParts, "router">, exchange: Exchange): void {
   const match = router.find("GET", exchange.path);
   if (!match || "allowed" in match) throw new PrismError("NOT_FOUND", "No such route");
   exchange.mount = match.mount;

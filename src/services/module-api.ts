@@ -337,6 +337,12 @@ export interface RealtimeService {
   publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
   /** Whether the user has a live connection of any kind. */
   isLive(userId: string): boolean;
+  /**
+   * From now on `allows` says which users may subscribe to the channels of the embedded Pusher server whose names begin with `prefix`, such as
+   * `presence-room-`; of several the longest decides. It is asked at subscribing and again whenever rights change, answers at once, and lets nobody
+   * in when it throws. @returns what ends it; the end of the module does so, too. @throws TypeError for a prefix that is taken, or Prism's own
+   */
+  authorizeChannel(prefix: string, allows: (principal: Principal, channel: string) => boolean): () => void;
 }
 
 /** What a module keeps: JSON by key, its own alone. Keys have up to 256 characters, values up to 256 KiB. */

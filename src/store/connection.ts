@@ -9,13 +9,16 @@ export interface WritingOptions {
   readonly maxBytes?: number | undefined;
 }
 
+/** To become a WAL database, or to stay one while the last other connection closes, needs the file alone for a moment. */
+const OPENING_TIMEOUT_MS = 5000;
+
 /**
  * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction is on disk
  * (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws DataDirRefused
  */
 export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
   createDatabaseFile(file);
-  const connection = new SqliteDatabase(file, { timeout: busyTimeoutMs });
+  const connection = new SqliteDatabase(file, { timeout: OPENING_TIMEOUT_MS });
   connection.pragma("journal_mode = WAL");
   connection.pragma("synchronous = FULL");
   connection.pragma("foreign_keys = ON");
@@ -26,6 +29,7 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions
     const pageBytes = Number(connection.pragma("page_size", { simple: true }));
     connection.pragma(`max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
   }
+  connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
   return connection;
 }
 

@@ -19,7 +19,8 @@ export class DeliveryStatements {
   apply(marks: readonly DeliveredMark[]): AuditRow[] {
     // Each notification is asked about once, not with every mark: that would look at all its recipients for each of them.
     const touched = new Map<string, number>();
-    for (const { userId, seq, at } of marks) {
+    for (const { userId, seq, at, byPusher } of marks) {
+      if (byPusher) this.#sql.sentByPusher.run(userId, seq);
       const changed = this.#sql.recipient.get(at, userId, seq);
       if (changed) touched.set(changed.notificationId, at);
     }
@@ -72,6 +73,10 @@ function prepareAll(connection: Sqlite) {
     recipient: connection.prepare<[number, string, number], { notificationId: string }>(
       `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
        returning notificationId`,
+    ),
+    sentByPusher: connection.prepare<[string, number]>(
+      `update notifications set pusherEventSent = 1 where pusherEventSent = 0 and id =
+       (select notificationId from notification_recipients where userId = ? and seq = ?)`,
     ),
     // Rules that reach many have their recipients written by a job (contract 7, step 5).
     beingWritten: connection.prepare<[string], { yes: 1 }>(

@@ -144,6 +144,8 @@ export interface DeliveredMark {
   readonly userId: string;
   readonly seq: number;
   readonly at: number;
+  /** It went out as an event of Pusher's protocol. */
+  readonly byPusher?: boolean;
 }
 
 export interface JobRow {

@@ -48,6 +48,10 @@ const STEPS: readonly Step[] = [
     remember: "key",
   },
   { args: ["key", "revoke", "<key>"], members: ["id", "revoked"] },
+  {
+    args: ["key", "pusher"],
+    members: ["mode", "source", "appId", "key", "secret", "host", "port", "useTLS"],
+  },
   { args: ["doctor"], members: ["checks", "ok", "config"] },
   { args: ["doctor", "--db"], members: ["checks", "ok"] },
   {

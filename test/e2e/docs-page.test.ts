@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import test from "node:test";
-import { type Browser, chromium, type Locator } from "playwright-core";
+import type { Browser, Locator } from "playwright-core";
+import { startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const PAGE = "/docs";
-const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'self'",
@@ -46,16 +44,10 @@ test("S2-117: /docs is served whole from the executable, with nothing from elsew
 });
 
 test("S2-117: /docs shows every operation in a browser that reaches this server only, without an error", async (t) => {
-  const executablePath = findBrowser();
-  if (executablePath === undefined) {
-    t.diagnostic(`NOT CHECKED: no browser. Install one of ${BROWSERS.join(", ")}, or set CHROMIUM_PATH`);
-    return;
-  }
+  const browser = await startBrowser(t);
+  if (!browser) return;
   const prism = new PrismBinary(t);
   await prism.start();
-  // Test machines run as root, where the browser's own sandbox does not start; the page is ours.
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-  t.after(() => browser.close());
   const { problems, foreign, shown } = await look(browser, prism.url);
   const document = (await (await fetch(`${prism.url}/openapi.json`)).json()) as { paths: Record<string, object> };
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -126,20 +118,3 @@ const SCROLL_ON = `new Promise((resolve) => {
   window.scrollBy(0, clientHeight / 2);
   requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollTop + clientHeight >= scrollHeight - 1)));
 })`;
-
-/** `CHROMIUM_PATH`, or the first browser on the PATH. */
-function findBrowser(): string | undefined {
-  const given = process.env["CHROMIUM_PATH"];
-  if (given !== undefined && given !== "") return given;
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -31,10 +31,10 @@ export class PrismBinary {
     });
   }
 
-  /** Starts the server and fetches a token. */
-  async start(): Promise<void> {
+  /** Starts the server and fetches a token. @param onPort 0: one that is free. */
+  async start(onPort = 0): Promise<void> {
     this.output = "";
-    const args = ["serve", "--port", "0", ...(this.#options.args ?? [])];
+    const args = ["serve", "--port", String(onPort), ...(this.#options.args ?? [])];
     const child = spawn(join(this.dir, "prism"), args, {
       cwd: this.dir,
       env: this.#env(),

@@ -70,6 +70,7 @@ test("answers are not to be kept, but for those that say so", async (t) => {
     ["/api/v1/rules/none", "no-store"],
     ["/openapi.json", "no-cache"],
     ["/docs", "no-cache"],
+    ["/prism-client.js", "no-cache"],
   ] as const) {
     await t.test(path, async () => {
       const reply = await prism.get(path);
@@ -85,6 +86,7 @@ test("gzip is used for OpenAPI, docs and exports where the client takes it", asy
     "/openapi.json",
     "/docs",
     "/docs/swagger-ui-bundle.js",
+    "/prism-client.js",
     "/api/v1/events/export",
     "/api/v1/audit/export",
   ]) {

@@ -1,42 +1,42 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
-import { gapsOf, type LiveClient } from "./support/live-client.ts";
-import { LiveServer, PROTOCOLS, range } from "./support/live-server.ts";
+import { gapsOf, type LiveClient, type LiveProtocol } from "./support/live-client.ts";
+import { LiveServer, range, UNLIKE_PROTOCOLS } from "./support/live-server.ts";
+import { nativeProtocol } from "./support/native-protocol.ts";
 
 const STORED = 400;
-const CLIENTS = 12;
-const WRITERS = ["main", "thread"] as const;
+const CLIENTS = 8;
 
-for (const protocol of PROTOCOLS) {
-  for (const writer of WRITERS) {
-    describe(`${protocol.name}, writer ${writer}: the seam between replay and live`, () => {
-      test("clients that come while events are ingested miss none and see none out of order", async (t) => {
-        const server = await LiveServer.start(t, { settings: { "store.writer": writer } });
-        await server.feedOf(protocol).publish(STORED);
-        let isIngesting = true;
-        const ingest = (async () => {
-          for (let turn = 0; isIngesting; turn++) await server.feedOf(protocol).publish(1 + (turn % 7));
-        })();
+for (const protocol of UNLIKE_PROTOCOLS.filter(({ resumes }) => resumes !== false)) seamTest(protocol, "thread");
+seamTest(nativeProtocol, "main");
 
-        const clients: { from: number; client: LiveClient }[] = [];
-        for (let i = 0; i < CLIENTS; i++) {
-          const from = Math.floor((server.feedOf(protocol).lastSeq * i) / CLIENTS);
-          clients.push({ from, client: await server.connect(protocol, { from }) });
-        }
-        isIngesting = false;
-        await ingest;
+function seamTest(protocol: LiveProtocol, writer: "main" | "thread"): void {
+  test(`${protocol.name}, writer ${writer}: clients that come while entries are written miss none and see none out of order`, async (t) => {
+    const server = await LiveServer.start(t, { settings: { "store.writer": writer } });
+    const feed = server.feedOf(protocol);
+    await feed.publish(STORED);
+    let isIngesting = true;
+    const ingest = (async () => {
+      for (let turn = 0; isIngesting; turn++) await feed.publish(1 + (turn % 7));
+    })();
 
-        for (const { from, client } of clients) {
-          // Entries are numbered as their offsets: nobody else writes.
-          const wanted = range(from + 1, server.feedOf(protocol).lastSeq);
-          await eventually(`all behind ${from}`, () => client.items.length >= wanted.length);
-          assert.deepEqual(offsetsWithoutRepetition(client), wanted);
-          assert.deepEqual(gapsOf(client), []);
-        }
-      });
-    });
-  }
+    const clients: { from: number; client: LiveClient }[] = [];
+    for (let i = 0; i < CLIENTS; i++) {
+      const from = Math.floor((feed.lastSeq * i) / CLIENTS);
+      clients.push({ from, client: await server.connect(protocol, { from }) });
+    }
+    isIngesting = false;
+    await ingest;
+
+    for (const { from, client } of clients) {
+      // Entries are numbered as their offsets: nobody else writes.
+      const wanted = range(from + 1, feed.lastSeq);
+      await eventually(`all behind ${from}`, () => client.items.length >= wanted.length);
+      assert.deepEqual(offsetsWithoutRepetition(client), wanted);
+      assert.deepEqual(gapsOf(client), []);
+    }
+  });
 }
 
 /** Offsets in the order in which they first came; a duplicate is an offset that was there before. */

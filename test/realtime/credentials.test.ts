@@ -144,3 +144,12 @@ test("an account that is not active gets 403", async (t) => {
   assert.equal(await upgradeOf(t, `${prism.wsUrl}/ws?token=${token}`, {}), "403 ACCOUNT_PENDING");
   assert.equal(await streamOf(`${prism.url}/realtime/${shop.id}/sse?token=${token}`, {}), "403 ACCOUNT_PENDING");
 });
+
+test("a ticket for another stream acknowledges nothing", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", { stream: "channel:alerts" });
+  const bound = await WebSocketClient.openFor(t, `${prism.wsUrl}/ws?ticket=${body.ticket}`);
+  await bound.expect({ op: "welcome" });
+  const answer = await bound.ask({ op: "ack", id: "1", stream: "user:me", offset: 1 });
+  assert.equal((answer["error"] as { code: string } | undefined)?.code, "CHANNEL_FORBIDDEN");
+});

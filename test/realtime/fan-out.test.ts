@@ -19,7 +19,11 @@ test("an event goes out to a thousand sockets in one publish, and slow ones are 
   const hub = new Hub({ read: () => ({ entries: [], isEnd: true }), gaps: () => [] }, { events: 0, log: 0 });
   const broadcaster = new TopicBroadcaster(app, hub, "websocket", nativeProtocol.entryText);
   let looks = 0;
-  const followers = Array.from({ length: 1000 }, () => ({ fallBehindIfSlow: () => void looks++ }));
+  const followers = Array.from({ length: 1000 }, () => ({
+    id: null,
+    publish: () => undefined,
+    fallBehindIfSlow: () => void looks++,
+  }));
   for (const follower of followers) broadcaster.joined(shop, follower);
   const data = JSON.stringify({ payload: "x".repeat(800) });
   for (let offset = 1; offset <= 60; offset++) hub.publish(shop, entryOf(offset, data));

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type WebSocket from "ws";
-import { toRfc3339 } from "../../src/base/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { LiveServer, PROJECT_PROTOCOLS } from "./support/live-server.ts";
+import { LiveServer } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 import { pulseProtocol } from "./support/pulse-protocol.ts";
 import { RawStream } from "./support/raw-stream.ts";
@@ -124,28 +123,6 @@ test("a token without end is said to have none", async (t) => {
   const answer = await client.ask({ op: "auth", id: "1", token: apiKey });
   assert.deepEqual(answer, { op: "authenticated", id: "1", expiresAt: null });
 });
-
-for (const protocol of PROJECT_PROTOCOLS) {
-  test(`${protocol.name}: the connection ends with its token or key, and not before`, async (t) => {
-    const clock = new FakeClock();
-    // Less than the silence after which a peer counts as dead.
-    const server = await LiveServer.start(t, { clock, settings: { "auth.accessExpires": "50s" } });
-    const { prism, projectId } = server;
-    const { body } = await prism.post<{ key: string }>(`/api/v1/projects/${projectId}/keys`, {
-      name: "short",
-      expiresAt: toRfc3339(clock.now() + 20_000),
-    });
-    const byKey = await protocol.connect(server.target, { token: body.key });
-    const byToken = await server.connect(protocol);
-    t.after(() => byKey.close());
-    clock.advance(20_000);
-    assert.equal(await byKey.end, protocol.ends.unauthenticated);
-    await server.feed.publish();
-    await eventually("the token's still hears", () => byToken.items.length === 1);
-    clock.advance(31_000);
-    assert.equal(await byToken.end, protocol.ends.unauthenticated);
-  });
-}
 
 test("to close is answered, and a client that goes is forgotten", async (t) => {
   const server = await LiveServer.start(t);

@@ -218,7 +218,14 @@ test("S3-11: task sockets are counted by themselves, and their user is present",
   const client = await open(t, prism, uma.token);
   assert.equal(prism.services.realtime.isLive(uma.id), true);
   const { body } = await prism.get<{ realtime: { connections: Record<string, number> } }>("/api/v1/status");
-  assert.deepEqual(body.realtime.connections, { websocket: 0, pulse: 0, tasks: 1, sse: 0 });
+  assert.deepEqual(body.realtime.connections, {
+    websocket: 0,
+    pulse: 0,
+    tasks: 1,
+    sse: 0,
+    socketio: 0,
+    pusher: 0,
+  });
   assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
   await client.close();
   await eventually("it is gone", () => prism.services.system.connections.counts.tasks === 0);

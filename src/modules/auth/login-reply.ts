@@ -9,7 +9,7 @@ export type TokenDelivery = "cookie" | "body";
 
 /** The answer to everything that logs in (D12). */
 export async function loginReply(
-  { db, clock }: CoreServices,
+  { db, clock, system }: CoreServices,
   cookie: RefreshCookie,
   login: Login,
   {
@@ -27,7 +27,7 @@ export async function loginReply(
     accessToken,
     tokenType: "Bearer",
     expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
-    user: userView(user, await ownDetails(db.read, userId)),
+    user: userView(user, await ownDetails(db.read, system.pusherRegistry, userId)),
     ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
     ...extra,
   };

@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { readAsset } from "../../base/runtime.ts";
 import { acceptsGzip } from "../../http/accept-encoding.ts";
+import { isAmongTags, weakTagOf } from "../../http/etag.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
@@ -46,6 +47,13 @@ export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map(
   ]),
 );
 
+/** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */
+export const CLIENT_SCRIPT: Page = {
+  contentType: "text/javascript; charset=utf-8",
+  fixedHeaders: API_HEADERS,
+  read: () => readAsset("web/prism-client.js", "dist/prism-client/index.js"),
+};
+
 export function jsonPage(read: () => string, stateOf: () => unknown): Page {
   return {
     stateOf,
@@ -55,9 +63,10 @@ export function jsonPage(read: () => string, stateOf: () => unknown): Page {
   };
 }
 
-/** Answers with a page, compressed where the client takes it; made and compressed once, when it is first asked for, and again when it has changed. */
+/** Answers with a page, compressed where the client takes it, or says that it is still the same; made and compressed once, when it is first asked for, and again when it has changed. */
 export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
   let plain: Buffer | undefined;
+  let tag = "";
   let compressed: Promise<Buffer> | undefined;
   let state: unknown;
   return async (exchange) => {
@@ -65,8 +74,16 @@ export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof 
     if (now !== state) plain = compressed = undefined;
     state = now;
     const { contentType, fixedHeaders } = page;
-    const headers = { "Content-Type": contentType, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
-    plain ??= page.read();
+    if (!plain) {
+      plain = page.read();
+      tag = weakTagOf(plain);
+    }
+    const cached = { ETag: tag, "Cache-Control": "no-cache", Vary: "Accept-Encoding" };
+    if (isAmongTags(tag, exchange.header("if-none-match"))) {
+      exchange.send(304, null, cached, { fixedHeaders });
+      return ANSWERS_LATER;
+    }
+    const headers = { "Content-Type": contentType, ...cached };
     if (acceptsGzip(exchange.header("accept-encoding"))) {
       compressed ??= compress(plain);
       exchange.send(200, await compressed, { ...headers, "Content-Encoding": "gzip" }, { fixedHeaders });

@@ -6,9 +6,10 @@ import { ANSWERS_LATER, route } from "../../http/route.ts";
 import { DevGate } from "../../services/access/dev-gate.ts";
 import { type JobCount, RecentJobCounts } from "../../services/jobs/job-counts.ts";
 import type { AppModule, CoreServices, ModuleServer } from "../../services/module.ts";
-import { DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
+import { CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, probeReply } from "./health.ts";
 import { systemStatus } from "./status.ts";
+import { SystemNotices } from "./system-notices.ts";
 
 const tag = "Operations";
 const PROBE = { method: "GET", tag, access: "public", unlimited: true, quiet: true } as const;
@@ -22,6 +23,8 @@ const operations: AppModule = {
     serveStatus(server, services);
     serveMetrics(server, services);
     serveDocs(server, services);
+    serveClient(server);
+    new SystemNotices(services);
   },
 };
 
@@ -176,6 +179,20 @@ function serveDocs(server: ModuleServer, { config, system }: CoreServices): void
       }),
     );
   }
+}
+
+function serveClient(server: ModuleServer): void {
+  server.route(
+    route({
+      method: "GET",
+      path: "/prism-client.js",
+      summary: "The client library for browsers, as an ES module",
+      tag,
+      access: "public",
+      response: { contentType: "text/javascript", description: "The package prism-client of this version" },
+      handle: pageHandler(CLIENT_SCRIPT),
+    }),
+  );
 }
 
 export default operations;

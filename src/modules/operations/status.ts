@@ -20,7 +20,7 @@ export async function systemStatus(services: CoreServices) {
     },
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
-    pusher: channelStatus(system, "pusher"),
+    pusher: pusherStatus(services),
     smtp: channelStatus(system, "email"),
     fcm: channelStatus(system, "fcm"),
     apns: channelStatus(system, "apns"),
@@ -33,6 +33,13 @@ export async function systemStatus(services: CoreServices) {
     ingest: { pendingBytes: system.pipeline.pendingBytes },
     warnings: system.warnings,
   };
+}
+
+/** The embedded server is this process: what answers the question serves it too. */
+function pusherStatus({ system, config }: CoreServices) {
+  const { mode } = config.pusher;
+  const { key } = system.pusher;
+  return { mode, key, connected: mode === "embedded" || channelStatus(system, "pusher").connected };
 }
 
 /** Whether a channel can be used, and whether its provider answered when it was used last. */

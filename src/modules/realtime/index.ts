@@ -68,10 +68,12 @@ const realtime: AppModule = {
       }),
     );
 
+    const isPusherServed = services.config.pusher.mode === "embedded";
     for (const [path, aliases] of [
       ["/ws", []],
       ["/ws/updates", []],
       ["/api/v1/realtime/:projectId", ["/realtime/:projectId"]],
+      ...(isPusherServed ? [["/app/:key", []] as const] : []),
     ] as const) {
       server.route(
         route({

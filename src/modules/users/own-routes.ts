@@ -36,11 +36,14 @@ export function ownRoutes(services: CoreServices): Route[] {
     }
     // As the person, whatever a service token carries: nothing here gives a right.
     await userLifecycle.update(principal.userId, patch, granterOf(system.principals.ofUser(principal.userId)));
-    return userView(await findUser(db.read, principal.userId), await ownDetails(db.read, principal.userId));
+    return view(await findUser(db.read, principal.userId));
   };
+  const view = async (user: Awaited<ReturnType<typeof findUser>>) =>
+    userView(user, await ownDetails(db.read, system.pusherRegistry, user.id));
   const profile = async (userId: string): Promise<KeptAnswer> => {
-    const view = userView(await findUser(db.read, userId), await ownDetails(db.read, userId));
-    return keptAnswer(userId, JSON.stringify(view));
+    // What is live is not kept: it changes without a row that is written.
+    const { pusherChannels: _live, ...kept } = await view(await findUser(db.read, userId));
+    return keptAnswer(userId, JSON.stringify(kept));
   };
   const isOther = async (email: string, userId: string): Promise<boolean> =>
     namesOf({ email }).email !== (await findUser(db.read, userId)).email;
@@ -67,12 +70,13 @@ export function ownRoutes(services: CoreServices): Route[] {
         const { userId, permissions, kind } = userOf(exchange);
         if (kind === "user") {
           const { json } = await system.reads.profiles.read(`profile:${userId}`, () => profile(userId));
-          return new Reply(200, new RawJson(json));
+          const channels = JSON.stringify(system.pusherRegistry.channelsOf(userId));
+          return new Reply(200, new RawJson(`${json.slice(0, -1)},"pusherChannels":${channels}}`));
         }
         // Of a service token, what it may do.
         const user = await findUser(db.read, userId);
         const held = user.permissions.filter((permission) => permissions.has(permission));
-        return userView({ ...user, permissions: held }, await ownDetails(db.read, userId));
+        return view({ ...user, permissions: held });
       },
     }),
     route({ ...changing, method: "PUT", path: "/api/v1/users/me", aliases: ["/api/profile", "/api/v1/profile"] }),

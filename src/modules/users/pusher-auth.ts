@@ -6,6 +6,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
 import { type Route, route } from "../../http/route.ts";
 import { pattern } from "../../http/shapes.ts";
+import { isPresenceChannel } from "../../realtime/pusher/pusher-channel.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { maySubscribe, PUSHER_CHANNEL } from "../../services/pusher/channel-access.ts";
@@ -35,13 +36,21 @@ export function pusherAuthRoutes({ projects, system }: CoreServices): Route[] {
     tag: "Users",
     access: {},
     response: AuthReply,
-    errors: ["CHANNEL_FORBIDDEN", "VALIDATION_FAILED"],
+    errors: ["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED"],
   } as const;
 
+  /**
+   * The socket is the caller's from now on, and ends with their session. One that is not here is signed for all the same: it may be one of Pusher's own
+   * server, and here nothing comes of it, for nobody can guess the id that a socket will have. @throws CHANNEL_FORBIDDEN when it is somebody else's
+   */
+  const bind = (principal: UserPrincipal, socketId: string): void =>
+    system.pusherRegistry.find(socketId)?.bind(principal);
+
   const sign = (principal: UserPrincipal, { socket_id, channel_name }: AuthRequest) => {
-    if (!maySubscribe(principal, channel_name, projects))
+    if (!maySubscribe(principal, channel_name, { projects, authorizers: system.channelAuthorizers }))
       throw new PrismError("CHANNEL_FORBIDDEN", "You may not subscribe to this channel");
-    if (!channel_name.startsWith("presence-")) return { auth: signChannel(system.pusher, socket_id, channel_name) };
+    bind(principal, socket_id);
+    if (!isPresenceChannel(channel_name)) return { auth: signChannel(system.pusher, socket_id, channel_name) };
     // Ours alone: a client that names somebody else is not listened to.
     const channel_data = JSON.stringify({ user_id: principal.userId, user_info: { name: principal.name } });
     return { auth: signChannel(system.pusher, socket_id, channel_name, channel_data), channel_data };

@@ -22,7 +22,7 @@ export class UserService {
 
   /** @param viewer of whom it depends how much of each user is shown. */
   async list(filter: UserFilter, query: Parameters<typeof readPage>[0], viewer: UserPrincipal) {
-    const { db } = this.#services;
+    const { db, system } = this.#services;
     const request = readPage(query, ["string"]);
     const rows = await listUsers(db.scan, filter, request);
     const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
@@ -30,6 +30,7 @@ export class UserService {
     const roles = await rolesOfUsers(db.read, ids);
     const details = await detailsOfUsers(
       db.read,
+      system.pusherRegistry,
       ids.filter((id) => maySeeDetails(viewer, id)),
     );
     const viewOf = (row: (typeof rows)[number]) => {
@@ -47,8 +48,8 @@ export class UserService {
 
   /** @throws USER_NOT_FOUND */
   async view(id: string, viewer: UserPrincipal) {
-    const { db } = this.#services;
-    const details = await detailsOfUsers(db.read, maySeeDetails(viewer, id) ? [id] : []);
+    const { db, system } = this.#services;
+    const details = await detailsOfUsers(db.read, system.pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
     return userView(await findUser(db.read, id), details.get(id));
   }
 

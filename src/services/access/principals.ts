@@ -111,6 +111,12 @@ export class Principals implements Authenticator {
     return this.#accessPrincipal(this.#parts.accessTokens.verify(secret));
   }
 
+  /** The same caller for as long as the login lives that its token came from: what is opened with it outlives the token. */
+  forLogin(principal: UserPrincipal): UserPrincipal {
+    const session = principal.sessionId === null ? undefined : this.#session(principal.sessionId);
+    return session ? { ...principal, expiresAt: session.expiresAt } : principal;
+  }
+
   /** A principal as it is now; null when its key, token or account has ended. */
   refresh(principal: Principal): Principal | null {
     try {
@@ -202,13 +208,16 @@ export class Principals implements Authenticator {
   }
 
   #isLive(sessionId: string, userId: string): boolean {
-    let session = this.#sessions.get(sessionId);
-    if (!session) {
-      session = this.#sql.session.get(sessionId);
-      if (!session) return false;
-      this.#sessions.set(sessionId, session, session.expiresAt);
-    }
-    return session.userId === userId && session.expiresAt > this.#parts.clock.now();
+    const session = this.#session(sessionId);
+    return session !== undefined && session.userId === userId && session.expiresAt > this.#parts.clock.now();
+  }
+
+  #session(id: string): SessionRow | undefined {
+    const known = this.#sessions.get(id);
+    if (known) return known;
+    const session = this.#sql.session.get(id);
+    if (session) this.#sessions.set(id, session, session.expiresAt);
+    return session;
   }
 
   #tokenPrincipal(token: string): UserPrincipal {

@@ -77,8 +77,17 @@ export function userFields(user: Selectable<Schema["users"]> & { readonly roles:
   };
 }
 
-/** The details of each of these users. `pusherChannels` is empty until there is a transport with channels. */
-export async function detailsOfUsers(db: ReadDb, userIds: readonly string[]): Promise<ReadonlyMap<string, OwnDetails>> {
+/** Who is in which channel at this moment. */
+export interface LiveChannels {
+  channelsOf(userId: string): readonly string[];
+}
+
+/** The details of each of these users. */
+export async function detailsOfUsers(
+  db: ReadDb,
+  channels: LiveChannels,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, OwnDetails>> {
   const devices = await db
     .selectFrom("push_devices")
     .select(["userId", "kind"])
@@ -89,11 +98,14 @@ export async function detailsOfUsers(db: ReadDb, userIds: readonly string[]): Pr
   const has = (id: string, wanted: string): boolean =>
     devices.some(({ userId, kind }) => userId === id && kind === wanted);
   return new Map(
-    userIds.map((id) => [id, { pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") }, pusherChannels: [] }]),
+    userIds.map((id) => [
+      id,
+      { pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") }, pusherChannels: channels.channelsOf(id) },
+    ]),
   );
 }
 
-export async function ownDetails(db: ReadDb, userId: string): Promise<OwnDetails> {
-  const details = (await detailsOfUsers(db, [userId])).get(userId);
+export async function ownDetails(db: ReadDb, channels: LiveChannels, userId: string): Promise<OwnDetails> {
+  const details = (await detailsOfUsers(db, channels, [userId])).get(userId);
   return details ?? { pushTokens: { fcm: false, apns: false }, pusherChannels: [] };
 }

@@ -207,5 +207,12 @@ function realtime(run: ModuleRun, service: RealtimeService): api.RealtimeService
         return service.publish(String(stream), type, data, options);
       }),
     isLive: (userId) => service.isLive(userId),
+    authorizeChannel: (prefix, allows) => {
+      if (typeof allows !== "function") throw new TypeError("who may subscribe is said by a function");
+      run.requireLife();
+      return run.added(
+        service.authorizeChannel(String(prefix), (principal, channel) => run.call(() => allows(principal, channel))),
+      );
+    },
   };
 }

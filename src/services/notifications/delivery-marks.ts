@@ -24,6 +24,11 @@ export class DeliveryMarks {
     this.#committer.markDelivered({ userId, seq, at: this.#clock.now() });
   }
 
+  /** {@link one}, by a client of the embedded Pusher server. */
+  oneByPusher(userId: string, seq: number): void {
+    this.#committer.markDelivered({ userId, seq, at: this.#clock.now(), byPusher: true });
+  }
+
   /** Everything of the user's own stream up to an offset has been handled by a client. */
   async upTo(userId: string, offset: number): Promise<void> {
     for (let after = 0; ; await setImmediate()) {

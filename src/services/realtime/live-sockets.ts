@@ -1,12 +1,18 @@
 import type { TemplatedApp } from "uWebSockets.js";
+import { runAs } from "../../base/caller.ts";
 import type { Principal } from "../../base/principal.ts";
+import { secretsEqual } from "../../base/tokens.ts";
 import { requireAccess } from "../../http/access.ts";
 import { serveNativeSocket } from "../../realtime/native-socket.ts";
 import { servePulseSocket } from "../../realtime/pulse-socket.ts";
+import { type PusherParts, servePusherSocket } from "../../realtime/pusher/pusher-socket.ts";
+import { pollingRoutes } from "../../realtime/socketio/socketio-polling.ts";
+import { SocketIoServer } from "../../realtime/socketio/socketio-server.ts";
 import type { StreamRef } from "../../realtime/stream.ts";
 import { serveTaskSocket } from "../../realtime/task-socket.ts";
 import type { CoreServices } from "../module.ts";
 import type { DeliveryMarks } from "../notifications/delivery-marks.ts";
+import { signChannel } from "../pusher/pusher-app.ts";
 import { requireTicketFor } from "./realtime-access.ts";
 
 /** What puts every WebSocket protocol on the server; to be called for each app that listens. */
@@ -37,10 +43,39 @@ export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app:
       requireTicketFor(principal, stream);
       return stream;
     },
+    async markRead(
+      principal: Principal,
+      id: string,
+      { address, requestId }: { readonly address: string; readonly requestId: string },
+    ): Promise<void> {
+      requireAccess({}, principal);
+      const userId = principal.kind === "apiKey" ? "" : principal.userId;
+      requireTicketFor(principal, { kind: "user", userId });
+      const caller = { principal, process: "request", ip: address, requestId, correlationId: requestId } as const;
+      await runAs(caller, () => services.notify.markRead(id, userId));
+    },
   };
+  const socketIo = new SocketIoServer(parts);
+  for (const route of pollingRoutes(socketIo)) system.router.add(route);
   return (app) => {
     serveNativeSocket({ ...parts, app });
     servePulseSocket({ ...parts, app });
     serveTaskSocket({ ...parts, app });
+    socketIo.mount(app);
+    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(services, marks), app });
+  };
+}
+
+function pusherParts(
+  { system }: CoreServices,
+  marks: DeliveryMarks,
+): Pick<PusherParts, "registry" | "isKey" | "isSigned" | "forLogin" | "markDelivered"> {
+  const { pusher: app, pusherRegistry: registry, principals } = system;
+  return {
+    registry,
+    isKey: (key) => secretsEqual(key, app.key),
+    isSigned: (signature, ...signed) => secretsEqual(signature, signChannel(app, ...signed)),
+    forLogin: (principal) => principals.forLogin(principal),
+    markDelivered: (userId, offset) => marks.oneByPusher(userId, offset),
   };
 }

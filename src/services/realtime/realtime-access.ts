@@ -4,13 +4,13 @@ import type { Principal, UserPrincipal } from "../../base/principal.ts";
 import type { RealtimeAccess } from "../../realtime/connections.ts";
 import { type StreamRef, streamName } from "../../realtime/stream.ts";
 import type { Principals } from "../access/principals.ts";
-import type { Projects } from "../access/projects.ts";
 import { mayUseMessages } from "../messages/message-rights.ts";
+import { type ChannelRights, isPublicChannel, maySubscribe } from "../pusher/channel-access.ts";
 
 /** Who may follow which stream (contract 5.1): users their own, and the events of projects they may read. */
-export function realtimeAccess(principals: Principals, projects: Projects): RealtimeAccess {
+export function realtimeAccess(principals: Principals, rights: ChannelRights): RealtimeAccess {
   return {
-    check: (principal, stream) => check(projects, principal, stream),
+    check: (principal, stream) => check(rights, principal, stream),
     refresh: (principal) => principals.refresh(principal),
   };
 }
@@ -24,7 +24,8 @@ function isTicketFor({ onlyStream }: Principal, stream: StreamRef): boolean {
   return onlyStream === undefined || onlyStream === streamName(stream);
 }
 
-function check(projects: Projects, principal: Principal, stream: StreamRef): ReturnType<RealtimeAccess["check"]> {
+function check(rights: ChannelRights, principal: Principal, stream: StreamRef): ReturnType<RealtimeAccess["check"]> {
+  const { projects } = rights;
   if (!isTicketFor(principal, stream)) return "forbidden";
   switch (stream.kind) {
     case "user":
@@ -42,11 +43,21 @@ function check(projects: Projects, principal: Principal, stream: StreamRef): Ret
           : projects.has(principal, projectId, "events:read");
       return mayRead ? "allowed" : "forbidden";
     }
+    case "system":
+      return holds(principal, "system:status") ? "allowed" : "forbidden";
+    case "pusher":
+      return isPublicChannel(stream.channel) || mayFollowGuarded(principal, stream.channel, rights)
+        ? "allowed"
+        : "forbidden";
     case "project":
       // A right in all projects is one in projects that are gone, too.
       if (!projects.exists(stream.projectId)) return "notFound";
       return projects.has(principal, stream.projectId, "events:read") ? "allowed" : "forbidden";
   }
+}
+
+function mayFollowGuarded(principal: Principal, channel: string, rights: ChannelRights): boolean {
+  return principal.kind !== "apiKey" && maySubscribe(principal, channel, rights);
 }
 
 function isOwn(principal: Principal, userId: string): principal is UserPrincipal {

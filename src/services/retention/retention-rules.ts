@@ -15,6 +15,7 @@ const LOG_DAYS = 7;
 const GONE_WORKER_MS = 3_600_000;
 /** Entries of one stream in `stream_log`. */
 const LOG_ENTRIES = 10_000;
+const PUSHER_STREAM = "pusher:";
 
 const idempotencyKeys: RetentionRule<{ scope: string; key: string }> = {
   name: "idempotency_keys",
@@ -136,11 +137,12 @@ interface LogKey {
   readonly stream: string;
 }
 
-async function removeLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
+/** @param noted of which of them the stream is to say that they are gone. @returns how many rows were removed. */
+async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
   const seqs = keys.map(({ seq }) => seq);
   const { numDeletedRows } = await trx.deleteFrom("stream_log").where("seq", "in", seqs).executeTakeFirst();
-  for (const stream of new Set(keys.map((key) => key.stream))) {
-    const removed = keys.filter((key) => key.stream === stream);
+  for (const stream of new Set(noted.map((key) => key.stream))) {
+    const removed = noted.filter((key) => key.stream === stream);
     await noteRemoved(
       trx,
       stream,
@@ -148,6 +150,18 @@ async function removeLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
     );
   }
   return Number(numDeletedRows);
+}
+
+/**
+ * {@link removeLog} of what is days old. Nobody comes back to a channel of Pusher's with an offset, and whoever triggers names as many as they like: notes of
+ * what is gone would outlive all of them, for nobody to read.
+ */
+function removeOldLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
+  return removeLog(
+    trx,
+    keys,
+    keys.filter(({ stream }) => !stream.startsWith(PUSHER_STREAM)),
+  );
 }
 
 const oldLog: RetentionRule<LogKey> = {
@@ -160,7 +174,7 @@ const oldLog: RetentionRule<LogKey> = {
       .orderBy("seq")
       .limit(limit)
       .execute(),
-  remove: removeLog,
+  remove: removeOldLog,
 };
 
 /** What one stream has beyond its share, oldest first; stream by stream. */
@@ -181,7 +195,7 @@ const longLog: RetentionRule<LogKey> = {
       .limit(Math.min(limit, long.entries - LOG_ENTRIES))
       .execute();
   },
-  remove: removeLog,
+  remove: (trx, keys) => removeLog(trx, keys),
 };
 
 /** What needs no configuration. A table of a feature to come is one more entry. */

@@ -14,6 +14,7 @@ import type { Bus } from "../events/bus.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import { Notifier } from "../notifications/notifier.ts";
+import type { ChannelAuthorizers } from "../pusher/channel-authorizers.ts";
 import { RealtimeService } from "../realtime/realtime.ts";
 import type { Schedules } from "../schedules/schedules.ts";
 import { PendingTimers } from "./pending-timers.ts";
@@ -37,6 +38,7 @@ export interface TimersParts {
   readonly hub: Hub;
   readonly presence: Presence;
   readonly senders: Senders;
+  readonly channelAuthorizers: ChannelAuthorizers;
   readonly defaultProjectId: string;
   /** The zone of the server's own times. */
   readonly timezone: string;
@@ -52,9 +54,9 @@ export interface TimersServices {
 
 /** What tells somebody something, now or later: notifications, channels, and the timers that use both. */
 export function openTimers(parts: TimersParts): TimersServices {
-  const { database, hub, presence, clock } = parts;
+  const { database, hub, presence, clock, channelAuthorizers } = parts;
   const pendingTimers = new PendingTimers(parts);
-  const realtime = new RealtimeService(database, hub, presence, clock);
+  const realtime = new RealtimeService({ database, hub, presence, clock, channelAuthorizers });
   const notify = new Notifier({ ...parts, pending: pendingTimers });
   const timer = new TimerService({ ...parts, notifier: notify, realtime, pending: pendingTimers });
   return { time: new TimeService(parts), notify, timer, realtime, pendingTimers };

@@ -67,7 +67,7 @@ const MESSAGES: readonly (readonly [string, object, string])[] = [
   ["an unknown project", { op: "subscribe", stream: "project:0198c0de-0000-7000-8000-000000000000" }, FORBIDDEN],
   ["a project by its slug", { op: "subscribe", stream: "project:default" }, FORBIDDEN],
   ["somebody else's stream", { op: "subscribe", stream: "user:0198c0de-0000-7000-8000-000000000000" }, FORBIDDEN],
-  ["a stream of no kind", { op: "subscribe", stream: "system" }, FORBIDDEN],
+  ["a stream of no kind", { op: "subscribe", stream: "systems" }, FORBIDDEN],
   ["a stream of the prototype", { op: "subscribe", stream: "__proto__:x" }, FORBIDDEN],
   ["unsubscribe without stream", { op: "unsubscribe" }, INVALID],
   ["unsubscribe from nothing", { op: "unsubscribe", stream: "nothing" }, FORBIDDEN],

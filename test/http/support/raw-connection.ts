@@ -53,9 +53,33 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
+  /** Ends with a TCP reset, as a client does whose process or machine is gone. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Sends the end of its half; it could still be told something. */
+  endWriting(): void {
+    this.#socket.end();
+  }
+
+  /** Reads nothing more until {@link resume}. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** What has come and was not taken by {@link reply}. */
   get unread(): string {
     return this.#received.toString("latin1");
+  }
+
+  /** The bytes of {@link unread}. */
+  get unreadBytes(): Buffer {
+    return this.#received;
   }
 
   get isClosed(): boolean {

@@ -1,7 +1,8 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { toRfc3339 } from "../../../src/base/clock.ts";
+import { DAY_MS, toRfc3339 } from "../../../src/base/clock.ts";
 import { uuidv7 } from "../../../src/base/ids.ts";
 import { noteRemoved } from "../../../src/services/realtime/stream-gaps.ts";
+import { notificationSweep } from "../../../src/services/retention/notification-retention.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 /** What a stream gets, numbered 1, 2, 3 …, so that what a client got can be compared with what was sent. */
@@ -73,6 +74,38 @@ export class TaskFeed implements Feed {
   }
 }
 
+/** Notifications of a user, one transaction for those that are published at once. */
+export class NotificationFeed implements Feed {
+  readonly #prism: TestPrism;
+  readonly #userId: string;
+  count = 0;
+  lastSeq = 0;
+
+  constructor(prism: TestPrism, userId: string, count = 0) {
+    this.#prism = prism;
+    this.#userId = userId;
+    this.count = count;
+  }
+
+  async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
+    const { db, notify } = this.#prism.services;
+    const data = { padding: NOISE.slice(0, paddingBytes) };
+    await db.write(async (trx) => {
+      for (let i = 0; i < count; i++) {
+        const told = { recipients: [this.#userId], title: String(++this.count), message: "tick", data };
+        await notify.send(told, { trx });
+      }
+    });
+    const last = await db.read
+      .selectFrom("notification_recipients")
+      .select(({ fn }) => fn.max("seq").as("seq"))
+      .where("userId", "=", this.#userId)
+      .executeTakeFirstOrThrow();
+    this.lastSeq = last.seq ?? 0;
+    return this.lastSeq;
+  }
+}
+
 /** Removes a project's events that came before an instant. */
 export async function deleteEvents(prism: TestPrism, projectId: string, before: number): Promise<void> {
   const reply = await prism.delete(`/api/v1/projects/${projectId}/events?before=${toRfc3339(before)}`);
@@ -95,4 +128,9 @@ export async function deleteTaskEntries({ services }: TestPrism, userId: string,
       removed.map(({ seq }) => seq),
     );
   });
+}
+
+/** Removes notifications as retention does. */
+export async function deleteNotifications({ services }: TestPrism, before: number): Promise<void> {
+  await notificationSweep(() => 1).sweep(services.db, before - 1 + DAY_MS, () => false);
 }

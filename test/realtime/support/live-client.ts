@@ -1,3 +1,5 @@
+import type { Transport } from "../../../src/realtime/connections.ts";
+
 /** One thing that came over a stream, whatever the protocol. */
 export type Item =
   | { readonly kind: "entry"; readonly offset: number; readonly event: EventView }
@@ -52,9 +54,13 @@ export interface Ends {
 /** What the contract suite asks of each protocol. */
 export interface LiveProtocol {
   readonly name: string;
-  readonly transport: "websocket" | "pulse" | "tasks" | "sse";
-  /** The events of the project, or the tasks of whoever connects. */
-  readonly follows: "project" | "tasks";
+  readonly transport: Transport;
+  /** The events of the project, or the tasks or notifications of whoever connects. A notification's number is its title, as a task's is. */
+  readonly follows: "project" | "tasks" | "user";
+  /** Said of a protocol whose clients cannot name an offset; they ask for `/notifications/missed` in its place. */
+  readonly resumes?: false;
+  /** Said of a protocol that a login lets in: a client stays as long as that, whatever becomes of the access token, and keys are of no use. */
+  readonly letsIn?: "logins";
   readonly ends: Ends;
   /** @throws Refused */
   connect(target: Target, options?: ConnectOptions): Promise<LiveClient>;

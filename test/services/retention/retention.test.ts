@@ -163,6 +163,17 @@ test("stream entries go after a week, and gaps between the notifications that ar
   assert.equal(countOf(prism, "notification_recipients"), 2);
 });
 
+test("what was triggered on a channel of Pusher's goes after a week without a note: nobody resumes there, and names are endless", async (t) => {
+  const { prism, clock, sweep } = await start(t);
+  const { realtime } = prism.services;
+  await realtime.publish({ kind: "pusher", channel: "news" }, "e", "x");
+  await realtime.publish("channel:news", "e", "x");
+  clock.advance(7 * DAY);
+  await sweep();
+  assert.equal(countOf(prism, "stream_log"), 0);
+  assert.deepEqual(rowsOf(prism, "select stream from stream_gaps"), [{ stream: "channel:news" }]);
+});
+
 test("no stream keeps more than ten thousand entries; what goes is one gap", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { db } = prism.services;

@@ -15,6 +15,7 @@ export const OPERATIONS: Table = {
   "GET /docs/swagger-ui-bundle.js": [
     { ...open("/docs/swagger-ui-bundle.js"), request: () => ({ path: "/docs/swagger-ui-bundle.js", method: "HEAD" }) },
   ],
+  "GET /prism-client.js": [open("/prism-client.js")],
   "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],
   "GET /api/v1/status": [{ refusal: may("system:status"), request: at("/api/v1/status") }],
 };

@@ -1,6 +1,7 @@
+import { signedTarget } from "../../../helpers/pusher-rest.ts";
 import type { Known } from "./known.ts";
 import { anyUser, holds } from "./refusals.ts";
-import type { Refusal, Row, Rule, Table } from "./row.ts";
+import { open, type Refusal, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/users/me/pusher-auth";
@@ -30,8 +31,39 @@ function rows(request: (channel: string) => { readonly path: string; readonly bo
   return CHANNELS.map(({ refusal, channel }) => ({ refusal, request: (world, who) => request(channel(world, who)) }));
 }
 
+/**
+ * The REST API: a signature by the app's secret lets in, whoever else the request says that it comes from; without it nobody is, an Admin
+ * included.
+ */
+function signedRows(method: string, rest: string, body?: unknown): Row[] {
+  const pathIn = (appId: string): string => `/apps/${appId}${rest}`;
+  const unsigned = (pathOf: (world: AccessWorld) => string, served: Refusal): Row => ({
+    ...open(""),
+    request: (world) => ({ path: pathOf(world), body }),
+    served,
+  });
+  const appOf = ({ prism }: AccessWorld) => prism.services.system.pusher;
+  const signed: Row["request"] = (world) => {
+    const options = body === undefined ? { method } : { method, body: JSON.stringify(body) };
+    return { path: signedTarget(appOf(world), pathIn(appOf(world).appId), options), body };
+  };
+  return [
+    { ...open(""), request: signed },
+    unsigned((world) => pathIn(appOf(world).appId), [401, "SIGNATURE_INVALID"]),
+    unsigned(() => pathIn("1"), [404, "NOT_FOUND"]),
+  ];
+}
+
+const EVENT = { name: "e", data: "{}", channel: "news" };
+
 /** Contract 4.5, 5.5. */
 export const PUSHER: Table = {
   [`GET ${PATH}`]: rows((channel) => ({ path: `${PATH}?socket_id=1.2&channel_name=${channel}` })),
   [`POST ${PATH}`]: rows((channel) => ({ path: PATH, body: { socket_id: "1.2", channel_name: channel } })),
+  "POST /apps/:appId/events": signedRows("POST", "/events", EVENT),
+  "POST /apps/:appId/batch_events": signedRows("POST", "/batch_events", { batch: [EVENT] }),
+  "GET /apps/:appId/channels": signedRows("GET", "/channels"),
+  "GET /apps/:appId/channels/:name": signedRows("GET", "/channels/news"),
+  "GET /apps/:appId/channels/:name/users": signedRows("GET", "/channels/presence-lobby/users"),
+  "POST /apps/:appId/users/:id/terminate_connections": signedRows("POST", "/users/1/terminate_connections", {}),
 };

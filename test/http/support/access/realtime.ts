@@ -5,6 +5,9 @@ import type { AccessWorld } from "./world.ts";
 
 const upgradeOnly = (path: string): Row => ({ ...open(path), served: [426, "UPGRADE_REQUIRED"] });
 
+/** Without a session and what begins one. */
+const notSocketIo: Row = { ...open("/socket.io/"), served: [400, "VALIDATION_FAILED"] };
+
 const ENTRY = { type: "x", data: 1 };
 const NO_CHANNEL: Refusal = [403, "CHANNEL_FORBIDDEN"];
 
@@ -12,6 +15,9 @@ const NO_CHANNEL: Refusal = [403, "CHANNEL_FORBIDDEN"];
 export const REALTIME: Table = {
   "GET /ws": [upgradeOnly("/ws")],
   "GET /ws/updates": [upgradeOnly("/ws/updates")],
+  "GET /socket.io/": [notSocketIo],
+  "POST /socket.io/": [notSocketIo],
+  "GET /app/:key": [upgradeOnly("/app/any")],
   "GET /api/v1/realtime/:projectId": [upgradeOnly("/api/v1/realtime/default")],
   "POST /api/v1/realtime/ticket": [{ refusal: () => null, request: at("/api/v1/realtime/ticket", {}) }],
   "POST /api/v1/realtime/publish": [

@@ -33,6 +33,10 @@ const TABLES = [
   "settings",
 ] as const;
 
+/** How far the counters have come is nobody's change: the stream `system` may be written to at any time. */
+const SELECT: Readonly<Record<string, string>> = {
+  settings: "select * from settings where key not like 'sequence.%' order by 1, 2",
+};
 const RUNNING = "select 1 from jobs where state in ('ready', 'running', 'retrying')";
 
 /** Something that is done and recorded. */
@@ -54,7 +58,10 @@ export function change<World, Prepared>(each: Change<World, Prepared>): Change<W
 /** What stands in each table, as a hash. */
 function contents(prism: TestPrism): Record<string, string> {
   return Object.fromEntries(
-    TABLES.map((table) => [table, sha256Hex(JSON.stringify(rowsOf(prism, `select * from ${table} order by 1, 2`)))]),
+    TABLES.map((table) => [
+      table,
+      sha256Hex(JSON.stringify(rowsOf(prism, SELECT[table] ?? `select * from ${table} order by 1, 2`))),
+    ]),
   );
 }
 

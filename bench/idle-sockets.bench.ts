@@ -1,0 +1,52 @@
+/**
+ * What connections cost in memory while nothing happens: ten thousand of each protocol, of as many users, each following what its client would (its
+ * user's own stream, or the project `default`), after long enough for heartbeats to have gone by. Beside them bare uWebSockets.js.
+ */
+import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
+import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";
+import { type Crowd, makeCrowd, onePerson } from "./lib/crowd.ts";
+import { call } from "./lib/prism-setup.ts";
+import { residentMiB, type Server, startPrism, startProgram } from "./lib/processes.ts";
+import { numbersFrom, type Row, report, round } from "./lib/report.ts";
+import { startSwarm } from "./lib/start-swarm.ts";
+
+const [SOCKETS = 10_000] = numbersFrom("BENCH_SOCKETS", [10_000]);
+/** Prism pings after 30 s of silence, Socket.IO after 25. */
+const [IDLE_SECONDS = 45] = numbersFrom("BENCH_IDLE_SECONDS", [45]);
+const ALL = [...new Set([...protocolsThatFollow("user"), ...protocolsThatFollow("project")])];
+
+const crowd = await makeCrowd(SOCKETS);
+const rows: Row[] = [await onBare()];
+for (const protocol of chosenProtocols(ALL)) rows.push(await onPrism(protocol, crowd));
+report("idle-sockets", `${SOCKETS} connections of as many users, resident memory after ${IDLE_SECONDS} s`, rows);
+
+async function onPrism(protocol: ProtocolName, { dir, peopleFile }: Crowd): Promise<Row> {
+  const server = await startPrism({ dir, env: PUSHER_ENVIRONMENT });
+  await call(server, "GET", "/health");
+  return idle(server, protocol, peopleFile);
+}
+
+async function onBare(): Promise<Row> {
+  const server = await startProgram("lib/bare-publish.ts", [], { cpus: "0" });
+  return idle(server, "bare", onePerson(server.dir, "nobody", ""));
+}
+
+async function idle(server: Server, protocol: ProtocolName, peopleFile: string): Promise<Row> {
+  const before = residentMiB(server.pid);
+  const follows = PROTOCOLS[protocol].follows[0] ?? "nothing";
+  const swarm = await startSwarm({ port: server.port, protocol, follows, peopleFile, sockets: SOCKETS });
+  const connected = residentMiB(server.pid);
+  await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
+  const after = residentMiB(server.pid);
+  // A connection that was lost meanwhile costs nothing: that would be told here.
+  await swarm.stop();
+  await server.stop();
+  return {
+    protocol,
+    follows,
+    "MiB without": round(before, 1),
+    "MiB when connected": round(connected, 1),
+    "MiB idle": round(after, 1),
+    "KiB each": round(((after - before) * 1024) / SOCKETS, 2),
+  };
+}

@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UserAdmin } from "../../src/services/access/user-admin.ts";
+import { startEmbedded } from "./embedded.ts";
+
+/** A data directory with many users in it, and who they are. */
+export interface Crowd {
+  readonly dir: string;
+  /** A line for each user: id and access token. */
+  readonly peopleFile: string;
+}
+
+const USERS_PER_COMMIT = 200;
+
+/** Makes users, each with a session and an access token as a login gives it, but without the cost of hashing passwords. The directory goes with the process. */
+export async function makeCrowd(users: number): Promise<Crowd> {
+  const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const server = await startEmbedded({ "auth.accessExpires": "12h" }, dir);
+  const { audit, clock, db, system } = server.services;
+  const admin = new UserAdmin(audit, clock);
+  const people: string[] = [];
+  for (let from = 0; from < users; from += USERS_PER_COMMIT) {
+    const names = Array.from({ length: Math.min(USERS_PER_COMMIT, users - from) }, (_, i) => `user-${from + i}`);
+    const sessions = await db.write(async (trx) => {
+      const opened = [];
+      for (const username of names) {
+        const { id } = await admin.create({ username, roles: ["User"] }, trx);
+        opened.push(await system.sessions.open(id, { ip: "127.0.0.1", userAgent: "bench" }, trx));
+      }
+      return opened;
+    });
+    for (const { id, userId } of sessions)
+      people.push(`${userId} ${(await system.accessTokens.issue(userId, id)).token}`);
+  }
+  await server.stop();
+  const peopleFile = join(dir, "people.txt");
+  writeFileSync(peopleFile, `${people.join("\n")}\n`);
+  return { dir, peopleFile };
+}
+
+/** One caller that all connections share. @param dir where the file is put. */
+export function onePerson(dir: string, userId: string, token: string): string {
+  const peopleFile = join(dir, "people.txt");
+  writeFileSync(peopleFile, `${userId} ${token}\n`);
+  return peopleFile;
+}

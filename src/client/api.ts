@@ -1,0 +1,242 @@
+import type { Credentials } from "./credentials.ts";
+import { type ErrorBody, errorFrom, PrismError } from "./errors.ts";
+import type { Level, Notification } from "./views.ts";
+
+/** A page of a list. `nextCursor` is null at its end. */
+export interface Page<T> {
+  readonly data: readonly T[];
+  readonly page: number | null;
+  readonly limit: number;
+  readonly total?: number;
+  readonly nextCursor: string | null;
+}
+
+export interface NotificationQuery {
+  readonly status?: "unread" | "read" | "acknowledged" | "undelivered" | "all";
+  readonly ruleId?: string;
+  /** RFC 3339. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Only those behind this offset. */
+  readonly after?: number;
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface MissedQuery {
+  /** An offset or an instant; without it everything that was not delivered. */
+  readonly since?: number | string;
+  readonly limit?: number;
+  readonly cursor?: string;
+  /** What is answered counts as delivered. */
+  readonly ack?: boolean;
+}
+
+export interface EventInput {
+  readonly type: string;
+  readonly payload?: Readonly<Record<string, unknown>>;
+  readonly source?: string;
+  readonly level?: Level;
+  readonly occurredAt?: string;
+  /** A UUID. */
+  readonly id?: string;
+  readonly dedupeKey?: string;
+  /** For users; a key has its project. */
+  readonly projectId?: string;
+}
+
+export interface EventAccepted {
+  readonly id: string;
+  readonly seq: number;
+  readonly status: "accepted" | "duplicate";
+  readonly receivedAt: string;
+}
+
+export interface EventsAccepted {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly firstSeq: number | null;
+  readonly lastSeq: number | null;
+  readonly results: readonly {
+    readonly index: number;
+    readonly id?: string;
+    readonly status: string;
+    readonly error?: { readonly code: string; readonly message: string; readonly path?: string };
+  }[];
+}
+
+export interface Ticket {
+  readonly ticket: string;
+  readonly expiresAt: string;
+}
+
+export interface IdempotencyOptions {
+  /** Sent again with the same one, a request has no second effect. */
+  readonly idempotencyKey?: string;
+}
+
+export type FetchLike = typeof globalThis.fetch;
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: object;
+  readonly body?: unknown;
+  readonly idempotencyKey?: string | undefined;
+}
+
+const REPLY_LIMIT_MS = 30_000;
+const TRIAL_LIMIT_MS = 10_000;
+const NOTIFICATIONS = "/api/v1/notifications";
+
+/** What a client of live streams asks over HTTP. Every method throws PrismError. */
+export class PrismApi {
+  readonly #url: string;
+  readonly #credentials: Credentials;
+  readonly #fetch: FetchLike;
+
+  /** @internal @param url of the server, `http:` or `https:`, without a slash at its end. */
+  constructor(url: string, credentials: Credentials, fetch: FetchLike = globalThis.fetch.bind(globalThis)) {
+    this.#url = url;
+    this.#credentials = credentials;
+    this.#fetch = fetch;
+  }
+
+  /** One's own notifications, newest first. */
+  notifications(query: NotificationQuery = {}): Promise<Page<Notification>> {
+    return this.#request({ method: "GET", path: NOTIFICATIONS, query });
+  }
+
+  /** What was not delivered, or came behind an offset, oldest first. */
+  missed(query: MissedQuery = {}): Promise<Page<Notification>> {
+    return this.#request({ method: "GET", path: `${NOTIFICATIONS}/missed`, query });
+  }
+
+  async unreadCount(): Promise<number> {
+    const path = `${NOTIFICATIONS}/unread-count`;
+    return (await this.#request<{ readonly count: number }>({ method: "GET", path })).count;
+  }
+
+  markRead(id: string): Promise<Notification> {
+    return this.#request({ method: "PATCH", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/read` });
+  }
+
+  /** All that are unread, or those from before an instant. */
+  markAllRead(body: { readonly before?: string } = {}): Promise<{ readonly updated: number }> {
+    return this.#request({ method: "POST", path: `${NOTIFICATIONS}/read-all`, body });
+  }
+
+  /** It is then read as well. */
+  acknowledge(id: string, body: { readonly note?: string } = {}): Promise<Notification> {
+    return this.#request({ method: "PUT", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/acknowledge`, body });
+  }
+
+  /** Takes it from one's own list. */
+  async deleteNotification(id: string): Promise<void> {
+    await this.#request({ method: "DELETE", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}` });
+  }
+
+  sendEvent(body: EventInput, { idempotencyKey }: IdempotencyOptions = {}): Promise<EventAccepted> {
+    return this.#request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
+  }
+
+  /** In their order. Some may be refused while others are accepted: see `results`. */
+  sendEvents(body: readonly EventInput[], { idempotencyKey }: IdempotencyOptions = {}): Promise<EventsAccepted> {
+    return this.#request({ method: "POST", path: "/api/v1/events", body, idempotencyKey });
+  }
+
+  /** An entry of a channel. @param stream `channel:<name>` or `channel:<project id>/<name>` */
+  publish(
+    stream: string,
+    type: string,
+    data: unknown,
+    { idempotencyKey }: IdempotencyOptions = {},
+  ): Promise<{ readonly offset: number }> {
+    return this.#request({
+      method: "POST",
+      path: "/api/v1/realtime/publish",
+      body: { stream, type, data },
+      idempotencyKey,
+    });
+  }
+
+  /** Opens one live connection within a minute. @param stream the only one that may be followed with it; absent: all that the caller may. */
+  ticket(stream?: string): Promise<Ticket> {
+    return this.#request({
+      method: "POST",
+      path: "/api/v1/realtime/ticket",
+      body: stream === undefined ? {} : { stream },
+    });
+  }
+
+  /** {@link ticket} with a certain token, tried once. @internal */
+  async tryToken(token: string): Promise<void> {
+    const response = await this.#send(
+      { method: "POST", path: "/api/v1/realtime/ticket", body: {} },
+      token,
+      TRIAL_LIMIT_MS,
+    );
+    await readReply(response);
+  }
+
+  /** With another token a second time, where there is one and the first was refused. */
+  async #request<T>(request: Request): Promise<T> {
+    const token = await this.#credentials.token();
+    const response = await this.#send(request, token);
+    if (response.status !== 401) return readReply<T>(response);
+    const another = await this.#credentials.another(token, "refused");
+    return readReply<T>(another === null ? response : await this.#send(request, another));
+  }
+
+  async #send(request: Request, token: string, limitMs = REPLY_LIMIT_MS): Promise<Response> {
+    const { method, path, query = {}, body, idempotencyKey } = request;
+    const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
+    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+    try {
+      const signal = AbortSignal.timeout(limitMs);
+      // A page's cookies are of another session; its cache holds what was.
+      const init = { method, headers, signal, credentials: "omit", cache: "no-store", ...text } as const;
+      return await this.#fetch(this.#url + path + queryText(query), init);
+    } catch (error) {
+      throw unreachable(error);
+    }
+  }
+}
+
+async function readReply<T>(response: Response): Promise<T> {
+  const text = await response.text().catch((error: unknown) => {
+    throw unreachable(error);
+  });
+  const body = text === "" ? undefined : parse(text);
+  if (response.ok) {
+    if (body === undefined && response.status !== 204) throw errorFrom({}, { status: response.status });
+    return body as T;
+  }
+  const retryAfterS = Number(response.headers.get("retry-after"));
+  throw errorFrom((body ?? {}) as ErrorBody, {
+    status: response.status,
+    retryAfterMs: retryAfterS > 0 ? retryAfterS * 1000 : undefined,
+  });
+}
+
+function parse(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function queryText(query: object): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  const texts = Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
+  return given.length === 0 ? "" : `?${new URLSearchParams(texts)}`;
+}
+
+function unreachable(error: unknown): PrismError {
+  return new PrismError("CONNECTION_FAILED", "The server cannot be reached", { cause: error });
+}

@@ -1,0 +1,238 @@
+import { type FetchLike, PrismApi } from "./api.ts";
+import type { ReconnectOptions } from "./backoff.ts";
+import { Connection, type ConnectionState } from "./connection.ts";
+import { type CredentialOptions, Credentials } from "./credentials.ts";
+import { errorFrom, PrismError } from "./errors.ts";
+import { findWebSocket } from "./line.ts";
+import { Listeners } from "./listeners.ts";
+import { type Link, type OffsetStorage, type SubscribeOptions, Subscription } from "./subscription.ts";
+import type { Entry, Gap } from "./views.ts";
+import { REAL_SURROUNDINGS, type ServerMessage, type Surroundings, type WebSocketConstructor } from "./wire.ts";
+
+export interface PrismClientOptions extends CredentialOptions {
+  /** Of the server, such as `https://prism.example`; a path in front of its own paths is kept. */
+  readonly url: string | URL;
+  /** Needed where the platform has none: Node before 22. That of the package `ws` will do. */
+  readonly WebSocket?: WebSocketConstructor;
+  readonly fetch?: FetchLike;
+  /** Keeps offsets; without it they are forgotten with the client. */
+  readonly storage?: OffsetStorage;
+  readonly reconnect?: ReconnectOptions;
+  /** Entries of a stream that may wait for their handlers; the rest stays with the server until there is room. Default 1000. */
+  readonly maxQueued?: number;
+  /** Time and chance. */
+  readonly surroundings?: Surroundings;
+}
+
+/** Something that did not go well. What the client does about it is said by its code, see {@link PrismError}. */
+export interface Problem {
+  readonly error: PrismError;
+  /** The stream that it is about. */
+  readonly stream?: string;
+  /** What a handler failed on. */
+  readonly entry?: Entry | Gap;
+}
+
+export interface ClientEvents {
+  readonly state: ConnectionState;
+  readonly error: Problem;
+  /** The server sends a stream from now on; `offset` was its head at that moment. */
+  readonly subscribed: { readonly stream: string; readonly offset: number };
+}
+
+interface Target {
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
+}
+
+const DEFAULT_MAX_QUEUED = 1000;
+
+/**
+ * A client of Prism's live streams and of what belongs to them over HTTP. It connects with the first subscription, comes back whenever the
+ * connection is lost, and goes on in each stream behind the last entry: nothing is missed, nothing is handled out of order.
+ */
+export class PrismClient {
+  /** The requests. They need a token: with `getTicket` alone there is none. */
+  readonly api: PrismApi;
+  readonly #options: PrismClientOptions;
+  readonly #url: string;
+  readonly #surroundings: Surroundings;
+  readonly #connection: Connection;
+  readonly #listeners = new Listeners<ClientEvents>();
+  /** By the name asked for. */
+  readonly #subscriptions = new Map<string, Subscription>();
+  /** By the name that the server uses. */
+  readonly #byResolved = new Map<string, Subscription>();
+  /** Who waits for the answer to a message, by its id. */
+  readonly #asked = new Map<string, Subscription>();
+  #lastId = 0;
+  readonly #nudge = (): void => this.#connection.nudge();
+
+  /** @throws PrismError `NO_WEBSOCKET`, `NO_TOKEN`; TypeError for a URL that is none. */
+  constructor(options: PrismClientOptions) {
+    if (!options.token && !options.getToken && !options.getTicket) {
+      throw new PrismError("NO_TOKEN", "Give one of token, getToken and getTicket");
+    }
+    this.#options = options;
+    this.#url = serverUrl(options.url);
+    this.#surroundings = options.surroundings ?? REAL_SURROUNDINGS;
+    const credentials = new Credentials(options);
+    this.api = new PrismApi(this.#url, credentials, options.fetch);
+    this.#connection = new Connection({
+      url: this.#url.replace(/^http/, "ws"),
+      WebSocket: findWebSocket(options.WebSocket),
+      credentials,
+      reconnect: options.reconnect ?? {},
+      surroundings: this.#surroundings,
+      tryToken: (token) => this.api.tryToken(token),
+      changed: (state) => this.#listeners.tell("state", state),
+      welcome: (userId) => this.#welcome(userId),
+      message: (message, length) => this.#message(message, length),
+      lost: () => this.#lost(),
+      problem: (error) => this.#listeners.tell("error", { error }),
+    });
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /** @returns a function that takes the listener away again. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (value: ClientEvents[Name]) => void): () => void {
+    return this.#listeners.on(name, listener);
+  }
+
+  /** Connects, also after the client has ended. {@link subscribe} does so by itself. */
+  connect(): void {
+    const target = globalThis as Target;
+    target.addEventListener?.("online", this.#nudge);
+    this.#connection.open();
+  }
+
+  /**
+   * Follows a stream: `user:me`, `project:<id>`, `channel:<name>`, `tasks:me`, `messages:me` (docs/realtime.md). Add handlers to what is
+   * returned before anything is awaited, or entries may come that nobody handles. An offset that the storage has goes before
+   * `options.from`. A stream that is refused is told as an `error`.
+   * @throws TypeError for a stream that is followed already.
+   */
+  subscribe<const Stream extends string>(stream: Stream, options: SubscribeOptions = {}): Subscription<Stream> {
+    if (this.#subscriptions.has(stream))
+      throw new TypeError(`${stream} is followed already: add handlers to that subscription`);
+    if (options.ack !== undefined && !stream.startsWith("user:"))
+      throw new TypeError("Only a user's stream is acknowledged");
+    const subscription: Subscription<Stream> = new Subscription(stream, options, {
+      surroundings: this.#surroundings,
+      storage: this.#options.storage,
+      maxQueued: this.#options.maxQueued ?? DEFAULT_MAX_QUEUED,
+      keyOf: (name) => `prism:${this.#url}:${name}`,
+      problem: (error, about) => this.#listeners.tell("error", { error, ...about }),
+      restart: (error) => this.#connection.restart(error),
+      closed: () => this.#forget(stream),
+    });
+    // Names and types of entries matter to whoever adds handlers, not in here.
+    const kept = subscription as unknown as Subscription;
+    this.#subscriptions.set(stream, kept);
+    this.connect();
+    if (this.state.state === "open") void kept.connected(this.#linkOf(kept, this.state.userId));
+    return subscription;
+  }
+
+  /** Ends all subscriptions and the connection. Resolved when the handlers that run have returned. */
+  async close(): Promise<void> {
+    const target = globalThis as Target;
+    target.removeEventListener?.("online", this.#nudge);
+    const closed = [...this.#subscriptions.values()].map((subscription) => subscription.close());
+    this.#connection.close();
+    await Promise.all(closed);
+  }
+
+  #welcome(userId: string | null): void {
+    for (const subscription of this.#subscriptions.values()) {
+      void subscription.connected(this.#linkOf(subscription, userId));
+    }
+  }
+
+  #linkOf(subscription: Subscription, userId: string | null): Link {
+    return {
+      userId,
+      nextId: () => {
+        const id = String(++this.#lastId);
+        this.#asked.set(id, subscription);
+        return id;
+      },
+      say: (message) => this.#connection.say(message),
+    };
+  }
+
+  #message(message: ServerMessage, length: number): void {
+    switch (message.op) {
+      case "event":
+      case "gap":
+        this.#byResolved.get(message.stream)?.received(message, length);
+        return;
+      case "subscribed":
+        this.#subscribed(message);
+        return;
+      case "acked":
+        this.#askerOf(message.id)?.answered(message);
+        return;
+      case "error":
+        this.#refused(message);
+        return;
+      case "unsubscribed":
+        this.#askerOf(message.id);
+    }
+  }
+
+  #subscribed(message: Extract<ServerMessage, { op: "subscribed" }>): void {
+    const { stream, offset, id } = message;
+    const subscription = this.#askerOf(id);
+    if (!subscription) return;
+    const before = this.#byResolved.get(stream);
+    if (before && before !== subscription) {
+      // The server knows one subscription of a stream: two would take what comes from one another.
+      const error = new PrismError("VALIDATION_FAILED", `${subscription.stream} and ${before.stream} are one stream`);
+      this.#listeners.tell("error", { error, stream });
+      this.#subscriptions.delete(subscription.stream);
+      subscription.disconnected();
+      // The one before has lost its place: it takes it again over another connection.
+      this.#connection.restart(error);
+      return;
+    }
+    this.#byResolved.set(stream, subscription);
+    subscription.answered(message);
+    this.#listeners.tell("subscribed", { stream, offset });
+  }
+
+  #refused(message: Extract<ServerMessage, { op: "error" }>): void {
+    const subscription = message.id === undefined ? undefined : this.#askerOf(message.id);
+    if (subscription) subscription.answered(message);
+    else this.#listeners.tell("error", { error: errorFrom(message) });
+  }
+
+  #askerOf(id: string): Subscription | undefined {
+    const subscription = this.#asked.get(id);
+    this.#asked.delete(id);
+    return subscription;
+  }
+
+  #lost(): void {
+    this.#asked.clear();
+    this.#byResolved.clear();
+    for (const subscription of this.#subscriptions.values()) subscription.disconnected();
+  }
+
+  #forget(stream: string): void {
+    const subscription = this.#subscriptions.get(stream);
+    this.#subscriptions.delete(stream);
+    for (const [name, kept] of this.#byResolved) if (kept === subscription) this.#byResolved.delete(name);
+  }
+}
+
+/** @throws TypeError */
+function serverUrl(url: string | URL): string {
+  const { protocol, origin, host, pathname } = new URL(url);
+  const base = /^https?:$/.test(protocol) ? origin : `${protocol.replace(/^ws/, "http")}//${host}`;
+  if (!/^(http|ws)s?:$/.test(protocol)) throw new TypeError(`${protocol} is not http:, https:, ws: or wss:`);
+  return base + pathname.replace(/\/+$/, "");
+}

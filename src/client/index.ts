@@ -1,0 +1,32 @@
+export type {
+  EventAccepted,
+  EventInput,
+  EventsAccepted,
+  FetchLike,
+  IdempotencyOptions,
+  MissedQuery,
+  NotificationQuery,
+  Page,
+  PrismApi,
+  Ticket,
+} from "./api.ts";
+export type { ReconnectOptions } from "./backoff.ts";
+export { type ClientEvents, PrismClient, type PrismClientOptions, type Problem } from "./client.ts";
+export type { ConnectionState } from "./connection.ts";
+export type { CredentialOptions, TokenReason } from "./credentials.ts";
+export { PrismError, type PrismErrorDetail, type PrismErrorInit } from "./errors.ts";
+export type { AnyEntry, Handler, OffsetStorage, SubscribeOptions, Subscription } from "./subscription.ts";
+export type {
+  AllRead,
+  ChangedNotification,
+  DeletedNotification,
+  EntriesOf,
+  Entry,
+  Gap,
+  Level,
+  Notification,
+  PrismEvent,
+  UnreadCount,
+  UserEntries,
+} from "./views.ts";
+export type { EventFilter, Surroundings, WebSocketConstructor, WebSocketLike } from "./wire.ts";

@@ -1,0 +1,36 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { TestContext } from "node:test";
+import { type Browser, chromium } from "playwright-core";
+
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/** A browser that ends with the test. @returns undefined where there is none, which the test's output then says. */
+export async function startBrowser(t: TestContext): Promise<Browser | undefined> {
+  const executablePath = findBrowser();
+  if (executablePath === undefined) {
+    t.diagnostic(`NOT CHECKED: no browser. Install one of ${BROWSERS.join(", ")}, or set CHROMIUM_PATH`);
+    return undefined;
+  }
+  // Test machines run as root, where the browser's own sandbox does not start; the pages are ours.
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  t.after(() => browser.close());
+  return browser;
+}
+
+/** `CHROMIUM_PATH`, or the first browser on the PATH. */
+function findBrowser(): string | undefined {
+  const given = process.env["CHROMIUM_PATH"];
+  if (given !== undefined && given !== "") return given;
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { makeClientPackage } from "../client/support/client-package.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { LiveServer, range } from "./support/live-server.ts";
+
+const root = join(import.meta.dirname, "../..");
+const PACKAGES = ["ws", "eventsource", "socket.io-client", "pusher-js"];
+const PUSHER = { "pusher.appId": "my-app", "pusher.key": "my-key", "pusher.secret": "a-long-random-text" };
+/** `pusher-js` waits 15 s after a connection that was refused. */
+const PATIENCE_MS = 60_000;
+
+/** A program of a page and the heading above it. */
+interface Example {
+  readonly name: string;
+  readonly text: string;
+}
+
+function examplesOf(page: string): Example[] {
+  const sections = readFileSync(join(root, "docs", page), "utf8").split(/^## /m);
+  return sections.flatMap((section) => {
+    const [heading = ""] = section.split("\n");
+    return [...section.matchAll(/```js\n(import [\s\S]*?)```/g)].map(([, text = ""]) => {
+      return { name: `${page}, ${heading}`, text };
+    });
+  });
+}
+
+/** A folder in which programs find the packages that they import. */
+function folderWithPackages(t: TestContext): string {
+  const dir = temporaryDir(t);
+  mkdirSync(join(dir, "node_modules"));
+  for (const name of PACKAGES) symlinkSync(join(root, "node_modules", name), join(dir, "node_modules", name));
+  symlinkSync(makeClientPackage(t), join(dir, "node_modules/prism-client"));
+  return dir;
+}
+
+class Program {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  #output = "";
+  #errors = "";
+
+  constructor(t: TestContext, { name, text }: Example, dir: string, env: NodeJS.ProcessEnv) {
+    this.name = name;
+    const file = join(dir, `${name.replace(/\W+/g, "-")}.mjs`);
+    writeFileSync(file, text);
+    const child = spawn(process.execPath, [file], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    child.stdout.on("data", (chunk: Buffer) => {
+      this.#output += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.#errors += chunk.toString();
+    });
+    t.after(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill();
+      await once(child, "exit");
+    });
+  }
+
+  /** The number in each line that it printed. */
+  get numbers(): number[] {
+    return [...this.#output.matchAll(/^.*?(\d+).*$/gm)].map(([, number]) => Number(number));
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null;
+  }
+
+  get state(): string {
+    return `${this.name} has printed ${this.#output.slice(-200)}, and of errors: ${this.#errors.slice(-500)}`;
+  }
+}
+
+test("every program of docs/realtime.md, and the one of docs/pusher.md, prints everything in order, over a restart too", async (t) => {
+  const port = await lastingPort();
+  const server = await LiveServer.start(t, { settings: { port: String(port), ...PUSHER } });
+  const { prism, projectId, userId } = server;
+  const env = { ...process.env, PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken, PRISM_PROJECT: projectId };
+  const [pusher] = examplesOf("pusher.md");
+  assert.ok(pusher);
+  const here = pusher.text.replaceAll("http://127.0.0.1:3000", prism.url).replace("wsPort: 3000", `wsPort: ${port}`);
+  const examples = [...examplesOf("realtime.md"), { ...pusher, text: here }];
+  assert.equal(examples.length, 7);
+  const dir = folderWithPackages(t);
+  const programs = examples.map((example) => new Program(t, example, dir, env));
+  const havePrinted = async (count: number): Promise<void> => {
+    for (const program of programs) {
+      await eventually(program.state, () => program.numbers.length >= count, PATIENCE_MS).catch(() => undefined);
+      assert.deepEqual(program.numbers, range(1, count), program.state);
+      assert.ok(program.isRunning, program.state);
+    }
+  };
+  const publish = async (count: number): Promise<void> => {
+    for (const feed of [server.feed, server.tasks, server.notifications]) await feed.publish(count);
+  };
+
+  // The one for Pusher begins with what comes from now on.
+  const channel = `private-user-${userId}`;
+  const { pusherRegistry } = prism.services.system;
+  await eventually("it has joined", () => pusherRegistry.subscriptionCount(channel) === 1, PATIENCE_MS);
+  await publish(3);
+  await havePrinted(3);
+  await server.restart();
+  await publish(4);
+  await havePrinted(7);
+  await publish(2);
+  await havePrinted(9);
+});
