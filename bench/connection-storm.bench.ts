@@ -61,7 +61,8 @@ async function onPrism(workload: Workload, { dir, peopleFile }: Crowd): Promise<
 
 async function onBare(workload: Workload): Promise<Storm> {
   const server = await startProgram("lib/bare-publish.ts", [], { cpus: "0" });
-  return storm(server, workload, onePerson(server.dir, "nobody", ""), {});
+  // What is published there is published to all ten thousand; Prism's events have nobody who follows them.
+  return storm(server, workload, onePerson(server.dir, "nobody", ""), {}, "/unheard");
 }
 
 async function storm(
@@ -69,9 +70,11 @@ async function storm(
   workload: Workload,
   peopleFile: string,
   headers: Readonly<Record<string, string>>,
+  path = "/events",
 ): Promise<Storm> {
   const probe = {
     port,
+    path,
     headers,
     bodies: eventBodies(),
     perSecond: PROBES_PER_SECOND,

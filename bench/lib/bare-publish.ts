@@ -1,6 +1,6 @@
 /**
  * The reference for the live layer: uWebSockets.js that greets each socket, publishes a batch of messages of a given size to all of them for each
- * `GET /go`, and the body of each POST, parsed, before it answers 202. Nothing else.
+ * `GET /go`, and the body of each `POST /events`, parsed, before it answers 202; of other POSTs nobody hears. Nothing else.
  */
 import { uWS } from "../../src/http/uws.ts";
 
@@ -22,7 +22,8 @@ app.get("/go", (res) => {
   for (let i = 0; i < Number(batch); i++) app.publish("all", text);
   res.end("{}");
 });
-app.post("/*", (res) => {
+app.post("/*", (res, req) => {
+  const isPublished = req.getUrl() === "/events";
   let isAborted = false;
   res.onAborted(() => {
     isAborted = true;
@@ -31,7 +32,7 @@ app.post("/*", (res) => {
     if (!isLast || isAborted) return;
     const body = Buffer.from(chunk).toString();
     JSON.parse(body);
-    app.publish("all", body);
+    if (isPublished) app.publish("all", body);
     res.cork(() => {
       res.writeStatus("202 Accepted");
       res.writeHeader("Content-Type", "application/json; charset=utf-8");

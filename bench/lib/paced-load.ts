@@ -46,7 +46,8 @@ function dueAt(number: number): number {
 }
 
 function send(number: number): void {
-  const connection = free.pop();
+  // In turns: a server closes a connection on which nothing comes for some seconds.
+  const connection = free.shift();
   if (connection) connection.request(number);
   else waiting.push(number);
 }
