@@ -67,6 +67,9 @@ export class TestPrism {
     return this.app.services;
   }
 
+  /** What is to be done first when the test ends, while the server is still there: hooks of a test run in the order in which they were set. */
+  readonly farewells: (() => void)[] = [];
+
   /** A second time is harmless: what a test ends itself is ended again behind it. */
   async stop(): Promise<void> {
     const { app } = this;
@@ -132,6 +135,7 @@ export class TestPrism {
 export async function startPrism(t: TestContext, options: PrismOptions = {}): Promise<TestPrism> {
   const prism = await TestPrism.start(options);
   t.after(async () => {
+    for (const farewell of prism.farewells) farewell();
     await prism.stop();
     if (!options.dir) rmSync(prism.dir, { recursive: true, force: true });
   });

@@ -4,7 +4,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";
 import type { Refused } from "./support/live-client.ts";
-import { PusherJs } from "./support/pusher-client.ts";
+import { leave, PusherJs } from "./support/pusher-client.ts";
 import { dataOf, endOf, establish, openRaw, signByLibrary, subscribe } from "./support/raw-pusher.ts";
 
 test("protocols 5 to 7 are spoken to whoever knows the key; everybody else is told why, and closed with Pusher's code", async (t) => {
@@ -40,7 +40,7 @@ test("the official client gives up at an unknown key", async (t) => {
   const prism = await startPrism(t);
   const options = { cluster: "", wsHost: "127.0.0.1", wsPort: prism.app.port, forceTLS: false };
   const pusher = new PusherJs("unknown", { ...options, enabledTransports: ["ws"] });
-  t.after(() => pusher.disconnect());
+  t.after(() => leave(pusher));
   const errors: unknown[] = [];
   pusher.connection.bind("error", ({ error }: { error: { data: { code: number } } }) => errors.push(error.data.code));
   await eventually("it gives up", () => pusher.connection.state === "disconnected");

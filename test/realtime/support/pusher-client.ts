@@ -6,6 +6,25 @@ import type { TestPrism } from "../../helpers/prism.ts";
 /** The package's types say that its class is a member; Node gives the class itself. */
 export const PusherJs = PusherModule as unknown as typeof PusherModule.default;
 
+/**
+ * Disconnects for good. The library's attempts to connect now and then go on behind an abort, one timer after the other, and the process would never
+ * end: so they find nothing to try any more.
+ */
+export function leave(pusher: PusherModule.default): void {
+  pusher.disconnect();
+  const seen = new Set<object>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null || seen.has(value)) return;
+    seen.add(value);
+    if ("tryStrategy" in value) value.tryStrategy = () => ({ abort() {}, forceMinPriority() {} });
+    for (const name of ["strategy", "strategies", "trueBranch", "falseBranch"]) {
+      const inner: unknown = Reflect.get(value, name);
+      for (const each of Array.isArray(inner) ? inner : [inner]) visit(each);
+    }
+  };
+  visit(pusher.connection);
+}
+
 /** One event, as the official client hands it to its callbacks. */
 export interface Heard {
   readonly channel: string;
@@ -52,7 +71,8 @@ export class PusherClient {
   /** Connected, and disconnected when the test ends. */
   static async connect(t: TestContext, prism: TestPrism, options?: PusherOptions): Promise<PusherClient> {
     const client = new PusherClient(prism, options);
-    t.after(() => client.pusher.disconnect());
+    prism.farewells.push(() => leave(client.pusher));
+    t.after(() => leave(client.pusher));
     await client.becomes("connected");
     return client;
   }

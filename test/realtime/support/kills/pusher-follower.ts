@@ -1,4 +1,4 @@
-import { PusherJs } from "../pusher-client.ts";
+import { leave, PusherJs } from "../pusher-client.ts";
 import { type Follower, type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
 interface Told {
@@ -50,7 +50,7 @@ class PusherFollower implements Follower {
 
   close(): void {
     this.#turn = Number.NaN;
-    this.#pusher.disconnect();
+    leave(this.#pusher);
   }
 
   #beginAnew(): void {
