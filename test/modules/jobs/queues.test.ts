@@ -76,7 +76,8 @@ test("S2-135 a queue's counts by state, the age of what is ready, and a pause sh
   runner.handle("test", async ({ payload }) => {
     const { ends } = payload as { ends?: string };
     if (ends === "dead") throw new PermanentError("never");
-    if (ends === "retrying") throw new Error("not yet");
+    // Hours away: by chance alone a retry may be due at once.
+    if (ends === "retrying") throw new RetryLater("not yet", 3_600_000);
     await gate.promise;
   });
   for (const ends of ["dead", "retrying", "running"]) {
