@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
-import { PermanentError, QUEUES } from "../../../src/jobs/job.ts";
+import { PermanentError, QUEUES, RetryLater } from "../../../src/jobs/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
