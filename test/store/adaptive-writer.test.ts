@@ -35,15 +35,20 @@ test("the writer moves to a thread when there is much to do, and nothing is lost
     }
     return count;
   })();
-  await beBusy(store);
-  await eventually("the writer has moved", () => hasMoved(store));
+  let bursts = 0;
+  // On a machine that others keep busy one burst may be too little for a second.
+  await eventually("the writer has moved", async () => {
+    await beBusy(store);
+    bursts++;
+    return hasMoved(store);
+  });
   await beBusy(store);
   isDone = true;
   const count = await transactions;
   const beside = openBeside(t, store.file);
   assert.deepEqual(
     column(beside, "select seq from events order by seq"),
-    Array.from({ length: 2 * BUSY }, (_, i) => i + 1),
+    Array.from({ length: (bursts + 1) * BUSY }, (_, i) => i + 1),
   );
   assert.deepEqual(column(beside, "select count(*) from settings where key like 'test.%'"), [count]);
 });
