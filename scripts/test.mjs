@@ -8,6 +8,8 @@ import { dirname, join, relative } from "node:path";
 const FILES_AT_ONCE = 5;
 /** A test that waits for what never comes is to fail, and not to keep everybody waiting. */
 const LIMIT = "--test-timeout=300000";
+/** Names what failed, and why, at the end, where whoever reads no more than the last page finds it. */
+const REPORTER = "--test-reporter=spec";
 
 const root = join(import.meta.dirname, "..");
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
@@ -25,7 +27,7 @@ const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
 const groups = join(root, ".build", "tests", String(process.pid));
 const { status, signal } = spawnSync(
   process.execPath,
-  ["--import", "tsx", "--test", concurrency, LIMIT, ...flags, ...grouped(files, groups)],
+  ["--import", "tsx", "--test", concurrency, LIMIT, REPORTER, ...flags, ...grouped(files, groups)],
   { cwd: root, stdio: "inherit" },
 );
 rmSync(groups, { recursive: true, force: true });
