@@ -67,8 +67,9 @@ export class WriteSetApplier {
     return { failedEffects, claimed };
   }
 
-  #applySuppression({ windows, storms, repeats, jobs }: SuppressionRows): void {
+  #applySuppression({ begunAnew, windows, storms, repeats, jobs }: SuppressionRows): void {
     const sql = this.#sql;
+    for (const { ruleId, key } of begunAnew) sql.forgetWindow.run(ruleId, key);
     for (const { ruleId, key, bucketStart, count } of windows) sql.window.run(ruleId, key, bucketStart, count);
     for (const storm of storms) {
       const { id, ruleId, key, count, firstSeq, lastSeq, startedAt, lastAt, jobId } = storm;
@@ -247,6 +248,7 @@ function prepareAll(connection: Sqlite) {
        limited = limited + excluded.limited, noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
        lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
     ),
+    forgetWindow: prepare("delete from suppression_windows where ruleId = ? and key = ?"),
     window: prepare(
       `insert into suppression_windows (ruleId, key, bucketStart, count) values (?, ?, ?, ?)
        on conflict (ruleId, key, bucketStart) do update set count = count + excluded.count`,

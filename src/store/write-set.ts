@@ -96,6 +96,8 @@ export interface RuleStatSum {
 
 /** What suppression and dedupe have counted over a write set. */
 export interface SuppressionRows {
+  /** Windows of which the table is to forget what it has, before anything is added. */
+  readonly begunAnew: readonly WindowName[];
   /** Added to what the table has. */
   readonly windows: readonly WindowCount[];
   /** As they now stand. */
@@ -106,9 +108,12 @@ export interface SuppressionRows {
   readonly jobs: readonly JobRow[];
 }
 
-export interface WindowCount {
+export interface WindowName {
   readonly ruleId: string;
   readonly key: string;
+}
+
+export interface WindowCount extends WindowName {
   readonly bucketStart: number;
   readonly count: number;
 }

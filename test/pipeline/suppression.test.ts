@@ -95,6 +95,36 @@ test("what is held back is remembered over a restart", async (t) => {
   assert.deepEqual([stats.fired, stats.suppressed], [2, 8]);
 });
 
+test("a clock that was set back far begins a window anew, and a restart finds that one", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, { suppression: { count: 3, windowMs: 60_000 } });
+  // A token would run out as the clock jumps.
+  const made = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { name: "producer" });
+  const matches = async (count: number, sum: Pick<Stats, "fired" | "suppressed">) => {
+    const events = Array.from({ length: count }, () => ({ type: "a" }));
+    const { status, text } = await prism.post("/events", events, { apiKey: made.body.key });
+    assert.equal(status, 202, text);
+    const stats = () =>
+      prism.services.db.read
+        .selectFrom("rule_stats")
+        .select(["fired", "suppressed"])
+        .where("ruleId", "=", ruleId)
+        .executeTakeFirst();
+    const want = sum.fired + sum.suppressed;
+    await eventually("all are decided", async () => {
+      const now = await stats();
+      return now !== undefined && now.fired + now.suppressed === want;
+    });
+    assert.deepEqual({ ...(await stats()) }, sum);
+  };
+  await matches(2, { fired: 2, suppressed: 0 });
+  clock.set(3_600_000);
+  await matches(1, { fired: 3, suppressed: 0 });
+  clock.set(-3_600_000);
+  await matches(1, { fired: 4, suppressed: 0 });
+  await prism.restart();
+  await matches(3, { fired: 6, suppressed: 1 });
+});
+
 test("a dedupe key joins events to the earlier notification; a cooldown keeps the rule silent", async (t) => {
   const { prism, clock, ruleId } = await withRule(t, {
     dedupe: { key: "{{event.host}}", windowMs: 60_000 },

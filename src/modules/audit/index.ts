@@ -12,6 +12,7 @@ import {
   verifyAudit,
 } from "../../services/audit/audit-log.ts";
 import type { AppModule } from "../../services/module.ts";
+import { countOf } from "../../store/list-queries.ts";
 import * as s from "./schema.ts";
 
 const tag = "Audit";
@@ -82,11 +83,7 @@ const audit: AppModule = {
     );
 
     async function countRows(filters: s.AuditFilters): Promise<number> {
-      const row = await auditRows(db.scan, filters, await seqBounds(db.scan, filters))
-        .clearSelect()
-        .select((e) => e.fn.countAll<number>().as("n"))
-        .executeTakeFirst();
-      return row?.n ?? 0;
+      return countOf(auditRows(db.scan, filters, await seqBounds(db.scan, filters)));
     }
   },
 };

@@ -1,4 +1,5 @@
 import type { ReadDb } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import type { EventFilters } from "./schema.ts";
 
@@ -45,11 +46,8 @@ export function listEvents(
   return query.execute();
 }
 
-export async function countEvents(db: ReadDb, selection: EventSelection): Promise<number> {
-  const row = await selected(db, selection)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countEvents(db: ReadDb, selection: EventSelection): Promise<number> {
+  return countOf(selected(db, selection));
 }
 
 /** A page of an export: oldest first, behind a seq. */

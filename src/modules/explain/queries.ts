@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
 
 /** Rules, recipients and events that one explanation shows; the others are counted. */
@@ -113,15 +114,8 @@ export function silentRules(db: ReadDb, event: Pick<EventsTable, "seq" | "projec
 
 export type SilentRule = Awaited<ReturnType<typeof silentRules>>[number];
 
-export async function countSilent(
-  db: ReadDb,
-  event: Pick<EventsTable, "seq" | "projectId">,
-  at: number,
-): Promise<number> {
-  const row = await silent(db, event, at)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countSilent(db: ReadDb, event: Pick<EventsTable, "seq" | "projectId">, at: number): Promise<number> {
+  return countOf(silent(db, event, at));
 }
 
 /** The storm that held an event back, or told of by a notification. */

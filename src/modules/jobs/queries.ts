@@ -1,6 +1,7 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { JobAttemptsTable, JobState, JobsTable } from "../../store/schema.ts";
 import type { JobFilters } from "./schema.ts";
 
@@ -147,11 +148,8 @@ export function listJobs(
     .execute();
 }
 
-export async function countSelected(db: ReadDb, filters: JobFilters, range: SeqRange): Promise<number> {
-  const row = await selected(db, filters, range)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countSelected(db: ReadDb, filters: JobFilters, range: SeqRange): Promise<number> {
+  return countOf(selected(db, filters, range));
 }
 
 export function findJob(db: ReadDb, id: string): Promise<JobLine | undefined> {

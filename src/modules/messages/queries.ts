@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { MessageRow } from "../../services/messages/message-view.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { JobState, MessageStatus } from "../../store/schema.ts";
 import type { BOXES } from "./schema.ts";
 
@@ -134,10 +135,6 @@ export async function listMessages(db: ReadDb, filter: MessageFilter, page: Mess
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
-export async function countMessages(db: ReadDb, filter: MessageFilter): Promise<number> {
-  const row = await db
-    .selectFrom(keysIn(db, filter, null).as("u"))
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countMessages(db: ReadDb, filter: MessageFilter): Promise<number> {
+  return countOf(db.selectFrom(keysIn(db, filter, null).as("u")));
 }

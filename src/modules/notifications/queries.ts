@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { Filters } from "./schema.ts";
 
@@ -79,12 +80,8 @@ function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelive
   return status === "unread" ? query.where("o.readAt", "is", null) : query.where("o.delivered", "=", sql.lit<0>(0));
 }
 
-export async function countInbox(db: ReadDb, userId: string, filters: Filters): Promise<number> {
-  const row = await filtered(db, userId, filters)
-    .clearSelect()
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countInbox(db: ReadDb, userId: string, filters: Filters): Promise<number> {
+  return countOf(filtered(db, userId, filters));
 }
 
 export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
@@ -150,21 +147,13 @@ export async function allRecipients(
 }
 
 /** By the index of what is unread alone. */
-export async function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
-  const row = await openSeqs(db, userId, "unread")
-    .clearSelect()
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
+  return countOf(openSeqs(db, userId, "unread"));
 }
 
 /** {@link countUnread}, but it stops counting at `limit`. */
-export async function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Promise<number> {
-  const row = await db
-    .selectFrom(openSeqs(db, userId, "unread").limit(limit).as("u"))
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Promise<number> {
+  return countOf(db.selectFrom(openSeqs(db, userId, "unread").limit(limit).as("u")));
 }
 
 type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";

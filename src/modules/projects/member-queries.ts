@@ -1,5 +1,6 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 
 /** A member with what others see of the user. */
@@ -33,11 +34,8 @@ export function listMembers(db: ReadDb, projectId: string, page: PageRequest): P
     .execute();
 }
 
-export async function countMembers(db: ReadDb, projectId: string): Promise<number> {
-  const row = await members(db, projectId)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countMembers(db: ReadDb, projectId: string): Promise<number> {
+  return countOf(members(db, projectId));
 }
 
 export function findMember(trx: Trx, projectId: string, userId: string): Promise<MemberRow | undefined> {

@@ -1,6 +1,7 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 
 export interface ProjectFilter {
@@ -26,20 +27,11 @@ function filtered(db: ReadDb, { memberId, defaultId, q }: ProjectFilter) {
 
 /** Newest first. */
 export function listProjects(db: ReadDb, filter: ProjectFilter, page: PageRequest) {
-  let query = filtered(db, filter).selectAll();
-  if (page.after) query = query.where("id", "<", String(page.after[0]));
-  return query
-    .orderBy("id", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return newestFirst(filtered(db, filter).selectAll(), page).execute();
 }
 
-export async function countProjects(db: ReadDb, filter: ProjectFilter): Promise<number> {
-  const row = await filtered(db, filter)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countProjects(db: ReadDb, filter: ProjectFilter): Promise<number> {
+  return countOf(filtered(db, filter));
 }
 
 export function findProject(db: ReadDb | Trx, id: string) {
@@ -66,13 +58,8 @@ export function lastEvent(db: ReadDb, projectId: string) {
     .executeTakeFirst();
 }
 
-export async function countEvents(db: ReadDb, projectId: string): Promise<number> {
-  const row = await db
-    .selectFrom("events")
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .where("projectId", "=", projectId)
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countEvents(db: ReadDb, projectId: string): Promise<number> {
+  return countOf(db.selectFrom("events").where("projectId", "=", projectId));
 }
 
 export function listKeys(db: ReadDb, projectId: string) {

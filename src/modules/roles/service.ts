@@ -6,6 +6,7 @@ import { type Granter, requireHeld } from "../../services/accounts/role-grants.t
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 
 export interface RoleInput {
   readonly name?: string | undefined;
@@ -133,25 +134,23 @@ async function requireFreeName(name: string, owner: string | null, trx: Trx): Pr
 }
 
 /** Those who were deleted keep their roles for the record, and hold none. */
-async function countUsers(roleId: string, trx: Trx): Promise<number> {
-  const { users } = await trx
-    .selectFrom("user_roles")
-    .innerJoin("users", "users.id", "user_roles.userId")
-    .select(({ fn }) => fn.countAll<number>().as("users"))
-    .where("user_roles.roleId", "=", roleId)
-    .where("users.deletedAt", "is", null)
-    .executeTakeFirstOrThrow();
-  return users;
+function countUsers(roleId: string, trx: Trx): Promise<number> {
+  return countOf(
+    trx
+      .selectFrom("user_roles")
+      .innerJoin("users", "users.id", "user_roles.userId")
+      .where("user_roles.roleId", "=", roleId)
+      .where("users.deletedAt", "is", null),
+  );
 }
 
-async function countRules(roleId: string, trx: Trx): Promise<number> {
-  const { rules } = await trx
-    .selectFrom("rules")
-    .select(({ fn }) => fn.countAll<number>().as("rules"))
-    .where("deletedAt", "is", null)
-    .where(sql<boolean>`exists (select 1 from json_each(rules.targetRoles) where value = ${roleId})`)
-    .executeTakeFirstOrThrow();
-  return rules;
+function countRules(roleId: string, trx: Trx): Promise<number> {
+  return countOf(
+    trx
+      .selectFrom("rules")
+      .where("deletedAt", "is", null)
+      .where(sql<boolean>`exists (select 1 from json_each(rules.targetRoles) where value = ${roleId})`),
+  );
 }
 
 function inUse(users: number, rules: number): PrismError {

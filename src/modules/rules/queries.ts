@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
 
 export type RuleRow = Selectable<RulesTable>;
@@ -76,11 +77,8 @@ function filtered(db: ReadDb, filter: RuleFilter) {
   return query;
 }
 
-export async function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
-  const row = await filtered(db, filter)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
+  return countOf(filtered(db, filter));
 }
 
 export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: PageRequest): Promise<RuleWithStats[]> {
@@ -152,11 +150,8 @@ export function listVersions(db: ReadDb, ruleId: string, visible: VisibleProject
     .execute();
 }
 
-export async function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {
-  const row = await visibleVersions(db, ruleId, visible)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {
+  return countOf(visibleVersions(db, ruleId, visible));
 }
 
 /** Decisions of a rule by day (UTC) and outcome. */

@@ -1,6 +1,7 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ScheduleRow } from "../../services/schedules/schedule-definition.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 
 export interface ScheduleFilter {
   readonly active?: boolean | undefined;
@@ -10,20 +11,11 @@ export interface ScheduleFilter {
 
 /** Newest first: ids are in the order of time. */
 export function listSchedules(db: ReadDb, filter: ScheduleFilter, page: PageRequest): Promise<ScheduleRow[]> {
-  let query = filtered(db, filter).selectAll();
-  if (page.after) query = query.where("id", "<", String(page.after[0]));
-  return query
-    .orderBy("id", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return newestFirst(filtered(db, filter).selectAll(), page).execute();
 }
 
-export async function countSchedules(db: ReadDb, filter: ScheduleFilter): Promise<number> {
-  const row = await filtered(db, filter)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countSchedules(db: ReadDb, filter: ScheduleFilter): Promise<number> {
+  return countOf(filtered(db, filter));
 }
 
 function filtered(db: ReadDb, { active, queue, module }: ScheduleFilter) {

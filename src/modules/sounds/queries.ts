@@ -1,6 +1,7 @@
 import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { SoundsTable } from "../../store/schema.ts";
 
 export type SoundRow = Selectable<SoundsTable>;
@@ -26,13 +27,8 @@ export function listSounds(db: ReadDb, { after, limit, offset }: PageRequest): P
   return rows.execute();
 }
 
-export async function countSounds(db: ReadDb): Promise<number> {
-  const row = await db
-    .selectFrom("sounds")
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countSounds(db: ReadDb): Promise<number> {
+  return countOf(db.selectFrom("sounds").where("deletedAt", "is", null));
 }
 
 /** @returns whether the name was free. */

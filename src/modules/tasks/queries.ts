@@ -2,6 +2,7 @@ import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { TaskStatus, TasksTable } from "../../store/schema.ts";
 import type { SortField } from "./schema.ts";
 
@@ -63,11 +64,8 @@ export function positionOf(row: TaskRow, { field }: TaskSort): readonly (string 
   return [row[field] ?? NEVER, row.id];
 }
 
-export async function countTasks(db: ReadDb, filter: TaskFilter): Promise<number> {
-  const row = await filtered(db, filter)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countTasks(db: ReadDb, filter: TaskFilter): Promise<number> {
+  return countOf(filtered(db, filter));
 }
 
 export function findTask(db: ReadDb | Trx, id: string): Promise<TaskRow | undefined> {

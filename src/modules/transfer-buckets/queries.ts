@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { holdsText } from "../../store/holds-text.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 import type { TransferBucketsTable } from "../../store/schema.ts";
 
 export type BucketRow = Selectable<TransferBucketsTable>;
@@ -22,20 +23,11 @@ function filtered(db: ReadDb, { currency, state, q }: BucketFilter) {
 
 /** Newest first: ids are in the order of time. */
 export function listBuckets(db: ReadDb, filter: BucketFilter, page: PageRequest): Promise<BucketRow[]> {
-  let query = filtered(db, filter).selectAll();
-  if (page.after) query = query.where("id", "<", String(page.after[0]));
-  return query
-    .orderBy("id", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return newestFirst(filtered(db, filter).selectAll(), page).execute();
 }
 
-export async function countBuckets(db: ReadDb, filter: BucketFilter): Promise<number> {
-  const row = await filtered(db, filter)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countBuckets(db: ReadDb, filter: BucketFilter): Promise<number> {
+  return countOf(filtered(db, filter));
 }
 
 /** A page of all buckets, for the check. */

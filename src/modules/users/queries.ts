@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 import type { UserStatus } from "../../store/schema.ts";
 
 export interface UserFilter {
@@ -10,21 +11,12 @@ export interface UserFilter {
 }
 
 /** Newest first: ids are UUIDv7, so their order is that of creation. */
-export function listUsers(db: ReadDb, filter: UserFilter, { limit, offset, after }: PageRequest) {
-  let query = matching(db, filter)
-    .selectAll("users")
-    .orderBy("users.id", "desc")
-    .limit(limit + 1)
-    .offset(offset);
-  if (after) query = query.where("users.id", "<", String(after[0]));
-  return query.execute();
+export function listUsers(db: ReadDb, filter: UserFilter, page: PageRequest) {
+  return newestFirst(matching(db, filter).selectAll(), page).execute();
 }
 
-export async function countUsers(db: ReadDb, filter: UserFilter): Promise<number> {
-  const { count } = await matching(db, filter)
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .executeTakeFirstOrThrow();
-  return count;
+export function countUsers(db: ReadDb, filter: UserFilter): Promise<number> {
+  return countOf(matching(db, filter));
 }
 
 function matching(db: ReadDb, { q, status, role }: UserFilter) {

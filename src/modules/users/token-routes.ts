@@ -13,6 +13,7 @@ import { accountError } from "../../services/account-error.ts";
 import { findUser } from "../../services/accounts/user-view.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 import { TokenBody, TokenView } from "./schema.ts";
 
 /** Service tokens of one's own (contract 4.5): for programs that act for a person, with no more than that person may do. */
@@ -31,17 +32,10 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
       async handle(exchange, { query }) {
         const { userId } = inPerson(exchange);
         const request = readPage(query, ["string"]);
-        let rows = db.read
-          .selectFrom("service_tokens")
-          .selectAll()
-          .where("userId", "=", userId)
-          .where("revokedAt", "is", null)
-          .orderBy("id", "desc")
-          .limit(request.limit + 1)
-          .offset(request.offset);
-        if (request.after) rows = rows.where("id", "<", String(request.after[0]));
-        const total = request.wantsTotal ? await countTokens(db.read, userId) : undefined;
-        return pageBody(request, await rows.execute(), viewOf, ({ id }) => [id], total);
+        const tokens = tokensOf(db.read, userId);
+        const rows = await newestFirst(tokens.selectAll(), request).execute();
+        const total = request.wantsTotal ? await countOf(tokens) : undefined;
+        return pageBody(request, rows, viewOf, ({ id }) => [id], total);
       },
     }),
     route({
@@ -94,14 +88,8 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
   ];
 }
 
-async function countTokens(db: ReadDb, userId: string): Promise<number> {
-  const { count } = await db
-    .selectFrom("service_tokens")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("userId", "=", userId)
-    .where("revokedAt", "is", null)
-    .executeTakeFirstOrThrow();
-  return count;
+function tokensOf(db: ReadDb, userId: string) {
+  return db.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
 }
 
 /** A token must not make others that outlive it. @throws FORBIDDEN unless somebody has logged in */

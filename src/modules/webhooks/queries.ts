@@ -2,6 +2,7 @@ import type { Insertable, Updateable } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { WebhookRow } from "../../services/delivery/webhook-call.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { countOf, newestFirst } from "../../store/list-queries.ts";
 import type { WebhooksTable } from "../../store/schema.ts";
 
 /** Whose webhooks: a user's own, or a project's. */
@@ -9,20 +10,11 @@ export type WebhookOwner = { readonly projectId: string } | { readonly userId: s
 
 /** Newest first: ids are in the order of time. */
 export function listWebhooks(db: ReadDb, owner: WebhookOwner, page: PageRequest): Promise<WebhookRow[]> {
-  let query = ownedBy(db, owner).selectAll();
-  if (page.after) query = query.where("id", "<", String(page.after[0]));
-  return query
-    .orderBy("id", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
 }
 
-export async function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner): Promise<number> {
-  const row = await ownedBy(db, owner)
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner): Promise<number> {
+  return countOf(ownedBy(db, owner));
 }
 
 /** Whether the project is there at this moment. */

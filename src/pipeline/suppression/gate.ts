@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../base/clock.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import type { StormRow, SuppressionRows, WindowCount } from "../../store/write-set.ts";
+import type { StormRow, SuppressionRows, WindowCount, WindowName } from "../../store/write-set.ts";
 import type { IncomingEvent } from "../incoming-event.ts";
 import { Firings } from "./firings.ts";
 import { MatchWindow } from "./match-window.ts";
@@ -47,6 +47,7 @@ export class FiringGate {
   readonly #memory: GateMemory;
   readonly #capacity: number;
   #windows = new Map<string, { -readonly [K in keyof WindowCount]: WindowCount[K] }>();
+  #begunAnew = new Map<string, WindowName>();
   #storms = new Map<string, StormRow>();
   #repeats = new Map<string, number>();
 
@@ -96,6 +97,7 @@ export class FiringGate {
     const name = nameOf(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
+    if (state.window.isBehind(event.receivedAt)) this.#beginAnew(ruleId, key);
     this.#count(ruleId, key, state.window.add(event.receivedAt));
     return outcome === "suppressed" ? this.#hold(state, ruleId, key, event) : null;
   }
@@ -104,10 +106,12 @@ export class FiringGate {
   take(): Omit<SuppressionRows, "jobs"> | null {
     if (this.#windows.size === 0 && this.#repeats.size === 0) return null;
     const rows = {
+      begunAnew: [...this.#begunAnew.values()],
       windows: [...this.#windows.values()],
       storms: [...this.#storms.values()],
       repeats: [...this.#repeats].map(([notificationId, count]) => ({ notificationId, count })),
     };
+    this.#begunAnew = new Map();
     this.#windows = new Map();
     this.#storms = new Map();
     this.#repeats = new Map();
@@ -161,6 +165,12 @@ export class FiringGate {
     state.storm = storm;
     this.#storms.set(storm.id, storm);
     return before ? null : storm;
+  }
+
+  /** Whoever reads the tables cannot tell what was counted before the clock was set back: it goes, as it has from the window. */
+  #beginAnew(ruleId: string, key: string): void {
+    for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
+    this.#begunAnew.set(nameOf(ruleId, key), { ruleId, key });
   }
 
   #count(ruleId: string, key: string, bucketStart: EpochMs): void {

@@ -37,6 +37,11 @@ export class MatchWindow {
     return sum;
   }
 
+  /** Whether an instant lies so far behind the last one that a match at it begins the window anew: the clock was set back. */
+  isBehind(at: EpochMs): boolean {
+    return this.#numberAt(at) < this.#newest;
+  }
+
   /** Counts a match. @returns where its bucket begins. */
   add(at: EpochMs): EpochMs {
     this.#moveTo(this.#numberAt(at));

@@ -4,6 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import { isFarPage, type PageRequest } from "../../http/pagination.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
+import { countOf } from "../../store/list-queries.ts";
 import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { JobControl } from "../jobs/job-control.ts";
@@ -73,11 +74,8 @@ export class PendingTimers {
       .execute();
     const found = rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as PendingRow["payload"] }));
     if (!page.wantsTotal) return { rows: found };
-    const counted = await scan
-      .selectFrom(waiting(scan, pending, createdBy, null).as("w"))
-      .select((e) => e.fn.countAll<number>().as("n"))
-      .executeTakeFirst();
-    return { rows: found, total: counted?.n ?? 0 };
+    const total = await countOf(scan.selectFrom(waiting(scan, pending, createdBy, null).as("w")));
+    return { rows: found, total };
   }
 
   /** @param isOwn whether this one may be called off: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
