@@ -22,7 +22,6 @@ import type { FiringGate, Verdict } from "./suppression/gate.ts";
 
 /** One list stands for all that are empty, and crosses to the writer once. */
 const NONE: readonly never[] = [];
-const NOTHING_EARLIER: ReadonlyMap<string, DecisionOutcome> = new Map();
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 /** Between a failure and the first new attempt. */
@@ -94,14 +93,15 @@ export class Decider {
 
   /**
    * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody.
-   * @param earlier what rules have decided on this event before: those are left out, unless they had nobody to tell and now have.
+   * @param earlier of an event that is decided again, out of its turn, what rules have decided on it before: those are left out, unless they
+   * had nobody to tell and now have.
    * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
    */
   decide(
     event: IncomingEvent,
     stats: RuleStats,
     now: number,
-    earlier: ReadonlyMap<string, DecisionOutcome> = NOTHING_EARLIER,
+    earlier: ReadonlyMap<string, DecisionOutcome> | null = null,
   ): Decision | null {
     this.#stats = stats;
     const { book, gate } = this.#parts;
@@ -110,14 +110,14 @@ export class Decider {
 
     const decided: Decided[] = [];
     for (const rule of rules) {
-      const before = earlier.get(rule.row.id);
+      const before = earlier?.get(rule.row.id);
       if (before !== undefined && before !== "no recipients") continue;
       const users = book.recipientsOf(rule);
       if (users.length === 0) {
         if (before === undefined) decided.push({ rule, users, verdict: null, notification: null });
         continue;
       }
-      const verdict = gate.judge(rule, event);
+      const verdict = gate.judge(rule, event, earlier !== null);
       const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
       decided.push({ rule, users, verdict, notification });
     }
@@ -161,6 +161,12 @@ export class Decider {
     const jobs = this.#stormJobs;
     if (jobs.length > 0) this.#stormJobs = [];
     return rows && { ...rows, jobs };
+  }
+
+  /** The database refused some effects of a set that has settled: what was remembered of them as told is forgotten. @param failed their indexes */
+  refused(effects: readonly Effects[], failed: readonly number[]): void {
+    for (const i of failed)
+      for (const notification of effects[i]?.notifications ?? []) this.#parts.gate.refused(notification);
   }
 
   /** The effects of an event that could not be decided: it stays stored, the failure is recorded, and a job tries again. */
@@ -287,13 +293,13 @@ const COUNTED_AS = {
 /** The totals are those of the rows: a decision that takes the place of another counts in its place. */
 function count(
   decisions: readonly DecisionRow[],
-  earlier: ReadonlyMap<string, DecisionOutcome>,
+  earlier: ReadonlyMap<string, DecisionOutcome> | null,
   stats: RuleStats,
   now: number,
 ): void {
   for (const { ruleId, outcome } of decisions) {
     const sum = stats.of(ruleId);
-    if (earlier.has(ruleId)) sum.noRecipients--;
+    if (earlier?.has(ruleId)) sum.noRecipients--;
     else sum.matched++;
     sum.lastMatchedAt = now;
     sum[COUNTED_AS[outcome]]++;

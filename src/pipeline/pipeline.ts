@@ -171,7 +171,7 @@ export class EventPipeline implements SetSource {
 
   /** Steps 6 and 7, when the commit is on disk; or the same error for everybody when it is not. */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
-    const { announcer, backlog, metrics, onJobs } = this.#parts;
+    const { announcer, backlog, decider, metrics, onJobs } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
     if (set.isLeavingSome) backlog.stored();
     if (!outcome.ok) {
@@ -186,6 +186,7 @@ export class EventPipeline implements SetSource {
       const { event, owner } = set.taken[i] as Pending;
       owner.settled(event, set.results[i] as EventResult);
     }
+    decider.refused(set.effects, outcome.failedEffects);
     const refused = new Set(outcome.failedEffects);
     announcer.events(set.stored);
     announcer.notifications(set.told.filter((_, i) => !refused.has(i)).flat());

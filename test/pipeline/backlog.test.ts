@@ -49,7 +49,7 @@ test("when a seal has used its budget the rest is stored undecided and decided i
   ]);
   assert.ok(replies.every(({ status }) => status === 202));
   assert.ok(Number(undecided(prism)) > 0, "ingest did not wait for the storm");
-  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  await eventually("all are decided", () => undecided(prism) === 0);
   assertDecidedInOrder(prism);
 });
 
@@ -87,7 +87,7 @@ test("the backlog ends although large requests keep coming", async (t) => {
   await eventually("it has ended, with producers at work", () => !backlog.isBehind, 60_000);
   isOver = true;
   await Promise.all(producers);
-  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  await eventually("all are decided", () => undecided(prism) === 0);
   assertDecidedInOrder(prism);
 });
 
@@ -100,7 +100,7 @@ test("S2-29: what waits to be decided is decided after a crash, once and in orde
   assert.equal(scalarOf(prism, "select count(*) from events"), 2000, "every acknowledged event is there");
   const more = await prism.post("/api/v1/events", storm(20));
   assert.equal(more.status, 202);
-  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  await eventually("all are decided", () => undecided(prism) === 0);
   assertDecidedInOrder(prism);
 });
 
@@ -109,7 +109,7 @@ test("what waits to be decided is decided after a stop in the middle, once and i
   await makeRules(prism);
   await prism.post("/api/v1/events", storm(2000));
   for (let n = 0; n < 3; n++) await prism.restart();
-  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  await eventually("all are decided", () => undecided(prism) === 0);
   assertDecidedInOrder(prism);
 });
 
@@ -136,7 +136,7 @@ test("a rule that changes while events wait decides those that are decided after
   const [first] = rowsOf<{ id: string }>(prism, "select id from rules where name = 'r0'");
   await prism.delete(`/api/v1/rules/${first?.id}`);
   const last = await prism.post<{ seq: number }>("/api/v1/events", { type: "s", storm: true });
-  await eventually("all are decided", () => undecided(prism) === 0, 30_000);
+  await eventually("all are decided", () => undecided(prism) === 0);
   const of = (seq: number) => scalarOf(prism, "select count(*) from decisions where eventSeq = ?", seq);
   assert.deepEqual([of(1), of(last.body.seq)], [RULES, RULES - 1]);
   const changes = rowsOf<{ n: number }>(

@@ -136,3 +136,22 @@ test("a stop between the failure and its job loses neither", async (t) => {
   await eventually("it is decided", () => scalarOf(prism, "select processedAt from events"));
   assert.deepEqual([countOf(prism, "decisions"), countOf(prism, "notifications")], [2, 2]);
 });
+
+test("what SQL refuses has told nobody: neither a dedupe nor a cooldown holds back the next attempt", async (t) => {
+  const { prism, cure } = await poison(t, "sql");
+  const ruleIds: string[] = [];
+  for (const restraint of [{ dedupe: { key: "{{event.host}}", windowMs: 60_000 } }, { cooldownMs: 60_000 }]) {
+    const rule = { condition: "event.type == 'y'", targetUsers: ["me"], titleTemplate: "bad", ...restraint };
+    const { body } = await prism.post<{ id: string }>("/api/v1/rules", { name: "restrained", ...rule });
+    ruleIds.push(body.id);
+  }
+  await prism.post("/api/v1/events", { type: "y", host: "a" });
+  assert.deepEqual([countOf(prism, "event_failures"), countOf(prism, "notifications")], [1, 0]);
+  cure();
+  await eventually("the failure is resolved", () => scalarOf(prism, "select resolvedAt from event_failures"));
+  assert.deepEqual(
+    rowsOf<{ outcome: string }>(prism, "select outcome from decisions").map(({ outcome }) => outcome),
+    ["fired", "fired"],
+  );
+  assert.equal(countOf(prism, "notifications"), 2);
+});

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { openBeside } from "../helpers/store.ts";
+import { scalarOf } from "../helpers/tables.ts";
 
 interface Stats {
   readonly matched: number;
@@ -142,3 +145,89 @@ test("a dedupe key joins events to the earlier notification; a cooldown keeps th
   const counts = (await inbox(prism)).map(({ aggregateCount }) => aggregateCount);
   assert.deepEqual(counts.sort(), [1, 2, 3]);
 });
+
+test("an event of before that is processed anew neither ends a storm nor a cooldown, and a restart changes nothing", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const { body: early } = await prism.post<{ results: { id: string }[] }>("/events", [{ type: "a" }, { type: "a" }]);
+  clock.advance(600_000);
+  const rule = { condition: "event.type == 'a'", targetUsers: ["me"] };
+  const windows = { suppression: { count: 2, windowMs: 60_000 } };
+  const { body: storm } = await prism.post<{ id: string }>("/api/v1/rules", { ...rule, name: "storm", ...windows });
+  const { body: calm } = await prism.post<{ id: string }>("/api/v1/rules", {
+    ...rule,
+    name: "calm",
+    cooldownMs: 60_000,
+  });
+  const outcomes = async () => {
+    const [held, cooled] = [await statsOf(prism, storm.id), await statsOf(prism, calm.id)];
+    return { fired: held.fired, suppressed: held.suppressed, told: cooled.fired, cooled: cooled.cooled };
+  };
+  const becomes = async (what: Awaited<ReturnType<typeof outcomes>>) => {
+    const matched = what.fired + what.suppressed;
+    await eventually("all are decided", async () => (await statsOf(prism, storm.id)).matched === matched);
+    assert.deepEqual(await outcomes(), what);
+  };
+  await send(prism, 3);
+  await becomes({ fired: 2, suppressed: 1, told: 1, cooled: 2 });
+  await prism.post(`/api/v1/events/${early.results[0]?.id}/reprocess`);
+  await becomes({ fired: 2, suppressed: 2, told: 2, cooled: 2 });
+  await send(prism, 1);
+  await becomes({ fired: 2, suppressed: 3, told: 2, cooled: 3 });
+  await prism.restart();
+  await prism.post(`/api/v1/events/${early.results[1]?.id}/reprocess`);
+  await becomes({ fired: 2, suppressed: 4, told: 3, cooled: 3 });
+  await send(prism, 1);
+  await becomes({ fired: 2, suppressed: 5, told: 3, cooled: 4 });
+});
+
+test("a cooldown that was taken from a rule and given back holds back what it would after a restart", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, { cooldownMs: 60_000 });
+  const change = async (body: object) => assert.equal((await prism.patch(`/api/v1/rules/${ruleId}`, body)).status, 200);
+  const becomes = async (what: { fired: number; cooled: number }) => {
+    await eventually(
+      "all are decided",
+      async () => (await statsOf(prism, ruleId)).matched === what.fired + what.cooled,
+    );
+    const { fired, cooled } = await statsOf(prism, ruleId);
+    assert.deepEqual({ fired, cooled }, what);
+  };
+  await send(prism, 1);
+  clock.advance(30_000);
+  for (const restraint of [{ cooldownMs: 0 }, { cooldownMs: 0, dedupe: { key: "{{event.n}}", windowMs: 1000 } }]) {
+    await change(restraint);
+    clock.advance(25_000);
+    await send(prism, 1);
+    await change({ cooldownMs: 60_000, dedupe: null });
+    clock.advance(10_000);
+    await send(prism, 1);
+  }
+  await becomes({ fired: 3, cooled: 2 });
+  await prism.restart();
+  await send(prism, 1);
+  await becomes({ fired: 3, cooled: 3 });
+});
+
+for (const way of ["called off", "used up"] as const) {
+  test(`a storm whose job was ${way} does not keep the next one silent`, async (t) => {
+    const settings = { "queues.alert-suppression.maxAttempts": "1" };
+    const { prism, clock } = await withRule(t, { suppression: { count: 1, windowMs: 60_000 } }, settings);
+    const beside = openBeside(t, join(prism.dir, "prism.db"));
+    const job = (state: string) =>
+      scalarOf<string | undefined>(prism, "select id from jobs where kind = 'suppression.storm' and state = ?", state);
+    if (way === "used up")
+      beside.exec(`create trigger refuse before insert on notifications when new.kind = 'aggregate'
+                   begin select raise(abort, 'refused by a trigger'); end`);
+    await send(prism, 3);
+    if (way === "used up") await eventually("the job is dead", () => job("dead"));
+    else await prism.services.system.jobControl.cancel(await eventually("the job waits", () => job("scheduled")));
+    const isOver = () => scalarOf(prism, "select closedAt from suppressed_batches") !== null;
+    await eventually("the storm is over", isOver);
+    if (way === "used up") beside.exec("drop trigger refuse");
+    clock.advance(61_000);
+    await send(prism, 4);
+    await eventually("the next storm is told", async () =>
+      (await inbox(prism)).some(({ title }) => title === "storm: 3 held back"),
+    );
+  });
+}

@@ -4,6 +4,8 @@ import type { EpochMs } from "../../base/clock.ts";
 export interface Firing {
   readonly at: EpochMs;
   readonly notificationId: string;
+  /** The event's; 0 where that is gone. */
+  readonly seq: number;
 }
 
 /** What is known of firings before the first one that is noted. */
@@ -31,8 +33,23 @@ export class Firings {
     return firing;
   }
 
-  note(ruleId: string, dedupeKey: string | null, firing: Firing): void {
-    this.#put(nameOf(ruleId, dedupeKey), firing);
+  /**
+   * The one whose event came last stays: another may be decided behind it, out of its turn.
+   * @param isAsked whether the rule asks for it as it is now. What it asked for before is kept right all the same: it may do so again.
+   */
+  note(ruleId: string, dedupeKey: string | null, firing: Firing, isAsked: boolean): void {
+    const name = nameOf(ruleId, dedupeKey);
+    const known = this.#known.get(name);
+    if ((isAsked || known !== undefined) && (known?.seq ?? 0) <= firing.seq) this.#put(name, firing);
+    // Without a key a rule is asked for its firings of all keys.
+    if (dedupeKey !== null) this.note(ruleId, null, firing, false);
+  }
+
+  /** A firing was not written after all. What came before it has been by now. */
+  forget(ruleId: string, dedupeKey: string | null, notificationId: string): void {
+    const name = nameOf(ruleId, dedupeKey);
+    if (this.#known.get(name)?.notificationId === notificationId) this.#known.delete(name);
+    if (dedupeKey !== null) this.forget(ruleId, null, notificationId);
   }
 
   clear(): void {

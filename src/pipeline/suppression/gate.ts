@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../base/clock.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import type { StormRow, SuppressionRows, WindowCount, WindowName } from "../../store/write-set.ts";
+import type { NotificationRow, StormRow, SuppressionRows, WindowCount, WindowName } from "../../store/write-set.ts";
 import type { IncomingEvent } from "../incoming-event.ts";
 import { Firings } from "./firings.ts";
 import { MatchWindow } from "./match-window.ts";
@@ -15,7 +15,13 @@ export interface JudgedRule {
 }
 
 /** What becomes of a match. */
-export type Verdict = { readonly rule: JudgedRule; readonly key: string; readonly dedupeKey: string | null } & (
+export type Verdict = {
+  readonly rule: JudgedRule;
+  readonly key: string;
+  readonly dedupeKey: string | null;
+  /** When the match counts in its window. */
+  readonly countsAt: EpochMs;
+} & (
   | { readonly outcome: "fired" | "suppressed" | "cooled" }
   | { readonly outcome: "deduped"; readonly notificationId: string }
 );
@@ -64,16 +70,21 @@ export class FiringGate {
     return new FiringGate(new StoredMemory(reader), defaults);
   }
 
-  /** Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous. @throws what a key's template throws */
-  judge(rule: JudgedRule, event: IncomingEvent): Verdict {
+  /**
+   * Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous.
+   * @param isLate the event is decided again, out of its turn: it counts with the newest matches, for at an instant long past it would begin
+   * their window anew. @throws what a key's template throws
+   */
+  judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
     const { dedupe, cooldownMs } = rule.restraint;
     const suppression = rule.restraint.suppression ?? this.#defaults();
     const at = event.receivedAt;
     const key = suppression?.key?.render(event, MAX_KEY_LENGTH) ?? "";
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
-    const base = { rule, key, dedupeKey };
-    if (suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window.sumAt(at) >= suppression.count)
-      return { ...base, outcome: "suppressed" };
+    const window = suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window;
+    const countsAt = window && isLate ? Math.max(at, window.newestAt) : at;
+    const base = { rule, key, dedupeKey, countsAt };
+    if (suppression && window && window.sumAt(countsAt) >= suppression.count) return { ...base, outcome: "suppressed" };
     if (!dedupe && cooldownMs === 0) return { ...base, outcome: "fired" };
     const last = this.#firings.last(rule.row.id, dedupeKey);
     if (last && dedupe && isWithin(at, last.at, dedupe.windowMs))
@@ -84,22 +95,29 @@ export class FiringGate {
 
   /** Takes a verdict over into what is remembered and written. @returns the storm that begins with it; null mostly. */
   apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
-    const { rule, key, dedupeKey, outcome } = verdict;
+    const { rule, key, dedupeKey, countsAt, outcome } = verdict;
     const ruleId = rule.row.id;
     const suppression = rule.restraint.suppression ?? this.#defaults();
     if (outcome === "deduped")
       this.#repeats.set(verdict.notificationId, (this.#repeats.get(verdict.notificationId) ?? 0) + 1);
-    if (outcome === "fired" && notificationId !== null && (rule.restraint.dedupe || rule.restraint.cooldownMs > 0))
-      this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId });
+    if (outcome === "fired" && notificationId !== null) {
+      const isAsked = rule.restraint.dedupe !== null || rule.restraint.cooldownMs > 0;
+      this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId, seq: event.seq }, isAsked);
+    }
     if (!suppression) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
     // To the end of the line: what was counted lately may not be in the tables yet, and must not be the one that goes.
     const name = nameOf(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
-    if (state.window.isBehind(event.receivedAt)) this.#beginAnew(ruleId, key);
-    this.#count(ruleId, key, state.window.add(event.receivedAt));
+    if (state.window.isBehind(countsAt)) this.#beginAnew(ruleId, key);
+    this.#count(ruleId, key, state.window.add(countsAt));
     return outcome === "suppressed" ? this.#hold(state, ruleId, key, event) : null;
+  }
+
+  /** The database refused what a firing had made: nobody was told, so that it holds nothing back. To be called when its set has settled. */
+  refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
+    if (ruleId !== null) this.#firings.forget(ruleId, dedupeKey, id);
   }
 
   /** What has to be on disk with the decisions since the last call. */
@@ -146,7 +164,7 @@ export class FiringGate {
       ? {
           ...before,
           count: before.count + 1,
-          lastSeq: seq,
+          lastSeq: Math.max(before.lastSeq, seq),
           lastAt: Math.max(before.lastAt, receivedAt),
           samples: before.samples.length < MAX_SAMPLES ? [...before.samples, id] : before.samples,
         }

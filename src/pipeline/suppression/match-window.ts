@@ -37,6 +37,11 @@ export class MatchWindow {
     return sum;
   }
 
+  /** Where the newest bucket begins. */
+  get newestAt(): EpochMs {
+    return this.#newest * this.#widthMs;
+  }
+
   /** Whether an instant lies so far behind the last one that a match at it begins the window anew: the clock was set back. */
   isBehind(at: EpochMs): boolean {
     return this.#numberAt(at) < this.#newest;
@@ -46,7 +51,7 @@ export class MatchWindow {
   add(at: EpochMs): EpochMs {
     this.#moveTo(this.#numberAt(at));
     this.#put(1);
-    return this.#newest * this.#widthMs;
+    return this.newestAt;
   }
 
   /** The bucket of an instant. A clock that was set back a little goes on with the newest bucket; one that was set back far begins anew. */

@@ -25,10 +25,10 @@ export class StoredMemory implements GateMemory {
   readonly #storm;
 
   constructor(reader: Sqlite) {
-    this.#byKey = reader.prepare<[string, string], Firing & { seq: number }>(
+    this.#byKey = reader.prepare<[string, string], Firing>(
       `${YOUNGEST} where n.ruleId = ? and n.dedupeKey = ? order by n.createdAt desc limit ${CANDIDATES}`,
     );
-    this.#byRule = reader.prepare<[string], Firing & { seq: number }>(
+    this.#byRule = reader.prepare<[string], Firing>(
       `${YOUNGEST} where n.ruleId = ? and n.kind = 'rule' order by n.createdAt desc limit ${CANDIDATES}`,
     );
     this.#buckets = reader.prepare<[string, string], Bucket>(
@@ -54,10 +54,6 @@ export class StoredMemory implements GateMemory {
 }
 
 /** The clock may have been set back in between: of the youngest, the one whose event came last. */
-function lastOf(youngest: readonly (Firing & { readonly seq: number })[]): Firing | null {
-  const last = youngest.reduce<(typeof youngest)[number] | null>(
-    (last, each) => (last === null || each.seq > last.seq ? each : last),
-    null,
-  );
-  return last && { at: last.at, notificationId: last.notificationId };
+function lastOf(youngest: readonly Firing[]): Firing | null {
+  return youngest.reduce<Firing | null>((last, each) => (last === null || each.seq > last.seq ? each : last), null);
 }

@@ -74,7 +74,7 @@ export class RuleNotices {
     return id;
   }
 
-  /** Changes what a notification says, for everybody who has it; those who are connected see it change. */
+  /** Changes what a notification says, for everybody who has it. Live streams tell no more people of it than a rule tells at once; the others see it in their list. */
   async update(
     id: string,
     changes: { readonly title: string; readonly message: string; readonly aggregateCount: number },

@@ -3,7 +3,7 @@ import { cleanText } from "../../base/clean-text.ts";
 import type { Clock } from "../../base/clock.ts";
 import { toRfc3339 } from "../../base/clock.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/job.ts";
-import type { JobRunner } from "../../jobs/runner.ts";
+import type { DeadJob, JobRunner } from "../../jobs/runner.ts";
 import { STORM_JOB, stormJob } from "../../pipeline/decide.ts";
 import { MAX_DIRECT_RECIPIENTS, type RuleBook } from "../../pipeline/rule-book.ts";
 import { storedEvent } from "../../pipeline/stored-event.ts";
@@ -12,6 +12,8 @@ import { restraintOf } from "../../pipeline/suppression/restraint.ts";
 import { compileTemplate, cutText } from "../../rules/index.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
+import type { Bus } from "../events/bus.ts";
+import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import type { RuleNotices } from "./rule-notices.ts";
 
@@ -27,6 +29,8 @@ export interface StormParts {
   readonly database: Database;
   readonly runner: JobRunner;
   readonly jobs: JobService;
+  readonly jobControl: JobControl;
+  readonly bus: Bus;
   readonly notices: RuleNotices;
   readonly rules: RuleBook;
   readonly gate: FiringGate;
@@ -47,6 +51,23 @@ export class Storms {
   constructor(parts: StormParts) {
     this.#parts = parts;
     parts.runner.handle(STORM_JOB, (job) => this.#tell(job));
+    parts.jobControl.whenEnded(STORM_JOB, async (trx, { jobId, state }) => {
+      if (state === "cancelled" || state === "dead") await this.#abandon(trx, jobId);
+    });
+    parts.bus.on("job:dead", async (job) => {
+      const { id, kind } = Object(job) as Partial<DeadJob>;
+      if (kind === STORM_JOB && id !== undefined) await parts.database.write((trx) => this.#abandon(trx, id));
+    });
+  }
+
+  /** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
+  async #abandon(trx: Trx, jobId: string): Promise<void> {
+    const { database, gate, clock } = this.#parts;
+    const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
+    const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
+    if (!batch) return;
+    await remember(trx, batch, { closedAt: clock.now() });
+    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
   }
 
   /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */

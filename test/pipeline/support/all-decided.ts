@@ -8,5 +8,5 @@ import { scalarOf } from "../../helpers/tables.ts";
  */
 export async function allDecided(prism: TestPrism, poison = 0): Promise<void> {
   const undecided = "select count(*) from events where processedAt is null";
-  await eventually("all are decided", () => scalarOf<number>(prism, undecided) === poison, 30_000);
+  await eventually("all are decided", () => scalarOf<number>(prism, undecided) === poison);
 }
