@@ -12,6 +12,8 @@ export interface SmtpOptions {
   readonly secure: boolean;
   /** Lets credentials and mails go out without TLS. */
   readonly allowPlain: boolean;
+  /** For connecting, the greeting and each answer. */
+  readonly timeoutMs?: number;
 }
 
 const SMTPS_PORT = 465;
@@ -93,7 +95,7 @@ export class Mailer {
 
   async #connect(): Promise<Transporter> {
     if (!this.#options) throw new PrismError("NOT_CONFIGURED", "No mail server is configured (smtp.host)");
-    const { host, port, user, pass, secure, allowPlain } = this.#options;
+    const { host, port, user, pass, secure, allowPlain, timeoutMs = TIMEOUT_MS } = this.#options;
     // Loaded with the first mail: most servers send none for hours.
     const { createTransport } = await import("nodemailer");
     const isOnThisMachine = LOOPBACK.test(host);
@@ -107,9 +109,9 @@ export class Mailer {
       // Mail servers on the same machine mostly offer TLS with a certificate of their own making, which proves nothing and protects nothing there.
       ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
       ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
-      connectionTimeout: TIMEOUT_MS,
-      greetingTimeout: TIMEOUT_MS,
-      socketTimeout: TIMEOUT_MS,
+      connectionTimeout: timeoutMs,
+      greetingTimeout: timeoutMs,
+      socketTimeout: timeoutMs,
       disableFileAccess: true,
       disableUrlAccess: true,
     });

@@ -163,7 +163,7 @@ test("a device that was registered again after the time of a 410 is kept", async
   await world.registerAgain(device);
   apns.next(apnsError(410, "Unregistered", gone));
   const error = await world.sendAndNote(sender, device);
-  assert.equal(error?.constructor, Error, "to be tried again");
+  assert.equal(error?.constructor, RetryLater, "to be tried again, and no failure of the provider");
   assert.match(error?.message ?? "", /registered again since/);
   assert.equal(await world.isDisabled(device), false);
 

@@ -32,6 +32,18 @@ test("after the pause one attempt goes, and its answer closes the circuit", () =
   assert.deepEqual([breaker.state, breaker.waitMs()], ["closed", 0]);
 });
 
+test("a pause is as long as it is, whatever the clock is set to", () => {
+  const { clock, breaker } = circuit();
+  breaker.open(DOWN);
+  clock.set(-3_600_000);
+  assert.equal(breaker.waitMs(), 30_000);
+  clock.advance(29_999);
+  clock.set(7_200_000);
+  assert.deepEqual([breaker.state, breaker.waitMs()], ["open", 1]);
+  clock.advance(1);
+  assert.equal(breaker.waitMs(), 0);
+});
+
 test("each trial that fails makes the next pause twice as long, up to ten minutes", () => {
   const { clock, breaker } = circuit();
   breaker.open(DOWN);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { DAY_MS } from "../../src/base/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
 import type { TestPrism } from "../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../helpers/tables.ts";
 import { WebSocketClient } from "../realtime/support/web-socket-client.ts";
@@ -17,6 +19,8 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
   const fcm = await FcmServer.start(t);
   const { credentials, endpoint = "", tokenEndpoint = "" } = fcm.options;
   const world = await DeliveryWorld.open(t, {
+    // From midnight on {@link passTo} takes the same time whenever the test is run, and no token ends on the way.
+    clock: new FakeClock(Math.ceil(Date.now() / DAY_MS) * DAY_MS),
     settings: {
       ...peer.settings,
       "fcm.credentials": credentials,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { PermanentError, RetryLater } from "../../src/jobs/job.ts";
 import { mailFailure } from "../../src/services/delivery/mail-failure.ts";
@@ -101,3 +102,46 @@ test("SMTP: what got no answer is tried again as it is, and so is a server that 
     assert.equal(mailFailure(thrown), thrown);
   }
 });
+
+/** A mail server that says nothing any more from some word of the client's on. */
+async function stuckAt(t: TestContext, word: "" | "EHLO" | "RCPT" | "."): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    let isData = false;
+    const answer = (text: string, isStuck: boolean): void => {
+      if (!isStuck) socket.write(`${text}\r\n`);
+    };
+    answer("220 mail.example.com", word === "");
+    socket.on("data", (chunk) => {
+      const said = chunk.toString();
+      const isEnd = isData && said.endsWith("\r\n.\r\n");
+      if (isData && !isEnd) return;
+      const verb = isEnd ? "." : said.slice(0, 4);
+      isData = verb === "DATA";
+      answer(isData ? "354 go on" : "250 fine", word !== "" && verb === word);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as { port: number }).port;
+}
+
+for (const word of ["", "EHLO", "RCPT", "."] as const) {
+  test(`SMTP: a server that says nothing ${word === "" ? "at all" : `to ${word}`} is given up in time, and tried again`, async (t) => {
+    const port = await stuckAt(t, word);
+    const options = { host: "127.0.0.1", port, from: "prism@example.com", secure: false, allowPlain: true };
+    const mailer = new Mailer({ ...options, timeoutMs: 200 });
+    t.after(() => mailer.close());
+    const thrown = await mailer.send({ to: "ann@example.com", subject: "s", text: "t" }).then(
+      () => assert.fail("it was sent"),
+      (error: unknown) => error,
+    );
+    assert.equal((thrown as { code?: string }).code, "ETIMEDOUT");
+    assert.equal(mailFailure(thrown), thrown);
+  });
+}

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../src/base/log.ts";
 import { DELIVERY_SWEEPS } from "../../src/services/delivery/delivery-retention.ts";
+import { MERGE_JOB, mergeJob } from "../../src/services/delivery/jobs.ts";
 import { Retention } from "../../src/services/retention/retention.ts";
+import type { Trx } from "../../src/store/database.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { countOf, rowsOf, scalarOf } from "../helpers/tables.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
@@ -57,6 +59,33 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
     [[["skipped", "merged"]], [["skipped", "merged"]], [["skipped", "merged"]]],
   );
   assert.equal(peer.accepted.filter((raw) => /^subject: 3 notifications/im.test(raw)).length, 1);
+});
+
+test("what comes too fast while the job that makes one of many is at work is told, too", async (t) => {
+  const { world, peer } = await open(t);
+  const { db, jobs } = world.prism.services;
+  const ann = await world.person("ann");
+  const ids = await send(world, ann.id, 9);
+  const late = world.deliveries(ids.at(-1) ?? "")[0]?.id ?? "";
+  const put = (trx: Trx, state: "skipped" | "queued", reason: string | null) =>
+    trx.updateTable("deliveries").set({ state, reason }).where("id", "=", late).execute();
+  await db.write((trx) => put(trx, "skipped", null));
+  world.pass(5 * MINUTE);
+  const isPlanned = () =>
+    db.write(async (trx) => {
+      const job = await trx.selectFrom("jobs").select("state").where("kind", "=", MERGE_JOB).executeTakeFirst();
+      if (job?.state !== "running" && job?.state !== "succeeded") return false;
+      // As a plan does that comes between what the job has read and what it writes.
+      await put(trx, "queued", "rate limited");
+      await jobs.enqueue(mergeJob(ann.id, world.clock.now()), { trx });
+      return true;
+    });
+  while (!(await isPlanned()));
+  await world.until(ids[7] ?? "", "skipped");
+  world.pass(5 * MINUTE);
+  await eventually("it is told, by itself or with the others", () =>
+    peer.accepted.some((raw) => /^subject: (number 9|3 notifications)/im.test(raw)),
+  );
 });
 
 test("one that waited alone beyond the limit is sent as it is", async (t) => {

@@ -1,9 +1,12 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/** A browser that starts on a busy machine is slow: its own limits of 30 s are too short. */
+const PATIENCE_MS = 120_000;
 
 /** A browser that ends with the test. @returns undefined where there is none, which the test's output then says. */
 export async function startBrowser(t: TestContext): Promise<Browser | undefined> {
@@ -13,9 +16,20 @@ export async function startBrowser(t: TestContext): Promise<Browser | undefined>
     return undefined;
   }
   // Test machines run as root, where the browser's own sandbox does not start; the pages are ours.
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  const browser = await chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-gpu"],
+    timeout: PATIENCE_MS,
+  });
   t.after(() => browser.close());
   return browser;
+}
+
+/** A page that waits for as long as it takes. */
+export async function openPage(browser: Browser): Promise<Page> {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  return page;
 }
 
 /** `CHROMIUM_PATH`, or the first browser on the PATH. */

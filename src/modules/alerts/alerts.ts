@@ -6,7 +6,7 @@ import { DEFAULT_CHANNELS } from "../../services/notifications/message-parts.ts"
 import { mailNotice, type NoticeMail } from "../../services/notifications/notice-mail.ts";
 import type { Trx } from "../../store/database.ts";
 import { alertText } from "./alert-text.ts";
-import { ErrorWatch } from "./error-watch.ts";
+import { ErrorWatch, isSilent } from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
 import * as queries from "./queries.ts";
 
@@ -60,15 +60,15 @@ export class Alerts {
         const now = clock.now();
         const { cooldownMs } = system.settings.alert;
         const mark = await queries.markOf(trx, projectId);
-        if (mark && (mark.upToSeq >= payload.lastSeq || now < mark.at + cooldownMs)) {
+        if (mark && (mark.upToSeq >= payload.lastSeq || isSilent(now, mark.at, cooldownMs))) {
           await jobs.complete(job, trx, { told: 0 });
-          db.afterCommit(trx, () => this.#watch.told(projectId, mark.at + cooldownMs));
+          db.afterCommit(trx, () => this.#watch.told(projectId, mark.at));
           return;
         }
         const told = await this.#tellPeople(payload, samples, job, trx);
         await queries.putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
         await jobs.complete(job, trx, told);
-        db.afterCommit(trx, () => this.#watch.told(projectId, now + cooldownMs));
+        db.afterCommit(trx, () => this.#watch.told(projectId, now));
       });
     } catch (error) {
       this.#watch.released(projectId);

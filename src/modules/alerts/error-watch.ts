@@ -34,7 +34,8 @@ export class ErrorWatch implements Observer {
   readonly #raise: Raise;
   readonly #thresholdOf;
   readonly #windows = new Map<string, ErrorWindow>();
-  readonly #silentUntil = new Map<string, EpochMs>();
+  /** When projects were alerted last, for the silence behind it. */
+  readonly #toldAt = new Map<string, EpochMs>();
   /** Projects whose alert is being told, and since when. */
   readonly #busy = new Map<string, EpochMs>();
   /** What came before the past was known; null since it is. */
@@ -80,10 +81,10 @@ export class ErrorWatch implements Observer {
   notifications(): void {}
 
   /** The project was told, or there was nothing to tell: its errors count from here on. */
-  told(projectId: string, silentUntil: EpochMs): void {
+  told(projectId: string, at: EpochMs): void {
     this.#busy.delete(projectId);
     this.#windows.delete(projectId);
-    this.#silentUntil.set(projectId, silentUntil);
+    this.#toldAt.set(projectId, at);
   }
 
   /** The job has come to nothing: the next error may raise another. */
@@ -112,18 +113,18 @@ export class ErrorWatch implements Observer {
   #forgetOld(): void {
     const { clock, system } = this.#services;
     const now = clock.now();
-    for (const [id, window] of this.#windows)
-      if (window.isOver(now, system.settings.alert.windowMs)) this.#windows.delete(id);
-    for (const [id, until] of this.#silentUntil) if (until <= now) this.#silentUntil.delete(id);
+    const { windowMs, cooldownMs } = system.settings.alert;
+    for (const [id, window] of this.#windows) if (window.isOver(now, windowMs)) this.#windows.delete(id);
+    for (const [id, at] of this.#toldAt) if (!isSilent(now, at, cooldownMs)) this.#toldAt.delete(id);
   }
 
   #look(projectId: string): void {
     const { clock, system } = this.#services;
-    const { errorThreshold, windowMs } = system.settings.alert;
+    const { errorThreshold, windowMs, cooldownMs } = system.settings.alert;
     const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
     const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
     const now = clock.now();
-    if (!burst || now < (this.#silentUntil.get(projectId) ?? 0)) return;
+    if (!burst || isSilent(now, this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY, cooldownMs)) return;
     if (now < (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY) + BUSY_MS) return;
     this.#busy.set(projectId, now);
     this.#bursts.set(projectId, burst);
@@ -151,9 +152,9 @@ export class ErrorWatch implements Observer {
   /** Errors of before the start that still count, and the silences that have not ended. */
   async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
     const { db, clock, system } = this.#services;
-    const { windowMs, cooldownMs } = system.settings.alert;
+    const { windowMs } = system.settings.alert;
     const marks = await queries.allMarks(db.read);
-    for (const [projectId, { at }] of marks) this.#silentUntil.set(projectId, at + cooldownMs);
+    for (const [projectId, { at }] of marks) this.#toldAt.set(projectId, at);
     const since = clock.now() - windowMs;
     // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
     if (!last || last.receivedAt < since) return;
@@ -164,6 +165,11 @@ export class ErrorWatch implements Observer {
       from = (page.at(-1)?.seq ?? last.seq) + 1;
     }
   }
+}
+
+/** Whether an alert still keeps its project silent; also where the clock was set back behind it. */
+export function isSilent(now: EpochMs, toldAt: EpochMs, cooldownMs: number): boolean {
+  return Math.abs(now - toldAt) < cooldownMs;
 }
 
 /** The event itself would be kept with its payload. */

@@ -16,7 +16,8 @@ export function judge(bucket: BucketRow, now: EpochMs): Verdict {
   const { state, lastAlertAt, renotifyMs } = bucket;
   if (moneyOf(bucket.currentBalance) >= moneyOf(bucket.threshold))
     return { state: "ok", lastAlertAt: null, event: state === "below" ? "bucket.recovered" : null };
-  const isTold = state === "below" && lastAlertAt !== null && now - lastAlertAt < renotifyMs;
+  // Also where the clock was set back in between.
+  const isTold = state === "below" && lastAlertAt !== null && Math.abs(now - lastAlertAt) < renotifyMs;
   return isTold
     ? { state: "below", lastAlertAt, event: null }
     : { state: "below", lastAlertAt: now, event: "bucket.below_threshold" };

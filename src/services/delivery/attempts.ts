@@ -23,6 +23,7 @@ import { Turns } from "./turns.ts";
 /** What waited for a paused provider this long is news no more. */
 const LONGEST_PAUSE_MS = DAY_MS;
 const ERROR_LENGTH = 1000;
+const BEHIND = "behind earlier ones" satisfies DeliveryReason;
 
 export interface AttemptsParts {
   readonly database: Database;
@@ -42,10 +43,11 @@ export interface AttemptsParts {
  */
 export class Attempts {
   readonly #parts: AttemptsParts;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
 
   constructor(parts: AttemptsParts) {
     this.#parts = parts;
+    this.#turns = new Turns(parts.clock);
   }
 
   /** What goes to one place goes in the order of the notifications: an attempt waits for the one before it. */
@@ -53,14 +55,21 @@ export class Attempts {
     const { deliveryId } = job.payload as AttemptPayload;
     const { read } = this.#parts.database;
     const planned = await findDelivery(deliveryId, read);
-    if (!planned) return undefined;
-    const { userId, channel, target } = planned.delivery;
-    return this.#turns.take(`${userId} ${channel} ${target}`, async () => {
-      signal.throwIfAborted();
-      const found = await findDelivery(deliveryId, read);
-      if (!found || found.delivery.state === "delivered" || found.delivery.state === "skipped") return undefined;
-      await this.#decide(job, found, signal);
-      return COMPLETED;
+    if (!planned || isDone(planned)) return undefined;
+    const { userId, channel, target, reason } = planned.delivery;
+    return this.#turns.take<typeof COMPLETED | undefined>(`${userId} ${channel} ${target}`, {
+      isBack: reason === BEHIND,
+      run: async () => {
+        signal.throwIfAborted();
+        const found = await findDelivery(deliveryId, read);
+        if (!found || isDone(found)) return undefined;
+        await this.#decide(job, found, signal);
+        return COMPLETED;
+      },
+      sendAway: async (ms) => {
+        await this.#postpone(job, planned, this.#parts.clock.now() + ms, BEHIND);
+        return COMPLETED;
+      },
     });
   }
 
@@ -209,6 +218,10 @@ export class Attempts {
       .where("id", "=", id)
       .execute();
   }
+}
+
+function isDone({ delivery: { state } }: DeliveryFacts): boolean {
+  return state === "delivered" || state === "skipped";
 }
 
 /** Why nothing is to be sent any more. */

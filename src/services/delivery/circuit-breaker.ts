@@ -1,4 +1,4 @@
-import type { Clock, EpochMs } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 
@@ -17,7 +17,8 @@ export class CircuitBreaker {
   readonly #log: Logger;
   #failures = 0;
   #pauseMs = FIRST_PAUSE_MS;
-  #openUntil: EpochMs | null = null;
+  /** On the clock of time that passes: whatever the wall clock is set to, a pause is as long as it is. */
+  #openUntil: number | null = null;
   #isTrying = false;
 
   constructor(channel: OutsideChannel, clock: Clock, log: Logger) {
@@ -28,13 +29,13 @@ export class CircuitBreaker {
 
   get state(): "closed" | "open" | "half-open" {
     if (this.#openUntil === null) return "closed";
-    return this.#openUntil > this.#clock.now() || this.#isTrying ? "open" : "half-open";
+    return this.#openUntil > this.#clock.elapsed() || this.#isTrying ? "open" : "half-open";
   }
 
   /** Asks to make an attempt, whose end must then be told. @returns 0 if it may be made now, else how long to wait. */
   waitMs(): number {
     if (this.#openUntil === null) return 0;
-    const left = this.#openUntil - this.#clock.now();
+    const left = Math.ceil(this.#openUntil - this.#clock.elapsed());
     if (left > 0) return left;
     if (this.#isTrying) return FIRST_PAUSE_MS;
     this.#isTrying = true;
@@ -65,7 +66,7 @@ export class CircuitBreaker {
   open(error: Error): void {
     const isTrial = this.#isTrying;
     this.#isTrying = false;
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     if (this.#openUntil !== null && this.#openUntil > now) return;
     if (isTrial) this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
     this.#openUntil = now + this.#pauseMs;

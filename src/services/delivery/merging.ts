@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Clock } from "../../base/clock.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/job.ts";
 import { cutText } from "../../rules/index.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import type { Notifier } from "../notifications/notifier.ts";
@@ -41,15 +41,17 @@ export class Merging {
   async merge(job: RunningJob): Promise<typeof COMPLETED> {
     const { userId } = job.payload as MergePayload;
     const { database, jobs, clock } = this.#parts;
-    const waiting = await waitingOf(userId, database.read);
-    const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
-    await database.write(async (trx) => {
+    const merged = await database.write(async (trx) => {
+      // Read here: this job's key stands for what is planned until it ends, and nobody else would come for that.
+      const waiting = await waitingOf(userId, trx);
+      const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
       await jobs.complete(job, trx, { deliveries: waiting.length });
       if (isAlone) await this.#release(waiting, trx);
       else await this.#tellOnce(userId, waiting, trx);
       if (waiting.length === MAX_MERGED) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
+      return isAlone ? [] : waiting;
     });
-    if (!isAlone) await this.#settle(waiting);
+    await this.#settle(merged);
     return COMPLETED;
   }
 
@@ -106,8 +108,8 @@ interface Waiting {
   readonly correlationId: string;
 }
 
-function waitingOf(userId: string, db: ReadDb): Promise<Waiting[]> {
-  return db
+function waitingOf(userId: string, trx: Trx): Promise<Waiting[]> {
+  return trx
     .selectFrom("deliveries as d")
     .innerJoin("notifications as n", "n.id", "d.notificationId")
     .select(["d.id", "d.notificationId", "d.channel", "n.title", "n.priority", "n.correlationId"])

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { RetryLater } from "../../jobs/job.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { PushClient } from "./push-client.ts";
 import { PushTargets, type PushTargetsParts } from "./push-targets.ts";
@@ -61,7 +62,8 @@ export class PushSender implements Sender {
     }
     const { reason, since } = answer;
     if (since !== undefined && device.registeredAt > since)
-      throw new Error(`${reason}, but the device was registered again since`);
+      // An answer about this message alone: it says nothing against the provider.
+      throw new RetryLater(`${reason}, but the device was registered again since`, 0);
     this.#health.note(id, true);
     if (this.#health.isDoubtful) {
       await this.#takeBack();

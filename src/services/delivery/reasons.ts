@@ -8,6 +8,8 @@ export type DeliveryReason =
   | "rate limited"
   /** Waits: the provider is paused. */
   | "provider paused"
+  /** Waits: what goes to the same place before it takes long. */
+  | "behind earlier ones"
   /** Skipped: one message stands for it and others that came too fast. */
   | "merged"
   /** Skipped: the user has seen it live. */

@@ -5,6 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 
 export interface DeliveryRow {
@@ -32,11 +33,12 @@ export class DeliveryWorld {
     this.clock = clock;
   }
 
-  /** Access tokens that outlast what a test lets pass. */
+  /** Access tokens that outlast what a test lets pass, and back-offs without chance. */
   static async open(
     t: TestContext,
     { settings, clock = new FakeClock(), ...options }: PrismOptions & { clock?: FakeClock } = {},
   ): Promise<DeliveryWorld> {
+    steadyJitter(t);
     const prism = await startPrism(t, {
       ...options,
       clock,

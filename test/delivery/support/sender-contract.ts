@@ -62,7 +62,10 @@ export function senderContract(given: SenderContract): void {
   if (given.answers.includes("refuse")) givesUp(contract);
   if (given.answers.includes("gone")) disables(contract);
   if (given.answers.includes("deny")) pauses(contract);
-  if (given.answers.includes("drop")) survivesDrop(contract);
+  if (given.answers.includes("drop")) {
+    survivesDrop(contract);
+    opensCircuit(contract);
+  }
   if (given.answers.includes("slow")) survivesRestart(contract);
 }
 
@@ -83,9 +86,14 @@ function accepts({ channel, open, wireId }: Contract): void {
       notificationId,
     );
     assert.equal(notification?.delivered, 1);
-    const { text } = await world.prism.get("/metrics");
-    assert.match(text, new RegExp(`prism_delivery_total\\{channel="${channel}",result="delivered"\\} 1`));
-    assert.match(text, new RegExp(`prism_delivery_latency_seconds_count\\{channel="${channel}"\\} 1`));
+    // Counted behind the commit that the row is of.
+    await eventually("it is counted", async () => {
+      const { text } = await world.prism.get("/metrics");
+      return [
+        `prism_delivery_total{channel="${channel}",result="delivered"} 1`,
+        `prism_delivery_latency_seconds_count{channel="${channel}"} 1`,
+      ].every((line) => text.includes(`${line}\n`));
+    });
   });
 }
 
@@ -174,6 +182,32 @@ function survivesDrop({ channel, open, wireId }: Contract): void {
     });
     assert.ok([...new Set(peer.seen)].every((id) => id === wireId(delivery.id)));
     assert.equal(peer.accepted.length, 1);
+  });
+}
+
+function opensCircuit({ channel, open }: Contract): void {
+  test(`${channel}: a provider that breaks off five times in a row is asked no more for a while`, async (t) => {
+    const { world, peer, send } = await open(t);
+    peer.answer("drop");
+    const notificationId = await send();
+    for (let attempt = 1; attempt < 5; attempt++) {
+      const failed = await world.only(notificationId, "failed");
+      assert.equal(failed.attempts, attempt);
+      peer.answer("drop");
+      await world.passToAttempt(failed.id);
+      await eventually("it was tried", () => world.deliveries(notificationId)[0]?.attempts === attempt + 1);
+    }
+    const { id: deliveryId } = await world.only(notificationId, "failed");
+    const { body } = await world.prism.get<{ paused: unknown }>("/api/v1/status");
+    assert.deepEqual(body.paused, [{ channel, state: "open" }]);
+    const calls = peer.seen.length;
+    const other = await send();
+    await world.untilHeld(other, "provider paused");
+    assert.equal(peer.seen.length, calls);
+    await eventually("both are delivered when it answers again", () => {
+      if (world.dueAt(deliveryId) !== undefined) world.pass(30_000);
+      return [notificationId, other].every((each) => world.deliveries(each)[0]?.state === "delivered");
+    });
   });
 }
 

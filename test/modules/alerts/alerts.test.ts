@@ -53,6 +53,21 @@ test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in
   assert.deepEqual([alertsOf(world).length, server.mails.length], [2, 2]);
 });
 
+test("a clock that was set back behind an alert makes no silence that lasts until it is there again", async (t) => {
+  const world = await alertWorld(t);
+  await send(world, ...errors(10));
+  await alert(world);
+  world.clock.set(-60 * MINUTE);
+  await send(world, ...errors(10));
+  await alert(world, 2);
+  await send(world, ...errors(10));
+  await world.prism.restart();
+  world.clock.set(-60 * MINUTE);
+  await send(world, ...errors(10));
+  await alert(world, 3);
+  assert.equal(alertsOf(world).length, 3);
+});
+
 test("S1-44 while an alert waits, the project's further errors make no other: its job is one, by the key alert:<projectId>", async (t) => {
   const world = await alertWorld(t);
   const { prism, projectId } = world;

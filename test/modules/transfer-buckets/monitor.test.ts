@@ -48,6 +48,25 @@ test("S2-59 S2-79 the job tells each crossing once and again each renotifyMs, an
   );
 });
 
+test("a clock that was set back keeps no bucket below its threshold silent", async (t) => {
+  const { prism, clock } = await bucketWorld(t);
+  const id = await made(prism, { renotifyMs: 10 * MINUTE });
+  const set = async (currentBalance: string) => {
+    assert.equal((await prism.put(`${PATH}/${id}/balance`, { currentBalance })).status, 200);
+    await settled(prism);
+  };
+  await set("10");
+  clock.set(-60 * MINUTE);
+  await set("9");
+  assert.equal(told(prism).length, 2);
+  clock.advance(10 * MINUTE - 1);
+  await set("8");
+  assert.equal(told(prism).length, 2);
+  clock.advance(1);
+  await set("7");
+  assert.equal(told(prism).length, 3);
+});
+
 test("a balance that another program wrote into the table is found by the next check", async (t) => {
   const { prism, clock } = await bucketWorld(t);
   const ids = [await made(prism), await made(prism, { name: "second" })];
