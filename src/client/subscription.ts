@@ -88,7 +88,9 @@ export class Subscription<Stream extends string = string> {
     this.#queue = new EntryQueue(parts.surroundings, parts.maxQueued, {
       handlersOf: (item) => this.#handlersOf(item),
       failed: (error, entry) => {
-        parts.problem(wrapped("HANDLER_FAILED", `A handler failed: ${String(error)}`, error), this.#about(entry));
+        // Anything can be thrown, also what cannot be made a text of.
+        const why = error instanceof Error ? `: ${error.message}` : "";
+        parts.problem(wrapped("HANDLER_FAILED", `A handler failed${why}`, error), this.#about(entry));
       },
       handled: (item) => this.#handled(item),
     });

@@ -77,7 +77,7 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 
 /** Time and chance, for tests. */
 export interface Surroundings {
-  /** Milliseconds. */
+  /** Milliseconds that have passed since some instant. Whatever the clock of the machine is set to, it does not go back. */
   now(): number;
   /** In [0, 1). */
   random(): number;
@@ -87,7 +87,7 @@ export interface Surroundings {
 
 /** @internal */
 export const REAL_SURROUNDINGS: Surroundings = {
-  now: () => Date.now(),
+  now: () => performance.now(),
   random: () => Math.random(),
   setTimeout: (run, delayMs) => setTimeout(run, delayMs),
   clearTimeout: (timer) => clearTimeout(timer as Parameters<typeof clearTimeout>[0]),

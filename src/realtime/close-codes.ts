@@ -1,4 +1,4 @@
-/** Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008, and not after the others. */
+/** Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008, after 4429 later, and not after the others. */
 export const CLOSE = {
   tooBig: 1009,
   internal: 1011,

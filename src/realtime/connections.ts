@@ -52,6 +52,8 @@ export const MAX_PENDING_MESSAGE_BYTES = 4096;
 /** The wheel: connections are looked at a slot at a time, so that a hundred thousand of them never hold the loop for long. */
 const SLOTS = 10;
 const SLOT_EVERY_MS = 50;
+/** Connections whose rights are asked for again in one turn of the loop: each may be another caller's, who is read from the tables. */
+const RECHECKS_PER_TURN = 100;
 /** Connections are told to go in this many parts while the server drains. */
 const DRAIN_PARTS = 10;
 
@@ -85,6 +87,8 @@ export class Connections {
   #turn = 0;
   /** Slots whose connections have yet to be asked whether they may still do what they do. */
   #slotsToRecheck = 0;
+  #recheckTurn = 0;
+  #isRechecking = false;
   #slowClosed = 0;
 
   constructor(parts: ConnectionsParts) {
@@ -169,7 +173,7 @@ export class Connections {
     this.#slowClosed++;
   }
 
-  /** Roles, members, keys or accounts have changed somewhere: every connection is looked at within half a second. */
+  /** Roles, members, keys or accounts have changed somewhere: every connection is looked at within half a second; of tens of thousands the last a little later. */
   noteRightsChanged(): void {
     this.#slotsToRecheck = SLOTS;
   }
@@ -188,21 +192,30 @@ export class Connections {
   #tick(): void {
     const now = this.#parts.clock.now();
     const slot = this.#slots[this.#turn++ % SLOTS] as Set<Connection>;
-    if (this.#slotsToRecheck > 0) {
+    if (this.#slotsToRecheck > 0 && !this.#isRechecking) {
       this.#slotsToRecheck--;
-      this.#recheck(slot);
+      this.#isRechecking = true;
+      this.#recheck((this.#slots[this.#recheckTurn++ % SLOTS] as Set<Connection>).values());
     }
     for (const connection of slot) connection.tick(now);
   }
 
-  #recheck(slot: Set<Connection>): void {
+  /** Goes on in the next turn of the loop with what is left of a slot. */
+  #recheck(left: Iterator<Connection, undefined>): void {
     const { access, log } = this.#parts;
     try {
-      for (const connection of slot) {
+      for (let i = 0; i < RECHECKS_PER_TURN; i++) {
+        const connection = left.next().value;
+        if (!connection) {
+          this.#isRechecking = false;
+          return;
+        }
         if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
       }
+      setImmediate(() => this.#recheck(left));
     } catch (error) {
       log.error({ err: error }, "the rights of live connections could not be read; trying again");
+      this.#isRechecking = false;
       this.#slotsToRecheck = SLOTS;
     }
   }

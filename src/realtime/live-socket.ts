@@ -24,7 +24,7 @@ const EXPIRY_NOTICE_MS = 60_000;
 const MESSAGES_PER_SECOND = 50;
 const MESSAGE_BURST = 100;
 /** What WebSocket.send returns when the message was not taken. */
-const SEND_DROPPED = 2;
+export const SEND_DROPPED = 2;
 
 /** What a {@link LiveSocket} writes to: a WebSocket, or what stands for one where a protocol has other ways besides. */
 export type Channel = Pick<

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
-import { startBrowser } from "../helpers/browser.ts";
+import { openPage, startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -41,7 +41,7 @@ test("S2-64: a page in Chromium goes on over a cut line, a restart and a reload,
     return reply.body.id;
   };
   const open = async (): Promise<Page> => {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     await page.goto(`${relay.url}/docs`);
     await page.evaluate(follow(uma.token));
     return page;
@@ -54,7 +54,7 @@ test("S2-64: a page in Chromium goes on over a cut line, a restart and a reload,
   await prism.restart();
   const third = await notify("three");
   relay.leadTo(prism.url);
-  await eventually("all", async () => (await told(first)).length === 3 && (await told(second)).length === 3, 20_000);
+  await eventually("all", async () => (await told(first)).length === 3 && (await told(second)).length === 3);
 
   await second.evaluate(`window.client.api.markRead(${JSON.stringify(third)})`);
   const expected = ["one", "two", "three", "notification.read", "unread-count"];
@@ -74,7 +74,7 @@ test("a page in Chromium is told why its token was refused", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const prism = await startPrism(t);
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.goto(`${prism.url}/docs`);
   const state = await page.evaluate<{ state: string; error: { code: string; status: number } }>(`(async () => {
     const { PrismClient } = await import("/prism-client.js");

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import test from "node:test";
 import { WebSocket } from "ws";
 import { PrismClient } from "../../src/client/index.ts";
-import { startBrowser } from "../helpers/browser.ts";
-import { freePorts } from "../helpers/free-ports.ts";
+import { openPage, startBrowser } from "../helpers/browser.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -48,7 +48,7 @@ test("every program on the page prints what the page says", async (t) => {
 test("the page's own page shows what comes, over tickets from its own server", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
-  const [port = 0] = await freePorts(1);
+  const port = await lastingPort();
   const origin = `http://127.0.0.1:${port}`;
   const prism = await startPrism(t, { settings: { "cors.origins": origin } });
   const uma = await makeUser(prism, "uma");
@@ -65,7 +65,7 @@ test("the page's own page shows what comes, over tickets from its own server", a
     pages.closeAllConnections();
     pages.close();
   });
-  const tab = await browser.newPage();
+  const tab = await openPage(browser);
   const problems: string[] = [];
   tab.on("pageerror", (error) => problems.push(String(error)));
   await tab.goto(`http://127.0.0.1:${(pages.address() as AddressInfo).port}/`);
@@ -83,7 +83,7 @@ async function run(cwd: string, env: NodeJS.ProcessEnv): Promise<{ output: strin
       output += chunk.toString();
     });
   }
-  const limit = setTimeout(() => child.kill(), 20_000);
+  const limit = setTimeout(() => child.kill(), 120_000);
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(limit);
   return { output, code };

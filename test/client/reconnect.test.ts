@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { PrismClient, PrismError } from "../../src/client/index.ts";
+import { REAL_SURROUNDINGS } from "../../src/client/wire.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { LiveServer } from "../realtime/support/live-server.ts";
@@ -202,4 +203,10 @@ test("without a WebSocket, a credential or an address the constructor says what 
   assert.throws(() => new PrismClient({ url: "http://localhost" }), { code: "NO_TOKEN" });
   for (const url of ["", "prism.example", "ftp://prism.example"])
     assert.throws(() => new PrismClient({ url, token: "t" }), TypeError);
+});
+
+test("a clock that is set back keeps the client from nothing: it would wait for as long before it calls a line dead", (t) => {
+  const before = REAL_SURROUNDINGS.now();
+  t.mock.method(Date, "now", () => 0);
+  assert.ok(REAL_SURROUNDINGS.now() >= before);
 });

@@ -4,16 +4,16 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { startBrowser } from "../helpers/browser.ts";
+import { openPage, startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { LiveServer, range } from "./support/live-server.ts";
 
 /** A browser that starts on a busy machine is slow. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 async function pageOf(browser: Browser, url: string): Promise<Page> {
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.goto(url);
   return page;
 }

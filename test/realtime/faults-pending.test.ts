@@ -40,7 +40,7 @@ for (const { transport, idle, tooBig, answer, message } of PENDING) {
 
   describe(`${protocol.name}: before the client has said who it is`, () => {
     test("20 of an address may be so, however many ask at once; others are not kept out by them", async (t) => {
-      const prism = await startPrism(t, { settings: RAW_SETTINGS });
+      const prism = await startPrism(t, { clock: new FakeClock(), settings: RAW_SETTINGS });
       const storm = await Promise.allSettled(Array.from({ length: 60 }, () => open(t, prism)));
       const pending = storm.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
       assert.equal(pending.length, MAX_PENDING);

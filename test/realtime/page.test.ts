@@ -11,7 +11,7 @@ import { temporaryDir } from "../helpers/store.ts";
 import { LiveServer, range } from "./support/live-server.ts";
 
 const root = join(import.meta.dirname, "../..");
-const PACKAGES = ["ws", "eventsource", "socket.io-client", "pusher-js"];
+const PACKAGES = ["ws", "eventsource", "socket.io-client", "pusher", "pusher-js"];
 const PUSHER = { "pusher.appId": "my-app", "pusher.key": "my-key", "pusher.secret": "a-long-random-text" };
 /** `pusher-js` waits 15 s after a connection that was refused. */
 const PATIENCE_MS = 60_000;
@@ -71,6 +71,10 @@ class Program {
     return [...this.#output.matchAll(/^.*?(\d+).*$/gm)].map(([, number]) => Number(number));
   }
 
+  get lines(): string[] {
+    return this.#output.split("\n").slice(0, -1);
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null;
   }
@@ -114,4 +118,44 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
   await havePrinted(7);
   await publish(2);
   await havePrinted(9);
+});
+
+test("the program of docs/socketio.md goes on over a restart, and says that it has everything", async (t) => {
+  const port = await lastingPort();
+  const server = await LiveServer.start(t, { settings: { port: String(port) } });
+  const { prism, userId } = server;
+  const [example] = examplesOf("socketio.md");
+  assert.ok(example);
+  const here = { ...example, text: example.text.replaceAll("http://127.0.0.1:3000", prism.url) };
+  const program = new Program(t, here, folderWithPackages(t), { ...process.env, TOKEN: prism.adminToken });
+  const numbers = () => program.lines.filter((line) => /^\d+$/.test(line)).map(Number);
+  const has = (line: string) =>
+    eventually(line, () => program.lines.includes(line), PATIENCE_MS).catch(() => assert.fail(program.state));
+  await has(`${userId}: 0 missed, all told`);
+  await server.notifications.publish(3);
+  await has("3");
+  await server.restart();
+  await server.notifications.publish(4);
+  await has("7");
+  assert.ok(program.lines.includes("the server ends it: restart"), program.state);
+  assert.deepEqual(numbers(), range(1, 7));
+});
+
+test("the program of docs/pusher.md for servers triggers and asks", async (t) => {
+  const { prism } = await LiveServer.start(t, { settings: PUSHER });
+  const [, example] = examplesOf("pusher.md");
+  assert.ok(example);
+  const text = example.text.replace('port: "3000"', `port: "${new URL(prism.url).port}"`);
+  const program = new Program(t, { ...example, text }, folderWithPackages(t), process.env);
+  await eventually("it has ended", () => !program.isRunning && program.lines.length > 0, PATIENCE_MS).catch(() =>
+    assert.fail(program.state),
+  );
+  assert.deepEqual(program.lines, ["{ channels: {} }"], program.state);
+  const triggered = prism.services.system.store.reader.prepare<[], { stream: string; type: string }>(
+    "select stream, type from stream_log where stream like 'pusher:%' order by seq",
+  );
+  assert.deepEqual(triggered.all(), [
+    { stream: "pusher:news", type: "headline" },
+    { stream: "pusher:private-team", type: "note" },
+  ]);
 });

@@ -77,6 +77,9 @@ for (const carrier of CARRIERS) {
     assert.ok((counted["offset"] as number) > (read["offset"] as number));
     await prism.put(`/api/v1/notifications/${two["id"]}/acknowledge`, {}, { token: uma.token });
     await phone.expect("notification:acknowledged", { id: two["id"] });
+    const opened = `/api/v1/notifications/${two["id"]}/webview-action`;
+    await prism.post(opened, { action: "open" }, { token: uma.token });
+    await phone.expect("notification:updated", { id: two["id"] });
     await prism.delete(`/api/v1/notifications/${two["id"]}`, { token: uma.token });
     await phone.expect("notification:deleted", { id: two["id"] });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { freePorts } from "../helpers/free-ports.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { CARRIERS, SocketIoClient } from "./support/socketio-client.ts";
@@ -68,8 +68,7 @@ test("a client that begins by polling goes on over a WebSocket and misses nothin
 });
 
 test("S3-39: clients come back by themselves after a restart, and resume where they were", async (t) => {
-  const [port] = await freePorts(1);
-  const prism = await startPrism(t, { settings: { port: String(port) } });
+  const prism = await startPrism(t, { settings: { port: String(await lastingPort()) } });
   const uma = await makeUser(prism, "uma");
   const clients = CARRIERS.map((carrier) => {
     let offset = 0;

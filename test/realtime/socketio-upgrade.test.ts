@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { SocketIoSession } from "../../src/realtime/socketio/socketio-session.ts";
 import { eventually } from "../helpers/eventually.ts";
-import type { TestPrism } from "../helpers/prism.ts";
+import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { LiveServer, range } from "./support/live-server.ts";
 import { frame, RawSocket } from "./support/raw-socket.ts";
 import { SocketIoClient } from "./support/socketio-client.ts";
@@ -71,4 +72,16 @@ test("a WebSocket that was tried out in vain leaves room for another", async (t)
   const again = await eventually("room", () => tryOut(t, prism, path).catch(() => null));
   again.send(frame("2probe"));
   await again.expectText("3probe");
+});
+
+test("a session that goes on over a WebSocket keeps no request of its polls, with the credentials in its headers", async (t) => {
+  const switched = t.mock.method(SocketIoSession.prototype, "switchToProbe");
+  const prism = await startPrism(t);
+  const client = SocketIoClient.start(t, prism.url, { extraHeaders: { Authorization: `Bearer ${prism.adminToken}` } });
+  await client.expect("ready");
+  await eventually("the upgrade", () => switched.mock.callCount() === 1);
+  const session: unknown = switched.mock.calls[0]?.this;
+  assert.ok(session instanceof SocketIoSession);
+  assert.ok(session.channel.ws !== null);
+  assert.equal(session.poll, null);
 });

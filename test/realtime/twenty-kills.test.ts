@@ -26,7 +26,8 @@ const ENVIRONMENT = {
   PRISM_PUSHER_KEY: PUSHER_KEY,
   PRISM_PUSHER_SECRET: "secret-of-a-test-000",
 };
-const CATCH_UP_MS = 30_000;
+/** `pusher-js` waits a while after a connection that was refused, and a busy machine does, too. */
+const CATCH_UP_MS = 100_000;
 
 interface Followed {
   readonly name: string;
@@ -46,8 +47,10 @@ test("S1-03, S2-130, S2-131, S3-13: a server killed twenty times under load: eve
   t.after(() => Promise.all(followed.map(({ follower }) => follower.close())));
   const load = new NumberedLoad(first, server.target.projectId, random);
 
-  for (let kill = 0; kill < KILLS; kill++) {
+  for (let kill = 1; kill <= KILLS; kill++) {
     await wait(random.integer(...LIFE_MS));
+    // On a slow machine nobody may have come in before: whoever is here at the last kill has to come again.
+    if (kill === KILLS) await allHaveConnected(followed);
     await server.kill();
     await server.run();
   }
@@ -56,15 +59,19 @@ test("S1-03, S2-130, S2-131, S3-13: a server killed twenty times under load: eve
   const wanted = { events: load.events, notifications: load.events, tasks: load.tasks };
   for (const { name, follows, follower } of followed) {
     const { ledger } = follower;
-    const isDone = () => ledger.count >= wanted[follows] || ledger.faults.length > 0;
-    await eventually(`${name}: ${wanted[follows]}, not ${ledger.count}`, isDone, CATCH_UP_MS);
+    const isDone = () => (ledger.count >= wanted[follows] && ledger.connections > 1) || ledger.faults.length > 0;
+    await eventually(`${name}, again: ${wanted[follows]}, not ${ledger.count}`, isDone, CATCH_UP_MS);
     assert.deepEqual(ledger.faults, [], name);
     assert.equal(ledger.count, wanted[follows], name);
-    assert.ok(ledger.connections > 1, `${name} connected again`);
     t.diagnostic(`${name}: ${ledger.count}, ${ledger.connections} connections, ${ledger.duplicates} duplicates`);
   }
   assert.ok(load.repeated > 0, "requests were cut off");
 });
+
+async function allHaveConnected(followed: readonly Followed[]): Promise<void> {
+  for (const { name, follower } of followed)
+    await eventually(`${name} has connected`, () => follower.ledger.connections > 0, CATCH_UP_MS);
+}
 
 /** Users of the project, and the rule that tells them all of every event. */
 async function makePeople(server: SpawnedServer): Promise<FollowTarget[]> {

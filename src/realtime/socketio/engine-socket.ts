@@ -1,12 +1,10 @@
 import type { WebSocket } from "uWebSockets.js";
+import { SEND_DROPPED } from "../live-socket.ts";
 import { isWorthCompressing } from "../topic-broadcaster.ts";
 import type { EngineQuery } from "./engine-http.ts";
 import type { EngineTransport } from "./engine-types.ts";
 import type { SocketIoSession } from "./socketio-session.ts";
 import type { Visitor } from "./visitor.ts";
-
-/** What WebSocket.send returns when the message was not taken. */
-export const SEND_DROPPED = 2;
 
 /** One WebSocket of a session, and what is known of it from its upgrade on. */
 export class SocketIoSocket {

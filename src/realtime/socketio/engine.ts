@@ -1,4 +1,4 @@
-import { Server } from "socket.io";
+import type { Server as SocketIo } from "socket.io";
 import { PENDING_LIMIT_MS } from "../connections.ts";
 import type { EngineHandlers, EngineSession } from "./engine-types.ts";
 import { MAX_PACKET_BYTES } from "./packet-gate.ts";
@@ -9,14 +9,19 @@ const PING_EVERY_MS = 30_000;
 const PING_ANSWER_MS = 30_000;
 const UPGRADE_LIMIT_MS = 10_000;
 
+/** Socket.IO and what it would have put on an app. */
+export interface Engine {
+  readonly io: SocketIo;
+  readonly handlers: EngineHandlers;
+}
+
 /**
  * Socket.IO, attached to nothing: it believes to have put its handlers on an app of uWebSockets, of which it is given the two methods that it calls.
- * Whoever has these handlers says what reaches them.
+ * Whoever has these handlers says what reaches them. The library
+ * is loaded here: a server whose clients speak other protocols starts sooner without it, and is smaller.
  */
-export function openEngine(opened: (session: EngineSession) => void): {
-  readonly io: Server;
-  readonly handlers: EngineHandlers;
-} {
+export async function openEngine(opened: (session: EngineSession) => void): Promise<Engine> {
+  const { Server } = await import("socket.io");
   const io = new Server({
     path: SOCKETIO_PATH,
     serveClient: false,

@@ -29,7 +29,7 @@ const SHARED = {
 
 /** Requests of Socket.IO clients that poll, as routes: the kernel reads and answers them, and engine.io comes in between. */
 export function pollingRoutes(server: SocketIoServer): readonly Route[] {
-  const { parts, sessions, handlers } = server;
+  const { parts, sessions } = server;
 
   /** What is refused is counted by its address, for no credential stands behind it. */
   function counted<T>(exchange: Exchange, answer: () => T): T {
@@ -44,7 +44,11 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
 
   function hand(exchange: Exchange, query: EngineQuery, visitor: Visitor | null, body = NO_BODY): typeof ANSWERS_LATER {
     const headers = exchange.method === "POST" ? { "content-length": String(body.length) } : {};
-    handlers.request(new EngineHttpReply(exchange, body), new EngineRequest(exchange, query, visitor, { headers }));
+    server.hand(exchange.clientAddress, (engine) => {
+      // The client may not have waited for the engine.
+      if (exchange.isOver) return;
+      engine.request(new EngineHttpReply(exchange, body), new EngineRequest(exchange, query, visitor, { headers }));
+    });
     return ANSWERS_LATER;
   }
 

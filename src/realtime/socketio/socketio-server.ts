@@ -1,14 +1,14 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
-import type { Server } from "socket.io";
 import type { Clock } from "../../base/clock.ts";
 import { TtlCache } from "../../base/ttl-cache.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { uWS } from "../../http/uws.ts";
+import type { Connection } from "../connections.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../live-socket.ts";
 import { IDLE_TIMEOUT_S, LIBRARY_MAX_MESSAGE_BYTES } from "../socket-route.ts";
 import { TopicBroadcaster } from "../topic-broadcaster.ts";
 import { insideProtocol, type UpgradeParts, upgrade } from "../upgrade.ts";
-import { openEngine, SOCKETIO_PATH } from "./engine.ts";
+import { type Engine, openEngine, SOCKETIO_PATH } from "./engine.ts";
 import { EngineRequest } from "./engine-http.ts";
 import { EngineSocket, EngineUpgradeReply, SocketIoSocket } from "./engine-socket.ts";
 import { ENGINE_CLOSE, type EngineHandlers, type EngineSession } from "./engine-types.ts";
@@ -30,16 +30,16 @@ const MAX_FAREWELLS = 10_000;
 const MAX_FAREWELL_BYTES = 16_777_216;
 
 /**
- * Socket.IO on our servers: one engine, whatever app a client came by. Our rules stand before it: {@link SocketIoPolling} for requests, the
+ * Socket.IO on our servers: one engine, whatever app a client came by. Our rules stand before it: `socketio-polling.ts` for requests, the
  * upgrade and the messages of WebSockets here.
  */
 export class SocketIoServer {
   readonly parts: SocketIoParts;
-  readonly handlers: EngineHandlers;
   readonly sessions = new Map<string, SocketIoSession>();
+  #handlers: EngineHandlers | null = null;
+  #opening: Promise<EngineHandlers> | null = null;
   /** By session that has ended: what the next poll is answered with, last words or nothing. */
   readonly #farewells: TtlCache<string, string>;
-  readonly #io: Server;
   readonly #topics = new SocketIoTopics();
   readonly #shared: SocketParts;
 
@@ -53,10 +53,6 @@ export class SocketIoServer {
     });
     const broadcaster = new TopicBroadcaster(this.#topics, parts.hub, "socketio", socketIoProtocol.entryText);
     this.#shared = { ...parts, protocol: socketIoProtocol, broadcaster };
-    const { io, handlers } = openEngine((session) => this.#opened(session));
-    this.#io = io;
-    this.handlers = handlers;
-    this.#letIn();
   }
 
   /** To be called for each app that listens. */
@@ -78,6 +74,25 @@ export class SocketIoServer {
       ping: (ws) => ws.getUserData().session?.live.receive(),
       close: (ws) => closed(ws.getUserData()),
     });
+  }
+
+  /**
+   * Hands a request to engine.io: at once, or the first ones when it has been opened. Those are counted meanwhile, as what they are about to be.
+   * @param address of whoever sent it.
+   */
+  hand(address: string, to: (engine: EngineHandlers) => void): void {
+    if (this.#handlers) {
+      to(this.#handlers);
+      return;
+    }
+    const { connections, log } = this.parts;
+    const place = placeFor(address);
+    connections.add(place);
+    this.#opening ??= this.#openEngine();
+    this.#opening
+      .finally(() => connections.delete(place))
+      .then(to)
+      .catch((error: unknown) => log.error({ err: error }, "a session of Socket.IO could not be begun"));
   }
 
   /**
@@ -114,9 +129,19 @@ export class SocketIoServer {
     // Not the object that was given to the upgrade: the library has copied its members.
     if (socket.session) socket.session.probe = socket;
     const address = socket.visitor?.address ?? socket.session?.address ?? "";
-    const reply = new EngineUpgradeReply(socket, address, () => this.handlers.open(new EngineSocket(socket)));
-    const get = { method: "GET", path: SOCKETIO_PATH };
-    this.handlers.upgrade(reply, new EngineRequest(get, socket.query, socket.visitor, { socket }));
+    this.hand(address, (engine) => {
+      if (!socket.ws) return;
+      const reply = new EngineUpgradeReply(socket, address, () => engine.open(new EngineSocket(socket)));
+      const get = { method: "GET", path: SOCKETIO_PATH };
+      engine.upgrade(reply, new EngineRequest(get, socket.query, socket.visitor, { socket }));
+    });
+  }
+
+  async #openEngine(): Promise<EngineHandlers> {
+    const engine = await openEngine((session) => this.#opened(session));
+    this.#letIn(engine);
+    this.#handlers = engine.handlers;
+    return engine.handlers;
   }
 
   /** A session has begun, of which nobody knows yet whose it is. */
@@ -159,9 +184,9 @@ export class SocketIoServer {
     });
   }
 
-  #letIn(): void {
+  #letIn({ io }: Engine): void {
     const sessionOf = (conn: unknown): SocketIoSession | undefined => this.sessions.get((conn as EngineSession).id);
-    this.#io.use((socket, next) => {
+    io.use((socket, next) => {
       const session = sessionOf(socket.conn);
       try {
         session?.join(socket);
@@ -170,8 +195,21 @@ export class SocketIoServer {
         next(session?.refusal(error));
       }
     });
-    this.#io.on("connection", (socket) => sessionOf(socket.conn)?.open(socket));
+    io.on("connection", (socket) => sessionOf(socket.conn)?.open(socket));
   }
+}
+
+/** A connection that is about to be. */
+function placeFor(address: string): Connection {
+  const nothing = (): void => undefined;
+  return {
+    transport: "socketio",
+    address,
+    principal: null,
+    tick: nothing,
+    rightsChanged: nothing,
+    restart: nothing,
+  };
 }
 
 const NO_LIMIT = { requireRoom: (): void => undefined };

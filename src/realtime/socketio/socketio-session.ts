@@ -73,6 +73,8 @@ export class SocketIoSession {
   switchToProbe(): void {
     const ws = this.probe?.ws;
     this.probe = null;
+    // With all its headers it would be kept for as long as the session.
+    this.poll = null;
     if (ws) this.channel.switchTo(ws);
   }
 

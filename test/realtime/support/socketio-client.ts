@@ -64,7 +64,7 @@ export class SocketIoClient {
 
   /** Says something and waits for the answer. */
   async ask(event: string, payload?: unknown): Promise<Answer> {
-    return (await this.socket.timeout(10_000).emitWithAck(event, payload)) as Answer;
+    return (await this.socket.timeout(60_000).emitWithAck(event, payload)) as Answer;
   }
 
   all(name: string): Payload[] {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { TestContext } from "node:test";
 import WebSocket, { type ClientOptions } from "ws";
@@ -96,10 +95,8 @@ export class WebSocketClient {
   }
 
   async close(): Promise<void> {
-    if (this.socket.readyState === WebSocket.CLOSED) return;
-    const closed = once(this.socket, "close");
     this.socket.terminate();
-    await closed;
+    await this.end;
   }
 }
 
