@@ -16,18 +16,18 @@ const SHOWN_SILENT = 10;
 
 /** The way of an event or a notification in the order in which it happened, for somebody who was woken by it. The answer comes last. */
 export function explainText(view: ExplainView, out: Output): string[] {
-  return [
-    ...eventLines(view, out),
-    ...ruleLines(view, out),
-    ...view.notifications.flatMap((notification) => notificationLines(notification, out)),
-    ...userLines(view, out),
-    "",
-    out.bold(clean(view.answer)),
+  const parts = [
+    eventLines(view, out),
+    ruleLines(view, out),
+    ...view.notifications.map((notification) => notificationLines(notification, out)),
+    userLines(view, out),
+    [out.bold(clean(view.answer))],
   ];
+  return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
 }
 
-function eventLines({ event, subject }: ExplainView, out: Output): string[] {
-  if (!event) return [out.bold(`Notification ${subject.id}`)];
+function eventLines({ event }: ExplainView, out: Output): string[] {
+  if (!event) return [];
   const source = event.source === null ? "" : ` from ${printable(event.source)}`;
   const lines = [
     out.bold(`Event ${event.id}`),
@@ -39,7 +39,9 @@ function eventLines({ event, subject }: ExplainView, out: Output): string[] {
   if (event.state === "waiting") lines.push(`  ${out.yellow("it waits to be decided")}`);
   if (event.failure) {
     const { attempts, lastError } = event.failure;
-    lines.push(`  ${out.red(`it could not be decided in ${attempts} attempts`)}: ${printable(lastError ?? "unknown")}`);
+    lines.push(
+      `  ${out.red(`it could not be decided in ${attemptsText(attempts)}`)}: ${printable(lastError ?? "unknown")}`,
+    );
   }
   return lines;
 }
@@ -48,10 +50,10 @@ function ruleLines({ rules, rulesLeftOut, event, scope }: ExplainView, out: Outp
   if (!event) return [];
   const matched = rules.filter(({ at }) => at !== null);
   const silent = rules.filter(({ at }) => at === null);
-  const lines = ["", out.bold(scope === "own" ? "Rules that told you" : `Rules that matched: ${matched.length}`)];
+  const lines = [out.bold(scope === "own" ? "Rules that told you" : `Rules that matched: ${matched.length}`)];
   lines.push(...matched.flatMap((rule) => ruleText(rule, out)));
   if (silent.length > 0) {
-    lines.push("", out.bold(`Rules that did not decide: ${silent.length}`));
+    lines.push("", out.bold(`Other rules: ${silent.length}`));
     lines.push(...silent.slice(0, SHOWN_SILENT).flatMap((rule) => ruleText(rule, out)));
   }
   const hidden = rulesLeftOut + Math.max(0, silent.length - SHOWN_SILENT);
@@ -72,9 +74,11 @@ function ruleText(rule: RuleView, out: Output): string[] {
   }
   if (earlier) lines.push(`      earlier: ${printable(earlier.title)} (${localTime(earlier.createdAt)})`);
   if (notificationId !== null) lines.push(`      notification ${notificationId}`);
-  if (outcome !== "condition false" && trace)
-    for (const { text, value } of trace.trace.slice(0, SHOWN_VALUES))
-      lines.push(`      ${out.dim(`${printable(text)} = ${printable(JSON.stringify(value))}`)}`);
+  if (outcome !== "condition false" && trace) {
+    const values = trace.trace.map(({ text, value }) => `${printable(text)} = ${printable(JSON.stringify(value))}`);
+    // A condition may ask for one path several times.
+    lines.push(...[...new Set(values)].slice(0, SHOWN_VALUES).map((each) => `      ${out.dim(each)}`));
+  }
   return lines;
 }
 
@@ -85,7 +89,7 @@ function colour(outcome: RuleView["outcome"], out: Output): string {
 
 function notificationLines(notification: NotificationView, out: Output): string[] {
   const { id, title, createdAt, aggregateCount, counts, storm, recipients, channels } = notification;
-  const lines = ["", out.bold(`Notification ${id}`), `  ${printable(title)}`, `  ${localTime(createdAt)}  it was made`];
+  const lines = [out.bold(`Notification ${id}`), `  ${printable(title)}`, `  ${localTime(createdAt)}  it was made`];
   if (aggregateCount > 1) lines.push(`  it stands for ${aggregateCount} events`);
   if (storm) lines.push(`  it tells of ${storm.heldBack} matches that were held back`);
   lines.push(
@@ -112,7 +116,7 @@ function recipientLines(recipient: RecipientView): string[] {
 
 function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt, history }: DeliveryView): string[] {
   const why = reason ?? lastError;
-  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attempts} attempts${why === null ? "" : `: ${printable(why)}`}`;
+  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attemptsText(attempts)}${why === null ? "" : `: ${printable(why)}`}`;
   return [
     head,
     ...history.map(
@@ -125,7 +129,11 @@ function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt,
 function userLines({ user }: ExplainView, out: Output): string[] {
   if (!user) return [];
   const head = `${printable(user.name)} was ${user.told ? "told" : "not told"}`;
-  return ["", user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];
+  return [user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];
+}
+
+function attemptsText(attempts: number): string {
+  return attempts === 1 ? "1 attempt" : `${attempts} attempts`;
 }
 
 function at(time: string | null): string {

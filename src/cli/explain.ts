@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { ExplainView } from "../modules/explain/schema.ts";
 import { contextOf } from "./context.ts";
-import { ServerRefused } from "./exit-codes.ts";
+import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
 import { explainText } from "./explain-text.ts";
 import { type ServerClient, serverOf } from "./server-client.ts";
 
@@ -34,7 +34,14 @@ async function explained(server: ServerClient, id: string, userId: string | unde
   try {
     return await server.get<ExplainView>(path("event"), { userId });
   } catch (error) {
-    if (!(error instanceof ServerRefused) || error.code !== "EVENT_NOT_FOUND") throw error;
-    return server.get<ExplainView>(path("notification"), { userId });
+    if (!isRefusal(error, "EVENT_NOT_FOUND")) throw error;
+    return server.get<ExplainView>(path("notification"), { userId }).catch((second: unknown) => {
+      if (!isRefusal(second, "NOTIFICATION_NOT_FOUND")) throw second;
+      throw new CommandError(EXIT.notFound, `there is no event and no notification ${id}, or none that you may see`);
+    });
   }
+}
+
+function isRefusal(error: unknown, code: string): boolean {
+  return error instanceof ServerRefused && error.code === code;
 }

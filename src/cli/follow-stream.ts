@@ -59,7 +59,7 @@ function take(message: ServerMessage, position: Position, { onEntry, onNote }: F
     case "event":
       return !position.isNew(message.offset) || onEntry(message) ? "go on" : { kind: "stopped" };
     case "gap":
-      onNote(`gap: entries after ${message.from} up to ${message.to} are gone`);
+      onNote(gapText(message));
       position.passGap(message.from, message.to);
       return "go on";
     case "auth_expiring":
@@ -105,6 +105,12 @@ class Position {
     if (to < from) this.#start = "earliest";
     else if (typeof this.#start === "number") this.#start = Math.max(this.#start, to);
   }
+}
+
+function gapText({ from, to }: { readonly from: number; readonly to: number }): string {
+  return to < from
+    ? `gap: this server has no offset ${from}, its data is other data; everything that it keeps follows`
+    : `gap: entries after ${from} up to ${to} are gone`;
 }
 
 function placeOf({ start }: Position): string {

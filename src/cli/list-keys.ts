@@ -39,5 +39,6 @@ export function addListKeys(key: Command): void {
           ]),
         ),
       );
+      if (keys.length === 0) context.out.note("There are no such keys.");
     });
 }

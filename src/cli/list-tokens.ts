@@ -39,5 +39,6 @@ export function addListTokens(token: Command): void {
           ]),
         ),
       );
+      if (tokens.length === 0) context.out.note("There are no such tokens.");
     });
 }

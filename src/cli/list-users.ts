@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import type { UserStatus } from "../store/schema.ts";
 import { contextOf } from "./context.ts";
 import { table } from "./output.ts";
+import { knownRoles } from "./role-names.ts";
 
 interface Flags {
   readonly email?: string;
@@ -23,16 +24,20 @@ export function addListUsers(user: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
     .action(async (flags: Flags, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { listUsers }] = await Promise.all([
+      const [{ withAdminStore }, { listUsers, roleNameList }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
       ]);
-      const users = await withAdminStore(context, "user list", ({ database }) => listUsers(database.read, flags));
+      const users = await withAdminStore(context, "user list", async ({ database: { read } }) => {
+        if (flags.role !== undefined) knownRoles([flags.role], await roleNameList(read));
+        return listUsers(read, flags);
+      });
       context.out.result({ users }, () =>
         table(
           ["ID", "USERNAME", "EMAIL", "NAME", "STATUS", "ROLES"],
           users.map((each) => [each.id, each.username, each.email, each.name, each.status, each.roles.join(", ")]),
         ),
       );
+      if (users.length === 0) context.out.note("There are no such users.");
     });
 }

@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import type { Logger } from "../base/log.ts";
 import { isStrayClaimed } from "../base/stray.ts";
 import { createLogger } from "../config/logger.ts";
-import { describeFailure, EXIT } from "./exit-codes.ts";
+import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
 import { printable } from "./output.ts";
 
 /** All the ways a command ends other than by having done its work. */
@@ -48,7 +48,7 @@ export function endQuietlyOnBrokenPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") process.exit(EXIT.done);
-      throw error;
+      throw new CommandError(EXIT.failure, `the output cannot be written: ${error.message}`, { cause: error });
     });
   }
 }

@@ -26,7 +26,7 @@ export function addSeed(program: Command): void {
     .description(
       "fill the database with accounts, rules, tasks and events to try things on; a second run makes nothing anew",
     )
-    .option("--demo", "more of everything, and a project, a schedule and a message besides")
+    .option("--demo", "more of everything, and one of each other kind: project, sound, schedule, message and more")
     .option("--users <n>", "accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
     .option("--events <n>", "events (default: 20, with --demo 500)", integerFlag(0, 100_000))
     .option("--tasks <n>", "tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
@@ -54,7 +54,12 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
     migrateFile(config.databaseFile);
     const accounts = await seedAccounts(context, amounts);
     const usernames = accounts.map(({ username }) => username);
-    show(context, accounts, await fill(context, config, usernames, amounts, demo));
+    const filled = await fill(context, config, usernames, amounts, demo).catch((error: unknown) => {
+      // Passwords that were made are known to nobody else, whatever became of the rest.
+      if (accounts.some(({ password }) => password !== null)) show(context, accounts, { kinds: [], apiKey: null });
+      throw error;
+    });
+    show(context, accounts, filled);
   } finally {
     lock.release();
   }

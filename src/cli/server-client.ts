@@ -9,6 +9,7 @@ const REPLY_LIMIT_MS = 30_000;
 /** For what a server does in slices, however many there are. */
 export const SLICED_LIMIT_MS = 600_000;
 const DEFAULT_PORT = "3000";
+const FILE_TYPE = "application/octet-stream";
 
 /** Members of a query; what is undefined is left out. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -41,6 +42,26 @@ export class ServerClient {
   async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS): Promise<T> {
     const json = JSON.stringify(body);
     return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(limitMs)));
+  }
+
+  /** @throws ServerRefused, CommandError 4 when no server answers */
+  async put<T>(path: string, body: unknown): Promise<T> {
+    return this.#change("PUT", path, body);
+  }
+
+  /** @throws ServerRefused, CommandError 4 when no server answers */
+  async patch<T>(path: string, body: unknown): Promise<T> {
+    return this.#change("PATCH", path, body);
+  }
+
+  /** Sends a file. @throws ServerRefused, CommandError 4 when no server answers */
+  async upload<T>(path: string, bytes: Buffer, query: Query): Promise<T> {
+    return readJson<T>(await this.#request("POST", path, query, bytes, AbortSignal.timeout(REPLY_LIMIT_MS)));
+  }
+
+  async #change<T>(method: string, path: string, body: unknown): Promise<T> {
+    const json = JSON.stringify(body);
+    return readJson<T>(await this.#request(method, path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
   /** The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also when it ends before its end */
@@ -84,7 +105,7 @@ export class ServerClient {
     method: string,
     path: string,
     query: Query,
-    body: string | undefined,
+    body: string | Buffer | undefined,
     signal: AbortSignal | undefined,
     accept?: string,
   ): Promise<Response> {
@@ -101,7 +122,7 @@ export class ServerClient {
         redirect: "error",
         headers: {
           ...authorization(this.token),
-          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+          ...(body === undefined ? {} : { "Content-Type": Buffer.isBuffer(body) ? FILE_TYPE : "application/json" }),
           ...(accept === undefined ? {} : { Accept: accept }),
         },
         ...(body === undefined ? {} : { body }),
@@ -150,13 +171,15 @@ export function authorization(token: string | undefined): Record<string, string>
 export function refusalOf(status: number, body: string, { base, token }: ServerClient): Error {
   const error = errorMember(body);
   if (!error) return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`);
-  const isNameless = status === 401 && token === undefined;
-  const hint = isNameless
-    ? `; give --token or PRISM_TOKEN (in development: curl -s ${base}/dev/token)`
-    : error.code === "INTERNAL"
-      ? `; the server's log has more under the request id ${error.requestId}`
-      : "";
-  return new ServerRefused(status, error.code, error.message + hint, error.details ?? []);
+  return new ServerRefused(status, error.code, error.message + hintOf(status, error, base, token), error.details ?? []);
+}
+
+/** What a person at a terminal can do about a refusal that says little by itself. */
+function hintOf(status: number, { code, requestId }: ErrorMember, base: string, token: string | undefined): string {
+  if (status === 401 && token === undefined)
+    return `; give --token or PRISM_TOKEN (in development: curl -s ${base}/dev/token)`;
+  if (code === "INTERNAL") return `; the server's log has more under the request id ${requestId}`;
+  return code === "NOT_FOUND" ? `; is ${base} the address of a server of this version?` : "";
 }
 
 interface ErrorMember {
@@ -195,6 +218,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: "the connection was cut",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
+  EPROTO: "it does not speak TLS, or another version of it",
 };
 
 /** The innermost cause in words: fetch wraps what happened once or twice. */
@@ -204,5 +229,6 @@ export function reasonOf(error: unknown): string {
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
   if (inner instanceof Error) return reasonOf(inner);
   const code = "code" in error ? String(error.code) : "";
-  return REASONS[code] ?? (error.message || code);
+  const [line = ""] = error.message.split("\n");
+  return REASONS[code] ?? (line || code);
 }

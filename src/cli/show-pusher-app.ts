@@ -56,6 +56,7 @@ function showOwn({ out }: Context, config: Config, app: PusherApp, isRotated: bo
   const { appId, key, secret } = app;
   show(out, { mode: "embedded", source: "generated", appId, key, secret, ...placeOf(config) });
   out.note("The app is this server's own. Whoever has the secret speaks for it: it is for backends, never for pages.");
+  out.note("Host and port are those of the settings of this command; a server that runs with others is elsewhere.");
   if (isRotated) out.note("The old secret has ended; id and key are what they were.");
 }
 

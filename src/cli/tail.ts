@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { LEVELS } from "../base/levels.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
@@ -117,5 +117,6 @@ async function projectIdOf(server: ServerClient, ref: string): Promise<string> {
 
 function startFlag(text: string): StreamStart {
   if (text === "earliest" || text === "latest") return text;
-  return integerFlag(0, Number.MAX_SAFE_INTEGER)(text);
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("Use an offset, earliest or latest.");
+  return Number(text);
 }

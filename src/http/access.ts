@@ -10,7 +10,7 @@ export function requireAccess(access: Access, principal: Principal): void {
     if (access.keyScope === undefined) throw new PrismError("FORBIDDEN", "API keys cannot be used here");
     if (!principal.scopes.has(access.keyScope)) {
       throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${access.keyScope}`, {
-        details: [{ code: "SCOPE_MISSING", message: "missing scope", scope: access.keyScope }],
+        details: [{ code: "SCOPE_MISSING", message: `lacks the scope ${access.keyScope}`, scope: access.keyScope }],
       });
     }
     return;
@@ -22,6 +22,6 @@ export function requireAccess(access: Access, principal: Principal): void {
 
 export function missingPermission(permission: string): PrismError {
   return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}`, {
-    details: [{ code: "UNAUTHORIZED_ROLE", message: "missing permission", permission }],
+    details: [{ code: "UNAUTHORIZED_ROLE", message: `needs the permission ${permission}`, permission }],
   });
 }

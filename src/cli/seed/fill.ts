@@ -3,6 +3,7 @@ import type { CoreServices } from "../../services/module.ts";
 import { ServerRefused } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { ServerClient } from "../server-client.ts";
+import { DemoExtras } from "./demo-extras.ts";
 import * as samples from "./samples.ts";
 
 /** How many of a kind were made now, and how many were there. */
@@ -40,13 +41,15 @@ export class SeedFill {
 
   async run({ events, tasks }: samples.SeedAmounts, isDemo: boolean): Promise<Filled> {
     const apiKey = isDemo ? await this.#project() : undefined;
+    const extras = new DemoExtras(this.#services, (username) => this.#as(username));
     const kinds = [
-      ...(isDemo ? [counted("projects", [apiKey !== undefined])] : []),
+      ...(isDemo ? [counted("projects", [apiKey !== undefined]), counted("sounds", [await extras.sound()])] : []),
       counted("rules", await this.#rules(isDemo ? [...samples.RULES, ...samples.DEMO_RULES] : samples.RULES)),
       counted("buckets", await this.#buckets()),
       counted("tasks", await this.#tasks(tasks)),
       await this.#events(events, isDemo),
       ...(isDemo ? [counted("schedules", [await this.#schedule()]), counted("messages", [await this.#message()])] : []),
+      ...(isDemo ? await this.#extras(extras) : []),
     ];
     return { kinds, apiKey: apiKey ?? null };
   }
@@ -57,6 +60,7 @@ export class SeedFill {
     if (projects.find(samples.SHOP.slug) !== undefined) return undefined;
     const admin = await this.#as(samples.ADMIN.username);
     const { apiKey } = await admin.post<{ apiKey: string }>("/api/v1/projects", samples.SHOP);
+    await admin.patch(`/api/v1/projects/${samples.SHOP.slug}`, samples.SHOP_SETTINGS);
     for (const userId of this.#usernames.slice(1, 3))
       await admin.post(`/api/v1/projects/${samples.SHOP.slug}/members`, { userId, role: "editor" });
     return apiKey;
@@ -141,6 +145,16 @@ export class SeedFill {
     if (await found.where("recipientId", "=", recipientId).limit(1).executeTakeFirst()) return false;
     await (await this.#as(sender)).post("/api/v1/messages", samples.MESSAGE);
     return true;
+  }
+
+  async #extras(extras: DemoExtras): Promise<SeededKind[]> {
+    const reader = this.#usernames[1] ?? samples.ADMIN.username;
+    const everybody = this.#usernames.map((username) => this.#idOf(username));
+    return [
+      counted("preferences", [await extras.preferences(reader, this.#idOf(reader))]),
+      counted("notifications", [await extras.notification(everybody, reader)]),
+      counted("publications", [await extras.publication()]),
+    ];
   }
 
   /** A client in the name of an account. Its token ends with the server's life, a few seconds from now. */

@@ -84,6 +84,8 @@ export const RULES = [
   },
 ] as const;
 
+export const BELL = { filename: "seed-bell.wav" } as const;
+
 export const DEMO_RULES = [
   {
     name: "Order of a regular customer",
@@ -93,6 +95,7 @@ export const DEMO_RULES = [
     titleTemplate: "{{ event.customer }} has ordered again",
     messageTemplate: "Order {{ event.orderId }} over {{ event.amount }} {{ event.currency | default:'EUR' }}",
     action: { type: "open", url: "https://shop.prism.example/orders", label: "Orders" },
+    sound: BELL.filename,
     projectId: "shop",
   },
   {
@@ -111,6 +114,8 @@ export const BUCKETS = [
 ] as const;
 
 export const SHOP = { name: "Shop", slug: "shop" } as const;
+/** Its people have a digest each morning. */
+export const SHOP_SETTINGS = { settings: { digest: true } } as const;
 
 export const SCHEDULE = {
   name: "seed: stand-up",
@@ -127,6 +132,45 @@ export const MESSAGE = {
   content: "Welcome to Prism. I come ten minutes late, on purpose.",
   delayMs: 600_000,
 };
+
+export const PREFERENCES = { quietHours: { from: "22:00", to: "07:00" }, minPriority: 10 } as const;
+
+export const WELCOME = {
+  title: "Welcome to Prism",
+  message: "Sent by hand, to everybody.",
+  priority: 50,
+  action: { type: "open", url: "https://prism.example/", label: "Look around" },
+} as const;
+
+export const PUBLICATION = { stream: "channel:news", type: "seed.opened", data: { text: "The shop is open" } } as const;
+
+const BELL_HZ = 880;
+const BELL_SAMPLES_PER_SECOND = 8000;
+const BELL_SECONDS = 0.5;
+
+/** A WAV file of 8 bit samples on one channel: a tone that fades away. */
+export function bellSound(): Buffer {
+  const count = BELL_SAMPLES_PER_SECOND * BELL_SECONDS;
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + count, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(BELL_SAMPLES_PER_SECOND, 24);
+  head.writeUInt32LE(BELL_SAMPLES_PER_SECOND, 28);
+  head.writeUInt16LE(1, 32);
+  head.writeUInt16LE(8, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(count, 40);
+  const samples = Buffer.alloc(count);
+  for (let at = 0; at < count; at++) {
+    const wave = Math.sin((2 * Math.PI * BELL_HZ * at) / BELL_SAMPLES_PER_SECOND);
+    samples[at] = 128 + Math.round(100 * wave * (1 - at / count));
+  }
+  return Buffer.concat([head, samples]);
+}
 
 const TASKS = [
   ["Look at the rules and try one", "TODO", 500],
@@ -168,7 +212,9 @@ export function sampleEvent(at: number, of: number, now: number) {
     case 0:
       return { ...shared, type: "order.placed", payload: orderOf(at, orderId) };
     case 1: {
-      const payload = { orderId, amount: String(900 + at * 10), currency: "EUR", reason: "card declined" };
+      // Each order's payment is tried twice.
+      const tried = `A-${1000 + Math.floor(at / 8) * 8}`;
+      const payload = { orderId: tried, amount: String(900 + at * 10), currency: "EUR", reason: "card declined" };
       return { ...shared, type: "payment.failed", level: "warn", payload };
     }
     case 2: {

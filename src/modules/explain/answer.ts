@@ -3,6 +3,9 @@ import { countText, OUT_OF_REACH } from "./texts.ts";
 
 type Parts = Omit<ExplainView, "answer">;
 
+/** Outcomes of rules whose condition was false, or was not asked. */
+const UNMATCHED: ReadonlySet<string> = new Set(["condition false", "inactive", "later"]);
+
 /** All of it in one sentence: about the user where one is asked about, else about everybody. */
 export function answerOf(parts: Parts): string {
   const { user, event, subject } = parts;
@@ -14,10 +17,14 @@ export function answerOf(parts: Parts): string {
   return eventAnswer(parts);
 }
 
-function userAnswer({ rules }: Parts, { name, told, reasons }: NonNullable<Parts["user"]>): string {
+function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: NonNullable<Parts["user"]>): string {
   const answers = rules.filter(({ user }) => user?.told === told);
   // A rule that could have told the user says more than one that never does.
-  const byRule = answers.find(({ user }) => !user?.reason.includes(OUT_OF_REACH)) ?? answers[0];
+  const inReach = answers.filter(({ user }) => !user?.reason.includes(OUT_OF_REACH));
+  const byRule = inReach[0] ?? answers[0];
+  // Of several rules that did not match no single one is the reason.
+  if (rules.length > 1 && inReach.length !== 1 && rules.every(({ outcome }) => UNMATCHED.has(outcome)))
+    return `${name} was not told: ${noneOf(rules.length + rulesLeftOut).toLowerCase()}.`;
   const reason = byRule?.user ? `${byRule.name}: ${byRule.user.reason}` : (reasons[0] ?? "");
   return `${name} was ${told ? "told" : "not told"} (${reason}).`;
 }
@@ -55,11 +62,15 @@ function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): str
   if (parts.length === 0)
     return unmatched === 0
       ? "No rule was there for it, so nobody was told."
-      : `None of the ${countText(unmatched, "rule")} there matched it, so nobody was told.`;
+      : `${noneOf(unmatched)}, so nobody was told.`;
   const matched = Object.keys(WORDS).reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
   const fired = new Set(rules.filter(({ outcome }) => outcome === "fired").map(({ notificationId }) => notificationId));
   const people = notifications.filter(({ id }) => fired.has(id)).reduce((sum, each) => sum + each.counts.recipients, 0);
   const reached =
     people === 0 ? "nobody has it in the inbox" : `${countText(people, "person has", "people have")} it in the inbox`;
   return `${countText(matched, "rule")} matched: ${parts.join(", ")}; ${reached}.`;
+}
+
+function noneOf(rules: number): string {
+  return rules === 1 ? "The only rule did not match it" : `None of the ${rules} rules matched it`;
 }

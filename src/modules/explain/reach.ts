@@ -63,15 +63,20 @@ export class Reach {
     return this.#memberSince > at ? `is a member of the project only since ${toRfc3339(this.#memberSince)}` : null;
   }
 
-  /** Why the rule's channels did not reach the user outside the inbox: one line each. */
-  channelReasons(channels: readonly string[], { deliveries }: RecipientView): string[] {
-    const lines = deliveries
+  /** Why deliveries did not reach the user: one line each. */
+  deliveryReasons({ deliveries }: RecipientView): string[] {
+    return deliveries
       .filter(({ state }) => state !== "delivered")
       .map(({ channel, state, reason, lastError }) => {
         const why = reason ?? lastError;
         return `${channel} is ${state}${why === null ? "" : `: ${why}`}`;
       });
-    const used = new Set(deliveries.map(({ channel }) => channel));
+  }
+
+  /** {@link deliveryReasons}, and why there is no delivery by others of the rule's channels. */
+  channelReasons(channels: readonly string[], recipient: RecipientView): string[] {
+    const lines = this.deliveryReasons(recipient);
+    const used = new Set(recipient.deliveries.map(({ channel }) => channel));
     for (const kind of PUSH)
       if (channels.includes(kind) && !used.has(kind)) {
         const devices = this.#devices.filter((device) => device.kind === kind);

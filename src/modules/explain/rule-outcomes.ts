@@ -6,7 +6,7 @@ import type { ReadDb } from "../../store/database.ts";
 import { type Definition, definitionOf, keyOf } from "./definition.ts";
 import * as queries from "./queries.ts";
 import type { Outcome, RuleView, StormView } from "./schema.ts";
-import { durationText, valuesText } from "./texts.ts";
+import { countText, durationText, valuesText } from "./texts.ts";
 
 type Trace = NonNullable<RuleView["trace"]>;
 
@@ -84,10 +84,12 @@ export class RuleOutcomes {
     const storm = await queries.stormAround(this.#db, ruleId, key, event.seq);
     const matchesInWindow = own?.key ? null : await queries.matchesBefore(this.#db, ruleId, event, windowMs);
     const keyText = key === "" ? "" : ` of the key "${key}"`;
-    const stormText = storm ? `; ${storm.count} were held back since ${toRfc3339(storm.startedAt)}` : "";
+    const stormText = storm
+      ? `; ${countText(storm.count, "was", "were")} held back since ${toRfc3339(storm.startedAt)}`
+      : "";
     return {
       ...view,
-      reason: `held back: more than ${limit} matches${keyText} within ${durationText(windowMs)}${stormText}`,
+      reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${durationText(windowMs)}${stormText}`,
       suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
     };
   }

@@ -21,8 +21,11 @@ export function countText(count: number, one: string, many = `${one}s`): string 
 /** What a condition saw: its paths and comparisons with what each was worth. */
 export function valuesText({ trace, error }: NonNullable<RuleView["trace"]>): string {
   const paths = trace.filter(({ text }) => /^event\.[\w.[\]"-]+$/.test(text));
-  const shown = (paths.length > 0 ? paths : trace).slice(0, SHOWN_VALUES);
-  const values = shown.map(({ text, value }) => `${cut(text)} was ${cut(JSON.stringify(value))}`);
+  const said = (paths.length > 0 ? paths : trace).map(
+    ({ text, value }) => `${cut(text)} was ${cut(JSON.stringify(value))}`,
+  );
+  // A condition may ask for one path several times.
+  const values = [...new Set(said)].slice(0, SHOWN_VALUES);
   return [...values, ...(error === undefined ? [] : [`it stopped: ${error}`])].join(", ");
 }
 

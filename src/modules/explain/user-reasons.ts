@@ -43,6 +43,7 @@ export async function reasonsFor(
   for (const notification of others) {
     const mine = notification.recipients.find(({ userId }) => userId === id);
     reasons.push(`${notification.title}: ${mine ? readText(mine) : "is not one of its recipients"}`);
+    if (mine) reasons.push(...reach.deliveryReasons(mine).map((line) => `${notification.title}: ${line}`));
   }
   const toldDirectly = others.some(({ recipients }) => recipients.some(({ userId }) => userId === id));
   const told = toldDirectly || [...byRule.values()].some((each) => each.told);

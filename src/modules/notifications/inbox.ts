@@ -70,7 +70,11 @@ export class Inbox {
     const behind = readSince(since);
     // No index finds a time: the inbox is read from its beginning.
     const source = behind !== null && "at" in behind ? db.scan : db.read;
-    const rows = await queries.listMissed(source, principal.userId, behind, { after, limit: limit + 1 });
+    const rows = await queries.listMissed(source, principal.userId, behind, {
+      after,
+      limit: limit + 1,
+      now: clock.now(),
+    });
     const page = pageBody(
       request,
       rows,

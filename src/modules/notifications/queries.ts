@@ -86,18 +86,38 @@ export function countInbox(db: ReadDb, userId: string, filters: Filters): Promis
 
 export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
 
-/** Oldest first: what a client that was away has not seen. @param after the offset behind which the page begins. */
+/**
+ * Oldest first: what a client that was away has not seen, but for what has expired. @param after the offset behind which the page begins.
+ * @param now epoch ms
+ */
 export function listMissed(
   db: ReadDb,
   userId: string,
   since: MissedSince,
-  page: { after: number; limit: number },
+  page: { after: number; limit: number; now: number },
 ): Promise<InboxRow[]> {
   if (since === null) {
-    const seqs = openSeqs(db, userId, "undelivered").where("o.seq", ">", page.after).orderBy("o.seq").limit(page.limit);
+    const seqs = openSeqs(db, userId, "undelivered")
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("notifications as x")
+              .select("x.id")
+              .whereRef("x.id", "=", "o.notificationId")
+              .where("x.expiresAt", "<=", page.now),
+          ),
+        ),
+      )
+      .where("o.seq", ">", page.after)
+      .orderBy("o.seq")
+      .limit(page.limit);
     return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
   }
-  let query = inbox(db, userId).where("r.seq", ">", page.after).orderBy("r.seq").limit(page.limit);
+  let query = inbox(db, userId)
+    .where((e) => e.or([e("n.expiresAt", "is", null), e("n.expiresAt", ">", page.now)]))
+    .where("r.seq", ">", page.after)
+    .orderBy("r.seq")
+    .limit(page.limit);
   if ("seq" in since) query = query.where("r.seq", ">", since.seq);
   else query = query.where("n.createdAt", ">=", since.at);
   return query.execute();

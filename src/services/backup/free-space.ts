@@ -13,6 +13,10 @@ export function freeBytes(dir: string): number {
 export function requireRoom(dir: string, neededBytes: number, free: FreeBytes = freeBytes): void {
   const found = free(dir);
   if (found >= neededBytes) return;
-  const [needed, left] = [neededBytes, found].map((bytes) => `${Math.ceil(bytes / 1_048_576)} MiB`);
-  throw new ArchiveRefused("space", `there is not enough room in ${dir}: ${needed} are needed, ${left} are free`);
+  // Never the same number twice: what is needed is rounded up, what is there down.
+  const [needed, left] = [Math.ceil(neededBytes / 1_048_576), Math.floor(found / 1_048_576)];
+  throw new ArchiveRefused(
+    "space",
+    `there is not enough room in ${dir}: ${needed} MiB are needed, ${left} MiB are free`,
+  );
 }
