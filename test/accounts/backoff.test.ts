@@ -133,7 +133,7 @@ test("D54: during back-off the answer is one and the same for existing and unkno
 });
 
 test("guesses sent side by side are counted before any of them is answered", async (t) => {
-  const prism = await startAccounts(t);
+  const prism = await startAccounts(t, { clock: new FakeClock() });
   await makeAccount(prism, { username: "ann" });
   const guesses = Array.from({ length: 25 }, (_, i) => call(prism, LOGIN, { login: "ann", password: `guess ${i}` }));
   const outcomes = (await Promise.all(guesses)).map(outcomeOf).sort();
@@ -144,7 +144,7 @@ test("guesses sent side by side are counted before any of them is answered", asy
 });
 
 test("guessing the current password in a session that was found open is slowed down too, without the owner's logins", async (t) => {
-  const prism = await startAccounts(t);
+  const prism = await startAccounts(t, { clock: new FakeClock() });
   const { id } = await makeAccount(prism, { username: "ann" });
   const { token } = await logIn(prism, "ann");
   const guess = async (currentPassword: string): Promise<string> =>

@@ -40,6 +40,21 @@ test("S1-08: a mail goes to a real SMTP server with its sender, its one recipien
   assert.deepEqual(others, [], "no text makes a second recipient");
 });
 
+test("S1-08: mails go over connections that are kept, however many come at once", async (t) => {
+  let connections = 0;
+  const server = await MailServer.start(t, {
+    onConnect(_session, callback) {
+      connections++;
+      callback();
+    },
+  });
+  const sender = mailer(t, server.port);
+  await Promise.all(Array.from({ length: 10 }, () => sender.send(MAIL)));
+  await sender.send(MAIL);
+  assert.equal(server.mails.length, 11);
+  assert.ok(connections <= 2, `${connections} connections`);
+});
+
 test("credentials are shown to the server, and a refusal is an error", async (t) => {
   const server = await MailServer.start(t, { authOptional: false });
   await mailer(t, server.port, { user: "prism", pass: "right" }).send(MAIL);

@@ -52,6 +52,20 @@ test("user, token and key make the database where there is none, and work on it 
     );
   });
 
+  await t.test("an empty list says that it is empty, and a role that nobody made is an error", async () => {
+    for (const args of [
+      ["user", "list", "--status", "pending"],
+      ["token", "list"],
+      ["key", "list"],
+    ]) {
+      const { status, stdout, stderr } = await runCli(args, { cwd });
+      assert.deepEqual([status, stdout.split("\n").length], [0, 2], "the headings");
+      assert.equal(stderr, `There are no such ${args[0]}s.\n`);
+    }
+    const { status, stderr } = await runCli(["user", "list", "--role", "Admn"], { cwd });
+    assert.deepEqual([status, stderr], [6, "prism: there is no role Admn; did you mean Admin?\n"]);
+  });
+
   const refusedUsers = [
     { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
     { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },

@@ -12,7 +12,7 @@ test("prism explain", async (t) => {
   const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken, TZ: "Europe/Berlin" };
   const run = (...args: string[]) => runCli(["explain", ...args], { cwd, env });
   await makeUser(prism, "anna");
-  const rule = { targetUsers: ["me"], condition: "event.amount > 100" };
+  const rule = { targetUsers: ["me"], condition: "event.amount > 100 and event.amount < 9000" };
   await prism.post("/api/v1/rules", { ...rule, name: "Big payment \u001b[31m" });
   await prism.post("/api/v1/rules", { ...rule, name: "Huge payment", condition: "event.amount > 9000" });
   const event = await prism.post<{ id: string }>("/events", { type: "payment", payload: { amount: 500 } });
@@ -29,7 +29,7 @@ test("prism explain", async (t) => {
       "the rules decided",
       "Rules that matched: 1",
       "  fired  Big payment",
-      "Rules that did not decide: 1",
+      "Other rules: 1",
       "  condition false  Huge payment (version 1)",
       "the condition was false: event.amount was 500",
       "Notification ",
@@ -43,6 +43,7 @@ test("prism explain", async (t) => {
       [...places].sort((a, b) => a - b),
     );
     assert.match(stdout, /^ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0[12]:00 {2}it came in/m);
+    assert.equal(stdout.split("event.amount = 500").length, 2, "a value is shown once");
     assert.equal(stdout.includes("\u001b"), false, "nothing steers the terminal");
     assert.ok(
       stdout.split("\n").every((line) => line.length <= 160),
@@ -66,12 +67,20 @@ test("prism explain", async (t) => {
     );
     const { stdout } = await run(notificationId);
     assert.match(stdout, /A rule made it of an event, and it went to 1 person/);
+    const direct = await prism.post<{ id: string }>("/api/v1/notifications", {
+      recipients: ["anna"],
+      title: "Hello",
+      message: "there",
+    });
+    const alone = (await run(direct.body.id)).stdout;
+    assert.match(alone, /^Notification \S+\n {2}Hello\n/);
+    assert.equal(alone.split(direct.body.id).length, 2, `named once in\n${alone}`);
   });
 
   await t.test("what is not there exits 6, and nobody's token 5", async () => {
     const missing = await run("0198c0de-0000-7000-8000-000000000000");
     assert.deepEqual([missing.status, missing.stdout], [6, ""]);
-    assert.match(missing.stderr, /No such notification/);
+    assert.match(missing.stderr, /^prism: there is no event and no notification 0198c0de-/);
     assert.equal((await runCli(["explain", id], { cwd, env: { PRISM_URL: prism.url } })).status, 5);
   });
 });

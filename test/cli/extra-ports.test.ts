@@ -7,7 +7,7 @@ import test from "node:test";
 import tls from "node:tls";
 import { installCertificate, makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { freePorts } from "../helpers/free-ports.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { Refused } from "../realtime/support/live-client.ts";
 import { WebSocketClient } from "../realtime/support/web-socket-client.ts";
@@ -19,7 +19,7 @@ interface Token {
 
 test("D7, S3-30: extraPorts are further doors to the same server, for requests and sockets alike", async (t) => {
   const cwd = temporaryDir(t);
-  const [first = 0, second = 0] = await freePorts(2);
+  const [first, second] = [await lastingPort(), await lastingPort()];
   const env = { PRISM_EXTRA_PORTS: `${first},${second}` };
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
   const [, base = "", also] = await server.until(/Prism is ready: (\S+) .* {2}also (.*)\n/);
@@ -52,7 +52,7 @@ test("D7, S3-30: extraPorts are further doors to the same server, for requests a
     for (const [name, port, extra] of [
       ["an extra port of the other", "0", String(first)],
       ["as its main port", String(second), ""],
-      ["one that is free, and one that is not", "0", `${(await freePorts(1))[0]},${second}`],
+      ["one that is free, and one that is not", "0", `${await lastingPort()},${second}`],
     ] as const) {
       const args = ["serve", "--port", port, "--data-dir", "other"];
       const { status, stderr } = await runCli(args, { cwd, env: { PRISM_EXTRA_PORTS: extra } });
@@ -86,7 +86,7 @@ test("D7, S3-30: extraPorts are further doors to the same server, for requests a
 
 test("a port that stands twice is refused, as taken", async (t) => {
   const cwd = temporaryDir(t);
-  const [port = 0] = await freePorts(1);
+  const port = await lastingPort();
   writeFileSync(join(cwd, "prism.config.json"), JSON.stringify({ port, extraPorts: [port] }));
   const { status, stderr } = await runCli(["serve"], { cwd });
   assert.equal(status, 4);
@@ -101,7 +101,7 @@ test("a port that stands twice is refused, as taken", async (t) => {
 
 test("with a publicUrl only its pages come in by the other doors", async (t) => {
   const cwd = temporaryDir(t);
-  const [extra = 0] = await freePorts(1);
+  const extra = await lastingPort();
   const env = {
     PRISM_EXTRA_PORTS: String(extra),
     PRISM_PUBLIC_URL: "http://prism.example",
@@ -124,7 +124,7 @@ test("a renewed certificate is shown on every port, and a second server finds ea
   timeout: 120_000,
 }, async (t) => {
   const cwd = temporaryDir(t);
-  const [extra = 0] = await freePorts(1);
+  const extra = await lastingPort();
   const files = [join(cwd, "server.crt"), join(cwd, "server.key")] as const;
   installCertificate(makeCertificate(), ...files);
   const secure = { PRISM_TLS_CERT_FILE: "server.crt", PRISM_TLS_KEY_FILE: "server.key" };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -46,6 +47,26 @@ test("an error in a callback that nobody waits for, or in a promise, ends the co
       [EXIT.failure, "prism: unexpected: lost; DEBUG=prism:cli shows where it is from\n"],
     );
   }
+});
+
+test("an output that cannot be written is named as such, and exit 1", async (t) => {
+  const script = `import { endOnStray, endQuietlyOnBrokenPipe, reportFailure } from ${JSON.stringify(source)}; endQuietlyOnBrokenPipe(); endOnStray(reportFailure); process.stdout.write("x"); setInterval(() => 0, 1000)`;
+  const full = openSync("/dev/full", "w");
+  t.after(() => closeSync(full));
+  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+    cwd: root,
+    stdio: ["ignore", full, "pipe"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  let said = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const [status] = await once(child, "close");
+  assert.deepEqual(
+    [status, said],
+    [EXIT.failure, "prism: the output cannot be written: ENOSPC: no space left on device, write\n"],
+  );
 });
 
 test("an expected end says no more than its message", (t) => {

@@ -94,6 +94,7 @@ test("people read a member a line, and what it is for on stderr", async (t) => {
     /^mode {5}embedded\nsource {3}generated\nappId {4}\d+\nkey {6}\w{20}\nsecret {3}\w{32}\nhost {5}127\.0\.0\.1\nport {5}3000\nuseTLS {3}false\n$/,
   );
   assert.match(stderr, /this server's own.*for backends, never for pages/);
+  assert.match(stderr, /^Host and port are those of the settings of this command;/m);
   assert.deepEqual([quiet.stdout, quiet.stderr], [stdout, ""]);
 });
 

@@ -7,6 +7,7 @@ import { jobOf, makeJob, queueOf } from "../modules/jobs/support/make-jobs.ts";
 import { eachCase, jsonLines, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 const NO_JOB = "0198c0de-0000-7000-8000-000000000000";
+const NOT_ALLOWED = /^prism: This needs the permission jobs:read \(UNAUTHORIZED_ROLE\)\n$/;
 
 interface Queues {
   readonly queues: readonly { readonly name: string; readonly dead: number; readonly scheduled: number }[];
@@ -106,8 +107,20 @@ test("S4-44 S1-12 prism queue", async (t) => {
         says: /cannot be used/,
       },
       { name: "drain without a yes", args: ["drain", "--queue", "digest"], status: 2, says: /nothing was cancelled/ },
-      { name: "a user who may not", args: ["status", "--token", token], status: 5, says: /UNAUTHORIZED_ROLE/ },
+      { name: "a user who may not", args: ["status", "--token", token], status: 5, says: NOT_ALLOWED },
       { name: "no server", args: ["status", "--url", "http://127.0.0.1:1"], status: 4, says: /cannot reach/ },
+      {
+        name: "a path that is not the server's",
+        args: ["status", "--url", `${prism.url}/elsewhere`],
+        status: 6,
+        says: /^prism: No such route; is \S+\/elsewhere the address of a server of this version\? \(NOT_FOUND\)\n$/,
+      },
+      {
+        name: "TLS where there is none",
+        args: ["status", "--url", prism.url.replace("http", "https")],
+        status: 4,
+        says: /^prism: cannot reach \S+: it does not speak TLS; is it running there\? .*\n$/,
+      },
     ],
     async ({ args, status, says }) => {
       const result = await run(...args);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { eventually } from "../helpers/eventually.ts";
+import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, jsonLines, runCli, runJson } from "./run-cli.ts";
@@ -169,6 +170,11 @@ test("users whom the token may not read stand by id, and are not found by mail a
   const input = JSON.stringify({ ...rule, targetUsers: ["ann@example.org"] });
   const refused = await runCli(["rules", "import", "-"], { ...options, input });
   assert.deepEqual([refused.status, /RECIPIENT_NOT_FOUND/.test(refused.stderr)], [6, true]);
+  const { token } = await makeUser(prism, "uma", ["User"]);
+  const hers = JSON.stringify({ name: "r", condition: "true", projectId: "default", targetUsers: ["me"] });
+  const mayNot = await runCli(["rules", "import", "-", "--token", token], { ...options, input: hers });
+  assert.equal(mayNot.status, 5);
+  assert.match(mayNot.stderr, /\n {2}rule 1 \(r\): needs the permission rules:write\n$/);
 });
 
 test("rules import is all or nothing, and says where each problem is", async (t) => {

@@ -32,6 +32,7 @@ const TABLES = [
   "transfer_buckets",
   "messages",
   "schedules",
+  "sounds",
 ] as const;
 
 /** Rows by table. */
@@ -71,16 +72,20 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
   });
 
   await t.test("--demo adds what is missing, and also again nothing", async () => {
-    const demo = await runJson<Seeded>(["seed", "--demo", "--events", "60", "--users", "6"], { cwd, env });
+    const demo = await runJson<Seeded>(["seed", "--demo", "--events", "200", "--users", "6"], { cwd, env });
     assert.deepEqual(demo.made, {
       accounts: 5,
       projects: 1,
       rules: 2,
       buckets: 0,
       tasks: 20,
-      events: 40,
+      events: 180,
       schedules: 1,
       messages: 1,
+      sounds: 1,
+      preferences: 1,
+      notifications: 1,
+      publications: 1,
     });
     assert.match(demo.apiKey ?? "", /^prk_/);
     assert.deepEqual(
@@ -96,10 +101,35 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       ],
     );
     const then = rowsIn(dataDir);
-    const again = await runJson<Seeded>(["seed", "--demo", "--events", "60", "--users", "6"], { cwd, env });
+    const again = await runJson<Seeded>(["seed", "--demo", "--events", "200", "--users", "6"], { cwd, env });
     assert.deepEqual([...new Set(Object.values(again.made))], [0]);
     assert.equal(again.apiKey, null);
     assert.deepEqual(rowsIn(dataDir), then);
+  });
+
+  await t.test("--demo has touched everything that a server without others to call can show", async (st) => {
+    const db = new SqliteDatabase(databaseIn(dataDir), { readonly: true });
+    st.after(() => db.close());
+    const one = (sql: string) => db.prepare<[], unknown>(sql).pluck().get();
+    for (const [what, sql] of [
+      ["a rule sounds", "select 1 from rules join sounds on sounds.filename = rules.sound"],
+      [
+        "somebody was told by a rule that sounds",
+        "select 1 from notifications where kind = 'rule' and sound is not null",
+      ],
+      ["events were held back", "select 1 from decisions where outcome = 'suppressed'"],
+      ["events were joined", "select 1 from decisions where outcome = 'deduped'"],
+      ["a rule was silent", "select 1 from decisions where outcome = 'cooled'"],
+      ["somebody has opened a notice", "select 1 from notification_recipients where openedAt is not null"],
+      ["somebody has acknowledged one", "select 1 from notification_recipients where acknowledgedAt is not null"],
+      ["somebody sleeps at night", "select 1 from users where json_extract(prefs, '$.quietHours.from') is not null"],
+      ["a project has a digest", "select 1 from schedules where queue = 'digest'"],
+      ["balances are watched", "select 1 from schedules where queue = 'bucket-monitoring'"],
+      ["one of them is below its threshold", "select 1 from transfer_buckets where state = 'below'"],
+      ["a message is on its way", "select 1 from messages where status = 'scheduled'"],
+      ["a channel has an entry", "select 1 from stream_log where stream = 'channel:news'"],
+    ] as const)
+      assert.equal(one(sql), 1, what);
   });
 
   await t.test(
@@ -124,6 +154,22 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       assert.ok((told ?? 0) > 0);
     },
   );
+});
+
+test("a seed that fails on the way shows the passwords that it has made, and a second run goes on", async (t) => {
+  const cwd = temporaryDir(t);
+  const full = await runCli(["seed", "--json"], { cwd, env: { ...env, PRISM_MIN_FREE_BYTES: "1000000000000000" } });
+  assert.equal(full.status, 4);
+  assert.match(full.stderr, /\(STORAGE_FULL\)\n$/);
+  const { accounts, made } = JSON.parse(full.stdout) as Seeded;
+  assert.deepEqual([made, accounts.every(({ password }) => password !== null)], [{ accounts: 2 }, true]);
+  const again = await runJson<Seeded>(["seed"], { cwd, env });
+  assert.deepEqual([again.made["accounts"], again.made["events"]], [0, 20]);
+  const failed = await runCli(["seed", "--events", "30"], {
+    cwd,
+    env: { ...env, PRISM_MIN_FREE_BYTES: "1000000000000000" },
+  });
+  assert.deepEqual([failed.status, failed.stdout], [4, ""], "nothing new has been made, and nothing is shown");
 });
 
 test("seed takes the data directory for itself, asks in production, and refuses a server's URL", async (t) => {

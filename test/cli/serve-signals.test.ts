@@ -47,7 +47,7 @@ async function beginIngest(
 }
 
 test("S2-121: SIGTERM: readiness ends, what is under way is answered and on disk, the head of the audit chain is noted, exit 0", async (t) => {
-  const served = await serve(t);
+  const served = await serve(t, { PRISM_SHUTDOWN_MS: "2m" });
   const { server, cwd, port } = served;
   const probe = await RawConnection.open(t, port);
   const { connection, rest } = await beginIngest(t, served);

@@ -54,3 +54,21 @@ test("tail says what was removed before it could be shown, and goes on behind th
   );
   assert.match(stderr, /^gap: entries after \d+ up to \d+ are gone\n$/);
 });
+
+test("tail from an offset that the server never gave says that its data is other data, and shows all of it", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/events", { type: "one" });
+  const { status, stdout, stderr } = await runCli(["tail", "--from", "999999", "--limit", "1", "--json"], {
+    cwd: prism.dir,
+    env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken },
+  });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(
+    jsonLines<{ type: string }>(stdout).map(({ type }) => type),
+    ["one"],
+  );
+  assert.equal(
+    stderr,
+    "gap: this server has no offset 999999, its data is other data; everything that it keeps follows\n",
+  );
+});

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { WebSocketServer } from "ws";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** The address of something that takes WebSockets and says what no Prism says. */
 async function speaksNonsense(t: TestContext): Promise<string> {
@@ -142,6 +135,12 @@ test("tail", async (t) => {
       says: /^prism: cannot reach .* does not speak as Prism does.*\n$/,
     },
     {
+      name: "a place that is none ends with 2",
+      args: ["tail", "--from", "yesterday"],
+      status: 2,
+      says: /Use an offset, earliest or latest\.\n$/,
+    },
+    {
       name: "somebody else's stream ends with 5",
       args: ["tail", "--stream", "user:01890000-0000-7000-8000-000000000000"],
       status: 5,
@@ -158,7 +157,7 @@ test("tail", async (t) => {
 test("tail goes on over restarts of the server without losing or doubling an event", async (t) => {
   const dir = temporaryDir(t);
   // Given from the first start on: a socket that was bound to port 0 keeps its port from being bound again for a minute.
-  const settings = { port: await freePort() };
+  const settings = { port: String(await lastingPort()) };
   let prism = await TestPrism.start({ dir, settings });
   t.after(() => prism.stop());
   const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };

@@ -18,7 +18,7 @@ import { PrismBinary } from "./prism-binary.ts";
 const AT_ONCE = 8;
 /** A connection follows 64 streams. */
 const PROJECTS = 65;
-const SILENCE_LIMIT_MS = 60_000;
+const SILENCE_LIMIT_MS = 100_000;
 const WARM_UP_ROUNDS = 2;
 const ROUNDS = 3;
 /** What the rounds may add: the heap of a process that has just worked differs by some megabytes from one moment to the next. */

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { jsonLines, RunningCli } from "../cli/run-cli.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const KILLS = 3;
@@ -14,13 +13,7 @@ interface Line {
 }
 
 test("tail shows every acknowledged event once, in order, over kill -9 of the server", async (t) => {
-  const holder = createServer().listen(0, "127.0.0.1");
-  await once(holder, "listening");
-  const { port } = holder.address() as AddressInfo;
-  holder.close();
-  await once(holder, "close");
-
-  const prism = new PrismBinary(t, { args: ["--port", String(port)] });
+  const prism = new PrismBinary(t, { args: ["--port", String(await lastingPort())] });
   await prism.start();
   const tail = new RunningCli(t, ["tail", "--json", "--from", "earliest"], {
     cwd: prism.dir,

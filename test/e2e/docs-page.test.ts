@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Browser, Locator } from "playwright-core";
-import { startBrowser } from "../helpers/browser.ts";
+import { openPage, startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const PAGE = "/docs";
@@ -68,7 +68,7 @@ interface Look {
 }
 
 async function look(browser: Browser, url: string): Promise<Look> {
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   const problems: string[] = [];
   const foreign: string[] = [];
   page.on("console", (message) => {
@@ -79,9 +79,9 @@ async function look(browser: Browser, url: string): Promise<Look> {
   page.on("request", (request) => {
     if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
   });
-  await page.goto(url + PAGE, { timeout: 60_000 });
+  await page.goto(url + PAGE);
   const blocks = page.locator(".opblock");
-  await blocks.first().waitFor({ timeout: 60_000 });
+  await blocks.first().waitFor();
   // Of a long document the page draws only what is in view.
   const shown = new Set<string>();
   const opened = page.locator("#operations-Rules-post_rules");
@@ -90,9 +90,9 @@ async function look(browser: Browser, url: string): Promise<Look> {
     for (const operation of await operationsOf(blocks)) shown.add(operation);
     if (!hasOpened && (await opened.count()) > 0) {
       // Opened, an operation shows its schemas, which are drawn only then.
-      await opened.locator(".opblock-summary-control").first().click({ timeout: 60_000 });
-      await opened.locator(".opblock-body").waitFor({ timeout: 60_000 });
-      await opened.locator(".opblock-summary-control").first().click({ timeout: 60_000 });
+      await opened.locator(".opblock-summary-control").first().click();
+      await opened.locator(".opblock-body").waitFor();
+      await opened.locator(".opblock-summary-control").first().click();
       hasOpened = true;
     }
     isEnd = await page.evaluate<boolean>(SCROLL_ON);

@@ -47,7 +47,7 @@ test("the executable in an empty folder, from the first command to the last", as
     await runJson(["user", "create", "--username", "ann", "--role", "Admin"], options);
     accounts.token = (await runCli(["token", "create", "--user", "ann"], options)).stdout.trim();
     accounts.key = (await runCli(["key", "create", "--name", "shop"], options)).stdout.trim();
-    assert.match(`${accounts.token} ${accounts.key}`, /^prt_\w\S+ prk_\w\S+$/);
+    assert.match(`${accounts.token} ${accounts.key}`, /^prt_[\w-]+ prk_[\w-]+$/);
   });
 
   await prism.start();

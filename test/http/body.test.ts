@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
 import { PrismError } from "../../src/base/errors.ts";
 import { type Route, route } from "../../src/http/route.ts";
@@ -165,10 +166,23 @@ test("a body that stalls is answered 408 REQUEST_TIMEOUT, and the connection clo
 });
 
 test("a body that keeps coming does not stall", async (t) => {
-  const bare = startBareKernel(t, { routes: [measure()], bodyTimes: { stallMs: 200, tickMs: 5 } });
+  const large = route({ ...measure(), maxBodyBytes: 1_000_000 });
+  const bare = startBareKernel(t, { routes: [large], bodyTimes: { stallMs: 200, tickMs: 5 } });
+  let now = performance.now();
+  t.mock.method(performance, "now", () => now);
   const connection = await RawConnection.open(t, bare.port);
-  await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, "Content-Length: 100"]));
-  for (let i = 0; i < 100; i++) await connection.sendAlone("a");
+  const bytes = 1_000_000;
+  await connection.sendAlone(requestText("POST", "/measure", [JSON_FIELD, `Content-Length: ${bytes}`]));
+  // Each piece is larger than all before it, so that what is held tells that it has come.
+  for (let sent = 0, size = 5000; sent < bytes; size *= 2) {
+    now += 150;
+    await setTimeout(20); // Some ticks.
+    const held = bare.bodies.bufferedBytes;
+    const piece = Math.min(size, bytes - sent);
+    connection.send("a".repeat(piece));
+    sent += piece;
+    if (sent < bytes) await eventually(`${sent} bytes have come`, () => bare.bodies.bufferedBytes > held);
+  }
   assert.equal((await connection.reply()).status, 200);
 });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { steadyJitter } from "../helpers/steady-jitter.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
 const HOUR = 3_600_000;
@@ -14,6 +15,7 @@ async function look({ runner, store }: TestRunner): Promise<void> {
 }
 
 function failingOnce(t: TestContext): { helper: TestRunner; runs: number[] } {
+  steadyJitter(t);
   const helper = new TestRunner(t, { writer: "main" });
   const runs: number[] = [];
   helper.runner.handle("test", async (job: RunningJob) => {

@@ -6,6 +6,7 @@ import { JobHooks } from "../../src/services/jobs/job-hooks.ts";
 import { JobService } from "../../src/services/jobs/job-service.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
+import { steadyJitter } from "../helpers/steady-jitter.ts";
 import { openTestStore } from "../helpers/store.ts";
 import { queueSettings, TestRunner } from "./support/test-runner.ts";
 
@@ -32,6 +33,7 @@ test("a queue holds so many waiting jobs, then whoever makes one is told OVERLOA
 });
 
 test("a starting server knows what waits in the table, and a job that comes back waits again", async (t) => {
+  steadyJitter(t);
   const store = openTestStore(t, { writer: "main" });
   const clock = new FakeClock();
   const before = new TestRunner(t, { store, clock });

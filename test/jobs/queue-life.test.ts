@@ -3,11 +3,13 @@ import test from "node:test";
 import { deferred } from "../../src/base/deferred.ts";
 import { COMPLETED, PermanentError, type QueueName, RetryLater, type RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { steadyJitter } from "../helpers/steady-jitter.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
 const HOUR_MS = 3_600_000;
 
 test("Retry-After of the other side counts where it is longer than the back-off, and never shortens it", async (t) => {
+  steadyJitter(t);
   const backoff = { backoffBaseMs: HOUR_MS, backoffCapMs: HOUR_MS };
   const helper = new TestRunner(t, { settingsOf: (queue) => (queue === "digest" ? backoff : {}) });
   helper.runner.handle("test", async ({ payload }: RunningJob) => {
@@ -29,6 +31,7 @@ test("Retry-After of the other side counts where it is longer than the back-off,
 });
 
 test("base and cap of the back-off are the queue's", async (t) => {
+  steadyJitter(t, 0.9);
   const helper = new TestRunner(t, {
     maxAttempts: 10,
     concurrency: 50,
@@ -101,6 +104,7 @@ test("S4-19 S4-20 S4-21 D31 a message's job goes from messages to messages-retry
 });
 
 test("a handler that ends its own attempt as failed, in its transaction, gets what a throw would have got", async (t) => {
+  steadyJitter(t);
   const helper = new TestRunner(t, { maxAttempts: 2 });
   const errors = [new Error("first"), new PermanentError("second")];
   helper.runner.handle("test", async (job: RunningJob) => {

@@ -63,8 +63,10 @@ test("it stays in the main thread while there is little to do", async (t) => {
 test("what other processes wrote around the move is noticed", async (t) => {
   const store = openTestStore(t, { writer: "adaptive" });
   const before = await store.port.dataVersion();
-  await beBusy(store);
-  await eventually("the writer has moved", () => hasMoved(store));
+  await eventually("the writer has moved", async () => {
+    await beBusy(store);
+    return hasMoved(store);
+  });
   const after = await store.port.dataVersion();
   assert.notEqual(after, before);
   assert.equal(await store.port.dataVersion(), after);

@@ -90,7 +90,7 @@ testBothWriters("close writes the delivered marks that wait for a set", async (t
 
 test("when the writer thread dies, whoever waits for it is told and nothing hangs", async (t) => {
   const thread = threadInUse(t);
-  const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 300 });
+  const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 2000 });
   const beside = openBeside(t, store.file);
   beside.exec("begin immediate");
   const source = new TestSource(store.committer);

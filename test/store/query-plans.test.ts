@@ -151,7 +151,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     "the message is delivered",
     async () => (await prism.patch(v1(`/messages/${message.id}/read`))).status === 200,
   );
-  const later = await post("/messages", { recipientId: "uma", content: "c", delayMs: 1000 });
+  const later = await post("/messages", { recipientId: "uma", content: "c", delayMs: 3_600_000 });
   await ok(prism.delete<Made>(v1(`/messages/${later.id}`)));
   await ok(prism.put<Made>(v1(`/tasks/${task.id}`), { status: "DONE" }));
   await ok(prism.delete<Made>(v1(`/tasks/${task.id}`)));

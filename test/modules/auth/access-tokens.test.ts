@@ -214,6 +214,6 @@ test("S2-21: permissions are those of the roles at this moment, never those of t
   assert.equal(await audit(), 403);
   const { body } = await prism.get<{ error: { code: string; details: unknown[] } }>("/api/v1/audit", { token });
   assert.deepEqual(body.error.details, [
-    { code: "UNAUTHORIZED_ROLE", message: "missing permission", permission: "audit:read" },
+    { code: "UNAUTHORIZED_ROLE", message: "needs the permission audit:read", permission: "audit:read" },
   ]);
 });

@@ -90,7 +90,7 @@ test("S2-129 S2-115 every rule says what it made of an event, and why", async (t
     [storm.suppression?.limit, storm.suppression?.matchesInWindow, storm.suppression?.storm?.heldBack],
     [1, 2, 1],
   );
-  assert.match(storm.reason, /^held back: more than 1 matches within 1 min; 1 were held back since /);
+  assert.match(storm.reason, /^held back: more than 1 match within 1 min; 1 was held back since /);
   assert.equal(joins.earlier?.notificationId, joined.notificationId);
   assert.equal(joins.earlier?.aggregateCount, 2);
   assert.equal(ruleOf(view, "cools").earlier?.notificationId, cooled.notificationId);
@@ -107,7 +107,7 @@ test("an event that no rule met says so; an unknown one, and one of a project th
   assert.equal((await explain(prism, id)).answer, "No rule was there for it, so nobody was told.");
   await makeRule(prism, { name: "r", condition: "event.type == 'b'" });
   const next = await send(prism, { type: "a" });
-  assert.equal((await explain(prism, next)).answer, "None of the 1 rule there matched it, so nobody was told.");
+  assert.equal((await explain(prism, next)).answer, "The only rule did not match it, so nobody was told.");
   for (const unknown of [NO_ID, "x", "%27"]) {
     const { status, body } = await prism.get<{ error: { code: string } }>(`/api/v1/explain/event/${unknown}`);
     assert.deepEqual([status, body.error.code], [404, "EVENT_NOT_FOUND"]);

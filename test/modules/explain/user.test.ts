@@ -74,6 +74,15 @@ test("explain says why a user was not told", async (t) => {
     assert.equal(answer, "told was not told (audit: the condition was false: event.amount was 6).");
   });
 
+  await t.test("of several rules that could have told the user no single one is the reason", async () => {
+    const condition = "event.amount == 7 or event.amount == 8";
+    await made(prism.post("/api/v1/rules", { name: "two", condition, targetUsers: ["told"], projectId: shop.id }));
+    const id = await made(prism.post("/events", { type: "a", projectId: shop.id, payload: { amount: 6 } }));
+    const { answer, user } = await explain(prism, `event/${id}?userId=told`);
+    assert.equal(answer, "told was not told: none of the 3 rules matched it.");
+    assert.ok(user?.reasons.includes("two: the condition was false: event.amount was 6"), user?.reasons.join());
+  });
+
   await t.test("a channel that reached nobody says why", async () => {
     const { user } = await explain(prism, `event/${high}?userId=told`);
     assert.ok(user?.reasons.includes("audit: fcm: the user has no such device"), user?.reasons.join());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
-import { PermanentError } from "../../../src/jobs/job.ts";
+import { PermanentError, RetryLater } from "../../../src/jobs/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { type JobBody, jobOf, makeJob } from "./support/make-jobs.ts";
@@ -16,7 +16,8 @@ test("S2-06 a job with its progress while it runs, and with its attempts and res
   const gate = deferred<void>();
   t.after(() => gate.resolve());
   prism.services.system.runner.handle("test", async ({ attempt, progress }) => {
-    if (attempt === 1) throw new Error("the host is away");
+    // Hours away: by chance alone a retry may be due at once.
+    if (attempt === 1) throw new RetryLater("the host is away", 3_600_000);
     progress({ done: 3, of: 7 });
     begun.resolve();
     await gate.promise;

@@ -72,7 +72,8 @@ test("S4-25 from registration to the read message: people log in, one writes, th
   const sent = await ann.call<MessageBody>("POST", "/messages", body);
   assert.deepEqual([sent.status, sent.body.status], [202, "scheduled"]);
   const { id } = sent.body;
-  assert.equal((await bob.call("GET", `/messages/${id}`)).status, 404);
+  const nextHour = await ann.call<MessageBody>("POST", "/messages", { ...body, delayMs: 3_600_000 });
+  assert.equal((await bob.call("GET", `/messages/${nextHour.body.id}`)).status, 404);
   const heard = await firstMessage(socket);
   assert.equal((heard["data"] as MessageBody).content, "See you at eight");
   const list = await bob.call<PageBody>("GET", "/messages?limit=20&offset=0");

@@ -247,7 +247,7 @@ test("while a module is developed a change of its folder is enough: new, changed
   await eventually("the changed one answers", async () => (await prism.get("/second")).text === "2");
   modules.remove("second");
   await eventually("it is gone", async () => (await prism.get("/second")).status === 404);
-  assert.equal(await stateOf(prism, "second"), undefined);
+  await eventually("it is not listed", async () => (await stateOf(prism, "second")) === undefined);
   assert.equal((await prism.get("/first")).status, 200);
   await eventually("its row, too", () => rowsOf(prism, "select name from modules").length === 1);
 });

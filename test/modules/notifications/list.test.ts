@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 
@@ -172,6 +173,25 @@ test("S2-131: what a user missed comes oldest first, until it counts as delivere
   assert.deepEqual(titles(await missed()), ["d", "e"], "what was removed is not missed");
   for (const query of ["?since=yesterday", "?since=-1", "?limit=101", "?ack=1"])
     assert.equal((await get(prism, `/missed${query}`, token)).status, 400, query);
+});
+
+test("what has expired is missed no more, and pages are as full as before", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const { token } = await makeUser(prism, "uma");
+  const ids: string[] = [];
+  for (const title of ["a", "b", "c", "d"]) ids.push(await send(prism, title, ["uma"]));
+  const expiresAt = clock.now() + 1000;
+  const early = [ids[0] ?? "", ids[2] ?? ""];
+  await prism.services.db.write((trx) =>
+    trx.updateTable("notifications").set({ expiresAt }).where("id", "in", early).execute(),
+  );
+  const missed = async (query = "") => titles((await get(prism, `/missed${query}`, token)).body);
+  assert.deepEqual(await missed(), ["a", "b", "c", "d"]);
+  clock.advance(1000);
+  for (const query of ["", "?since=0", "?since=2000-01-01T00:00:00Z", "?limit=2"])
+    assert.deepEqual(await missed(query), ["b", "d"], query);
+  assert.deepEqual(titles((await get(prism, "", token)).body), ["d", "c", "b", "a"], "the list has them all");
 });
 
 test("a notification is delivered when every recipient's row is", async (t) => {

@@ -5,6 +5,7 @@ import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 
 const PATH = "/api/v1/time/trigger";
@@ -66,6 +67,7 @@ test("a kill while a timer fires leaves all of its effect or none, and it is the
 });
 
 test("a timer that fails is tried again: a full database holds its notification up and loses nothing", async (t) => {
+  steadyJitter(t);
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const { db, system } = prism.services;

@@ -5,6 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 interface Timer {
@@ -121,6 +122,7 @@ test("everybody sees his own timers; who holds timers:any sees all, and calls an
 });
 
 test("a timer that runs or has ended cannot be called off; one that was called off never fires", async (t) => {
+  steadyJitter(t);
   const { prism, clock, make, stateOf } = await server(t);
   const gate = deferred<void>();
   prism.services.ingest.ingest = async () => {

@@ -5,6 +5,7 @@ import { PermanentError, type RunningJob } from "../../../src/jobs/job.ts";
 import type { MovedJob } from "../../../src/services/jobs/job-hooks.ts";
 import { JOB_STATES } from "../../../src/store/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { openTestStore } from "../../helpers/store.ts";
 import { jobIn, operatorActs } from "../../jobs/support/job-in-state.ts";
 import { TestRunner } from "../../jobs/support/test-runner.ts";
@@ -81,6 +82,7 @@ test("a job that nobody made is not found, whatever is done to it", async (t) =>
 });
 
 test("a retried job has all attempts again, and its history is kept and goes on", async (t) => {
+  steadyJitter(t);
   const helper = new TestRunner(t, { maxAttempts: 2 });
   let failures = 0;
   helper.runner.handle("test", async ({ attempt }: RunningJob) => {

@@ -10,6 +10,7 @@ import {
   startPrism,
   type TestPrism,
 } from "../../../helpers/prism.ts";
+import { steadyJitter } from "../../../helpers/steady-jitter.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { type Message, WebSocketClient } from "../../../realtime/support/web-socket-client.ts";
 
@@ -77,8 +78,9 @@ export class Mailbox {
     this.wim = wim;
   }
 
-  /** Access tokens that outlast what a test lets pass. */
+  /** Access tokens that outlast what a test lets pass, and back-offs without chance. */
   static async open(t: TestContext, { settings, ...options }: PrismOptions = {}): Promise<Mailbox> {
+    steadyJitter(t);
     const prism = await startPrism(t, { ...options, settings: { "auth.accessExpires": "86400000", ...settings } });
     const make = (name: string) => makeUser(prism, name, ["User"]);
     return new Mailbox(prism, [await make("uma"), await make("vic"), await make("wim")]);
