@@ -1,10 +1,10 @@
 import type { Clock } from "../../base/clock.ts";
 
-/** How long an attempt stands in line where nobody was sent away: it holds a worker, which other places need. */
+/** How long one stands in line where nobody was sent away: it holds a worker, which other places need. */
 const PATIENCE_MS = 250;
 /** Nobody is sent away for much longer: the place may be quick again. */
 const LONGEST_ABSENCE_MS = 30_000;
-/** Places that are kept in mind for being slow, or in use; beyond that those that are not are forgotten. */
+/** Places that are kept in mind while somebody has them or should come back; beyond that it is seen who did not. */
 const MAX_PLACES = 10_000;
 
 interface Place {
@@ -12,7 +12,7 @@ interface Place {
   busySince: number | null;
   /** Whoever stands here goes next; told false, it may not. */
   readonly line: ((isNext: boolean) => void)[];
-  /** How long the last one took. */
+  /** How long the last one had it. */
   tookMs: number;
   /** When the last of those who were sent away comes back, on the same clock. */
   backAt: number;
@@ -42,16 +42,15 @@ export class Turns {
   async take<T>(key: string, { isBack, run, sendAway }: Turn<T>): Promise<T> {
     const place = this.#placeOf(key);
     if (!(await this.#standIn(place, isBack))) return sendAway(this.#absenceFrom(place));
-    place.busySince = this.#clock.elapsed();
     try {
       return await run();
     } finally {
       const now = this.#clock.elapsed();
-      place.tookMs = now - place.busySince;
+      place.tookMs = now - (place.busySince ?? now);
       const next = place.line.shift();
       place.busySince = next ? now : null;
       next?.(true);
-      if (place.tookMs <= PATIENCE_MS && this.#isLeft(place)) this.#places.delete(key);
+      if (this.#isLeft(place)) this.#places.delete(key);
     }
   }
 
@@ -64,18 +63,25 @@ export class Turns {
       place.busySince = now;
       return true;
     }
-    if (isBack ? line.length > 0 : (line.length + 1) * this.#lengthOf(place) > PATIENCE_MS) return false;
+    if (isBack && line.length > 0) return false;
     return new Promise((resolve) => {
-      const timer = isBack ? undefined : setTimeout(() => leave(), PATIENCE_MS);
+      let timer: NodeJS.Timeout | undefined;
       const answer = (isNext: boolean): void => {
         clearTimeout(timer);
         resolve(isNext);
       };
+      // Asks the clock once more: it may stand.
       const leave = (): void => {
+        const leftMs = now + PATIENCE_MS - this.#clock.elapsed();
+        if (leftMs > 0) {
+          timer = setTimeout(leave, leftMs);
+          return;
+        }
         line.splice(line.indexOf(answer), 1);
         answer(false);
       };
       line.push(answer);
+      if (!isBack) leave();
     });
   }
 
@@ -83,7 +89,8 @@ export class Turns {
   #absenceFrom(place: Place): number {
     const now = this.#clock.elapsed();
     const last = Math.max(place.backAt, now);
-    const turn = last + Math.max(this.#lengthOf(place), PATIENCE_MS);
+    const tookMs = place.busySince === null ? place.tookMs : Math.max(place.tookMs, now - place.busySince);
+    const turn = last + Math.max(tookMs, PATIENCE_MS);
     place.backAt = Math.max(last + 1, Math.min(turn, now + LONGEST_ABSENCE_MS));
     return Math.ceil(place.backAt - now);
   }
@@ -96,11 +103,6 @@ export class Turns {
     const place: Place = { busySince: null, line: [], tookMs: 0, backAt: 0 };
     this.#places.set(key, place);
     return place;
-  }
-
-  /** How long one has it, as far as is known. */
-  #lengthOf({ tookMs, busySince }: Place): number {
-    return busySince === null ? tookMs : Math.max(tookMs, this.#clock.elapsed() - busySince);
   }
 
   /** Whether nobody has it, and nobody is to come back to it. */
