@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 
 /** Neighbours share a process: to load the program takes a second of processor time, which most files need less than for their tests. */
-const FILES_AT_ONCE = 5;
+const FILES_AT_ONCE = 8;
 /** What waits for what never comes is to fail, and not to keep everybody waiting. It holds for a process, thus for all of its files together. */
 const LIMIT = "--test-timeout=900000";
 /** Names what failed, and why, at the end, where whoever reads no more than the last page finds it. */
