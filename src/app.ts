@@ -165,7 +165,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const settingsOf = settings.queue.bind(settings);
   const onJobs: JobRunner["enqueued"] = (rows) => runner.enqueued(rows);
   const gate = FiringGate.overTables(reader, () => settings.defaultSuppression);
-  const senders = new Senders();
+  const senders = new Senders(config.delivery.workers);
   const decider = new Decider({ book: rules, gate, offsets: committer.sequences.streams, settingsOf, senders });
   const backlog = new Backlog({ committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs });
   committer.whenEpochFails(() => {
@@ -219,6 +219,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     ...timers,
     ...accounts,
     ...basis,
+    workerLeases,
     rules,
     gate,
     settings,

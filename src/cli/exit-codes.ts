@@ -39,13 +39,16 @@ export class ServerRefused extends Error {
   readonly status: number;
   readonly code: string;
   readonly details: readonly ErrorDetail[];
+  /** How long the server asks to be left alone. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[]) {
+  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[], retryAfterMs?: number) {
     super(message);
     this.name = "ServerRefused";
     this.status = status;
     this.code = code;
     this.details = details;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

@@ -17,6 +17,7 @@ import { addTail } from "./tail.ts";
 import { addToken } from "./token.ts";
 import { addTrigger } from "./trigger.ts";
 import { addUser } from "./user.ts";
+import { addWorker } from "./worker.ts";
 
 const LINGER_MS = 1000;
 
@@ -90,6 +91,7 @@ Examples:
   addRules(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
+  addWorker(program);
   program.commandsGroup("Access:");
   addUser(program);
   addToken(program);

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { App } from "../app.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
-import { createLogger, type ReloadableLogger } from "../config/logger.ts";
+import type { ReloadableLogger } from "../config/logger.ts";
 import { localUrlOf } from "../config/public-url.ts";
 import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
@@ -10,7 +10,7 @@ import { changedSettings } from "./changed-settings.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
 import { lockDataDir } from "./data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
-import { prettyLog } from "./pretty-log.ts";
+import { openLog } from "./open-log.ts";
 import { endOnStray, interrupt } from "./process-ends.ts";
 
 interface ServeFlags {
@@ -73,12 +73,6 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
   announce(context, config, app, log);
-}
-
-/** JSON, one object per line; on the terminal of a developer, lines for people. */
-function openLog({ out }: Context, { env, debug, log: { level } }: Config): ReloadableLogger {
-  const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
-  return createLogger({ level, debug, ...(isForPeople ? { destination: prettyLog(out) } : {}) });
 }
 
 /** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */

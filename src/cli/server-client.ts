@@ -1,4 +1,5 @@
 import type { ErrorDetail } from "../base/errors.ts";
+import { readRetryAfter } from "../services/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
 import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
 import type { Output } from "./output.ts";
@@ -38,10 +39,12 @@ export class ServerClient {
     return readJson<T>(await this.#request("GET", path, query, undefined, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
-  /** @throws ServerRefused, CommandError 4 when no server answers */
-  async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS): Promise<T> {
+  /** @param signal gives the request up. @throws ServerRefused, CommandError 4 when no server answers */
+  async post<T>(path: string, body: unknown, limitMs = REPLY_LIMIT_MS, signal?: AbortSignal): Promise<T> {
     const json = JSON.stringify(body);
-    return readJson<T>(await this.#request("POST", path, {}, json, AbortSignal.timeout(limitMs)));
+    const limit = AbortSignal.timeout(limitMs);
+    const either = signal ? AbortSignal.any([limit, signal]) : limit;
+    return readJson<T>(await this.#request("POST", path, {}, json, either));
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
@@ -136,7 +139,7 @@ export class ServerClient {
     const durationMs = Math.round(performance.now() - startedAt);
     cliLog().debug({ method, url: url.href, status: response.status, durationMs }, "request");
     if (response.ok) return response;
-    throw refusalOf(response.status, await response.text().catch(() => ""), this);
+    throw refusalOf(response.status, await response.text().catch(() => ""), this, retryAfterOf(response));
   }
 }
 
@@ -167,11 +170,16 @@ export function authorization(token: string | undefined): Record<string, string>
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }
 
+function retryAfterOf({ headers }: Response): number | undefined {
+  return readRetryAfter(headers.get("retry-after") ?? undefined, Date.now());
+}
+
 /** What a server answered, as the error that ends a command. @param body of the answer, as text. */
-export function refusalOf(status: number, body: string, { base, token }: ServerClient): Error {
+export function refusalOf(status: number, body: string, { base, token }: ServerClient, retryAfterMs?: number): Error {
   const error = errorMember(body);
   if (!error) return new CommandError(EXIT.unreachable, `${base} answered ${status}, and not as Prism does`);
-  return new ServerRefused(status, error.code, error.message + hintOf(status, error, base, token), error.details ?? []);
+  const text = error.message + hintOf(status, error, base, token);
+  return new ServerRefused(status, error.code, text, error.details ?? [], retryAfterMs);
 }
 
 /** What a person at a terminal can do about a refusal that says little by itself. */

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseCidr } from "../base/cidr.ts";
 import { isTimezone } from "../base/timezone.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../base/worker-channels.ts";
 
 /** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
 export interface Kind<T> {
@@ -102,6 +103,11 @@ export const portItem: v.GenericSchema<unknown, number> = v.pipe(
 );
 
 export const hostName = textThat("must be a host name", (value) => /^[A-Za-z0-9.-]{1,253}$/.test(value));
+
+export const workerChannel: v.GenericSchema<unknown, WorkerChannel> = v.picklist(
+  WORKER_CHANNELS,
+  `must be one of ${WORKER_CHANNELS.join(", ")}`,
+);
 
 export const urlScheme = v.pipe(
   textThat("must be a URL scheme such as myapp", (value) => /^[a-z][a-z0-9+.-]{1,62}$/.test(value)),

@@ -1,3 +1,4 @@
+import { WORKER_CHANNELS } from "../base/worker-channels.ts";
 import * as k from "./kinds.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
@@ -314,6 +315,11 @@ export const OPTIONS = {
       { reloadable: true },
     ),
     pushAlways: option(k.boolean(), false, "sends push at once, also to those who are connected", { reloadable: true }),
+    workers: option(
+      k.list(k.workerChannel),
+      [],
+      `channels that are left to processes of \`prism worker\`: this server decides and plans, and sends nothing by them itself (${WORKER_CHANNELS.join(", ")})`,
+    ),
     perUser: option(
       k.integer(1, 1e9),
       60,

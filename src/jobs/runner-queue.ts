@@ -20,6 +20,8 @@ export interface RunnerQueueParts {
   readonly settings: QueueSettings;
   readonly isServed: boolean;
   run(job: ClaimedJob): Promise<void>;
+  /** While that one is paused, this one is, too. */
+  readonly parent?: RunnerQueue | undefined;
 }
 
 /** A job is held back for its time no longer than this: when it has longer to wait, the clock has been set back, and it was due by the clock as it was. */
@@ -33,7 +35,8 @@ export class RunnerQueue {
   /** Somebody can run its jobs; a module's only while the module is loaded. */
   isServed: boolean;
   /** An operator wants nothing more of it to begin. */
-  isPaused = false;
+  #isPaused = false;
+  readonly #parent: RunnerQueue | undefined;
   /** There may be ready jobs in the table that have not been claimed. */
   mayHaveReady = true;
   /** Claimed and not yet finished, with what the claims on their way may bring. */
@@ -48,12 +51,21 @@ export class RunnerQueue {
   #averageMs = AHEAD_MS;
   #claims = 0;
 
-  constructor(name: QueueName, { clock, settings, isServed, run }: RunnerQueueParts) {
+  constructor(name: QueueName, { clock, settings, isServed, run, parent }: RunnerQueueParts) {
+    this.#parent = parent;
     this.name = name;
     this.isServed = isServed;
     this.#clock = clock;
     this.#tasks = fastq.promise(run, 1);
     this.configure(settings);
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused || this.#parent?.isPaused === true;
+  }
+
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
   }
 
   /** Jobs at work go on. */

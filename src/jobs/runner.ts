@@ -13,8 +13,8 @@ import { DueWatch } from "./due-watch.ts";
 import {
   COMPLETED,
   type JobHandler,
-  type ModuleQueue,
   PermanentError,
+  parentOf,
   QUEUES,
   type QueueName,
   type QueueSettings,
@@ -109,15 +109,15 @@ export class JobRunner implements SetSource {
     };
   }
 
-  /** Runs the jobs of a module's queue from now on; until somebody does they wait. */
-  serve(name: ModuleQueue): void {
+  /** Runs the jobs of a module's queue from now on, or those of one that was left to workers; until somebody does they wait. */
+  serve(name: QueueName): void {
     const queue = this.#queues.get(name) ?? this.#addQueue(name, true);
     queue.isServed = true;
     this.#wake(queue);
   }
 
   /** Claims no more of the queue and gives back what has not begun; what runs goes on to its end. */
-  withdraw(name: ModuleQueue): void {
+  withdraw(name: QueueName): void {
     const queue = this.#queues.get(name);
     if (!queue) return;
     queue.isServed = false;
@@ -139,13 +139,13 @@ export class JobRunner implements SetSource {
     this.#parts.onReady?.(name);
   }
 
-  /** The program's queues, and those of modules that were served or paused since the start. */
+  /** The program's queues, and those of modules that were served or paused since the start; of those for workers the paused ones. */
   get queueNames(): QueueName[] {
-    return [...this.#queues.keys()];
+    return [...this.#queues.keys()].filter((name) => parentOf(name) === undefined || this.isPaused(name));
   }
 
   isPaused(name: QueueName): boolean {
-    return this.#queues.get(name)?.isPaused ?? false;
+    return (this.#queues.get(name) ?? this.#queues.get(parentOf(name) ?? name))?.isPaused ?? false;
   }
 
   /** From now on jobs run: those that are ready, those whose time passed while nobody ran, and those to come. */
@@ -380,6 +380,7 @@ export class JobRunner implements SetSource {
       settings: this.#parts.settingsOf(name),
       isServed,
       run: (job) => this.#run(job),
+      parent: this.#queues.get(parentOf(name) ?? name),
     });
     this.#queues.set(name, queue);
     return queue;

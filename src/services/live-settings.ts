@@ -1,6 +1,6 @@
 import type { Config } from "../config/load.ts";
 import { CorsPolicy } from "../http/cors.ts";
-import { isModuleQueue, type QueueName, type QueueSettings } from "../jobs/job.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../jobs/job.ts";
 
 /** The settings that SIGHUP changes while the server runs. Whoever uses one reads it here, each time. */
 export class LiveSettings {
@@ -34,8 +34,9 @@ export class LiveSettings {
     return this.#cors;
   }
 
-  /** A module's queue has the settings of `queues.module`. */
+  /** A module's queue has the settings of `queues.module`, one for workers those of the queue that it is a part of. */
   queue(name: QueueName): QueueSettings {
+    if (isWorkerQueue(name)) return this.#queues[parentQueue(name)];
     return isModuleQueue(name) ? this.#queues.module : this.#queues[name];
   }
 

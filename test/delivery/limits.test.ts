@@ -3,7 +3,14 @@ import test from "node:test";
 import { DeliveryLimits } from "../../src/services/delivery/delivery-limits.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 
-const SETTINGS = { ackTimeoutMs: 10_000, pushAlways: false, perUser: 60, perUserBurst: 30, global: 5000 };
+const SETTINGS = {
+  workers: [],
+  ackTimeoutMs: 10_000,
+  pushAlways: false,
+  perUser: 60,
+  perUserBurst: 30,
+  global: 5000,
+};
 
 function limits(settings: Partial<typeof SETTINGS> = {}) {
   const clock = new FakeClock();

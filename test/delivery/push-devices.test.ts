@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { PushAnswer, PushClient } from "../../src/services/delivery/push-client.ts";
+import type { PushAnswer, PushClient, PushMessage } from "../../src/services/delivery/push-client.ts";
 import { PushSender } from "../../src/services/delivery/push-sender.ts";
 import { DeadTarget, ProviderDown } from "../../src/services/delivery/sender.ts";
 import { keptAnswer } from "../../src/services/reads/read-caches.ts";
@@ -16,7 +16,7 @@ class Provider implements PushClient {
   /** Runs while the provider thinks. */
   meanwhile: () => Promise<void> = async () => undefined;
 
-  async send(token: string): Promise<PushAnswer> {
+  async send({ token }: PushMessage): Promise<PushAnswer> {
     this.sent.push(token);
     await this.meanwhile();
     return this.bad.has(token) ? BAD : { kind: "accepted" };

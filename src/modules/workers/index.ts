@@ -2,9 +2,11 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../base/worker-channels.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { route } from "../../http/route.ts";
+import { deliveryQueue, isModuleQueue, type QueueName } from "../../jobs/job.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import type { LeasedJob } from "../../services/jobs/worker-leases.ts";
 import type { AppModule, CoreServices } from "../../services/module.ts";
@@ -36,16 +38,17 @@ const workers: AppModule = {
         errors: ["FORBIDDEN", "INVALID_STATE", "OVERLOADED"],
         async handle(exchange, { body }) {
           const worker = serviceOf(exchange);
-          const { workerId: id, host, queues, max = 1, waitMs = 0 } = body;
+          const { workerId: id, host, max = 1, waitMs = 0 } = body;
+          const channels = channelsOf(services, body);
           const jobs = await workerLeases.claim({
             worker: { id, host, tokenId: worker.tokenId },
-            queues,
+            queues: queuesOf(services, body.queues, channels),
             max,
             waitMs,
             signal: goneSignal(exchange),
             requireStill: () => requireStill(services, worker),
           });
-          return { jobs: jobs.map(leasedView) };
+          return { jobs: jobs.map(leasedView), channels };
         },
       }),
     );
@@ -85,10 +88,10 @@ const workers: AppModule = {
         body: FailBody,
         async handle(exchange, { params, body }) {
           const { tokenId } = serviceOf(exchange);
-          const { fence, error, permanent: isPermanent = false, retryAfterMs = 0 } = body;
+          const { fence, error, permanent: isPermanent = false, retryAfterMs = 0, fault, since } = body;
           const attempt = { jobId: params.id, fence, tokenId };
           if (error === undefined) await workerLeases.handBack(attempt);
-          else await workerLeases.fail({ ...attempt, error, isPermanent, retryAfterMs });
+          else await workerLeases.fail({ ...attempt, error, isPermanent, retryAfterMs, fault, since });
           return {};
         },
       }),
@@ -97,6 +100,24 @@ const workers: AppModule = {
 };
 
 type ServicePrincipal = UserPrincipal & { readonly tokenId: string };
+
+/** The channels that the worker can send by and that this server leaves to workers. */
+function channelsOf({ system }: CoreServices, { channels }: ClaimBody): WorkerChannel[] {
+  return (channels ?? WORKER_CHANNELS).filter((channel) => system.senders.isForWorkers(channel));
+}
+
+/** Where the jobs stand: attempts by channel, so that a worker without a mail server is given none that needs one. */
+function queuesOf(
+  { system }: CoreServices,
+  named: readonly QueueName[],
+  channels: readonly WorkerChannel[],
+): readonly QueueName[] {
+  return named.flatMap((name) =>
+    isModuleQueue(name)
+      ? [name]
+      : channels.filter((channel) => deliveryQueue(channel) === name).map((channel) => system.senders.queueOf(channel)),
+  );
+}
 
 /** A lease is bound to a token, and a login has none. @throws FORBIDDEN */
 function serviceOf(exchange: Exchange): ServicePrincipal {
@@ -132,6 +153,7 @@ function leasedView({ id, queue, kind, payload, attempts, maxAttempts, fence, le
     leaseUntil: toRfc3339(leaseUntil),
     ...(job.label === null ? {} : { label: job.label }),
     correlationId: job.correlationId ?? id,
+    runAt: toRfc3339(job.runAt),
   };
 }
 

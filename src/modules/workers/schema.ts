@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { WORKER_CHANNELS } from "../../base/worker-channels.ts";
 import { integer, jsonValue, object, text, uuid } from "../../http/shapes.ts";
 import { parseQueueName, type QueueName } from "../../jobs/job.ts";
 import { isRemoteQueue } from "../../services/jobs/worker-leases.ts";
@@ -30,6 +31,15 @@ export const ClaimBody = object({
     v.description("Looked at in this order"),
     v.transform((names) => [...new Set(names)] as QueueName[]),
   ),
+  channels: v.optional(
+    v.pipe(
+      v.array(v.picklist(WORKER_CHANNELS, `must be one of ${WORKER_CHANNELS.join(", ")}`)),
+      v.maxLength(WORKER_CHANNELS.length, "must name each channel once"),
+      v.description(
+        "Of the first two queues only attempts by these channels: those that the worker can send by; default all",
+      ),
+    ),
+  ),
   max: v.optional(v.pipe(integer(1, 100), v.description("How many jobs at most; default 1"))),
   waitMs: v.optional(
     v.pipe(integer(0, 30_000), v.description("How long to wait for a job when none is ready; default 0")),
@@ -43,14 +53,24 @@ export const Claimed = v.object({
       id: v.string(),
       queue: v.string(),
       kind: v.string(),
-      payload: v.pipe(v.unknown(), v.description("JSON, as the job was made with it")),
+      payload: v.pipe(
+        v.unknown(),
+        v.description(
+          "Of a module's job: JSON, as it was made with it. Of delivery.attempt {deliveryId, channel, message}: what the call of the channel's provider needs",
+        ),
+      ),
       attempt: v.number(),
       maxAttempts: v.number(),
       fence: v.pipe(v.number(), v.description("Names this attempt; to be sent with its end")),
       leaseUntil: v.string(),
       label: v.optional(v.string()),
       correlationId: v.string(),
+      runAt: v.pipe(v.string(), v.description("When it was due")),
     }),
+  ),
+  channels: v.pipe(
+    v.array(v.string()),
+    v.description("Of the channels that the worker can send by those that this server leaves to workers"),
   ),
 });
 
@@ -88,6 +108,20 @@ const failEntries = object({
     ),
   ),
   permanent: v.optional(v.pipe(v.boolean(), v.description("Trying again cannot help: the job is dead; default false"))),
+  fault: v.optional(
+    v.pipe(
+      v.picklist(["target", "provider"], "must be target or provider"),
+      v.description(
+        "It is not about this attempt alone: the place is gone and is disabled, or the provider refuses everything and is paused",
+      ),
+    ),
+  ),
+  since: v.optional(
+    v.pipe(
+      integer(0, Number.MAX_SAFE_INTEGER),
+      v.description("Epoch ms at which the provider knew that the place is gone, where it says so"),
+    ),
+  ),
   retryAfterMs: v.optional(
     v.pipe(integer(0, DAY_MS), v.description("The next attempt is not before that; the queue's backoff may be longer")),
   ),

@@ -4,12 +4,11 @@ import type { Clock } from "../../base/clock.ts";
 import type { Config } from "../../config/load.ts";
 import { PermanentError } from "../../jobs/job.ts";
 import { ApnsConnection, type ApnsReply } from "./apns-connection.ts";
-import { apnsHeaders, apnsPayload } from "./apns-payload.ts";
 import { type ApnsKeyOptions, ApnsTokens } from "./apns-tokens.ts";
-import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient } from "./push-client.ts";
+import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient, type PushMessage } from "./push-client.ts";
 import { reasonOf, tryAgain } from "./push-failure.ts";
 import { readRetryAfter } from "./retry-after.ts";
-import { type Attempt, ProviderDown } from "./sender.ts";
+import { ProviderDown } from "./sender.ts";
 
 export interface ApnsOptions extends ApnsKeyOptions {
   readonly bundleId: string;
@@ -58,9 +57,8 @@ export class ApnsClient implements PushClient {
     });
   }
 
-  send(token: string, attempt: Attempt): Promise<PushAnswer> {
-    const payload = apnsPayload(attempt.notification, attempt.offset);
-    return this.#post(token, apnsHeaders(attempt, this.#options.bundleId), payload, attempt.signal);
+  send({ token, headers, body }: PushMessage, signal: AbortSignal): Promise<PushAnswer> {
+    return this.#post(token, { "apns-topic": this.#options.bundleId, ...headers }, body, signal);
   }
 
   async check(): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { DAY_MS } from "../../base/clock.ts";
+import type { AttemptFacts } from "./prepared-sender.ts";
 import { fitPush, URGENT_PRIORITY } from "./push-body.ts";
-import type { Attempt, NotificationFacts } from "./sender.ts";
+import type { NotificationFacts } from "./sender.ts";
 
 /** How long Apple keeps a notification that does not expire by itself; it keeps none longer. */
 const KEPT_MS = 30 * DAY_MS;
@@ -20,13 +21,12 @@ export function apnsPayload(notification: NotificationFacts, offset: number): st
   );
 }
 
-/** The headers of one push, the same for each attempt at it, but for the provider token. */
-export function apnsHeaders({ delivery, notification }: Attempt, bundleId: string): Record<string, string> {
+/** The headers of one push, the same for each attempt at it; the app's topic and the provider token are the client's to add. */
+export function apnsHeaders({ delivery, notification }: AttemptFacts): Record<string, string> {
   const { id, priority, createdAt, expiresAt } = notification;
   return {
     "apns-id": delivery.id,
     "apns-push-type": "alert",
-    "apns-topic": bundleId,
     // An attempt that comes twice is shown once.
     "apns-collapse-id": collapseId(id),
     "apns-expiration": String(Math.floor((expiresAt ?? createdAt + KEPT_MS) / 1000)),

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
+import { WORKER_CHANNELS } from "../../base/worker-channels.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import { DELIVER_JOB } from "../../pipeline/decide.ts";
 import type { Presence } from "../../realtime/presence.ts";
@@ -8,8 +9,10 @@ import type { Database } from "../../store/database.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
+import type { WorkerLeases } from "../jobs/worker-leases.ts";
 import type { LiveSettings } from "../live-settings.ts";
 import type { Notifier } from "../notifications/notifier.ts";
+import { AttemptEnds } from "./attempt-ends.ts";
 import { Attempts } from "./attempts.ts";
 import type { Circuits } from "./circuits.ts";
 import { DeliveryLimits } from "./delivery-limits.ts";
@@ -17,6 +20,7 @@ import { DeliveryMetrics } from "./delivery-metrics.ts";
 import { ATTEMPT_JOB, MERGE_JOB } from "./jobs.ts";
 import { Merging } from "./merging.ts";
 import { Planner } from "./planner.ts";
+import { RemoteAttempts } from "./remote-attempts.ts";
 import type { Senders } from "./senders.ts";
 import { Settling } from "./settling.ts";
 
@@ -25,6 +29,7 @@ export interface DeliveryParts {
   readonly jobs: JobService;
   readonly runner: JobRunner;
   readonly jobControl: JobControl;
+  readonly workerLeases: WorkerLeases;
   readonly audit: AuditService;
   readonly clock: Clock;
   readonly log: Logger;
@@ -48,7 +53,7 @@ export class Delivery {
   }
 
   begin(): void {
-    const { runner, jobControl, clock, settings, metrics } = this.#parts;
+    const { runner, jobControl, clock, settings, metrics, senders } = this.#parts;
     const shared = {
       ...this.#parts,
       limits: new DeliveryLimits(clock, () => settings.delivery),
@@ -56,11 +61,17 @@ export class Delivery {
       settling: new Settling(this.#parts),
     };
     const planner = new Planner(shared);
-    const attempts = new Attempts(shared);
+    const ends = new AttemptEnds(shared);
+    const attempts = new Attempts({ ...shared, ends });
+    new RemoteAttempts({ ...shared, ends }).serve();
     const merging = new Merging(shared);
     runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal));
     runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal));
     runner.handle(MERGE_JOB, (job) => merging.merge(job));
+    for (const channel of WORKER_CHANNELS) {
+      // What was left to workers until the last start.
+      if (!senders.isForWorkers(channel)) runner.serve(`workers:${channel}`);
+    }
     jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => attempts.follow(trx, moved));
   }
 }

@@ -2,12 +2,11 @@ import type { Clock } from "../../base/clock.ts";
 import type { Config } from "../../config/load.ts";
 import { PermanentError } from "../../jobs/job.ts";
 import { type FcmAccess, FcmAccessTokens } from "./fcm-access.ts";
-import { fcmBody } from "./fcm-message.ts";
 import { fcmRefusal } from "./fcm-refusal.ts";
-import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient } from "./push-client.ts";
+import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient, type PushMessage } from "./push-client.ts";
 import { reasonOf, tryAgain } from "./push-failure.ts";
 import { type PostReply, postText } from "./push-http.ts";
-import { type Attempt, ProviderDown } from "./sender.ts";
+import { ProviderDown } from "./sender.ts";
 
 export interface FcmOptions {
   /** Path of the service account's file. */
@@ -47,9 +46,8 @@ export class FcmClient implements PushClient {
     );
   }
 
-  async send(token: string, { notification, offset, signal }: Attempt): Promise<PushAnswer> {
+  async send({ token, body }: PushMessage, signal: AbortSignal): Promise<PushAnswer> {
     this.#closing.signal.throwIfAborted();
-    const body = fcmBody(notification, offset, this.#clock.now(), token);
     return this.#post(body, token, signal);
   }
 

@@ -20,6 +20,11 @@ const NOBODYS = {
   offset: 0,
 } as const;
 
+/** Whether nothing more is to be done for it. */
+export function isOver({ delivery }: DeliveryFacts): boolean {
+  return delivery.state === "delivered" || delivery.state === "skipped";
+}
+
 /** @returns undefined where one of them is gone: there is nothing to send, or nobody to send it to. */
 export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFacts | undefined> {
   const delivery = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();

@@ -1,8 +1,6 @@
 import type { EpochMs } from "../../base/clock.ts";
-import type { NewJob } from "../../jobs/job.ts";
-import type { OutsideChannel } from "../../store/schema.ts";
+import type { NewJob, QueueName } from "../../jobs/job.ts";
 import { MAX_WAIT_MS } from "./delivery-limits.ts";
-import { isPush } from "./preferences.ts";
 
 export const ATTEMPT_JOB = "delivery.attempt";
 export const MERGE_JOB = "delivery.merge";
@@ -17,20 +15,16 @@ export interface MergePayload {
   readonly userId: string;
 }
 
-interface Planned {
-  readonly id: string;
-  readonly channel: OutsideChannel;
-}
-
-/** The job of one delivery. Its id is the delivery's: whoever moves the job finds the delivery. */
+/** The job of one delivery, in the queue of its channel. Its id is the delivery's: whoever moves the job finds the delivery. */
 export function attemptJob(
-  { id, channel }: Planned,
+  { id }: { readonly id: string },
   { priority, correlationId }: { readonly priority: number; readonly correlationId: string },
   runAt: EpochMs,
+  queue: QueueName,
 ): Job {
   return {
     id,
-    queue: isPush(channel) ? "push-notification" : "notification-delivery",
+    queue,
     kind: ATTEMPT_JOB,
     payload: { deliveryId: id } satisfies AttemptPayload,
     runAt,

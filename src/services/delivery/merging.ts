@@ -9,6 +9,7 @@ import type { Notifier } from "../notifications/notifier.ts";
 import type { DeliveryMetrics } from "./delivery-metrics.ts";
 import { attemptJob, type MergePayload, mergeJob } from "./jobs.ts";
 import type { DeliveryReason } from "./reasons.ts";
+import type { Senders } from "./senders.ts";
 import type { Settling } from "./settling.ts";
 
 /** Titles that the one message names. */
@@ -25,6 +26,7 @@ export interface MergingParts {
   readonly clock: Clock;
   readonly results: DeliveryMetrics;
   readonly settling: Settling;
+  readonly senders: Senders;
 }
 
 /**
@@ -56,14 +58,14 @@ export class Merging {
   }
 
   async #release(waiting: readonly Waiting[], trx: Trx): Promise<void> {
-    const { jobs, clock } = this.#parts;
+    const { jobs, clock, senders } = this.#parts;
     const now = clock.now();
     for (const { id } of waiting) {
       const changes = { reason: null, jobId: id, updatedAt: now };
       await trx.updateTable("deliveries").set(changes).where("id", "=", id).execute();
     }
     await jobs.enqueueNew(
-      waiting.map((delivery) => attemptJob(delivery, delivery, now)),
+      waiting.map((delivery) => attemptJob(delivery, delivery, now, senders.queueOf(delivery.channel))),
       trx,
     );
   }

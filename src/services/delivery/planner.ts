@@ -176,7 +176,7 @@ export class Planner {
   /** A delivery that is there already keeps its job: only what is new gets one. */
   async #store({ rows, runAt, crowded }: Plan, notification: NotificationFacts, trx: Trx): Promise<void> {
     if (rows.length === 0) return;
-    const { jobs, clock, results, database } = this.#parts;
+    const { jobs, clock, results, database, senders } = this.#parts;
     const made: Pick<Row, "id" | "channel" | "state">[] = [];
     for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
       const inserted = await trx
@@ -190,7 +190,7 @@ export class Planner {
     const attempts: Omit<NewJob, "maxAttempts">[] = [];
     for (const row of made) {
       const dueAt = runAt.get(row.id);
-      if (dueAt !== undefined) attempts.push(attemptJob(row, notification, dueAt));
+      if (dueAt !== undefined) attempts.push(attemptJob(row, notification, dueAt, senders.queueOf(row.channel)));
     }
     await jobs.enqueueNew(attempts, trx);
     for (const userId of crowded) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });

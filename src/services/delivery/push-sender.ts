@@ -1,17 +1,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { RetryLater } from "../../jobs/job.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { PushClient } from "./push-client.ts";
+import { type AttemptFacts, PreparedSender } from "./prepared-sender.ts";
+import { PushCaller } from "./push-caller.ts";
+import type { PushClient, PushMessage } from "./push-client.ts";
+import { pushMessageOf } from "./push-message.ts";
 import { PushTargets, type PushTargetsParts } from "./push-targets.ts";
-import {
-  type Accepted,
-  type Attempt,
-  DeadTarget,
-  type NotificationFacts,
-  ProviderDown,
-  type Sender,
-  type Target,
-} from "./sender.ts";
+import { DeadTarget, type NotificationFacts, ProviderDown, type Target } from "./sender.ts";
 import { TokenHealth } from "./token-health.ts";
 
 /** Verdicts that wait for the transaction that disables their device. */
@@ -21,9 +16,9 @@ const MAX_VERDICTS = 1000;
  * Push to the devices of one provider. A token that the provider calls bad disables its device (contract 7, Push errors), unless it was registered
  * again since; but where most of the last tokens are called bad, the provider is what is wrong, and devices that were disabled meanwhile are back.
  */
-export class PushSender implements Sender {
+export class PushSender extends PreparedSender<PushMessage> {
   readonly channel: "fcm" | "apns";
-  readonly #client: PushClient | null;
+  protected readonly caller: PushCaller;
   readonly #targets: PushTargets;
   readonly #clock: Clock;
   readonly #health = new TokenHealth();
@@ -34,45 +29,49 @@ export class PushSender implements Sender {
 
   /** @param client null: the provider is not configured. */
   constructor(channel: "fcm" | "apns", client: PushClient | null, parts: PushTargetsParts) {
+    super();
     this.channel = channel;
-    this.#client = client;
+    this.caller = new PushCaller(channel, client);
     this.#targets = new PushTargets(channel, parts);
     this.#clock = parts.clock;
-  }
-
-  get isConfigured(): boolean {
-    return this.#client !== null;
   }
 
   targets(userIds: readonly string[], _notification: NotificationFacts, db: ReadDb | Trx): Promise<readonly Target[]> {
     return this.#targets.ofUsers(userIds, db);
   }
 
-  async send(attempt: Attempt): Promise<Accepted> {
-    const client = this.#configured();
-    const id = attempt.delivery.target;
-    const device = await this.#targets.open(id);
+  async prepare(attempt: AttemptFacts): Promise<PushMessage> {
+    const device = await this.#targets.open(attempt.delivery.target);
     if (!device) throw new DeadTarget("the device is gone, or has another token now");
-    const startedAt = this.#clock.now();
-    const answer = await client.send(device.token, attempt);
-    if (answer.kind === "accepted") {
-      this.#health.note(id, false);
-      this.#targets.noteUse(id, device);
-      return answer.providerId === undefined ? {} : { providerId: answer.providerId };
-    }
-    const { reason, since } = answer;
-    if (since !== undefined && device.registeredAt > since)
+    return pushMessageOf(this.channel, attempt, device.token, this.#clock.now());
+  }
+
+  override async accepted({ delivery }: AttemptFacts): Promise<void> {
+    const id = delivery.target;
+    this.#health.note(id, false);
+    const device = await this.#targets.find(id);
+    if (device) this.#targets.noteUse(id, device);
+  }
+
+  /** @returns for a bad token what it means: that the device is gone, that it has another one now, or that the provider is not to be believed */
+  override async failed({ delivery }: AttemptFacts, error: unknown): Promise<unknown> {
+    if (!(error instanceof DeadTarget)) return error;
+    const id = delivery.target;
+    const { message, since } = error;
+    const device = await this.#targets.find(id);
+    if (device && since !== undefined && device.registeredAt > since)
       // An answer about this message alone: it says nothing against the provider.
-      throw new RetryLater(`${reason}, but the device was registered again since`, 0);
+      return new RetryLater(`${message}, but the device was registered again since`, 0);
     this.#health.note(id, true);
     if (this.#health.isDoubtful) {
       await this.#takeBack();
-      throw new ProviderDown(
-        `${reason}, and so were most of the last tokens: no device is disabled; compare the settings ${this.channel}.* with the app's`,
+      return new ProviderDown(
+        `${message}, and so were most of the last tokens: no device is disabled; compare the settings ${this.channel}.* with the app's`,
       );
     }
-    this.#judge(id, since ?? startedAt);
-    throw new DeadTarget(reason);
+    // The delivery was touched last when the attempt began.
+    this.#judge(id, since ?? delivery.updatedAt);
+    return error;
   }
 
   async disable(target: string, trx: Trx): Promise<void> {
@@ -86,17 +85,12 @@ export class PushSender implements Sender {
   }
 
   check(): Promise<void> {
-    return this.#configured().check();
+    return this.caller.check();
   }
 
-  async close(): Promise<void> {
-    this.#client?.close();
+  override async close(): Promise<void> {
+    await super.close();
     await this.#targets.close();
-  }
-
-  #configured(): PushClient {
-    if (!this.#client) throw new ProviderDown(`${this.channel} is not configured`);
-    return this.#client;
   }
 
   #judge(id: string, registeredUntil: number): void {

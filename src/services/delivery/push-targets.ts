@@ -14,8 +14,12 @@ export interface PushTargetsParts {
   readonly reads: ReadCaches;
 }
 
-export interface PushTarget {
+export interface PushTarget extends KnownDevice {
   readonly token: string;
+}
+
+/** What is known of a device without opening its token. */
+export interface KnownDevice {
   /** When the token was said last. */
   readonly registeredAt: number;
   readonly lastUsedAt: number | null;
@@ -69,6 +73,17 @@ export class PushTargets {
     return { token, registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
   }
 
+  /** @returns undefined when the device is gone or disabled. */
+  async find(id: string): Promise<KnownDevice | undefined> {
+    const row = await this.#parts.database.read
+      .selectFrom("push_devices")
+      .select(["updatedAt", "lastUsedAt"])
+      .where("id", "=", id)
+      .where("disabledAt", "is", null)
+      .executeTakeFirst();
+    return row && { registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
+  }
+
   /** @param notAfter who has said the token since then (epoch ms) keeps the device. */
   async disable(id: string, notAfter: number | undefined, trx: Trx): Promise<void> {
     const { clock } = this.#parts;
@@ -86,7 +101,7 @@ export class PushTargets {
   }
 
   /** Notes that a device was reached, soon and together with others. */
-  noteUse(id: string, { lastUsedAt }: PushTarget): void {
+  noteUse(id: string, { lastUsedAt }: KnownDevice): void {
     if (lastUsedAt !== null && lastUsedAt > this.#parts.clock.now() - USED_EVERY_MS) return;
     if (this.#used.size < MAX_USED) this.#used.add(id);
     this.#writing ??= this.#writeUses().finally(() => {

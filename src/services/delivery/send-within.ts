@@ -1,14 +1,13 @@
-import type { Accepted, Attempt, Sender } from "./sender.ts";
+import type { Accepted } from "./sender.ts";
 
 /** Senders have shorter limits of their own; this one is for what hangs all the same. */
 const LIMIT_MS = 60_000;
-/** What a provider is left with when the server stops: an answer that comes now saves a second message after the next start. */
+/** What a provider is left with when this process stops: an answer that comes now saves a second message after the next start. */
 const GRACE_MS = 2000;
 
-/** Has a sender send, and gives up when it takes too long or the server has stopped. @throws what it throws, and Error for the limit */
+/** Makes a call, and gives up when it takes too long or this process has stopped. @throws what it throws, and Error for the limit */
 export async function sendWithin(
-  sender: Sender,
-  attempt: Omit<Attempt, "signal">,
+  call: (signal: AbortSignal) => Promise<Accepted>,
   stop: AbortSignal,
 ): Promise<Accepted> {
   const controller = new AbortController();
@@ -17,14 +16,14 @@ export async function sendWithin(
   const abortIn = (ms: number, error: Error): void => {
     timers.push(setTimeout(() => controller.abort(error), ms));
   };
-  const onStop = (): void => abortIn(GRACE_MS, new Error("the server is stopping"));
+  const onStop = (): void => abortIn(GRACE_MS, new Error("the process is stopping"));
   abortIn(LIMIT_MS, new Error(`no answer within ${LIMIT_MS / 1000} seconds`));
   stop.addEventListener("abort", onStop, { once: true });
   const givenUp = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
   try {
-    return await Promise.race([sender.send({ ...attempt, signal }), givenUp]);
+    return await Promise.race([call(signal), givenUp]);
   } finally {
     stop.removeEventListener("abort", onStop);
     for (const timer of timers) clearTimeout(timer);

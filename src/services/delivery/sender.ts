@@ -31,6 +31,18 @@ export interface Accepted {
 }
 
 /**
+ * Makes the calls of one channel: it has the provider's settings, and neither a database nor anything else of the server's. So a worker elsewhere
+ * makes them as the server does (D35).
+ */
+export interface Caller<M extends object = object> {
+  /** Whether this process has what the provider asks for. */
+  readonly isConfigured: boolean;
+  /** @param message as {@link PreparedSender.prepare} made it, once it was JSON. @throws as {@link Sender.send} */
+  call(message: M, signal: AbortSignal): Promise<Accepted>;
+  close?(): Promise<void> | void;
+}
+
+/**
  * A channel that leads out of the program. It knows where a user can be reached and how to reach him; when, how often and whether at all is
  * decided elsewhere. One contract suite runs over all of them (test/delivery/contract-*.test.ts).
  *
@@ -58,6 +70,13 @@ export interface Sender {
 /** The place does not exist any more: it is disabled, and the delivery is dead. */
 export class DeadTarget extends Error {
   override readonly name = "DeadTarget";
+  /** Epoch ms at which the provider knew, where it says so. */
+  readonly since: number | undefined;
+
+  constructor(message: string, { since, ...options }: ErrorOptions & { readonly since?: number } = {}) {
+    super(message, options);
+    this.since = since;
+  }
 }
 
 /** The provider cannot be used as it is configured, or refuses everything: it is paused, and the message waits. */

@@ -1,3 +1,5 @@
+import { isWorkerChannel, type WorkerChannel } from "../../base/worker-channels.ts";
+import { deliveryQueue, type QueueName } from "../../jobs/job.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { Sender } from "./sender.ts";
 
@@ -12,6 +14,12 @@ export class Senders {
   readonly #byChannel = new Map<OutsideChannel, Sender>();
   /** By the JSON text of the channels: there are as many as rules think of. */
   readonly #leads = new Map<string, boolean>();
+  readonly #workers: ReadonlySet<OutsideChannel>;
+
+  /** @param workers channels by which workers elsewhere send, and this process does not (`delivery.workers`) */
+  constructor(workers: readonly WorkerChannel[] = []) {
+    this.#workers = new Set(workers);
+  }
 
   /** @throws TypeError when the channel has a sender already. */
   add(sender: Sender): void {
@@ -20,19 +28,34 @@ export class Senders {
     this.#leads.clear();
   }
 
-  /** The sender of a channel that this server can use. */
+  /** The sender of a channel that can be used: by this server, or by workers elsewhere, who have what it needs. */
   get(channel: OutsideChannel): Sender | undefined {
     const sender = this.#byChannel.get(channel);
-    return sender?.isConfigured ? sender : undefined;
+    return sender && this.#canUse(sender) ? sender : undefined;
+  }
+
+  /** The sender of a channel, whether or not it can be used. */
+  of(channel: OutsideChannel): Sender | undefined {
+    return this.#byChannel.get(channel);
+  }
+
+  /** Whether workers elsewhere make the calls of the channel. */
+  isForWorkers(channel: OutsideChannel): channel is WorkerChannel {
+    return this.#workers.has(channel);
+  }
+
+  /** Where attempts by the channel stand. */
+  queueOf(channel: OutsideChannel): QueueName {
+    return this.isForWorkers(channel) && isWorkerChannel(channel) ? `workers:${channel}` : deliveryQueue(channel);
   }
 
   get all(): readonly Sender[] {
     return [...this.#byChannel.values()];
   }
 
-  /** Those this server can use. */
+  /** Those of channels that can be used. */
   get configured(): readonly Sender[] {
-    return this.all.filter(({ isConfigured }) => isConfigured);
+    return this.all.filter((sender) => this.#canUse(sender));
   }
 
   /** Whether a rule or a request may name the channel. */
@@ -60,6 +83,10 @@ export class Senders {
 
   async close(): Promise<void> {
     await Promise.all(this.all.map(async (sender) => sender.close?.()));
+  }
+
+  #canUse({ channel, isConfigured }: Sender): boolean {
+    return isConfigured || this.isForWorkers(channel);
   }
 }
 

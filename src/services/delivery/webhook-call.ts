@@ -15,34 +15,54 @@ export interface WebhookMessage {
   readonly at: number;
   /** A notification as its recipient sees it. */
   readonly data: unknown;
-  readonly signal?: AbortSignal;
 }
 
-export interface WebhookCallParts {
-  readonly fetch: SafeFetch;
+/** A request to a webhook, with its signature: whoever makes it need not know the secret. */
+export interface SignedCall {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text, to be sent byte for byte: the signature is over it. */
+  readonly body: string;
+}
+
+export interface SigningParts {
   readonly box: SealedBox;
   readonly clock: Clock;
 }
 
-/** Posts one message to a webhook, signed by Standard Webhooks. @throws as SafeFetch.request does; UnsealError */
-export function callWebhook(
-  { fetch, box, clock }: WebhookCallParts,
-  webhook: WebhookRow,
-  { id, at, data, signal }: WebhookMessage,
-): Promise<SafeAnswer> {
+export interface WebhookCallParts extends SigningParts {
+  readonly fetch: SafeFetch;
+}
+
+/** The request of one attempt, signed by Standard Webhooks at this moment. @throws UnsealError */
+export function signedCall({ box, clock }: SigningParts, webhook: WebhookRow, message: WebhookMessage): SignedCall {
+  const { id, at, data } = message;
   const now = clock.now();
   const timestamp = Math.floor(now / 1000);
-  const body = Buffer.from(JSON.stringify({ type: "notification", timestamp: toRfc3339(at), data }));
-  return fetch.request(webhook.url, {
-    method: "POST",
+  const body = JSON.stringify({ type: "notification", timestamp: toRfc3339(at), data });
+  return {
+    url: webhook.url,
     headers: {
       "Content-Type": "application/json",
       "User-Agent": `Prism/${VERSION}`,
       "webhook-id": id,
       "webhook-timestamp": String(timestamp),
-      "webhook-signature": signatureOf(signingKeys(box, webhook, now), id, timestamp, body),
+      "webhook-signature": signatureOf(signingKeys(box, webhook, now), id, timestamp, Buffer.from(body)),
     },
     body,
-    ...(signal ? { signal } : {}),
-  });
+  };
+}
+
+/** @throws as SafeFetch.request does */
+export function post(fetch: SafeFetch, { url, headers, body }: SignedCall, signal?: AbortSignal): Promise<SafeAnswer> {
+  return fetch.request(url, { method: "POST", headers, body: Buffer.from(body), ...(signal ? { signal } : {}) });
+}
+
+/** Posts one message to a webhook. @throws as SafeFetch.request does; UnsealError */
+export async function callWebhook(
+  parts: WebhookCallParts,
+  webhook: WebhookRow,
+  message: WebhookMessage,
+): Promise<SafeAnswer> {
+  return post(parts.fetch, signedCall(parts, webhook, message));
 }

@@ -112,6 +112,20 @@ export class JobService {
     this.#database.afterCommit(trx, () => this.#runner.enqueued([{ queue: claimed.queue, state: "scheduled", runAt }]));
   }
 
+  /** Has a running job wait in another queue, as if nobody had tried it: who claims from that one runs it. @throws LostLease */
+  async moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
+    const { claimed } = job;
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ state: "ready", queue, attempts: claimed.attempts - 1, workerId: null })
+      .where("id", "=", job.id)
+      .where("fence", "=", claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    this.#database.afterCommit(trx, () => this.#runner.enqueued([{ queue, state: "ready", runAt: claimed.runAt }]));
+  }
+
   /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
   async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
     const { numUpdatedRows } = await trx

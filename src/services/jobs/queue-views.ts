@@ -1,4 +1,5 @@
 import { PrismError } from "../../base/errors.ts";
+import { WORKER_CHANNELS } from "../../base/worker-channels.ts";
 import { parseQueueName, QUEUES, type QueueName } from "../../jobs/job.ts";
 import type { CoreServices } from "../module.ts";
 import { countJobs, type JobCount } from "./job-counts.ts";
@@ -18,11 +19,13 @@ export interface QueueView {
   readonly maxAttempts: number;
 }
 
-/** The program's queues, and those of modules which are loaded, are paused, or have jobs that are unfinished or dead. */
+/** The program's queues, those of modules which are loaded, those left to workers, and all others that are paused or have jobs which are unfinished or dead. */
 export async function queueViews(services: CoreServices): Promise<QueueView[]> {
   const { db, system } = services;
   const counts = await countJobs(db.scan);
-  const names = new Set<QueueName>([...QUEUES, ...system.runner.queueNames].concat(namesOf(counts)));
+  const names = new Set<QueueName>(
+    [...QUEUES, ...system.runner.queueNames, ...forWorkers(system)].concat(namesOf(counts)),
+  );
   return [...names].map((name) => viewOf(services, name, counts));
 }
 
@@ -32,6 +35,10 @@ export async function queueView(services: CoreServices, ref: string): Promise<Qu
   const view = (await queueViews(services)).find((queue) => queue.name === name);
   if (!view) throw new PrismError("QUEUE_NOT_FOUND", "No such queue");
   return view;
+}
+
+function forWorkers({ senders }: CoreServices["system"]): QueueName[] {
+  return WORKER_CHANNELS.filter((channel) => senders.isForWorkers(channel)).map((channel) => senders.queueOf(channel));
 }
 
 function namesOf(counts: readonly JobCount[]): QueueName[] {

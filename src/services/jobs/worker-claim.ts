@@ -36,6 +36,18 @@ export interface HeldAttempt {
   readonly tokenId: string;
 }
 
+/** Whose fault it is that an attempt has failed, where it is not about this one alone. */
+export type Fault = "target" | "provider";
+
+export interface FailedAttempt extends HeldAttempt {
+  readonly error: string;
+  readonly isPermanent: boolean;
+  readonly retryAfterMs: number;
+  readonly fault?: Fault | undefined;
+  /** Epoch ms at which the other side knew that the target is gone. */
+  readonly since?: number | undefined;
+}
+
 export type HeldJob = ClaimedJob & { readonly workerId: string };
 
 /**

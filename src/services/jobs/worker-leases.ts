@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Clock, EpochMs } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { isModuleQueue, PermanentError, type QueueName, type QueueSettings, RetryLater } from "../../jobs/job.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../../jobs/job.ts";
 import type { AttemptFacts, JobRunner } from "../../jobs/runner.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { STARVATION_STRIDE } from "../../store/job-claim.ts";
@@ -12,7 +12,9 @@ import { ClaimWaiters } from "./claim-waiters.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import type { JobService } from "./job-service.ts";
 import { takeBack } from "./lost-jobs.ts";
-import { claimIn, giveBackIn, type HeldAttempt, type HeldJob, notYours, requireHeld } from "./worker-claim.ts";
+import type { RemoteHandler } from "./remote-handlers.ts";
+import { claimIn, type FailedAttempt, giveBackIn, type HeldAttempt, notYours, requireHeld } from "./worker-claim.ts";
+import { beginAll, WorkerEnds } from "./worker-ends.ts";
 
 /** How long a worker keeps its jobs without a word from it (contract 4.12). */
 const LEASE_MS = 60_000;
@@ -48,12 +50,6 @@ export interface ClaimRequest {
 
 export interface LeasedJob extends ClaimedJob {
   readonly leaseUntil: EpochMs;
-}
-
-export interface FailedAttempt extends HeldAttempt {
-  readonly error: string;
-  readonly isPermanent: boolean;
-  readonly retryAfterMs: number;
 }
 
 interface Lease {
@@ -97,6 +93,8 @@ export class WorkerLeases {
   /** Claims of each queue that brought something. */
   readonly #claims = new Map<string, number>();
   readonly #readyOf;
+  readonly #handlers = new Map<string, RemoteHandler>();
+  readonly #ends: WorkerEnds;
   /** No lease ends before. */
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
@@ -107,6 +105,7 @@ export class WorkerLeases {
     this.#parts = parts;
     this.#leaseMs = parts.leaseMs ?? LEASE_MS;
     const { reader, clock } = parts;
+    this.#ends = new WorkerEnds(this.#handlers, parts);
     this.#readyOf = reader.prepare<[string]>("select 1 from jobs where queue = ? and state = 'ready' limit 1");
     const rows = reader
       .prepare<[number], RemoteWorker & { leaseUntil: number }>(
@@ -150,24 +149,14 @@ export class WorkerLeases {
 
   /** @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another token's */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
-    const { database, jobs } = this.#parts;
     await this.#takeBackExpired();
-    await database.write(async (trx) => {
-      const job = await requireHeld(trx, attempt);
-      await jobs.complete({ id: job.id, claimed: job }, trx, result);
-      this.#noteEnd(trx, job, "succeeded");
-    });
+    this.wake(await this.#ends.complete(attempt, result));
   }
 
   /** What becomes of the job is what would have become of it here. @throws as {@link complete} */
   async fail(attempt: FailedAttempt): Promise<void> {
-    const { database, jobs } = this.#parts;
     await this.#takeBackExpired();
-    await database.write(async (trx) => {
-      const job = await requireHeld(trx, attempt);
-      const { outcome } = await jobs.fail({ ...job, claimed: job }, trx, errorOf(attempt), job.workerId);
-      this.#noteEnd(trx, job, outcome);
-    });
+    this.wake(await this.#ends.fail(attempt));
   }
 
   /** A worker that stops did not end the attempt, which then does not count. @throws as {@link complete} */
@@ -176,9 +165,19 @@ export class WorkerLeases {
     await this.#parts.database.write(async (trx) => this.#giveBackIn(trx, [await requireHeld(trx, attempt)]));
   }
 
+  /** From now on the jobs of the queue are begun and ended by `handler`. @throws TypeError when the queue has one already */
+  handle(queue: QueueName, handler: RemoteHandler): void {
+    if (this.#handlers.has(queue)) throw new TypeError(`jobs of ${queue} have a handler already`);
+    this.#handlers.set(queue, handler);
+  }
+
   /** Jobs of the queue may be ready that were not; null: of any queue. */
   wake(queue: string | null): void {
     this.#waiters.wake(queue);
+    // Who waits for attempts of this queue waits under their channel's name: it may have been paused until now.
+    if (queue === null) return;
+    for (const name of this.#handlers.keys())
+      if (isWorkerQueue(name) && parentQueue(name) === queue) this.#waiters.wake(name);
   }
 
   /** Whoever waits for a job is told that there is none. Leases go on: a starting server finds them. */
@@ -192,9 +191,18 @@ export class WorkerLeases {
     return !this.#parts.runner.isPaused(queue) && this.#readyOf.get(queue) !== undefined;
   }
 
-  async #claimNow({ worker, queues, max, requireStill }: ClaimRequest): Promise<LeasedJob[]> {
+  async #claimNow(request: ClaimRequest): Promise<LeasedJob[]> {
+    for (;;) {
+      request.requireStill();
+      const claimed = await this.#claimOnce(request);
+      const begun = await beginAll(request.worker.id, claimed, this.#handlers, this.#parts);
+      // What has ended before it was handed out has made room for what comes behind it.
+      if (begun.length > 0 || claimed.length === 0 || request.signal.aborted) return begun;
+    }
+  }
+
+  async #claimOnce({ worker, queues, max }: ClaimRequest): Promise<LeasedJob[]> {
     const { database, clock, runner } = this.#parts;
-    requireStill();
     const ready = queues.filter((queue) => this.#hasReady(queue));
     if (ready.length === 0 && this.#isFresh(worker)) return [];
     if (worker.id === runner.workerId) throw notYours();
@@ -207,7 +215,8 @@ export class WorkerLeases {
         const claims = (this.#claims.get(queue) ?? 0) + 1;
         const oldestFirst = claims % STARVATION_STRIDE === 0;
         const limit = max - claimed.length;
-        const jobs = await claimIn(trx, { queue, limit, workerId: worker.id, now: clock.now(), oldestFirst });
+        const claim = { queue, limit, workerId: worker.id, now: clock.now(), oldestFirst };
+        const jobs = await (this.#handlers.get(queue)?.claim(trx, claim) ?? claimIn(trx, claim));
         if (jobs.length === 0) continue;
         claimed.push(...jobs);
         database.afterCommit(trx, () => {
@@ -258,8 +267,16 @@ export class WorkerLeases {
   async #giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
     const returned = await giveBackIn(trx, jobs);
     if (returned.length === 0) return;
+    await this.#tellReturned(trx, returned);
     const rows = returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" as const }));
     this.#parts.database.afterCommit(trx, () => this.#parts.runner.enqueued(rows));
+  }
+
+  async #tellReturned(trx: Trx, jobs: readonly Pick<ClaimedJob, "id" | "queue">[]): Promise<void> {
+    for (const [queue, handler] of this.#handlers) {
+      const ids = jobs.filter((job) => job.queue === queue).map(({ id }) => id);
+      if (ids.length > 0) await handler.returned(trx, ids);
+    }
   }
 
   /** Whoever claimed them has gone away, and does not know of them. */
@@ -276,14 +293,6 @@ export class WorkerLeases {
   async #untilDue(jobs: readonly ClaimedJob[]): Promise<void> {
     const inMs = Math.max(0, ...jobs.map(({ runAt }) => runAt)) - this.#parts.clock.now();
     if (inMs > 0 && inMs <= MAX_AHEAD_MS) await new Promise((resolve) => setTimeout(resolve, inMs + 1));
-  }
-
-  #noteEnd(trx: Trx, job: HeldJob, outcome: AttemptFacts["outcome"]): void {
-    const { database, clock, onAttempt } = this.#parts;
-    const durationMs = Math.max(0, clock.now() - job.startedAt);
-    const latenessMs = Math.max(0, job.startedAt - job.runAt);
-    const facts = { queue: job.queue as QueueName, outcome, durationMs, latenessMs };
-    database.afterCommit(trx, () => onAttempt(facts));
   }
 
   #arm(): void {
@@ -350,6 +359,7 @@ export class WorkerLeases {
   async #takeBackIn(trx: Trx, rows: Parameters<typeof takeBack>[1]): Promise<number> {
     const { database, clock, runner } = this.#parts;
     const { waiting, dead } = await takeBack(trx, rows, clock.now(), this.#parts);
+    await this.#tellReturned(trx, rows);
     database.afterCommit(trx, () => {
       runner.enqueued(waiting);
       for (const job of dead) runner.died(job);
@@ -371,11 +381,6 @@ function howManyFit(jobs: readonly ClaimedJob[]): number {
     return at > 0 && bytes > MAX_CLAIMED_BYTES;
   });
   return first === -1 ? jobs.length : first;
-}
-
-function errorOf({ error, isPermanent, retryAfterMs }: FailedAttempt): Error {
-  if (isPermanent) return new PermanentError(error);
-  return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
 }
 
 function leaseOver(): PrismError {

@@ -188,7 +188,7 @@ export class ModuleScheduler implements Scheduler {
 }
 
 /** What an outsider's error says of further attempts: it has not the classes that the program's own handlers throw. */
-function jobFailure(error: unknown): unknown {
+export function jobFailure(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PermanentError || error instanceof RetryLater) return error;
   const { permanent, retryAfterMs } = error as { permanent?: unknown; retryAfterMs?: unknown };
   if (permanent === true) return new PermanentError(error.message, { cause: error });

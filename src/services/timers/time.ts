@@ -8,7 +8,8 @@ import { isTimezone } from "../../base/timezone.ts";
 export type Moment = string | Date | DateTime;
 
 export interface TimeParts {
-  readonly reader: Sqlite;
+  /** null: nothing is known of users here. */
+  readonly reader: Sqlite | null;
   readonly clock: Clock;
   /** The zone of the server's own times. */
   readonly timezone: string;
@@ -25,7 +26,7 @@ export class TimeService {
     this.timezone = timezone;
     this.#clock = clock;
     this.#timezoneOf = reader
-      .prepare<[string], string>("select timezone from users where id = ? and deletedAt is null")
+      ?.prepare<[string], string>("select timezone from users where id = ? and deletedAt is null")
       .pluck();
   }
 
@@ -45,7 +46,7 @@ export class TimeService {
 
   /** A moment on a user's clock. @throws VALIDATION_FAILED, USER_NOT_FOUND */
   async forUser(at: Moment, userId: string): Promise<DateTime> {
-    const zone = this.#timezoneOf.get(userId);
+    const zone = this.#timezoneOf?.get(userId);
     if (zone === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
     return this.convert(at, zone);
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { SMTPServer } from "smtp-server";
-import type { Answer, Peer } from "./sender-contract.ts";
+import type { Answer, Peer, SenderContract } from "./sender-contract.ts";
 
 /** An SMTP error as the server is to say it. */
 function reply(responseCode: number, message: string): Error {
@@ -73,3 +73,12 @@ export async function mailPeer(t: TestContext): Promise<Peer> {
     },
   };
 }
+
+export const MAIL_CONTRACT: SenderContract = {
+  channel: "email",
+  answers: ["later", "refuse", "gone", "deny", "drop", "slow"],
+  wireId: (id) => `<${id}@example.com>`,
+  peer: mailPeer,
+  // Everybody in this world has an address.
+  place: async () => undefined,
+};

@@ -15,7 +15,8 @@ test("a claimed job has what its handler needs and nothing more, and ends with a
   const before = prism.services.clock.now();
   const [first, second] = await worker.claimed();
   assert.ok(first && second);
-  const { leaseUntil, ...rest } = first;
+  const { leaseUntil, runAt, ...rest } = first;
+  assert.ok(Date.parse(runAt) <= before);
   assert.deepEqual(rest, {
     id: labelled,
     queue: QUEUE,

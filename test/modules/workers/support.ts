@@ -19,6 +19,7 @@ export interface LeasedJob {
   readonly leaseUntil: string;
   readonly label?: string;
   readonly correlationId: string;
+  readonly runAt: string;
 }
 
 export interface JobRow {

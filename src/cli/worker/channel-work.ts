@@ -1,0 +1,34 @@
+import * as v from "valibot";
+import { systemClock } from "../../base/clock.ts";
+import { WORKER_CHANNELS } from "../../base/worker-channels.ts";
+import type { Config } from "../../config/load.ts";
+import { callersOf } from "../../services/delivery/callers.ts";
+import { ATTEMPT_JOB } from "../../services/delivery/jobs.ts";
+import { sendWithin } from "../../services/delivery/send-within.ts";
+import { type ChannelWork, ServerOnly } from "./work.ts";
+
+/** What a server hands out of an attempt. What is in the message is between the two halves of the channel's sender. */
+const Handed = v.object({
+  deliveryId: v.string(),
+  channel: v.picklist(WORKER_CHANNELS),
+  message: v.looseObject({}),
+});
+
+/** Makes the calls of attempts, by the settings of this process. */
+export function channelWork(config: Config): ChannelWork {
+  const callers = callersOf(config, systemClock);
+  return {
+    channels: WORKER_CHANNELS.filter((channel) => callers.get(channel)?.isConfigured),
+    async run({ kind, payload }, signal) {
+      const handed = v.safeParse(Handed, payload);
+      const caller = handed.success ? callers.get(handed.output.channel) : undefined;
+      if (kind !== ATTEMPT_JOB || !handed.success || !caller?.isConfigured)
+        throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
+      const { message } = handed.output;
+      return sendWithin((limit) => caller.call(message, limit), signal);
+    },
+    async close() {
+      await Promise.all([...callers.values()].map(async (caller) => caller.close?.()));
+    },
+  };
+}
