@@ -143,7 +143,7 @@ export class Planner {
     user: { userId: string; timezone: string; prefs: Preferences; target: string; channel: Row["channel"] },
     waitMs: number | null,
   ): void {
-    const { clock, presence, settings } = this.#parts;
+    const { clock, presence, settings, senders } = this.#parts;
     const { ackTimeoutMs, pushAlways } = settings.delivery;
     const { userId, channel } = user;
     if (waitMs === null) {
@@ -155,7 +155,8 @@ export class Planner {
     const quietUntil = heldUntil(user.prefs, user.timezone, channel, notification, now);
     const isConnected = isPush(channel) && !pushAlways && presence.isLive(userId);
     const runAt = Math.max(now + waitMs, quietUntil ?? 0, isConnected ? now + ackTimeoutMs : 0);
-    const reason = quietUntil !== null ? "quiet hours" : isConnected ? "connected" : null;
+    const toWorkers = senders.isForWorkers(channel) ? "for a worker" : null;
+    const reason = quietUntil !== null ? "quiet hours" : isConnected ? "connected" : toWorkers;
     const id = this.#add(plan, notification, user, "queued", reason);
     plan.runAt.set(id, runAt);
   }

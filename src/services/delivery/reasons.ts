@@ -10,6 +10,8 @@ export type DeliveryReason =
   | "provider paused"
   /** Waits: what goes to the same place before it takes long. */
   | "behind earlier ones"
+  /** Waits: the channel is left to workers elsewhere, and none has taken it yet. */
+  | "for a worker"
   /** Skipped: one message stands for it and others that came too fast. */
   | "merged"
   /** Skipped: the user has seen it live. */

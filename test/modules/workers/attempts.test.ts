@@ -45,8 +45,10 @@ async function given(t: TestContext, prefs: object = {}): Promise<Given> {
 test("S2-123: an attempt is handed out as what its one call needs, and nothing more", async (t) => {
   const { world, ann, one, worker } = await given(t);
   const notificationId = await world.notify([ann], ["email"], { title: "Fire <b>", message: "leave" });
+  assert.equal((await world.only(notificationId, "queued")).reason, "for a worker");
   const { job, handed } = await one();
   const delivery = await world.only(notificationId, "sending");
+  assert.equal(delivery.reason, null);
   assert.deepEqual([job.id, job.queue, job.kind, job.attempt], [delivery.id, "workers:email", "delivery.attempt", 1]);
   const { html, ...message } = handed.message;
   assert.match(String(html), /Fire &lt;b&gt;/);
