@@ -1,5 +1,4 @@
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
+import type { Agent } from "node:http";
 import type { LookupFunction } from "node:net";
 import type Pusher from "pusher";
 import { PrismError } from "../../base/errors.ts";
@@ -55,17 +54,17 @@ export class PusherClient {
     }
   }
 
-  async #pusher(agent: HttpAgent): Promise<Pusher> {
+  async #pusher(agent: Agent): Promise<Pusher> {
     const { default: Library } = await import("pusher");
     const { hostname, port, protocol } = this.#url;
     const useTLS = protocol === "https:";
     return new Library({ ...this.#parts.app, host: hostname, port, useTLS, agent });
   }
 
-  async #agent(): Promise<HttpAgent> {
+  async #agent(): Promise<Agent> {
     try {
       const { url, addresses } = await this.#parts.hosts.require(this.#url.href);
-      return agentFor(url, addresses);
+      return await agentFor(url, addresses);
     } catch (error) {
       const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
       throw isRefused ? new ProviderDown(error.message, { cause: error }) : error;
@@ -74,14 +73,16 @@ export class PusherClient {
 }
 
 /** Connects to these addresses of this host and to nothing else, wherever a redirect leads. */
-function agentFor(url: URL, addresses: readonly ResolvedAddress[]): HttpAgent {
+async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promise<Agent> {
   const lookup: LookupFunction = (host, { all }, done) => {
     const [first] = addresses;
     if (!first || host !== url.hostname) done(new Error(`${host} is not the host of the Pusher app`), "", 0);
     else if (all) done(null, [...addresses]);
     else done(null, first.address, first.family);
   };
-  const agent = url.protocol === "https:" ? new HttpsAgent({ lookup }) : new HttpAgent({ lookup });
+  // Loaded with the first call, as the library is.
+  const { Agent: AgentOf } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
+  const agent = new AgentOf({ lookup });
   const name = url.hostname.replace(/^\[|\]$/g, "");
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, done) => {
