@@ -21,8 +21,8 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
 }
-// Most tests wait for a disk, a clock or a process: two more at a time than there are processors keep them busy.
-const concurrency = `--test-concurrency=${availableParallelism() + 2}`;
+// Most tests wait for a disk, a clock or a process: one file more than there are processors keeps them busy.
+const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
 // Of this run alone: another may be under way.
 const groups = join(root, ".build", "tests", String(process.pid));
 const { status, signal } = spawnSync(
