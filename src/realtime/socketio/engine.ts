@@ -17,8 +17,8 @@ export interface Engine {
 
 /**
  * Socket.IO, attached to nothing: it believes to have put its handlers on an app of uWebSockets, of which it is given the two methods that it calls.
- * Whoever has these handlers says what reaches them. The library
- * is loaded here: a server whose clients speak other protocols starts sooner without it, and is smaller.
+ * Whoever has these handlers says what reaches them. The library is loaded here: a server whose clients speak other protocols starts sooner
+ * without it, and is smaller.
  */
 export async function openEngine(opened: (session: EngineSession) => void): Promise<Engine> {
   const { Server } = await import("socket.io");

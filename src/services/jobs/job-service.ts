@@ -99,31 +99,13 @@ export class JobService {
   }
 
   /** Has a running job wait without its attempt being counted: what it needs is not there. The handler then resolves to COMPLETED. @throws LostLease */
-  async postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
-    const { claimed } = job;
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({ state: "scheduled", runAt, attempts: claimed.attempts - 1, workerId: null })
-      .where("id", "=", job.id)
-      .where("fence", "=", claimed.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new LostLease();
-    this.#database.afterCommit(trx, () => this.#runner.enqueued([{ queue: claimed.queue, state: "scheduled", runAt }]));
+  postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
+    return this.#putBack(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
   }
 
   /** Has a running job wait in another queue, as if nobody had tried it: who claims from that one runs it. @throws LostLease */
-  async moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
-    const { claimed } = job;
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({ state: "ready", queue, attempts: claimed.attempts - 1, workerId: null })
-      .where("id", "=", job.id)
-      .where("fence", "=", claimed.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new LostLease();
-    this.#database.afterCommit(trx, () => this.#runner.enqueued([{ queue, state: "ready", runAt: claimed.runAt }]));
+  moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
+    return this.#putBack(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
   }
 
   /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
@@ -213,6 +195,23 @@ export class JobService {
       await takeBack(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf });
       return lost.length;
     });
+  }
+
+  /** A running job waits again, as if nobody had tried it. */
+  async #putBack(
+    { id, claimed }: Pick<RunningJob, "id" | "claimed">,
+    trx: Trx,
+    place: { readonly queue: string; readonly state: "ready" | "scheduled"; readonly runAt: number },
+  ): Promise<void> {
+    const { numUpdatedRows } = await trx
+      .updateTable("jobs")
+      .set({ ...place, attempts: claimed.attempts - 1, workerId: null })
+      .where("id", "=", id)
+      .where("fence", "=", claimed.fence)
+      .where("state", "=", "running")
+      .executeTakeFirst();
+    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    this.#database.afterCommit(trx, () => this.#runner.enqueued([place]));
   }
 }
 

@@ -47,26 +47,31 @@ export class EventFeed implements Feed {
   }
 }
 
-/** Entries of a user's task stream, one transaction for those that are published at once. */
-export class TaskFeed implements Feed {
-  readonly #prism: TestPrism;
-  readonly #userId: string;
-  count = 0;
+/** What is published for one user. */
+abstract class UserFeed implements Feed {
+  protected readonly prism: TestPrism;
+  protected readonly userId: string;
+  count: number;
   lastSeq = 0;
 
   constructor(prism: TestPrism, userId: string, count = 0) {
-    this.#prism = prism;
-    this.#userId = userId;
+    this.prism = prism;
+    this.userId = userId;
     this.count = count;
   }
 
+  abstract publish(count?: number, options?: { readonly paddingBytes?: number }): Promise<number>;
+}
+
+/** Entries of a user's task stream, one transaction for those that are published at once. */
+export class TaskFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
-    const { db, realtime } = this.#prism.services;
+    const { db, realtime } = this.prism.services;
     const description = IDEOGRAPHS.slice(0, Math.ceil(paddingBytes / 3));
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {
         const task = { id: uuidv7(), title: String(++this.count), description };
-        const stream = { kind: "tasks", userId: this.#userId } as const;
+        const stream = { kind: "tasks", userId: this.userId } as const;
         this.lastSeq = (await realtime.publish(stream, "TASK_CREATED", task, { trx })).offset;
       }
     });
@@ -75,31 +80,20 @@ export class TaskFeed implements Feed {
 }
 
 /** Notifications of a user, one transaction for those that are published at once. */
-export class NotificationFeed implements Feed {
-  readonly #prism: TestPrism;
-  readonly #userId: string;
-  count = 0;
-  lastSeq = 0;
-
-  constructor(prism: TestPrism, userId: string, count = 0) {
-    this.#prism = prism;
-    this.#userId = userId;
-    this.count = count;
-  }
-
+export class NotificationFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
-    const { db, notify } = this.#prism.services;
+    const { db, notify } = this.prism.services;
     const data = { padding: NOISE.slice(0, paddingBytes) };
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {
-        const told = { recipients: [this.#userId], title: String(++this.count), message: "tick", data };
+        const told = { recipients: [this.userId], title: String(++this.count), message: "tick", data };
         await notify.send(told, { trx });
       }
     });
     const last = await db.read
       .selectFrom("notification_recipients")
       .select(({ fn }) => fn.max("seq").as("seq"))
-      .where("userId", "=", this.#userId)
+      .where("userId", "=", this.userId)
       .executeTakeFirstOrThrow();
     this.lastSeq = last.seq ?? 0;
     return this.lastSeq;
