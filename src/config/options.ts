@@ -1,5 +1,7 @@
 import { WORKER_CHANNELS } from "../base/worker-channels.ts";
+import { AUTH_OPTIONS } from "./auth-options.ts";
 import * as k from "./kinds.ts";
+import { INGEST_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
 import { QUEUE_OPTIONS } from "./queue-options.ts";
@@ -42,69 +44,7 @@ export const OPTIONS = {
     "what clients call this server, used in links and to check Origin; by default from host and port",
   ),
   trustedProxies: option(k.list(k.cidr), [], "address ranges whose X-Forwarded-For counts"),
-  auth: {
-    jwtSecret: optional(
-      k.text(),
-      "signs access tokens; generated in development, required in production (32 bytes or more)",
-      {
-        seed: ["JWT_SECRET"],
-        secret: true,
-      },
-    ),
-    accessSecret: optional(k.text(), "signs access tokens in place of jwtSecret", {
-      seed: ["JWT_ACCESS_SECRET"],
-      secret: true,
-    }),
-    accessExpires: option(
-      k.duration(1000, DAY),
-      15 * MINUTE,
-      "life of an access token; short, for it cannot be taken back by itself",
-      {
-        seed: ["JWT_ACCESS_EXPIRES"],
-      },
-    ),
-    previousAccessSecrets: option(
-      k.list(k.secretText),
-      [],
-      "secrets that signed access tokens before; what they signed is good until it ends",
-      { secret: true },
-    ),
-    refreshSecret: optional(k.text(), "keys the hashes of refresh tokens; by default derived from the access secret", {
-      seed: ["JWT_REFRESH_SECRET"],
-      secret: true,
-    }),
-    refreshExpires: option(k.duration(1000, 365 * DAY), 7 * DAY, "life of a refresh token, each good once", {
-      seed: ["JWT_REFRESH_EXPIRES"],
-    }),
-    sessionMaxMs: option(
-      k.duration(1000, 3650 * DAY),
-      30 * DAY,
-      "after this a login ends, however often it was refreshed",
-    ),
-    registration: option(
-      k.oneOf("approval", "open", "closed"),
-      "approval",
-      "what registering makes: an account that waits for approval, one that is active, or none",
-    ),
-    requireEmailVerification: option(
-      k.boolean(),
-      false,
-      "accounts of open registration begin when their mail address was confirmed; needs smtp",
-    ),
-    passwordMin: option(k.integer(1, 256), 8, "characters that a password has at least"),
-    bcryptCost: option(k.integer(4, 16), 12, "2^cost rounds for a password; 12 or more in production"),
-    bootstrapAdmin: {
-      email: optional(k.text(3, 255), "makes an administrator with this address at a start without any user"),
-      password: optional(k.text(), "that administrator's password", { secret: true }),
-    },
-    audience: option(
-      k.text(1, 100),
-      "prism",
-      "`aud` of access tokens; give servers that share a secret different ones",
-    ),
-    devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
-    devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
-  },
+  auth: AUTH_OPTIONS,
   previousEncryptionKeys: option(
     k.list(k.key32Item),
     [],
@@ -226,53 +166,9 @@ export const OPTIONS = {
       },
     ),
   },
-  rateLimit: {
-    enabled: option(k.boolean(), true, "false switches every request limit off; production warns", {
-      reloadable: true,
-    }),
-    global: optional(
-      k.integer(1, 1e9),
-      "requests a minute of all callers together; by default there is no such limit",
-      {
-        reloadable: true,
-      },
-    ),
-    ip: option(
-      k.integer(1, 1e9),
-      600,
-      "requests a minute of one address without valid credentials, unknown paths and preflights included",
-      {
-        reloadable: true,
-      },
-    ),
-    user: option(k.integer(1, 1e9), 6000, "requests a minute of one user", { reloadable: true }),
-    auth: option(k.integer(1, 1e9), 20, "attempts a minute of one address to log in or register", { reloadable: true }),
-    authName: option(k.integer(1, 1e9), 10, "attempts a minute to log in by one name", { reloadable: true }),
-    key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
-      reloadable: true,
-    }),
-    uploads: option(k.integer(1, 1e9), 30, "sounds that one user uploads in a minute", { reloadable: true }),
-    keyEvents: option(k.integer(1, 1e12), 60_000_000, "events a minute of one API key without a limit of its own", {
-      reloadable: true,
-    }),
-  },
-  realtime: {
-    maxConnections: option(k.integer(1, 1e6), 100_000, "live connections in all"),
-    maxPerUser: option(k.integer(1, 1e6), 50, "live connections of one user or key"),
-    maxPerIp: option(k.integer(1, 1e6), 1000, "live connections of one address"),
-    compression: option(k.boolean(), true, "permessage-deflate for messages of 512 bytes and more"),
-  },
-  ingest: {
-    maxEventBytes: option(k.integer(1024, 16_777_216), 262_144, "payload of one event"),
-    maxBatch: option(k.integer(1, 100_000), 10_000, "events of one request"),
-    maxBodyBytes: option(k.integer(1024, 268_435_456), 8_388_608, "body of one ingest request, inflated"),
-    lenient: option(k.boolean(), true, "unknown members of an event go into its payload; false refuses them"),
-    highWaterBytes: option(
-      k.integer(1_048_576, 4_294_967_296),
-      67_108_864,
-      "bytes that may wait for the writer before producers get 503",
-    ),
-  },
+  rateLimit: RATE_LIMIT_OPTIONS,
+  realtime: REALTIME_OPTIONS,
+  ingest: INGEST_OPTIONS,
   store: {
     writer: option(
       k.oneOf("auto", "main", "thread"),

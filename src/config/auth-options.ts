@@ -1,0 +1,66 @@
+import * as k from "./kinds.ts";
+import { option, optional } from "./option.ts";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** Logins, sessions, passwords and tokens. */
+export const AUTH_OPTIONS = {
+  jwtSecret: optional(
+    k.text(),
+    "signs access tokens; generated in development, required in production (32 bytes or more)",
+    {
+      seed: ["JWT_SECRET"],
+      secret: true,
+    },
+  ),
+  accessSecret: optional(k.text(), "signs access tokens in place of jwtSecret", {
+    seed: ["JWT_ACCESS_SECRET"],
+    secret: true,
+  }),
+  accessExpires: option(
+    k.duration(1000, DAY),
+    15 * MINUTE,
+    "life of an access token; short, for it cannot be taken back by itself",
+    {
+      seed: ["JWT_ACCESS_EXPIRES"],
+    },
+  ),
+  previousAccessSecrets: option(
+    k.list(k.secretText),
+    [],
+    "secrets that signed access tokens before; what they signed is good until it ends",
+    { secret: true },
+  ),
+  refreshSecret: optional(k.text(), "keys the hashes of refresh tokens; by default derived from the access secret", {
+    seed: ["JWT_REFRESH_SECRET"],
+    secret: true,
+  }),
+  refreshExpires: option(k.duration(1000, 365 * DAY), 7 * DAY, "life of a refresh token, each good once", {
+    seed: ["JWT_REFRESH_EXPIRES"],
+  }),
+  sessionMaxMs: option(
+    k.duration(1000, 3650 * DAY),
+    30 * DAY,
+    "after this a login ends, however often it was refreshed",
+  ),
+  registration: option(
+    k.oneOf("approval", "open", "closed"),
+    "approval",
+    "what registering makes: an account that waits for approval, one that is active, or none",
+  ),
+  requireEmailVerification: option(
+    k.boolean(),
+    false,
+    "accounts of open registration begin when their mail address was confirmed; needs smtp",
+  ),
+  passwordMin: option(k.integer(1, 256), 8, "characters that a password has at least"),
+  bcryptCost: option(k.integer(4, 16), 12, "2^cost rounds for a password; 12 or more in production"),
+  bootstrapAdmin: {
+    email: optional(k.text(3, 255), "makes an administrator with this address at a start without any user"),
+    password: optional(k.text(), "that administrator's password", { secret: true }),
+  },
+  audience: option(k.text(1, 100), "prism", "`aud` of access tokens; give servers that share a secret different ones"),
+  devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
+  devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
+};

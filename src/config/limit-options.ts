@@ -1,0 +1,51 @@
+import * as k from "./kinds.ts";
+import { option, optional } from "./option.ts";
+
+/** Requests a minute. */
+export const RATE_LIMIT_OPTIONS = {
+  enabled: option(k.boolean(), true, "false switches every request limit off; production warns", {
+    reloadable: true,
+  }),
+  global: optional(k.integer(1, 1e9), "requests a minute of all callers together; by default there is no such limit", {
+    reloadable: true,
+  }),
+  ip: option(
+    k.integer(1, 1e9),
+    600,
+    "requests a minute of one address without valid credentials, unknown paths and preflights included",
+    {
+      reloadable: true,
+    },
+  ),
+  user: option(k.integer(1, 1e9), 6000, "requests a minute of one user", { reloadable: true }),
+  auth: option(k.integer(1, 1e9), 20, "attempts a minute of one address to log in or register", { reloadable: true }),
+  authName: option(k.integer(1, 1e9), 10, "attempts a minute to log in by one name", { reloadable: true }),
+  key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
+    reloadable: true,
+  }),
+  uploads: option(k.integer(1, 1e9), 30, "sounds that one user uploads in a minute", { reloadable: true }),
+  keyEvents: option(k.integer(1, 1e12), 60_000_000, "events a minute of one API key without a limit of its own", {
+    reloadable: true,
+  }),
+};
+
+/** Live connections. */
+export const REALTIME_OPTIONS = {
+  maxConnections: option(k.integer(1, 1e6), 100_000, "live connections in all"),
+  maxPerUser: option(k.integer(1, 1e6), 50, "live connections of one user or key"),
+  maxPerIp: option(k.integer(1, 1e6), 1000, "live connections of one address"),
+  compression: option(k.boolean(), true, "permessage-deflate for messages of 512 bytes and more"),
+};
+
+/** Sizes of what producers send. */
+export const INGEST_OPTIONS = {
+  maxEventBytes: option(k.integer(1024, 16_777_216), 262_144, "payload of one event"),
+  maxBatch: option(k.integer(1, 100_000), 10_000, "events of one request"),
+  maxBodyBytes: option(k.integer(1024, 268_435_456), 8_388_608, "body of one ingest request, inflated"),
+  lenient: option(k.boolean(), true, "unknown members of an event go into its payload; false refuses them"),
+  highWaterBytes: option(
+    k.integer(1_048_576, 4_294_967_296),
+    67_108_864,
+    "bytes that may wait for the writer before producers get 503",
+  ),
+};
