@@ -3,13 +3,9 @@ export type StrayClaim = (error: unknown) => boolean;
 
 const claims = new Set<StrayClaim>();
 
-/**
- * From now on `claim` is asked of every such error, in the asynchronous context of the callback that threw or the promise that was rejected.
- * @returns what takes it back.
- */
-export function claimStrays(claim: StrayClaim): () => void {
+/** From now on `claim` is asked of every such error, in the asynchronous context of the callback that threw or the promise that was rejected. */
+export function claimStrays(claim: StrayClaim): void {
   claims.add(claim);
-  return () => claims.delete(claim);
 }
 
 export function isStrayClaimed(error: unknown): boolean {

@@ -3,6 +3,7 @@ import { toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { claimStrays } from "../../base/stray.ts";
 import { requiredModules } from "./check-module.ts";
+import { InstanceEnded } from "./ended-services.ts";
 import { findModules, moduleAt } from "./find-modules.ts";
 import { ModuleFailure } from "./module-failure.ts";
 import { type LivesParts, ModuleLives } from "./module-lives.ts";
@@ -41,7 +42,7 @@ export class LoadedModules {
   readonly #parts: LoadedModulesParts;
   readonly #lives: ModuleLives;
   #last: Promise<unknown> = Promise.resolve();
-  #unclaim: (() => void) | null = null;
+  #isClaimed = false;
   #isStopped = false;
 
   constructor(parts: LoadedModulesParts) {
@@ -119,7 +120,6 @@ export class LoadedModules {
       this.#isStopped = true;
       for (const slot of [...this.#lives.slots].reverse()) await this.#lives.end(slot, true);
     });
-    this.#unclaim?.();
     await this.#parts.watchdog.stop();
   }
 
@@ -246,11 +246,17 @@ export class LoadedModules {
     });
   }
 
-  /** From the first import on: what a module leaves uncaught is its own, and does not end the process. */
+  /**
+   * From the first import on: what a module leaves uncaught is its own, and does not end the process. That holds until the process ends: timers
+   * that a module has not cleared fail while the server stops.
+   */
   #watch(): void {
     const { watchdog, scope, log } = this.#parts;
     watchdog.start();
-    this.#unclaim ??= claimStrays((error) => {
+    if (this.#isClaimed) return;
+    this.#isClaimed = true;
+    claimStrays((error) => {
+      if (error instanceof InstanceEnded) return true;
       const module = scope.current ?? this.#ofStack(error);
       if (module === undefined) return false;
       log.error({ module, err: error }, "a module left an error uncaught");

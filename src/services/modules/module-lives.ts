@@ -99,6 +99,7 @@ export class ModuleLives {
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, IDLE_LIMIT_MS).unref())]);
     const error = await run.dispose();
     if (error !== null) log.warn({ module: name, error }, "a module could not dispose of what it took");
+    run.close();
     slot.run = null;
   }
 
@@ -156,13 +157,14 @@ export class ModuleLives {
 
   /** @returns why it is not active. */
   async #tryRun(slot: ModuleSlot, imported: ImportedModule): Promise<string | null> {
-    const { clock, scope, router, services, registerLimitMs } = this.#parts;
+    const { clock, scope, log, router, services, registerLimitMs } = this.#parts;
     const missing = this.missing(imported.module);
     if (missing) return missing.message;
     const lasting = nothingLasting();
     const run = new ModuleRun({
       module: imported.module,
       scope,
+      log,
       clock,
       registerLimitMs,
       requireFree: (path) => requireFree(path, slot, this.slots, router),

@@ -1,7 +1,9 @@
 import { PrismError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { Route } from "../../http/route.ts";
 import type { AppModule, CoreServices } from "../module-api.ts";
+import { InstanceEnded } from "./ended-services.ts";
 import { failureText, ModuleFailure, withinLimit } from "./module-failure.ts";
 import { moduleServer, type RouteParts } from "./module-routes.ts";
 import type { ModuleScope } from "./module-scope.ts";
@@ -12,6 +14,7 @@ const DISPOSE_LIMIT_MS = 5000;
 export interface RunParts extends Pick<RouteParts, "clock"> {
   readonly module: AppModule;
   readonly scope: ModuleScope;
+  readonly log: Logger;
   readonly registerLimitMs?: number | undefined;
   /** @throws ModuleFailure when the path is another's. */
   requireFree(path: string): void;
@@ -22,15 +25,16 @@ export interface RunParts extends Pick<RouteParts, "clock"> {
 }
 
 /**
- * One life of a module: `registering` → `active` → `ended`. Whatever it adds is undone with it; what still runs then goes on to its end, and
- * {@link idle} waits for that.
+ * One life of a module: `registering` → `active` → `ended` → `closed`. Whatever it adds is undone at its end; what still runs then goes on, with
+ * all services, and {@link idle} waits for that. Once it is closed its services refuse every call.
  */
 export class ModuleRun {
   readonly module: AppModule;
   readonly routes: Route[] = [];
   readonly #parts: RunParts;
   readonly #undo = new Set<() => unknown>();
-  #state: "registering" | "active" | "ended" = "registering";
+  #state: "registering" | "active" | "ended" | "closed" = "registering";
+  #hasCalledLate = false;
   #running = 0;
   #whenIdle: (() => void)[] = [];
 
@@ -44,7 +48,7 @@ export class ModuleRun {
   }
 
   get isEnded(): boolean {
-    return this.#state === "ended";
+    return this.#state === "ended" || this.#state === "closed";
   }
 
   /** While `register` runs: what is made then is made anew by the next life. */
@@ -68,6 +72,7 @@ export class ModuleRun {
       this.#state = "active";
     } catch (error) {
       await this.end();
+      this.close();
       throw error;
     }
   }
@@ -104,8 +109,7 @@ export class ModuleRun {
 
   /** @throws ModuleFailure for the code of a module that is there no more. */
   requireLife(): void {
-    if (this.#state === "ended")
-      throw new ModuleFailure(`${this.name} has ended; this is code of an earlier life of it`);
+    if (this.isEnded) throw new ModuleFailure(`${this.name} has ended; this is code of an earlier life of it`);
   }
 
   /** Its queue is served from its registration's end on, whatever it handles. */
@@ -119,6 +123,24 @@ export class ModuleRun {
     const undo = [...this.#undo].reverse();
     this.#undo.clear();
     await Promise.all(undo.map((each) => each()));
+  }
+
+  /** From now on the services refuse what code of this instance still calls: a timer it has not cleared, a handler that took too long. */
+  close(): void {
+    this.#state = "closed";
+  }
+
+  /** @param call the method of a service, such as `kv.set`; the first refused one is logged. @throws InstanceEnded */
+  requireInstance(call: string): void {
+    if (this.#state !== "closed") return;
+    const { log, module } = this.#parts;
+    if (!this.#hasCalledLate)
+      log.warn(
+        { module: module.name, version: module.version, call },
+        "an ended instance of a module still calls services; they refuse. Its dispose() must clear timers and sockets",
+      );
+    this.#hasCalledLate = true;
+    throw new InstanceEnded(module.name, call);
   }
 
   /** Resolves when nothing of the module's runs any more, or after so long. @returns whether nothing does. */

@@ -16,6 +16,7 @@ import type { RealtimeService } from "../realtime/realtime.ts";
 import { requireSound } from "../sounds/require-sound.ts";
 import type { TimeService } from "../timers/time.ts";
 import type { TimerService } from "../timers/timers.ts";
+import { readerUntilEnd, untilEnd } from "./ended-services.ts";
 import { type ModuleJobParts, ModuleScheduler } from "./module-jobs.ts";
 import type { ModuleRun } from "./module-run.ts";
 import { ModuleRows } from "./module-store.ts";
@@ -45,8 +46,8 @@ const MAX_STREAM_DATA_BYTES = 65_536;
 const STREAM_TYPE = /^[\w.:-]{1,64}$/;
 
 /**
- * The services of contract section 9 for one life of a module. All that it writes, starts and says bears its name, also where its code runs for a
- * request of somebody's; what it adds ends with this life.
+ * The services for one instance of a module. All that it writes, starts and logs carries its name, also where its code runs for a request; what it
+ * adds ends with the instance. The services of an ended instance throw MODULE_UNAVAILABLE, except `time`, `log` and `config`.
  */
 export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lasting: Lasting): api.CoreServices {
   const { name } = run;
@@ -55,6 +56,17 @@ export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lastin
   const scheduler = new ModuleScheduler(run, parts, (schedule) => {
     if (run.isRegistering) lasting.schedules.add(schedule);
   });
+  const requireInstance = (call: string): void => run.requireInstance(call);
+  const ending = <T extends object>(service: string, methods: T): T => untilEnd(service, methods, requireInstance);
+  const write: api.Database["write"] = (fn) =>
+    through(run, () =>
+      database.write(async (trx) => {
+        const result = await run.within(() => fn(trx));
+        // An instance that has ended meanwhile leaves nothing: the transaction is rolled back.
+        requireInstance("db.write");
+        return result;
+      }),
+    );
   return {
     time: {
       now: (zone) => time.now(zone),
@@ -62,30 +74,29 @@ export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lastin
       forUser: (at, userId) => time.forUser(at, userId),
       isValidZone: (zone) => time.isValidZone(zone),
     },
-    notify: notifications(run, parts),
-    scheduler: {
+    notify: ending("notify", notifications(run, parts)),
+    scheduler: ending<api.Scheduler>("scheduler", {
       add: (queue, kind, payload, options) => asModule(run, () => scheduler.add(queue, kind, payload, options)),
       cron: (schedule, pattern, kind, payload, options) =>
         asModule(run, () => scheduler.cron(schedule, pattern, kind, payload, options)),
       handle: (kind, handler) => scheduler.handle(kind, handler),
       cancel: (jobId, options) => through(run, () => scheduler.cancel(jobId, options)),
       get: (jobId) => through(run, () => scheduler.get(jobId)),
-    },
-    timer: timers(run, parts, lasting),
-    events: events(run, parts),
-    db: {
-      read: database.read,
-      write: (fn) => through(run, () => database.write((trx) => run.within(() => fn(trx)))),
-    },
-    audit: { record: (entry, options) => through(run, () => parts.audit.record(entry, options)) },
-    realtime: realtime(run, parts.realtime),
+    }),
+    timer: ending("timer", timers(run, parts, lasting)),
+    events: ending("events", events(run, parts)),
+    db: { read: readerUntilEnd(database.read, requireInstance), ...ending("db", { write }) },
+    audit: ending<api.AuditService>("audit", {
+      record: (entry, options) => through(run, () => parts.audit.record(entry, options)),
+    }),
+    realtime: ending("realtime", realtime(run, parts.realtime)),
     log: log.namespace(`module:${name}`),
     config: publicConfig(parts.config),
-    kv: {
+    kv: ending<api.ModuleStore>("kv", {
       get: (key) => through(run, () => rows.get(key)),
       set: (key, value, options) => through(run, () => rows.set(key, value, options)),
       delete: (key, options) => through(run, () => rows.delete(key, options)),
-    },
+    }),
   };
 }
 
