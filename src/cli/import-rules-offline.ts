@@ -16,7 +16,7 @@ export function importOffline(context: Context, body: unknown): Promise<ImportRe
     const users = directoryOf(store);
     const importer: Importer = {
       userId: null,
-      projectOf: async (ref, trx) => (ref === null ? null : (await findProjectRef(trx, ref)).id),
+      projectOf: async (ref, trx) => (typeof ref === "string" ? (await findProjectRef(trx, ref)).id : null),
       userOf: async (ref, trx) => users.find(ref) ?? activeUserByEmail(trx, ref),
     };
     return importRules(store.database, ruleStoreOf(store, users), checked, importer);

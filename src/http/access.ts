@@ -20,8 +20,10 @@ export function requireAccess(access: Access, principal: Principal): void {
   throw missingPermission(access.permission);
 }
 
-export function missingPermission(permission: string): PrismError {
-  return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}`, {
-    details: [{ code: "UNAUTHORIZED_ROLE", message: `needs the permission ${permission}`, permission }],
+/** @param hint what the caller can do without the permission. */
+export function missingPermission(permission: string, hint?: string): PrismError {
+  const more = hint === undefined ? "" : `; ${hint}`;
+  return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}${more}`, {
+    details: [{ code: "UNAUTHORIZED_ROLE", message: `needs the permission ${permission}${more}`, permission }],
   });
 }

@@ -12,8 +12,8 @@ type GivenRule = ImportRules["rules"][number];
 export interface Importer {
   /** Null: nobody's, the command line's. */
   readonly userId: string | null;
-  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-  projectOf(ref: string | null, trx: Trx): Promise<string | null>;
+  /** Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+  projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
   /** The id of an active user. */
   userOf(ref: string, trx: Trx): Promise<string | undefined>;
 }
@@ -84,7 +84,7 @@ async function plan(
   const places = new Map<string, number>();
   for (const [at, rule] of rules.entries()) {
     try {
-      const projectId = await importer.projectOf(rule.projectId ?? null, trx);
+      const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);
       steps.push(
         await stepOf(trx, store, await withUserIds(rule, importer, trx), projectId, { update, importer, roles }),

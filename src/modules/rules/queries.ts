@@ -110,6 +110,11 @@ export function rulesByName(db: Trx, projectId: string | null, name: string): Pr
   return named.where("rules.projectId", projectId === null ? "is" : "=", projectId).execute();
 }
 
+export async function hasProjectBesides(db: Trx, projectId: string): Promise<boolean> {
+  const query = db.selectFrom("projects").select("id").where("deletedAt", "is", null).where("id", "!=", projectId);
+  return (await query.limit(1).executeTakeFirst()) !== undefined;
+}
+
 export async function activeUserByEmail(db: Trx, email: string): Promise<string | undefined> {
   const user = await db
     .selectFrom("users")

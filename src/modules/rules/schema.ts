@@ -54,7 +54,14 @@ const entries = {
     v.description("Silence after the rule, or its dedupe key, has fired"),
   ),
   projectId: v.nullable(
-    v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; null: events of every project")),
+    v.pipe(
+      v.string(),
+      v.maxLength(64),
+      v.description(
+        "Id or slug; null: events of every project, which needs `projects:all`. Absent in a new rule: every project for callers with " +
+          "`projects:all`, the default project for all others",
+      ),
+    ),
   ),
 };
 

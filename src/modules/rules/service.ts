@@ -1,14 +1,13 @@
 import { DAY_MS, toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
-import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
-import type { Trx } from "../../store/database.ts";
 import { type ImportReply, importRules } from "./import-rules.ts";
 import * as queries from "./queries.ts";
+import { RuleAccess } from "./rule-access.ts";
 import { RuleStore } from "./rule-store.ts";
 import type { CreateRule, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { roleId } from "./targets.ts";
@@ -18,16 +17,18 @@ import { countsView, ruleView } from "./view.ts";
 export class RuleService {
   readonly #services: CoreServices;
   readonly #store: RuleStore;
+  readonly #access: RuleAccess;
 
   constructor(services: CoreServices) {
     this.#services = services;
+    this.#access = new RuleAccess(services.projects);
     const { db, clock, audit, users, config, system } = services;
     const inForce = (row: queries.RuleRow): void => system.rules.put(row);
     this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, inForce });
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
-    const projectId = this.#targetProject(principal, input.projectId ?? null);
+    const projectId = this.#access.projectOf(principal, input.projectId);
     const id = await this.#services.db.write(async (trx) => {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
       await this.#store.insert(trx, row, principal.userId);
@@ -38,11 +39,11 @@ export class RuleService {
 
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateRule) {
     await this.#services.db.write(async (trx) => {
-      const old = await this.#writable(principal, id, trx);
+      const old = await this.#access.writable(principal, id, trx);
       requireVersion(ifMatch, old.version);
-      const projectId = input.projectId === undefined ? old.projectId : this.#targetProject(principal, input.projectId);
+      const projectId = this.#access.projectAfter(principal, old, input.projectId);
       const row = await this.#store.changedRow(trx, old, projectId, input);
-      await this.#store.replace(trx, row, principal.userId);
+      await this.#store.replace(trx, await this.#access.allowedRow(principal, old, row, trx), principal.userId);
     });
     return this.#read(id);
   }
@@ -53,7 +54,7 @@ export class RuleService {
     const mayReadUsers = principal.permissions.has("users:read");
     return importRules(db, this.#store, input, {
       userId: principal.userId,
-      projectOf: async (ref) => this.#targetProject(principal, ref),
+      projectOf: async (ref) => this.#access.projectOf(principal, ref),
       // Whoever may not read users must not learn who has which mail address.
       userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? queries.activeUserByEmail(trx, ref) : undefined),
     });
@@ -62,7 +63,7 @@ export class RuleService {
   async delete(principal: UserPrincipal, id: string): Promise<void> {
     const { db, clock, audit, system } = this.#services;
     await db.write(async (trx) => {
-      const rule = await this.#writable(principal, id, trx);
+      const rule = await this.#access.writable(principal, id, trx);
       await trx.updateTable("rules").set({ deletedAt: clock.now(), active: 0 }).where("id", "=", id).execute();
       await audit.record(
         { action: "rule.delete", resourceType: "rule", resourceId: id, metadata: { version: rule.version } },
@@ -83,7 +84,7 @@ export class RuleService {
     const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
     const roles = await queries.roleNames(db.read);
     const filter: queries.RuleFilter = {
-      ...this.#visibleProjects(principal),
+      ...this.#access.visibleProjects(principal),
       active: query.active,
       q: query.q,
       projectId: query.projectId === undefined ? undefined : projects.require(principal, query.projectId, "rules:read"),
@@ -107,7 +108,7 @@ export class RuleService {
     await this.#visible(principal, id);
     const { db } = this.#services;
     const request = readPage(query, ["number"]);
-    const visible = this.#visibleProjects(principal);
+    const visible = this.#access.visibleProjects(principal);
     const rows = await queries.listVersions(db.read, id, visible, request);
     const total = request.wantsTotal ? await queries.countVersions(db.read, id, visible) : undefined;
     const view = (row: (typeof rows)[number]) => ({
@@ -151,40 +152,8 @@ export class RuleService {
     return this.#visible(principal, id);
   }
 
-  /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
-  async #visible(principal: UserPrincipal, id: string, trx?: Trx): Promise<queries.RuleWithStats> {
-    const rule = isUuid(id) ? await queries.findRule(trx ?? this.#services.db.read, id) : undefined;
-    if (!rule || !this.#has(principal, rule.projectId, "rules:read"))
-      throw new PrismError("RULE_NOT_FOUND", "No such rule");
-    return rule;
-  }
-
-  async #writable(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.RuleWithStats> {
-    const rule = await this.#visible(principal, id, trx);
-    if (!this.#has(principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
-    if (rule.projectId === null) requireAllProjects(principal);
-    return rule;
-  }
-
-  #visibleProjects(principal: UserPrincipal): queries.VisibleProjects {
-    const { projects } = this.#services;
-    const withGlobal = principal.permissions.has("rules:read");
-    if (withGlobal && principal.permissions.has("projects:all")) return { projectIds: null, withGlobal };
-    const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
-    return { projectIds: [...candidates].filter((id) => projects.has(principal, id, "rules:read")), withGlobal };
-  }
-
-  #has(principal: UserPrincipal, projectId: string | null, right: "rules:read" | "rules:write"): boolean {
-    return projectId === null
-      ? principal.permissions.has(right)
-      : this.#services.projects.has(principal, projectId, right);
-  }
-
-  #targetProject(principal: UserPrincipal, ref: string | null): string | null {
-    if (ref !== null) return this.#services.projects.require(principal, ref, "rules:write");
-    if (!principal.permissions.has("rules:write")) throw missingPermission("rules:write");
-    requireAllProjects(principal);
-    return null;
+  #visible(principal: UserPrincipal, id: string): Promise<queries.RuleWithStats> {
+    return this.#access.visible(principal, id, this.#services.db.read);
   }
 
   async #read(id: string) {
@@ -193,10 +162,6 @@ export class RuleService {
     if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
     return { version: row.version, body: ruleView(row, await queries.roleNames(db.read), system.sounds.urlOf) };
   }
-}
-
-function requireAllProjects(principal: UserPrincipal): void {
-  if (!principal.permissions.has("projects:all")) throw missingPermission("projects:all");
 }
 
 const NO_DECISIONS = { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, limited: 0, noRecipients: 0 };

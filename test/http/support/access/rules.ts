@@ -35,6 +35,10 @@ export const RULES: Table = {
     {
       // For every project: the permission alone is not enough.
       refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
+      request: at("/api/v1/rules", { ...NEW_RULE, active: false, projectId: null }),
+    },
+    {
+      refusal: may("rules:write"),
       request: at("/api/v1/rules", { ...NEW_RULE, active: false }),
     },
   ],
@@ -48,6 +52,10 @@ export const RULES: Table = {
     },
     {
       refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
+      request: at("/api/v1/rules/import", { rules: [{ ...NEW_RULE, active: false, projectId: null }], dryRun: true }),
+    },
+    {
+      refusal: may("rules:write"),
       request: at("/api/v1/rules/import", { rules: [{ ...NEW_RULE, name: "brought", active: false }], dryRun: true }),
     },
   ],
