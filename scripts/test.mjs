@@ -2,13 +2,17 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
+import { compileTests } from "./compile-tests.mjs";
 
-/** Neighbours share a process: to load the program takes a second of processor time, which most files need less than for their tests. */
-const FILES_AT_ONCE = 8;
-/** What waits for what never comes is to fail, and not to keep everybody waiting. It holds for a process, thus for all of its files together. */
+/** Test files of one process: loading the program costs each process half a second of processor time. */
+const FILES_PER_PROCESS = 8;
+/** A process of these folders runs for a minute, so it gets fewer files and starts first. */
+const SLOW_FOLDERS = ["test/e2e/", "test/realtime/", "test/cli/", "test/modules/modules/"];
+const FILES_PER_SLOW_PROCESS = 3;
+/** A test that waits for something that never comes fails. The limit holds for a process, so for all of its files together. */
 const LIMIT = "--test-timeout=900000";
-/** Names what failed, and why, at the end, where whoever reads no more than the last page finds it. */
+/** Repeats failures at the end, for logs that keep only the last page. */
 const REPORTER = "--test-reporter=spec";
 
 const root = join(import.meta.dirname, "..");
@@ -21,43 +25,52 @@ if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
 }
-// Most tests wait for a disk, a clock or a process: one file more than there are processors keeps them busy.
+// Most tests wait for a disk, a clock or a process: one process more than there are processors keeps them busy.
 const concurrency = `--test-concurrency=${availableParallelism() + 1}`;
-// Of this run alone: another may be under way.
-const groups = join(root, ".build", "tests", String(process.pid));
+// The folder belongs to this run alone: another run may be under way.
+const folder = join(root, ".build", "tests", String(process.pid));
+await compileTests(root, folder);
 const { status, signal } = spawnSync(
   process.execPath,
-  ["--import", "tsx", "--test", concurrency, LIMIT, REPORTER, ...flags, ...grouped(files, groups)],
+  ["--enable-source-maps", "--test", concurrency, LIMIT, REPORTER, ...flags, ...writeGroups()],
   { cwd: root, stdio: "inherit" },
 );
-rmSync(groups, { recursive: true, force: true });
+rmSync(folder, { recursive: true, force: true });
 if (signal) console.error(`ended by ${signal}`);
 process.exit(status ?? 1);
 
-/** Files in `folder` that import up to so many neighbours each; a few files are run as they are. */
-function grouped(all, folder) {
-  if (all.length <= FILES_AT_ONCE) return all;
-  mkdirSync(folder, { recursive: true });
-  const neighbours = [];
-  for (const file of all) {
-    const last = neighbours.at(-1);
-    if (last && last.length < FILES_AT_ONCE && dirname(last[0]) === dirname(file)) last.push(file);
-    else neighbours.push([file]);
-  }
-  return neighbours.map((group) => {
-    if (group.length === 1) return group[0];
-    const path = join(folder, `${group[0].replaceAll("/", "-").replace(/\.test\.ts$/, "")}.test.mjs`);
-    writeFileSync(path, group.map((file) => `import ${JSON.stringify(join(root, file))};\n`).join(""));
+/** Writes one file per process that imports its test files. The runner sorts by name, so the number makes the slow ones start first. */
+function writeGroups() {
+  mkdirSync(join(folder, "groups"));
+  const isSlow = (file) => SLOW_FOLDERS.some((name) => file.startsWith(name));
+  const groups = [
+    ...chunks(files.filter(isSlow), FILES_PER_SLOW_PROCESS),
+    ...chunks(
+      files.filter((file) => !isSlow(file)),
+      FILES_PER_PROCESS,
+    ),
+  ];
+  return groups.map((group, index) => {
+    const name = group[0].replaceAll("/", "-").replace(/\.test\.ts$/, "");
+    const path = join(folder, "groups", `${String(index).padStart(3, "0")}-${name}.test.mjs`);
+    const imports = group.map((file) => `import ${JSON.stringify(join(folder, file.replace(/\.ts$/, ".js")))};\n`);
+    writeFileSync(path, imports.join(""));
     return path;
   });
 }
 
-function find(folder) {
-  return readdirSync(folder, { withFileTypes: true })
+function chunks(all, size) {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
+    all.slice(index * size, (index + 1) * size),
+  );
+}
+
+function find(path) {
+  return readdirSync(path, { withFileTypes: true })
     .flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) return find(path);
-      return entry.name.endsWith(".test.ts") ? [relative(root, path)] : [];
+      const child = join(path, entry.name);
+      if (entry.isDirectory()) return find(child);
+      return entry.name.endsWith(".test.ts") ? [relative(root, child)] : [];
     })
     .sort();
 }

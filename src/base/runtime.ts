@@ -34,8 +34,10 @@ export function startThread(role: ThreadRole, data: unknown): Worker {
   return new Worker(code, { eval: true, workerData });
 }
 
-/** From source, a thread needs the TypeScript loader of its own: Node 20 does not hand down the main thread's. */
+/** From source, a thread needs a TypeScript loader of its own: Node 20 does not pass on the main thread's. Compiled tests need none. */
 function sourceWorker(): string {
+  if (!import.meta.url.endsWith(".ts"))
+    return `import(${JSON.stringify(new URL("../worker.js", import.meta.url).href)});`;
   const entry = new URL("../worker.ts", import.meta.url).href;
   // Looked up from here: a thread made of text would look in the working directory, where there need be none.
   const loader = import.meta.resolve("tsx/esm/api");

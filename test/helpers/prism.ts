@@ -144,8 +144,16 @@ export async function startPrism(t: TestContext, options: PrismOptions = {}): Pr
 
 async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
   const { config } = loadConfig({
-    // Rules tell everything, unless a test is about storms.
-    flags: { port: "0", dataDir: dir, minFreeBytes: "0", "suppression.enforceDefault": "false", ...settings },
+    // Without a storm limit each match of a rule notifies; a stop does not wait long for what a test left open.
+    flags: {
+      port: "0",
+      dataDir: dir,
+      minFreeBytes: "0",
+      shutdownMs: "300",
+      "suppression.enforceDefault": "false",
+      "auth.bcryptCost": settings?.["env"] === "production" ? "12" : "4",
+      ...settings,
+    },
     environment: {},
     workingDir: dir,
     generateSecrets: true,
