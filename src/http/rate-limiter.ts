@@ -31,6 +31,11 @@ export class RateState {
     if (this.isAllowed) this.#tokens -= count;
   }
 
+  /** What was taken is given back: it should not have counted. */
+  giveBack(count: number): void {
+    this.#tokens = Math.min(this.limit, this.#tokens + count);
+  }
+
   /** How much could be taken at the last {@link take}; below 0 of a bucket in debt. */
   get remaining(): number {
     return this.#tokens;
@@ -84,7 +89,8 @@ export class RateLimiter {
    * @returns the bucket, from which `count` has been taken if it could be; its `isAllowed` says so.
    */
   take(key: string, limit: number, count = 1, coarseKey = ""): RateState {
-    const now = this.#clock.now();
+    // Elapsed time: a clock that is set back must not hold callers up.
+    const now = this.#clock.elapsed();
     let state = this.#buckets.get(key);
     if (!state && !this.#hasRoom(now)) {
       const shared = this.#sharedBucket(coarseKey, limit, now);

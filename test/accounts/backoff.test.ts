@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import type { PrismError } from "../../src/base/errors.ts";
 import { LoginBackoff } from "../../src/services/accounts/login-backoff.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -38,11 +38,10 @@ test("S4-33: five failures of a name from an address are free, then each waits t
   assert.equal(waitOf(backoff, "ann", "b"), 0, "nor is another address");
 });
 
-test("fifty failures of a name close it for everybody but those who have logged in from where they are", () => {
+test("fifty failures of a name close it for all but the pairs that have succeeded in the last thirty days", () => {
   const clock = new FakeClock();
   const backoff = new LoginBackoff(clock);
-  backoff.begin("ann", "home");
-  backoff.succeeded("ann", "home");
+  backoff.begin("ann", "home").succeeded();
   for (let i = 0; i < 50; i++) assert.equal(waitOf(backoff, "ann", `bot${i}`), 0);
   assert.equal(waitOf(backoff, "ann", "bot99"), 900);
   assert.equal(waitOf(backoff, "ann", "home"), 0);
@@ -52,6 +51,8 @@ test("fifty failures of a name close it for everybody but those who have logged 
   clock.advance(30 * 24 * 60 * MINUTE);
   for (let i = 0; i < 50; i++) waitOf(backoff, "ann", `more${i}`);
   assert.equal(waitOf(backoff, "ann", "home"), 900, "after thirty days home is like any other address");
+  backoff.trust("ann", "hotel");
+  assert.equal(waitOf(backoff, "ann", "hotel"), 0, "a link from a mail has shown who is there");
 });
 
 test("thirty failures of an address close it for all names", () => {
@@ -60,20 +61,27 @@ test("thirty failures of an address close it for all names", () => {
   for (let i = 0; i < 30; i++) assert.equal(waitOf(backoff, `name${i}`, "bot"), 0);
   assert.equal(waitOf(backoff, "name99", "bot"), 900);
   assert.equal(waitOf(backoff, "name99", "home"), 0);
+  clock.set(-24 * 60 * MINUTE);
+  assert.equal(waitOf(backoff, "name99", "bot"), 900, "a clock that is set back keeps nobody out for longer");
   backoff.clear();
   assert.equal(waitOf(backoff, "name99", "bot"), 0, "prism user unlock");
+});
+
+test("guesses from other addresses of one IPv6 network close that network, and no other", () => {
+  const backoff = new LoginBackoff(new FakeClock());
+  for (let i = 0; i < 240; i++) assert.equal(waitOf(backoff, `name${i}`, `2001:db8:1:${i.toString(16)}:0:0:0:1`), 0);
+  assert.equal(waitOf(backoff, "name", "2001:db8:1:ffff:0:0:0:1"), 900);
+  assert.equal(waitOf(backoff, "name", "2001:db8:2:ffff:0:0:0:1"), 0);
 });
 
 test("an attempt that came to no guess is taken back, a success forgets the failures of the pair", () => {
   const backoff = new LoginBackoff(new FakeClock());
   for (let i = 0; i < 100; i++) {
-    assert.equal(waitOf(backoff, "ann", "a"), 0);
-    backoff.withdrawn("ann", "a");
+    backoff.begin("ann", "a").withdrawn();
   }
   for (let round = 0; round < 20; round++) {
     for (let i = 0; i < 4; i++) assert.equal(waitOf(backoff, `round${round}`, `from${round}`), 0);
-    backoff.begin(`round${round}`, `from${round}`);
-    backoff.succeeded(`round${round}`, `from${round}`);
+    backoff.begin(`round${round}`, `from${round}`).succeeded();
   }
 });
 
@@ -157,7 +165,7 @@ test("guessing the current password in a session that was found open is slowed d
   assert.equal((await prism.get("/api/v1/users/me", { token })).status, 200);
 });
 
-test("S2-92, S4-34: attempts to log in are limited by address and by name, and the answers say where one stands", async (t) => {
+test("S2-92, S4-34: attempts to log in are limited by address and by name, and the answers say which limit is near", async (t) => {
   const clock = new FakeClock();
   const settings = { "rateLimit.enabled": "true", "rateLimit.auth": "6", "rateLimit.authName": "3" };
   const prism = await startAccounts(t, { clock, settings });
@@ -171,17 +179,60 @@ test("S2-92, S4-34: attempts to log in are limited by address and by name, and t
   assert.deepEqual(await attempt(" ANN"), ["401 INVALID_CREDENTIALS", 3, 0, null]);
   assert.deepEqual(await attempt("ann"), ["429 RATE_LIMITED", 3, 0, "20"]);
   assert.deepEqual(await attempt("bob"), ["401 INVALID_CREDENTIALS", 6, 1, null]);
-  for (const [path, body] of [
-    ["/auth/register", { email: "x@example.com", password: PASSWORD }],
-    ["/api/v1/auth/forgot-password", { email: "x@example.com" }],
-    ["/api/v1/auth/resend-verification", { email: "x@example.com" }],
-    [LOGIN, { login: "dan", password: "wrong" }],
-  ] as const) {
+  const send = async (path: string, body: object) => {
     const reply = await call(prism, path, body);
-    const isFirst = path === "/auth/register";
-    assert.equal(outcomeOf(reply), isFirst ? "201" : "429 RATE_LIMITED", path);
-    assert.equal(reply.headers.get("ratelimit-limit"), "6");
+    return [outcomeOf(reply), reply.headers.get("ratelimit-limit")];
+  };
+  assert.deepEqual(await send("/auth/register", { email: "x@example.com", password: PASSWORD }), ["201", "6"]);
+  assert.deepEqual(await send(LOGIN, { login: "dan", password: "wrong" }), ["429 RATE_LIMITED", "6"]);
+  for (let i = 0; i < 6; i++) {
+    const path = i % 2 === 0 ? "forgot-password" : "resend-verification";
+    assert.deepEqual(await send(`/api/v1/auth/${path}`, { email: "x@example.com" }), ["202", "6"], "counted apart");
   }
+  const refused = await send("/api/v1/auth/forgot-password", { email: "other@example.com" });
+  assert.deepEqual(refused, ["429 RATE_LIMITED", "6"]);
   clock.advance(10_000);
   assert.equal((await attempt("eve"))[0], "401 INVALID_CREDENTIALS");
+});
+
+/** A server that believes the first address of `X-Forwarded-For`, so that a test can call from anywhere. */
+function startBehindProxy(t: TestContext, clock: FakeClock) {
+  const settings = { "rateLimit.enabled": "true", trustedProxies: "127.0.0.0/8" };
+  return startAccounts(t, { clock, settings });
+}
+
+const from = (address: string) => ({ "X-Forwarded-For": address });
+
+test("guesses from many addresses never lock an account out for an address that has logged in, over a restart too", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startBehindProxy(t, clock);
+  await makeAccount(prism, { username: "ann", email: "ann@example.com" });
+  const logInFrom = async (address: string, login = "ann", password = PASSWORD) =>
+    outcomeOf(await call(prism, LOGIN, { login, password }, from(address)));
+  assert.equal(await logInFrom("198.51.100.7"), "200");
+  assert.equal(await logInFrom("2001:db8:5:6::1"), "200");
+  const attack = async () => {
+    for (let bot = 0; bot < 20; bot++) {
+      for (const login of ["ann", "ann@example.com", "ann", "ann@example.com"])
+        await logInFrom(`203.0.113.${bot}`, login, "a guess");
+    }
+    assert.equal(await logInFrom("203.0.113.200"), "429 RATE_LIMITED", "the attack is noticed");
+  };
+  await attack();
+  assert.equal(await logInFrom("198.51.100.7"), "200");
+  assert.equal(await logInFrom("198.51.100.7", "ann@example.com"), "200", "by every name of the account");
+  assert.equal(await logInFrom("2001:db8:5:6::ffff"), "200", "another address of the same network");
+  await prism.restart();
+  await attack();
+  assert.equal(await logInFrom("198.51.100.7"), "200");
+  clock.advance(31 * 24 * 60 * MINUTE);
+  await attack();
+  assert.equal(await logInFrom("198.51.100.7"), "429 RATE_LIMITED", "known for thirty days");
+});
+
+test("logging in often with the right password takes nothing from the name's attempts", async (t) => {
+  const prism = await startBehindProxy(t, new FakeClock());
+  await makeAccount(prism, { username: "ann" });
+  for (let i = 0; i < 15; i++)
+    assert.equal((await call(prism, LOGIN, { login: "ann", password: PASSWORD }, from(`198.51.100.${i}`))).status, 200);
 });

@@ -249,6 +249,6 @@ test("a wrong password, an unknown name and an account without password cost the
     assert.equal(outcomeOf(await call(prism, LOGIN, { login, password: "wrong password" })), "401 INVALID_CREDENTIALS");
     costs.push([select.mock.callCount() - queriesBefore, compared.length - comparedBefore, rows() - rowsBefore]);
   }
-  for (const cost of costs) assert.deepEqual(cost, [2, 1, 1]);
+  for (const cost of costs) assert.deepEqual(cost, [5, 1, 1]);
   assert.deepEqual(compared, ["a hash", "a hash", null, null, null]);
 });

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { type Route, route } from "../../http/route.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
-import { plainName } from "../../services/accounts/login-name.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { AuthLimits } from "./auth-limits.ts";
 import { EmailBody, LinkBody, ResetBody, UserStatusView } from "./schema.ts";
@@ -19,12 +18,12 @@ export function linkRoutes({ system }: CoreServices, limits: AuthLimits): Route[
       summary,
       tag,
       access: "public",
-      attempts: "name",
+      attempts: "address",
       body: EmailBody,
       status: 202,
       response: v.object({}),
       handle(exchange, { body }) {
-        limits.take(exchange, plainName(body.email));
+        limits.take(exchange, "mail");
         send(body.email);
         return {};
       },

@@ -44,7 +44,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
         "OVERLOADED",
       ],
       async handle(exchange, { body }) {
-        limits.take(exchange);
+        limits.take(exchange, "login");
         const { userId, status, login } = await accounts.register(body, clientOf(exchange));
         if (login) return loginReply(services, cookie, login, { status: 201, extra: { status } });
         return new Reply(201, { user: userView(await findUser(db.read, userId)), status });
@@ -63,8 +63,11 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
       errors: ["INVALID_CREDENTIALS", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED", "OVERLOADED"],
       async handle(exchange, { body }) {
         const { password, tokenDelivery, device, ...names } = body;
-        limits.take(exchange, loginNameOf(names).key);
-        const login = await accounts.login(names, password, clientOf(exchange, device));
+        const client = clientOf(exchange, device);
+        const isKnown = await accounts.isKnown(names, client);
+        const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
+        const login = await accounts.login(names, password, client);
+        succeeded();
         return loginReply(services, cookie, login, { delivery: tokenDelivery });
       },
     }),

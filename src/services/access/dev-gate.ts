@@ -2,7 +2,13 @@ import { CidrSet } from "../../base/cidr.ts";
 import type { Config } from "../../config/load.ts";
 import type { Exchange } from "../../http/exchange.ts";
 
-const FORWARDING_HEADERS = /^(forwarded|x-forwarded-.+|x-real-ip|via|cf-.+|true-client-ip)$/;
+/** What proxies, load balancers and CDNs add to the requests that they pass on. */
+const FORWARDING_NAMES = new Set(["forwarded", "via", "true-client-ip", "client-ip", "x-host", "x-proxyuser-ip"]);
+const FORWARDING_PREFIXES = [
+  ...["x-forwarded", "x-real-", "x-client-", "x-cluster-", "x-remote-", "x-original-", "x-rewrite-", "x-proxy-"],
+  ...["akamai-", "cdn-", "cf-", "fastly-", "fly-", "x-akamai-", "x-amz-cf-", "x-amzn-", "x-appengine-", "x-arr-"],
+  ...["x-azure-", "x-envoy-", "x-goog-", "x-nf-", "x-sucuri-", "x-vercel-"],
+];
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
@@ -25,7 +31,7 @@ export class DevGate {
     return (
       this.#config.env === "development" &&
       this.#peers.has(exchange.clientAddress) &&
-      !exchange.headerNames().some((name) => FORWARDING_HEADERS.test(name)) &&
+      !exchange.headerNames().some(isForwarding) &&
       this.#isOwnHost(host) &&
       this.#isOwnOrigin(exchange.header("origin"), host) &&
       ["", "none", "same-origin"].includes(exchange.header("sec-fetch-site")) &&
@@ -46,4 +52,9 @@ export class DevGate {
   #isPublicUrlLocal(): boolean {
     return this.#config.publicUrl === undefined || LOOPBACK_HOST.test(new URL(this.#config.publicUrl).hostname);
   }
+}
+
+/** @param name in lower case. */
+function isForwarding(name: string): boolean {
+  return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
 }

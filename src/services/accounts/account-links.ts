@@ -1,6 +1,5 @@
 import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { addressGroup } from "../../http/client-address.ts";
 import type { Database } from "../../store/database.ts";
 import type { UserStatus } from "../../store/schema.ts";
 import type { AuditService } from "../audit/audit.ts";
@@ -24,8 +23,9 @@ export interface AccountLinksParts {
   rightsChanged(): void;
 }
 
-/** One mail of a kind in this time: whoever knows an address must not be able to fill its mailbox. */
+/** One mail of a kind in this time, and so many links that are good at once: an address must not be filled with mail. */
 const PAUSE_MS = 60_000;
+const MAX_LINKS = 5;
 
 /**
  * What the links in mails do. Whoever asks for such a mail is answered before anything is looked up, and learns neither from the answer nor from
@@ -101,9 +101,9 @@ export class AccountLinks {
         await oneTimeTokens.consume(token, "reset_password", trx);
       },
     });
-    // The owner has been found: what was guessed wrong from here before does not keep them waiting.
+    // The mailbox has shown who is here: guesses, from here or elsewhere, do not keep the owner waiting.
     for (const name of [account.email, account.username, account.phone])
-      if (name !== null) backoff.succeeded(name, addressGroup(client.ip));
+      if (name !== null) backoff.trust(name, client.ip);
   }
 
   #sendLink(email: string, kind: Exclude<OneTimeKind, "invite">, isMeant: (status: UserStatus) => boolean): void {
@@ -139,8 +139,10 @@ export class AccountLinks {
       .executeTakeFirst();
     if (!account || !isMeant(account.status)) return null;
     return database.write(async (trx) => {
-      if (await oneTimeTokens.hasRecent(account.id, kind, PAUSE_MS, trx)) return null;
-      return oneTimeTokens.create(account.id, kind, trx);
+      const { count, isRecent } = await oneTimeTokens.openOf(account.id, kind, PAUSE_MS, trx);
+      if (isRecent || count >= MAX_LINKS) return null;
+      // Earlier links stay good: a stranger who asks for one more must not spoil the one that its owner is about to open.
+      return oneTimeTokens.add(account.id, kind, trx);
     });
   }
 }

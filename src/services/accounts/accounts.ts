@@ -1,6 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
-import { addressGroup } from "../../http/client-address.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { UserStatus } from "../../store/schema.ts";
 import type { AccessTokens } from "../access/access-tokens.ts";
@@ -8,12 +7,12 @@ import type { UserAdmin } from "../access/user-admin.ts";
 import { accountError } from "../account-error.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { AccountMail } from "./account-mail.ts";
-import type { LoginBackoff } from "./login-backoff.ts";
+import { KNOWN_PAIR_MS, type LoginBackoff } from "./login-backoff.ts";
 import { findByLoginName, type LoginNames, loginNameOf } from "./login-name.ts";
 import { linkExpired, type OneTimeTokens } from "./one-time-tokens.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
 import { requirePossible, requireStrong } from "./password-text.ts";
-import type { ClientInfo, OpenSession, RevokeReason, Sessions } from "./sessions.ts";
+import { type ClientInfo, hasSessionFrom, type OpenSession, type RevokeReason, type Sessions } from "./sessions.ts";
 import { useSetupToken } from "./setup-token.ts";
 
 export interface AccountPolicy {
@@ -157,6 +156,22 @@ export class Accounts {
   }
 
   /**
+   * Whether the owner of a login name has logged in from this address in the last thirty days. Remembered over restarts: sessions keep
+   * their address.
+   */
+  async isKnown(names: LoginNames, client: ClientInfo): Promise<boolean> {
+    const { backoff, database, clock } = this.#parts;
+    const name = loginNameOf(names);
+    if (backoff.isKnown(name.key, client.ip)) return true;
+    const user = await findByLoginName(name, database.read);
+    const since = clock.now() - KNOWN_PAIR_MS;
+    // Asked for an unknown name too: it must cost as many queries.
+    const isKnown = await hasSessionFrom(user?.id ?? "", client.ip, since, database.read);
+    if (isKnown) backoff.recall(name.key, client.ip);
+    return isKnown;
+  }
+
+  /**
    * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked about is no guess.
    * @param find the account. @returns the account whose password it is; null when there is none. @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
    */
@@ -167,20 +182,19 @@ export class Accounts {
     find: () => Promise<A | undefined>,
   ): Promise<A | null> {
     const { backoff, hasher } = this.#parts;
-    const address = addressGroup(client.ip);
     requirePossible(password);
-    backoff.begin(key, address);
+    const attempt = backoff.begin(key, client.ip);
     let account: A | undefined;
     let isRight: boolean;
     try {
       account = await find();
       isRight = await hasher.verify(password, account?.passwordHash ?? null);
     } catch (error) {
-      backoff.withdrawn(key, address);
+      attempt.withdrawn();
       throw error;
     }
     if (account && isRight) {
-      backoff.succeeded(key, address);
+      attempt.succeeded();
       return account;
     }
     await this.#refuse(account?.id ?? null, account ? "password" : "unknown");

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
+import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 
 const WINDOW_MS = 15 * 60_000;
 const FREE_FAILURES = 5;
@@ -7,29 +8,39 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = WINDOW_MS;
 const NAME_FAILURES = 50;
 const ADDRESS_FAILURES = 30;
-const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
+/** An IPv6 /48 holds 65 536 customer networks: they share this many times what one may fail. */
+export const WIDE_NETWORK_FACTOR = 8;
+export const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
 const MAX_ENTRIES = 200_000;
 
 /** Failures that count together. */
 interface Failures {
   count: number;
-  /** When the window began, or for a pair, when the last failure was. */
+  /** When the window began, or for a pair, when the last failure was. Elapsed ms. */
   at: number;
 }
 
+/** An attempt to log in. It counts as a failure until one of these is called. */
+export interface LoginAttempt {
+  succeeded(): void;
+  /** The attempt was refused before a password was checked: it was no guess. */
+  withdrawn(): void;
+}
+
 /**
- * Slows down guessing (contract 4.4). Counted in memory by login name as it was typed, existing or not, and answered alike for right and wrong
- * passwords (D54): after five failures a (name, address) pair waits one second, doubling to a quarter of an hour; a name is closed after fifty
- * failures from anywhere in a quarter of an hour, but for pairs that have succeeded lately; an address after thirty.
+ * Slows down password guessing. Failures are counted in memory by login name as typed, existing or not, and right and wrong passwords are
+ * answered alike. After five failures a (name, address) pair waits one second, doubling to a quarter of an hour. A name is closed after fifty
+ * failures in a quarter of an hour, an address after thirty.
  *
- * An attempt counts as a failure from its beginning, so that guesses sent side by side are counted too.
+ * A pair that has succeeded in the last thirty days is known: only its own failures count for it, so that guesses from elsewhere never
+ * close an account to its owner. Time is elapsed time: a clock that is set closes nothing.
  */
 export class LoginBackoff {
   readonly #clock: Clock;
   readonly #maxEntries: number;
   readonly #pairs = new Map<string, Failures>();
   readonly #names = new Map<string, Failures>();
-  readonly #addresses = new Map<string, Failures>();
+  readonly #networks = new Map<string, Failures>();
   readonly #knownPairs = new Map<string, number>();
 
   constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
@@ -37,46 +48,57 @@ export class LoginBackoff {
     this.#maxEntries = maxEntries;
   }
 
-  /** An attempt begins; it counts as failed until {@link succeeded}. @throws RATE_LIMITED with the time to wait */
-  begin(name: string, address: string): void {
-    const now = this.#clock.now();
+  /** An attempt begins; it counts as failed from now on, so that guesses sent side by side count too. @throws RATE_LIMITED */
+  begin(name: string, address: string): LoginAttempt {
+    const now = this.#clock.elapsed();
+    const isKnown = this.isKnown(name, address);
     const pair = pairKey(name, address);
+    const networks = isKnown ? [] : networksOf(address);
     const waitMs = Math.max(
       this.#pairWait(pair, now),
-      this.#addressWait(address, now),
-      this.#nameWait(name, pair, now),
+      isKnown ? 0 : closedFor(this.#names.get(name), NAME_FAILURES, now),
+      ...networks.map(({ key, limit }) => closedFor(this.#networks.get(key), limit, now)),
     );
     if (waitMs > 0) throw new PrismError("RATE_LIMITED", "Too many attempts; wait", { retryAfterMs: waitMs });
-    const failures = this.#touch(this.#pairs, pair, now);
-    failures.count++;
-    failures.at = now;
-    this.#inWindow(this.#names, name, now).count++;
-    this.#inWindow(this.#addresses, address, now).count++;
+    const ofPair = this.#touch(this.#pairs, pair, now);
+    const counted = networks.map(({ key }) => this.#inWindow(this.#networks, key, now));
+    if (!isKnown) counted.push(this.#inWindow(this.#names, name, now));
+    counted.push(ofPair);
+    for (const failures of counted) failures.count++;
+    ofPair.at = now;
+    const withdrawn = (): void => takeBack(counted);
+    const succeeded = (): void => {
+      withdrawn();
+      this.trust(name, address);
+    };
+    return { succeeded, withdrawn };
   }
 
-  succeeded(name: string, address: string): void {
-    const now = this.#clock.now();
+  /** Whether the pair has succeeded in the last thirty days, as far as memory goes. */
+  isKnown(name: string, address: string): boolean {
+    const at = this.#knownPairs.get(pairKey(name, address));
+    return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
+  }
+
+  /** The owner of the name was at this address: the pair is known from now on, and its failures are forgotten. */
+  trust(name: string, address: string): void {
+    this.#pairs.delete(pairKey(name, address));
+    this.recall(name, address);
+  }
+
+  /** The pair was found to have succeeded before; its failures still count. */
+  recall(name: string, address: string): void {
     const pair = pairKey(name, address);
-    this.#pairs.delete(pair);
-    for (const failures of [this.#names.get(name), this.#addresses.get(address)]) {
-      if (failures && failures.count > 0) failures.count--;
-    }
     this.#knownPairs.delete(pair);
-    this.#knownPairs.set(pair, now);
+    this.#knownPairs.set(pair, this.#clock.elapsed());
     trim(this.#knownPairs, this.#maxEntries);
-  }
-
-  /** The attempt was no guess: it was refused before a password was looked at. */
-  withdrawn(name: string, address: string): void {
-    const all = [this.#pairs.get(pairKey(name, address)), this.#names.get(name), this.#addresses.get(address)];
-    for (const failures of all) if (failures && failures.count > 0) failures.count--;
   }
 
   /** Opens everything that was closed (`prism user unlock`). */
   clear(): void {
     this.#pairs.clear();
     this.#names.clear();
-    this.#addresses.clear();
+    this.#networks.clear();
   }
 
   #pairWait(pair: string, now: number): number {
@@ -84,18 +106,6 @@ export class LoginBackoff {
     if (!failures || failures.count < FREE_FAILURES) return 0;
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(30, failures.count - FREE_FAILURES));
     return failures.at + wait - now;
-  }
-
-  #addressWait(address: string, now: number): number {
-    const failures = this.#addresses.get(address);
-    return failures && failures.count >= ADDRESS_FAILURES ? failures.at + WINDOW_MS - now : 0;
-  }
-
-  #nameWait(name: string, pair: string, now: number): number {
-    const failures = this.#names.get(name);
-    if (!failures || failures.count < NAME_FAILURES) return 0;
-    const knownAt = this.#knownPairs.get(pair);
-    return knownAt !== undefined && knownAt > now - KNOWN_PAIR_MS ? 0 : failures.at + WINDOW_MS - now;
   }
 
   #inWindow(table: Map<string, Failures>, key: string, now: number): Failures {
@@ -117,9 +127,25 @@ export class LoginBackoff {
   }
 }
 
-/** A tab stands in no login name. */
+/** How long a window that is full stays closed, in ms; 0 or less: it is open. */
+function closedFor(failures: Failures | undefined, limit: number, now: number): number {
+  return failures && failures.count >= limit ? failures.at + WINDOW_MS - now : 0;
+}
+
+function takeBack(counted: readonly Failures[]): void {
+  for (const failures of counted) if (failures.count > 0) failures.count--;
+}
+
+/** No login name holds a tab. */
 function pairKey(name: string, address: string): string {
-  return `${name}\t${address}`;
+  return `${name}\t${addressGroup(address)}`;
+}
+
+/** What an address is counted by, with the failures that close it: an IPv6 address also by the wider network it is in. */
+function networksOf(address: string): { readonly key: string; readonly limit: number }[] {
+  const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };
+  if (!address.includes(":")) return [own];
+  return [own, { key: `wide ${coarseAddressGroup(address)}`, limit: ADDRESS_FAILURES * WIDE_NETWORK_FACTOR }];
 }
 
 /** Lets go of the oldest: a Map keeps the order in which its keys were set. */

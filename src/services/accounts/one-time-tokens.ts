@@ -25,12 +25,17 @@ export class OneTimeTokens {
 
   /** @returns the token; earlier ones of this kind are good no more. */
   async create(userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
-    const now = this.#clock.now();
     await this.revokeAll(userId, trx, kind);
+    return this.add(userId, kind, trx);
+  }
+
+  /** @returns the token; earlier ones stay good until their time is over. */
+  async add(userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString("base64url");
+    const expiresAt = this.#clock.now() + LIFE_MS[kind];
     await trx
       .insertInto("one_time_tokens")
-      .values({ hash: hashToken(token), userId, kind, expiresAt: now + LIFE_MS[kind] })
+      .values({ hash: hashToken(token), userId, kind, expiresAt })
       .execute();
     return token;
   }
@@ -65,17 +70,25 @@ export class OneTimeTokens {
     return found.userId;
   }
 
-  /** Whether one of this kind was made for the user in the last so many ms and is good still. */
-  async hasRecent(userId: string, kind: OneTimeKind, withinMs: number, db: ReadDb): Promise<boolean> {
-    const found = await db
+  /** How many tokens of a kind are good, and whether one of them was made in the last `withinMs`. */
+  async openOf(
+    userId: string,
+    kind: OneTimeKind,
+    withinMs: number,
+    db: ReadDb,
+  ): Promise<{ readonly count: number; readonly isRecent: boolean }> {
+    const now = this.#clock.now();
+    const open = await db
       .selectFrom("one_time_tokens")
-      .select("hash")
+      .select("expiresAt")
       .where("userId", "=", userId)
       .where("kind", "=", kind)
       .where("usedAt", "is", null)
-      .where("expiresAt", ">", this.#clock.now() + LIFE_MS[kind] - withinMs)
-      .executeTakeFirst();
-    return found !== undefined;
+      .where("expiresAt", ">", now)
+      .execute();
+    // One that seems to be made later than now is from before the clock was set back.
+    const ages = open.map(({ expiresAt }) => now + LIFE_MS[kind] - expiresAt);
+    return { count: open.length, isRecent: ages.some((age) => age >= 0 && age < withinMs) };
   }
 
   /** @param kind all kinds by default: the account has changed hands or is closed. */

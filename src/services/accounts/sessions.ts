@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
+import { addressGroup } from "../../http/client-address.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { accountError } from "../account-error.ts";
 import type { AuditService } from "../audit/audit.ts";
@@ -231,4 +232,19 @@ export class Sessions {
   #hash(refreshToken: string): string {
     return createHmac("sha256", this.#parts.options.refreshSecret).update(refreshToken).digest("hex");
   }
+}
+
+/** Whether the user has logged in from this address, or its IPv6 network, and used that session since. */
+export async function hasSessionFrom(userId: string, address: string, sinceAt: number, db: ReadDb): Promise<boolean> {
+  const group = addressGroup(address);
+  const found = await db
+    .selectFrom("sessions")
+    .select("id")
+    .where("userId", "=", userId)
+    .where("lastUsedAt", ">", sinceAt)
+    // A semicolon follows the colon: all addresses of the group lie between.
+    .where((e) => e.or([e("ip", "=", address), e.and([e("ip", ">", `${group}:`), e("ip", "<", `${group};`)])]))
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
 }
