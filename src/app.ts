@@ -300,7 +300,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     jobs,
     projects,
     users,
-    idempotency: new Idempotency(reader, clock),
+    idempotency: new Idempotency(reader, clock, store.auditKey),
     log,
     clock,
     config: config as CoreServices["config"],

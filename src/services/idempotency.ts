@@ -2,9 +2,9 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, DAY_MS } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
-import { sha256Hex } from "../base/tokens.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { Reply } from "../http/route.ts";
+import { type BodyFingerprint, bodyFingerprint } from "../store/body-fingerprint.ts";
 import type { Database, Trx } from "../store/database.ts";
 import type { IdempotencyRow } from "../store/write-set.ts";
 
@@ -36,11 +36,13 @@ export interface IdempotentRequest {
  */
 export class Idempotency {
   readonly #clock: Clock;
+  readonly #fingerprintOf: BodyFingerprint;
   readonly #stored;
   readonly #running = new Set<string>();
 
-  constructor(reader: Sqlite, clock: Clock) {
+  constructor(reader: Sqlite, clock: Clock, auditKey: Uint8Array) {
     this.#clock = clock;
+    this.#fingerprintOf = bodyFingerprint(auditKey);
     this.#stored = reader.prepare<[string, string], StoredRow>(
       "select fingerprint, status, response, expiresAt from idempotency_keys where scope = ? and key = ?",
     );
@@ -58,7 +60,7 @@ export class Idempotency {
       throw new PrismError("VALIDATION_FAILED", "Idempotency-Key must be 1 to 255 visible ASCII characters");
     }
     const scope = `${principal.key} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
-    const fingerprint = sha256Hex(body);
+    const fingerprint = this.#fingerprintOf(body);
     const stored = this.#find(scope, key);
     if (stored && stored.fingerprint !== fingerprint) {
       throw new PrismError("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another body");

@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
 import { type AdaptiveParts, AdaptiveWriter } from "./adaptive-writer.ts";
 import { loadAuditKey } from "./audit-key.ts";
+import { keyStoredFingerprints } from "./body-fingerprint.ts";
 import { Committer, type OnCommit } from "./committer.ts";
 import { openForReading, openForWriting } from "./connection.ts";
 import { Database } from "./database.ts";
@@ -39,7 +40,7 @@ export interface Store {
   readonly port: WriterPort;
   /** Read-only, in the main thread: short look-ups only. */
   readonly reader: Sqlite;
-  /** Verifies the audit chain. */
+  /** Verifies the audit chain; other keys are derived from it. */
   readonly auditKey: Uint8Array;
   /** Whether a write could begin now. */
   canWrite(): Promise<boolean>;
@@ -97,6 +98,7 @@ function prepare({ file, box, isOwner }: StoreOptions): { auditKey: Uint8Array; 
     if (isOwner) {
       markSequencesInUse(connection);
       noteServerKeys(connection, box);
+      keyStoredFingerprints(connection, auditKey);
     }
     return { auditKey, sequences };
   } finally {

@@ -1,0 +1,41 @@
+import { createHmac, hkdfSync } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import { sha256Hex } from "../base/tokens.ts";
+
+/** Says that every stored fingerprint is a keyed one; earlier versions stored the plain SHA-256 of the body. */
+const KEYED_SETTING = "idempotency.keyed";
+
+/** Makes the fingerprints of request bodies that carry an Idempotency-Key. */
+export type BodyFingerprint = (body: string | Uint8Array) => string;
+
+/**
+ * Fingerprints under a key that the database holds in sealed form only: a body cannot be guessed from the file.
+ * @param auditKey stays the same when the encryption key is rotated, so requests can be repeated across a rotation.
+ */
+export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
+  const keyed = keyedDigest(auditKey);
+  return (body) => keyed(sha256Hex(body));
+}
+
+/**
+ * Replaces the plain SHA-256 values that earlier versions stored, once. The new value is made of the old one, so a request that was sent
+ * before the upgrade is still recognised after it.
+ */
+export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
+  if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;
+  const keyed = keyedDigest(auditKey);
+  connection.function("prism_keyed_digest", { deterministic: true }, (digest: unknown) => keyed(String(digest)));
+  connection
+    .transaction(() => {
+      connection.prepare("update idempotency_keys set fingerprint = prism_keyed_digest(fingerprint)").run();
+      connection
+        .prepare("insert into settings (key, value, updatedAt) values (?, 1, ?)")
+        .run(KEYED_SETTING, Date.now());
+    })
+    .immediate();
+}
+
+function keyedDigest(auditKey: Uint8Array): (digest: string) => string {
+  const key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism idempotency fingerprints", 32));
+  return (digest) => createHmac("sha256", key).update(digest).digest("hex");
+}
