@@ -1,14 +1,17 @@
 /*
  * Runs first in the packed executable, in the main thread and in every worker: gives the bundle its assets and native addons.
- * An addon cannot be loaded from memory, so it is unpacked once, by its content's hash, into a private cache folder.
+ * An addon cannot be loaded from memory, so it is unpacked once, by its content's hash, into a private cache folder. Before it is
+ * loaded, every folder above it must be safe from other users, and the file must have the hash that the build has noted.
  * DIGEST is put in by build.mjs.
  */
+const crypto = require("node:crypto");
 const sea = require("node:sea");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const vm = require("node:vm");
 const worker = require("node:worker_threads");
+const { unsafeReason, unsafeWayTo } = require("./services/modules/directory-safety.ts");
 
 const loaded = new Map();
 
@@ -16,45 +19,84 @@ function native(name) {
   const known = loaded.get(name);
   if (known) return known.exports;
   const problems = [];
-  for (const base of cacheFolders()) {
+  for (const load of [...cacheFolders().map((base) => fromCache(base)), fromTemporary]) {
     try {
       const module = { exports: {} };
-      process.dlopen(module, unpack(name, path.join(base, "prism-native", DIGEST[name].slice(0, 16))));
+      load(name, (file) => process.dlopen(module, file));
       loaded.set(name, module);
       return module.exports;
     } catch (error) {
-      problems.push(`${base}: ${error.message}`);
+      problems.push(error.message);
     }
   }
-  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from\n  ${problems.join("\n  ")}`;
+  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written and executed from, and that only you and root can write\n  ${problems.join("\n  ")}`;
   if (!worker.isMainThread) throw new Error(message);
   process.stderr.write(`prism: ${message}\n`);
   process.exit(4);
 }
 
 function cacheFolders() {
-  const own = process.getuid ? process.getuid() : 0;
   return [
     process.env.PRISM_CACHE_DIR,
     process.env.XDG_CACHE_HOME,
     process.env.HOME && path.join(process.env.HOME, ".cache"),
-    path.join(os.tmpdir(), `prism-${own}`),
   ].filter((folder) => folder && path.isAbsolute(folder));
 }
 
-function unpack(name, folder) {
-  const file = path.join(folder, name);
+/** Loads from a folder that stays, and unpacks into it what it does not hold unchanged. */
+function fromCache(base) {
+  return (name, open) => {
+    const folder = ownFolder(path.join(base, "prism-native", DIGEST[name].slice(0, 16)));
+    const file = path.join(folder, name);
+    if (!isUnchanged(name, file)) {
+      // Written aside and renamed: several processes may start at once.
+      const aside = `${file}.${process.pid}.${crypto.randomBytes(8).toString("hex")}`;
+      unpack(name, aside);
+      fs.renameSync(aside, file);
+    }
+    open(file);
+  };
+}
+
+/** Loads from a new folder, which nobody else can have prepared. An addon that is loaded needs its file no more. */
+function fromTemporary(name, open) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "prism-"));
+  try {
+    const file = path.join(ownFolder(folder), name);
+    unpack(name, file);
+    open(file);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes the folder. @returns its real path, which has no links. @throws when another user could change what it holds */
+function ownFolder(folder) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // A folder that somebody else could have prepared must not decide what this process runs. In our own, named by the content's hash, a file
-  // is whole when it is there: comparing it would read 9 MB into memory at every start.
-  if (process.getuid && fs.statSync(folder).uid !== process.getuid())
-    throw new Error(`${folder} belongs to another user`);
-  if (fs.existsSync(file)) return file;
-  // Written aside and renamed: several processes may start at once.
-  const aside = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  fs.writeFileSync(aside, Buffer.from(sea.getRawAsset(name)), { mode: 0o700 });
-  fs.renameSync(aside, file);
-  return file;
+  const real = fs.realpathSync(folder);
+  const reason = unsafeWayTo(real);
+  if (reason !== undefined) throw new Error(reason);
+  return real;
+}
+
+/** Whether the file is there, is safe, and holds exactly this addon. It is read in pieces: all of them together are 9 MB. */
+function isUnchanged(name, file) {
+  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (!stats?.isFile() || unsafeReason(file, stats) !== undefined) return false;
+  const hash = crypto.createHash("sha256");
+  const piece = Buffer.allocUnsafe(262_144);
+  const opened = fs.openSync(file, "r");
+  try {
+    for (let bytes = fs.readSync(opened, piece); bytes > 0; bytes = fs.readSync(opened, piece))
+      hash.update(piece.subarray(0, bytes));
+  } finally {
+    fs.closeSync(opened);
+  }
+  return hash.digest("hex") === DIGEST[name];
+}
+
+function unpack(name, file) {
+  fs.writeFileSync(file, Buffer.from(sea.getRawAsset(name)), { mode: 0o700, flag: "wx" });
 }
 
 const importFile = vm.compileFunction("return import(url)", ["url"], {

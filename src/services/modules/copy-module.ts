@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { unsafeReason, unsafeWayTo } from "./directory-safety.ts";
 import { ModuleFailure } from "./module-failure.ts";
 
@@ -34,7 +34,8 @@ export async function copyModule(from: string, to: string, isStrict: boolean): P
  */
 export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
   const root = await realpath(folder);
-  const reason = isStrict ? unsafeWayTo(root) : undefined;
+  // The modules directory itself must be safe without its sticky bit, and so must the folder where a link leads to.
+  const reason = isStrict ? (unsafeWayTo(await realpath(dirname(folder))) ?? unsafeWayTo(root)) : undefined;
   if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
   const sums = { files: 0, bytes: 0 };
   for await (const entry of tree({ path: root, name: "", stats: await stat(root) }, [], root, isStrict)) {

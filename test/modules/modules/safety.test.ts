@@ -27,6 +27,7 @@ test("in production nothing is loaded that others could have written", async (t)
     ["a folder within", "m/lib", 0o775],
     ["the module's folder", "m", 0o777],
     ["the modules directory", ".", 0o777],
+    ["the modules directory, with the sticky bit too", ".", 0o1777],
     ["a directory above it", "..", 0o770],
   ] as const)
     await t.test(name, async (t) => {
