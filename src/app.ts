@@ -167,21 +167,16 @@ export async function startApp(options: AppOptions): Promise<App> {
   const gate = FiringGate.overTables(reader, () => settings.defaultSuppression);
   const senders = new Senders(config.delivery.workers);
   const decider = new Decider({ book: rules, gate, offsets: committer.sequences.streams, settingsOf, senders });
-  const backlog = new Backlog({ committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs });
+  const deciding = { committer, reader, decider, announcer, clock, metrics: pipelineMetrics, onJobs };
+  const backlog = new Backlog({ ...deciding, log: log.namespace("rules") });
   committer.whenEpochFails(() => {
     gate.reset();
     backlog.reset();
   });
   const pipeline = new EventPipeline({
-    committer,
-    reader,
-    decider,
+    ...deciding,
     backlog,
-    announcer,
-    clock,
-    metrics: pipelineMetrics,
     highWaterBytes: config.ingest.highWaterBytes,
-    onJobs,
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(pipeline, config.ingest, clock);

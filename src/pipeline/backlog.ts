@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import type { EnqueuedRow } from "../jobs/runner.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
@@ -10,7 +11,8 @@ import { RULE_ENGINE } from "../store/undecided.ts";
 import type { CommitOutcome, Effects, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { type Decider, enqueuedBy, RuleStats } from "./decide.ts";
+import { type Decider, type Decision, type Earlier, enqueuedBy, RuleStats } from "./decide.ts";
+import type { IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
 import { storedEvent } from "./stored-event.ts";
 
@@ -21,6 +23,7 @@ export interface BacklogParts {
   readonly announcer: Announcer;
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
+  readonly log: Logger;
   onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
@@ -37,13 +40,29 @@ interface Retry {
 interface TriedAgain {
   readonly retry: Retry;
   readonly error: unknown;
+  /** Rules of the event remain for the next set. */
+  readonly isPartial: boolean;
 }
 
 interface SetInFlight {
   readonly stats: RuleStats;
   readonly suppression: SuppressionRows | null;
   readonly tried: readonly TriedAgain[];
+  /** The last event of the page goes on with the next set. */
+  readonly isPartial: boolean;
 }
+
+/** What a turn on the oldest undecided events fills. */
+interface Page {
+  readonly stats: RuleStats;
+  readonly now: number;
+  readonly outcome: Outcome;
+  /** Seqs of events that no rule matched. */
+  readonly processed: number[];
+  readonly budget: Budget;
+}
+
+const NONE: Earlier["outcomes"] = new Map();
 
 /** The effects of a set with those who hear of them, side by side. */
 class Outcome {
@@ -74,6 +93,8 @@ export class Backlog implements SetSource {
   #sealedUpTo = 0;
   #setsDeciding = 0;
   #retries: Retry[] = [];
+  /** A slice of the oldest event is on its way: the tables do not know yet which of its rules remain. */
+  #isSlicing = false;
 
   constructor(parts: BacklogParts) {
     this.#parts = parts;
@@ -164,11 +185,13 @@ export class Backlog implements SetSource {
     const stats = new RuleStats();
     const outcome = new Outcome();
     const tried = this.#decideRetries(stats, now, outcome);
-    const processed = this.#decidePage(stats, now, outcome);
+    const wasSlicing = this.#isSlicing;
+    const processed = wasSlicing ? [] : this.#decidePage(stats, now, outcome);
     if (outcome.effects.length === 0 && processed.length === 0) return null;
     this.#parts.metrics.deciding(startedAt);
     this.#setsDeciding++;
     const suppression = this.#parts.decider.takeSuppression();
+    const isPartial = !wasSlicing && this.#isSlicing;
     return {
       content: {
         ...emptyContent(),
@@ -177,76 +200,115 @@ export class Backlog implements SetSource {
         ruleStats: stats.rows(),
         suppression,
       },
-      settle: (committed) => this.#settle(committed, outcome, { stats, suppression, tried }),
+      settle: (committed) => this.#settle(committed, outcome, { stats, suppression, tried, isPartial }),
     };
   }
 
-  /** Rows are read now, not when the job asked: the event may have been deleted since, and other rules may have decided. */
+  /** As many as the budget lets: the others have the next set. */
   #decideRetries(stats: RuleStats, now: number, outcome: Outcome): TriedAgain[] {
-    const { decider } = this.#parts;
     const tried: TriedAgain[] = [];
-    for (const retry of this.#retries.splice(0)) {
-      const row = this.#one.get(retry.seq);
-      if (!row) {
-        retry.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
-        continue;
-      }
-      // It has not been decided at all and stands in the queue, behind older events.
-      if (row.processedAt === null && row.hasFailed === 0) {
-        retry.resolve();
-        continue;
-      }
-      const event = storedEvent(row);
-      const earlier = new Map(this.#decided.all(row.seq).map(({ ruleId, outcome }) => [ruleId, outcome]));
-      try {
-        const decision = decider.decide(event, stats, now, earlier);
-        const effects = decision?.effects ?? decider.noEffects(event, now);
-        outcome.add({ ...effects, processedAt: now, resolves: { consumer: RULE_ENGINE, at: now } }, decision?.told);
-        tried.push({ retry, error: null });
-      } catch (error) {
-        outcome.add(decider.poisoned(event, error, now));
-        tried.push({ retry, error });
-      }
+    const budget = new Budget(false);
+    while (this.#retries.length > 0 && !budget.isSpent()) {
+      const [retry] = this.#retries.splice(0, 1);
+      const again = retry && this.#decideRetry(retry, stats, now, outcome);
+      if (again) tried.push(again);
     }
+    if (this.#retries.length > 0) this.#parts.committer.wantSet(this);
     return tried;
+  }
+
+  /** Rows are read now, not when the job asked: the event may have been deleted since, and other rules may have decided. */
+  #decideRetry(retry: Retry, stats: RuleStats, now: number, outcome: Outcome): TriedAgain | null {
+    const { decider } = this.#parts;
+    const row = this.#one.get(retry.seq);
+    if (!row) {
+      retry.reject(new PrismError("EVENT_NOT_FOUND", "No such event"));
+      return null;
+    }
+    // Not decided at all: the page decides it in its turn, after older events.
+    if (row.processedAt === null && row.hasFailed === 0) {
+      retry.resolve();
+      return null;
+    }
+    const event = storedEvent(row);
+    try {
+      const decision = decider.decide(event, stats, now, { outcomes: this.#decidedBefore(row.seq), isLate: true });
+      const isPartial = decision?.isPartial ?? false;
+      const effects = decision?.effects ?? decider.noEffects(event, now);
+      const end = isPartial ? {} : { processedAt: now, resolves: { consumer: RULE_ENGINE, at: now } };
+      outcome.add({ ...effects, ...end }, decision?.told);
+      return { retry, error: null, isPartial };
+    } catch (error) {
+      outcome.add(decider.poisoned(event, error, now));
+      return { retry, error, isPartial: false };
+    }
+  }
+
+  #decidedBefore(seq: number): Earlier["outcomes"] {
+    return new Map(this.#decided.all(seq).map(({ ruleId, outcome }) => [ruleId, outcome]));
   }
 
   /** @returns the seqs of events that no rule matched. */
   #decidePage(stats: RuleStats, now: number, outcome: Outcome): number[] {
     if (!this.#isBehind) return [];
-    const { decider, committer } = this.#parts;
-    const processed: number[] = [];
-    const budget = new Budget(false);
+    const { committer } = this.#parts;
+    const page: Page = { stats, now, outcome, processed: [], budget: new Budget(false) };
     let events = 0;
     let bytes = 0;
     for (const row of this.#unprocessed.iterate(this.#sealedUpTo)) {
-      if (budget.isSpent() || events === PAGE_EVENTS || bytes > PAGE_BYTES) {
+      if (page.budget.isSpent() || events === PAGE_EVENTS || bytes > PAGE_BYTES) {
         committer.wantSet(this);
         this.#setEnding(false);
-        return processed;
+        return page.processed;
       }
       events++;
       bytes += row.payload.length;
-      this.#sealedUpTo = row.seq;
-      const event = storedEvent(row);
-      try {
-        const decision = decider.decide(event, stats, now);
-        if (decision) {
-          outcome.add({ ...decision.effects, processedAt: now }, decision.told);
-          budget.spend(decision.effects);
-        } else processed.push(row.seq);
-      } catch (error) {
-        outcome.add(decider.poisoned(event, error, now));
+      // Only the oldest event can have been decided in part.
+      const isPartial = this.#decideNext(storedEvent(row), events === 1 ? this.#decidedBefore(row.seq) : NONE, page);
+      if (isPartial) {
+        this.#isSlicing = true;
+        this.#setEnding(false);
+        return page.processed;
       }
+      this.#sealedUpTo = row.seq;
     }
     // The index holds nothing more. Ingest may decide again, unless it has undecided events on their way.
     if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
-    return processed;
+    return page.processed;
   }
 
-  #settle(committed: CommitOutcome, { effects, told }: Outcome, { stats, suppression, tried }: SetInFlight): void {
+  /** @returns whether rules of the event remain for the next set. */
+  #decideNext(event: IncomingEvent, earlier: Earlier["outcomes"], page: Page): boolean {
+    const { decider, metrics, log } = this.#parts;
+    const { stats, now, outcome, processed, budget } = page;
+    let decision: Decision | null;
+    try {
+      decision = decider.decide(event, stats, now, earlier.size > 0 ? { outcomes: earlier, isLate: false } : null);
+    } catch (error) {
+      outcome.add(decider.poisoned(event, error, now));
+      return false;
+    }
+    const { effects, told, isPartial = false } = decision ?? {};
+    if (effects) {
+      outcome.add({ ...effects, processedAt: isPartial ? null : now }, told);
+      budget.spend(effects);
+    } else processed.push(event.seq);
+    if (isPartial) metrics.sliced();
+    else if (earlier.size > 0) {
+      const rules = earlier.size + (effects?.decisions.length ?? 0);
+      log.warn(
+        { eventId: event.id, projectId: event.projectId, rules },
+        "many rules matched one event; it was decided in slices",
+      );
+    }
+    return isPartial;
+  }
+
+  #settle(committed: CommitOutcome, { effects, told }: Outcome, set: SetInFlight): void {
+    const { stats, suppression, tried } = set;
     this.#setsDeciding--;
+    if (set.isPartial) this.#isSlicing = false;
     if (this.#isBehind) this.#parts.committer.wantSet(this);
     if (!committed.ok) {
       const error = commitError(committed.failure, new Error(committed.message));
@@ -257,11 +319,13 @@ export class Backlog implements SetSource {
     this.#parts.decider.refused(effects, committed.failedEffects);
     const refused = new Set(committed.failedEffects);
     // Retries come first in the set, in their order.
-    for (const [i, { retry, error }] of tried.entries()) {
+    for (const [i, { retry, error, isPartial }] of tried.entries()) {
       if (error !== null) retry.reject(error);
       else if (refused.has(i)) retry.reject(new Error("the database refused what the rules made of the event"));
+      else if (isPartial) this.#retries.push(retry);
       else retry.resolve();
     }
+    if (this.#retries.length > 0) this.#parts.committer.wantSet(this);
     this.#parts.announcer.notifications(told.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(effects, refused, suppression);
     if (jobs.length > 0) this.#parts.onJobs(jobs);

@@ -25,6 +25,12 @@ export class Budget {
     return this.#isSpent;
   }
 
+  /** Nothing more is decided in this seal. */
+  end(): void {
+    this.#isFirst = false;
+    this.#isSpent = true;
+  }
+
   spend({ notifications, recipients }: Effects): void {
     this.#rows += notifications.length + recipients.length;
     if (this.#rows > DECIDE_BUDGET_ROWS) this.#isSpent = true;

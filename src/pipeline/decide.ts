@@ -18,6 +18,7 @@ import type {
 } from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
+import { Slice } from "./slice.ts";
 import type { FiringGate, Verdict } from "./suppression/gate.ts";
 
 /** One list stands for all that are empty, and crosses to the writer once. */
@@ -32,6 +33,15 @@ export interface Decision {
   readonly effects: Effects;
   /** One row per user who hears of it, for the live streams. */
   readonly told: readonly { readonly notification: NotificationRow; readonly recipient: RecipientRow }[];
+  /** Further rules match: this is a slice, and the event stays undecided until the others have been asked. */
+  readonly isPartial: boolean;
+}
+
+/** What rules have decided on an event before: they are left out. */
+export interface Earlier {
+  readonly outcomes: ReadonlyMap<string, DecisionOutcome>;
+  /** The event is decided again, out of its turn; otherwise it is the rest of an event that is decided in slices. */
+  readonly isLate: boolean;
 }
 
 /** Rule totals gathered over a write set. */
@@ -93,42 +103,54 @@ export class Decider {
 
   /**
    * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody.
-   * @param earlier of an event that is decided again, out of its turn, what rules have decided on it before: those are left out, unless they
-   * had nobody to tell and now have.
+   * Of an event that many rules match this is one {@link Slice}; the next call with the decisions so far goes on.
+   * @param earlier decisions of this event that are stored. A rule that had no recipients and now has some is decided again.
    * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
    */
-  decide(
-    event: IncomingEvent,
-    stats: RuleStats,
-    now: number,
-    earlier: ReadonlyMap<string, DecisionOutcome> | null = null,
-  ): Decision | null {
+  decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
     this.#stats = stats;
-    const { book, gate } = this.#parts;
-    const rules = book.match(event, this.#onError);
+    // A further slice asks the conditions again; their errors were counted with the first.
+    const rules = this.#parts.book.match(event, earlier?.isLate === false ? () => undefined : this.#onError);
     if (rules.length === 0) return null;
-
-    const decided: Decided[] = [];
-    for (const rule of rules) {
-      const before = earlier?.get(rule.row.id);
-      if (before !== undefined && before !== "no recipients") continue;
-      const users = book.recipientsOf(rule);
-      if (users.length === 0) {
-        if (before === undefined) decided.push({ rule, users, verdict: null, notification: null });
-        continue;
-      }
-      const verdict = gate.judge(rule, event, earlier !== null);
-      const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
-      decided.push({ rule, users, verdict, notification });
-    }
+    const { decided, isPartial } = this.#slice(rules, event, now, earlier);
     if (decided.length === 0) return null;
     // Counted and remembered when nothing can throw any more: a poisonous event adds nothing.
-    const decision = this.#decisionOf(event, decided, now);
-    count(decision.effects.decisions, earlier, stats, now);
+    const decision = this.#decisionOf(event, decided, isPartial, now);
+    count(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
     return decision;
   }
 
-  #decisionOf(event: IncomingEvent, decided: readonly Decided[], now: number): Decision {
+  /** Judges rules in their order until the slice is full. */
+  #slice(
+    rules: readonly ActiveRule[],
+    event: IncomingEvent,
+    now: number,
+    earlier: Earlier | null,
+  ): { readonly decided: readonly Decided[]; readonly isPartial: boolean } {
+    const decided: Decided[] = [];
+    const slice = new Slice();
+    for (const rule of rules) {
+      const before = earlier?.outcomes.get(rule.row.id);
+      if (before !== undefined && before !== "no recipients") continue;
+      if (slice.isFull()) return { decided, isPartial: true };
+      const next = this.#judge(rule, event, now, earlier?.isLate);
+      if (next.verdict === null && before !== undefined) continue;
+      decided.push(next);
+      slice.add(next.notification ? Math.min(next.users.length, MAX_DIRECT_RECIPIENTS) : 0);
+    }
+    return { decided, isPartial: false };
+  }
+
+  #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided {
+    const { book, gate } = this.#parts;
+    const users = book.recipientsOf(rule);
+    if (users.length === 0) return { rule, users, verdict: null, notification: null };
+    const verdict = gate.judge(rule, event, isLate);
+    const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
+    return { rule, users, verdict, notification };
+  }
+
+  #decisionOf(event: IncomingEvent, decided: readonly Decided[], isPartial: boolean, now: number): Decision {
     const { gate, offsets } = this.#parts;
     const decisions: DecisionRow[] = [];
     const notifications: NotificationRow[] = [];
@@ -152,7 +174,8 @@ export class Decider {
       }
     }
     const effects = { ...this.noEffects(event, now), decisions };
-    return { effects: notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects, told };
+    const written = notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects;
+    return { effects: written, told, isPartial };
   }
 
   /** What suppression and dedupe have counted since the last call: to be written with the decisions. */

@@ -12,6 +12,7 @@ export class PipelineMetrics {
   readonly #matches: Counter;
   readonly #errors: Counter;
   readonly #notifications: Counter;
+  readonly #sliced: Counter;
 
   constructor(metrics: Metrics) {
     const events = metrics.counter("prism_ingest_events_total", "Events that were sent, by what became of them");
@@ -34,6 +35,15 @@ export class PipelineMetrics {
       "prism_notifications_total",
       "Notifications that were stored, by recipient",
     )();
+    this.#sliced = metrics.counter(
+      "prism_rule_slices_total",
+      "Times the rules of one event filled a slice and the others were decided later",
+    )();
+  }
+
+  /** A set has left rules of an event to a later one. */
+  sliced(): void {
+    this.#sliced.add(1);
   }
 
   settled(results: readonly EventResult[]): void {

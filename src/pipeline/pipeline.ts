@@ -138,6 +138,11 @@ export class EventPipeline implements SetSource {
           effects.push(decision.effects);
           told.push(decision.told);
           budget.spend(decision.effects);
+          if (decision.isPartial) {
+            event.processedAt = null;
+            budget.end();
+            metrics.sliced();
+          }
         }
       } catch (error) {
         event.processedAt = null;

@@ -13,7 +13,10 @@ export function answerOf(parts: Parts): string {
   if (subject.kind === "notification") return notificationAnswer(parts);
   if (event?.state === "failed")
     return `The event is stored, but could not be decided (${event.failure?.lastError ?? "no reason was kept"}); it is tried again.`;
-  if (event?.state === "waiting") return "The event is stored and waits to be decided; nobody has been told yet.";
+  if (event?.state === "waiting" && parts.notifications.length === 0)
+    return "The event is stored and waits to be decided; nobody has been told yet.";
+  if (event?.state === "waiting")
+    return `So many rules match that they are decided in slices, and some still wait. So far: ${eventAnswer(parts)}`;
   return eventAnswer(parts);
 }
 

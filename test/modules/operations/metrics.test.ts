@@ -74,6 +74,7 @@ test("/metrics is Prometheus text with every figure of this version", async () =
     ["prism_consumer_lag", "gauge"],
     ["prism_rule_eval_seconds", "histogram"],
     ["prism_rule_matches_total", "counter"],
+    ["prism_rule_slices_total", "counter"],
     ["prism_rule_errors_total", "counter"],
     ["prism_notifications_total", "counter"],
     ["prism_jobs", "gauge"],

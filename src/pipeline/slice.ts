@@ -1,0 +1,29 @@
+/** Rules that one slice decides. */
+export const SLICE_RULES = 500;
+/** Notifications and recipients that one slice makes. One rule has at most 200 recipients more. */
+export const SLICE_ROWS = 500;
+/** Time that one slice takes of the loop, looked at after the first {@link TIMED_FROM_RULES}. */
+const SLICE_MS = 10;
+/** An event of few rules is decided whole, even when the machine is busy for a moment. */
+const TIMED_FROM_RULES = 16;
+
+/**
+ * How much of one event is decided in one turn of the loop. The rules beyond it are decided in later turns, in the same order:
+ * a thousand rules on one event delay each other, but nothing else.
+ */
+export class Slice {
+  readonly #until = performance.now() + SLICE_MS;
+  #rules = 0;
+  #rows = 0;
+
+  /** A rule was decided. @param recipients rows of a notification; 0 for a rule that made none. */
+  add(recipients: number): void {
+    this.#rules++;
+    if (recipients > 0) this.#rows += recipients + 1;
+  }
+
+  isFull(): boolean {
+    if (this.#rules >= SLICE_RULES || this.#rows >= SLICE_ROWS) return true;
+    return this.#rules >= TIMED_FROM_RULES && performance.now() > this.#until;
+  }
+}
