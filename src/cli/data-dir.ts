@@ -10,18 +10,18 @@ const LOCK_WAIT_MS = 3000;
 const LOCK_RETRY_MS = 50;
 
 /**
- * Takes the lock on the data directory, which is made where there is none, and finishes a restore that was interrupted there.
+ * Takes the lock on the data directory, which is made where there is none, and on its database, and finishes a restore that was interrupted there.
  * @throws CommandError 4 when another process holds it, DataDirRefused
  */
 export function lockDataDir(places: DataPlaces): DataDirLock {
   prepareDataDir(places.dataDir);
   const lock = tryLock(places);
-  if (!lock) throw held(places.dataDir);
+  if (!lock) throw held(places);
   return lock;
 }
 
 function tryLock(places: DataPlaces): DataDirLock | undefined {
-  const lock = DataDirLock.tryAcquire(places.dataDir);
+  const lock = DataDirLock.tryAcquire(places);
   if (lock) finishRestore(places);
   return lock;
 }
@@ -40,7 +40,7 @@ export async function ensureDatabase(config: Config): Promise<void> {
     if (lock) {
       migrateFile(databaseFile);
       lock.release();
-    } else if (Date.now() > deadline) throw held(dataDir);
+    } else if (Date.now() > deadline) throw held(config);
     // Another command may be making it at this very moment; a server would have done so before.
     else await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
   }
@@ -65,6 +65,7 @@ function isCurrent(file: string): boolean {
   return existsSync(file) && pendingMigrations(file).length === 0;
 }
 
-function held(dataDir: string): CommandError {
-  return new CommandError(EXIT.unreachable, `another Prism holds the data directory ${dataDir}`);
+function held(places: DataPlaces): CommandError {
+  const what = DataDirLock.heldPlace(places) ?? `the data directory ${places.dataDir}`;
+  return new CommandError(EXIT.unreachable, `another Prism holds ${what}`);
 }

@@ -91,7 +91,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     import("./doctor/provider-checks.ts"),
   ]);
   const isWhole = flags.db !== true && flags.redis !== true;
-  const isServed = DataDirLock.isHeld(config.dataDir);
+  const isServed = DataDirLock.isHeld(config);
   const checks: Check[] = [];
   if (isWhole) {
     checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));

@@ -110,8 +110,8 @@ async function replace(
 function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces {
   if (to === undefined) return config;
   const dataDir = resolve(to);
-  // A lock file is what an earlier try leaves.
-  const found = existsSync(dataDir) ? readdirSync(dataDir).filter((name) => name !== "prism.lock") : [];
+  // Lock files are what an earlier try leaves.
+  const found = existsSync(dataDir) ? readdirSync(dataDir).filter((name) => !name.endsWith(".lock")) : [];
   if (found.length > 0)
     throw new CommandError(EXIT.conflict, `${dataDir} is not empty; --to takes a new or empty directory`);
   return { dataDir, databaseFile: join(dataDir, "prism.db") };

@@ -19,7 +19,7 @@ export async function rotateEncryption(context: Context): Promise<void> {
   const { out } = context;
   const progress = out.progress("encrypting anew");
   const done = await withExistingStore(context, async ({ database, audit }) => {
-    if (DataDirLock.isHeld(config.dataDir)) await requireServerWithKey(database, box.keyId);
+    if (DataDirLock.isHeld(config)) await requireServerWithKey(database, box.keyId);
     return reseal({ database, audit, box }, (resealed) => progress.update(resealed));
   }).finally(() => progress.end());
   out.result(done, () => `${done.resealed} values encrypted anew`);

@@ -73,7 +73,7 @@ test("S4-16, S1-23: migrations are listed, applied, and the database made anew",
   });
 
   await t.test("what writes exits 4 while another process holds the data directory; status does not", async () => {
-    const lock = DataDirLock.tryAcquire(data);
+    const lock = DataDirLock.tryAcquire({ dataDir: data, databaseFile: databaseIn(data) });
     assert.ok(lock);
     const [up, reset, status] = await Promise.all([
       runCli(["migrate"], { cwd }),

@@ -158,7 +158,7 @@ async function run(dir: string, { settings, clock, log = silentLogger }: PrismOp
     workingDir: dir,
     generateSecrets: true,
   });
-  const lock = DataDirLock.tryAcquire(dir);
+  const lock = DataDirLock.tryAcquire(config);
   if (!lock) throw new Error(`${dir} is in use`);
   migrateFile(config.databaseFile);
   const app = await startApp({

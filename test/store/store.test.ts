@@ -135,11 +135,12 @@ test("a database whose audit key was sealed under another encryption key is not 
 
 test("a data directory is held by one process at a time, and free again when it lets go", (t) => {
   const dir = temporaryDir(t);
-  const lock = DataDirLock.tryAcquire(dir);
+  const places = { dataDir: dir, databaseFile: `${dir}/prism.db` };
+  const lock = DataDirLock.tryAcquire(places);
   assert.ok(lock);
-  assert.equal(DataDirLock.tryAcquire(dir), undefined);
+  assert.equal(DataDirLock.tryAcquire(places), undefined);
   lock.release();
-  const again = DataDirLock.tryAcquire(dir);
+  const again = DataDirLock.tryAcquire(places);
   assert.ok(again);
   again.release();
   assert.equal(statSync(`${dir}/prism.lock`).mode & 0o777, 0o600);
