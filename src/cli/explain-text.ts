@@ -104,11 +104,12 @@ function notificationLines(notification: NotificationView, out: Output): string[
 }
 
 function recipientLines(recipient: RecipientView): string[] {
-  const { name, delivered, deliveredAt, readAt, acknowledgedAt, deletedAt, deliveries } = recipient;
+  const { name, delivered, deliveredAt, readAt, acknowledgedAt, acknowledgeNote, deletedAt, deliveries } = recipient;
+  const note = acknowledgeNote === null ? "" : `: ${printable(acknowledgeNote)}`;
   const marks = [
     delivered ? `reached live${at(deliveredAt)}` : "not reached live",
     ...(readAt === null ? [] : [`read${at(readAt)}`]),
-    ...(acknowledgedAt === null ? [] : [`acknowledged${at(acknowledgedAt)}`]),
+    ...(acknowledgedAt === null ? [] : [`acknowledged${at(acknowledgedAt)}${note}`]),
     ...(deletedAt === null ? [] : [`deleted${at(deletedAt)}`]),
   ];
   return [`    ${printable(name)}: ${marks.join(", ")}`, ...deliveries.flatMap(deliveryLines)];

@@ -39,7 +39,9 @@ export const OBJECT_COLUMNS = {
     "delivered",
     "readAt",
     "acknowledgedAt",
+    "acknowledgeNote",
     "openedAt",
+    "webviewAction",
   ],
   rules: [
     "id",

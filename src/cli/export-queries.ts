@@ -34,7 +34,16 @@ export async function* scanNotifications(db: ReadDb, { from, to, projectId }: Ro
       .selectFrom("notification_recipients as r")
       .innerJoin("notifications as n", "n.id", "r.notificationId")
       .selectAll("n")
-      .select(["r.userId", "r.seq", "r.readAt", "r.acknowledgedAt", "r.openedAt", "r.delivered as recipientDelivered"])
+      .select([
+        "r.userId",
+        "r.seq",
+        "r.readAt",
+        "r.acknowledgedAt",
+        "r.acknowledgeNote",
+        "r.openedAt",
+        "r.webviewAction",
+        "r.delivered as recipientDelivered",
+      ])
       .where(sql<boolean>`(r.userId, r.seq) > (${after.userId}, ${after.seq})`)
       .where("r.deletedAt", "is", null)
       .orderBy("r.userId")

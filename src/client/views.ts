@@ -31,8 +31,18 @@ export interface Notification {
     readonly delivered: boolean;
     readonly readAt: string | null;
     readonly acknowledgedAt: string | null;
+    readonly acknowledgeNote: string | null;
     readonly openedAt: string | null;
+    readonly webviewAction: WebviewAction | null;
   };
+}
+
+/** What an app last opened from a notification. */
+export interface WebviewAction {
+  readonly action: string;
+  readonly url: string | null;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  readonly at: string;
 }
 
 /** A notification after something happened to it, and when that was. */

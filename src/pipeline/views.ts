@@ -52,6 +52,18 @@ export interface RecipientFacts {
   readonly readAt: number | null;
   readonly acknowledgedAt: number | null;
   readonly openedAt: number | null;
+  /** Absent: none, as in every notification that is new. */
+  readonly acknowledgeNote?: string | null;
+  /** JSON text, as {@link WebviewActionView}. */
+  readonly webviewAction?: string | null;
+}
+
+/** What an app opened from a notification. */
+export interface WebviewActionView {
+  readonly action: string;
+  readonly url: string | null;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  readonly at: string;
 }
 
 /** Where a client gets a sound from; null for none, and for one that is gone. */
@@ -94,7 +106,9 @@ export function notificationView(
       delivered: recipient.delivered === 1,
       readAt: toRfc3339OrNull(recipient.readAt),
       acknowledgedAt: toRfc3339OrNull(recipient.acknowledgedAt),
+      acknowledgeNote: recipient.acknowledgeNote ?? null,
       openedAt: toRfc3339OrNull(recipient.openedAt),
+      webviewAction: parseOrNull(recipient.webviewAction ?? null),
     },
   };
 }

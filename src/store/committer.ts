@@ -3,6 +3,7 @@ import { type Deferred, deferred } from "../base/deferred.ts";
 import { PrismError } from "../base/errors.ts";
 import { eventColumns } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
+import { commitError } from "./sqlite-errors.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 
@@ -22,6 +23,8 @@ export interface SetSource {
    * @returns null when there is nothing to write after all.
    */
   seal(): SealedSet | null;
+  /** Called in place of {@link seal} when the committer closes first. */
+  dropped?(error: PrismError): void;
 }
 
 /** Called after a set is on disk: how long it took and how many events it held. */
@@ -109,6 +112,25 @@ export class Committer {
     this.#armMarks(MARKS_DELAY_MS);
   }
 
+  /** {@link markDelivered} of several; resolves when they are on disk. @throws SHUTTING_DOWN, STORAGE_FULL and the like. */
+  async storeDelivered(marks: readonly DeliveredMark[]): Promise<void> {
+    this.requireOpen();
+    if (marks.length === 0) return;
+    const stored = deferred<void>();
+    this.wantSet({
+      seal: () => {
+        this.#marks.push(...marks);
+        return {
+          content: emptyContent(),
+          settle: (outcome) =>
+            outcome.ok ? stored.resolve() : stored.reject(commitError(outcome.failure, new Error(outcome.message))),
+        };
+      },
+      dropped: stored.reject,
+    });
+    await stored.promise;
+  }
+
   #armMarks(delayMs: number): void {
     this.#marksTimer ??= setTimeout(() => {
       this.#marksTimer = null;
@@ -131,7 +153,10 @@ export class Committer {
     const dropped = this.#queue;
     this.#queue = [];
     this.#wanted.clear();
-    for (const ticket of dropped) if ("transaction" in ticket) ticket.transaction.reject(shuttingDown());
+    for (const ticket of dropped) {
+      if ("transaction" in ticket) ticket.transaction.reject(shuttingDown());
+      else ticket.source.dropped?.(shuttingDown());
+    }
     this.#disarmMarks();
     if (!this.#isClosed && this.#marks.length > 0) this.wantSet(this.#marksSource);
     this.#isClosed = true;

@@ -81,6 +81,7 @@ async function withDeliveries(
     deliveredAt: toRfc3339OrNull(row.deliveredAt),
     readAt: toRfc3339OrNull(row.readAt),
     acknowledgedAt: toRfc3339OrNull(row.acknowledgedAt),
+    acknowledgeNote: row.acknowledgeNote,
     openedAt: toRfc3339OrNull(row.openedAt),
     deletedAt: toRfc3339OrNull(row.deletedAt),
     deliveries: deliveries.filter(({ userId }) => userId === row.userId).map((each) => deliveryView(each, attempts)),

@@ -105,6 +105,7 @@ const RecipientView = v.object({
   deliveredAt: time,
   readAt: time,
   acknowledgedAt: time,
+  acknowledgeNote: v.nullable(v.string()),
   openedAt: time,
   deletedAt: time,
   deliveries: v.array(DeliveryView),

@@ -1,8 +1,10 @@
 import { setImmediate } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Json } from "../../base/json-text.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
+import type { WebviewActionView } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireLink } from "../../services/notifications/links.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
@@ -38,10 +40,13 @@ export class InboxActions {
     await this.#read({ userId, permissions: new Set() }, id, options);
   }
 
-  /** Also reads it; the first time is kept. */
+  /** Also reads it. The first time is kept, and the last note. */
   acknowledge(principal: UserPrincipal, id: string, note: string | undefined) {
     return this.#change(principal, id, async (trx, row, now) => {
-      if (!(await queries.mark(trx, row, ["readAt", "acknowledgedAt"], now)) || row.acknowledgedAt !== null) return;
+      await queries.mark(trx, row, ["readAt", "acknowledgedAt"], now);
+      const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
+      if (hasNewNote) await queries.respond(trx, row, { acknowledgeNote: note });
+      else if (row.acknowledgedAt !== null) return;
       await this.#record(
         "notification.acknowledged",
         row.id,
@@ -57,7 +62,12 @@ export class InboxActions {
   async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
     requireLink(url, "url", this.#services.config);
     await this.#change(principal, id, async (trx, row, now) => {
-      if (await queries.mark(trx, row, ["openedAt"], now)) await this.#tell(trx, row, "notification.updated", now);
+      await queries.mark(trx, row, ["openedAt"], now);
+      const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
+      if (!isSameAction(row.webviewAction, view)) {
+        await queries.respond(trx, row, { webviewAction: JSON.stringify(view) });
+        await this.#tell(trx, row, "notification.updated", now);
+      }
       await this.#record(
         "notification.webview",
         row.id,
@@ -171,6 +181,13 @@ export class InboxActions {
   async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {
     await this.#services.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
   }
+}
+
+/** Whether this is what the app opened last, whenever that was. */
+function isSameAction(stored: string | null, { at: _at, ...action }: WebviewActionView): boolean {
+  if (stored === null) return false;
+  const { at: _stored, ...last } = JSON.parse(stored) as WebviewActionView;
+  return isDeepStrictEqual(last, JSON.parse(JSON.stringify(action)));
 }
 
 function streamOf(row: Pick<queries.InboxRow, "userId">) {

@@ -6,11 +6,11 @@ import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
 import { isFarPage, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { object } from "../../http/shapes.ts";
-import { notificationView } from "../../pipeline/views.ts";
+import { notificationView, type WebviewActionView } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { NotificationView, Page, PageInput } from "../../services/module-api.ts";
 import * as queries from "./queries.ts";
-import type { Filters, ListQuery, MissedQuery } from "./schema.ts";
+import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";
 
 const DEFAULT_MISSED = 100;
 /** Unread notifications that are counted at once; the scan thread counts those who have more. */
@@ -56,15 +56,16 @@ export class Inbox {
     if (!row) throw notFound();
     const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
     const view = viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
-    return { ...view, deliveries: deliveries.map(deliveryView) };
+    const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
+    return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
   }
 
   /**
-   * What has not reached the user, or lies behind an offset or at or after a time. With `ack` what is shown counts as delivered from the next
-   * commit on.
+   * What has not reached the user, or lies behind an offset or at or after a time. With `ack` what is shown is marked delivered on disk before
+   * this resolves: asking again gives the next page.
    */
   async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
-    const { db, clock, system } = this.#services;
+    const { db, clock } = this.#services;
     const request = readPage({ limit, cursor }, ["number"]);
     const after = request.after ? Number(request.after[0]) : 0;
     const behind = readSince(since);
@@ -75,17 +76,23 @@ export class Inbox {
       limit: limit + 1,
       now: clock.now(),
     });
+    const shown = ack ? await this.#markDelivered(principal.userId, rows, limit) : rows;
     const page = pageBody(
       request,
-      rows,
+      shown,
       (row) => viewOf(row, null, this.#services),
       (row) => [row.seq],
     );
-    if (ack) {
-      for (const { seq } of rows.slice(0, limit))
-        system.store.committer.markDelivered({ userId: principal.userId, seq, at: clock.now() });
-    }
     return { ...page, page: null };
+  }
+
+  /** @returns the rows as they are afterwards; those beyond the page are left alone. */
+  async #markDelivered(userId: string, rows: readonly queries.InboxRow[], limit: number): Promise<queries.InboxRow[]> {
+    const { db, clock, system } = this.#services;
+    const seqs = rows.slice(0, limit).map(({ seq }) => seq);
+    const at = clock.now();
+    await system.store.committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
+    return [...(await queries.inboxRows(db.read, userId, seqs)), ...rows.slice(limit)];
   }
 
   async unreadCount(principal: UserPrincipal) {
@@ -145,6 +152,16 @@ export function viewOf(
   { system }: Pick<CoreServices, "system">,
 ) {
   return notificationView(row, { ...row, delivered: row.recipientDelivered }, all, system.sounds.urlOf);
+}
+
+function responseView({ userId, acknowledgedAt, acknowledgeNote, openedAt, webviewAction }: queries.ResponseRow) {
+  return {
+    userId,
+    acknowledgedAt: toRfc3339OrNull(acknowledgedAt),
+    note: acknowledgeNote,
+    openedAt: toRfc3339OrNull(openedAt),
+    webviewAction: webviewAction === null ? null : (JSON.parse(webviewAction) as WebviewActionView),
+  };
 }
 
 function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: queries.DeliveryRow) {

@@ -22,6 +22,8 @@ function inbox(db: ReadDb | Trx, userId: string) {
       "r.acknowledgedAt",
       "r.openedAt",
       "r.deletedAt",
+      "r.acknowledgeNote",
+      "r.webviewAction",
       "r.delivered as recipientDelivered",
     ])
     .where("r.userId", "=", userId)
@@ -141,6 +143,8 @@ export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<
       "r.acknowledgedAt",
       "r.openedAt",
       "r.deletedAt",
+      "r.acknowledgeNote",
+      "r.webviewAction",
       "r.delivered as recipientDelivered",
     ])
     .where("r.notificationId", "=", notificationId)
@@ -164,6 +168,24 @@ export async function allRecipients(
     recipients: rows.map(({ userId }) => userId),
     acknowledgedBy: rows.filter(({ acknowledgedAt }) => acknowledgedAt !== null).map(({ userId }) => userId),
   };
+}
+
+/** Recipients who acknowledged it or opened something from it. @param userId of one user alone; null: of all. */
+export function responsesTo(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
+  let query = db
+    .selectFrom("notification_recipients")
+    .select(["userId", "acknowledgedAt", "acknowledgeNote", "openedAt", "webviewAction"])
+    .where("notificationId", "=", notificationId)
+    .where((e) => e.or([e("acknowledgedAt", "is not", null), e("openedAt", "is not", null)]));
+  if (userId !== null) query = query.where("userId", "=", userId);
+  return query.orderBy("userId").limit(limit).execute();
+}
+
+export type ResponseRow = Awaited<ReturnType<typeof responsesTo>>[number];
+
+/** Rows of a user's inbox by their offsets, oldest first. */
+export function inboxRows(db: ReadDb, userId: string, seqs: readonly number[]): Promise<InboxRow[]> {
+  return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
 }
 
 /** By the index of what is unread alone. */
@@ -197,6 +219,20 @@ export async function mark(
     changed ||= Number(numUpdatedRows) > 0;
   }
   return changed;
+}
+
+/** Stores a recipient's answer in the place of an earlier one. */
+export async function respond(
+  trx: Trx,
+  row: Pick<InboxRow, "userId" | "seq">,
+  response: Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>,
+): Promise<void> {
+  await trx
+    .updateTable("notification_recipients")
+    .set(response)
+    .where("userId", "=", row.userId)
+    .where("seq", "=", row.seq)
+    .execute();
 }
 
 /** The first `limit` unread offsets of a user in (`after`, `upTo`], ascending. */

@@ -33,7 +33,7 @@ export const MissedQuery = object({
   ),
   limit: pageEntries().limit,
   cursor: pageEntries().cursor,
-  ack: v.optional(v.pipe(queryBoolean, v.description("What is shown counts as delivered"))),
+  ack: v.optional(v.pipe(queryBoolean, v.description("What is shown is marked delivered before the answer"))),
 });
 export type MissedQuery = v.InferOutput<typeof MissedQuery>;
 
@@ -115,7 +115,9 @@ export const BusNotify = v.object({
 
 export const ReadAllBody = object({ before: v.optional(instant) });
 
-export const AcknowledgeBody = object({ note: v.optional(text(500)) });
+export const AcknowledgeBody = object({
+  note: v.optional(v.pipe(text(500), v.description("Stored with your acknowledgement; a later one replaces it"))),
+});
 
 export const WebviewBody = object({
   action: v.optional(text(100, 1)),
@@ -123,6 +125,13 @@ export const WebviewBody = object({
   metadata: v.optional(jsonObject(4096)),
 });
 export type WebviewBody = v.InferOutput<typeof WebviewBody>;
+
+const WebviewAction = v.object({
+  action: v.string(),
+  url: v.nullable(v.string()),
+  metadata: v.nullable(v.record(v.string(), v.unknown())),
+  at: v.string(),
+});
 
 export const NotificationView = v.object({
   id: v.string(),
@@ -153,9 +162,31 @@ export const NotificationView = v.object({
     delivered: v.boolean(),
     readAt: v.nullable(v.string()),
     acknowledgedAt: v.nullable(v.string()),
+    acknowledgeNote: v.nullable(v.string()),
     openedAt: v.nullable(v.string()),
+    webviewAction: v.nullable(WebviewAction),
   }),
 });
 
+/** Answers of recipients that one notification shows. */
+export const MAX_RESPONSES = 500;
+
+const ResponseView = v.object({
+  userId: v.string(),
+  acknowledgedAt: v.nullable(v.string()),
+  note: v.nullable(v.string()),
+  openedAt: v.nullable(v.string()),
+  webviewAction: v.nullable(WebviewAction),
+});
+
 /** One notification, with what of it went to the caller outside of the list. */
-export const NotificationDetail = v.object({ ...NotificationView.entries, deliveries: v.array(DeliveryView) });
+export const NotificationDetail = v.object({
+  ...NotificationView.entries,
+  deliveries: v.array(DeliveryView),
+  responses: v.pipe(
+    v.array(ResponseView),
+    v.description(
+      `Who acknowledged it or opened something from it, at most ${MAX_RESPONSES}: your own, with notifications:read_all everyone's`,
+    ),
+  ),
+});

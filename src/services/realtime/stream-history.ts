@@ -64,7 +64,8 @@ export class TableHistory implements StreamHistory {
       `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
     this.#inbox = reader.prepare<[string, number, number], InboxRow>(
-      `select n.*, r.userId, r.seq, r.delivered as recipientDelivered, r.readAt, r.acknowledgedAt, r.openedAt
+      `select n.*, r.userId, r.seq, r.delivered as recipientDelivered, r.readAt, r.acknowledgedAt, r.openedAt,
+       r.acknowledgeNote, r.webviewAction
        from notification_recipients r join notifications n on n.id = r.notificationId
        where r.userId = ? and r.seq > ? and r.seq <= ? and r.deletedAt is null order by r.seq limit ${PAGE_ROWS}`,
     );

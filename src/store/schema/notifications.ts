@@ -38,6 +38,9 @@ export interface NotificationRecipientsTable {
   acknowledgedAt: number | null;
   openedAt: number | null;
   deletedAt: number | null;
+  acknowledgeNote: string | null;
+  /** JSON text: the last one, with its time. */
+  webviewAction: string | null;
 }
 
 export interface StreamLogTable {

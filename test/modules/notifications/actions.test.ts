@@ -114,7 +114,8 @@ test("S2-40: an action of the app is logged and audited, and the first opening i
   );
   assert.deepEqual(
     streamOf(prism, uma.id).map(({ type }) => type),
-    ["notification.updated"],
+    ["notification.updated", "notification.updated"],
+    "one for each action that differs from the last",
   );
   for (const bad of [
     { url: "javascript:alert(1)" },
@@ -215,7 +216,14 @@ test("somebody else's notification is not found, whatever is done with it", asyn
     }
   }
   const { body } = await prism.get<Note>(`${PATH}/${id}`, { token: uma.token });
-  assert.deepEqual(body.me, { delivered: false, readAt: null, acknowledgedAt: null, openedAt: null });
+  assert.deepEqual(body.me, {
+    delivered: false,
+    readAt: null,
+    acknowledgedAt: null,
+    acknowledgeNote: null,
+    openedAt: null,
+    webviewAction: null,
+  });
   const shop = await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "shop" });
   assert.equal((await prism.get(PATH, { apiKey: shop.body.apiKey })).status, 403, "keys have no notifications");
 });

@@ -51,7 +51,14 @@ test("S2-12: a notification that is sent, as its sender sees it and as it is sto
     offset: 1,
     userId: uma.id,
     read: false,
-    me: { delivered: false, readAt: null, acknowledgedAt: null, openedAt: null },
+    me: {
+      delivered: false,
+      readAt: null,
+      acknowledgedAt: null,
+      acknowledgeNote: null,
+      openedAt: null,
+      webviewAction: null,
+    },
   });
   assert.match(String(createdAt), /Z$/);
   assert.deepEqual(rowsOf(prism, "select userId, seq from notification_recipients order by seq"), [

@@ -52,7 +52,10 @@ export const RULES: Table = {
     },
     {
       refusal: (who) => may("rules:write")(who) ?? may("projects:all")(who),
-      request: at("/api/v1/rules/import", { rules: [{ ...NEW_RULE, active: false, projectId: null }], dryRun: true }),
+      request: at("/api/v1/rules/import", {
+        rules: [{ ...NEW_RULE, name: "everywhere", active: false, projectId: null }],
+        dryRun: true,
+      }),
     },
     {
       refusal: may("rules:write"),
