@@ -20,9 +20,11 @@ export class CircuitBreaker {
   /** On the clock of time that passes: whatever the wall clock is set to, a pause is as long as it is. */
   #openUntil: number | null = null;
   #isTrying = false;
+  readonly #longestPauseMs: number;
 
-  constructor(channel: OutsideChannel, clock: Clock, log: Logger) {
+  constructor(channel: OutsideChannel, clock: Clock, log: Logger, longestPauseMs = LONGEST_PAUSE_MS) {
     this.channel = channel;
+    this.#longestPauseMs = longestPauseMs;
     this.#clock = clock;
     this.#log = log;
   }
@@ -68,7 +70,7 @@ export class CircuitBreaker {
     this.#isTrying = false;
     const now = this.#clock.elapsed();
     if (this.#openUntil !== null && this.#openUntil > now) return;
-    if (isTrial) this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 2);
+    if (isTrial) this.#pauseMs = Math.min(this.#longestPauseMs, this.#pauseMs * 2);
     this.#openUntil = now + this.#pauseMs;
     this.#failures = 0;
     this.#log.error({ channel: this.channel, pauseMs: this.#pauseMs, err: error }, "a provider is paused");

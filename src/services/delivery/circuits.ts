@@ -7,6 +7,7 @@ import type { Sender } from "./sender.ts";
 
 /** Places with a circuit of their own that are kept in mind; the one that was used longest ago goes. */
 const MAX_CIRCUITS = 1000;
+const LONGEST_HOST_PAUSE_MS = 60_000;
 
 /** One circuit a provider: providers are paused one by one, never the queue (contract 7, Push errors). */
 export class Circuits {
@@ -25,8 +26,19 @@ export class Circuits {
   }
 
   of({ channel, isProviderEach }: Sender, target: string): CircuitBreaker {
-    const key = isProviderEach ? `${channel} ${target}` : channel;
-    const circuit = this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log);
+    return this.#get(isProviderEach ? `${channel} ${target}` : channel, channel);
+  }
+
+  /**
+   * Of a host that targets of several users may share. To be told only whether it answered: what it answers to one of them says nothing of the
+   * others. Its pauses are short, so that a user whose calls hang there cannot keep others from it for long.
+   */
+  ofHost(channel: OutsideChannel, host: string): CircuitBreaker {
+    return this.#get(`${channel} host ${host}`, channel, LONGEST_HOST_PAUSE_MS);
+  }
+
+  #get(key: string, channel: OutsideChannel, longestPauseMs?: number): CircuitBreaker {
+    const circuit = this.#circuits.get(key) ?? new CircuitBreaker(channel, this.#clock, this.#log, longestPauseMs);
     // Behind all others: those in front were used longest ago.
     this.#circuits.delete(key);
     this.#circuits.set(key, circuit);

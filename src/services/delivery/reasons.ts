@@ -8,7 +8,7 @@ export type DeliveryReason =
   | "rate limited"
   /** Waits: the provider is paused. */
   | "provider paused"
-  /** Waits: what goes to the same place before it takes long. */
+  /** Waits: for earlier calls of the same place, or for a worker that its host or owner may use. */
   | "behind earlier ones"
   /** Waits: the channel is left to workers elsewhere, and none has taken it yet. */
   | "for a worker"

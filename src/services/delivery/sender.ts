@@ -60,11 +60,21 @@ export interface Sender {
   /** The places of these users for this notification. Short look-ups by index: it runs while others wait for the writer. */
   targets(userIds: readonly string[], notification: NotificationFacts, db: ReadDb | Trx): Promise<readonly Target[]>;
   send(attempt: Attempt): Promise<Accepted>;
+  /** Where targets belong to users: whose this one is, and its host. @returns undefined when the target is gone */
+  sourceOf?(target: string): Promise<TargetSource | undefined>;
   /** Makes a place that is gone unusable, in the transaction that notes it. */
   disable?(target: string, trx: Trx): Promise<void>;
   /** Reaches the provider without telling anybody; for `prism doctor --deep`. @throws what is wrong */
   check?(): Promise<void>;
   close?(): Promise<void> | void;
+}
+
+/** Who can make a channel's calls slow, besides the provider that the operator has configured. */
+export interface TargetSource {
+  /** Name and port of the host that is called. */
+  readonly host: string;
+  /** The user or the project whose target it is. */
+  readonly owner: string;
 }
 
 /** The place does not exist any more: it is disabled, and the delivery is dead. */
@@ -77,6 +87,11 @@ export class DeadTarget extends Error {
     super(message, options);
     this.since = since;
   }
+}
+
+/** The host did not answer at all: it could not be reached, or not in time. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
 }
 
 /** The provider cannot be used as it is configured, or refuses everything: it is paused, and the message waits. */

@@ -4,7 +4,7 @@ import { PermanentError, RetryLater } from "../../jobs/job.ts";
 import { HostUnknown } from "./outside-hosts.ts";
 import { readRetryAfter } from "./retry-after.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
-import { type Accepted, type Caller, DeadTarget } from "./sender.ts";
+import { type Accepted, type Caller, DeadTarget, NoAnswer } from "./sender.ts";
 import { post, type SignedCall } from "./webhook-call.ts";
 
 /** Posts signed requests to webhooks, to addresses that this process checks by its own `webhooks.*` (contract 12.6). */
@@ -19,11 +19,10 @@ export class WebhookCaller implements Caller<SignedCall> {
   }
 
   async call(message: SignedCall, signal: AbortSignal): Promise<Accepted> {
-    try {
-      this.#requireTaken(await post(this.#fetch, message, signal));
-    } catch (error) {
-      throw asOutcome(error);
-    }
+    const answer = await post(this.#fetch, message, signal).catch((error: unknown) => {
+      throw signal.aborted ? error : asOutcome(error);
+    });
+    this.#requireTaken(answer);
     return {};
   }
 
@@ -39,8 +38,9 @@ export class WebhookCaller implements Caller<SignedCall> {
 }
 
 /** A URL that is refused stays refused, but for a name without an address at the moment. */
-function asOutcome(error: unknown): unknown {
+function asOutcome(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
   const isRefused =
     error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
-  return isRefused ? new PermanentError(error.message, { cause: error }) : error;
+  return isRefused ? new PermanentError(message, { cause: error }) : new NoAnswer(message, { cause: error });
 }

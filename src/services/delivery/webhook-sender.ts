@@ -5,7 +5,7 @@ import { matchesType } from "../../realtime/event-filter.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { SoundServices } from "../sounds/open-sounds.ts";
 import { type AttemptFacts, PreparedSender } from "./prepared-sender.ts";
-import { DeadTarget, NOBODY, type NotificationFacts, type Target } from "./sender.ts";
+import { DeadTarget, NOBODY, type NotificationFacts, type Target, type TargetSource } from "./sender.ts";
 import { type SignedCall, signedCall, type WebhookCallParts } from "./webhook-call.ts";
 import { WebhookCaller } from "./webhook-caller.ts";
 import { WebhookHealth, type WebhookHealthParts } from "./webhook-health.ts";
@@ -51,6 +51,13 @@ export class WebhookSender extends PreparedSender<SignedCall> {
     const isWanted = ({ eventTypes }: queries.Hook): boolean =>
       (JSON.parse(eventTypes) as string[]).some((pattern) => matchesType(pattern, type));
     return hooks.filter(isWanted).map(({ id, userId }) => ({ userId: userId ?? NOBODY, target: id }));
+  }
+
+  async sourceOf(target: string): Promise<TargetSource | undefined> {
+    const webhook = await queries.findWebhook(this.#parts.database.read, target);
+    if (!webhook) return undefined;
+    const { url, userId, projectId } = webhook;
+    return { host: new URL(url).host, owner: userId ?? `project ${projectId}` };
   }
 
   async prepare({ delivery, notification }: AttemptFacts): Promise<SignedCall> {

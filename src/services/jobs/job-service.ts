@@ -103,6 +103,24 @@ export class JobService {
     return this.#putBack(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
   }
 
+  /** Makes postponed jobs ready now; those that have begun or ended meanwhile stay as they are. */
+  async recall(jobIds: readonly string[]): Promise<void> {
+    await this.#database.write(async (trx) => {
+      const runAt = this.#clock.now();
+      const recalled = await trx
+        .updateTable("jobs")
+        .set({ state: "ready", runAt })
+        .where("id", "in", jobIds)
+        .where("state", "=", "scheduled")
+        .returning(["queue", "runAt"])
+        .execute();
+      this.#database.afterCommit(trx, () => {
+        for (const { queue } of recalled) this.#runner.removed(queue, 1);
+        this.#runner.enqueued(recalled.map((job) => ({ ...job, state: "ready" })));
+      });
+    });
+  }
+
   /** Has a running job wait in another queue, as if nobody had tried it: who claims from that one runs it. @throws LostLease */
   moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
     return this.#putBack(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
