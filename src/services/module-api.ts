@@ -226,7 +226,7 @@ export interface RunningJobView extends JobView {
 }
 
 export interface TimerService {
-  /** Runs `action` after a delay, once; a timer of the module that waits under the label stands for the new one (`keep`) unless told otherwise. */
+  /** Runs `action` after a delay, once. What becomes of a timer that waits under the same label: {@link TimerOptions.onConflict}. */
   after(label: string, delayMs: number, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   at(label: string, at: string | Date, action: TimerAction, options?: TimerOptions): Promise<{ jobId: string }>;
   every(
@@ -235,13 +235,17 @@ export interface TimerService {
     action: TimerAction,
     options?: TimerOptions & { readonly timezone?: string },
   ): Promise<{ scheduleId: string }>;
-  /** Ends what waits under a job id, a schedule id or a label of the module. */
+  /** Cancels the module's timer of a job id or schedule id, or all its timers with a label. @returns whether any waited */
   cancel(jobIdOrLabel: string, options?: InTransaction): Promise<boolean>;
 }
 
 export interface TimerOptions extends InTransaction {
-  /** What becomes of a timer of the module that waits under the same label. Default: `keep`. */
-  readonly onConflict?: "keep" | "replace" | "add";
+  /**
+   * What becomes of a timer of the module that waits under the same label: it stays and no new one is made (`keep`), it is cancelled (`replace`), both
+   * wait (`add`), or the call throws NAME_TAKEN (`fail`). Default while `register` runs: `keep`, so that each start may say the same. Default
+   * later: `add`; `every` then keeps a timer with the same action, pattern and zone.
+   */
+  readonly onConflict?: "keep" | "replace" | "add" | "fail";
 }
 
 export type TimerAction =

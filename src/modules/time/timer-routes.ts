@@ -39,7 +39,7 @@ export function timerRoutes({ timer, idempotency, db, system }: CoreServices): R
         return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
           system.storage.requireSpace();
           const made = await make(body, { trx, dedupeKey: body.dedupeKey });
-          const { label, runAt, action, state, ...ids } = made;
+          const { label, runAt, action, state, isOther: _, ...ids } = made;
           return new Reply(201, { ...ids, label, runAt: toRfc3339OrNull(runAt), action: { type: action.type }, state });
         });
       },

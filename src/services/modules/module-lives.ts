@@ -184,7 +184,7 @@ export class ModuleLives {
   /** What a registration made that lasts, and the one after it did not make again. */
   async #sweep(module: string, before: Lasting, after: Lasting): Promise<void> {
     const { timer, schedules } = this.#parts.services;
-    for (const label of before.timers) if (!after.timers.has(label)) await timer.cancel(label, { module });
+    for (const id of before.timers) if (!after.timers.has(id)) await timer.cancel(id, { module });
     for (const name of before.schedules) if (!after.schedules.has(name)) await schedules.remove(name);
   }
 }

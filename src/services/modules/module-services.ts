@@ -15,7 +15,7 @@ import type { Notifier } from "../notifications/notifier.ts";
 import type { RealtimeService } from "../realtime/realtime.ts";
 import { requireSound } from "../sounds/require-sound.ts";
 import type { TimeService } from "../timers/time.ts";
-import type { TimerService } from "../timers/timers.ts";
+import type { Timer, TimerService } from "../timers/timers.ts";
 import { readerUntilEnd, untilEnd } from "./ended-services.ts";
 import { type ModuleJobParts, ModuleScheduler } from "./module-jobs.ts";
 import type { ModuleRun } from "./module-run.ts";
@@ -37,6 +37,7 @@ export interface ModuleServiceParts extends ModuleJobParts {
 
 /** What a registration made that lasts longer than the process: what the next one does not make again goes. */
 export interface Lasting {
+  /** Ids of their jobs and schedules. */
   readonly timers: Set<string>;
   readonly schedules: Set<string>;
 }
@@ -145,32 +146,43 @@ function notifications(run: ModuleRun, parts: ModuleServiceParts): api.Notificat
   };
 }
 
-function timers(run: ModuleRun, { timer }: ModuleServiceParts, { timers: labels }: Lasting): api.TimerService {
+function timers(run: ModuleRun, { timer, log }: ModuleServiceParts, { timers: made }: Lasting): api.TimerService {
   const module = run.name;
-  const made = (label: string): unknown => run.isRegistering && labels.add(label);
+  const given = <T extends api.TimerOptions>(options: T | undefined, later: "add" | "keepSame") => {
+    const byDefault = run.isRegistering ? ("keep" as const) : later;
+    return { ...options, module, onConflict: options?.onConflict ?? byDefault };
+  };
+  const noted = (isRegistered: boolean, { jobId, label, isOther }: Timer): void => {
+    // One from an earlier start is kept by design; a second one of the same registration is most likely a mistake.
+    if (isRegistered && isOther && made.has(jobId))
+      log.warn(
+        { module, label, jobId },
+        "register makes two timers with one label and different actions; the first was kept",
+      );
+    if (isRegistered) made.add(jobId);
+  };
   return {
     after: (label, delayMs, action, options) =>
       asModule(run, async () => {
         if (!Number.isFinite(delayMs) || delayMs < 0) throw new TypeError("delayMs must be a number from 0 on");
-        const { jobId } = await timer.after(checkedLabel(label), delayMs, action, {
-          ...options,
-          module,
-        });
-        made(label);
-        return { jobId };
+        const { isRegistering } = run;
+        const waiting = await timer.after(checkedLabel(label), delayMs, action, given(options, "add"));
+        noted(isRegistering, waiting);
+        return { jobId: waiting.jobId };
       }),
     at: (label, at, action, options) =>
       asModule(run, async () => {
-        const { jobId } = await timer.at(checkedLabel(label), at, action, { ...options, module });
-        made(label);
-        return { jobId };
+        const { isRegistering } = run;
+        const waiting = await timer.at(checkedLabel(label), at, action, given(options, "add"));
+        noted(isRegistering, waiting);
+        return { jobId: waiting.jobId };
       }),
     every: (label, cron, action, options) =>
       asModule(run, async () => {
-        const given = { ...options, module };
-        const { scheduleId } = await timer.every(checkedLabel(label), cron, action, given);
-        made(label);
-        return { scheduleId };
+        const { isRegistering } = run;
+        const waiting = await timer.every(checkedLabel(label), cron, action, given(options, "keepSame"));
+        noted(isRegistering, waiting);
+        return { scheduleId: waiting.scheduleId };
       }),
     cancel: (jobIdOrLabel, options) => asModule(run, () => timer.cancel(jobIdOrLabel, { ...options, module })),
   };

@@ -69,6 +69,11 @@ export class Schedules {
     tellOfSkippedRuns(parts);
   }
 
+  /** The zone of schedules that name none. */
+  get timezone(): string {
+    return this.#parts.timezone;
+  }
+
   start(): Promise<void> {
     return this.#engine.start();
   }

@@ -1,5 +1,7 @@
+import { sql } from "kysely";
 import { currentCaller } from "../../base/caller.ts";
 import type { EpochMs } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
 import { isUuid, uuidv7 } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { sha256Hex } from "../../base/tokens.ts";
@@ -7,8 +9,10 @@ import type { InTransaction, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { Senders } from "../delivery/senders.ts";
 import type { JobControl } from "../jobs/job-control.ts";
+import type { EnqueuedJob } from "../jobs/job-service.ts";
 import type * as api from "../module-api.ts";
-import type { Schedule, Schedules } from "../schedules/schedules.ts";
+import { type Schedule, scheduleOf } from "../schedules/schedule-definition.ts";
+import type { Schedules } from "../schedules/schedules.ts";
 import { requireSound } from "../sounds/require-sound.ts";
 import { creatorIdOf } from "./creator.ts";
 import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
@@ -28,6 +32,8 @@ export interface Timer {
   readonly runAt: EpochMs | null;
   readonly state: string;
   readonly action: TimerAction;
+  /** Whether this is a timer that waited already and was made with another action or other times. */
+  readonly isOther: boolean;
 }
 
 export interface TimerOptions extends InTransaction {
@@ -35,8 +41,11 @@ export interface TimerOptions extends InTransaction {
   readonly dedupeKey?: string | undefined;
   /** The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`. */
   readonly module?: string | undefined;
-  /** When the key is held: the waiting timer stays (default), gives way to the new one, or both stand. */
-  readonly onConflict?: "keep" | "replace" | "add" | undefined;
+  /**
+   * When the key is held: the waiting timer stays (default), gives way to the new one, both wait, or it is an error. `keepSame` keeps a recurring
+   * timer with the same action and times, and adds any other.
+   */
+  readonly onConflict?: "keep" | "replace" | "add" | "fail" | "keepSame" | undefined;
 }
 
 export interface TimerParts extends FiringParts {
@@ -84,7 +93,9 @@ export class TimerService {
     const key = keyOf(label, creator, options);
     return database.writeIn({ trx }, async (inner) => {
       const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
-      if (key !== null && options.onConflict === "replace") await this.#release(key, inner);
+      const held = await this.#labelled(label, options, inner);
+      if (held) return once(held, label, payload);
+      if (key !== null && isNewWanted(options)) await this.#release(key, inner);
       const job = await jobs.enqueue(
         {
           queue: "timers",
@@ -99,8 +110,7 @@ export class TimerService {
         },
         { trx: inner },
       );
-      const { action: stored } = JSON.parse(job.payload) as TimerPayload;
-      return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action: stored };
+      return once(job, label, payload);
     });
   }
 
@@ -118,28 +128,32 @@ export class TimerService {
     // The label is for people; the name only has to be one of its own, or the key's.
     const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
     return database.writeIn({ trx }, async (inner) => {
-      const held = await schedules.findByName(name, { trx: inner });
-      if (held && options.onConflict !== "replace") return recurring(held);
       const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      const given = { cron, timezone: timezone ?? schedules.timezone, payload };
+      const held = await this.#recurring(name, label, options, inner);
+      const kept = held.find((each) => options.onConflict !== "keepSame" || isSame(each, given));
+      if (kept && !isNewWanted(options)) return recurring(kept, given);
+      if (kept && options.onConflict === "fail") throw labelTaken(label);
       const schedule = {
+        ...given,
         name,
-        cron,
-        timezone,
         queue: "timers",
         kind: TIMER_KIND,
-        payload,
         label,
         module: options.module ?? null,
         createdBy: creatorIdOf(creator),
       } as const;
-      if (held) return recurring(await schedules.update(held.id, schedule, { trx: inner }));
+      if (kept) {
+        for (const { id } of held) if (id !== kept.id) await schedules.delete(id, { trx: inner });
+        return recurring(await schedules.update(kept.id, { ...schedule, name: kept.name }, { trx: inner }), given);
+      }
       const made = await schedules.create(schedule, { trx: inner });
       const metadata = { kind: TIMER_KIND, cron };
       await audit.record(
         { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
         { trx: inner },
       );
-      return recurring(made);
+      return recurring(made, given);
     });
   }
 
@@ -173,6 +187,49 @@ export class TimerService {
     return { ...action, payload: { ...action.payload, recipients, sound } };
   }
 
+  /**
+   * What becomes of a module's timers that wait under the label, also those without its key. @returns the one that stays in place of the new one.
+   * @throws NAME_TAKEN
+   */
+  async #labelled(label: string, { module, dedupeKey, onConflict = "keep" }: TimerOptions, trx: Trx) {
+    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return undefined;
+    const waiting = await trx
+      .selectFrom("jobs")
+      .select(["id as jobId", "runAt", "state", "label", "payload"])
+      .where("queue", "=", sql.lit("timers"))
+      .where("finishedAt", "is", null)
+      .where("module", "=", module)
+      .where("label", "=", label)
+      .where("scheduleId", "is", null)
+      .where("state", "<>", "running")
+      .orderBy("id")
+      .execute();
+    if (onConflict === "fail" && waiting.length > 0) throw labelTaken(label);
+    if (onConflict === "replace") for (const { jobId } of waiting) await this.#parts.jobControl.cancel(jobId, { trx });
+    return onConflict === "keep" ? waiting[0] : undefined;
+  }
+
+  /** The recurring timers that hold the key: the schedule of this name first, then those of the module with the label. */
+  async #recurring(
+    name: string,
+    label: string,
+    { module, dedupeKey, onConflict }: TimerOptions,
+    trx: Trx,
+  ): Promise<Schedule[]> {
+    const { schedules } = this.#parts;
+    const named = await schedules.findByName(name, { trx });
+    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return named ? [named] : [];
+    const rows = await trx
+      .selectFrom("schedules")
+      .selectAll()
+      .where("kind", "=", TIMER_KIND)
+      .where("module", "=", module)
+      .where("label", "=", label)
+      .orderBy("id")
+      .execute();
+    return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
+  }
+
   /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
   async #release(key: string, trx: Trx): Promise<void> {
     const held = await trx
@@ -200,12 +257,42 @@ function keyOf(
   creator: UserPrincipal | null,
   { module, dedupeKey, onConflict }: Omit<TimerOptions, "trx">,
 ): string | null {
-  if (onConflict === "add") return null;
+  if (onConflict === "add" || onConflict === "keepSame") return null;
   if (module === undefined) return dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`;
   return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
 }
 
-function recurring({ id, label, nextRunAt, payload }: Schedule) {
+/** Whether a timer that waits makes room for the new one, or is an error; in all other cases it stays in its place. */
+function isNewWanted({ onConflict }: TimerOptions): boolean {
+  return onConflict === "replace" || onConflict === "fail";
+}
+
+function labelTaken(label: string): PrismError {
+  return new PrismError("NAME_TAKEN", `A timer of the module waits under the label ${JSON.stringify(label)}`);
+}
+
+/** @param given what was asked for. */
+function once(job: EnqueuedJob, label: string, given: TimerPayload): Timer {
+  const { action } = JSON.parse(job.payload) as TimerPayload;
+  const isOther = job.payload !== JSON.stringify(given);
+  return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action, isOther };
+}
+
+interface Recurrence {
+  readonly cron: string | null;
+  readonly timezone: string;
+  readonly payload: unknown;
+}
+
+function isSame(held: Recurrence, given: Recurrence): boolean {
+  const { cron, timezone, payload } = given;
+  return held.cron === cron && held.timezone === timezone && JSON.stringify(held.payload) === JSON.stringify(payload);
+}
+
+/** @param given what was asked for. */
+function recurring(schedule: Schedule, given: Recurrence): Timer & { readonly scheduleId: string } {
+  const { id, label, nextRunAt, payload } = schedule;
   const { action } = payload as TimerPayload;
-  return { jobId: id, scheduleId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };
+  const timer = { jobId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };
+  return { ...timer, scheduleId: id, isOther: !isSame(schedule, given) };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { ModuleDir, type ModuleState, moduleText, startWith, stateOf } from "./support/module-dir.ts";
@@ -169,6 +170,42 @@ test("timers and schedules that the new registration does not make again are gon
   await reload(prism, "timed");
   assert.deepEqual(labels(), ["kept", "reminder"], "what a request asked for is not the registration's");
   assert.deepEqual(schedules(), ["timed:nightly"]);
+});
+
+test("timers of one label that requests ask for all run, for each of their recipients", async (t) => {
+  const modules = new ModuleDir(t);
+  const notify = "{ userId: req.params.userId, title: 'Reminder for ' + req.params.userId, body: 'b' }";
+  modules.put(
+    "reminders",
+    moduleText(
+      "reminders",
+      `server.post("/remind/:userId", (req) => services.timer.after("reminder", 20, { type: "notify", payload: ${notify} }));`,
+    ),
+  );
+  const prism = await startWith(t, modules);
+  const ids = new Set<unknown>();
+  for (const user of ["ann", "bob", "eve"]) ids.add((await prism.post(`/remind/${user}`, {})).body["jobId"]);
+  assert.equal(ids.size, 3);
+  await eventually("all three are reminded", () => {
+    const titles = rowsOf<{ title: string }>(prism, "select title from notifications order by title");
+    return titles.map(({ title }) => title).join() === "Reminder for ann,Reminder for bob,Reminder for eve";
+  });
+});
+
+test("a register that makes two timers with one label is told so, and one that repeats an earlier start's is not", async (t) => {
+  const modules = new ModuleDir(t);
+  const timer = (label: string, payload: string): string =>
+    `await services.timer.after("${label}", 86_400_000, { type: "event", event: "x", payload: ${payload} });`;
+  modules.put("twice", moduleText("twice", timer("a", "1") + timer("a", "2") + timer("b", "Date.now()")));
+  const log = new LogLines();
+  const prism = await startWith(t, modules, { log });
+  const told = () => log.lines.filter(({ message }) => message.startsWith("register makes two timers"));
+  assert.deepEqual(
+    told().map(({ level, fields }) => [level, fields["module"], fields["label"]]),
+    [["warn", "twice", "a"]],
+  );
+  await prism.restart();
+  assert.equal(told().length, 2);
 });
 
 test("a reload that fails leaves the former instance as it was", async (t) => {

@@ -161,7 +161,7 @@ test("S0-46: scheduler runs the module's jobs in its own queue, now, later and b
   await assert.rejects(given.scheduler.cron("bad", "not a pattern", "note", {}), { code: "INVALID_CRON" });
 });
 
-test("S0-47: timer runs actions: a notification, a bus event, a message; the label is its key", async () => {
+test("S0-47: timer runs actions: a notification, a bus event, a message; a label may be used again", async () => {
   const heard: unknown[] = [];
   given.events.on("timer:fired", (payload) => void heard.push(payload));
   given.events.on("msg:alerts", (payload) => void heard.push(payload));
@@ -173,17 +173,31 @@ test("S0-47: timer runs actions: a notification, a bus event, a message; the lab
     return heard.length === 2 && data.some(({ title, kind }) => title === "From timer" && kind === "timer");
   });
   const action = { type: "event", event: "timer:fired", payload: {} } as const;
+  const waiting = () =>
+    rowsOf<{ id: string }>(prism, "select id from jobs where label = 'digest' and state = 'scheduled'");
   const first = await given.timer.after("digest", 3_600_000, action);
-  assert.equal((await given.timer.after("digest", 60_000, action)).jobId, first.jobId, "kept");
-  const second = await given.timer.after("digest", 60_000, action, { onConflict: "replace" });
-  assert.notEqual(second.jobId, first.jobId);
-  const third = await given.timer.after("digest", 60_000, action, { onConflict: "add" });
-  assert.notEqual(third.jobId, second.jobId);
+  const second = await given.timer.after("digest", 60_000, action);
+  assert.notEqual(second.jobId, first.jobId, "after register a label may be used again");
+  assert.equal((await given.timer.after("digest", 60_000, action, { onConflict: "keep" })).jobId, first.jobId);
+  await assert.rejects(given.timer.after("digest", 1, action, { onConflict: "fail" }), { code: "NAME_TAKEN" });
+  assert.equal(waiting().length, 2);
+  const third = await given.timer.after("digest", 60_000, action, { onConflict: "replace" });
+  assert.deepEqual(waiting(), [{ id: third.jobId }], "it takes the place of both");
   assert.equal(await given.timer.cancel("digest"), true);
   assert.equal(await given.timer.cancel("digest"), false);
   const { scheduleId } = await given.timer.every("daily", "0 8 * * *", action, { timezone: "Asia/Tokyo" });
-  assert.equal((await given.timer.every("daily", "0 8 * * *", action)).scheduleId, scheduleId);
+  const tokyo = { timezone: "Asia/Tokyo" };
+  assert.equal(
+    (await given.timer.every("daily", "0 8 * * *", action, tokyo)).scheduleId,
+    scheduleId,
+    "the same is kept",
+  );
+  const later = await given.timer.every("daily", "0 9 * * *", action, tokyo);
+  assert.notEqual(later.scheduleId, scheduleId, "another is added");
+  await assert.rejects(given.timer.every("daily", "0 9 * * *", action, { onConflict: "fail" }), { code: "NAME_TAKEN" });
   assert.equal(await given.timer.cancel(scheduleId), true);
+  assert.equal(await given.timer.cancel("daily"), true);
+  assert.equal(await given.timer.cancel(later.scheduleId), false);
   const foreign = await prism.services.timer.after("other", 3_600_000, { type: "event", event: "x", payload: {} });
   assert.equal(await given.timer.cancel(foreign.jobId), false, "others' timers are not the module's");
 });
