@@ -46,6 +46,6 @@ export const INGEST_OPTIONS = {
   highWaterBytes: option(
     k.integer(1_048_576, 4_294_967_296),
     67_108_864,
-    "bytes that may wait for the writer before producers get 503",
+    "bytes of events that may wait for the writer, and of request bodies at hand, before clients get 503; at least twice ingest.maxBodyBytes",
   ),
 };

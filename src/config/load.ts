@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import * as v from "valibot";
+import { checkLimits } from "./check-limits.ts";
 import { checkProduction } from "./check-production.ts";
 import { checkProviders, unusedProviders } from "./check-providers.ts";
 import { readConfigFile } from "./config-file.ts";
@@ -67,7 +68,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
   if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
     problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
-  problems.push(...checkProviders(given));
+  problems.push(...checkLimits(given), ...checkProviders(given));
   // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
 

@@ -1,5 +1,6 @@
 import { createGunzip } from "node:zlib";
 import { PrismError } from "../base/errors.ts";
+import { type BodyAccount, BodyBudget } from "./body-budget.ts";
 import type { Exchange } from "./exchange.ts";
 
 /**
@@ -26,11 +27,11 @@ export interface BodyTimes {
 }
 
 /**
- * Reads request bodies within their limits: bytes of one body, bytes of all bodies being read, time without a chunk. uWebSockets itself
+ * Reads request bodies within their limits: bytes of one body, bytes of one caller and of all, time without a chunk. uWebSockets itself
  * closes a connection that sends nothing for 10 s or less than 16 KB/s, without an answer; a body that stalls is answered 408 before that.
  */
 export class BodyReader {
-  readonly #maxBufferedBytes: number;
+  readonly budget: BodyBudget;
   readonly #times: BodyTimes;
   readonly #readings = new Set<Reading>();
   /** Begun in this turn of the loop. Nearly all bodies are complete before it ends, and need no watching. */
@@ -40,17 +41,16 @@ export class BodyReader {
     this.#fresh.length = 0;
     if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs);
   };
-  #bufferedBytes = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(maxBufferedBytes: number, times: BodyTimes = { stallMs: STALL_MS, tickMs: TICK_MS }) {
-    this.#maxBufferedBytes = maxBufferedBytes;
+    this.budget = new BodyBudget(maxBufferedBytes);
     this.#times = times;
   }
 
   /** What the bodies being read and inflated hold at the moment, and those that their handlers still keep. */
   get bufferedBytes(): number {
-    return this.#bufferedBytes;
+    return this.budget.usedBytes;
   }
 
   /** To be called before the request's callback returns. */
@@ -62,48 +62,37 @@ export class BodyReader {
     exchange.onAbort = () => reading.abandon();
   }
 
-  /** @returns false when the bytes of all bodies together would be too many. */
-  reserve(bytes: number): boolean {
-    if (this.#bufferedBytes + bytes > this.#maxBufferedBytes) return false;
-    this.#bufferedBytes += bytes;
-    return true;
-  }
-
-  /** Gives back what {@link reserve} has taken. */
-  release(bytes: number): void {
-    this.#bufferedBytes -= bytes;
-  }
-
   /**
    * Keeps a body's bytes counted for a handler that goes on using it after its call has returned. @returns what gives them back; calling
-   * it again changes nothing. @throws OVERLOADED when the bytes of all bodies together would be too many.
+   * it again changes nothing. @throws OVERLOADED when its caller would hold too many bytes.
    */
-  hold(bytes: number): () => void {
-    if (!this.reserve(bytes)) throw tooMuchAtOnce();
+  hold(exchange: Exchange, bytes: number): () => void {
+    const account = this.budget.accountOf(exchange);
+    if (!this.budget.reserve(account, bytes)) throw tooMuchAtOnce();
     let isHeld = true;
     return () => {
-      if (isHeld) this.release(bytes);
+      if (isHeld) this.budget.release(account, bytes);
       isHeld = false;
     };
   }
 
-  forget(reading: Reading, bytes: number): void {
+  forget(reading: Reading): void {
     if (this.#readings.size > 0) this.#readings.delete(reading);
-    this.release(bytes);
   }
 
   /**
    * Inflates one layer of gzip as a stream that stops at the limit, and at a ratio of 100:1 once 64 KiB have come out: a bomb costs
    * what it was allowed to, not what it claims. Rejects with PAYLOAD_TOO_LARGE, OVERLOADED, or MALFORMED_JSON when it is not gzip.
    */
-  inflate(body: Buffer, limitBytes: number): Promise<Buffer> {
+  inflate(exchange: Exchange, body: Buffer, limitBytes: number): Promise<Buffer> {
+    const account = this.budget.accountOf(exchange);
     return new Promise<Buffer>((resolve, reject) => {
       const gunzip = createGunzip();
       const chunks: Buffer[] = [];
       let bytes = 0;
       const end = (settle: () => void): void => {
         gunzip.destroy();
-        this.release(bytes);
+        this.budget.release(account, bytes);
         bytes = 0;
         settle();
       };
@@ -111,7 +100,7 @@ export class BodyReader {
         const total = bytes + chunk.length;
         const isBomb = total > RATIO_FREE_BYTES && total > body.length * MAX_INFLATE_RATIO;
         if (total > limitBytes || isBomb) return end(() => reject(tooLarge(limitBytes)));
-        if (!this.reserve(chunk.length)) return end(() => reject(tooMuchAtOnce()));
+        if (!this.budget.reserve(account, chunk.length)) return end(() => reject(tooMuchAtOnce()));
         bytes = total;
         chunks.push(chunk);
       });
@@ -143,6 +132,8 @@ class Reading {
   /** One buffer that grows: a body in a million chunks must not cost a million objects. */
   #buffer: Buffer | null = null;
   #bytes = 0;
+  /** Null until a byte is kept. */
+  #account: BodyAccount | null = null;
   isOver = false;
 
   constructor(reader: BodyReader, exchange: Exchange, limitBytes: number, sink: BodySink) {
@@ -178,14 +169,15 @@ class Reading {
     if (!this.isOver) this.#end();
   }
 
-  /** Copies the chunk, for the addon takes it back. @returns false when the bytes of all bodies together would be too many. */
+  /** Copies the chunk, for the addon takes it back. @returns false when the caller would hold too many bytes. */
   #append(chunk: ArrayBuffer): boolean {
     if (chunk.byteLength === 0) return true;
     const needed = this.#bytes + chunk.byteLength;
     const held = this.#buffer?.length ?? 0;
     if (needed > held) {
       const capacity = Math.min(Math.max(needed, held * 2, FIRST_BUFFER_BYTES), this.#limitBytes);
-      if (!this.#reader.reserve(capacity - held)) return false;
+      this.#account ??= this.#reader.budget.accountOf(this.#exchange);
+      if (!this.#reader.budget.reserve(this.#account, capacity - held)) return false;
       const grown = Buffer.allocUnsafe(capacity);
       this.#buffer?.copy(grown, 0, 0, this.#bytes);
       this.#buffer = grown;
@@ -198,7 +190,8 @@ class Reading {
 
   #end(): void {
     this.isOver = true;
-    this.#reader.forget(this, this.#buffer?.length ?? 0);
+    this.#reader.forget(this);
+    if (this.#account) this.#reader.budget.release(this.#account, this.#buffer?.length ?? 0);
     this.#buffer = null;
   }
 }

@@ -47,6 +47,8 @@ export class Exchange {
   mount: Mount | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
+  /** What a signed request is counted by. */
+  signerKey: string | null = null;
   rate: RateState | null = null;
   /** Extra header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";

@@ -41,6 +41,8 @@ export interface KernelParts {
 }
 
 const DEFAULT_BODY_BYTES = 1_048_576;
+/** Of a public route: logins and their like are small. The public routes of modules take what other routes take. */
+const PUBLIC_BODY_BYTES = 16_384;
 
 /**
  * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401), permission (403), rate (429), size and
@@ -175,6 +177,7 @@ export class HttpKernel implements BodySink {
   /** A signed request counts as its signer's, one that is not signed well as its address's. @throws RATE_LIMITED and what the signer's check throws */
   #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
     const key = this.#countedIfRefused(exchange, () => signer(exchange));
+    exchange.signerKey = key;
     this.#limitKey(exchange, key, this.#parts.limits().key);
   }
 
@@ -259,7 +262,7 @@ export class HttpKernel implements BodySink {
         return;
       }
       // The bytes are only valid until this returns.
-      this.#parts.bodies.inflate(Buffer.from(body), limitOf(route)).then(
+      this.#parts.bodies.inflate(exchange, Buffer.from(body), limitOf(route)).then(
         (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -354,7 +357,8 @@ function callerOf(exchange: Exchange): Caller {
 }
 
 function limitOf(route: Route): number {
-  return route.maxBodyBytes ?? DEFAULT_BODY_BYTES;
+  if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
+  return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
 }
 
 function hasBody(exchange: Exchange): boolean {

@@ -21,6 +21,9 @@ export type EventResult =
   | { readonly status: "accepted" | "duplicate"; readonly id: string; readonly seq: number }
   | { readonly status: "conflict" };
 
+/** What an event holds in memory besides the text of its payload. */
+export const EVENT_OVERHEAD_BYTES = 400;
+
 /** A checked event on its way to the database. A class, so that all of them have one shape for the engine. */
 export class IncomingEvent implements RuleEvent {
   readonly id: string;
@@ -63,6 +66,6 @@ export class IncomingEvent implements RuleEvent {
 
   /** About what it holds in memory while it waits. */
   get bytes(): number {
-    return this.payloadText.length + 400;
+    return this.payloadText.length + EVENT_OVERHEAD_BYTES;
   }
 }

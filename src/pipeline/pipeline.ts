@@ -73,23 +73,51 @@ export class EventPipeline implements SetSource {
   readonly #duplicates: Duplicates;
   #pending: Pending[] = [];
   #pendingBytes = 0;
+  #reservedBytes = 0;
+  #taken: () => void = () => undefined;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
     this.#duplicates = new Duplicates(parts.reader);
   }
 
-  /** Bytes that wait for the writer. */
+  /** Bytes that wait for the writer, batches that are not read yet included. */
   get pendingBytes(): number {
+    return this.#pendingBytes + this.#reservedBytes;
+  }
+
+  /** Bytes of {@link pendingBytes} whose events are read. */
+  get unsealedBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** @param fn is called whenever events have gone to the writer. */
+  onTaken(fn: () => void): void {
+    this.#taken = fn;
   }
 
   /** @throws OVERLOADED when this many more bytes may not wait, STORAGE_FULL when the disk is. To be called before {@link accept}. */
   requireRoom(bytes: number): void {
     this.#parts.requireSpace();
-    if (this.#pendingBytes + bytes > this.#parts.highWaterBytes) {
+    const waitingBytes = this.pendingBytes;
+    // When nothing waits, any request that its own limits allow is taken: a refusal would last for ever.
+    if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.highWaterBytes) {
       throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
     }
+  }
+
+  /**
+   * {@link requireRoom} for events that are not read yet: the bytes count as waiting until they are given back. @returns what gives them
+   * back; calling it again changes nothing. @throws OVERLOADED, STORAGE_FULL
+   */
+  reserve(bytes: number): () => void {
+    this.requireRoom(bytes);
+    this.#reservedBytes += bytes;
+    let isReserved = true;
+    return () => {
+      if (isReserved) this.#reservedBytes -= bytes;
+      isReserved = false;
+    };
   }
 
   /** Step 1: a checked event waits for the next seal. */
@@ -209,6 +237,7 @@ export class EventPipeline implements SetSource {
     this.#pending = pending.slice(count);
     if (this.#pending.length > 0) this.#parts.committer.wantSet(this);
     for (const { event } of taken) this.#pendingBytes -= event.bytes;
+    this.#taken();
     return taken.some(({ owner }) => owner.isAbandoned) ? taken.filter(({ owner }) => !owner.isAbandoned) : taken;
   }
 }

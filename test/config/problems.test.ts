@@ -135,3 +135,11 @@ test("a value of the wrong type in the file is refused in the same words", (t) =
   assert.equal(problems.length, Object.keys(file).length);
   assert.doesNotMatch(problems.join("\n"), /Invalid type|Expected/);
 });
+
+test("room for less than two of the largest requests is refused, with what would do", (t) => {
+  const environment = { PRISM_INGEST_HIGH_WATER_BYTES: "8388608" };
+  assert.deepEqual(problemsOf(t, { environment }), [
+    "ingest.highWaterBytes is 8388608; it must be at least 16777216, twice ingest.maxBodyBytes (8388608). Raise it, or lower ingest.maxBodyBytes",
+  ]);
+  assert.deepEqual(problemsOf(t, { environment: { ...environment, PRISM_INGEST_MAX_BODY_BYTES: "4194304" } }), []);
+});

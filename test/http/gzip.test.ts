@@ -4,7 +4,9 @@ import test from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { PrismError } from "../../src/base/errors.ts";
 import { BodyReader } from "../../src/http/body.ts";
+import type { Exchange } from "../../src/http/exchange.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { testUser } from "./support/bare-kernel.ts";
 import { errorCodeOf, RawConnection } from "./support/raw-connection.ts";
 
 const LIMIT = 1_048_576;
@@ -115,14 +117,16 @@ test("another content encoding, two layers, or one where none is taken, is answe
 });
 
 test("what inflates counts among the bytes of all bodies, and is let go when it is done", async () => {
-  const bodies = new BodyReader(100_000);
+  const bodies = new BodyReader(200_000);
+  const exchange = { principal: testUser(), signerKey: null } as unknown as Exchange;
   const text = randomBytes(60_000);
-  const both = [bodies.inflate(gzipSync(text), LIMIT), bodies.inflate(gzipSync(text), LIMIT)];
+  const inflate = () => bodies.inflate(exchange, gzipSync(text), LIMIT);
+  const both = [inflate(), inflate()];
   const outcomes = await Promise.allSettled(both);
   const told = outcomes.map((outcome) => (outcome.status === "fulfilled" ? "inflated" : codeOf(outcome.reason)));
   assert.deepEqual(told.sort(), ["OVERLOADED", "inflated"]);
   assert.equal(bodies.bufferedBytes, 0);
-  assert.deepEqual(await bodies.inflate(gzipSync(text), LIMIT), text, "alone there is room for it");
+  assert.deepEqual(await inflate(), text, "alone there is room for it");
 });
 
 function codeOf(error: unknown): string {

@@ -5,7 +5,7 @@ import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { readEvent, requireItemLength } from "../../pipeline/event-input.ts";
-import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
+import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../../pipeline/incoming-event.ts";
 import type { IdempotentRequest } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { BatchGate } from "./batch-gate.ts";
@@ -29,31 +29,41 @@ export class IngestHandler {
 
   constructor(services: CoreServices) {
     this.#services = services;
-    this.#gate = new BatchGate(services.system.bodies);
+    this.#gate = new BatchGate(services.system.bodies, services.system.pipeline);
   }
 
   handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
     const { principal } = exchange;
     if (!principal) throw new TypeError("ingest is not public");
-    const text = decodeUtf8(body);
-    if (text === undefined)
-      throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
     const idempotent = this.#services.idempotency.begin(exchange, principal, body);
     if (idempotent instanceof Reply) return idempotent;
     const request = { exchange, principal, receivedAt: this.#services.clock.now(), idempotent };
     try {
-      const type = exchange.header("content-type");
-      const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
-      if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
-      const read = () => this.#batch(request, text, isNdjson, results);
-      return this.#gate.pass(body.length, read).catch((error: unknown) => {
-        this.#release(request);
-        throw error;
-      });
+      return this.#receive(request, body, results);
     } catch (error) {
       this.#release(request);
+      if (error instanceof PrismError && error.code === "OVERLOADED") return refuseLater(error);
       throw error;
     }
+  }
+
+  /** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
+  #receive(request: IngestRequest, body: Buffer, results: "all" | "errors" | undefined): unknown {
+    const { pipeline } = this.#services.system;
+    pipeline.requireRoom(body.length);
+    const text = decodeUtf8(body);
+    if (text === undefined)
+      throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+    const type = request.exchange.header("content-type");
+    const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
+    if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
+    const free = pipeline.reserve(aboutPendingBytes(body));
+    const read = () => this.#batch(request, text, isNdjson, results, free);
+    return this.#gate.pass(request.exchange, body.length, read).catch((error: unknown) => {
+      free();
+      this.#release(request);
+      throw error;
+    });
   }
 
   #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
@@ -82,10 +92,12 @@ export class IngestHandler {
     text: string,
     isNdjson: boolean,
     results: "all" | "errors" | undefined,
+    free: () => void,
   ): Promise<typeof ANSWERS_LATER> {
     const { config, system, idempotency, projects } = this.#services;
     // Whoever sent it has gone away while it waited: nothing of it has been stored, and nobody would hear of it.
     if (request.exchange.isOver) {
+      free();
       this.#release(request);
       return ANSWERS_LATER;
     }
@@ -106,6 +118,7 @@ export class IngestHandler {
       },
       items,
     );
+    free();
     batch.start(system.pipeline);
     return ANSWERS_LATER;
   }
@@ -142,4 +155,24 @@ export class IngestHandler {
   #release({ idempotent }: IngestRequest): void {
     if (idempotent) this.#services.idempotency.end(idempotent);
   }
+}
+
+/** A client that sends again at once would have the loop receive bodies instead of storing events: its answer waits this long. */
+const REFUSAL_DELAY_MS = 250;
+
+async function refuseLater(error: PrismError): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, REFUSAL_DELAY_MS));
+  throw error;
+}
+
+const SAMPLE_BYTES = 2048;
+const TYPE_MEMBER = '"type"';
+
+/** About what the batch's events will hold while they wait. Every event names its type once; long bodies are judged by their beginning. */
+function aboutPendingBytes(body: Buffer): number {
+  const sample = body.subarray(0, SAMPLE_BYTES);
+  let events = 0;
+  for (let at = sample.indexOf(TYPE_MEMBER); at >= 0; at = sample.indexOf(TYPE_MEMBER, at + 1)) events++;
+  const scale = sample.length === 0 ? 1 : body.length / sample.length;
+  return body.length + Math.ceil(events * scale) * EVENT_OVERHEAD_BYTES;
 }

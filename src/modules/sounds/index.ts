@@ -63,7 +63,7 @@ const sounds: AppModule = {
           take(key);
           system.storage.requireSpace();
           const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
-          const release = system.bodies.hold(sound.bytes.length);
+          const release = system.bodies.hold(exchange, sound.bytes.length);
           try {
             return await service.create(sound, userId);
           } finally {

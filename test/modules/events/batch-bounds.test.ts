@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
 import { BodyReader } from "../../../src/http/body.ts";
+import type { Exchange } from "../../../src/http/exchange.ts";
 import { BatchGate } from "../../../src/modules/events/batch-gate.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { countOf } from "../../helpers/tables.ts";
+import { testUser } from "../../http/support/bare-kernel.ts";
 
 const PATH = "/api/v1/events";
 const NDJSON = { headers: { "Content-Type": "application/x-ndjson" } };
@@ -14,17 +16,18 @@ interface Refused {
   error?: { code: string; message: string; details?: { path?: string; code?: string }[] };
 }
 
+const producer = () => ({ principal: testUser(), signerKey: null }) as unknown as Exchange;
 const post = (prism: TestPrism, body: string, options?: object) => prism.post<Refused>(PATH, body, options);
 const settled = (prism: TestPrism) =>
   eventually("nothing is held any more", () => prism.services.system.bodies.bufferedBytes === 0);
 
 test("two batches are read at a time, the others in the order in which they came, and what waits is counted until it is done", async () => {
-  const bodies = new BodyReader(100_000);
-  const gate = new BatchGate(bodies);
+  const bodies = new BodyReader(200_000);
+  const gate = new BatchGate(bodies, { unsealedBytes: 0, onTaken: () => undefined });
   const order: string[] = [];
   const ends = ["a", "b", "c", "d"].map((name) => {
     const end = deferred<void>();
-    const passed = gate.pass(20_000, async () => {
+    const passed = gate.pass(producer(), 20_000, async () => {
       order.push(name);
       await end.promise;
     });
@@ -35,7 +38,7 @@ test("two batches are read at a time, the others in the order in which they came
   assert.deepEqual([order, gate.waiting], [["a", "b"], 2]);
   assert.ok(bodies.bufferedBytes >= 80_000);
   await assert.rejects(
-    gate.pass(20_000, async () => undefined),
+    gate.pass(producer(), 80_000, async () => undefined),
     { code: "OVERLOADED" },
   );
   b?.reject(new Error("the batch is not valid"));
@@ -49,11 +52,35 @@ test("two batches are read at a time, the others in the order in which they came
   for (const end of [c, d]) end?.resolve();
   await Promise.all([c?.passed, d?.passed]);
   assert.equal(bodies.bufferedBytes, 0);
-  assert.equal(await gate.pass(1, async () => "free again"), "free again");
+  assert.equal(await gate.pass(producer(), 1, async () => "free again"), "free again");
+});
+
+test("no batch is read while enough events wait for the writer, and the next one when they have gone", async () => {
+  let taken = (): void => undefined;
+  const ahead = {
+    unsealedBytes: 0,
+    onTaken: (fn: () => void) => {
+      taken = fn;
+    },
+  };
+  const gate = new BatchGate(new BodyReader(200_000), ahead);
+  let isRead = false;
+  ahead.unsealedBytes = 8 * 1024 * 1024;
+  const passed = gate.pass(producer(), 1000, async () => {
+    isRead = true;
+  });
+  await new Promise(setImmediate);
+  assert.deepEqual([isRead, gate.waiting], [false, 1]);
+  ahead.unsealedBytes = 0;
+  taken();
+  await passed;
+  assert.deepEqual([isRead, gate.waiting], [true, 0]);
 });
 
 test("however many large batches are sent at once, they are stored whole or refused with OVERLOADED, and nothing stays held", async (t) => {
-  const prism = await startPrism(t, { settings: { "ingest.highWaterBytes": "2097152" } });
+  const prism = await startPrism(t, {
+    settings: { "ingest.highWaterBytes": "2097152", "ingest.maxBodyBytes": "1048576" },
+  });
   const line = `{"type":"a","payload":{"a":[${Array(3000).fill("{}").join(",")}]}}`;
   const lines = 50;
   const body = `${line}\n`.repeat(lines);

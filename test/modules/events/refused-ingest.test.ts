@@ -77,7 +77,11 @@ test("STORAGE_FULL in the middle of load: every answer is true, and what memory 
 
 test("while too much waits for the writer, events get 503 with Retry-After and none is stored", async (t) => {
   const prism = await startPrism(t, {
-    settings: { "ingest.highWaterBytes": "3145728", "ingest.maxEventBytes": "3145728" },
+    settings: {
+      "ingest.highWaterBytes": "5242880",
+      "ingest.maxBodyBytes": "2621440",
+      "ingest.maxEventBytes": "2621440",
+    },
   });
   const { pipeline } = prism.services.system;
   const big = { type: "a", payload: { text: "x".repeat(2_000_000) } };
@@ -88,17 +92,22 @@ test("while too much waits for the writer, events get 503 with Retry-After and n
         letGo = resolve;
       }),
   );
-  const waiting = prism.post("/api/v1/events", big);
+  const waiting = [prism.post("/api/v1/events", big)];
   await eventually("the first waits for the writer", () => pipeline.pendingBytes > 2_000_000);
+  waiting.push(prism.post("/api/v1/events", big));
+  await eventually("the second waits for the writer", () => pipeline.pendingBytes > 4_000_000);
   for (const body of [big, [big, { type: "b" }]]) {
     const refused = await prism.post<Refusal>("/api/v1/events", body);
     assert.deepEqual([refused.status, refused.body.error?.code], [503, "OVERLOADED"]);
     assert.ok(Number(refused.headers.get("retry-after")) >= 1);
   }
+  // Not read: what is wrong with it is not known.
+  const unread = await prism.post<Refusal>("/api/v1/events", `[${"x".repeat(2_000_000)}`);
+  assert.deepEqual([unread.status, unread.body.error?.code], [503, "OVERLOADED"]);
   letGo();
   await writer;
-  assert.equal((await waiting).status, 202);
-  assert.deepEqual([countOf(prism, "events"), pipeline.pendingBytes], [1, 0]);
+  for (const each of waiting) assert.equal((await each).status, 202);
+  assert.deepEqual([countOf(prism, "events"), pipeline.pendingBytes], [2, 0]);
   assert.equal((await prism.post("/api/v1/events", big)).status, 202, "afterwards there is room again");
 });
 
