@@ -217,7 +217,8 @@ export type JobFinish = {
       readonly maxAttempts: number;
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
-  | { readonly outcome: "returned" }
+  /** Not counted. With `runAt` it waits until then, without it is ready. */
+  | { readonly outcome: "returned"; readonly runAt?: number }
 );
 
 /** A job as a worker is given it. */
