@@ -16,6 +16,7 @@ import type {
   RulesTable,
   RuleVersionsTable,
   SuppressedBatchesTable,
+  SuppressedKeysTable,
   SuppressionWindowsTable,
 } from "./schema/events.ts";
 import type { Flag } from "./schema/flag.ts";
@@ -81,6 +82,7 @@ export type {
   SoundsTable,
   StreamGapsTable,
   SuppressedBatchesTable,
+  SuppressedKeysTable,
   TaskStatus,
   TasksTable,
   TransferBucketsTable,
@@ -114,6 +116,7 @@ export interface Schema {
   decisions: DecisionsTable;
   suppression_windows: SuppressionWindowsTable;
   suppressed_batches: SuppressedBatchesTable;
+  suppressed_keys: SuppressedKeysTable;
   deliveries: DeliveriesTable;
   webhooks: WebhooksTable;
   transfer_buckets: TransferBucketsTable;

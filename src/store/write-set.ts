@@ -102,6 +102,8 @@ export interface SuppressionRows {
   readonly windows: readonly WindowCount[];
   /** As they now stand. */
   readonly storms: readonly StormRow[];
+  /** Dedupe keys of matches that a storm holds back; each is stored once. */
+  readonly keys: readonly StormKey[];
   /** Further events that earlier notifications stand for. */
   readonly repeats: readonly { readonly notificationId: string; readonly count: number }[];
   /** One for each storm that begins. */
@@ -116,6 +118,11 @@ export interface WindowName {
 export interface WindowCount extends WindowName {
   readonly bucketStart: number;
   readonly count: number;
+}
+
+export interface StormKey {
+  readonly batchId: string;
+  readonly key: string;
 }
 
 /** Matches of one rule and key that are being held back. */
