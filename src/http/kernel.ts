@@ -14,7 +14,8 @@ import { isAmongTags } from "./etag.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { ANSWERS_LATER, RawJson, Reply, type Route } from "./route.ts";
+import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
+import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
 /** Requests a minute; read at each request, so that a reload takes effect at once. */
@@ -276,11 +277,21 @@ export class HttpKernel implements BodySink {
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
     const given = bodyValue(route, body);
-    const input = {
-      params: route.params ? checkShape(route.params, exchange.params, "path") : undefined,
-      query: route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined,
-      body: route.body && !route.raw ? checkShape(route.body, given, "body") : given,
-    };
+    const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
+    const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
+    if (mayRepeat(route, given)) {
+      withoutRepeated(this.#parts.router, exchange, route, given, callerOf(exchange)).then(
+        (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),
+        (error: unknown) => this.fail(exchange, error),
+      );
+      return;
+    }
+    const checked = route.body && !route.raw ? checkShape(route.body, given, "body") : given;
+    this.#handle(exchange, route, { params, query, body: checked });
+  }
+
+  #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
+    if (exchange.isOver) return;
     // The hot path goes without: an asynchronous context costs every promise and callback after it.
     const result = route.quiet
       ? route.handle(exchange, input)

@@ -63,6 +63,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly query?: Shape<Q>;
   /** Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape only documents them. */
   readonly body?: Shape<B>;
+  /** Of PUT and PATCH: the path whose GET shows what is changed, where it is another one. */
+  readonly resource?: string;
   readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
   readonly maxBodyBytes?: number;
   readonly status?: number;
