@@ -222,6 +222,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const marks = new DeliveryMarks(database, committer, clock);
 
   const router = new Router();
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const { moduleWatch, own, ...modules } = openModules({
     ...shared,
     ...timers,
@@ -229,9 +230,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     log,
     projects,
     router,
+    bodies,
     builtIn: BUILT_IN_MODULES,
   });
-  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
     router,
     authenticator: principals,

@@ -37,7 +37,10 @@ export type BodyType =
   | "text/plain"
   | "application/ogg"
   | "multipart/form-data"
-  | `audio/${string}`;
+  | `audio/${string}`
+  // Of loaded modules: any type that they name, or any at all.
+  | `${string}/${string}`
+  | "*";
 
 export interface Input<P, Q, B> {
   readonly params: P;
@@ -65,7 +68,12 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly body?: Shape<B>;
   /** Of PUT and PATCH: the path whose GET shows what is changed, where it is another one. */
   readonly resource?: string;
-  readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
+  readonly raw?: {
+    readonly types: readonly BodyType[];
+    readonly gzip: boolean;
+    /** A request without a body is given as no bytes; else as those of `{}`. */
+    readonly exact?: boolean;
+  };
   readonly maxBodyBytes?: number;
   readonly status?: number;
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
@@ -75,6 +83,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly errors?: readonly ErrorCode[];
   /** Not counted against the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
+  /** Counts a request before its body is read; of a public route in place of the limit for addresses. @throws RATE_LIMITED */
+  readonly limit?: (exchange: Exchange) => void;
   /** Attempts to log in and their like: counted by address, and `name` by the account's name too. The handler counts; this documents it. */
   readonly attempts?: "address" | "name";
   /** Files come in here, counted by user; the handler counts. */

@@ -21,6 +21,8 @@ export interface LivesParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly modulesDir: string;
+  /** Counts the bytes of a body that is kept. @returns what gives them back. @throws OVERLOADED */
+  readonly hold: (bytes: number) => () => void;
   /** The program's own features. */
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
   readonly registerLimitMs?: number | undefined;
@@ -157,7 +159,7 @@ export class ModuleLives {
 
   /** @returns why it is not active. */
   async #tryRun(slot: ModuleSlot, imported: ImportedModule): Promise<string | null> {
-    const { clock, scope, log, router, services, registerLimitMs } = this.#parts;
+    const { clock, scope, log, router, services, hold, registerLimitMs } = this.#parts;
     const missing = this.missing(imported.module);
     if (missing) return missing.message;
     const lasting = nothingLasting();
@@ -166,9 +168,11 @@ export class ModuleLives {
       scope,
       log,
       clock,
+      caps: services.config.modules,
+      hold,
       registerLimitMs,
       requireFree: (path) => requireFree(path, slot, this.slots, router),
-      held: (exchange, body) => slot.held(router, exchange, body),
+      held: (exchange, body) => slot.held(router, exchange, body, hold),
       services: (each) => moduleServices(each, services, lasting),
     });
     try {
