@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import type { Router } from "../../http/router.ts";
 import type { AppModule } from "../module-api.ts";
 import { requiredModules } from "./check-module.ts";
@@ -22,7 +23,7 @@ export interface LivesParts {
   readonly log: Logger;
   readonly modulesDir: string;
   /** Counts the bytes of a body that is kept. @returns what gives them back. @throws OVERLOADED */
-  readonly hold: (bytes: number) => () => void;
+  readonly hold: (exchange: Exchange, bytes: number) => () => void;
   /** The program's own features. */
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
   readonly registerLimitMs?: number | undefined;

@@ -4,6 +4,7 @@ import { ERROR_CODES, type ErrorCode } from "../../base/error-codes.ts";
 import { PrismError } from "../../base/errors.ts";
 import { KEY_SCOPES, PERMISSIONS } from "../../base/permissions.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import type { Access, BodyType, Method, Route } from "../../http/route.ts";
 import type { ModuleServer, RouteHandler, RouteOptions } from "../module-api.ts";
@@ -48,7 +49,7 @@ export interface RouteParts {
   /** What the options of a route may ask for; absent: anything. */
   readonly caps?: RouteCaps | undefined;
   /** Counts the bytes of a body that a handler keeps. @returns what gives them back. @throws OVERLOADED */
-  hold(bytes: number): () => void;
+  hold(exchange: Exchange, bytes: number): () => void;
   /** Adds a route of the module. @throws what stands against it */
   add(route: Route): void;
   /** Runs what a request of the module's is answered by. */
@@ -95,7 +96,7 @@ function moduleRoute(
     errors: [...errors, ...(params ? (["VALIDATION_FAILED"] as const) : []), "MODULE_UNAVAILABLE"],
     handle: (exchange, input) => {
       const given = raw && input.body instanceof Buffer ? new ModuleBody(exchange, input.body) : input.body;
-      const release = given instanceof ModuleBody ? parts.hold(given.bytes.length) : () => undefined;
+      const release = given instanceof ModuleBody ? parts.hold(exchange, given.bytes.length) : () => undefined;
       const answering = parts.enter(async () => {
         const request = await readModuleRequest(exchange, given, { params, query, body }, options.rawBody);
         return moduleAnswer(exchange, await called(() => parts.call(() => handler(request)), errors));

@@ -63,7 +63,7 @@ export class ModuleRun {
       module: module.name,
       clock,
       caps,
-      hold: (bytes) => this.#parts.hold(bytes),
+      hold: (exchange, bytes) => this.#parts.hold(exchange, bytes),
       add: (route) => this.#addRoute(route),
       enter: (work) => this.within(work),
       call: (code) => this.call(code),

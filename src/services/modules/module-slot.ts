@@ -74,12 +74,12 @@ export class ModuleSlot {
     router: Router,
     exchange: Exchange,
     body: unknown,
-    hold: (bytes: number) => () => void,
+    hold: (exchange: Exchange, bytes: number) => () => void,
   ): Promise<unknown> | null {
     if (!this.#gate) return null;
     if (this.#held >= MAX_HELD) throw unavailable(this.name);
     if (!Buffer.isBuffer(body)) return this.#hold(this.#gate.promise, router, exchange, body);
-    const release = hold(body.length);
+    const release = hold(exchange, body.length);
     // The bytes are only valid until this returns.
     return this.#hold(this.#gate.promise, router, exchange, Buffer.from(body)).finally(release);
   }

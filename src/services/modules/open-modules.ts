@@ -51,7 +51,7 @@ export function openModules({ router, hub, bodies, announcer, builtIn, ...parts 
     clock,
     log,
     modulesDir: config.modulesDir,
-    hold: (bytes) => bodies.hold(bytes),
+    hold: (exchange, bytes) => bodies.hold(exchange, bytes),
     builtIn,
   });
   const isWatched = config.modules.hotReload ?? config.env === "development";
