@@ -207,6 +207,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     directory: users,
     defaultProjectId,
     timezone: config.timezone,
+    limits: () => settings.limits,
   });
   const { time, notify, timer, realtime, pendingTimers } = timers;
   const delivery = openDelivery({

@@ -1,7 +1,7 @@
 import { WORKER_CHANNELS } from "../base/worker-channels.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import * as k from "./kinds.ts";
-import { INGEST_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
+import { INGEST_OPTIONS, LIMIT_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
 import { QUEUE_OPTIONS } from "./queue-options.ts";
@@ -167,6 +167,7 @@ export const OPTIONS = {
     ),
   },
   rateLimit: RATE_LIMIT_OPTIONS,
+  limits: LIMIT_OPTIONS,
   realtime: REALTIME_OPTIONS,
   ingest: INGEST_OPTIONS,
   store: {

@@ -55,7 +55,7 @@ const notifications: AppModule = {
         status: 201,
         otherStatuses: [202],
         response: v.union([s.NotificationView, s.ScheduledReply]),
-        errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", ...IDEMPOTENCY_ERRORS],
+        errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
         handle: (exchange, { body }) => sendNotification(services, exchange, callerOf(exchange), body),
       }),
     );

@@ -24,7 +24,8 @@ export class RuleService {
     this.#access = new RuleAccess(services.projects);
     const { db, clock, audit, users, config, system } = services;
     const inForce = (row: queries.RuleRow): void => system.rules.put(row);
-    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, inForce });
+    const limits = () => system.settings.limits;
+    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, limits, inForce });
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
@@ -32,6 +33,7 @@ export class RuleService {
     const id = await this.#services.db.write(async (trx) => {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
       await this.#store.insert(trx, row, principal.userId);
+      await this.#store.requireRoom(trx, [row]);
       return row.id;
     });
     return this.#read(id);
@@ -43,7 +45,9 @@ export class RuleService {
       requireVersion(ifMatch, old.version);
       const projectId = this.#access.projectAfter(principal, old, input.projectId);
       const row = await this.#store.changedRow(trx, old, projectId, input);
-      await this.#store.replace(trx, await this.#access.allowedRow(principal, old, row, trx), principal.userId);
+      const allowed = await this.#access.allowedRow(principal, old, row, trx);
+      await this.#store.replace(trx, allowed, principal.userId);
+      if (old.active === 0 || old.projectId !== allowed.projectId) await this.#store.requireRoom(trx, [allowed]);
     });
     return this.#read(id);
   }

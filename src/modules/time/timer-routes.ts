@@ -32,6 +32,7 @@ export function timerRoutes({ timer, idempotency, db, system }: CoreServices): R
         "INVALID_TIMEZONE",
         "SOUND_NOT_FOUND",
         "NOT_CONFIGURED",
+        "LIMIT_REACHED",
         ...IDEMPOTENCY_ERRORS,
       ],
       handle(exchange, { body }) {
