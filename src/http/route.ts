@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { ErrorCode } from "../base/error-codes.ts";
-import type { KeyScope, Permission } from "../base/permissions.ts";
+import type { KeyScope, Permission, TokenScope } from "../base/permissions.ts";
 import { tagOf } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -14,6 +14,10 @@ export type Access =
       readonly permission?: Permission;
       /** The permission may also come from a role in the project the request is about; the handler asks for it with that project. */
       readonly within?: "project";
+      /** Without a permission: the scopes of which a service token needs one; absent: service tokens are refused. */
+      readonly tokenScopes?: readonly TokenScope[];
+      /** A service token may call, whatever it is scoped for: what it gets allows nothing that the token does not. */
+      readonly anyToken?: true;
       /** What an API key must be scoped for; absent: API keys are refused. */
       readonly keyScope?: KeyScope;
       /** An API key may call, whatever it is scoped for: what it gets allows nothing that the key does not. */

@@ -35,6 +35,7 @@ import type {
 import type {
   ApiKeysTable,
   OneTimeTokensTable,
+  ProjectInvitationsTable,
   ProjectMembersTable,
   ProjectRole,
   ProjectsTable,
@@ -106,6 +107,7 @@ export interface Schema {
   one_time_tokens: OneTimeTokensTable;
   push_devices: PushDevicesTable;
   projects: ProjectsTable;
+  project_invitations: ProjectInvitationsTable;
   project_members: ProjectMembersTable;
   api_keys: ApiKeysTable;
   events: EventsTable;
