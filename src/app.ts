@@ -27,6 +27,7 @@ import { FiringGate } from "./pipeline/suppression/gate.ts";
 import { Connections } from "./realtime/connections.ts";
 import { Hub } from "./realtime/hub.ts";
 import { Presence } from "./realtime/presence.ts";
+import { patternPool } from "./rules/index.ts";
 import { AccessTokens } from "./services/access/access-tokens.ts";
 import { Principals } from "./services/access/principals.ts";
 import { Projects } from "./services/access/projects.ts";
@@ -57,6 +58,7 @@ import { liveSockets } from "./services/realtime/live-sockets.ts";
 import { realtimeAccess } from "./services/realtime/realtime-access.ts";
 import { RealtimeTickets } from "./services/realtime/realtime-tickets.ts";
 import { TableHistory } from "./services/realtime/stream-history.ts";
+import { recordCostlyRules } from "./services/record-costly-rules.ts";
 import { openRetention } from "./services/retention/open-retention.ts";
 import { openSchedules } from "./services/schedules/open-schedules.ts";
 import { openServerStore } from "./services/server-store.ts";
@@ -131,7 +133,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   });
   const pipelineMetrics = new PipelineMetrics(metrics);
   const announcer = new Announcer(hub, pipelineMetrics, providers.sounds.urlOf);
-  const rules = new RuleBook(reader, defaultProjectId, log.namespace("rules"));
+  patternPool.limitBytes = config.limits.patternMemoryBytes;
+  const rules = new RuleBook({
+    ...{ reader, defaultProjectId, limits: config.limits, log: log.namespace("rules") },
+    onTooCostly: recordCostlyRules(audit, log.namespace("rules")),
+  });
   const rightsChanged = (): void => {
     principals.forget();
     reads.profiles.changedAll();
@@ -207,7 +213,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     directory: users,
     defaultProjectId,
     timezone: config.timezone,
-    limits: () => settings.limits,
   });
   const { time, notify, timer, realtime, pendingTimers } = timers;
   const delivery = openDelivery({
@@ -223,7 +228,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   const marks = new DeliveryMarks(database, committer, clock);
 
   const router = new Router();
-  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const { moduleWatch, own, ...modules } = openModules({
     ...shared,
     ...timers,
@@ -231,9 +235,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     log,
     projects,
     router,
-    bodies,
     builtIn: BUILT_IN_MODULES,
   });
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
     router,
     authenticator: principals,

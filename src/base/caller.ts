@@ -14,7 +14,8 @@ export interface Caller {
   readonly module?: string;
 }
 
-const SYSTEM: Caller = { principal: null, process: "system", ip: null, requestId: null, correlationId: null };
+/** The program itself. */
+export const SYSTEM: Caller = { principal: null, process: "system", ip: null, requestId: null, correlationId: null };
 
 /** Whoever runs a command on the data directory. */
 export const COMMAND_LINE: Caller = { ...SYSTEM, process: "cli" };

@@ -5,7 +5,7 @@ import type { RuleSet, ShownRule } from "./rule-source.ts";
 const HEAD = { prism: "rules", version: 1 } as const;
 
 /** What the program says of a rule and nobody can set; in rows of `prism export rules`. */
-const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stats", "soundUrl"];
+const READ_ONLY = ["id", "version", "createdBy", "createdAt", "updatedAt", "stats", "soundUrl", "broken", "warnings"];
 
 /** A rule in a file, unchecked, and where it stands there, for messages. */
 export interface FiledRule {

@@ -50,34 +50,17 @@ export const INGEST_OPTIONS = {
   ),
 };
 
-/** How many of what people make by themselves there may be. What exists already stays when a limit is lowered. */
+/** What rules may take. */
 export const LIMIT_OPTIONS = {
-  rulesPerProject: option(
-    k.integer(1, 1_000_000),
-    1000,
-    "active rules of one project, and as many for all projects: one event is compared with them all",
-    { reloadable: true },
+  patternsPerProject: option(
+    k.integer(1, 1e9),
+    131_072,
+    "instructions that the patterns (matches) of a project's active rules may compile to together; a usual pattern has 10 to 50",
   ),
-  rulesPerUser: option(k.integer(1, 1_000_000), 5000, "active rules that one user has made", { reloadable: true }),
-  timersPerUser: option(
-    k.integer(1, 1_000_000),
-    1000,
-    "unfinished timers and scheduled notifications of one user or key",
-    { reloadable: true },
-  ),
-  schedulesPerUser: option(k.integer(1, 100_000), 200, "schedules and recurring timers of one user", {
-    reloadable: true,
-  }),
-  minRepeatMs: option(
-    k.duration(1000, 86_400_000),
-    60_000,
-    "shortest time between two runs of a recurring timer whose creator lacks jobs:manage",
-    { reloadable: true },
-  ),
-  webhooksPerOwner: option(
-    k.integer(1, 10_000),
-    100,
-    "webhooks of one user, and of one project: each notification asks them all",
-    { reloadable: true },
+  patterns: option(k.integer(1, 1e9), 1_048_576, "the same of all active rules of the server"),
+  patternMemoryBytes: option(
+    k.integer(1_048_576, 17_179_869_184),
+    67_108_864,
+    "memory for compiled patterns; those that have not been used for long are compiled once more when they are needed",
   ),
 };

@@ -1,9 +1,19 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
+import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { type Condition, compileCondition, compileTemplate, RuleIndex, type Template } from "../rules/index.ts";
+import {
+  type Condition,
+  ConditionTooCostly,
+  compileTemplate,
+  RuleIndex,
+  readCondition,
+  type Template,
+} from "../rules/index.ts";
 import type { RulesTable } from "../store/schema.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
+import { type PatternLimits, PatternQuota } from "./pattern-quota.ts";
+import { RuleStrikes } from "./rule-strikes.ts";
 import { type Restraint, restraintOf } from "./suppression/restraint.ts";
 
 export type RuleRow = Selectable<RulesTable>;
@@ -16,6 +26,24 @@ export interface ActiveRule {
   readonly message: Template;
   readonly restraint: Restraint;
 }
+
+/** Why an active rule is not evaluated. */
+export interface BrokenRule {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface RuleBookParts {
+  readonly reader: Sqlite;
+  readonly defaultProjectId: string;
+  readonly limits: PatternLimits;
+  readonly log: Logger;
+  /** Called for a rule that is left out from now on because its condition took too long on several events. */
+  onTooCostly(row: RuleRow): void;
+}
+
+/** Compiling patterns takes this much of a turn of the loop, and one condition more. */
+const MEASURE_MS = 5;
 
 /** A rule that reaches more users than this has its recipients written by a job. */
 export const MAX_DIRECT_RECIPIENTS = 200;
@@ -58,16 +86,24 @@ export class RuleBook {
   readonly #versions = new Map<string, number>();
   readonly #recipients = new Map<string, readonly string[]>();
   readonly #defaultProjectId: string;
+  readonly #quota: PatternQuota;
+  readonly #strikes = new RuleStrikes();
+  readonly #broken = new Map<string, BrokenRule>();
+  /** Rules whose patterns have not been compiled and counted yet. */
+  readonly #unmeasured = new Map<string, ActiveRule>();
   readonly #log: Logger;
+  readonly #onTooCostly: RuleBookParts["onTooCostly"];
   readonly #active;
   readonly #one;
   readonly #holders;
   readonly #holdersInProject;
   readonly #named;
 
-  constructor(reader: Sqlite, defaultProjectId: string, log: Logger) {
+  constructor({ reader, defaultProjectId, limits, log, onTooCostly }: RuleBookParts) {
     this.#defaultProjectId = defaultProjectId;
+    this.#quota = new PatternQuota(limits);
     this.#log = log;
+    this.#onTooCostly = onTooCostly;
     this.#active = reader.prepare<[], { id: string; version: number }>(
       "select id, version from rules where active = 1 and deletedAt is null",
     );
@@ -99,25 +135,99 @@ export class RuleBook {
     try {
       const rule: ActiveRule = {
         row,
-        condition: compileCondition(row.condition),
+        condition: readCondition(row.condition),
         title: compileTemplate(row.titleTemplate, "titleTemplate"),
         message: compileTemplate(row.messageTemplate, "messageTemplate"),
         restraint: restraintOf(row),
       };
       this.#index.add(row.id, rule.condition, row, row.projectId, rule);
+      this.#measureLater(rule);
     } catch (error) {
       // It was checked when it was stored, so this is a rule of another version of the program. The others go on.
-      this.#log.error({ ruleId: row.id, err: error }, "a stored rule does not compile and is left out");
+      this.#break(row, reasonOf(error));
     }
   }
 
   remove(id: string): void {
     this.#recipients.delete(id);
-    if (this.#versions.delete(id)) this.#index.remove(id);
+    if (!this.#versions.delete(id)) return;
+    this.#leaveOut(id);
+    this.#broken.delete(id);
+    this.#strikes.forget(id);
+  }
+
+  /** Why an active rule is not evaluated; null for one that is, and for one that is not active. */
+  brokenOf(id: string): BrokenRule | null {
+    return this.#broken.get(id) ?? null;
+  }
+
+  /**
+   * Whether patterns of this size fit beside those of the other rules.
+   *
+   * @param replaced ids of rules that are stored anew. @returns the reason why not, which names limit and value, or null
+   */
+  patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null {
+    const freed = replaced.reduce((sum, id) => sum + this.#quota.sizeOf(id, projectId), 0);
+    return size > freed ? this.#quota.refusal(projectId, size - freed) : null;
   }
 
   match(event: IncomingEvent, onError: (rule: ActiveRule, error: unknown) => void): ActiveRule[] {
-    return this.#index.match(event, onError);
+    return this.#index.match(
+      event,
+      (rule, error) => {
+        onError(rule, error);
+        if (error instanceof ConditionTooCostly && error.scope === "condition") this.#strike(rule, event);
+      },
+      (costliest) => this.#strike(costliest, event),
+    );
+  }
+
+  #strike({ row }: ActiveRule, { receivedAt }: IncomingEvent): void {
+    if (!this.#strikes.add(row.id, receivedAt) || this.#broken.has(row.id)) return;
+    this.#break(row, { code: "TOO_COSTLY", message: "the condition took too long on ten events within a minute" });
+    this.#onTooCostly(row);
+  }
+
+  /** Patterns are compiled in slices: ten thousand rules must not hold the start, nor the loop. */
+  #measureLater(rule: ActiveRule): void {
+    if (this.#unmeasured.size === 0) setImmediate(() => this.#measureSome());
+    this.#unmeasured.set(rule.row.id, rule);
+  }
+
+  #measureSome(): void {
+    const until = performance.now() + MEASURE_MS;
+    for (const [id, rule] of this.#unmeasured) {
+      this.#unmeasured.delete(id);
+      this.#measure(rule);
+      if (performance.now() > until) break;
+    }
+    if (this.#unmeasured.size > 0) setImmediate(() => this.#measureSome());
+  }
+
+  #measure({ row, condition }: ActiveRule): void {
+    try {
+      const size = condition.measure();
+      const refusal = size > 0 ? this.#quota.refusal(row.projectId, size) : null;
+      if (refusal === null) this.#quota.set(row.id, row.projectId, size);
+      else this.#break(row, { code: "INVALID_CONDITION", message: refusal });
+    } catch (error) {
+      this.#break(row, reasonOf(error));
+    }
+  }
+
+  #break(row: RuleRow, reason: BrokenRule): void {
+    this.#leaveOut(row.id);
+    this.#broken.set(row.id, reason);
+    this.#log.error(
+      { ruleId: row.id, projectId: row.projectId, code: reason.code, reason: reason.message },
+      "a rule is broken and is left out until it is changed",
+    );
+  }
+
+  #leaveOut(id: string): void {
+    this.#index.remove(id);
+    this.#unmeasured.delete(id);
+    this.#quota.delete(id);
   }
 
   /** Ids of the users a rule reaches, ascending; one more than {@link MAX_DIRECT_RECIPIENTS} at most, which says that there are too many. */
@@ -149,4 +259,9 @@ export class RuleBook {
   get size(): number {
     return this.#index.size;
   }
+}
+
+function reasonOf(error: unknown): BrokenRule {
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: error instanceof PrismError ? error.code : "INTERNAL", message };
 }

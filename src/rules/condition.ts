@@ -1,8 +1,8 @@
-import { compileTree } from "./evaluate/compile.ts";
-import type { Read } from "./evaluate/read-path.ts";
+import { compileTree, type Evaluate } from "./evaluate/compile.ts";
+import type { EventWork } from "./evaluate/evaluation-budget.ts";
 import type { RuleEvent } from "./event.ts";
 import { type Fact, factsOf } from "./lookup/facts.ts";
-import { parseCondition } from "./parse/parse-condition.ts";
+import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 
 /** A condition that is ready to decide. */
@@ -10,8 +10,13 @@ export interface Condition {
   readonly source: string;
   /** What must hold of an event for the condition to be true of it; for an index. */
   readonly facts: readonly Fact[];
-  /** @throws PrismError INTERNAL where the event makes the condition build more than 1 MiB of strings. */
-  test(event: RuleEvent): boolean;
+  /**
+   * @param work shared by all conditions that are asked about one event.
+   * @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}.
+   */
+  test(event: RuleEvent, work?: EventWork): boolean;
+  /** Compiles the patterns. @returns their size together, equal patterns once. @throws InvalidCondition */
+  measure(): number;
   /** Decides again and tells how, for people: 1000 times the price of `test`. */
   trace(event: RuleEvent): ConditionTrace;
 }
@@ -22,13 +27,21 @@ export interface Condition {
  * @throws InvalidCondition for every string that is no condition.
  */
 export function compileCondition(source: string): Condition {
+  const condition = readCondition(source);
+  condition.measure();
+  return condition;
+}
+
+/** A condition whose patterns were checked when it was stored: they are compiled when they are needed. @throws InvalidCondition */
+export function readCondition(source: string): Condition {
   return new CompiledCondition(source);
 }
 
 class CompiledCondition implements Condition {
   readonly source: string;
   readonly facts: readonly Fact[];
-  readonly #evaluate: Read;
+  readonly #evaluate: Evaluate;
+  readonly #hasPatterns: boolean;
 
   constructor(source: string) {
     // The tree is not kept: ten thousand of them are memory, and a trace can afford to read the source again.
@@ -36,10 +49,15 @@ class CompiledCondition implements Condition {
     this.source = source;
     this.facts = factsOf(root);
     this.#evaluate = compileTree(root);
+    this.#hasPatterns = source.includes("matches");
   }
 
-  test(event: RuleEvent): boolean {
-    return this.#evaluate(event) === true;
+  test(event: RuleEvent, work?: EventWork): boolean {
+    return this.#evaluate(event, work) === true;
+  }
+
+  measure(): number {
+    return this.#hasPatterns ? measurePatterns(this.source, parseCondition(this.source)) : 0;
   }
 
   trace(event: RuleEvent): ConditionTrace {

@@ -21,6 +21,7 @@ const TOTAL_MEMBERS = 1000;
 /** Shows the values of one trace, within one bound for all of them: a payload of 256 KiB can be read by 500 paths. */
 export class ValueDisplay {
   #membersLeft = TOTAL_MEMBERS;
+  readonly #members = new Map<JsonObject, readonly string[]>();
 
   show(value: Value, depth = 0): ShownValue {
     switch (typeof value) {
@@ -44,7 +45,7 @@ export class ValueDisplay {
   }
 
   #showObject(object: JsonObject, depth: number): ShownValue {
-    const members = Object.keys(object);
+    const members = this.#membersOf(object);
     const count = this.#take(members.length);
     const shown = members.slice(0, count).map((member): [string, ShownValue] => {
       return [cutText(wellFormed(member), KEY_CHARACTERS), this.show(toValue(object[member]), depth + 1)];
@@ -52,6 +53,13 @@ export class ValueDisplay {
     if (count < members.length) shown.push(["…", more(members.length - count)]);
     // Defines members instead of assigning them: one named __proto__ stays a member.
     return Object.fromEntries(shown);
+  }
+
+  /** Listing the members of a large payload takes milliseconds, and every path can show it. */
+  #membersOf(object: JsonObject): readonly string[] {
+    const members = this.#members.get(object) ?? Object.keys(object);
+    this.#members.set(object, members);
+    return members;
   }
 
   #take(count: number): number {

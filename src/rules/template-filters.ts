@@ -7,14 +7,13 @@ import { Refusal } from "./refusal.ts";
 /** Changes a value on its way into the text. Null means "nothing to show" and passes through every filter but `default`. */
 export type Filter = (value: Value) => Value;
 
-const FILTERS: Readonly<Record<"upper" | "lower" | "date" | "json", Filter>> = {
-  upper: (value) => displayText(value)?.toUpperCase() ?? null,
-  lower: (value) => displayText(value)?.toLowerCase() ?? null,
+const FILTERS: Readonly<Record<"upper" | "lower" | "date", Filter>> = {
+  upper: (value) => scalarText(value)?.toUpperCase() ?? null,
+  lower: (value) => scalarText(value)?.toLowerCase() ?? null,
   date: dateText,
-  json: (value) => (value === null ? null : JSON.stringify(value)),
 };
 
-const NAMES = [...Object.keys(FILTERS), "default"];
+const NAMES = ["upper", "lower", "date", "json", "default"];
 
 interface FilterReading {
   readonly filter: Filter;
@@ -23,7 +22,7 @@ interface FilterReading {
 }
 
 /**
- * Reads `name` or `default:'text'`.
+ * Reads `name` or `default:'text'`, of every filter but `json`.
  *
  * @param index of the token after the `|`.
  * @throws Refusal UNKNOWN_NAME, SYNTAX
@@ -34,6 +33,8 @@ export function readFilter(tokens: TokenList, index: number): FilterReading {
     throw new Refusal("SYNTAX", token.start, `a filter must follow the |, not ${tokens.quote(index)}`, NAMES);
   }
   if (token.name === "default") return { filter: readDefault(tokens, index), next: index + 3 };
+  if (token.name === "json")
+    throw new Refusal("SYNTAX", token.start, "json must be the first filter", ["upper", "lower"]);
   if (!isFilterName(token.name)) {
     throw new Refusal("UNKNOWN_NAME", token.start, `there is no filter ${tokens.quote(index)}`, NAMES);
   }
@@ -56,11 +57,6 @@ function readDefault(tokens: TokenList, index: number): Filter {
 
 function isFilterName(name: string): name is keyof typeof FILTERS {
   return Object.hasOwn(FILTERS, name);
-}
-
-/** How a value stands in a text: scalars plainly, lists and objects as JSON, null not at all. */
-export function displayText(value: Value): string | null {
-  return value !== null && typeof value === "object" ? JSON.stringify(value) : scalarText(value);
 }
 
 /** `2026-01-31 08:15:00 UTC` of an RFC 3339 string or of epoch ms; null for everything else. */

@@ -1,13 +1,10 @@
 import { cutText, wellFormed } from "./code-points.ts";
 import { InvalidTemplate } from "./errors.ts";
-import { compilePath, type Read } from "./evaluate/read-path.ts";
 import type { RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
 import { tokenize } from "./parse/lexer.ts";
-import { readPath } from "./parse/path.ts";
-import type { TokenList } from "./parse/tokens.ts";
+import { type Fill, readPlaceholder } from "./placeholder.ts";
 import { Refusal } from "./refusal.ts";
-import { displayText, type Filter, readFilter } from "./template-filters.ts";
 
 /** A text with `{{ path | filter }}` in it. */
 export interface Template {
@@ -20,8 +17,10 @@ export interface Template {
   render(event: RuleEvent, maxCodePoints: number): string;
 }
 
-type Part = string | Read;
+type Part = string | Fill;
 
+/** More than any text that `date` reads. */
+const LEAST_UNITS = 128;
 const OPENING = "{{";
 const CLOSING = "}}";
 
@@ -50,10 +49,11 @@ class CompiledTemplate implements Template {
 
   render(event: RuleEvent, maxCodePoints: number): string {
     let text = "";
+    // No code point has more than two units: whatever is over this would be cut.
+    const limitUnits = Math.max(LEAST_UNITS, 2 * maxCodePoints + 2);
     for (const part of this.#parts) {
-      text += typeof part === "string" ? part : (displayText(part(event)) ?? "");
-      // No code point has more than two units: whatever follows would be cut.
-      if (text.length > 2 * maxCodePoints) break;
+      text += typeof part === "string" ? part : part(event, limitUnits);
+      if (text.length > limitUnits) break;
     }
     return wellFormed(cutText(text, maxCodePoints));
   }
@@ -79,28 +79,4 @@ function readParts(source: string): readonly Part[] {
   }
   parts.push(source.slice(at));
   return parts;
-}
-
-function readPlaceholder(tokens: TokenList): Read {
-  const { path, next } = readPath(tokens, 0);
-  const filters = readFilters(tokens, next);
-  const read = compilePath(path);
-  return filters.length === 0 ? read : (event) => filters.reduce((value, filter) => filter(value), read(event));
-}
-
-function readFilters(tokens: TokenList, from: number): readonly Filter[] {
-  const filters: Filter[] = [];
-  let index = from;
-  while (index < tokens.length) {
-    if (!tokens.isSymbol(index, "|")) {
-      throw new Refusal("SYNTAX", tokens.at(index).start, `unexpected ${tokens.quote(index)} after a path`, [
-        "|",
-        CLOSING,
-      ]);
-    }
-    const { filter, next } = readFilter(tokens, index + 1);
-    filters.push(filter);
-    index = next;
-  }
-  return filters;
 }

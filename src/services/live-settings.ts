@@ -13,7 +13,6 @@ export class LiveSettings {
   #suppression: Config["suppression"];
   #schedules: Config["schedules"];
   #delivery: Config["delivery"];
-  #limits: Config["limits"];
 
   constructor(config: Config) {
     this.#retention = config.retention;
@@ -24,12 +23,7 @@ export class LiveSettings {
     this.#suppression = config.suppression;
     this.#schedules = config.schedules;
     this.#delivery = config.delivery;
-    this.#limits = config.limits;
     this.#cors = corsOf(config);
-  }
-
-  get limits(): Config["limits"] {
-    return this.#limits;
   }
 
   get rateLimit(): Config["rateLimit"] {
@@ -81,7 +75,6 @@ export class LiveSettings {
     this.#suppression = config.suppression;
     this.#schedules = config.schedules;
     this.#delivery = config.delivery;
-    this.#limits = config.limits;
     this.#cors = corsOf(config);
   }
 }

@@ -111,7 +111,8 @@ test("a stored rule that does not compile is left out with one line in the log; 
   await prism.post("/api/v1/rules", { ...RULE, name: "good" });
   const beside = openBeside(t, join(prism.dir, "prism.db"));
   beside.prepare("update rules set condition = 'event.type ~ 1', version = version + 1 where id = ?").run(broken.id);
-  const told = () => log.lines.filter(({ message }) => message === "a stored rule does not compile and is left out");
+  const told = () =>
+    log.lines.filter(({ message }) => message === "a rule is broken and is left out until it is changed");
   await eventually("it is reported", () => told().length === 1);
   assert.equal(told()[0]?.fields["ruleId"], broken.id);
   await prism.post("/api/v1/events", { type: "x" });

@@ -53,7 +53,7 @@ for (const { name, source, text } of [
   },
   {
     name: "null through every filter but default",
-    source: "<{{ event.none | upper | lower | date | json }}>",
+    source: "<{{ event.none | json | upper | lower | date }}>",
     text: "<>",
   },
   {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../base/errors.ts";
 import type { Database, Trx } from "../../store/database.ts";
@@ -5,6 +6,9 @@ import * as queries from "./queries.ts";
 import type { RuleStore } from "./rule-store.ts";
 import type { IMPORT_OUTCOMES, ImportRules } from "./schema.ts";
 import { definitionView } from "./view.ts";
+
+/** Checking rules takes this much of a turn of the loop, and one rule more. */
+const TURN_MS = 5;
 
 type GivenRule = ImportRules["rules"][number];
 
@@ -51,16 +55,10 @@ export function importRules(
 ): Promise<ImportReply> {
   return db.write(async (trx) => {
     const steps = await plan(trx, store, rules, update, importer);
+    store.requirePatternRoom(steps.map(({ row }) => row));
     for (const { outcome, row } of dryRun ? [] : steps) {
       if (outcome === "created") await store.insert(trx, row, importer.userId);
       else if (outcome === "updated") await store.replace(trx, row, importer.userId);
-    }
-    if (!dryRun) {
-      const changed = steps.filter(({ outcome }) => outcome !== "unchanged");
-      await store.requireRoom(
-        trx,
-        changed.map(({ row }) => row),
-      );
     }
     const count = (wanted: Outcome): number => steps.filter(({ outcome }) => outcome === wanted).length;
     return {
@@ -89,7 +87,13 @@ async function plan(
   const steps: Step[] = [];
   const problems: Problem[] = [];
   const places = new Map<string, number>();
+  let pauseAtMs = performance.now() + TURN_MS;
   for (const [at, rule] of rules.entries()) {
+    // Compiling what many rules hold must not keep the loop.
+    if (performance.now() > pauseAtMs) {
+      await setImmediate();
+      pauseAtMs = performance.now() + TURN_MS;
+    }
     try {
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);

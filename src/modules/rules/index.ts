@@ -42,7 +42,6 @@ const rules: AppModule = {
           "PROJECT_NOT_FOUND",
           "RECIPIENT_NOT_FOUND",
           "NOT_CONFIGURED",
-          "LIMIT_REACHED",
         ],
         async handle(exchange, { body }) {
           const { version, body: rule } = await service.create(userOf(exchange), body);
@@ -104,7 +103,6 @@ const rules: AppModule = {
           "PROJECT_NOT_FOUND",
           "RECIPIENT_NOT_FOUND",
           "NOT_CONFIGURED",
-          "LIMIT_REACHED",
         ],
         handle: (exchange, { body }) => service.import(userOf(exchange), body),
       }),
@@ -135,10 +133,11 @@ const rules: AppModule = {
         errors: ["RULE_NOT_FOUND"],
         async handle(exchange, { params }) {
           const { version, body } = await service.get(userOf(exchange), params.id);
-          const { stats, soundUrl } = body;
+          const { stats, soundUrl, broken } = body;
           // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
           const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
-          const state = isUnmet && soundUrl === null ? "" : stateOf({ stats, soundUrl });
+          const hasState = !isUnmet || soundUrl !== null || broken !== null;
+          const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
           return versioned(version, body, { state });
         },
       }),
@@ -164,7 +163,6 @@ const rules: AppModule = {
             "PROJECT_NOT_FOUND",
             "RECIPIENT_NOT_FOUND",
             "NOT_CONFIGURED",
-            "LIMIT_REACHED",
           ],
           async handle(exchange, { params, body }) {
             const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);

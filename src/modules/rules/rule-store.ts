@@ -1,9 +1,9 @@
 import type { Clock } from "../../base/clock.ts";
+import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import { limitReached } from "../../base/limit-reached.ts";
 import type { Config } from "../../config/load.ts";
 import { restraintOf } from "../../pipeline/suppression/restraint.ts";
-import { compileCondition, compileTemplate } from "../../rules/index.ts";
+import { compileCondition, compileTemplate, readCondition } from "../../rules/index.ts";
 import type { UserDirectory } from "../../services/access/user-directory.ts";
 import type { AuditService } from "../../services/audit/audit.ts";
 import type { Senders } from "../../services/delivery/senders.ts";
@@ -23,7 +23,8 @@ export interface RuleStoreParts {
   readonly users: UserDirectory;
   readonly config: Config;
   readonly senders: Pick<Senders, "accepts">;
-  limits(): Config["limits"];
+  /** Why patterns of this size do not fit into the limits; see RuleBook.patternRefusal. */
+  patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null;
   /** Called after the commit of a rule that was stored. */
   inForce(row: queries.RuleRow): void;
 }
@@ -108,19 +109,20 @@ export class RuleStore {
     await this.#recordVersion(row, by, "rule.update", trx);
   }
 
-  /** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
-  async requireRoom(
-    trx: Trx,
-    rows: readonly Pick<queries.RuleRow, "projectId" | "createdBy" | "active">[],
-  ): Promise<void> {
-    const { rulesPerProject, rulesPerUser } = this.#parts.limits();
-    const active = rows.filter((row) => row.active === 1);
-    for (const projectId of new Set(active.map((row) => row.projectId)))
-      if ((await queries.countActive(trx, "projectId", projectId)) > rulesPerProject)
-        throw limitReached("A project has too many active rules", "limits.rulesPerProject", rulesPerProject);
-    for (const createdBy of new Set(active.map((row) => row.createdBy)))
-      if (createdBy !== null && (await queries.countActive(trx, "createdBy", createdBy)) > rulesPerUser)
-        throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
+  /** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */
+  requirePatternRoom(rows: readonly queries.RuleRow[]): void {
+    const byProject = new Map<string | null, { size: number; ids: string[] }>();
+    for (const { id, projectId, condition, active } of rows) {
+      if (active === 0) continue;
+      const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
+      sum.size += readCondition(condition).measure();
+      sum.ids.push(id);
+      byProject.set(projectId, sum);
+    }
+    for (const [projectId, { size, ids }] of byProject) {
+      const message = size > 0 ? this.#parts.patternRefusal(projectId, size, ids) : null;
+      if (message !== null) throw patternsRefused(message);
+    }
   }
 
   #check({ channels, action, condition }: UpdateRule): void {
@@ -164,6 +166,10 @@ function withoutStats({
   ...row
 }: queries.RuleWithStats): queries.RuleRow {
   return row;
+}
+
+function patternsRefused(message: string): PrismError {
+  return new PrismError("INVALID_CONDITION", message, { details: [{ path: "condition", code: "LIMIT", message }] });
 }
 
 /** @throws INVALID_TEMPLATE */

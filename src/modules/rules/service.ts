@@ -24,16 +24,16 @@ export class RuleService {
     this.#access = new RuleAccess(services.projects);
     const { db, clock, audit, users, config, system } = services;
     const inForce = (row: queries.RuleRow): void => system.rules.put(row);
-    const limits = () => system.settings.limits;
-    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, limits, inForce });
+    const patternRefusal = system.rules.patternRefusal.bind(system.rules);
+    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, patternRefusal, inForce });
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
     const projectId = this.#access.projectOf(principal, input.projectId);
     const id = await this.#services.db.write(async (trx) => {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
+      this.#store.requirePatternRoom([row]);
       await this.#store.insert(trx, row, principal.userId);
-      await this.#store.requireRoom(trx, [row]);
       return row.id;
     });
     return this.#read(id);
@@ -45,9 +45,9 @@ export class RuleService {
       requireVersion(ifMatch, old.version);
       const projectId = this.#access.projectAfter(principal, old, input.projectId);
       const row = await this.#store.changedRow(trx, old, projectId, input);
-      const allowed = await this.#access.allowedRow(principal, old, row, trx);
-      await this.#store.replace(trx, allowed, principal.userId);
-      if (old.active === 0 || old.projectId !== allowed.projectId) await this.#store.requireRoom(trx, [allowed]);
+      if (input.condition !== undefined || input.active || projectId !== old.projectId)
+        this.#store.requirePatternRoom([row]);
+      await this.#store.replace(trx, await this.#access.allowedRow(principal, old, row, trx), principal.userId);
     });
     return this.#read(id);
   }
@@ -83,7 +83,7 @@ export class RuleService {
   }
 
   async list(principal: UserPrincipal, query: ListRules) {
-    const { db, projects } = this.#services;
+    const { db, projects, system } = this.#services;
     const sort = readSort(query.sort ?? "-createdAt");
     const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
     const roles = await queries.roleNames(db.read);
@@ -101,7 +101,7 @@ export class RuleService {
     return pageBody(
       request,
       rows,
-      (row) => ruleView(row, roles, this.#services.system.sounds.urlOf),
+      (row) => ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(row.id)),
       (row) => [row[sort.field], row.id],
       total,
     );
@@ -164,7 +164,8 @@ export class RuleService {
     const { db, system } = this.#services;
     const row = await queries.findRule(db.read, id);
     if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
-    return { version: row.version, body: ruleView(row, await queries.roleNames(db.read), system.sounds.urlOf) };
+    const roles = await queries.roleNames(db.read);
+    return { version: row.version, body: ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(id)) };
   }
 }
 

@@ -1,9 +1,15 @@
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import type { BrokenRule } from "../../pipeline/rule-book.ts";
 import type { SoundUrlOf } from "../../pipeline/views.ts";
 import type { RuleRow, RuleWithStats } from "./queries.ts";
 
-/** A rule as clients see it. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
-export function ruleView(row: RuleWithStats, roles: ReadonlyMap<string, string>, soundUrlOf: SoundUrlOf) {
+/** A rule as clients see it; which rules are broken is known to a running server. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
+export function ruleView(
+  row: RuleWithStats,
+  roles: ReadonlyMap<string, string>,
+  soundUrlOf: SoundUrlOf,
+  broken: BrokenRule | null = null,
+) {
   return {
     id: row.id,
     ...definitionView(row, roles),
@@ -12,6 +18,7 @@ export function ruleView(row: RuleWithStats, roles: ReadonlyMap<string, string>,
     createdBy: row.createdBy,
     createdAt: toRfc3339(row.createdAt),
     updatedAt: toRfc3339(row.updatedAt),
+    broken,
     stats: countsView(row),
   };
 }

@@ -50,7 +50,7 @@ export function ownRoutes(services: CoreServices): Route[] {
   const changing = {
     summary: "Change the caller's own account",
     tag,
-    access: { tokenScopes: ["account:own"] },
+    access: {},
     body: OwnBody,
     response: UserView,
     errors: ["EMAIL_TAKEN", "PHONE_TAKEN", "INVALID_TIMEZONE", "INVALID_CREDENTIALS", "RATE_LIMITED"],
@@ -64,7 +64,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       aliases: ["/api/profile", "/api/v1/profile"],
       summary: "The caller's own account",
       tag,
-      access: { tokenScopes: ["account:own"] },
+      access: {},
       response: UserView,
       async handle(exchange) {
         const { userId, permissions, kind } = userOf(exchange);
@@ -92,6 +92,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       errors: ["INVALID_CREDENTIALS", "WEAK_PASSWORD", "RATE_LIMITED", "OVERLOADED"],
       async handle(exchange, { body }) {
         const principal = userOf(exchange);
+        if (principal.kind !== "user") throw new PrismError("FORBIDDEN", "Log in to change the password");
         await accounts.changePassword(principal, body.currentPassword, body.password, clientOf(exchange));
         return new Reply(204);
       },
@@ -101,7 +102,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/preferences",
       summary: "How and when the caller wants to be told",
       tag,
-      access: { tokenScopes: ["account:own"] },
+      access: {},
       response: Preferences,
       async handle(exchange) {
         return preferencesOf((await findUser(db.read, userOf(exchange).userId)).prefs);
@@ -112,7 +113,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/preferences",
       summary: "Say how and when one wants to be told",
       tag,
-      access: { tokenScopes: ["account:own"] },
+      access: {},
       body: Preferences,
       response: Preferences,
       async handle(exchange, { body }) {
@@ -130,7 +131,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/push-tokens",
       summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
       tag,
-      access: { tokenScopes: ["account:own"] },
+      access: {},
       body: PushBody,
       response: v.object({ devices: v.array(DeviceView) }),
       async handle(exchange, { body }) {

@@ -2,12 +2,14 @@ import type { Literal } from "../parse/sequence.ts";
 import { mayBe } from "../parse/static-type.ts";
 import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
-import { COMPARISONS, isEqual, MIRRORED } from "./compare.ts";
+import { COMPARISONS, MIRRORED } from "./compare.ts";
+import type { EvaluationBudget } from "./evaluation-budget.ts";
+import { holds } from "./list-search.ts";
 import type { Read } from "./read-path.ts";
-import { isList, toValue } from "./value.ts";
+import { isList } from "./value.ts";
 
-/** @param left, right the compiled sides of `node`. */
-export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read): Read {
+/** @param left, right the compiled sides of `node`. @param budget pays for ordering two texts of the event. */
+export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read, budget: EvaluationBudget): Read {
   // Before other constants: in `null != 5` it is the null that makes the comparison a test for null.
   if (isNullLiteral(node.right)) return nullTest(node.operator, left);
   if (isNullLiteral(node.left)) return nullTest(node.operator, right);
@@ -16,7 +18,13 @@ export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read)
   const leftConstant = scalarOf(node.left);
   if (leftConstant !== undefined) return compareWith(MIRRORED[node.operator], right, leftConstant, node.right);
   const compare = COMPARISONS[node.operator];
-  return (event) => compare(left(event), right(event));
+  if (node.operator === "==" || node.operator === "!=") return (event) => compare(left(event), right(event));
+  return (event) => {
+    const first = left(event);
+    const second = right(event);
+    if (typeof first === "string" && typeof second === "string") budget.work(Math.min(first.length, second.length) / 4);
+    return compare(first, second);
+  };
 }
 
 /**
@@ -78,7 +86,7 @@ function orderNumber(operator: Exclude<ComparisonSymbol, "==" | "!=">, read: Rea
 }
 
 /** @param left, right the compiled sides of `node`. */
-export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
+export function compileIn(node: NodeOf<"in">, left: Read, right: Read, budget: EvaluationBudget): Read {
   const constants = constantOf(node.right);
   if (Array.isArray(constants) && !mayBe("decimal", node.left)) {
     const values: ReadonlySet<unknown> = new Set(constants.filter((constant) => constant !== null));
@@ -87,6 +95,6 @@ export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
   return (event) => {
     const value = left(event);
     const list = right(event);
-    return isList(list) && list.some((element) => isEqual(toValue(element), value));
+    return isList(list) && holds(budget, list, value);
   };
 }

@@ -1,36 +1,46 @@
-import { signatureOf } from "../parse/signatures.ts";
-import { constantOf, type Node, type NodeOf } from "../parse/tree.ts";
+import type { RuleEvent } from "../event.ts";
+import type { FunctionName } from "../parse/signatures.ts";
+import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 import { compileCompare, compileIn } from "./compile-compare.ts";
+import { EvaluationBudget, EventWork } from "./evaluation-budget.ts";
 import { FUNCTIONS, type LanguageFunction } from "./functions.ts";
 import { ARITHMETIC } from "./number-functions.ts";
 import { compileExists, compilePath, type Read } from "./read-path.ts";
-import { StringBudget } from "./string-budget.ts";
 import { isInspected } from "./string-functions.ts";
 import type { Value } from "./value.ts";
 
 /** Is told the value of each node that was evaluated, in the order of evaluation; what was short-circuited is not. */
 type Observer = (node: Node, value: Value) => void;
 
+/** Evaluates a condition. @param work what all conditions of the event share. */
+export type Evaluate = (event: RuleEvent, work?: EventWork) => Value;
+
 /**
  * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per rule, need no code from strings,
  * and run where that is forbidden.
  *
- * The closure throws PrismError INTERNAL when one event makes it build more than 1 MiB of strings; it is not re-entrant.
+ * The closure throws ConditionTooCostly when one event makes it do too much; it is not re-entrant.
  */
-export function compileTree(root: Node, observe?: Observer): Read {
+export function compileTree(root: Node, observe?: Observer): Evaluate {
   const compiler = new Compiler(observe);
   const evaluate = compiler.compile(root);
-  if (!compiler.makesStrings) return evaluate;
+  if (!compiler.isCharged) return evaluate;
   const { budget } = compiler;
-  return (event) => {
-    budget.reset();
+  return (event, work = new EventWork()) => {
+    budget.reset(work);
     return evaluate(event);
   };
 }
 
+/** Functions that look at all of a text or a list, or make one. */
+const CHARGED: ReadonlySet<FunctionName> = new Set<FunctionName>([
+  ...(["lower", "upper", "trim", "contains", "concat", "substr", "split", "string"] as const),
+]);
+
 class Compiler {
-  readonly budget = new StringBudget();
-  makesStrings = false;
+  readonly budget = new EvaluationBudget();
+  /** Whether the price of some part grows with the event. */
+  isCharged = false;
   readonly #observe: Observer | undefined;
 
   constructor(observe: Observer | undefined) {
@@ -83,14 +93,21 @@ class Compiler {
         return (event) => apply(left(event), right(event));
       }
       case "compare":
-        return compileCompare(node, this.compile(node.left), this.compile(node.right));
+        return this.#compare(node);
       case "in":
-        return compileIn(node, this.compile(node.left), this.compile(node.right));
+        this.isCharged = true;
+        return compileIn(node, this.compile(node.left), this.compile(node.right), this.budget);
       case "and":
         return conjunction(this.#compileAll(node.operands));
       case "or":
         return disjunction(this.#compileAll(node.operands));
     }
+  }
+
+  #compare(node: NodeOf<"compare">): Read {
+    const isOrdered = node.operator !== "==" && node.operator !== "!=";
+    if (isOrdered && scalarOf(node.left) === undefined && scalarOf(node.right) === undefined) this.isCharged = true;
+    return compileCompare(node, this.compile(node.left), this.compile(node.right), this.budget);
   }
 
   #list(node: NodeOf<"list">): Read {
@@ -102,16 +119,17 @@ class Compiler {
 
   #call({ name, args }: NodeOf<"call">): Read {
     if (name === "now") return (event) => event.receivedAt;
-    const { result } = signatureOf(name);
-    if (result === "string" || result === "list") this.makesStrings = true;
+    this.isCharged ||= CHARGED.has(name);
     return bind(FUNCTIONS[name], this.budget, this.#compileAll(args));
   }
 
   #matches({ subject, pattern }: NodeOf<"matches">): Read {
+    this.isCharged = true;
     const read = this.compile(subject);
+    const { budget } = this;
     return (event) => {
       const text = read(event);
-      return isInspected(text) && pattern.test(text);
+      return isInspected(text) && pattern.test(text, budget);
     };
   }
 
@@ -146,7 +164,7 @@ function constant(value: Value): Read {
   return () => value;
 }
 
-function bind(apply: LanguageFunction, budget: StringBudget, args: readonly Read[]): Read {
+function bind(apply: LanguageFunction, budget: EvaluationBudget, args: readonly Read[]): Read {
   const [first, second, third] = args;
   // An array of arguments per call would cost more than most of the functions.
   if (first !== undefined && args.length === 1) return (event) => apply(budget, first(event));

@@ -1,7 +1,7 @@
 import type { PlainFunctionName } from "../parse/tree.ts";
 import { toDecimal } from "./decimal.ts";
+import type { EvaluationBudget } from "./evaluation-budget.ts";
 import { abs, ceil, floor, max, min, number, round, string } from "./number-functions.ts";
-import type { StringBudget } from "./string-budget.ts";
 import {
   concat,
   contains,
@@ -18,7 +18,7 @@ import { toEpochMs } from "./timestamp.ts";
 import type { Value } from "./value.ts";
 
 /** A function of the language: pure but for the budget, total (a wrong type gives null or false, never an exception). */
-export type LanguageFunction = (budget: StringBudget, ...args: Value[]) => Value;
+export type LanguageFunction = (budget: EvaluationBudget, ...args: Value[]) => Value;
 
 /** What the functions of contract 6.2 do; `now` is not among them, since it asks the event. */
 export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, LanguageFunction>> = {

@@ -1,7 +1,7 @@
 import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";
 import { decimalText } from "./decimal.ts";
-import type { StringBudget } from "./string-budget.ts";
+import type { EvaluationBudget } from "./evaluation-budget.ts";
 import type { Value } from "./value.ts";
 
 /** JSON's number, leading zeros allowed. Number() alone would also take "", " 1 ", "0x10" and "Infinity". */
@@ -15,7 +15,7 @@ export const round = ofNumber(Math.round);
 export const min = ofNumbers(Math.min);
 export const max = ofNumbers(Math.max);
 
-type NumberFunction = (budget: StringBudget, ...args: readonly Value[]) => Value;
+type NumberFunction = (budget: EvaluationBudget, ...args: readonly Value[]) => Value;
 
 function ofNumber(apply: (value: number) => number): NumberFunction {
   return (_budget, value) => (typeof value === "number" ? apply(value) : null);
@@ -33,7 +33,7 @@ function ofNumbers(choose: (left: number, right: number) => number): NumberFunct
 }
 
 /** `number(x)`: a number from a string that is one, or the double nearest to a decimal. */
-export function number(_budget: StringBudget, value: Value): Value {
+export function number(_budget: EvaluationBudget, value: Value): Value {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return Number(decimalText(value));
   if (typeof value !== "string" || value.length > LIMITS.convertedUnits || !NUMBER.test(value)) return null;
@@ -41,7 +41,7 @@ export function number(_budget: StringBudget, value: Value): Value {
 }
 
 /** `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for all else. */
-export function string(budget: StringBudget, value: Value): Value {
+export function string(budget: EvaluationBudget, value: Value): Value {
   const made = scalarText(value);
   if (made !== null) budget.charge(made.length);
   return made;

@@ -1,4 +1,5 @@
 import type { Condition } from "../condition.ts";
+import { EventWork } from "../evaluate/evaluation-budget.ts";
 import type { RuleEvent } from "../event.ts";
 import type { Fact } from "./facts.ts";
 import { Shelf } from "./shelf.ts";
@@ -64,21 +65,35 @@ export class RuleIndex<R> {
   /**
    * The rules whose conditions are true of `event`, in rule order.
    *
-   * @param onError is told of each rule whose condition threw; it counts as not matched, and the others are asked all the same. It
+   * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same. It
    * may change the index.
+   * @param onSpent is called when the conditions together did more than they may do about one event, with the rule that did the most.
    */
-  match(event: RuleEvent, onError: (rule: R, error: unknown) => void): R[] {
+  match(
+    event: RuleEvent,
+    onError: (rule: R, error: unknown) => void,
+    onSpent: (costliest: R) => void = () => undefined,
+  ): R[] {
     const candidates: Entry<R>[] = [];
     this.#shelves.get(null)?.collect(event, candidates);
     this.#shelves.get(event.projectId)?.collect(event, candidates);
     const matched: Entry<R>[] = [];
+    const work = new EventWork();
+    let costliest: Entry<R> | null = null;
+    let mostSteps = 0;
     for (const candidate of candidates) {
+      const before = work.leftSteps;
       try {
-        if (candidate.condition.test(event)) matched.push(candidate);
+        if (candidate.condition.test(event, work)) matched.push(candidate);
       } catch (error) {
         onError(candidate.rule, error);
       }
+      const steps = before - work.leftSteps;
+      if (steps <= mostSteps) continue;
+      mostSteps = steps;
+      costliest = candidate;
     }
+    if (work.leftSteps < 0 && costliest) onSpent(costliest.rule);
     return matched.sort(inRuleOrder).map(({ rule }) => rule);
   }
 }

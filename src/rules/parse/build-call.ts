@@ -1,6 +1,6 @@
-import { RE2JS, RE2JSException } from "re2js";
 import { unitsOfCodePoints } from "../code-points.ts";
 import { LIMITS } from "../limits.ts";
+import { Pattern } from "../patterns/pattern.ts";
 import { Refusal } from "../refusal.ts";
 import type { Path } from "./path.ts";
 import { type FunctionName, signatureOf } from "./signatures.ts";
@@ -15,7 +15,7 @@ interface Call extends Extent {
  * Makes the node of one call.
  *
  * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the closing parenthesis), for `exists` of
- * anything but a path and a `matches` whose pattern is no literal; LIMIT or REGEX for the pattern itself.
+ * anything but a path and a `matches` whose pattern is no literal; LIMIT for the length of the pattern.
  */
 export function buildCall({ name, args, start, end }: Call): Node {
   checkCount({ name, args, start, end });
@@ -23,7 +23,7 @@ export function buildCall({ name, args, start, end }: Call): Node {
     case "exists":
       return { kind: "exists", path: pathOf(argument(args, 0)), start, end };
     case "matches":
-      return { kind: "matches", subject: argument(args, 0), pattern: patternOf(argument(args, 1)), start, end };
+      return matchesOf(argument(args, 0), argument(args, 1), { start, end });
     case "coalesce":
       return { kind: "coalesce", args, start, end };
     case "if":
@@ -54,27 +54,19 @@ function pathOf(node: Node): Path {
   return node.path;
 }
 
-function patternOf({ start, ...node }: Node): RE2JS {
+function matchesOf(subject: Node, literal: Node, extent: Extent): Node {
+  return { kind: "matches", subject, pattern: patternOf(literal), patternAt: literal.start, ...extent };
+}
+
+/** The pattern is compiled later: `checkPatterns`. */
+function patternOf({ start, ...node }: Node): Pattern {
   if (node.kind !== "literal" || typeof node.value !== "string") {
     throw new Refusal("TYPE", start, "the pattern of matches must be a string literal", ["string"]);
   }
   if (unitsOfCodePoints(node.value, LIMITS.patternCharacters) !== -1) {
     throw new Refusal("LIMIT", start, `a pattern has at most ${LIMITS.patternCharacters} characters`);
   }
-  const pattern = compilePattern(node.value, start);
-  if (pattern.programSize() > LIMITS.patternInstructions) {
-    throw new Refusal("LIMIT", start, "this pattern is too costly; write smaller repetition counts");
-  }
-  return pattern;
-}
-
-function compilePattern(pattern: string, position: number): RE2JS {
-  try {
-    return RE2JS.compile(pattern);
-  } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error;
-    throw new Refusal("REGEX", position, `${error.message} (RE2 syntax: no look-around, no back-references)`);
-  }
+  return new Pattern(node.value);
 }
 
 function argument(args: readonly Node[], index: number): Node {

@@ -1,4 +1,4 @@
-import type { RE2JS } from "re2js";
+import type { Pattern } from "../patterns/pattern.ts";
 import type { Path } from "./path.ts";
 import type { Literal } from "./sequence.ts";
 import type { FunctionName } from "./signatures.ts";
@@ -21,7 +21,13 @@ export type Node = Extent &
     | { readonly kind: "list"; readonly items: readonly Node[] }
     | { readonly kind: "call"; readonly name: PlainFunctionName; readonly args: readonly Node[] }
     | { readonly kind: "exists"; readonly path: Path }
-    | { readonly kind: "matches"; readonly subject: Node; readonly pattern: RE2JS }
+    | {
+        readonly kind: "matches";
+        readonly subject: Node;
+        readonly pattern: Pattern;
+        /** Of the literal, in the source. */
+        readonly patternAt: number;
+      }
     | { readonly kind: "coalesce"; readonly args: readonly Node[] }
     | { readonly kind: "choice"; readonly condition: Node; readonly chosen: Node; readonly otherwise: Node }
     | { readonly kind: "not"; readonly operand: Node }
@@ -60,4 +66,39 @@ export function constantOf(node: Node): Literal | readonly Literal[] | undefined
 export function scalarOf(node: Node): Literal | undefined {
   const constant = constantOf(node);
   return typeof constant === "object" && constant !== null ? undefined : constant;
+}
+
+/** The nodes directly below `node`, in source order. */
+export function childrenOf(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case "literal":
+    case "path":
+    case "exists":
+      return [];
+    case "list":
+      return node.items;
+    case "call":
+    case "coalesce":
+      return node.args;
+    case "matches":
+      return [node.subject];
+    case "choice":
+      return [node.condition, node.chosen, node.otherwise];
+    case "not":
+    case "negate":
+      return [node.operand];
+    case "arithmetic":
+    case "compare":
+    case "in":
+      return [node.left, node.right];
+    case "and":
+    case "or":
+      return node.operands;
+  }
+}
+
+/** `node` and all nodes below it, each before its children. */
+export function* nodesOf(node: Node): Generator<Node> {
+  yield node;
+  for (const child of childrenOf(node)) yield* nodesOf(child);
 }

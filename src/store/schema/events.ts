@@ -99,11 +99,6 @@ export interface SuppressionWindowsTable {
   count: number;
 }
 
-export interface SuppressedKeysTable {
-  batchId: string;
-  key: string;
-}
-
 export interface SuppressedBatchesTable {
   id: string;
   ruleId: string;

@@ -227,6 +227,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["create", "update", "delete", "test"].map((act) => [`webhook.${act}`, "modules/webhooks/routes.test.ts"]),
   ),
+  "rule.break": "modules/rules/costly-rules.test.ts",
   "webhook.disable": "delivery/webhook-sender.test.ts",
   "bucket.threshold": "modules/transfer-buckets/audit.test.ts",
   "bucket.balance": "modules/transfer-buckets/audit.test.ts",

@@ -126,6 +126,7 @@ test("each version of a rule is kept with who made it", async (t) => {
     updatedAt: _u,
     stats: _s,
     soundUrl: _l,
+    broken: _b,
     ...definition
   } = body;
   assert.deepEqual(page.data[2]?.definition, definition);

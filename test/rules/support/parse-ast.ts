@@ -22,7 +22,7 @@ function toAst(node: Node): Ast {
     case "exists":
       return { kind: "call", name: "exists", args: [{ kind: "path", segments: node.path }] };
     case "matches": {
-      const pattern: Ast = { kind: "literal", value: node.pattern.pattern() };
+      const pattern: Ast = { kind: "literal", value: node.pattern.source };
       return { kind: "call", name: "matches", args: [toAst(node.subject), pattern] };
     }
     case "choice":
