@@ -234,6 +234,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     config,
     log,
     projects,
+    directory: users,
     router,
     builtIn: BUILT_IN_MODULES,
   });

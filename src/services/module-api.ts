@@ -87,6 +87,7 @@ export interface InTransaction {
 export interface TimeService {
   now(zone?: string): DateTime;
   convert(at: string | Date | DateTime, zone: string): DateTime;
+  /** @param userId an id, an external id or a username. @throws USER_NOT_FOUND */
   forUser(at: string | Date | DateTime, userId: string): Promise<DateTime>;
   isValidZone(zone: string): boolean;
 }
@@ -181,8 +182,12 @@ export interface Scheduler {
   ): Promise<{ scheduleId: string }>;
   /** Does the module's jobs of this kind, at least once each. What it resolves to is kept as the job's result. */
   handle(kind: string, handler: JobHandler): void;
-  /** @returns whether it was cancelled: a running or finished job, or another module's, is not. */
-  cancel(jobId: string, options?: InTransaction): Promise<boolean>;
+  /**
+   * Cancels a job that waits, or ends a schedule.
+   * @param id a job's id, a schedule's id, or the name that {@link cron} was given. @returns whether it was there: a running or finished job, and what
+   * is another module's, is not
+   */
+  cancel(id: string, options?: InTransaction): Promise<boolean>;
   /** One of the module's own jobs. */
   get(jobId: string): Promise<JobView | null>;
 }
@@ -337,9 +342,12 @@ export interface AuditService {
 }
 
 export interface RealtimeService {
-  /** Appends to a stream such as `channel:<name>` or `user:<id>`, for whoever follows it now or reads on later. Data: at most 64 KiB. */
+  /**
+   * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id or username), for those who follow it now or read on later.
+   * Data: at most 64 KiB.
+   */
   publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
-  /** Whether the user has a live connection of any kind. */
+  /** Whether the user (by id, external id or username) has a live connection of any kind. */
   isLive(userId: string): boolean;
   /**
    * From now on `allows` says which users may subscribe to the channels of the embedded Pusher server whose names begin with `prefix`, such as
@@ -354,4 +362,12 @@ export interface ModuleStore {
   get(key: string): Promise<Json | undefined>;
   set(key: string, value: Json, options?: InTransaction): Promise<void>;
   delete(key: string, options?: InTransaction): Promise<void>;
+  /**
+   * What is kept under keys that begin with `prefix`, in their order.
+   * @param page `after`: a key, to go on behind it; `limit`: 1 to 1000, default 100.
+   */
+  list(
+    prefix: string,
+    page?: { readonly after?: string; readonly limit?: number },
+  ): Promise<{ readonly key: string; readonly value: Json }[]>;
 }

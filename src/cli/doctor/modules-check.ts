@@ -14,7 +14,7 @@ const NAME = "modules";
 export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
   if (!existsSync(modulesDir)) return [];
   const { modules, empty } = findModules(modulesDir);
-  const checks = empty.map((folder) => warn(NAME, `the folder ${folder} has no index.js and no index.mjs`));
+  const checks = empty.map(({ folder, reason }) => warn(NAME, `${folder}: ${reason}`));
   for (const module of modules) {
     const reason = await unsafeReasonOf(module);
     if (reason === null) continue;

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { type Caller, currentCaller, runAs } from "../../base/caller.ts";
 import { uuidv7 } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
@@ -13,18 +14,22 @@ interface Subscription {
   /** Handlers are called in the order in which they subscribed, to whatever pattern. */
   readonly order: number;
   readonly handler: BusHandler;
+  /** The module that has subscribed; absent: Prism itself. */
+  readonly module: string | undefined;
   isActive: boolean;
 }
 
 /**
  * Signals inside the process: at most once, gone with it. What must survive is an event of the log. `emit` never throws to the emitter;
- * handlers run after it has returned, on behalf of whoever emitted, in the order they subscribed, and one that fails or never ends harms
- * nobody else. `a:*` hears every `a:…`.
+ * handlers run after it has returned, on behalf of the emitter's caller, in the order they subscribed, and one that fails or never ends harms
+ * no other. They are outside of the emitter's transaction, which they could not join. `a:*` hears every `a:…`.
  */
 export class Bus {
   readonly #log: Logger;
   readonly #subscriptions = new Map<string, Set<Subscription>>();
   readonly #running = new Set<Promise<void>>();
+  /** The asynchronous context that the bus was made in: no transaction is open there. */
+  readonly #outside = new AsyncResource("PrismBus");
   #lastOrder = 0;
 
   constructor(log: Logger) {
@@ -45,14 +50,14 @@ export class Bus {
       // Whoever has unsubscribed meanwhile, or was called once already, hears nothing more.
       if (!subscription.isActive) continue;
       called++;
-      this.#call(subscription.handler, payload, { event, correlationId }, caller);
+      this.#call(subscription, payload, { event, correlationId }, caller);
     }
     return { called };
   }
 
   /** @returns a function that ends the subscription. */
-  on(event: string, handler: BusHandler): () => void {
-    const subscription: Subscription = { order: ++this.#lastOrder, handler, isActive: true };
+  on(event: string, handler: BusHandler, module?: string): () => void {
+    const subscription: Subscription = { order: ++this.#lastOrder, handler, module, isActive: true };
     const subscriptions = this.#subscriptions.get(event) ?? new Set();
     subscriptions.add(subscription);
     this.#subscriptions.set(event, subscriptions);
@@ -88,10 +93,11 @@ export class Bus {
     await Promise.all(this.#running);
   }
 
-  #call(handler: BusHandler, payload: unknown, meta: BusMeta, caller: Caller): void {
-    const failed = (error: unknown): void => this.#log.error({ ...meta, err: error }, "a bus handler failed");
+  #call({ handler, module }: Subscription, payload: unknown, meta: BusMeta, caller: Caller): void {
+    const facts = { ...meta, ...(module === undefined ? {} : { module }) };
+    const failed = (error: unknown): void => this.#log.error({ ...facts, err: error }, "a bus handler failed");
     try {
-      const result = runAs(caller, () => handler(payload, meta));
+      const result = this.#outside.runInAsyncScope(() => runAs(caller, () => handler(payload, meta)));
       if (!(result instanceof Promise)) return;
       const run: Promise<void> = result.catch(failed).finally(() => this.#running.delete(run));
       this.#running.add(run);

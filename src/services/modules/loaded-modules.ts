@@ -1,10 +1,11 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { claimStrays } from "../../base/stray.ts";
 import { requiredModules } from "./check-module.ts";
 import { InstanceEnded } from "./ended-services.ts";
-import { findModules, moduleAt } from "./find-modules.ts";
+import { findModules, moduleAt, whyEmpty } from "./find-modules.ts";
 import { ModuleFailure } from "./module-failure.ts";
 import { type LivesParts, ModuleLives } from "./module-lives.ts";
 import { registrationOrder } from "./module-order.ts";
@@ -50,9 +51,9 @@ export class LoadedModules {
     this.#lives = new ModuleLives(parts);
   }
 
-  /** Loads what is there. Nothing that a module does makes it throw; where there is no modules directory it does nothing. */
+  /** Loads what is there, and makes the modules directory where there is none. Nothing that a module does makes it throw. */
   start(): Promise<void> {
-    if (!existsSync(this.#parts.modulesDir)) return Promise.resolve();
+    if (!this.#hasDirectory()) return Promise.resolve();
     return this.#alone(() => this.#loadAll());
   }
 
@@ -108,6 +109,8 @@ export class LoadedModules {
   folderChanged(folder: string): Promise<void> {
     return this.#alone(async () => {
       const slot = this.#lives.slots.find((each) => each.folder.folder === folder) ?? this.#discover(folder);
+      const path = join(this.#parts.modulesDir, folder);
+      if (!slot && existsSync(path)) this.#parts.log.warn({ folder }, whyEmpty(path));
       if (!slot?.isEnabled) return;
       if (moduleAt(this.#parts.modulesDir, folder)) await this.#renew(slot);
       else await this.#remove(slot);
@@ -123,11 +126,26 @@ export class LoadedModules {
     await this.#parts.watchdog.stop();
   }
 
+  /** Whether there is a modules directory now. */
+  #hasDirectory(): boolean {
+    const { modulesDir, log } = this.#parts;
+    try {
+      mkdirSync(modulesDir, { recursive: true, mode: 0o755 });
+      return true;
+    } catch (error) {
+      log.warn(
+        { modulesDir, err: error },
+        "the modules directory is not there and cannot be made; no module is loaded",
+      );
+      return false;
+    }
+  }
+
   async #loadAll(): Promise<void> {
     const { importer, modulesDir, log, services } = this.#parts;
     const rows = await readModuleRows(services.database.read);
     const { modules, empty } = findModules(modulesDir);
-    for (const folder of empty) log.warn({ folder }, "no module: the folder has no index.js and no index.mjs");
+    for (const { folder, reason } of empty) log.warn({ folder }, reason);
     if (modules.length === 0 && rows.length === 0) return;
     const slots = modules.map((folder) => slotOf(folder, rows));
     this.#lives.slots = slots;

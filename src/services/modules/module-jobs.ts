@@ -6,7 +6,7 @@ import { isUuid } from "../../base/ids.ts";
 import type { Json } from "../../base/json-text.ts";
 import { type ModuleQueue, PermanentError, RetryLater, type RunningJob } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
@@ -115,13 +115,28 @@ export class ModuleScheduler implements Scheduler {
     this.#owner.added(this.#parts.schedules.offer(queueOf(this.#owner.name), this.#kind(kind)));
   }
 
-  async cancel(jobId: string, { trx }: InTransaction = {}): Promise<boolean> {
+  async cancel(id: string, { trx }: InTransaction = {}): Promise<boolean> {
     return this.#parts.database.writeIn({ trx }, async (inner) => {
-      const job = isUuid(jobId) ? await this.#find(inner, jobId) : undefined;
-      if (!job || !isWaiting(job.state)) return false;
-      await this.#parts.jobControl.cancel(jobId, { trx: inner });
+      const job = isUuid(id) ? await this.#find(inner, id) : undefined;
+      if (!job) return this.#endSchedule(id, inner);
+      if (!isWaiting(job.state)) return false;
+      await this.#parts.jobControl.cancel(id, { trx: inner });
       return true;
     });
+  }
+
+  /** @param id or name. @returns whether the owner had such a schedule. */
+  async #endSchedule(id: string, trx: Trx): Promise<boolean> {
+    const schedule = await trx
+      .selectFrom("schedules")
+      .select("id")
+      .where(isUuid(id) ? "id" : "name", "=", isUuid(id) ? id : `${this.#owner.name}:${id}`)
+      .where("queue", "=", queueOf(this.#owner.name))
+      .where("module", "=", this.#owner.name)
+      .executeTakeFirst();
+    if (!schedule) return false;
+    await this.#parts.schedules.delete(schedule.id, { trx });
+    return true;
   }
 
   async get(jobId: string): Promise<JobView | null> {

@@ -7,6 +7,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Config } from "../../config/load.ts";
 import { publicConfig } from "../../config/public-config.ts";
 import type { Database } from "../../store/database.ts";
+import type { UserDirectory } from "../access/user-directory.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { EventBus } from "../events/event-bus.ts";
 import type * as api from "../module-api.ts";
@@ -33,6 +34,7 @@ export interface ModuleServiceParts extends ModuleJobParts {
   readonly bus: EventBus;
   readonly audit: AuditService;
   readonly realtime: RealtimeService;
+  readonly directory: UserDirectory;
 }
 
 /** What a registration made that lasts longer than the process: what the next one does not make again goes. */
@@ -72,7 +74,7 @@ export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lastin
     time: {
       now: (zone) => time.now(zone),
       convert: (at, zone) => time.convert(at, zone),
-      forUser: (at, userId) => time.forUser(at, userId),
+      forUser: async (at, userId) => time.forUser(at, parts.directory.findAny(userId) ?? userId),
       isValidZone: (zone) => time.isValidZone(zone),
     },
     notify: ending("notify", notifications(run, parts)),
@@ -90,11 +92,12 @@ export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lastin
     audit: ending<api.AuditService>("audit", {
       record: (entry, options) => through(run, () => parts.audit.record(entry, options)),
     }),
-    realtime: ending("realtime", realtime(run, parts.realtime)),
+    realtime: ending("realtime", realtime(run, parts)),
     log: log.namespace(`module:${name}`),
     config: publicConfig(parts.config),
     kv: ending<api.ModuleStore>("kv", {
       get: (key) => through(run, () => rows.get(key)),
+      list: (prefix, page) => through(run, () => rows.list(prefix, page)),
       set: (key, value, options) => through(run, () => rows.set(key, value, options)),
       delete: (key, options) => through(run, () => rows.delete(key, options)),
     }),
@@ -198,13 +201,17 @@ function events(run: ModuleRun, { bus }: ModuleServiceParts): api.EventBus {
   const { name } = run;
   return {
     emit: (event, payload) => bus.emit(String(event), payload, currentCaller().correlationId ?? uuidv7()),
-    on: (event, handler) => run.added(bus.on(event, (payload, meta) => run.within(() => handler(payload, meta)))),
+    on: (event, handler) => run.added(bus.on(event, (payload, meta) => run.within(() => handler(payload, meta)), name)),
     once: (event, handler) => {
       const off = run.added(
-        bus.on(event, (payload) => {
-          off();
-          return run.within(() => handler(payload));
-        }),
+        bus.on(
+          event,
+          (payload) => {
+            off();
+            return run.within(() => handler(payload));
+          },
+          name,
+        ),
       );
       return off;
     },
@@ -218,7 +225,16 @@ function events(run: ModuleRun, { bus }: ModuleServiceParts): api.EventBus {
   };
 }
 
-function realtime(run: ModuleRun, service: RealtimeService): api.RealtimeService {
+const USER_STREAM = "user:";
+
+/** The stream by the user's id, where it is named by another reference. */
+function ownStream(stream: string, directory: UserDirectory): string {
+  if (!stream.startsWith(USER_STREAM)) return stream;
+  const userId = directory.findAny(stream.slice(USER_STREAM.length));
+  return userId === undefined ? stream : `${USER_STREAM}${userId}`;
+}
+
+function realtime(run: ModuleRun, { realtime: service, directory }: ModuleServiceParts): api.RealtimeService {
   return {
     publish: (stream, type, data, options) =>
       through(run, async () => {
@@ -227,9 +243,9 @@ function realtime(run: ModuleRun, service: RealtimeService): api.RealtimeService
         if (text === undefined) throw new TypeError("data must be something that JSON can say");
         if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
           throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry may have ${MAX_STREAM_DATA_BYTES} bytes`);
-        return service.publish(String(stream), type, data, options);
+        return service.publish(ownStream(String(stream), directory), type, data, options);
       }),
-    isLive: (userId) => service.isLive(userId),
+    isLive: (userId) => service.isLive(directory.find(userId) ?? userId),
     authorizeChannel: (prefix, allows) => {
       if (typeof allows !== "function") throw new TypeError("who may subscribe is said by a function");
       run.requireLife();

@@ -6,6 +6,9 @@ import type { InTransaction, ModuleStore } from "../module-api.ts";
 
 const MAX_KEY = 256;
 const MAX_VALUE_BYTES = 262_144;
+const MAX_LISTED = 1000;
+/** No text that begins with a prefix is behind the prefix with this. */
+const LAST_CHARACTER = "\u{10ffff}";
 
 /** The rows of one module in `module_kv`. */
 export class ModuleRows implements ModuleStore {
@@ -43,6 +46,25 @@ export class ModuleRows implements ModuleStore {
         .onConflict((conflict) => conflict.doUpdateSet({ value: row.value, updatedAt: row.updatedAt }))
         .execute(),
     );
+  }
+
+  /** @throws TypeError for a limit that is not from 1 to 1000 */
+  async list(prefix: string, { after = "", limit = 100 }: Parameters<ModuleStore["list"]>[1] = {}) {
+    if (typeof prefix !== "string" || typeof after !== "string")
+      throw new TypeError("a prefix and a key must be texts");
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED)
+      throw new TypeError(`limit must be a whole number from 1 to ${MAX_LISTED}`);
+    const rows = await this.#database.read
+      .selectFrom("module_kv")
+      .select(["key", "value"])
+      .where("module", "=", this.#module)
+      .where("key", ">", after)
+      .where("key", ">=", prefix)
+      .where("key", "<", `${prefix}${LAST_CHARACTER}`)
+      .orderBy("key")
+      .limit(limit)
+      .execute();
+    return rows.map(({ key, value }) => ({ key, value: JSON.parse(value) as Json }));
   }
 
   async delete(key: string, options: InTransaction = {}): Promise<void> {

@@ -10,7 +10,7 @@ interface FolderListener {
 /** An editor or a compiler writes several files: they are one change when no further one comes for so long. */
 const QUIET_MS = 200;
 
-/** Watches the modules directory while a module is being developed. A directory that is not there at the start is not waited for. */
+/** Watches the modules directory while a module is being developed. */
 export class ModuleWatch {
   readonly #modulesDir: string;
   readonly #isWanted: boolean;

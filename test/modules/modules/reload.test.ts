@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
-import type { TestPrism } from "../../helpers/prism.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { ModuleDir, type ModuleState, moduleText, startWith, stateOf } from "./support/module-dir.ts";
 
@@ -287,6 +287,23 @@ test("while a module is developed a change of its folder is enough: new, changed
   await eventually("it is not listed", async () => (await stateOf(prism, "second")) === undefined);
   assert.equal((await prism.get("/first")).status, 200);
   await eventually("its row, too", () => rowsOf(prism, "select name from modules").length === 1);
+});
+
+test("in a fresh data directory the first module is loaded as soon as its folder is there", async (t) => {
+  const log = new LogLines();
+  const prism = await startPrism(t, { log, settings: { env: "development" } });
+  const put = (file: string, text: string): void => {
+    mkdirSync(join(prism.dir, "modules/hello"), { recursive: true });
+    writeFileSync(join(prism.dir, "modules/hello", file), text);
+  };
+  put("index.ts", "export default 1;");
+  await eventually("the log says what to do with TypeScript", () =>
+    log.lines.some(
+      ({ fields, message }) => fields["folder"] === "hello" && /npx esbuild index\.ts --bundle/.test(message),
+    ),
+  );
+  put("index.mjs", moduleText("hello", `server.get("/hello", { public: true }, () => 1);`));
+  await eventually("it answers", async () => (await prism.get("/hello")).status === 200);
 });
 
 test("in production a change of the folder alone changes nothing", async (t) => {

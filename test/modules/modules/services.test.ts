@@ -158,6 +158,19 @@ test("S0-46: scheduler runs the module's jobs in its own queue, now, later and b
   ]);
   const { body } = await prism.post<{ jobId: string }>(`/api/v1/schedules/${scheduleId}/run`);
   await eventually("its job runs", async () => (await given.scheduler.get(body.jobId))?.state === "succeeded");
+  const again = await given.scheduler.cron("hourly", "0 * * * *", "note", {});
+  assert.equal(await given.scheduler.cancel("hourly"), true, "by its name");
+  assert.equal(await given.scheduler.cancel(again.scheduleId), false, "it is gone");
+  const others = await prism.services.system.schedules.create({
+    name: "probe:mine",
+    cron: "0 4 * * *",
+    queue: "timers",
+    kind: "timer",
+    payload: {},
+  });
+  for (const id of [others.id, "mine", "probe:nightly"]) assert.equal(await given.scheduler.cancel(id), false, id);
+  assert.equal(await given.scheduler.cancel(scheduleId), true, "by its id");
+  assert.deepEqual(rowsOf(prism, "select name from schedules where module = 'probe'"), []);
   await assert.rejects(given.scheduler.cron("bad", "not a pattern", "note", {}), { code: "INVALID_CRON" });
 });
 
@@ -254,6 +267,24 @@ test("events.ingest stores an event, of the default project unless another is na
   await assert.rejects(given.events.ingest({ type: "a", projectId: "nowhere" }), { code: "PROJECT_NOT_FOUND" });
 });
 
+test("a handler of the bus may write, whatever the event comes from", async () => {
+  const written: string[] = [];
+  const offs = ["notification:created", "probe:inside", "msg:written", "event:probe.stored"].map((event) =>
+    given.events.on(event, async (_payload, meta) => {
+      await given.kv.set(`heard ${event}`, meta.correlationId);
+      await given.scheduler.add("default", "note", {});
+      await given.db.write((trx) => trx.selectFrom("module_kv").select("key").limit(1).execute());
+      written.push(event);
+    }),
+  );
+  await prism.post("/api/v1/notifications", { userId: "uma", title: "t", message: "m" });
+  await given.db.write(async () => given.events.emit("probe:inside"));
+  await given.timer.after("m", 0, { type: "message", channel: "written", payload: {} });
+  await given.events.ingest({ type: "probe.stored" });
+  await eventually("all four handlers have written", () => new Set(written).size === 4);
+  for (const off of offs) off();
+});
+
 test("S0-49, S3-39: db reads with Kysely and writes in one transaction, which every service joins; a table of its own", async () => {
   const users = await given.db.read.selectFrom("users").select("username").where("id", "=", uma.id).execute();
   assert.deepEqual(users, [{ username: "uma" }]);
@@ -340,6 +371,19 @@ test("S3-39: realtime publishes to streams of users and channels, whose follower
     { type: "note", data: '{"n":1}' },
   ]);
   assert.equal(given.realtime.isLive("nobody"), false);
+  await prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ externalId: "crm-7" }).where("id", "=", uma.id).execute(),
+  );
+  for (const reference of ["crm-7", "uma"]) {
+    assert.equal(given.realtime.isLive(reference), true, reference);
+    const { offset } = await given.realtime.publish(`user:${reference}`, "note", {});
+    assert.deepEqual(rowsOf(prism, "select stream from stream_log where seq = ?", offset), [
+      { stream: `user:${uma.id}` },
+    ]);
+    assert.ok((await given.time.forUser("2026-01-01T12:00:00Z", reference)).isValid);
+  }
+  await assert.rejects(given.realtime.publish("user:nobody", "note", {}), TypeError);
+  await assert.rejects(given.time.forUser("2026-01-01T12:00:00Z", "nobody"), { code: "USER_NOT_FOUND" });
   await assert.rejects(given.realtime.publish("project:x", "note", {}), TypeError);
   await assert.rejects(given.realtime.publish(`channel:probe`, "note", "x".repeat(70_000)), {
     code: "PAYLOAD_TOO_LARGE",
@@ -357,6 +401,14 @@ test("kv keeps JSON by key, the module's alone", async () => {
     trx.insertInto("module_kv").values({ module: "other", key: "mine", value: "1", updatedAt: 0 }).execute(),
   );
   assert.equal(await given.kv.get("mine"), undefined);
+  for (const key of ["team:b", "team:a", "team:ü", "teams", "tea"]) await given.kv.set(key, key.length);
+  const keys = async (...args: Parameters<typeof given.kv.list>) =>
+    (await given.kv.list(...args)).map(({ key, value }) => `${key} ${String(value)}`);
+  assert.deepEqual(await keys("team:"), ["team:a 6", "team:b 6", "team:ü 6"]);
+  assert.deepEqual(await keys("team:", { after: "team:a", limit: 1 }), ["team:b 6"]);
+  assert.deepEqual(await keys("tea", { limit: 1 }), ["tea 3"]);
+  assert.deepEqual(await keys("mine"), []);
+  await assert.rejects(given.kv.list("", { limit: 1001 }), TypeError);
   await assert.rejects(given.kv.set("x".repeat(257), 1), TypeError);
   await assert.rejects(given.kv.set("big", "x".repeat(262_145)), { code: "PAYLOAD_TOO_LARGE" });
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
@@ -162,7 +163,7 @@ test("what a registration made that lasts goes when the module is disabled", asy
   assert.equal(count(), 2);
 });
 
-test("without a modules directory nothing is loaded, and nothing is made", async (t) => {
+test("without a modules directory nothing is loaded, and an empty one is made", async (t) => {
   const modules = new ModuleDir(t);
   modules.put("a", "");
   modules.remove("a");
@@ -170,6 +171,7 @@ test("without a modules directory nothing is loaded, and nothing is made", async
   const { body } = await prism.get<{ data: ModuleState[] }>("/api/v1/modules");
   assert.ok(body.data.every(({ builtIn }) => builtIn));
   assert.deepEqual(rowsOf(prism, "select name from modules"), []);
+  assert.deepEqual(readdirSync(`${modules.path}/not-there`), []);
 });
 
 test("modules show in /status and in the metrics, their consumers with their lag", async (t) => {
