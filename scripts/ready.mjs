@@ -1,17 +1,19 @@
 // Makes a checkout ready: installs what package-lock.json says if node_modules is not that, and with `build` makes dist/prism if a source is
-// newer. Quick when nothing has changed. Uses nothing but Node, for it runs before anything is installed.
+// newer; with `check` it exits 1 if something has to be installed. Quick when nothing has changed. Uses nothing but Node, for it runs before anything is installed.
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const root = join(import.meta.dirname, "..");
+// Not import.meta.dirname: this file must run on older versions of Node up to the check below.
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 15)) {
   console.error(`Prism needs Node 20.15 or newer; this is ${process.versions.node}.`);
   process.exit(1);
 }
 
+if (process.argv.includes("check")) process.exit(isInstalled() ? 0 : 1);
 installIfStale();
 if (process.argv.includes("build")) buildIfStale();
 else {
@@ -19,14 +21,34 @@ else {
   packClientIfStale();
 }
 
+/** Installs where node_modules is not what package-lock.json says. An installation by `npm install` or `npm ci` counts. */
 function installIfStale() {
-  const stamp = join(root, "node_modules/.prism-lock");
-  const wanted = `${hash("package-lock.json")} ${process.versions.modules} ${process.platform}-${process.arch}`;
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  const stamp = join(root, "node_modules/.prism-platform");
+  const platform = `${process.versions.modules} ${process.platform}-${process.arch}`;
+  const isForPlatform = !existsSync(stamp) || readFileSync(stamp, "utf8") === platform;
+  if (isForPlatform && isInstalled()) return noteIfAbsent(stamp, platform);
   const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ["npm", []];
   execFileSync(npm[0], [...npm[1], "ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
-  mkdirSync(join(root, "node_modules"), { recursive: true });
-  writeFileSync(stamp, wanted);
+  noteIfAbsent(stamp, platform);
+}
+
+/** npm notes in node_modules what it installed; packages for other platforms are absent there. */
+function isInstalled() {
+  const hidden = join(root, "node_modules/.package-lock.json");
+  if (!existsSync(hidden)) return false;
+  const installed = JSON.parse(readFileSync(hidden, "utf8")).packages;
+  const wanted = Object.entries(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages);
+  const isSame = ([path, { version, integrity, optional }]) => {
+    const found = installed[path];
+    return found ? found.version === version && found.integrity === integrity : path === "" || optional === true;
+  };
+  return wanted.every(isSame) && Object.keys(installed).length <= wanted.length;
+}
+
+function noteIfAbsent(stamp, platform) {
+  if (existsSync(stamp)) return;
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, platform);
 }
 
 function buildIfStale() {
@@ -64,10 +86,4 @@ function newest(paths) {
     else latest = Math.max(latest, stat.mtimeMs);
   }
   return latest;
-}
-
-function hash(file) {
-  return createHash("sha256")
-    .update(readFileSync(join(root, file)))
-    .digest("hex");
 }

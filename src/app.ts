@@ -213,6 +213,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     directory: users,
     defaultProjectId,
     timezone: config.timezone,
+    limits: () => settings.limits,
   });
   const { time, notify, timer, realtime, pendingTimers } = timers;
   const delivery = openDelivery({
@@ -228,6 +229,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const marks = new DeliveryMarks(database, committer, clock);
 
   const router = new Router();
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const { moduleWatch, own, ...modules } = openModules({
     ...shared,
     ...timers,
@@ -236,9 +238,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     projects,
     directory: users,
     router,
+    bodies,
     builtIn: BUILT_IN_MODULES,
   });
-  const bodies = new BodyReader(config.ingest.highWaterBytes);
   const kernel = new HttpKernel({
     router,
     authenticator: principals,

@@ -39,6 +39,29 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
+/**
+ * What every active user may do without a permission, and a service token only if it was made for it: the account itself (profile, preferences,
+ * push devices, logins), and the user's own notifications. No role holds these.
+ */
+export const OWN_SCOPES = ["account:own", "notifications:own"] as const;
+
+/** What a service token may be made for. */
+export const TOKEN_SCOPES = [...PERMISSIONS, ...OWN_SCOPES] as const;
+
+export type TokenScope = (typeof TOKEN_SCOPES)[number];
+
+/** Scopes that let a service token see which projects its user is in, and their members. */
+export const PROJECT_SCOPES: readonly TokenScope[] = [
+  "projects:create",
+  "projects:all",
+  "events:read",
+  "events:write",
+  "events:delete",
+  "rules:read",
+  "rules:write",
+  "realtime:publish",
+];
+
 /** What an API key of a project may be allowed to do. */
 export const KEY_SCOPES = [
   "events:write",

@@ -19,8 +19,8 @@ export interface UserPrincipal {
   /** The login that the access token came from. */
   readonly sessionId: string | null;
   /**
-   * The permissions that a service token was made for, held or not; null: everything. It bounds what a role in a project adds, which
-   * {@link permissions} knows nothing of.
+   * What a service token was made for, held or not; null: everything. It bounds what {@link permissions} knows nothing of: what a role in a
+   * project adds, and what every user may do.
    */
   readonly tokenScopes: ReadonlySet<string> | null;
   /** When the credential ends; infinity for one without end. */

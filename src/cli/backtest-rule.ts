@@ -58,7 +58,7 @@ async function backtest(context: Context, flags: Flags): Promise<BacktestReply> 
     ...(to === undefined ? {} : { to: toRfc3339(to) }),
   };
   const body = { condition, ruleId, projectId, suppression, samples, ...times };
-  const server = serverOf(context);
+  const server = await serverOf(context);
   const progress = context.out.progress("events");
   try {
     for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {

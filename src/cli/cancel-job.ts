@@ -11,7 +11,7 @@ export function addCancelJob(queue: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (flags: { readonly id: string }, command: Command) => {
       const context = contextOf(command);
-      const job = await serverOf(context).post<JobDetail>(jobPath(flags.id, "/cancel"), {});
+      const job = await (await serverOf(context)).post<JobDetail>(jobPath(flags.id, "/cancel"), {});
       context.out.result(job, () => jobLine(job));
     });
 }

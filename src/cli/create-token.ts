@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toRfc3339OrNull } from "../base/clock.ts";
-import { PERMISSIONS, type Permission } from "../base/permissions.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../base/permissions.ts";
 import { contextOf } from "./context.ts";
 import { futureFlag, listFlag } from "./flag-values.ts";
 import { requireFuture, requireLabel } from "./label.ts";
@@ -8,7 +8,7 @@ import { requireFuture, requireLabel } from "./label.ts";
 interface Flags {
   readonly user: string;
   readonly name: string;
-  readonly scopes?: readonly Permission[];
+  readonly scopes?: readonly TokenScope[];
   readonly expires?: number;
 }
 
@@ -20,8 +20,8 @@ export function addCreateToken(token: Command): void {
     .option("--name <name>", "what it is for", "cli")
     .option(
       "--scopes <list>",
-      "permissions it carries, comma separated (default: all its user has)",
-      listFlag(PERMISSIONS),
+      "what it is for, comma separated: permissions, account:own, notifications:own (default: all)",
+      listFlag(TOKEN_SCOPES),
     )
     .option("--expires <time>", "when it ends: a time, a day, or a duration from now such as 30d", futureFlag)
     .addHelpText(
@@ -44,7 +44,7 @@ export function addCreateToken(token: Command): void {
         }),
       );
       const expiresAt = toRfc3339OrNull(flags.expires ?? null);
-      const shown = { id: issued.id, userId: user.id, name, scopes: flags.scopes ?? PERMISSIONS, expiresAt };
+      const shown = { id: issued.id, userId: user.id, name, scopes: flags.scopes ?? TOKEN_SCOPES, expiresAt };
       context.out.result({ ...shown, token: issued.token }, () => issued.token);
       const end = expiresAt === null ? "without end" : `until ${expiresAt}`;
       context.out.note(`Token ${issued.id} of ${user.label}, ${end}. It is not shown again.`);

@@ -20,7 +20,7 @@ export function addDrainQueue(queue: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism queue drain --queue digest --yes")
     .action(async ({ queue: name, yes }: Flags, command: Command) => {
       const context = contextOf(command);
-      const server = serverOf(context);
+      const server = await serverOf(context);
       if (yes !== true && !(await confirm(`Cancel all jobs that wait in ${printable(name)}?`)))
         throw new CommandError(EXIT.usage, "nothing was cancelled; --yes cancels without asking");
       const reply = await server.post<{ cancelled: number }>(queuePath(name, "/drain"), {}, SLICED_LIMIT_MS);

@@ -23,7 +23,7 @@ Examples:
     )
     .action(async (id: string, { user }: { user?: string }, command: Command) => {
       const context = contextOf(command);
-      const view = await explained(serverOf(context), id, user);
+      const view = await explained(await serverOf(context), id, user);
       context.out.result(view, () => explainText(view, context.out));
     });
 }

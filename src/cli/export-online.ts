@@ -8,7 +8,7 @@ import { type Query, type ServerClient, serverOf } from "./server-client.ts";
 
 /** Rows that a server gives, as far as the token may read. @throws CommandError, ServerRefused */
 export async function onlineRows(context: Context, wish: ExportWish): Promise<RowSource> {
-  const server = serverOf(context);
+  const server = await serverOf(context);
   const close = (): void => undefined;
   switch (wish.kind) {
     case "events":

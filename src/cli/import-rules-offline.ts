@@ -30,6 +30,7 @@ function ruleStoreOf({ database, audit, config }: AdminStore, users: UserDirecto
     audit,
     users,
     config,
+    limits: () => config.limits,
     // What can lead out is known to the server that does it.
     senders: { accepts: (channel) => channel !== "email" || config.smtp.host !== undefined },
     // The server that reads the rules counts their patterns.

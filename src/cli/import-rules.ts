@@ -39,7 +39,7 @@ async function run(context: Context, file: string, { dryRun = false, update = fa
   const filed = rulesOfText(file === "-" ? await readStdin() : readTextFile(file, "<file>"));
   const body = { rules: filed.map(({ rule }) => rule), update, dryRun };
   const store = isOnline(context)
-    ? serverOf(context).post<ImportReply>("/api/v1/rules/import", body)
+    ? (await serverOf(context)).post<ImportReply>("/api/v1/rules/import", body)
     : import("./import-rules-offline.ts").then(({ importOffline }) => importOffline(context, body));
   const reply = await store.catch((error: unknown) => {
     throw withPlaces(error, filed);

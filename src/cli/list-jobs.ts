@@ -31,7 +31,7 @@ Examples:
     )
     .action(async (flags: Flags, command: Command) => {
       const context = contextOf(command);
-      const server = serverOf(context);
+      const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
         if (flags.id !== undefined) {
           const job = await server.get<JobDetail>(jobPath(flags.id));
@@ -45,7 +45,7 @@ Examples:
     .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
     .action(async ({ limit, ...flags }: Flags, command: Command) => {
       const context = contextOf(command);
-      const server = serverOf(context);
+      const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
         const jobs = await jobsOf(server, limit, { queue: flags.queue, state: "dead" });
         return { value: { jobs }, human: () => deadTable(jobs) };

@@ -27,7 +27,7 @@ export function addMigrate(program: Command): void {
     .addHelpText(
       "after",
       `
-up      applies what is missing, forward only; exits 4 while a server runs
+up      applies what is missing, forward only; exits 4 if something is missing while a server runs
 status  lists what is applied and what is missing; exits 8 if something is
 reset   deletes the database with everything in it, and makes an empty one
 
@@ -47,7 +47,9 @@ Examples:
 }
 
 function up(context: Context, config: Config, { dryRun }: Flags): void {
-  if (dryRun) return report(context, config, []);
+  // A running server holds the lock; where nothing is missing, there is nothing to keep it from.
+  const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
+  if (dryRun || isCurrent) return report(context, config, []);
   const lock = lockDataDir(config);
   try {
     report(context, config, migrateFile(config.databaseFile));

@@ -16,7 +16,7 @@ export function addPauseQueue(queue: Command): void {
       .addHelpText("after", `\nExample:\n  $ prism queue ${action} --queue notification-delivery`)
       .action(async (flags: { readonly queue: string }, command: Command) => {
         const context = contextOf(command);
-        const changed = await serverOf(context).post<QueueView>(queuePath(flags.queue, `/${action}`), {});
+        const changed = await (await serverOf(context)).post<QueueView>(queuePath(flags.queue, `/${action}`), {});
         context.out.result(changed, () => queuesTable([changed]));
       });
 }

@@ -23,7 +23,7 @@ export function addQueueStatus(queue: Command): void {
     )
     .action(async (flags: Flags, command: Command) => {
       const context = contextOf(command);
-      const server = serverOf(context);
+      const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
         const queues =
           flags.queue === undefined

@@ -25,7 +25,7 @@ Examples:
     )
     .action(async ({ id, queue: name }: Flags, command: Command) => {
       const context = contextOf(command);
-      const server = serverOf(context);
+      const server = await serverOf(context);
       if (id !== undefined && name === undefined) {
         const job = await server.post<JobDetail>(jobPath(id, "/retry"), {});
         context.out.result(job, () => jobLine(job));

@@ -31,7 +31,7 @@ export async function findRuleDraft(context: Context, { condition, rule, file }:
   if (rule === undefined) throw new CommandError(EXIT.usage, "give --condition, --rule or --file");
   const path = `/api/v1/rules/${encodeURIComponent(rule)}`;
   return draftOf(
-    isOnline(context) ? await serverOf(context).get<StoredRule>(path) : await readStoredRule(context, rule),
+    isOnline(context) ? await (await serverOf(context)).get<StoredRule>(path) : await readStoredRule(context, rule),
   );
 }
 

@@ -24,7 +24,7 @@ export async function readRules(
   project: string | undefined,
   { withUsers }: { readonly withUsers: boolean },
 ): Promise<RuleSet> {
-  if (isOnline(context)) return rulesOfServer(serverOf(context), project, withUsers);
+  if (isOnline(context)) return rulesOfServer(await serverOf(context), project, withUsers);
   const { config } = context.loadConfig("none");
   requireDatabase(config);
   const { openReadStore } = await import("./read-store.ts");

@@ -1,4 +1,5 @@
 import type { ErrorDetail } from "../base/errors.ts";
+import { localUrlOf } from "../config/public-url.ts";
 import { readRetryAfter } from "../services/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
 import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
@@ -9,7 +10,7 @@ import { readTextFile } from "./read-input.ts";
 const REPLY_LIMIT_MS = 30_000;
 /** For what a server does in slices, however many there are. */
 export const SLICED_LIMIT_MS = 600_000;
-const DEFAULT_PORT = "3000";
+const DEV_TOKEN_LIMIT_MS = 5000;
 const FILE_TYPE = "application/octet-stream";
 
 /** Members of a query; what is undefined is left out. */
@@ -144,20 +145,35 @@ export class ServerClient {
 }
 
 /**
- * The server of `--url`, PRISM_URL, or the one that this machine would serve by default.
+ * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its settings. In development that one
+ * hands out a token, so none has to be given.
+ * @param useDevToken false for programs that run longer than such a token is valid
  * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE that cannot be read
+ * @throws ConfigRefused for settings that `serve` would refuse, where no URL is given
  */
-export function serverOf({ flags, out }: Context): ServerClient {
-  const { PRISM_URL, PRISM_PORT, PORT } = process.env;
-  const port = [PRISM_PORT, PORT].find(isSet) ?? DEFAULT_PORT;
-  const base = flags.url ?? (isSet(PRISM_URL) ? PRISM_URL : `http://127.0.0.1:${port}`);
+export async function serverOf({ flags, out, loadConfig }: Context, useDevToken = true): Promise<ServerClient> {
+  const named = flags.url ?? process.env["PRISM_URL"];
+  const config = isSet(named) ? undefined : loadConfig("none").config;
+  const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
-  const token = flags.token ?? tokenOfEnvironment();
-  // Checked here, for the errors of a header that cannot be sent repeat what is in it.
+  const asksForToken = useDevToken && config?.env === "development";
+  const token = flags.token ?? tokenOfEnvironment() ?? (asksForToken ? await devToken(base) : undefined);
+  // Checked here: the errors of a header that cannot be sent repeat its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
   return new ServerClient(base.replace(/\/+$/, ""), token, out);
+}
+
+/** The token that a development server gives to this machine; undefined where none answers, so that the command itself reports why. */
+async function devToken(base: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(`${base}/dev/token`, { signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS) });
+    const { token } = (await response.json()) as { token?: unknown };
+    return typeof token === "string" ? token : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function tokenOfEnvironment(): string | undefined {

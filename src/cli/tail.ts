@@ -51,7 +51,7 @@ Examples:
 
 async function tail(context: Context, flags: Flags): Promise<void> {
   const { out } = context;
-  const server = serverOf(context);
+  const server = await serverOf(context);
   const stream = await streamOf(server, flags);
   const { followStream } = await import("./follow-stream.ts");
   let shown = 0;

@@ -51,7 +51,8 @@ async function testRule(context: Context, flags: Flags): Promise<void> {
 }
 
 async function decide(context: Context, draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
-  if (isOnline(context)) return serverOf(context).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
+  if (isOnline(context))
+    return (await serverOf(context)).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
   const tester = await import("../services/rule-tester.ts");
   const projectId = typeof event["projectId"] === "string" ? event["projectId"] : "default";
   return tester.testRule({ ...draft, event: tester.trialEvent(event, projectId, Date.now()) });

@@ -59,7 +59,7 @@ Examples:
     .action(async (label: string, flags: Flags, command: Command) => {
       const context = contextOf(command);
       const body = { label, ...whenOf(flags), action: await actionOf(flags) };
-      const { jobId, runAt } = await serverOf(context).post<TriggerReply>("/api/v1/time/trigger", body);
+      const { jobId, runAt } = await (await serverOf(context)).post<TriggerReply>("/api/v1/time/trigger", body);
       context.out.result(
         { jobId, runAt },
         () => `${jobId}  ${flags.cron === undefined ? "" : "first "}runs at ${runAt}`,

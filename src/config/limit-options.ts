@@ -50,8 +50,36 @@ export const INGEST_OPTIONS = {
   ),
 };
 
-/** What rules may take. */
+/** How many of what people make by themselves there may be. What exists already stays when a limit is lowered. */
 export const LIMIT_OPTIONS = {
+  rulesPerProject: option(
+    k.integer(1, 1_000_000),
+    1000,
+    "active rules of one project, and as many for all projects: one event is compared with them all",
+    { reloadable: true },
+  ),
+  rulesPerUser: option(k.integer(1, 1_000_000), 5000, "active rules that one user has made", { reloadable: true }),
+  timersPerUser: option(
+    k.integer(1, 1_000_000),
+    1000,
+    "unfinished timers and scheduled notifications of one user or key",
+    { reloadable: true },
+  ),
+  schedulesPerUser: option(k.integer(1, 100_000), 200, "schedules and recurring timers of one user", {
+    reloadable: true,
+  }),
+  minRepeatMs: option(
+    k.duration(1000, 86_400_000),
+    60_000,
+    "shortest time between two runs of a recurring timer whose creator lacks jobs:manage",
+    { reloadable: true },
+  ),
+  webhooksPerOwner: option(
+    k.integer(1, 10_000),
+    100,
+    "webhooks of one user, and of one project: each notification asks them all",
+    { reloadable: true },
+  ),
   patternsPerProject: option(
     k.integer(1, 1e9),
     131_072,

@@ -55,13 +55,12 @@ interface Places {
   readonly file: ReadonlyMap<string, unknown>;
 }
 
-/** Flags > environment > .env (in development) > file > defaults. @throws ConfigRefused with every problem there is */
+/** Flags > environment > .env > file > defaults. @throws ConfigRefused with every problem there is */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
   const { flags, environment, workingDir, configFile } = sources;
   const file = readConfigFile(configFile, workingDir, problems);
-  const [env] = pick("env", OPTIONS.env, { flags, environment, dotEnv: {}, file }, []);
-  const dotEnv = env === "development" ? readDotEnv(workingDir, problems) : {};
+  const dotEnv = readDotEnv(workingDir, problems);
   const { values, origins } = pickAll({ flags, environment, dotEnv, file }, problems);
   const given = nest(OPTIONS, values) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");

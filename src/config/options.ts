@@ -167,9 +167,9 @@ export const OPTIONS = {
     ),
   },
   rateLimit: RATE_LIMIT_OPTIONS,
+  limits: LIMIT_OPTIONS,
   realtime: REALTIME_OPTIONS,
   ingest: INGEST_OPTIONS,
-  limits: LIMIT_OPTIONS,
   store: {
     writer: option(
       k.oneOf("auto", "main", "thread"),
@@ -269,6 +269,16 @@ export const OPTIONS = {
   modulesDir: optional(k.text(), "folder of modules to load; by default modules in the data directory"),
   modules: {
     hotReload: optional(k.boolean(), "loads a module anew when its folder changes; by default in development only"),
+    maxBodyBytes: option(
+      k.integer(1024, 268_435_456),
+      26_214_400,
+      "the most that a route of a module may take with maxBytes, in bytes",
+    ),
+    maxRequestsPerMinute: option(
+      k.integer(1, 10_000_000),
+      6000,
+      "the most that a route of a module may allow one caller with rateLimit",
+    ),
   },
   cache: {
     ttlMs: option(

@@ -1,5 +1,6 @@
 import { PrismError } from "../base/errors.ts";
-import type { Principal } from "../base/principal.ts";
+import type { TokenScope } from "../base/permissions.ts";
+import type { Principal, UserPrincipal } from "../base/principal.ts";
 import type { Access } from "./route.ts";
 
 /** The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
@@ -15,9 +16,27 @@ export function requireAccess(access: Access, principal: Principal): void {
     }
     return;
   }
-  if (access.permission === undefined || access.within === "project" || principal.permissions.has(access.permission))
+  if (access.permission === undefined) {
+    if (!access.anyToken) requireTokenScope(principal, access.tokenScopes ?? []);
     return;
-  throw missingPermission(access.permission);
+  }
+  if (access.within !== "project" && !principal.permissions.has(access.permission))
+    throw missingPermission(access.permission);
+}
+
+/** Whether the caller is no service token, or one with one of these scopes. */
+export function hasTokenScope({ tokenScopes }: UserPrincipal, wanted: readonly TokenScope[]): boolean {
+  return tokenScopes === null || wanted.some((scope) => tokenScopes.has(scope));
+}
+
+/** @throws SCOPE_MISSING; FORBIDDEN where no scope lets a service token in */
+function requireTokenScope(principal: UserPrincipal, wanted: readonly TokenScope[]): void {
+  if (hasTokenScope(principal, wanted)) return;
+  const [scope] = wanted;
+  if (scope === undefined) throw new PrismError("FORBIDDEN", "Service tokens cannot be used here; log in");
+  throw new PrismError("SCOPE_MISSING", `The service token lacks the scope ${wanted.join(" or ")}`, {
+    details: [{ code: "SCOPE_MISSING", message: `lacks the scope ${wanted.join(" or ")}`, scope }],
+  });
 }
 
 /** @param hint what the caller can do without the permission. */

@@ -1,26 +1,53 @@
 import * as v from "valibot";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../base/errors.ts";
 import { decodeUtf8, jsonErrorPosition, outlineJson } from "../base/json-text.ts";
+import { defaultText, issueText } from "./issue-text.ts";
 import type { Shape } from "./route.ts";
 
 export const MAX_JSON_DEPTH = 32;
 
 /** Checks one part of a request. @param at names the part in the details: `body`, `query`. @throws VALIDATION_FAILED with every problem. */
 export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "query" | "path"): T {
-  const result = v.safeParse(shape, value);
+  const result = v.safeParse(shape, value, { message: defaultText });
   if (result.success) return result.output;
-  throw new PrismError("VALIDATION_FAILED", `The ${at} is not valid`, {
-    details: result.issues.slice(0, MAX_ERROR_DETAILS).map(detailOf),
+  throw refusalOf(result.issues, at);
+}
+
+/**
+ * All that is wrong with a part of a request, each thing once.
+ * @param current what the resource shows: its members that no body may have are the server's.
+ */
+export function refusalOf(
+  issues: readonly v.BaseIssue<unknown>[],
+  at: "body" | "query" | "path",
+  current: Readonly<Record<string, unknown>> = {},
+): PrismError {
+  const details = new Map<string, ErrorDetail>();
+  for (const issue of issues) {
+    const detail = detailOf(issue, current);
+    details.set(`${detail.path} ${detail.message}`, detail);
+  }
+  return new PrismError("VALIDATION_FAILED", `The ${at} is not valid`, {
+    details: [...details.values()].slice(0, MAX_ERROR_DETAILS),
   });
 }
 
-export function detailOf(issue: v.BaseIssue<unknown>): ErrorDetail {
+function detailOf(issue: v.BaseIssue<unknown>, current: Readonly<Record<string, unknown>>): ErrorDetail {
   const path = v.getDotPath(issue) ?? "";
   const isUnknown = issue.type === "strict_object" && issue.expected === "never";
   const isMissing = issue.type === "strict_object" && issue.received === "undefined";
+  if (isUnknown && Object.hasOwn(current, path)) {
+    const message = `is set by the server; leave it out or send ${shownCurrent(current[path])}`;
+    return { path, code: "READ_ONLY", message };
+  }
   if (isUnknown) return { path, code: "UNKNOWN_MEMBER", message: "is not a member of this object" };
   if (isMissing) return { path, code: "REQUIRED", message: "is required" };
-  return { path, code: issue.kind === "schema" ? "TYPE" : "VALUE", message: issue.message };
+  return { path, code: issue.kind === "schema" ? "TYPE" : "VALUE", message: issueText(issue) };
+}
+
+function shownCurrent(value: unknown): string {
+  const text = JSON.stringify(value) ?? "null";
+  return text.length <= 64 ? text : "what GET shows";
 }
 
 /** A JSON body as a value. @throws MALFORMED_JSON, with `position` where the engine names one. */

@@ -14,7 +14,8 @@ import { isAmongTags } from "./etag.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { ANSWERS_LATER, RawJson, Reply, type Route } from "./route.ts";
+import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
+import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
 /** Requests a minute; read at each request, so that a reload takes effect at once. */
@@ -132,7 +133,9 @@ export class HttpKernel implements BodySink {
     if (this.#isDraining && route.unlimited !== true) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     const { access } = route;
     if (access === "public") {
-      if (route.unlimited !== true) this.limitAddress(exchange);
+      if (route.limit) this.#limitAll(exchange);
+      else if (route.unlimited !== true) this.limitAddress(exchange);
+      route.limit?.(exchange);
       this.#receive(exchange, route);
       return;
     }
@@ -149,6 +152,7 @@ export class HttpKernel implements BodySink {
     exchange.principal = principal;
     requireAccess(access, principal);
     this.#limitPrincipal(exchange, principal);
+    route.limit?.(exchange);
     this.#receive(exchange, route);
   }
 
@@ -218,9 +222,15 @@ export class HttpKernel implements BodySink {
   limitAddress(exchange: Exchange): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
-    if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
+    this.#limitAll(exchange);
     const address = exchange.clientAddress;
     this.#takeRate(exchange, `ip:${addressGroup(address)}`, limits.ip, `ip:${coarseAddressGroup(address)}`);
+  }
+
+  /** Counts a request of any caller. @throws RATE_LIMITED */
+  #limitAll(exchange: Exchange): void {
+    const { enabled, global } = this.#parts.limits();
+    if (enabled && global !== undefined) this.#takeRate(exchange, "all", global, "all");
   }
 
   #limitPrincipal(exchange: Exchange, principal: Principal): void {
@@ -232,7 +242,7 @@ export class HttpKernel implements BodySink {
   #limitKey(exchange: Exchange, key: string, limit: number): void {
     const limits = this.#parts.limits();
     if (!limits.enabled) return;
-    if (limits.global !== undefined) this.#takeRate(exchange, "all", limits.global, "all");
+    this.#limitAll(exchange);
     this.#takeRate(exchange, key, limit, "principals");
   }
 
@@ -276,11 +286,21 @@ export class HttpKernel implements BodySink {
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
     const given = bodyValue(route, body);
-    const input = {
-      params: route.params ? checkShape(route.params, exchange.params, "path") : undefined,
-      query: route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined,
-      body: route.body && !route.raw ? checkShape(route.body, given, "body") : given,
-    };
+    const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
+    const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
+    if (mayRepeat(route, given)) {
+      withoutRepeated(this.#parts.router, exchange, route, given, callerOf(exchange)).then(
+        (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),
+        (error: unknown) => this.fail(exchange, error),
+      );
+      return;
+    }
+    const checked = route.body && !route.raw ? checkShape(route.body, given, "body") : given;
+    this.#handle(exchange, route, { params, query, body: checked });
+  }
+
+  #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
+    if (exchange.isOver) return;
     // The hot path goes without: an asynchronous context costs every promise and callback after it.
     const result = route.quiet
       ? route.handle(exchange, input)
@@ -346,7 +366,7 @@ const EMPTY_OBJECT = Buffer.from("{}");
 
 /** What stands in the body, unchecked; of a route that reads the bytes itself, those. No body counts as `{}`. @throws MALFORMED_JSON */
 function bodyValue(route: Route, body: Buffer): unknown {
-  if (route.raw) return body.length === 0 ? EMPTY_OBJECT : body;
+  if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
   return body.length === 0 ? {} : parseJson(body);
 }
@@ -367,13 +387,19 @@ function hasBody(exchange: Exchange): boolean {
 
 /** @throws UNSUPPORTED_MEDIA_TYPE */
 function requireBodyType(exchange: Exchange, route: Route): void {
+  const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
   // What nearly every client sends needs no taking apart.
-  if (exchange.header("content-type") === "application/json" && exchange.header("content-encoding") === "") return;
+  if (
+    isJsonTaken &&
+    exchange.header("content-type") === "application/json" &&
+    exchange.header("content-encoding") === ""
+  )
+    return;
   const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
   const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (!accepted.includes(type.trim()) || !isUtf8) {
+  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
     throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
   }
   const encoding = exchange.header("content-encoding");

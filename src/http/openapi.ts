@@ -158,13 +158,14 @@ function takesKeys(access: Exclude<Access, "public">): boolean {
 function security({ access }: Route): Json {
   if (access === "public") return { security: [] };
   const permission = access.permission === undefined ? {} : { "x-permission": access.permission };
+  const tokenScopes = access.tokenScopes === undefined ? {} : { "x-token-scopes": access.tokenScopes };
   const scope = access.keyScope === undefined ? {} : { "x-key-scope": access.keyScope };
   const schemes = [
     "bearer",
     ...(takesKeys(access) ? ["apiKey"] : []),
     ...(access.queryToken ? ["queryToken", "ticket"] : []),
   ];
-  return { security: schemes.map((scheme) => ({ [scheme]: [] })), ...permission, ...scope };
+  return { security: schemes.map((scheme) => ({ [scheme]: [] })), ...permission, ...tokenScopes, ...scope };
 }
 
 function pathParameters(names: readonly string[]): Json[] {

@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { ErrorCode } from "../base/error-codes.ts";
-import type { KeyScope, Permission } from "../base/permissions.ts";
+import type { KeyScope, Permission, TokenScope } from "../base/permissions.ts";
 import { tagOf } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -14,6 +14,10 @@ export type Access =
       readonly permission?: Permission;
       /** The permission may also come from a role in the project the request is about; the handler asks for it with that project. */
       readonly within?: "project";
+      /** Without a permission: the scopes of which a service token needs one; absent: service tokens are refused. */
+      readonly tokenScopes?: readonly TokenScope[];
+      /** A service token may call, whatever it is scoped for: what it gets allows nothing that the token does not. */
+      readonly anyToken?: true;
       /** What an API key must be scoped for; absent: API keys are refused. */
       readonly keyScope?: KeyScope;
       /** An API key may call, whatever it is scoped for: what it gets allows nothing that the key does not. */
@@ -37,7 +41,10 @@ export type BodyType =
   | "text/plain"
   | "application/ogg"
   | "multipart/form-data"
-  | `audio/${string}`;
+  | `audio/${string}`
+  // Of loaded modules: any type that they name, or any at all.
+  | `${string}/${string}`
+  | "*";
 
 export interface Input<P, Q, B> {
   readonly params: P;
@@ -63,7 +70,14 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly query?: Shape<Q>;
   /** Absent: the route takes no body. With `raw` the handler reads the bytes itself and the shape only documents them. */
   readonly body?: Shape<B>;
-  readonly raw?: { readonly types: readonly BodyType[]; readonly gzip: boolean };
+  /** Of PUT and PATCH: the path whose GET shows what is changed, where it is another one. */
+  readonly resource?: string;
+  readonly raw?: {
+    readonly types: readonly BodyType[];
+    readonly gzip: boolean;
+    /** A request without a body is given as no bytes; else as those of `{}`. */
+    readonly exact?: boolean;
+  };
   readonly maxBodyBytes?: number;
   readonly status?: number;
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
@@ -73,6 +87,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly errors?: readonly ErrorCode[];
   /** Not counted against the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
+  /** Counts a request before its body is read; of a public route in place of the limit for addresses. @throws RATE_LIMITED */
+  readonly limit?: (exchange: Exchange) => void;
   /** Attempts to log in and their like: counted by address, and `name` by the account's name too. The handler counts; this documents it. */
   readonly attempts?: "address" | "name";
   /** Files come in here, counted by user; the handler counts. */

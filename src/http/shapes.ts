@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { cleanText, codePointLength } from "../base/clean-text.ts";
 import { parseRfc3339 } from "../base/clock.ts";
+import { MAX_ERROR_DETAILS } from "../base/errors.ts";
 import { isUuid } from "../base/ids.ts";
 
 /**
@@ -15,7 +16,26 @@ const PLAIN_PROTOTYPE: object = Object.create(null) as object;
  * is as unknown as any other.
  */
 export function object<const E extends v.ObjectEntries>(entries: E): v.StrictObjectSchema<E, undefined> {
-  return refusingArrays(v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E));
+  const schema = v.strictObject(Object.assign(Object.create(PLAIN_PROTOTYPE), entries) as E);
+  return refusingArrays(namingAllUnknown(schema));
+}
+
+/** valibot stops at the first unknown member; here each is an issue, up to as many as an error shows. */
+function namingAllUnknown<E extends v.ObjectEntries>(
+  schema: v.StrictObjectSchema<E, undefined>,
+): v.StrictObjectSchema<E, undefined> {
+  const run: (typeof schema)["~run"] = (dataset, config) => {
+    const input = dataset.value as Readonly<Record<string, unknown>>;
+    const result = schema["~run"](dataset, config);
+    if (!result.issues?.some(({ expected }) => expected === "never")) return result;
+    const unknown = Object.keys(input).filter((key) => !Object.hasOwn(schema.entries, key));
+    for (const key of unknown.slice(1, MAX_ERROR_DETAILS)) {
+      const path: [v.ObjectPathItem] = [{ type: "object", origin: "key", input, key, value: input[key] }];
+      v._addIssue(schema, "key", result, config, { input: key, expected: "never", path });
+    }
+    return result;
+  };
+  return { ...schema, "~run": run };
 }
 
 /** An object with these members, and any others of the client's own, which are kept as they came (contract 12.15). */
@@ -58,6 +78,11 @@ function keepLeftOut(given: unknown, output: unknown): void {
 
 function isJsonObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A member of an answer that changes by itself: a change that sends back an old value of it is not refused. */
+export function selfChanging<const S extends v.GenericSchema>(schema: S) {
+  return v.pipe(schema, v.metadata({ readOnly: true }));
 }
 
 /** Text of `min` to `max` code points, normalised first (contract 12.7). */

@@ -1,3 +1,4 @@
+import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ClaimedJob, JobFinish } from "../store/write-set.ts";
 import { jitteredDelayMs } from "./backoff.ts";
@@ -10,6 +11,8 @@ import {
   RetryLater,
 } from "./job.ts";
 
+/** The space is measured every second; a job that asks is two small writes. */
+const NO_SPACE_WAIT_MS = 10_000;
 const MAX_ERROR_LENGTH = 4000;
 /** Of what a handler leaves for people to read: its result, and how far it has come. */
 const MAX_NOTE_BYTES = 16_384;
@@ -40,6 +43,12 @@ export function endOfFailure(
     maxAttempts: hasAttempts ? job.maxAttempts : job.attempts + settings.maxAttempts,
     runAt: now + Math.max(jitteredDelayMs(job.attempts, settings), retryAfterMs),
   };
+}
+
+/** A job that finds too little disk space waits, and its attempt does not count. @returns null for any other failure */
+export function endWithoutSpace(thrown: unknown, now: number): { outcome: "returned"; runAt: number } | null {
+  const isFull = thrown instanceof PrismError && thrown.code === "STORAGE_FULL";
+  return isFull ? { outcome: "returned", runAt: now + NO_SPACE_WAIT_MS } : null;
 }
 
 /** Where the dead jobs of a queue lie. */

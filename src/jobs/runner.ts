@@ -8,7 +8,7 @@ import { within } from "../base/within.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
 import type { JobState } from "../store/schema.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobRow, JobWork } from "../store/write-set.ts";
-import { endOfFailure, finishOf, noteText } from "./attempt-end.ts";
+import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
 import { DueWatch } from "./due-watch.ts";
 import {
   COMPLETED,
@@ -60,7 +60,7 @@ export interface DeadJob {
 /** A job as it has just been written. */
 export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: JobState };
 
-/** What handlers say of their progress is written this much later, the last word of each. */
+/** Progress notes are written this much later, the last one of each job. */
 const PROGRESS_DELAY_MS = 100;
 const TRY_AGAIN_MS = 1000;
 
@@ -249,7 +249,7 @@ export class JobRunner implements SetSource {
       setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
       return;
     }
-    if (promoteDueAt !== null || finish.some((end) => end.outcome === "retrying")) this.#due.read();
+    if (promoteDueAt !== null || finish.some((end) => "runAt" in end)) this.#due.read();
     for (const end of finish) if (end.outcome === "dead") this.#tellDead(end.id);
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
     for (const each of claim) {
@@ -305,7 +305,8 @@ export class JobRunner implements SetSource {
 
   #failed(claimed: ClaimedJob, error: unknown): JobFinish {
     if (this.#stop.signal.aborted) return this.#finishOf(claimed, { outcome: "returned" });
-    const end = endOfFailure(claimed, error, this.#parts.settingsOf, this.#due.now());
+    const end =
+      endWithoutSpace(error, this.#due.now()) ?? endOfFailure(claimed, error, this.#parts.settingsOf, this.#due.now());
     const isDead = end.outcome === "dead";
     if (isDead) {
       const { id, queue, kind, label } = claimed;

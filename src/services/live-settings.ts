@@ -13,6 +13,7 @@ export class LiveSettings {
   #suppression: Config["suppression"];
   #schedules: Config["schedules"];
   #delivery: Config["delivery"];
+  #limits: Config["limits"];
 
   constructor(config: Config) {
     this.#retention = config.retention;
@@ -23,7 +24,12 @@ export class LiveSettings {
     this.#suppression = config.suppression;
     this.#schedules = config.schedules;
     this.#delivery = config.delivery;
+    this.#limits = config.limits;
     this.#cors = corsOf(config);
+  }
+
+  get limits(): Config["limits"] {
+    return this.#limits;
   }
 
   get rateLimit(): Config["rateLimit"] {
@@ -75,6 +81,7 @@ export class LiveSettings {
     this.#suppression = config.suppression;
     this.#schedules = config.schedules;
     this.#delivery = config.delivery;
+    this.#limits = config.limits;
     this.#cors = corsOf(config);
   }
 }

@@ -23,7 +23,7 @@ export interface RouteOptions {
   /** Anybody may call; `req.user` is null. Without it a caller must be authenticated. */
   readonly public?: boolean;
   /** What the caller must hold. An API key passes where the permission is one of its scopes; without a permission API keys are refused. */
-  readonly permission?: string;
+  readonly permission?: Permission;
   /** Further paths of the same route, with the same parameters. */
   readonly aliases?: readonly string[];
   readonly params?: AnySchema;
@@ -33,7 +33,16 @@ export interface RouteOptions {
   readonly response?: AnySchema;
   /** Codes that the handler answers with: an error that it throws with such a `code` is answered so, with the error's message. */
   readonly errors?: readonly ErrorCode[];
-  /** Requests of one caller (or address, on public routes) to this route. */
+  /** Content types that are taken, `*` for any; default: `application/json`. JSON arrives as its value, a form as an object, text as a string, else bytes. */
+  readonly bodyTypes?: readonly string[];
+  /** Gives the handler `req.rawBody`, the bytes as they came: what a webhook's signature is made of. */
+  readonly rawBody?: boolean;
+  /** Bytes that a body may have; default: 1 MiB, at most the setting `modules.maxBodyBytes`. */
+  readonly maxBytes?: number;
+  /**
+   * Requests of one caller to this route, beside Prism's own limit for that caller. On a public route requests of one address, in place of Prism's
+   * limit for addresses. At most the setting `modules.maxRequestsPerMinute`.
+   */
   readonly rateLimit?: { readonly max: number; readonly windowMs: number };
   /** One line for the OpenAPI document. */
   readonly summary?: string;
@@ -63,6 +72,8 @@ export interface ModuleRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: unknown;
+  /** The bytes of the body, of a route with `rawBody: true`. @throws TypeError on any other */
+  readonly rawBody: Uint8Array;
   /** Names in lower case; the values of a repeated field are joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
   /** Who is calling; null on a public route. */

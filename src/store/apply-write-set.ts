@@ -67,7 +67,7 @@ export class WriteSetApplier {
     return { failedEffects, claimed };
   }
 
-  #applySuppression({ begunAnew, windows, storms, repeats, jobs }: SuppressionRows): void {
+  #applySuppression({ begunAnew, windows, storms, keys, repeats, jobs }: SuppressionRows): void {
     const sql = this.#sql;
     for (const { ruleId, key } of begunAnew) sql.forgetWindow.run(ruleId, key);
     for (const { ruleId, key, bucketStart, count } of windows) sql.window.run(ruleId, key, bucketStart, count);
@@ -76,6 +76,7 @@ export class WriteSetApplier {
       const samples = JSON.stringify(storm.samples);
       sql.storm.run(id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId);
     }
+    for (const { batchId, key } of keys) sql.stormKey.run(batchId, key);
     for (const { notificationId, count } of repeats) sql.repeats.run(count, notificationId);
     for (const job of jobs) this.#jobs.insert(job);
   }
@@ -258,6 +259,7 @@ function prepareAll(connection: Sqlite) {
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (id) do update set count = excluded.count, lastSeq = excluded.lastSeq, samples = excluded.samples, lastAt = excluded.lastAt`,
     ),
+    stormKey: prepare("insert into suppressed_keys (batchId, key) values (?, ?) on conflict do nothing"),
     repeats: prepare("update notifications set aggregateCount = aggregateCount + ? where id = ?"),
     earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
     uncount: prepare(

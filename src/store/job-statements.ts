@@ -60,8 +60,8 @@ export class JobStatements {
         this.#sql.succeed.run(now, finish.result, id, fence);
         return;
       case "returned":
-        // A graceful stop hands the job back as if it had not been tried.
-        this.#sql.giveBack.run(id, fence);
+        // As if it had not been tried.
+        this.#sql.giveBack.run(finish.runAt === undefined ? "ready" : "scheduled", finish.runAt ?? null, id, fence);
         return;
       case "retrying":
         if (this.#retry(finish).changes === 0) return;
@@ -107,7 +107,7 @@ function prepareAll(connection: Sqlite) {
        where id = ? and state = 'running' and fence = ?`,
     ),
     giveBack: prepare(
-      `update jobs set state = 'ready', attempts = attempts - 1, workerId = null
+      `update jobs set state = ?, runAt = coalesce(?, runAt), attempts = attempts - 1, workerId = null
        where id = ? and state = 'running' and fence = ?`,
     ),
     attempt: prepare(

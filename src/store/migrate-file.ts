@@ -2,12 +2,16 @@ import { existsSync } from "node:fs";
 import { openForReading, openForWriting } from "./connection.ts";
 import { type MigrationStatus, migrateUp, migrationStatus } from "./migrate.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
+import { noteOwnSchema } from "./own-schema.ts";
 
 /** Opens, or makes, the database file and brings its schema up to date. @returns the migrations applied. @throws SchemaRefused */
 export function migrateFile(file: string): readonly string[] {
   const connection = openForWriting({ file, busyTimeoutMs: 5000 });
   try {
-    return migrateUp(connection);
+    const applied = migrateUp(connection);
+    // Of a new database it is known what it holds.
+    if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
+    return applied;
   } finally {
     connection.close();
   }

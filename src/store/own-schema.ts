@@ -32,6 +32,55 @@ export function requireOwnSchema(connection: Sqlite, migrations: readonly Migrat
   return names;
 }
 
+/** The `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was found to hold nothing foreign. */
+const CHECKED_SETTING = "schema.checked";
+
+/** What a module may make; part of messages. */
+const ALLOWED_FORM = "modules may make tables named module_<name>_… and indexes on them, and nothing else";
+
+/** Counts the changes of a database's schema. */
+export function schemaVersion(connection: Sqlite): number {
+  return Number(connection.pragma("schema_version", { simple: true }));
+}
+
+/** Says that the schema is this program's own as it is now, so that {@link foreignSchema} need not compare it. */
+export function noteOwnSchema(connection: Sqlite): void {
+  connection
+    .prepare(
+      `insert into settings (key, value, updatedAt) values (?, ?, ?)
+       on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`,
+    )
+    .run(CHECKED_SETTING, schemaVersion(connection), Date.now());
+}
+
+/**
+ * What a restore would refuse in the schema of a database that is up to date; null when nothing. Compares only when the schema has changed
+ * since it was last found in order, for that takes 10 ms.
+ */
+export function foreignSchema(connection: Sqlite): string | null {
+  const checked = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
+  if (checked.get(CHECKED_SETTING) === schemaVersion(connection)) return null;
+  try {
+    requireOwnSchema(connection);
+    noteOwnSchema(connection);
+    return null;
+  } catch (error) {
+    if (error instanceof SchemaRefused) return error.message;
+    throw error;
+  }
+}
+
+/** @throws SchemaRefused when the schema has changed between the two views of a database in something that is no module's. */
+export function requireModuleChanges(before: Sqlite, after: Sqlite): void {
+  const [old, now] = [rowsOf(before), rowsOf(after)];
+  const changed = [...now].find(([key, sql]) => old.get(key) !== sql || !old.has(key))?.[0];
+  const what = changed ?? [...old.keys()].find((key) => !now.has(key));
+  if (what === undefined) return;
+  throw new SchemaRefused(
+    `the transaction was rolled back because it changes the ${what}: ${ALLOWED_FORM}, or no backup could be restored`,
+  );
+}
+
 function schemaOf(migrations: readonly Migration[]): ReadonlyMap<string, string | null> {
   const connection = new SqliteDatabase(":memory:");
   try {
@@ -42,9 +91,9 @@ function schemaOf(migrations: readonly Migration[]): ReadonlyMap<string, string 
   }
 }
 
-/** A table that a module has made, or an index on it: `module_<name>_…`, and no virtual table, whose code would be somebody's. */
+/** A table that a module has made, or an index on it: `module_<name>_…` in any letter case. A virtual table is none: it runs code. */
 function isModules({ type, tbl_name, sql }: SchemaRow): boolean {
-  if (!/^module_[a-z0-9]+_[a-z0-9_]+$/.test(tbl_name)) return false;
+  if (!/^module_[a-z0-9]+_[a-z0-9_]+$/i.test(tbl_name)) return false;
   return type === "index" || (type === "table" && /^create table /i.test(sql ?? ""));
 }
 

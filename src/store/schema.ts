@@ -16,6 +16,7 @@ import type {
   RulesTable,
   RuleVersionsTable,
   SuppressedBatchesTable,
+  SuppressedKeysTable,
   SuppressionWindowsTable,
 } from "./schema/events.ts";
 import type { Flag } from "./schema/flag.ts";
@@ -34,6 +35,7 @@ import type {
 import type {
   ApiKeysTable,
   OneTimeTokensTable,
+  ProjectInvitationsTable,
   ProjectMembersTable,
   ProjectRole,
   ProjectsTable,
@@ -81,6 +83,7 @@ export type {
   SoundsTable,
   StreamGapsTable,
   SuppressedBatchesTable,
+  SuppressedKeysTable,
   TaskStatus,
   TasksTable,
   TransferBucketsTable,
@@ -104,6 +107,7 @@ export interface Schema {
   one_time_tokens: OneTimeTokensTable;
   push_devices: PushDevicesTable;
   projects: ProjectsTable;
+  project_invitations: ProjectInvitationsTable;
   project_members: ProjectMembersTable;
   api_keys: ApiKeysTable;
   events: EventsTable;
@@ -114,6 +118,7 @@ export interface Schema {
   decisions: DecisionsTable;
   suppression_windows: SuppressionWindowsTable;
   suppressed_batches: SuppressedBatchesTable;
+  suppressed_keys: SuppressedKeysTable;
   deliveries: DeliveriesTable;
   webhooks: WebhooksTable;
   transfer_buckets: TransferBucketsTable;

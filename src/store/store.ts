@@ -9,6 +9,7 @@ import { Committer, type OnCommit } from "./committer.ts";
 import { openForReading, openForWriting } from "./connection.ts";
 import { Database } from "./database.ts";
 import { LocalWriter } from "./local-writer.ts";
+import { foreignSchema } from "./own-schema.ts";
 import { Scanner } from "./scanner.ts";
 import { noteServerKeys } from "./sealing-keys.ts";
 import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./sequences.ts";
@@ -90,7 +91,7 @@ export function openStore(options: StoreOptions): Store {
 }
 
 /** What must be read before the counters and the audit chain can be used; on a connection that is closed again. */
-function prepare({ file, box, isOwner }: StoreOptions): { auditKey: Uint8Array; sequences: Sequences } {
+function prepare({ file, box, isOwner, log }: StoreOptions): { auditKey: Uint8Array; sequences: Sequences } {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
     const auditKey = loadAuditKey(connection, box);
@@ -99,6 +100,8 @@ function prepare({ file, box, isOwner }: StoreOptions): { auditKey: Uint8Array; 
       markSequencesInUse(connection);
       noteServerKeys(connection, box);
       keyStoredFingerprints(connection, auditKey);
+      const foreign = foreignSchema(connection);
+      if (foreign !== null) log.error({ foreign }, "the database can be backed up and restored only without this");
     }
     return { auditKey, sequences };
   } finally {

@@ -102,6 +102,8 @@ export interface SuppressionRows {
   readonly windows: readonly WindowCount[];
   /** As they now stand. */
   readonly storms: readonly StormRow[];
+  /** Dedupe keys of matches that a storm holds back; each is stored once. */
+  readonly keys: readonly StormKey[];
   /** Further events that earlier notifications stand for. */
   readonly repeats: readonly { readonly notificationId: string; readonly count: number }[];
   /** One for each storm that begins. */
@@ -116,6 +118,11 @@ export interface WindowName {
 export interface WindowCount extends WindowName {
   readonly bucketStart: number;
   readonly count: number;
+}
+
+export interface StormKey {
+  readonly batchId: string;
+  readonly key: string;
 }
 
 /** Matches of one rule and key that are being held back. */
@@ -217,7 +224,8 @@ export type JobFinish = {
       readonly maxAttempts: number;
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
-  | { readonly outcome: "returned" }
+  /** Not counted. With `runAt` it waits until then, without it is ready. */
+  | { readonly outcome: "returned"; readonly runAt?: number }
 );
 
 /** A job as a worker is given it. */

@@ -1,6 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
+import { openForReading } from "./connection.ts";
+import { requireModuleChanges, schemaVersion } from "./own-schema.ts";
 import { failureOf } from "./sqlite-errors.ts";
 import { type QueryRows, StatementCache } from "./statement-cache.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
@@ -23,6 +25,8 @@ export class WritingConnection {
   readonly #begin;
   readonly #commit;
   readonly #rollback;
+  readonly #schemaVersionNow;
+  #schemaVersion: number;
   #failedEpoch = -1;
   #failure: CommitFailure = "internal";
 
@@ -34,6 +38,8 @@ export class WritingConnection {
     this.#begin = connection.prepare("begin immediate");
     this.#commit = connection.prepare("commit");
     this.#rollback = connection.prepare("rollback");
+    this.#schemaVersionNow = connection.prepare<[], number>("pragma schema_version").pluck();
+    this.#schemaVersion = schemaVersion(connection);
   }
 
   /**
@@ -80,11 +86,25 @@ export class WritingConnection {
     return this.#statements.run(sql, parameters);
   }
 
+  /** @throws SchemaRefused when the transaction has changed the schema in a way that a restore would refuse */
   commit(end: TransactionEnd): void {
     this.#requireTransaction();
+    const version = this.#schemaVersionNow.get() ?? 0;
+    if (version !== this.#schemaVersion) this.#checkSchema();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);
     this.#commit.run();
+    this.#schemaVersion = version;
+  }
+
+  /** Another connection still sees the schema as it was before the transaction. */
+  #checkSchema(): void {
+    const before = openForReading(this.#connection.name);
+    try {
+      requireModuleChanges(before, this.#connection);
+    } finally {
+      before.close();
+    }
   }
 
   /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */

@@ -83,6 +83,7 @@ test("S4-42: doctor finds a made data directory in order and shows the configura
       "disk",
       "database",
       "migrations",
+      "schema",
       "foreign keys",
       "encryption",
       "audit",
@@ -124,7 +125,7 @@ test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
   assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
   assert.deepEqual(
     [...db.found.keys()],
-    ["database", "migrations", "foreign keys", "encryption", "audit", "queues", "clock"],
+    ["database", "migrations", "schema", "foreign keys", "encryption", "audit", "queues", "clock"],
   );
   assert.match(saying(db.report, "database"), /integrity check found nothing/);
   assert.equal(db.report.config, undefined);

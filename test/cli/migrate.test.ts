@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
@@ -72,17 +72,21 @@ test("S4-16, S1-23: migrations are listed, applied, and the database made anew",
     assert.equal(isMarked(databaseIn(data)), false);
   });
 
-  await t.test("what writes exits 4 while another process holds the data directory; status does not", async () => {
-    const lock = DataDirLock.tryAcquire({ dataDir: data, databaseFile: databaseIn(data) });
-    assert.ok(lock);
-    const [up, reset, status] = await Promise.all([
+  await t.test("while another process holds the data directory, only what would change something exits 4", async () => {
+    const unmigrated = join(cwd, "unmigrated");
+    mkdirSync(unmigrated);
+    const locks = [data, unmigrated].map((dataDir) =>
+      DataDirLock.tryAcquire({ dataDir, databaseFile: databaseIn(dataDir) }),
+    );
+    const [current, missing, reset, status] = await Promise.all([
       runCli(["migrate"], { cwd }),
+      runCli(["migrate", "--data-dir", unmigrated], { cwd }),
       runCli(["migrate", "reset", "--yes"], { cwd }),
       runCli(["migrate", "status"], { cwd }),
     ]);
-    lock.release();
-    assert.deepEqual([up.status, reset.status, status.status], [4, 4, 0]);
-    assert.match(up.stderr, /another Prism holds the data directory .*data\n$/);
+    for (const lock of locks) lock?.release();
+    assert.deepEqual([current.status, missing.status, reset.status, status.status], [0, 4, 4, 0]);
+    assert.match(missing.stderr, /another Prism holds the data directory .*unmigrated\n$/);
   });
 
   await t.test("a database that is newer than the program exits 3", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import { temporaryDir } from "../helpers/store.ts";
-import { load, problemsOf } from "./support/load.ts";
+import { GOOD_SECRETS, load, problemsOf } from "./support/load.ts";
 
 const FILE = { "prism.config.json": { port: 4003, log: { level: "debug" } } };
 
@@ -36,16 +36,15 @@ test("an empty variable counts as absent, as compose files leave them", (t) => {
   assert.equal(origins.get("port"), "default");
 });
 
-test("S1-16, S4-28: .env is read in development only", (t) => {
-  const files = { ".env": "NODE_ENV=development\nPORT=4002\n" };
-  for (const env of ["development", undefined]) {
-    assert.equal(load(t, { environment: { NODE_ENV: env }, files }).config.port, 4002);
+test("S1-16, S4-28: .env is read in every environment, also for the environment's own name", (t) => {
+  const files = { ".env": "NODE_ENV=test\nPORT=4002\n" };
+  for (const NODE_ENV of ["development", "test", undefined]) {
+    const { config, origins } = load(t, { environment: { NODE_ENV }, files });
+    assert.deepEqual([config.env, config.port, origins.get("port")], [NODE_ENV ?? "test", 4002, ".env"]);
   }
-  assert.equal(load(t, { environment: { NODE_ENV: "test" }, files }).config.port, 3000);
-  const named = { flags: { env: "test" }, files };
-  assert.equal(load(t, named).config.port, 3000);
-  const inFile = { files: { ...files, "prism.config.json": { env: "test" } } };
-  assert.equal(load(t, inFile).config.port, 3000);
+  const secrets = Object.entries(GOOD_SECRETS).map(([name, value]) => `${name}=${value}\n`);
+  const production = load(t, { environment: { NODE_ENV: "production" }, files: { ".env": secrets.join("") } });
+  assert.equal(production.config.env, "production");
 });
 
 test("the file is prism.config.json of the working directory, or the one that is named", (t) => {

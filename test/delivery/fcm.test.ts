@@ -159,6 +159,12 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
     { name: "an error of the server", fault: { status: 500 }, kind: Error, says: /500/ },
     { name: "a redirect", fault: { status: 302, headers: { location: "/" } }, kind: Error, says: /302/ },
     { name: "an answer that is none of FCM's", fault: { status: 502 }, kind: Error, says: /502/ },
+    {
+      name: "a success without a message name",
+      fault: { status: 200, json: {} },
+      kind: Error,
+      says: /without a message name/,
+    },
   ] as const)
     await t.test(c.name, async () => {
       fcm.next(c.fault);

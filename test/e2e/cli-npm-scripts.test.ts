@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, utimesSync } from "node:fs";
+import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { sha256Hex } from "../../src/base/tokens.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
@@ -19,9 +18,8 @@ function environment(dir: string): NodeJS.ProcessEnv {
 
 /** The scripts install what is stale: that would take node_modules from all tests that run beside this one, and end half-way at its limit. */
 function requireInstalled(): void {
-  const wanted = sha256Hex(readFileSync(join(root, "package-lock.json"), "utf8"));
-  const stamp = readFileSync(join(root, "node_modules/.prism-lock"), "utf8");
-  assert.ok(stamp.startsWith(wanted), "node_modules is not what package-lock.json says: run node scripts/ready.mjs");
+  const { status } = spawnSync(process.execPath, [join(root, "scripts/ready.mjs"), "check"]);
+  assert.equal(status, 0, "node_modules is not what package-lock.json says: run node scripts/ready.mjs");
 }
 
 /** `npm run …` at the root of the checkout, with all that it starts ended when the test ends. */

@@ -40,6 +40,11 @@ async function statsOf(prism: TestPrism, ruleId: string): Promise<Stats> {
   return (await prism.get<Stats>(`/api/v1/rules/${ruleId}/stats`)).body;
 }
 
+async function countsOf(prism: TestPrism, ruleId: string) {
+  const { fired, deduped, suppressed } = await statsOf(prism, ruleId);
+  return { fired, deduped, suppressed };
+}
+
 async function inbox(prism: TestPrism) {
   const { body } = await prism.get<{
     data: { title: string; message: string; kind: string; aggregateCount: number }[];
@@ -85,6 +90,55 @@ test("under the defaults a storm of 10 000 gives 22 notices: twenty, one that is
     .select((e) => e.fn.countAll<number>().as("n"))
     .executeTakeFirst();
   assert.equal(stored?.n, 10_000, "all events are stored");
+});
+
+test("under the defaults repeats that dedupe joins use up nothing, and a storm of one key hides no other", async (t) => {
+  const byHost = { titleTemplate: "{{event.host}} down", dedupe: { key: "{{event.host}}", windowMs: 600_000 } };
+  const { prism, clock, ruleId } = await withRule(t, byHost, { "suppression.enforceDefault": "true" });
+  await send(prism, 25, { host: "A" });
+  await send(prism, 1, { host: "B" });
+  const seen = (await inbox(prism)).map(({ title, aggregateCount }) => [title, aggregateCount]);
+  assert.deepEqual(seen, [
+    ["B down", 1],
+    ["A down", 25],
+  ]);
+  assert.deepEqual(await countsOf(prism, ruleId), { fired: 2, deduped: 24, suppressed: 0 });
+
+  await prism.put(`/api/v1/rules/${ruleId}`, { dedupe: { key: "{{event.host}}", windowMs: 1000 } });
+  for (let i = 0; i < 25; i++) {
+    clock.advance(1000);
+    await send(prism, 1, { host: "A" });
+  }
+  await send(prism, 1, { host: "C" });
+  const titles = (await inbox(prism)).map(({ title }) => title);
+  assert.ok(titles.includes("C down"), titles.join());
+  await eventually("the storm of A is told with its key", async () =>
+    (await inbox(prism)).some(({ title }) => /^storm: \d+ held back \(A\)$/.test(title)),
+  );
+});
+
+test("a rule's own suppression without a key counts every match, and its notice lists the dedupe keys it holds back", async (t) => {
+  const { prism, clock, ruleId } = await withRule(t, {
+    suppression: { count: 3, windowMs: 60_000 },
+    dedupe: { key: "{{event.host}}", windowMs: 600_000 },
+  });
+  await send(prism, 3, { host: "A" });
+  for (let i = 0; i < 25; i++) await send(prism, 2, { host: `h${String(i).padStart(2, "0")}` });
+  assert.deepEqual(await countsOf(prism, ruleId), { fired: 1, deduped: 2, suppressed: 50 });
+  clock.advance(5000);
+  prism.services.system.runner.enqueued([]);
+  const listed = /Keys: h00, h01, .*, h19 and 5 more\.$/;
+  await eventually("the notice lists them", async () =>
+    (await inbox(prism)).some(({ message }) => listed.test(message)),
+  );
+  await prism.restart();
+  clock.advance(61_000);
+  prism.services.system.runner.enqueued([]);
+  await eventually("so does the summary", async () =>
+    (await inbox(prism)).some(
+      ({ title, message }) => title === "storm: over, 50 were held back" && listed.test(message),
+    ),
+  );
 });
 
 test("what is held back is remembered over a restart", async (t) => {

@@ -12,7 +12,8 @@ test("S3-39: plain tables of modules are no stranger's; whatever runs code of it
   const connection = new SqliteDatabase(file);
   t.after(() => connection.close());
   connection.exec(`create table module_shop_visits (n integer primary key, at integer not null);
-    create index module_shop_visits_at on module_shop_visits (at)`);
+    create index module_shop_visits_at on module_shop_visits (at);
+    create table module_shop_dailyTotals (day text); create unique index Module_Shop_Days on module_shop_dailyTotals (day)`);
   assert.ok(requireOwnSchema(connection).length > 0);
   for (const [name, sql, drop] of [
     [

@@ -7,7 +7,9 @@ import { readAuditHead } from "../../services/audit/audit-head.ts";
 import { type AuditHead, firstAuditSeq, lastAuditSeq, verifyAudit } from "../../services/audit/audit-log.ts";
 import { loadAuditKey } from "../../store/audit-key.ts";
 import { openForReading } from "../../store/connection.ts";
+import { SchemaRefused } from "../../store/migrate.ts";
 import { migrationStatusOf } from "../../store/migrate-file.ts";
+import { requireOwnSchema } from "../../store/own-schema.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import { clockFacts, foreignKeyViolations, hasAuditKey, quickCheck } from "./database-queries.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
@@ -55,6 +57,21 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
   const { applied, pending } = migrationStatusOf(databaseFile);
   if (pending.length === 0) return [pass("migrations", `${applied.length} applied, none missing`)];
   return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
+}
+
+/** Whether a backup could be restored: it holds the tables of the migrations and those of modules, and nothing else. */
+export function checkSchema({ databaseFile }: Config): Check[] {
+  const connection = openForReading(databaseFile);
+  try {
+    requireOwnSchema(connection);
+    return [pass("schema", "a backup of it can be restored")];
+  } catch (error) {
+    if (!(error instanceof SchemaRefused)) throw error;
+    const remedy = "drop it; modules may have tables named module_<name>_… and indexes on them";
+    return [fail("schema", `${error.message}: no backup can be made or restored`, remedy)];
+  } finally {
+    connection.close();
+  }
 }
 
 /**
@@ -132,6 +149,7 @@ export async function checkDatabase(
   return [
     ...integrity,
     ...migrations,
+    ...(await attempt("schema", async () => checkSchema(config))),
     ...(await attempt("foreign keys", () => checkForeignKeys(db))),
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),

@@ -31,7 +31,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
     );
   const { config, warnings } = context.loadConfig("none", { modulesDir });
   // Its own words are in the log: a claim that waits is no news.
-  const server = serverOf({ ...context, out: new Output({ json: true, quiet: true, color: false }) });
+  const server = await serverOf({ ...context, out: new Output({ json: true, quiet: true, color: false }) }, false);
   if (server.token === undefined)
     throw new CommandError(
       EXIT.unauthorised,

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
+import { hasTokenScope } from "../../http/access.ts";
 import { type Route, route } from "../../http/route.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
@@ -16,7 +17,7 @@ export function sessionRoutes({ db, system }: CoreServices): Route[] {
       path: "/api/v1/auth/sessions",
       summary: "The caller's logins that have not ended",
       tag: "Authentication",
-      access: {},
+      access: { tokenScopes: ["account:own"] },
       response: v.object({ data: v.array(SessionView) }),
       async handle(exchange) {
         const { userId, sessionId } = userOf(exchange);
@@ -38,14 +39,16 @@ export function sessionRoutes({ db, system }: CoreServices): Route[] {
       path: "/api/v1/auth/sessions/:id",
       summary: "End a login: one of the caller's own, or with users:manage anybody's",
       tag: "Authentication",
-      access: {},
+      access: { tokenScopes: ["account:own", "users:manage"] },
       params: v.object({ id: v.string() }),
       status: 204,
       errors: ["SESSION_NOT_FOUND"],
       async handle(exchange, { params }) {
         const principal = userOf(exchange);
         const owner = isUuid(params.id) ? await system.sessions.ownerOf(params.id, db.read) : undefined;
-        const isAllowed = owner === principal.userId || principal.permissions.has("users:manage");
+        const isAllowed =
+          (owner === principal.userId && hasTokenScope(principal, ["account:own"])) ||
+          principal.permissions.has("users:manage");
         const isEnded =
           owner !== undefined && isAllowed && (await accounts.endSession({ id: params.id, userId: owner }, "revoked"));
         if (!isEnded) throw new PrismError("SESSION_NOT_FOUND", "No such session");

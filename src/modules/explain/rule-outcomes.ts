@@ -80,9 +80,10 @@ export class RuleOutcomes {
     const setting = own ?? this.#defaults();
     if (!setting) return view;
     const { count: limit, windowMs } = setting;
-    const key = keyOf(own?.key, event);
+    const template = own ? own.key : definition?.dedupe?.key;
+    const key = keyOf(template, event);
     const storm = await queries.stormAround(this.#db, ruleId, key, event.seq);
-    const matchesInWindow = own?.key ? null : await queries.matchesBefore(this.#db, ruleId, event, windowMs);
+    const matchesInWindow = template ? null : await queries.matchesBefore(this.#db, ruleId, event, windowMs);
     const keyText = key === "" ? "" : ` of the key "${key}"`;
     const stormText = storm
       ? `; ${countText(storm.count, "was", "were")} held back since ${toRfc3339(storm.startedAt)}`

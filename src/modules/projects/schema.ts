@@ -3,7 +3,7 @@ import { isUuid } from "../../base/ids.ts";
 import { KEY_SCOPES } from "../../base/permissions.ts";
 import { isTimezone } from "../../base/timezone.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, object, openObject, pattern, text } from "../../http/shapes.ts";
+import { instant, integer, object, openObject, pattern, selfChanging, text } from "../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
 
@@ -117,7 +117,7 @@ export const CreatedProjectView = v.object({
 });
 export const ProjectDetail = v.object({
   ...projectEntries,
-  eventCount: v.number(),
-  lastEventAt: v.nullable(v.string()),
-  keys: v.array(KeyView),
+  eventCount: selfChanging(v.number()),
+  lastEventAt: selfChanging(v.nullable(v.string())),
+  keys: selfChanging(v.array(KeyView)),
 });

@@ -24,7 +24,7 @@ export function ticketRoute({ system, projects }: CoreServices): Route {
     path: "/api/v1/realtime/ticket",
     summary: "A ticket that opens one live connection as ?ticket=, within a minute",
     tag: "Realtime",
-    access: { anyKey: true },
+    access: { anyKey: true, anyToken: true },
     body: TicketBody,
     status: 201,
     response: v.object({ ticket: v.string(), expiresAt: v.string() }),

@@ -60,6 +60,13 @@ export function importRules(
       if (outcome === "created") await store.insert(trx, row, importer.userId);
       else if (outcome === "updated") await store.replace(trx, row, importer.userId);
     }
+    if (!dryRun) {
+      const changed = steps.filter(({ outcome }) => outcome !== "unchanged");
+      await store.requireRoom(
+        trx,
+        changed.map(({ row }) => row),
+      );
+    }
     const count = (wanted: Outcome): number => steps.filter(({ outcome }) => outcome === wanted).length;
     return {
       created: count("created"),

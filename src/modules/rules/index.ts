@@ -42,6 +42,7 @@ const rules: AppModule = {
           "PROJECT_NOT_FOUND",
           "RECIPIENT_NOT_FOUND",
           "NOT_CONFIGURED",
+          "LIMIT_REACHED",
         ],
         async handle(exchange, { body }) {
           const { version, body: rule } = await service.create(userOf(exchange), body);
@@ -103,6 +104,7 @@ const rules: AppModule = {
           "PROJECT_NOT_FOUND",
           "RECIPIENT_NOT_FOUND",
           "NOT_CONFIGURED",
+          "LIMIT_REACHED",
         ],
         handle: (exchange, { body }) => service.import(userOf(exchange), body),
       }),
@@ -163,6 +165,7 @@ const rules: AppModule = {
             "PROJECT_NOT_FOUND",
             "RECIPIENT_NOT_FOUND",
             "NOT_CONFIGURED",
+            "LIMIT_REACHED",
           ],
           async handle(exchange, { params, body }) {
             const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);

@@ -175,3 +175,15 @@ export function decisionsPerDay(db: ReadDb, ruleId: string, from: number, to: nu
     .orderBy("day")
     .execute();
 }
+
+/** Active rules of one project (null: of all projects) or of one creator. */
+export async function countActive(trx: Trx, column: "projectId" | "createdBy", value: string | null): Promise<number> {
+  const row = await trx
+    .selectFrom("rules")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where(column, "is", value)
+    .where("active", "=", 1)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
+import { limitReached } from "../../base/limit-reached.ts";
 import type { Config } from "../../config/load.ts";
 import { restraintOf } from "../../pipeline/suppression/restraint.ts";
 import { compileCondition, compileTemplate, readCondition } from "../../rules/index.ts";
@@ -23,6 +24,7 @@ export interface RuleStoreParts {
   readonly users: UserDirectory;
   readonly config: Config;
   readonly senders: Pick<Senders, "accepts">;
+  limits(): Config["limits"];
   /** Why patterns of this size do not fit into the limits; see RuleBook.patternRefusal. */
   patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null;
   /** Called after the commit of a rule that was stored. */
@@ -107,6 +109,21 @@ export class RuleStore {
     const { id, createdAt: _c, createdBy: _b, ...changes } = row;
     await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
     await this.#recordVersion(row, by, "rule.update", trx);
+  }
+
+  /** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
+  async requireRoom(
+    trx: Trx,
+    rows: readonly Pick<queries.RuleRow, "projectId" | "createdBy" | "active">[],
+  ): Promise<void> {
+    const { rulesPerProject, rulesPerUser } = this.#parts.limits();
+    const active = rows.filter((row) => row.active === 1);
+    for (const projectId of new Set(active.map((row) => row.projectId)))
+      if ((await queries.countActive(trx, "projectId", projectId)) > rulesPerProject)
+        throw limitReached("A project has too many active rules", "limits.rulesPerProject", rulesPerProject);
+    for (const createdBy of new Set(active.map((row) => row.createdBy)))
+      if (createdBy !== null && (await queries.countActive(trx, "createdBy", createdBy)) > rulesPerUser)
+        throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
   }
 
   /** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */

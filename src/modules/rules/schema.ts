@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, jsonObject, object, queryBoolean, text, uuid } from "../../http/shapes.ts";
+import { instant, integer, jsonObject, object, queryBoolean, selfChanging, text, uuid } from "../../http/shapes.ts";
 import { Action, CHANNELS, ChannelList } from "../../services/notifications/message-parts.ts";
 
 const entries = {
@@ -270,7 +270,7 @@ export const RuleView = v.object({
   titleTemplate: v.string(),
   messageTemplate: v.string(),
   sound: v.nullable(v.string()),
-  soundUrl: v.nullable(v.string()),
+  soundUrl: selfChanging(v.nullable(v.string())),
   action: v.nullable(v.record(v.string(), v.unknown())),
   priority: v.number(),
   active: v.boolean(),
@@ -281,11 +281,13 @@ export const RuleView = v.object({
   createdBy: v.nullable(v.string()),
   createdAt: v.string(),
   updatedAt: v.string(),
-  broken: v.pipe(
-    v.nullable(v.object({ code: v.string(), message: v.string() })),
-    v.description("Why an active rule is not evaluated; null for every other rule"),
+  broken: selfChanging(
+    v.pipe(
+      v.nullable(v.object({ code: v.string(), message: v.string() })),
+      v.description("Why an active rule is not evaluated; null for every other rule"),
+    ),
   ),
-  stats: v.object(counts),
+  stats: selfChanging(v.object(counts)),
 });
 
 export const StatsView = v.object({

@@ -24,8 +24,19 @@ export class RuleService {
     this.#access = new RuleAccess(services.projects);
     const { db, clock, audit, users, config, system } = services;
     const inForce = (row: queries.RuleRow): void => system.rules.put(row);
+    const limits = () => system.settings.limits;
     const patternRefusal = system.rules.patternRefusal.bind(system.rules);
-    this.#store = new RuleStore({ db, clock, audit, users, config, senders: system.senders, patternRefusal, inForce });
+    this.#store = new RuleStore({
+      db,
+      clock,
+      audit,
+      users,
+      config,
+      senders: system.senders,
+      limits,
+      patternRefusal,
+      inForce,
+    });
   }
 
   async create(principal: UserPrincipal, input: CreateRule) {
@@ -34,6 +45,7 @@ export class RuleService {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
       this.#store.requirePatternRoom([row]);
       await this.#store.insert(trx, row, principal.userId);
+      await this.#store.requireRoom(trx, [row]);
       return row.id;
     });
     return this.#read(id);
@@ -45,9 +57,11 @@ export class RuleService {
       requireVersion(ifMatch, old.version);
       const projectId = this.#access.projectAfter(principal, old, input.projectId);
       const row = await this.#store.changedRow(trx, old, projectId, input);
+      const allowed = await this.#access.allowedRow(principal, old, row, trx);
       if (input.condition !== undefined || input.active || projectId !== old.projectId)
         this.#store.requirePatternRoom([row]);
-      await this.#store.replace(trx, await this.#access.allowedRow(principal, old, row, trx), principal.userId);
+      await this.#store.replace(trx, allowed, principal.userId);
+      if (old.active === 0 || old.projectId !== allowed.projectId) await this.#store.requireRoom(trx, [allowed]);
     });
     return this.#read(id);
   }

@@ -55,7 +55,7 @@ const schedules: AppModule = {
         body: s.CreateSchedule,
         status: 201,
         response: s.ScheduleView,
-        errors: [...INVALID, ...ACTION],
+        errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
         handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
       }),
     );

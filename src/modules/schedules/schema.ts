@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
+import { integer, jsonObject, object, queryBoolean, queryInteger, selfChanging, text } from "../../http/shapes.ts";
 import type { Occurrence } from "../../jobs/cron.ts";
 import { MAX_PAYLOAD_BYTES } from "../../jobs/job.ts";
 import {
@@ -114,9 +114,9 @@ export const ScheduleView = v.object({
   module: v.nullable(v.string()),
   createdBy: v.nullable(v.string()),
   version: v.number(),
-  lastRunAt: v.pipe(v.nullable(v.string()), v.description("The time of the last run that made a job")),
-  nextRunAt: v.nullable(v.string()),
-  nextRuns: v.array(NextRun),
+  lastRunAt: selfChanging(v.pipe(v.nullable(v.string()), v.description("The time of the last run that made a job"))),
+  nextRunAt: selfChanging(v.nullable(v.string())),
+  nextRuns: selfChanging(v.array(NextRun)),
   createdAt: v.string(),
   updatedAt: v.string(),
 });

@@ -37,7 +37,7 @@ const tasks: AppModule = {
       route({
         ...one,
         tag: own.tag,
-        access: {},
+        access: { tokenScopes: ["tasks:own", "tasks:all"] },
         method: "GET",
         summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
         response: s.TaskView,

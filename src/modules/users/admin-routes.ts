@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
+import { hasTokenScope } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
@@ -59,13 +60,14 @@ export function adminRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/:id",
       summary: "One user: oneself, or with users:read anybody",
       tag: "Users",
-      access: {},
+      access: { tokenScopes: ["account:own", "users:read"] },
       params,
       response: UserView,
       errors: ["USER_NOT_FOUND"],
       handle(exchange, { params: { id } }) {
         const viewer = userOf(exchange);
-        if (id !== viewer.userId && !viewer.permissions.has("users:read")) throw notFound();
+        const isOwn = id === viewer.userId && hasTokenScope(viewer, ["account:own"]);
+        if (!isOwn && !viewer.permissions.has("users:read")) throw notFound();
         return service.view(known(id), viewer);
       },
     }),

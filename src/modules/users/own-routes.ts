@@ -50,7 +50,7 @@ export function ownRoutes(services: CoreServices): Route[] {
   const changing = {
     summary: "Change the caller's own account",
     tag,
-    access: {},
+    access: { tokenScopes: ["account:own"] },
     body: OwnBody,
     response: UserView,
     errors: ["EMAIL_TAKEN", "PHONE_TAKEN", "INVALID_TIMEZONE", "INVALID_CREDENTIALS", "RATE_LIMITED"],
@@ -64,7 +64,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       aliases: ["/api/profile", "/api/v1/profile"],
       summary: "The caller's own account",
       tag,
-      access: {},
+      access: { tokenScopes: ["account:own"] },
       response: UserView,
       async handle(exchange) {
         const { userId, permissions, kind } = userOf(exchange);
@@ -92,7 +92,6 @@ export function ownRoutes(services: CoreServices): Route[] {
       errors: ["INVALID_CREDENTIALS", "WEAK_PASSWORD", "RATE_LIMITED", "OVERLOADED"],
       async handle(exchange, { body }) {
         const principal = userOf(exchange);
-        if (principal.kind !== "user") throw new PrismError("FORBIDDEN", "Log in to change the password");
         await accounts.changePassword(principal, body.currentPassword, body.password, clientOf(exchange));
         return new Reply(204);
       },
@@ -102,7 +101,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/preferences",
       summary: "How and when the caller wants to be told",
       tag,
-      access: {},
+      access: { tokenScopes: ["account:own"] },
       response: Preferences,
       async handle(exchange) {
         return preferencesOf((await findUser(db.read, userOf(exchange).userId)).prefs);
@@ -113,7 +112,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/preferences",
       summary: "Say how and when one wants to be told",
       tag,
-      access: {},
+      access: { tokenScopes: ["account:own"] },
       body: Preferences,
       response: Preferences,
       async handle(exchange, { body }) {
@@ -131,7 +130,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       path: "/api/v1/users/me/push-tokens",
       summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
       tag,
-      access: {},
+      access: { tokenScopes: ["account:own"] },
       body: PushBody,
       response: v.object({ devices: v.array(DeviceView) }),
       async handle(exchange, { body }) {

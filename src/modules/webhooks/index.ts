@@ -53,7 +53,7 @@ const webhooks: AppModule = {
         body: s.CreateWebhook,
         status: 201,
         response: s.WebhookWithSecret,
-        errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "INVALID_STATE"],
+        errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
         handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
       }),
     );

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, object, pattern, text } from "../../http/shapes.ts";
+import { integer, object, pattern, selfChanging, text } from "../../http/shapes.ts";
 import type { WebhookRow } from "../../services/delivery/webhook-call.ts";
 
 const MAX_PATTERNS = 50;
@@ -69,12 +69,15 @@ export const WebhookView = v.object({
   url: v.string(),
   eventTypes: v.array(v.string()),
   active: v.boolean(),
-  failures: v.pipe(v.number(), v.description("Attempts that have failed in a row; the 50th disables the webhook")),
-  disabledAt: v.pipe(
-    v.nullable(v.string()),
-    v.description("When it was disabled for its failures, or for answering 410"),
+  failures: selfChanging(
+    v.pipe(v.number(), v.description("Attempts that have failed in a row; the 50th disables the webhook")),
   ),
-  previousSecretUntil: v.pipe(v.nullable(v.string()), v.description("Until when a secret of before signs too")),
+  disabledAt: selfChanging(
+    v.pipe(v.nullable(v.string()), v.description("When it was disabled for its failures, or for answering 410")),
+  ),
+  previousSecretUntil: selfChanging(
+    v.pipe(v.nullable(v.string()), v.description("Until when a secret of before signs too")),
+  ),
   createdBy: v.nullable(v.string()),
   version: v.number(),
   createdAt: v.string(),

@@ -1,5 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import { isUuid, uuidv7 } from "../../base/ids.ts";
+import { limitReached } from "../../base/limit-reached.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { SafeFetch } from "../../services/delivery/safe-fetch.ts";
@@ -11,9 +12,6 @@ import { requireVersion } from "../../services/versions.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import { type CreateWebhook, DEFAULT_GRACE_MS, type ListWebhooks, type UpdateWebhook, webhookView } from "./schema.ts";
-
-/** Of one user, or of one project: each of its notifications asks them all. */
-const MAX_WEBHOOKS = 100;
 
 /** A webhook, and its secret where it has just been made. */
 export interface Changed {
@@ -47,7 +45,7 @@ export class WebhookService {
     return this.#existing(principal, id, this.#services.db.read);
   }
 
-  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, INVALID_STATE when there are too many */
+  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
   async create(principal: UserPrincipal, { url, eventTypes, active, projectId }: CreateWebhook): Promise<Changed> {
     const { db, clock, system } = this.#services;
     system.storage.requireSpace();
@@ -55,8 +53,9 @@ export class WebhookService {
     await this.#fetch.check(url);
     return db.write(async (trx) => {
       if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
-      if ((await queries.countWebhooks(trx, owner)) >= MAX_WEBHOOKS)
-        throw new PrismError("INVALID_STATE", `There may be ${MAX_WEBHOOKS} webhooks of a user or a project`);
+      const { webhooksPerOwner } = system.settings.limits;
+      if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
+        throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
       const id = uuidv7();
       const secret = newSecret(system.box, id);
       const now = clock.now();

@@ -1,7 +1,14 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../base/clock.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import type { NotificationRow, StormRow, SuppressionRows, WindowCount, WindowName } from "../../store/write-set.ts";
+import type {
+  NotificationRow,
+  StormKey,
+  StormRow,
+  SuppressionRows,
+  WindowCount,
+  WindowName,
+} from "../../store/write-set.ts";
 import type { IncomingEvent } from "../incoming-event.ts";
 import { Firings } from "./firings.ts";
 import { MatchWindow } from "./match-window.ts";
@@ -19,12 +26,17 @@ export type Verdict = {
   readonly rule: JudgedRule;
   readonly key: string;
   readonly dedupeKey: string | null;
-  /** When the match counts in its window. */
-  readonly countsAt: EpochMs;
+  /** When the match counts in its window; null: it does not count. */
+  readonly countsAt: EpochMs | null;
 } & (
   | { readonly outcome: "fired" | "suppressed" | "cooled" }
   | { readonly outcome: "deduped"; readonly notificationId: string }
 );
+
+type Restrained = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string } | null;
+
+const COOLED = { outcome: "cooled" } as const;
+const FIRED = { outcome: "fired" } as const;
 
 /** For rules that say nothing of storms; null: nothing is held back then. */
 export type DefaultSuppression = () => NonNullable<Restraint["suppression"]> | null;
@@ -42,7 +54,8 @@ interface KeyState {
 }
 
 /**
- * Decides which matches fire: suppression in a sliding window, dedupe, cooldown (contract 7). A function of the events in their order and of
+ * Decides which matches fire: suppression in a sliding window, dedupe, cooldown. A rule's own suppression counts every match and is asked
+ * first; the default one counts per dedupe key, and not what dedupe joins. A function of the events in their order and of
  * their own instants, so that deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a cache that already
  * holds what sets on their way will write: {@link reset} after such a set has failed.
  */
@@ -55,6 +68,7 @@ export class FiringGate {
   #windows = new Map<string, { -readonly [K in keyof WindowCount]: WindowCount[K] }>();
   #begunAnew = new Map<string, WindowName>();
   #storms = new Map<string, StormRow>();
+  #stormKeys = new Map<string, StormKey>();
   #repeats = new Map<string, number>();
 
   /** @param capacity rules and keys that are remembered; what the others did has to be in `memory`. */
@@ -76,21 +90,32 @@ export class FiringGate {
    * their window anew. @throws what a key's template throws
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
-    const { dedupe, cooldownMs } = rule.restraint;
-    const suppression = rule.restraint.suppression ?? this.#defaults();
+    const { suppression: own, dedupe } = rule.restraint;
+    const suppression = own ?? this.#defaults();
     const at = event.receivedAt;
-    const key = suppression?.key?.render(event, MAX_KEY_LENGTH) ?? "";
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
+    // Under the default each dedupe key has a window of its own: a storm of one never holds back the first match of another.
+    const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
+    const early = own ? null : this.#restrained(rule, dedupeKey, at);
+    if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
     const window = suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window;
     const countsAt = window && isLate ? Math.max(at, window.newestAt) : at;
     const base = { rule, key, dedupeKey, countsAt };
     if (suppression && window && window.sumAt(countsAt) >= suppression.count) return { ...base, outcome: "suppressed" };
-    if (!dedupe && cooldownMs === 0) return { ...base, outcome: "fired" };
-    const last = this.#firings.last(rule.row.id, dedupeKey);
+    return { ...base, ...((own ? this.#restrained(rule, dedupeKey, at) : early) ?? FIRED) };
+  }
+
+  /** What dedupe and cooldown make of a match; null when they let it through. */
+  #restrained(
+    { row, restraint: { dedupe, cooldownMs } }: JudgedRule,
+    dedupeKey: string | null,
+    at: EpochMs,
+  ): Restrained {
+    if (!dedupe && cooldownMs === 0) return null;
+    const last = this.#firings.last(row.id, dedupeKey);
     if (last && dedupe && isWithin(at, last.at, dedupe.windowMs))
-      return { ...base, outcome: "deduped", notificationId: last.notificationId };
-    if (last && isWithin(at, last.at, cooldownMs)) return { ...base, outcome: "cooled" };
-    return { ...base, outcome: "fired" };
+      return { outcome: "deduped", notificationId: last.notificationId };
+    return last && isWithin(at, last.at, cooldownMs) ? COOLED : null;
   }
 
   /** Takes a verdict over into what is remembered and written. @returns the storm that begins with it; null mostly. */
@@ -104,7 +129,7 @@ export class FiringGate {
       const isAsked = rule.restraint.dedupe !== null || rule.restraint.cooldownMs > 0;
       this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId, seq: event.seq }, isAsked);
     }
-    if (!suppression) return null;
+    if (!suppression || countsAt === null) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
     // To the end of the line: what was counted lately may not be in the tables yet, and must not be the one that goes.
     const name = nameOf(ruleId, key);
@@ -112,7 +137,7 @@ export class FiringGate {
     this.#states.set(name, state);
     if (state.window.isBehind(countsAt)) this.#beginAnew(ruleId, key);
     this.#count(ruleId, key, state.window.add(countsAt));
-    return outcome === "suppressed" ? this.#hold(state, ruleId, key, event) : null;
+    return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
   }
 
   /** The database refused what a firing had made: nobody was told, so that it holds nothing back. To be called when its set has settled. */
@@ -127,11 +152,13 @@ export class FiringGate {
       begunAnew: [...this.#begunAnew.values()],
       windows: [...this.#windows.values()],
       storms: [...this.#storms.values()],
+      keys: [...this.#stormKeys.values()],
       repeats: [...this.#repeats].map(([notificationId, count]) => ({ notificationId, count })),
     };
     this.#begunAnew = new Map();
     this.#windows = new Map();
     this.#storms = new Map();
+    this.#stormKeys = new Map();
     this.#repeats = new Map();
     return rows;
   }
@@ -157,7 +184,8 @@ export class FiringGate {
     this.take();
   }
 
-  #hold(state: KeyState, ruleId: string, key: string, event: IncomingEvent): StormRow | null {
+  #hold(state: KeyState, { rule, key, dedupeKey }: Verdict, event: IncomingEvent): StormRow | null {
+    const ruleId = rule.row.id;
     const { seq, id, receivedAt } = event;
     const before = state.storm;
     const storm: StormRow = before
@@ -182,6 +210,8 @@ export class FiringGate {
         };
     state.storm = storm;
     this.#storms.set(storm.id, storm);
+    if (dedupeKey !== null && dedupeKey !== key)
+      this.#stormKeys.set(nameOf(storm.id, dedupeKey), { batchId: storm.id, key: dedupeKey });
     return before ? null : storm;
   }
 

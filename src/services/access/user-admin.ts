@@ -2,7 +2,7 @@ import { cleanText } from "../../base/clean-text.ts";
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../../base/permissions.ts";
 import { isTimezone } from "../../base/timezone.ts";
 import { createToken } from "../../base/tokens.ts";
 import type { Trx } from "../../store/database.ts";
@@ -27,7 +27,7 @@ export interface NewServiceToken {
   readonly userId: string;
   readonly name: string;
   /** Absent: all the user may do. */
-  readonly scopes?: readonly Permission[] | undefined;
+  readonly scopes?: readonly TokenScope[] | undefined;
   readonly expiresAt?: number | undefined;
 }
 
@@ -122,8 +122,8 @@ export class UserAdmin {
     { userId, name, scopes, expiresAt }: NewServiceToken,
     trx: Trx,
   ): Promise<{ id: string; token: string }> {
-    const unknown = scopes?.find((scope) => !PERMISSIONS.includes(scope));
-    if (unknown !== undefined) throw new PrismError("SCOPE_MISSING", `${unknown} is not a permission`);
+    const unknown = scopes?.find((scope) => !TOKEN_SCOPES.includes(scope));
+    if (unknown !== undefined) throw new PrismError("SCOPE_MISSING", `${unknown} is not a scope`);
     const { token, prefix, hash } = createToken("prt");
     const id = uuidv7();
     await trx
@@ -134,7 +134,7 @@ export class UserAdmin {
         name,
         hash,
         prefix,
-        scopes: JSON.stringify(scopes ?? PERMISSIONS),
+        scopes: JSON.stringify(scopes ?? TOKEN_SCOPES),
         expiresAt: expiresAt ?? null,
         createdAt: this.#clock.now(),
       })

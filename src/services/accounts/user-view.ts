@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import { selfChanging } from "../../http/shapes.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 
@@ -21,8 +22,8 @@ export const UserView = v.object({
   locale: v.string(),
   createdAt: v.string(),
   updatedAt: v.string(),
-  pushTokens: v.optional(v.object({ fcm: v.boolean(), apns: v.boolean() })),
-  pusherChannels: v.optional(v.array(v.string())),
+  pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
+  pusherChannels: v.optional(selfChanging(v.array(v.string()))),
 });
 
 /** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */

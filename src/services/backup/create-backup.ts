@@ -9,6 +9,8 @@ import type { Config } from "../../config/load.ts";
 import { sealedBoxOf } from "../../config/sealed-box.ts";
 import { appendAudit, requireAuditKey } from "../../store/append-audit.ts";
 import { openForReading } from "../../store/connection.ts";
+import { SchemaRefused } from "../../store/migrate.ts";
+import { requireOwnSchema } from "../../store/own-schema.ts";
 import { readSequences } from "../../store/sequences.ts";
 import { snapshotBytes, snapshotDatabase } from "../../store/snapshot.ts";
 import { auditRow } from "../audit/audit.ts";
@@ -62,8 +64,9 @@ export function workDirOf(file: string): string {
  */
 export async function createBackup(parts: BackupParts): Promise<Backup> {
   const { config, file, verify, clock } = parts;
-  // Before the long work: with another key it would end in vain.
+  // Before the long work: with another key, or with a schema that no restore takes, it would end in vain.
   requireAuditKey(config.databaseFile, sealedBoxOf(config));
+  requireRestorableSchema(config.databaseFile);
   const expected = snapshotBytes(config.databaseFile);
   const sounds = soundsIn(config.dataDir);
   requireSpace(parts, expected, sounds);
@@ -99,6 +102,19 @@ export function requireNew(file: string): void {
       "exists",
       `${file} is there already, and archives are never replaced; choose another name`,
     );
+}
+
+/** @throws SchemaRefused when a restore would refuse the schema: an archive of it is none. */
+function requireRestorableSchema(file: string): void {
+  const connection = openForReading(file);
+  try {
+    requireOwnSchema(connection);
+  } catch (error) {
+    if (!(error instanceof SchemaRefused)) throw error;
+    throw new SchemaRefused(`${error.message}; a restore would refuse it, so no archive was made: drop it first`);
+  } finally {
+    connection.close();
+  }
 }
 
 function requireSpace(

@@ -84,7 +84,7 @@ export class FcmClient implements PushClient {
   }
 
   #answer({ status, json, retryAfterMs }: PostReply, token: string): PushAnswer {
-    if (status === 200) return { kind: "accepted", ...nameOf(json) };
+    if (status === 200) return { kind: "accepted", providerId: this.#nameOf(json) };
     const { code, message, namesToken } = fcmRefusal(json);
     const said = `FCM answered ${status} ${code}: ${reasonOf(message, token)}`;
     if (status === 429) throw tryAgain(said, retryAfterMs ?? QUOTA_PAUSE_MS);
@@ -98,12 +98,13 @@ export class FcmClient implements PushClient {
     if (status === 401 || status === 403) throw new ProviderDown(said);
     throw new PermanentError(said);
   }
-}
 
-/** `projects/{project}/messages/{id}`: what FCM calls the message. */
-function nameOf(json: unknown): { providerId?: string } {
-  const name: unknown = Object(json).name;
-  return typeof name === "string" ? { providerId: name.slice(0, 255) } : {};
+  /** `projects/{project}/messages/{id}`: what FCM calls the message. Without it something else than FCM has answered. */
+  #nameOf(json: unknown): string {
+    const name: unknown = Object(json).name;
+    if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);
+    return name.slice(0, 255);
+  }
 }
 
 /** Others may wait for the same: what one attempt gives up goes on for them. @throws the signal's reason */

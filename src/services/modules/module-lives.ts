@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import type { Router } from "../../http/router.ts";
 import type { AppModule } from "../module-api.ts";
 import { requiredModules } from "./check-module.ts";
@@ -21,6 +22,8 @@ export interface LivesParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly modulesDir: string;
+  /** Counts the bytes of a body that is kept. @returns what gives them back. @throws OVERLOADED */
+  readonly hold: (exchange: Exchange, bytes: number) => () => void;
   /** The program's own features. */
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
   readonly registerLimitMs?: number | undefined;
@@ -157,7 +160,7 @@ export class ModuleLives {
 
   /** @returns why it is not active. */
   async #tryRun(slot: ModuleSlot, imported: ImportedModule): Promise<string | null> {
-    const { clock, scope, log, router, services, registerLimitMs } = this.#parts;
+    const { clock, scope, log, router, services, hold, registerLimitMs } = this.#parts;
     const missing = this.missing(imported.module);
     if (missing) return missing.message;
     const lasting = nothingLasting();
@@ -166,9 +169,11 @@ export class ModuleLives {
       scope,
       log,
       clock,
+      caps: services.config.modules,
+      hold,
       registerLimitMs,
       requireFree: (path) => requireFree(path, slot, this.slots, router),
-      held: (exchange, body) => slot.held(router, exchange, body),
+      held: (exchange, body) => slot.held(router, exchange, body, hold),
       services: (each) => moduleServices(each, services, lasting),
     });
     try {

@@ -3,41 +3,66 @@ import { parseQuery } from "../../http/input.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import type { AnySchema, ModuleRequest } from "../module-api.ts";
 import { checkInput } from "./check-input.ts";
+import { ModuleBody } from "./module-body.ts";
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** What a handler is given, with its schemas' results in place of what was sent. @throws VALIDATION_FAILED */
+/**
+ * What a handler is given, with its schemas' results in place of what was sent.
+ * @param body the value of a JSON body, or the body itself of a route that takes other types. @throws VALIDATION_FAILED
+ */
 export async function readModuleRequest(
   exchange: Exchange,
   body: unknown,
   schemas: { readonly [part in "params" | "query" | "body"]: AnySchema | undefined },
+  hasRawBody = false,
 ): Promise<ModuleRequest> {
   const query = parseQuery(exchange.queryText);
   return new Request(exchange, {
     params: schemas.params ? await checkInput(schemas.params, exchange.params, "path") : exchange.params,
     query: schemas.query ? await checkInput(schemas.query, query, "query") : query,
-    body: schemas.body ? await checkInput(schemas.body, body, "body") : body,
+    body: schemas.body ? await checkInput(schemas.body, body instanceof ModuleBody ? body.value : body, "body") : body,
+    bytes: body instanceof ModuleBody && hasRawBody ? body.bytes : null,
   });
+}
+
+interface RequestParts {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  /** Null where the route did not ask for them. */
+  readonly bytes: Buffer | null;
 }
 
 class Request implements ModuleRequest {
   readonly params: ModuleRequest["params"];
   readonly query: ModuleRequest["query"];
-  readonly body: unknown;
   readonly user: ModuleRequest["user"];
   readonly id: string;
   readonly #exchange: Exchange;
+  readonly #body: unknown;
+  readonly #bytes: Buffer | null;
   #headers: Record<string, string> | null = null;
   #signal: AbortSignal | null = null;
 
-  constructor(exchange: Exchange, { params, query, body }: { params: unknown; query: unknown; body: unknown }) {
+  constructor(exchange: Exchange, { params, query, body, bytes }: RequestParts) {
     this.#exchange = exchange;
+    this.#body = body;
+    this.#bytes = bytes;
     this.params = params as ModuleRequest["params"];
     this.query = query as ModuleRequest["query"];
-    this.body = body;
     this.user = exchange.principal;
     this.id = exchange.requestId;
+  }
+
+  get body(): unknown {
+    return this.#body instanceof ModuleBody ? this.#body.value : this.#body;
+  }
+
+  get rawBody(): Uint8Array {
+    if (!this.#bytes) throw new TypeError("only a route with the option rawBody: true has the bytes of its body");
+    return this.#bytes;
   }
 
   get headers(): Readonly<Record<string, string>> {

@@ -11,7 +11,7 @@ import type { ModuleScope } from "./module-scope.ts";
 const REGISTER_LIMIT_MS = 10_000;
 const DISPOSE_LIMIT_MS = 5000;
 
-export interface RunParts extends Pick<RouteParts, "clock"> {
+export interface RunParts extends Pick<RouteParts, "clock" | "caps" | "hold"> {
   readonly module: AppModule;
   readonly scope: ModuleScope;
   readonly log: Logger;
@@ -58,10 +58,12 @@ export class ModuleRun {
 
   /** Has the module add its routes and handlers. @throws what it throws, or ModuleFailure; nothing of it remains then */
   async register(): Promise<void> {
-    const { module, scope, clock, registerLimitMs = REGISTER_LIMIT_MS } = this.#parts;
+    const { module, scope, clock, caps, registerLimitMs = REGISTER_LIMIT_MS } = this.#parts;
     const server = moduleServer({
       module: module.name,
       clock,
+      caps,
+      hold: (exchange, bytes) => this.#parts.hold(exchange, bytes),
       add: (route) => this.#addRoute(route),
       enter: (work) => this.within(work),
       call: (code) => this.call(code),

@@ -70,10 +70,18 @@ export class ModuleSlot {
   }
 
   /** @returns null while its requests need not wait. */
-  held(router: Router, exchange: Exchange, body: unknown): Promise<unknown> | null {
+  held(
+    router: Router,
+    exchange: Exchange,
+    body: unknown,
+    hold: (exchange: Exchange, bytes: number) => () => void,
+  ): Promise<unknown> | null {
     if (!this.#gate) return null;
     if (this.#held >= MAX_HELD) throw unavailable(this.name);
-    return this.#hold(this.#gate.promise, router, exchange, body);
+    if (!Buffer.isBuffer(body)) return this.#hold(this.#gate.promise, router, exchange, body);
+    const release = hold(exchange, body.length);
+    // The bytes are only valid until this returns.
+    return this.#hold(this.#gate.promise, router, exchange, Buffer.from(body)).finally(release);
   }
 
   async #hold(gate: Promise<void>, router: Router, exchange: Exchange, body: unknown): Promise<unknown> {
@@ -83,7 +91,7 @@ export class ModuleSlot {
     } finally {
       this.#held--;
     }
-    return redirect(router, exchange, body);
+    return redirect(router, exchange, body, this.name);
   }
 
   #placeholder({ method, path, isPublic }: RoutePlace): Route {
@@ -106,7 +114,7 @@ function placesOf({ method, path, aliases = [], access }: Route): RoutePlace[] {
 }
 
 /** A request that was let in before its module was replaced goes to whatever has its path now, if that lets it in as well. */
-function redirect(router: Router, exchange: Exchange, body: unknown): unknown {
+function redirect(router: Router, exchange: Exchange, body: unknown, module: string): unknown {
   const match = router.find(exchange.method, exchange.path);
   if (!match || !("mount" in match)) throw new PrismError("NOT_FOUND", "No such route");
   const { access } = match.mount.route;
@@ -115,6 +123,8 @@ function redirect(router: Router, exchange: Exchange, body: unknown): unknown {
       throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     requireAccess(access, exchange.principal);
   }
+  // The route that was read for took bodies in another way: only the client can send it again.
+  if (Buffer.isBuffer(body) !== (match.mount.route.raw !== undefined) && body !== undefined) throw unavailable(module);
   exchange.mount = match.mount;
   exchange.params = match.params;
   return match.mount.route.handle(exchange, { params: undefined, query: undefined, body });

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { BodyReader } from "../../http/body.ts";
 import type { Router } from "../../http/router.ts";
 import type { Announcer } from "../../pipeline/announcer.ts";
 import type { IngestService } from "../../pipeline/ingest-service.ts";
@@ -19,6 +20,7 @@ export interface ModulesParts extends ModuleServiceParts {
   readonly ingest: IngestService;
   readonly projects: Projects;
   readonly hub: Hub;
+  readonly bodies: BodyReader;
   readonly announcer: Announcer;
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
 }
@@ -32,7 +34,7 @@ export interface ModulesServices {
 }
 
 /** What loads modules, and what only they use: readers of the event log, committed rows as events of the bus. */
-export function openModules({ router, hub, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
+export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
   const { config, database, reader, clock, bus } = parts;
   const log = parts.log.namespace("modules");
   const head = (): number => hub.head({ kind: "project", projectId: "" });
@@ -49,6 +51,7 @@ export function openModules({ router, hub, announcer, builtIn, ...parts }: Modul
     clock,
     log,
     modulesDir: config.modulesDir,
+    hold: (exchange, bytes) => bodies.hold(exchange, bytes),
     builtIn,
   });
   const isWatched = config.modules.hotReload ?? config.env === "development";

@@ -17,6 +17,7 @@ function featureServer(name: string, { system, clock }: CoreServices): ModuleSer
   const server = moduleServer({
     module: name,
     clock,
+    hold: (exchange, bytes) => system.bodies.hold(exchange, bytes),
     add: (route) => router.add(route),
     enter: (work) => work(),
     call: (code) => code(),

@@ -16,6 +16,7 @@ import type * as api from "../module-api.ts";
 import type { PendingTimers } from "../timers/pending-timers.ts";
 import { type ScheduledNotification, ScheduledNotifications } from "../timers/scheduled-notifications.ts";
 import { epochOf, type Moment } from "../timers/time.ts";
+import type { TimerSettings } from "../timers/timer-limits.ts";
 import { InboxPort } from "./inbox-port.ts";
 import { type Channel, DEFAULT_CHANNELS } from "./message-parts.ts";
 
@@ -61,6 +62,7 @@ export interface NotifierParts {
   readonly runner: JobRunner;
   readonly principals: Principals;
   readonly senders: Senders;
+  limits(): TimerSettings;
 }
 
 /** Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit are one transaction; live entries follow it. */

@@ -21,6 +21,10 @@ import type { RuleNotices } from "./rule-notices.ts";
 const UPDATE_EVERY_MS = 5000;
 const TITLE_LENGTH = 255;
 const SAMPLE_LENGTH = 200;
+/** Dedupe keys that a notice lists, and how many are counted beyond them. */
+const LISTED_KEYS = 20;
+const COUNTED_KEYS = 1000;
+const KEY_LENGTH = 80;
 
 type Batch = Selectable<SuppressedBatchesTable>;
 type RuleRow = Selectable<RulesTable>;
@@ -89,10 +93,15 @@ export class Storms {
   async #goOn(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
     const { jobs, clock, notices } = this.#parts;
     if (batch.noticeId === null) {
-      const noticeId = await this.#send(trx, rule, { ...noticeText(rule, batch), sound: rule.sound, data: null });
+      const noticeId = await this.#send(trx, rule, {
+        ...noticeText(rule, batch, await keysOf(trx, batch)),
+        sound: rule.sound,
+        data: null,
+      });
       await remember(trx, batch, { noticeId, toldCount: batch.count });
     } else if (batch.count !== batch.toldCount) {
-      await notices.update(batch.noticeId, { ...noticeText(rule, batch), aggregateCount: batch.count }, trx);
+      const text = noticeText(rule, batch, await keysOf(trx, batch));
+      await notices.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
       await remember(trx, batch, { toldCount: batch.count });
     }
     await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
@@ -100,8 +109,9 @@ export class Storms {
 
   async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
     const { database, gate, clock, notices } = this.#parts;
+    const keys = await keysOf(trx, batch);
     if (batch.noticeId !== null && batch.count !== batch.toldCount)
-      await notices.update(batch.noticeId, { ...noticeText(rule, batch), aggregateCount: batch.count }, trx);
+      await notices.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
     const isBatch = restraintOf(rule).suppression?.mode === "batch";
     const samples = isBatch ? await this.#samples(trx, rule, batch) : [];
     const data = {
@@ -109,8 +119,9 @@ export class Storms {
       firstSeq: batch.firstSeq,
       lastSeq: batch.lastSeq,
       ...(isBatch ? { samples } : {}),
+      ...(keys.length > 0 ? { keys: keys.slice(0, LISTED_KEYS) } : {}),
     };
-    await this.#send(trx, rule, { ...summaryText(rule, batch, samples), sound: null, data });
+    await this.#send(trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
     await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
     database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
   }
@@ -159,21 +170,46 @@ async function remember(
   await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
 }
 
-function noticeText(rule: RuleRow, batch: Batch) {
+/** Dedupe keys of what the storm holds back, one more than are counted at most; none where the storm is of one key. */
+async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
+  const rows = await trx
+    .selectFrom("suppressed_keys")
+    .select("key")
+    .where("batchId", "=", id)
+    .orderBy("key")
+    .limit(COUNTED_KEYS + 1)
+    .execute();
+  return rows.map(({ key }) => key);
+}
+
+function noticeText(rule: RuleRow, batch: Batch, keys: readonly string[]) {
   return {
     title: cutText(`${rule.name}: ${batch.count} held back${keyText(batch)}`, TITLE_LENGTH),
-    message: `The rule matches more often than it may tell. ${batch.count} further matches since ${toRfc3339(batch.startedAt)} are held back; a summary follows when it is over.`,
+    message: `The rule matches more often than it may tell. ${batch.count} further matches since ${toRfc3339(batch.startedAt)} are held back; a summary follows when it is over.${keysText(keys)}`,
   };
 }
 
-function summaryText(rule: RuleRow, batch: Batch, samples: readonly { readonly title: string }[]) {
+function summaryText(
+  rule: RuleRow,
+  batch: Batch,
+  samples: readonly { readonly title: string }[],
+  keys: readonly string[],
+) {
   const list = samples.map(({ title }) => `\n- ${title}`).join("");
   return {
     title: cutText(`${rule.name}: over, ${batch.count} were held back${keyText(batch)}`, TITLE_LENGTH),
-    message: `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ${batch.count} matches.${list === "" ? "" : `\nAmong them:${list}`}`,
+    message: `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
   };
 }
 
 function keyText({ key }: Batch): string {
   return key === "" ? "" : ` (${key})`;
+}
+
+function keysText(keys: readonly string[]): string {
+  if (keys.length === 0) return "";
+  const listed = keys.slice(0, LISTED_KEYS).map((key) => cutText(key, KEY_LENGTH));
+  const others = keys.length - listed.length;
+  const more = keys.length > COUNTED_KEYS ? `more than ${COUNTED_KEYS - LISTED_KEYS} others` : `${others} more`;
+  return `\nKeys: ${listed.join(", ")}${others > 0 ? ` and ${more}` : ""}.`;
 }

@@ -1,4 +1,5 @@
 import type { UserPrincipal } from "../../base/principal.ts";
+import { hasTokenScope } from "../../http/access.ts";
 import {
   isEncryptedChannel,
   isOwnChannel,
@@ -19,7 +20,7 @@ export interface ChannelRights {
 
 /**
  * Whether a user may be let into a channel: into their own, into those of projects they are members of, into others as a module says, or with
- * realtime:publish where none does.
+ * realtime:publish where none does. A service token gets in as its user only with notifications:own.
  * Public channels need no signature and encrypted ones are not served, so neither gets one.
  */
 export function maySubscribe(
@@ -30,6 +31,8 @@ export function maySubscribe(
   if (isEncryptedChannel(channel) || isPublicChannel(channel)) return false;
   const projectId = projectOfChannel(channel);
   if (projectId !== undefined) return projects.exists(projectId) && projects.has(principal, projectId, "events:read");
-  if (isOwnChannel(channel)) return channel === userChannel(principal.userId);
-  return authorizers.verdict(principal, channel) ?? principal.permissions.has("realtime:publish");
+  const isForUser = hasTokenScope(principal, ["notifications:own"]);
+  if (isOwnChannel(channel)) return isForUser && channel === userChannel(principal.userId);
+  const verdict = authorizers.verdict(principal, channel);
+  return verdict === undefined ? principal.permissions.has("realtime:publish") : verdict && isForUser;
 }

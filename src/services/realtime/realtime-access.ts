@@ -1,6 +1,7 @@
 import { PrismError } from "../../base/errors.ts";
 import type { Permission } from "../../base/permissions.ts";
 import type { Principal, UserPrincipal } from "../../base/principal.ts";
+import { hasTokenScope } from "../../http/access.ts";
 import type { RealtimeAccess } from "../../realtime/connections.ts";
 import { type StreamRef, streamName } from "../../realtime/stream.ts";
 import type { Principals } from "../access/principals.ts";
@@ -29,7 +30,9 @@ function check(rights: ChannelRights, principal: Principal, stream: StreamRef): 
   if (!isTicketFor(principal, stream)) return "forbidden";
   switch (stream.kind) {
     case "user":
-      return isOwn(principal, stream.userId) ? "allowed" : "forbidden";
+      return isOwn(principal, stream.userId) && hasTokenScope(principal, ["notifications:own"])
+        ? "allowed"
+        : "forbidden";
     case "messages":
       return isOwn(principal, stream.userId) && mayUseMessages(principal) ? "allowed" : "forbidden";
     case "tasks":

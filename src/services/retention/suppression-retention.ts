@@ -26,6 +26,24 @@ const windows: RetentionRule<{ ruleId: string; key: string; bucketStart: number 
   },
 };
 
+/** Before their batches: a batch can have many. */
+const keysOfClosed: RetentionRule<{ batchId: string; key: string }> = {
+  name: "suppressed_keys",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("suppressed_batches as b")
+      .innerJoin("suppressed_keys as k", "k.batchId", "b.id")
+      .select(["k.batchId", "k.key"])
+      .where("b.closedAt", "<=", daysBefore(now, BATCH_DAYS))
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys) {
+    for (const { batchId, key } of keys)
+      await trx.deleteFrom("suppressed_keys").where("batchId", "=", batchId).where("key", "=", key).execute();
+    return keys.length;
+  },
+};
+
 const closedBatches: RetentionRule<string> = {
   name: "suppressed_batches",
   async find(scan, now, limit) {
@@ -44,4 +62,4 @@ const closedBatches: RetentionRule<string> = {
 };
 
 /** What storms leave behind. */
-export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(closedBatches)];
+export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), sweepOf(closedBatches)];

@@ -1,7 +1,7 @@
 import type { LiveSettings } from "../live-settings.ts";
 import { type ScheduleParts, Schedules } from "./schedules.ts";
 
-export interface TimeParts extends Omit<ScheduleParts, "settingsOf" | "maxCatchUp"> {
+export interface TimeParts extends Omit<ScheduleParts, "settingsOf" | "maxCatchUp" | "maxPerCreator"> {
   readonly settings: LiveSettings;
 }
 
@@ -12,5 +12,6 @@ export function openSchedules({ settings, log, ...parts }: TimeParts): Schedules
     log,
     settingsOf: (queue) => settings.queue(queue),
     maxCatchUp: () => settings.schedules.maxCatchUp,
+    maxPerCreator: () => settings.limits.schedulesPerUser,
   });
 }

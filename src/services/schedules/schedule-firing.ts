@@ -129,7 +129,20 @@ export class ScheduleFiring {
   ): ScheduledJobRow {
     const name = queue as QueueName;
     const attempts = maxAttempts ?? this.#parts.settingsOf(name).maxAttempts;
-    const job = { queue: name, kind, payload, runAt, maxAttempts: attempts, label, createdBy, module, ...more };
+    // Many recurring timers of one user are often due at the same second: timers that run once come first.
+    const priority = name === "timers" && createdBy !== null ? -1 : 0;
+    const job = {
+      queue: name,
+      kind,
+      payload,
+      runAt,
+      maxAttempts: attempts,
+      label,
+      createdBy,
+      module,
+      priority,
+      ...more,
+    };
     return { ...newJobRow(job, this.#parts.clock.now()), scheduleId: id };
   }
 

@@ -3,6 +3,7 @@ import { currentCaller } from "../../base/caller.ts";
 import type { Clock, EpochMs } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid, uuidv7 } from "../../base/ids.ts";
+import { limitReached } from "../../base/limit-reached.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Occurrence } from "../../jobs/cron.ts";
 import type { QueueName, QueueSettings } from "../../jobs/job.ts";
@@ -42,6 +43,7 @@ export interface ScheduleParts {
   readonly timezone: string;
   settingsOf(queue: QueueName): QueueSettings;
   maxCatchUp(): number;
+  maxPerCreator(): number;
 }
 
 /** The job that a schedule has just made. */
@@ -92,7 +94,7 @@ export class Schedules {
     return this.offers.add(queue, kind, settle);
   }
 
-  /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE */
+  /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE, LIMIT_REACHED */
   create(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
     return this.#parts.database.writeIn(options, (trx) => this.#create(input, trx));
   }
@@ -193,6 +195,7 @@ export class Schedules {
 
   async #create(input: ScheduleInput, trx: Trx): Promise<Schedule> {
     if (await findByName(trx, input.name)) throw nameTaken();
+    await this.#requireRoom(input.createdBy ?? null, trx);
     const now = this.#parts.clock.now();
     const definition = definitionOf(input, null, this.#parts.timezone);
     const row: ScheduleRow = {
@@ -207,6 +210,14 @@ export class Schedules {
     await trx.insertInto("schedules").values(row).execute();
     this.#changed(trx);
     return scheduleOf(row);
+  }
+
+  /** The program and its modules have no limit. */
+  async #requireRoom(createdBy: string | null, trx: Trx): Promise<void> {
+    if (createdBy === null) return;
+    const max = this.#parts.maxPerCreator();
+    if ((await countOfCreator(trx, createdBy)) >= max)
+      throw limitReached("You have too many schedules and recurring timers", "limits.schedulesPerUser", max);
   }
 
   async #change(old: ScheduleRow, input: ScheduleChanges, trx: Trx): Promise<Schedule> {
@@ -241,6 +252,15 @@ function findById(db: Readable, id: string): Promise<ScheduleRow | undefined> {
 
 function findByName(db: Readable, name: string): Promise<ScheduleRow | undefined> {
   return db.selectFrom("schedules").selectAll().where("name", "=", name).executeTakeFirst();
+}
+
+async function countOfCreator(db: Readable, createdBy: string): Promise<number> {
+  const row = await db
+    .selectFrom("schedules")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where("createdBy", "=", createdBy)
+    .executeTakeFirst();
+  return row?.n ?? 0;
 }
 
 async function requireRow(trx: Trx, id: string): Promise<ScheduleRow> {

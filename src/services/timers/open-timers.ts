@@ -19,6 +19,7 @@ import { RealtimeService } from "../realtime/realtime.ts";
 import type { Schedules } from "../schedules/schedules.ts";
 import { PendingTimers } from "./pending-timers.ts";
 import { TimeService } from "./time.ts";
+import type { TimerSettings } from "./timer-limits.ts";
 import { TimerService } from "./timers.ts";
 
 export interface TimersParts {
@@ -42,6 +43,7 @@ export interface TimersParts {
   readonly defaultProjectId: string;
   /** The zone of the server's own times. */
   readonly timezone: string;
+  limits(): TimerSettings;
 }
 
 export interface TimersServices {

@@ -12,6 +12,7 @@ import type { UserDirectory } from "../access/user-directory.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import type { NotifyInput } from "../notifications/notifier.ts";
 import { creatorIdOf, creatorOf } from "./creator.ts";
+import { type TimerSettings, timerPriority } from "./timer-limits.ts";
 
 /** Of the jobs that send a notification. */
 export const SCHEDULED_KIND = "notification";
@@ -33,6 +34,7 @@ export interface ScheduledParts {
   readonly runner: JobRunner;
   readonly principals: Principals;
   readonly directory: UserDirectory;
+  limits(): TimerSettings;
   send(input: NotifyInput, options: InTransaction): Promise<{ id: string }>;
 }
 
@@ -53,14 +55,22 @@ export class ScheduledNotifications {
       const recipients = await directory.recipients(input.recipients, inner, input.projectId ?? null);
       const notification: NotifyInput = { ...input, recipients };
       const sender = principal?.key ?? "system";
+      const dedupeKey = input.dedupeKey === undefined ? null : `notification ${sender} ${input.dedupeKey}`;
+      const createdBy = creatorIdOf(principal);
+      const priority = await timerPriority(
+        inner,
+        { createdBy: module === null ? createdBy : null, dedupeKey },
+        this.#parts.limits(),
+      );
       const job = await jobs.enqueue(
         {
           queue: "timers",
           kind: SCHEDULED_KIND,
           payload: { notification } satisfies ScheduledPayload,
           runAt,
-          dedupeKey: input.dedupeKey === undefined ? null : `notification ${sender} ${input.dedupeKey}`,
-          createdBy: creatorIdOf(principal),
+          dedupeKey,
+          priority,
+          createdBy,
           module,
           correlationId: correlationId ?? uuidv7(),
         },

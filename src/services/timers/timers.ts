@@ -19,6 +19,10 @@ import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts"
 import { epochOf, type Moment } from "./time.ts";
 import { readTimerAction, requireTimerRights, type TimerAction, type TimerActionInput } from "./timer-action.ts";
 import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
+import { requireInterval, type TimerSettings, timerPriority } from "./timer-limits.ts";
+
+/** Next runs of a pattern in which the shortest time between two is looked for. */
+const COMPARED_RUNS = 20;
 
 /** An action as code writes it, the program's or a module's. */
 type GivenAction = TimerActionInput | api.TimerAction;
@@ -54,6 +58,7 @@ export interface TimerParts extends FiringParts {
   readonly schedules: Schedules;
   readonly pending: PendingTimers;
   readonly senders: Senders;
+  limits(): TimerSettings;
 }
 
 /** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
@@ -73,7 +78,7 @@ export class TimerService {
 
   /**
    * Runs an action after a delay, which is elapsed time: no clock change moves it.
-   * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+   * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
    */
   after(label: string, delayMs: number, action: GivenAction, options: TimerOptions = {}): Promise<Timer> {
     return this.at(label, this.#parts.clock.now() + delayMs, action, options);
@@ -96,6 +101,8 @@ export class TimerService {
       const held = await this.#labelled(label, options, inner);
       if (held) return once(held, label, payload);
       if (key !== null && isNewWanted(options)) await this.#release(key, inner);
+      const createdBy = creatorIdOf(creator);
+      const priority = await timerPriority(inner, { createdBy, dedupeKey: key }, this.#parts.limits());
       const job = await jobs.enqueue(
         {
           queue: "timers",
@@ -105,7 +112,8 @@ export class TimerService {
           label,
           dedupeKey: key,
           module: options.module ?? null,
-          createdBy: creatorIdOf(creator),
+          priority,
+          createdBy,
           correlationId: currentCaller().correlationId ?? uuidv7(),
         },
         { trx: inner },
@@ -121,9 +129,11 @@ export class TimerService {
     input: GivenAction,
     { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
   ): Promise<Timer & { readonly scheduleId: string }> {
-    const { database, schedules, audit } = this.#parts;
+    const { database, schedules, audit, limits } = this.#parts;
     const action = this.read(input);
     const creator = creatorNow(options.module);
+    if (creator && !creator.permissions.has("jobs:manage"))
+      requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);
     const key = keyOf(label, creator, options);
     // The label is for people; the name only has to be one of its own, or the key's.
     const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;

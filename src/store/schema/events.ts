@@ -99,6 +99,11 @@ export interface SuppressionWindowsTable {
   count: number;
 }
 
+export interface SuppressedKeysTable {
+  batchId: string;
+  key: string;
+}
+
 export interface SuppressedBatchesTable {
   id: string;
   ruleId: string;

@@ -132,3 +132,20 @@ export interface ApiKeysTable {
   createdBy: string | null;
   createdAt: number;
 }
+
+/** An invitation to a project. It is open until `endedAt` is set or `expiresAt` has passed. */
+export interface ProjectInvitationsTable {
+  id: string;
+  projectId: string;
+  /** As login names are stored: normalised, in lower case. */
+  email: string;
+  role: ProjectRole;
+  /** SHA-256 of the link's token. */
+  hash: string;
+  invitedBy: string;
+  createdAt: number;
+  expiresAt: number;
+  endedAt: number | null;
+  /** The member that came of it; null while it is open, and when it was revoked or declined. */
+  acceptedBy: string | null;
+}

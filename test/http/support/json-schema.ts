@@ -33,6 +33,7 @@ const countOf = (value: unknown): number | undefined => (Array.isArray(value) ? 
 /** Keywords of JSON Schema 2020-12 that Prism's document uses. Another one in a schema is an error: nothing is passed over unseen. */
 const CHECKS: Readonly<Record<string, Check>> = {
   description: () => [],
+  readOnly: () => [],
   minimum: bound(atLeast, numberOf),
   maximum: bound(atMost, numberOf),
   minLength: bound(atLeast, lengthOf),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Permission } from "../../../src/base/permissions.ts";
+import type { TokenScope } from "../../../src/base/permissions.ts";
 import { createToken } from "../../../src/base/tokens.ts";
 import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -11,7 +11,7 @@ import { rowsOf } from "../../helpers/tables.ts";
 async function makeToken(
   prism: TestPrism,
   userId: string,
-  options: { scopes?: readonly Permission[]; expiresAt?: number } = {},
+  options: { scopes?: readonly TokenScope[]; expiresAt?: number } = {},
 ): Promise<{ id: string; token: string }> {
   const { db, audit, clock } = prism.services;
   return db.write((trx) => new UserAdmin(audit, clock).createToken({ userId, name: "t", ...options }, trx));
@@ -34,7 +34,7 @@ test("a service token acts as its user, within its scopes and the user's permiss
     assert.ok(body.permissions.includes("audit:read"));
   });
   await t.test("one of them", async () => {
-    const { token } = await makeToken(prism, user.id, { scopes: ["rules:read"] });
+    const { token } = await makeToken(prism, user.id, { scopes: ["rules:read", "account:own"] });
     const { body } = await prism.get<{ permissions: string[] }>("/api/v1/users/me", { token });
     assert.deepEqual(body.permissions, ["rules:read"]);
     assert.equal(await outcome(prism, token, "/api/v1/rules"), "200");
@@ -42,14 +42,14 @@ test("a service token acts as its user, within its scopes and the user's permiss
     assert.equal(await outcome(prism, token, "/api/v1/events"), "403 UNAUTHORIZED_ROLE");
   });
   await t.test("one that the user lacks: nothing", async () => {
-    const { token } = await makeToken(prism, user.id, { scopes: ["rules:write"] });
+    const { token } = await makeToken(prism, user.id, { scopes: ["rules:write", "account:own"] });
     const { body } = await prism.get<{ permissions: string[] }>("/api/v1/users/me", { token });
     assert.deepEqual(body.permissions, []);
     const made = await prism.post("/api/v1/rules", { name: "r", condition: "true", targetRoles: ["Admin"] }, { token });
     assert.equal(made.status, 403);
   });
   await t.test("a scope that is no permission cannot be given", async () => {
-    const scopes = ["root" as Permission];
+    const scopes = ["root" as TokenScope];
     await assert.rejects(makeToken(prism, user.id, { scopes }), { code: "SCOPE_MISSING" });
   });
 });

@@ -163,7 +163,7 @@ test("an error names fifty problems at the most, and a name only in part, whatev
     { path: PATH, body: Array.from({ length: 60 }, () => ({ type: "" })), details: 50 },
     { path: PATH, body: { type: "a", [long]: 1 }, details: 1 },
     { path: PATH, body: [{ type: "a", [long]: 1 }], details: 1 },
-    { path: "/api/v1/rules", body: { name: "r", condition: "true", targetUsers: ["me"], ...many }, details: 1 },
+    { path: "/api/v1/rules", body: { name: "r", condition: "true", targetUsers: ["me"], ...many }, details: 50 },
     { path: "/api/v1/projects", body: { name: "p", [long]: 1 }, details: 1 },
   ]) {
     const { body, text } = await prism.post<Refused>(row.path, row.body);

@@ -171,8 +171,8 @@ test("a service token reaches its user's messages only when it was made for that
     return { id: box.uma.id, token: reply.body.token };
   };
   const [other, own] = [await made("tasks:own"), await made("messages:own")];
-  assert.deepEqual(codeOf(await box.get(id, other)), [404, "MESSAGE_NOT_FOUND"]);
-  assert.deepEqual(codeOf(await box.cancel(ids.get("uv-later") ?? "", other)), [404, "MESSAGE_NOT_FOUND"]);
+  assert.deepEqual(codeOf(await box.get(id, other)), [403, "SCOPE_MISSING"]);
+  assert.deepEqual(codeOf(await box.cancel(ids.get("uv-later") ?? "", other)), [403, "SCOPE_MISSING"]);
   await assert.rejects(box.follow(t, other), /CHANNEL_FORBIDDEN/);
   assert.equal((await box.get(id, own)).body.content, "uv1");
   const socket = await box.follow(t, own, { from: "earliest" });

@@ -179,12 +179,12 @@ test("a service token that is not for tasks reads and writes none, not even its 
   const uma = await makeUser(prism, "uma", ["User"]);
   const { body: task } = await prism.post<Task>("/api/v1/tasks", NEW, { token: uma.token });
   const { token } = await makeServiceToken(prism, uma.id, { scopes: ["events:write"] });
-  for (const reply of [
-    await prism.get<Failure>("/api/v1/tasks", { token }),
-    await prism.get<Failure>(`/api/v1/tasks/${task.id}`, { token }),
-    await prism.put<Failure>(`/api/v1/tasks/${task.id}`, {}, { token }),
-  ])
-    assert.deepEqual([reply.status, reply.body.error.code], [403, "UNAUTHORIZED_ROLE"]);
+  for (const [reply, code] of [
+    [await prism.get<Failure>("/api/v1/tasks", { token }), "UNAUTHORIZED_ROLE"],
+    [await prism.get<Failure>(`/api/v1/tasks/${task.id}`, { token }), "SCOPE_MISSING"],
+    [await prism.put<Failure>(`/api/v1/tasks/${task.id}`, {}, { token }), "UNAUTHORIZED_ROLE"],
+  ] as const)
+    assert.deepEqual([reply.status, reply.body.error.code], [403, code]);
 });
 
 test("a request with an Idempotency-Key makes one task, however often it is sent", async (t) => {

@@ -72,7 +72,7 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
   });
 
   await t.test("a service token is shown what it may do, and not what its user may", async () => {
-    const { token } = await makeServiceToken(prism, uma.id, { scopes: ["tasks:own"] });
+    const { token } = await makeServiceToken(prism, uma.id, { scopes: ["tasks:own", "account:own"] });
     await shown();
     assert.deepEqual((await prism.get<Profile>(ME, { token })).body.permissions, ["tasks:own"]);
     assert.ok((await shown()).permissions.length > 1);

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import Database from "better-sqlite3";
 import { isTokenOf } from "../../../src/base/tokens.ts";
+import { MIGRATIONS } from "../../../src/store/migrations.gen.ts";
 import { logIn, makeAccount, outcomeOf, startAccounts } from "../../accounts/support/auth-client.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
+import { WebSocketClient } from "../../realtime/support/web-socket-client.ts";
 
 const PATH = "/api/v1/users/me/tokens";
 
@@ -32,8 +35,10 @@ test("whoever has logged in makes service tokens of their own, with no more than
     assert.equal(scalarOf(prism, "select count(*) from service_tokens where hash = ?", made.body.token), 0);
     assert.equal((await prism.get("/api/v1/users", service)).status, 200);
     assert.equal(outcomeOf(await prism.get("/api/v1/roles", service)), "403 UNAUTHORIZED_ROLE");
-    const { body } = await prism.get<{ permissions: string[] }>("/api/v1/users/me", service);
+    const ofAccount = await make({ name: "account", scopes: ["users:read", "account:own"] });
+    const { body } = await prism.get<{ permissions: string[] }>("/api/v1/users/me", { token: ofAccount.body.token });
     assert.deepEqual(body.permissions, ["users:read"]);
+    await prism.delete(`${PATH}/${ofAccount.body.id}`, ann);
   });
 
   await t.test("the list has everything but the secret, page by page, and of oneself only", async () => {
@@ -80,11 +85,7 @@ test("whoever has logged in makes service tokens of their own, with no more than
     const escalation = "422 PRIVILEGE_ESCALATION";
     assert.equal(outcomeOf(await prism.patch(path, { email: "mine@example.org" }, as)), escalation);
     assert.equal(outcomeOf(await prism.delete(path, as)), escalation);
-    assert.equal(
-      outcomeOf(await prism.put("/api/v1/users/me", { name: "Developer" }, as)),
-      "200",
-      "one's own name is free",
-    );
+    assert.equal(outcomeOf(await prism.put("/api/v1/users/me", { name: "Developer" }, as)), "403 SCOPE_MISSING");
   });
 
   await t.test("it never carries more than its person: a right that is taken is taken from it", async () => {
@@ -110,4 +111,60 @@ test("whoever has logged in makes service tokens of their own, with no more than
       assert.equal(outcomeOf(await prism.get("/api/v1/users", { token: short.body.token })), "401 TOKEN_EXPIRED");
     },
   );
+});
+
+test("a service token that was made for something else reaches nothing of its user's, over HTTP and live", async (t) => {
+  const prism = await startAccounts(t);
+  const account = await makeAccount(prism, { username: "ann" }, { roles: ["Admin"] });
+  const login = await logIn(prism, "ann");
+  const tokenFor = async (...scopes: string[]) =>
+    (await prism.post<{ token: string }>(PATH, { name: "t", scopes }, { token: login.token })).body.token;
+  const other = { token: await tokenFor("buckets:read") };
+  const session = scalarOf<string>(prism, "select id from sessions where userId = ?", account.id);
+  for (const reply of [
+    await prism.get("/api/v1/notifications", other),
+    await prism.get("/api/v1/notifications/missed", other),
+    await prism.put("/api/v1/users/me", { phone: "+49151000000" }, other),
+    await prism.put("/api/v1/users/me/push-tokens", { fcm: "a-device-of-a-stranger" }, other),
+    await prism.put("/api/v1/users/me/preferences", { digest: false }, other),
+    await prism.get("/api/v1/auth/sessions", other),
+    await prism.delete(`/api/v1/auth/sessions/${session}`, other),
+    await prism.get("/api/v1/projects", other),
+    await prism.get("/api/v1/messages", other),
+    await prism.get("/api/v1/timers", other),
+  ])
+    assert.equal(outcomeOf(reply), "403 SCOPE_MISSING");
+  const channel = { socket_id: "1.2", channel_name: `private-user-${account.id}` };
+  assert.equal(outcomeOf(await prism.post("/api/v1/users/me/pusher-auth", channel, other)), "403 CHANNEL_FORBIDDEN");
+  const ticket = { stream: "user:me" };
+  assert.equal(outcomeOf(await prism.post("/api/v1/realtime/ticket", ticket, other)), "403 CHANNEL_FORBIDDEN");
+  const socket = await WebSocketClient.welcomed(t, prism.wsUrl, other.token);
+  const refused = await socket.ask({ op: "subscribe", id: "s", stream: "user:me" });
+  assert.match(JSON.stringify(refused), /"op":"error".*CHANNEL_FORBIDDEN/);
+
+  const own = await tokenFor("notifications:own");
+  assert.equal((await prism.get("/api/v1/notifications", { token: own })).status, 200);
+  const follower = await WebSocketClient.welcomed(t, prism.wsUrl, own);
+  assert.equal((await follower.ask({ op: "subscribe", id: "s", stream: "user:me" }))["op"], "subscribed");
+  assert.equal(
+    (await prism.get("/api/v1/users/me", { token: login.token })).status,
+    200,
+    "the owner is still logged in",
+  );
+});
+
+test("at an upgrade a service token that was made for everything keeps its user's own things, a narrowed one gets none", () => {
+  const db = new Database(":memory:");
+  const sql = (name: string): string => MIGRATIONS.find((each) => each.name.startsWith(name))?.sql ?? "";
+  db.exec(
+    "create table service_tokens (id text, scopes text); create table projects (id text); create table users (id text);",
+  );
+  const add = db.prepare("insert into service_tokens values (?, ?)");
+  add.run("whole", JSON.stringify(Array.from({ length: 35 }, (_, i) => `p:${i}`)));
+  add.run("narrow", '["tasks:own"]');
+  db.exec(sql("0008"));
+  const scopesOf = (id: string): string[] =>
+    JSON.parse(String(db.prepare("select scopes from service_tokens where id = ?").pluck().get(id)));
+  assert.deepEqual(scopesOf("whole").slice(-3), ["p:34", "account:own", "notifications:own"]);
+  assert.deepEqual(scopesOf("narrow"), ["tasks:own"]);
 });

@@ -204,6 +204,8 @@ test("what storms leave behind goes: windows a day and an hour after their match
         { ...batch, id: "open", key: "b", closedAt: null },
       ])
       .execute();
+    const keys = ["closed", "open"].map((batchId) => ({ batchId, key: "host" }));
+    await trx.insertInto("suppressed_keys").values(keys).execute();
   });
   clock.advance(DAY + 3_600_000);
   await sweep();
@@ -211,4 +213,5 @@ test("what storms leave behind goes: windows a day and an hour after their match
   clock.advance(6 * DAY);
   await sweep();
   assert.deepEqual(rowsOf(prism, "select id from suppressed_batches"), [{ id: "open" }]);
+  assert.deepEqual(rowsOf(prism, "select batchId from suppressed_keys"), [{ batchId: "open" }]);
 });

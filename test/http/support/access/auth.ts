@@ -1,10 +1,12 @@
 import { openSession } from "./makers.ts";
-import { anyUser, ownersAnd } from "./refusals.ts";
+import { ownersAnd, scoped } from "./refusals.ts";
 import { at, NO_ID, open, type Table } from "./row.ts";
 
 const NO_ACCOUNT = { email: "nobody@example.com" };
 
 const sessionAt = (id: string): string => `/api/v1/auth/sessions/${id}`;
+
+const ownSession = scoped(["account:own", "users:manage"]);
 
 /** Contract 4.4. The matrix calls with a forwarding header, which closes what is open to this machine in development (D10). */
 export const AUTH: Table = {
@@ -21,17 +23,17 @@ export const AUTH: Table = {
     { ...open("/api/v1/auth/forgot-password"), request: at("/api/v1/auth/forgot-password", NO_ACCOUNT) },
   ],
   "POST /api/v1/auth/reset-password": [{ ...open("/api/v1/auth/reset-password"), served: [400, "VALIDATION_FAILED"] }],
-  "GET /api/v1/auth/sessions": [{ refusal: anyUser, request: at("/api/v1/auth/sessions") }],
+  "GET /api/v1/auth/sessions": [{ refusal: scoped(["account:own"]), request: at("/api/v1/auth/sessions") }],
   "DELETE /api/v1/auth/sessions/:id": [
     {
-      refusal: anyUser,
+      refusal: ownSession,
       request: async (world, who, isServed) => ({
         path: sessionAt(isServed && who.kind === "user" ? await openSession(world.prism, who.id) : NO_ID),
       }),
     },
     {
       // Somebody else's.
-      refusal: ownersAnd("users:manage", "SESSION_NOT_FOUND"),
+      refusal: scoped(["account:own", "users:manage"], ownersAnd("users:manage", "SESSION_NOT_FOUND")),
       request: async ({ prism, keeper }) => ({ path: sessionAt(await openSession(prism, keeper)) }),
     },
   ],

@@ -34,11 +34,16 @@ async function users(prism: TestPrism, shop: string): Promise<Caller[]> {
   return callers;
 }
 
+const SERVICE_SCOPES = [
+  ...(["users:read", "users:manage", "roles:read", "audit:read", "jobs:work", "tasks:own"] as const),
+  ...(["notifications:read_all", "projects:create", "account:own", "notifications:own"] as const),
+];
+
 /** Service tokens of an Admin who is in no project. */
 async function services(prism: TestPrism): Promise<Caller[]> {
   const { id } = await makeUser(prism, "served", ["Admin"]);
   const callers: Caller[] = [];
-  for (const permission of ["users:read", "users:manage", "roles:read", "audit:read", "jobs:work"] as const) {
+  for (const permission of SERVICE_SCOPES) {
     const scopes = [permission];
     const { token } = await makeServiceToken(prism, id, { scopes });
     const name = `service token of an Admin, ${permission}`;

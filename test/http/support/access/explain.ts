@@ -1,4 +1,4 @@
-import { anyUser, holds, inShop, may, NO_ROLE, readEvents } from "./refusals.ts";
+import { anyUser, holds, inShop, may, NO_ROLE, readEvents, scopedRows } from "./refusals.ts";
 import { inWorld, type Rule, type Table } from "./row.ts";
 
 const NO_EVENT = "EVENT_NOT_FOUND";
@@ -11,11 +11,11 @@ const explainNotification: Rule = (who) => {
 };
 
 /** Contract 4.9, explain: nobody but the keeper, who calls nothing, is a recipient. */
-export const EXPLAIN: Table = {
+export const EXPLAIN: Table = scopedRows(["notifications:own", "notifications:read_all"], {
   "GET /api/v1/explain/event/:id": [
     { refusal: explainEvent, request: inWorld((world) => `/api/v1/explain/event/${world.event}`) },
   ],
   "GET /api/v1/explain/notification/:id": [
     { refusal: explainNotification, request: inWorld((world) => `/api/v1/explain/notification/${world.notification}`) },
   ],
-};
+});

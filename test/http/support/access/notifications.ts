@@ -1,6 +1,6 @@
 import type { Known } from "./known.ts";
 import { makeTimer } from "./makers.ts";
-import { anyUser, holds, may, NO_KEYS, NO_SCOPE, ownersAnd } from "./refusals.ts";
+import { holds, may, NO_KEYS, NO_SCOPE, ownersAnd, scoped } from "./refusals.ts";
 import { at, inWorld, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
@@ -19,12 +19,20 @@ const isKeepersJob: Rule = (who) => {
 };
 const nobodyElses: Rule = (who) => (who.kind === "key" ? NO_KEYS : [404, "NOTIFICATION_NOT_FOUND"]);
 
+const CALLING_OFF = ["notifications:send", "timers:create", "jobs:manage"];
+const SCHEDULED = ["notifications:send", "timers:create", "jobs:read"];
+
+const OWN = ["notifications:own"];
+const OWN_OR_ALL = ["notifications:own", "notifications:read_all"];
+const own = scoped(OWN);
+const ownOrAll = scoped(OWN_OR_ALL);
+
 /** Contract 4.9. */
 export const NOTIFICATIONS: Table = {
   "GET /api/v1/notifications": [
-    { refusal: anyUser, request: at("/api/v1/notifications") },
+    { refusal: ownOrAll, request: at("/api/v1/notifications") },
     {
-      refusal: may("notifications:read_all"),
+      refusal: scoped(OWN_OR_ALL, may("notifications:read_all")),
       request: inWorld((world) => `/api/v1/notifications?userId=${world.keeper}`),
     },
   ],
@@ -40,42 +48,49 @@ export const NOTIFICATIONS: Table = {
       }),
     },
   ],
-  "GET /api/v1/notifications/scheduled": [{ refusal: anyUser, request: at("/api/v1/notifications/scheduled") }],
+  "GET /api/v1/notifications/scheduled": [
+    { refusal: scoped(SCHEDULED), request: at("/api/v1/notifications/scheduled") },
+  ],
   "DELETE /api/v1/notifications/scheduled/:jobId": [
     {
-      refusal: isKeepersJob,
+      refusal: scoped(CALLING_OFF, isKeepersJob),
       request: async ({ prism, keeper }) => ({
         path: `/api/v1/notifications/scheduled/${await makeTimer(prism, keeper)}`,
       }),
     },
     {
-      refusal: (who) => (who.kind === "key" && who.scope !== "notifications:send" ? NO_SCOPE : null),
+      refusal: scoped(CALLING_OFF, (who) =>
+        who.kind === "key" && who.scope !== "notifications:send" ? NO_SCOPE : null,
+      ),
       request: async (world, who) => ({
         path: `/api/v1/notifications/scheduled/${await makeTimer(world.prism, creatorIn(world, who))}`,
       }),
     },
   ],
   "GET /api/v1/notifications/user/:userId": [
-    { refusal: anyUser, request: at("/api/v1/notifications/user/me") },
+    { refusal: ownOrAll, request: at("/api/v1/notifications/user/me") },
     {
-      refusal: ownersAnd("notifications:read_all", "USER_NOT_FOUND"),
+      refusal: scoped(OWN_OR_ALL, ownersAnd("notifications:read_all", "USER_NOT_FOUND")),
       request: inWorld((world) => `/api/v1/notifications/user/${world.keeper}`),
     },
   ],
-  "GET /api/v1/notifications/missed": [{ refusal: anyUser, request: at("/api/v1/notifications/missed") }],
-  "GET /api/v1/notifications/unread-count": [{ refusal: anyUser, request: at("/api/v1/notifications/unread-count") }],
-  "POST /api/v1/notifications/read-all": [{ refusal: anyUser, request: at("/api/v1/notifications/read-all", {}) }],
+  "GET /api/v1/notifications/missed": [{ refusal: own, request: at("/api/v1/notifications/missed") }],
+  "GET /api/v1/notifications/unread-count": [{ refusal: own, request: at("/api/v1/notifications/unread-count") }],
+  "POST /api/v1/notifications/read-all": [{ refusal: own, request: at("/api/v1/notifications/read-all", {}) }],
   "GET /api/v1/notifications/:id": [
-    { refusal: ownersAnd("notifications:read_all", "NOTIFICATION_NOT_FOUND"), request: inWorld(notification) },
+    {
+      refusal: scoped(OWN_OR_ALL, ownersAnd("notifications:read_all", "NOTIFICATION_NOT_FOUND")),
+      request: inWorld(notification),
+    },
   ],
   "PATCH /api/v1/notifications/:id/read": [
-    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/read`) },
+    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/read`) },
   ],
   "PUT /api/v1/notifications/:id/acknowledge": [
-    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/acknowledge`, {}) },
+    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/acknowledge`, {}) },
   ],
   "POST /api/v1/notifications/:id/webview-action": [
-    { refusal: nobodyElses, request: inWorld((world) => `${notification(world)}/webview-action`, {}) },
+    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/webview-action`, {}) },
   ],
-  "DELETE /api/v1/notifications/:id": [{ refusal: nobodyElses, request: inWorld(notification) }],
+  "DELETE /api/v1/notifications/:id": [{ refusal: scoped(OWN, nobodyElses), request: inWorld(notification) }],
 };

@@ -1,12 +1,18 @@
 import type { Known } from "./known.ts";
 import { join, makeKey } from "./makers.ts";
-import { anyUser, inShop, may } from "./refusals.ts";
+import { anyUser, inShop, may, scoped } from "./refusals.ts";
 import { at, inWorld, NO_ID, type Request, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const shop = ({ shop: id }: AccessWorld): string => `/api/v1/projects/${id}`;
-const owners = inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" });
-const members = inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND" });
+const SEEING = [
+  ...["projects:create", "projects:all", "events:read", "events:write", "events:delete"],
+  ...["rules:read", "rules:write", "realtime:publish"],
+];
+const owners = scoped(["projects:create"], inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" }));
+const members = scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND" }));
+
+const deleters = scoped(["events:delete"], inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" }));
 
 /** A project of its own, in which the caller is what it is in the shop: it will be gone afterwards. */
 async function deleteProject({ prism, shop: id }: AccessWorld, who: Known, isServed: boolean): Promise<Request> {
@@ -22,7 +28,7 @@ async function keyOfShop(world: AccessWorld, isServed: boolean): Promise<string>
 
 /** Contract 4.6. */
 export const PROJECTS: Table = {
-  "GET /api/v1/projects": [{ refusal: anyUser, request: at("/api/v1/projects") }],
+  "GET /api/v1/projects": [{ refusal: scoped(SEEING, anyUser), request: at("/api/v1/projects") }],
   // Let in, and then told that the slug is taken: a caller who owned a project would have rights that its role does not give.
   "POST /api/v1/projects": [
     {
@@ -33,12 +39,15 @@ export const PROJECTS: Table = {
   ],
   // Beyond the contract: a key with events:read may read its own project, which is how the command line finds it.
   "GET /api/v1/projects/:id": [
-    { refusal: inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" }), request: inWorld(shop) },
+    {
+      refusal: scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" })),
+      request: inWorld(shop),
+    },
   ],
   "PATCH /api/v1/projects/:id": [{ refusal: owners, request: inWorld(shop, { name: "shop" }) }],
   "DELETE /api/v1/projects/:id": [{ refusal: owners, request: deleteProject }],
   "DELETE /api/v1/projects/:id/events": [
-    { refusal: owners, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
+    { refusal: deleters, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
   ],
   "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
   "POST /api/v1/projects/:id/members": [
@@ -61,7 +70,7 @@ export const PROJECTS: Table = {
   ],
   "GET /api/v1/projects/:id/keys": [
     {
-      refusal: inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" }),
+      refusal: scoped(["projects:create"], inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" })),
       request: inWorld((world) => `${shop(world)}/keys`),
     },
   ],

@@ -1,6 +1,6 @@
 import { signedTarget } from "../../../helpers/pusher-rest.ts";
 import type { Known } from "./known.ts";
-import { anyUser, holds } from "./refusals.ts";
+import { anyUser, holds, scoped } from "./refusals.ts";
 import { open, type Refusal, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
@@ -9,8 +9,10 @@ const NO_CHANNEL: Refusal = [403, "CHANNEL_FORBIDDEN"];
 
 type ChannelOf = (world: AccessWorld, who: Known) => string;
 
+const ownChannel: Rule = (who) => anyUser(who) ?? (scoped(["notifications:own"])(who) ? NO_CHANNEL : null);
+
 const CHANNELS: readonly { readonly refusal: Rule; readonly channel: ChannelOf }[] = [
-  { refusal: anyUser, channel: (_world, who) => `private-user-${who.kind === "user" ? who.id : ""}` },
+  { refusal: ownChannel, channel: (_world, who) => `private-user-${who.kind === "user" ? who.id : ""}` },
   // Somebody else's, and be it that an Admin asks.
   { refusal: (who) => anyUser(who) ?? NO_CHANNEL, channel: ({ keeper }) => `private-user-${keeper}` },
   {

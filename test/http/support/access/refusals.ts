@@ -1,5 +1,5 @@
 import type { Known, Membership, ROLES } from "./known.ts";
-import type { Refusal, Rule } from "./row.ts";
+import type { Refusal, Rule, Table } from "./row.ts";
 
 type Role = (typeof ROLES)[number];
 
@@ -57,6 +57,24 @@ export const holds = (who: Known, permission: Permission): boolean =>
   (who.scopes === null || who.scopes.includes(permission));
 
 export const anyUser: Rule = (who) => (who.kind === "key" ? NO_KEYS : null);
+
+/** A service token needs one of these scopes where no permission is asked for; then the rule decides. */
+export function scoped(scopes: readonly string[], rule: Rule = anyUser): Rule {
+  return (who) => {
+    if (who.kind === "key" || who.scopes === null || scopes.some((scope) => who.scopes?.includes(scope)))
+      return rule(who);
+    return NO_SCOPE;
+  };
+}
+
+/** {@link scoped} for each row of some routes. */
+export function scopedRows(scopes: readonly string[], table: Table): Table {
+  const rows = Object.entries(table).map(([key, of]) => [
+    key,
+    of.map((row) => ({ ...row, refusal: scoped(scopes, row.refusal) })),
+  ]);
+  return Object.fromEntries(rows);
+}
 
 /** Who has logged in with a password: no key, and no service token either. */
 export const inPerson: Rule = (who) => anyUser(who) ?? (who.kind === "user" && who.scopes !== null ? NO_KEYS : null);

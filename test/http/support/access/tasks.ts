@@ -1,5 +1,5 @@
 import { makeTask } from "./makers.ts";
-import { holds, may, NO_KEYS, NO_ROLE } from "./refusals.ts";
+import { holds, may, NO_KEYS, NO_ROLE, scoped } from "./refusals.ts";
 import { at, inWorld, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
@@ -37,7 +37,7 @@ export const TASKS: Table = {
     },
   ],
   "POST /api/v1/tasks": [{ refusal: ownTasks, request: at(PATH, { title: "t" }) }],
-  "GET /api/v1/tasks/:id": [{ refusal: seesAny, request: inWorld(keepers) }],
+  "GET /api/v1/tasks/:id": [{ refusal: scoped(["tasks:own", "tasks:all"], seesAny), request: inWorld(keepers) }],
   "PUT /api/v1/tasks/:id": change({ status: "DONE" }),
   "PATCH /api/v1/tasks/:id": change({ status: "DONE" }),
   "DELETE /api/v1/tasks/:id": change(),

@@ -1,7 +1,8 @@
 import { makeTimer } from "./makers.ts";
-import { anyUser, may, ownersAnd } from "./refusals.ts";
+import { anyUser, may, ownersAnd, scoped } from "./refusals.ts";
 import { at, inWorld, type Table } from "./row.ts";
 
+const TIMERS = ["timers:create", "timers:any"];
 const LATER = { label: "l", delayMs: 31_536_000_000 };
 const notify = (userId: string) => ({ type: "notify", payload: { userId, title: "t", body: "b" } });
 const DATETIME = "datetime=2026-01-31T08:00:00Z";
@@ -30,10 +31,10 @@ export const TIME: Table = {
       request: at("/api/v1/time/trigger", { ...LATER, action }),
     })),
   ],
-  "GET /api/v1/timers": [{ refusal: anyUser, request: at("/api/v1/timers") }],
+  "GET /api/v1/timers": [{ refusal: scoped(TIMERS), request: at("/api/v1/timers") }],
   "DELETE /api/v1/timers/:jobId": [
     {
-      refusal: ownersAnd("timers:any", "JOB_NOT_FOUND"),
+      refusal: scoped(TIMERS, ownersAnd("timers:any", "JOB_NOT_FOUND")),
       request: async ({ prism, keeper }) => ({ path: `/api/v1/timers/${await makeTimer(prism, keeper)}` }),
     },
   ],

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { CALLERS_PASSWORD } from "./known.ts";
 import { makeServiceToken } from "./makers.ts";
-import { anyUser, holds, inPerson, may, NO_SCOPE, ownersAnd } from "./refusals.ts";
+import { holds, inPerson, may, NO_SCOPE, ownersAnd, scoped } from "./refusals.ts";
 import { at, inWorld, NO_ID, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
@@ -27,24 +27,26 @@ async function makeWaiting({ prism }: AccessWorld): Promise<string> {
 const newName = (): string => `u-${randomUUID()}`;
 const tokenAt = (id: string): string => `/api/v1/users/me/tokens/${id}`;
 
+const ownAccount = scoped(["account:own"]);
+
 /** Contract 4.5: accounts. */
 export const USERS: Table = {
-  "GET /api/v1/users/me": [{ refusal: anyUser, request: at("/api/v1/users/me") }],
-  "PUT /api/v1/users/me": [{ refusal: anyUser, request: at("/api/v1/users/me", { name: "again" }) }],
+  "GET /api/v1/users/me": [{ refusal: ownAccount, request: at("/api/v1/users/me") }],
+  "PUT /api/v1/users/me": [{ refusal: ownAccount, request: at("/api/v1/users/me", { name: "again" }) }],
   // PATCH is served by the seeds' paths alone.
-  "PATCH /api/v1/profile": [{ refusal: anyUser, request: at("/api/v1/profile", { name: "again" }) }],
+  "PATCH /api/v1/profile": [{ refusal: ownAccount, request: at("/api/v1/profile", { name: "again" }) }],
   "PUT /api/v1/users/me/password": [
     {
       refusal: inPerson,
       request: at("/api/v1/users/me/password", { currentPassword: CALLERS_PASSWORD, password: CALLERS_PASSWORD }),
     },
   ],
-  "GET /api/v1/users/me/preferences": [{ refusal: anyUser, request: at("/api/v1/users/me/preferences") }],
+  "GET /api/v1/users/me/preferences": [{ refusal: ownAccount, request: at("/api/v1/users/me/preferences") }],
   "PUT /api/v1/users/me/preferences": [
-    { refusal: anyUser, request: at("/api/v1/users/me/preferences", { digest: true }) },
+    { refusal: ownAccount, request: at("/api/v1/users/me/preferences", { digest: true }) },
   ],
   "PUT /api/v1/users/me/push-tokens": [
-    { refusal: anyUser, request: at("/api/v1/users/me/push-tokens", { fcm: null }) },
+    { refusal: ownAccount, request: at("/api/v1/users/me/push-tokens", { fcm: null }) },
   ],
 
   "GET /api/v1/users/me/tokens": [{ refusal: inPerson, request: at("/api/v1/users/me/tokens") }],
@@ -85,10 +87,13 @@ export const USERS: Table = {
   ],
   "GET /api/v1/users/:id": [
     {
-      refusal: anyUser,
+      refusal: scoped(["account:own", "users:read"]),
       request: (world, who) => ({ path: `/api/v1/users/${who.kind === "user" && who.id ? who.id : world.spare}` }),
     },
-    { refusal: ownersAnd("users:read", "USER_NOT_FOUND"), request: inWorld(spare) },
+    {
+      refusal: scoped(["account:own", "users:read"], ownersAnd("users:read", "USER_NOT_FOUND")),
+      request: inWorld(spare),
+    },
   ],
   "PATCH /api/v1/users/:id": [{ refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) }],
   "DELETE /api/v1/users/:id": [{ refusal: may("users:manage"), request: aboutOneWaiting("") }],

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { runCli } from "./run-cli.ts";
+
+/** A folder in which `serve` would listen where `prism` does, by one of the files that it reads. */
+function folderOf(t: TestContext, prism: TestPrism, name: string, text: string): string {
+  const cwd = temporaryDir(t);
+  writeFileSync(join(cwd, name), text.replaceAll("<port>", String(prism.app.port)));
+  return cwd;
+}
+
+test("commands find the server that the settings of their folder name, and in development need no token", async (t) => {
+  const prism = await startPrism(t);
+  for (const [name, text, flags] of [
+    [".env", "PORT=<port>\n", []],
+    ["prism.config.json", '{"port": <port>}', []],
+    ["other.json", '{"port": <port>, "host": "127.0.0.1"}', ["--config", "other.json"]],
+  ] as const) {
+    const cwd = folderOf(t, prism, name, text);
+    const { status, stdout, stderr } = await runCli(["queue", "status", "--json", ...flags], { cwd });
+    assert.equal(status, 0, `${name}: ${stderr}`);
+    assert.ok(Array.isArray((JSON.parse(stdout) as { queues: unknown }).queues), stdout);
+  }
+});
+
+test("outside of development a command asks for a token and names the way to one", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = folderOf(t, prism, ".env", "NODE_ENV=test\nPORT=<port>\n");
+  const { status, stderr } = await runCli(["queue", "status"], { cwd });
+  assert.equal(status, 5);
+  assert.match(stderr, /give --token or PRISM_TOKEN/);
+});
+
+test("a named server is never asked for a development token", async (t) => {
+  const prism = await startPrism(t);
+  const { status } = await runCli(["queue", "status", "--url", prism.url], { cwd: temporaryDir(t) });
+  assert.equal(status, 5);
+});
+
+test("settings that serve would refuse are refused before anything is called", async (t) => {
+  const cwd = temporaryDir(t);
+  writeFileSync(join(cwd, ".env"), "PORT=many\n");
+  const { status, stderr } = await runCli(["queue", "status"], { cwd });
+  assert.equal(status, 3);
+  assert.match(stderr, /PORT/);
+});

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { temporaryDir } from "../helpers/store.ts";
+
+const SCRIPT = join(import.meta.dirname, "../../scripts/ready.mjs");
+
+interface LockedPackage {
+  readonly version: string;
+  readonly integrity: string;
+  readonly optional?: boolean;
+}
+
+/** A checkout whose lock file wants `wanted` and in which npm has installed `installed`. @returns the exit code of `ready.mjs check` */
+function check(
+  t: TestContext,
+  wanted: Readonly<Record<string, LockedPackage>>,
+  installed?: Readonly<Record<string, LockedPackage>>,
+): number | null {
+  const root = temporaryDir(t);
+  mkdirSync(join(root, "scripts"));
+  mkdirSync(join(root, "node_modules"));
+  cpSync(SCRIPT, join(root, "scripts/ready.mjs"));
+  const lockFile = (packages: object) => JSON.stringify({ packages });
+  writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
+  if (installed) writeFileSync(join(root, "node_modules/.package-lock.json"), lockFile(installed));
+  return spawnSync(process.execPath, [join(root, "scripts/ready.mjs"), "check"]).status;
+}
+
+test("an installation by npm counts as it is; only one that differs from the lock file is made again", (t) => {
+  const a = { "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } };
+  const newer = { "node_modules/a": { version: "1.0.1", integrity: "sha512-b" } };
+  const forMac = { "node_modules/mac": { version: "1.0.0", integrity: "sha512-m", optional: true } };
+  assert.equal(check(t, a, a), 0);
+  assert.equal(check(t, { ...a, ...forMac }, a), 0, "packages for other platforms are not installed");
+  assert.equal(check(t, newer, a), 1);
+  assert.equal(check(t, a, {}), 1);
+  assert.equal(check(t, a), 1, "an installation that was interrupted has no lock file of its own");
+  assert.equal(check(t, a, { ...a, ...newer, "node_modules/b": newer["node_modules/a"] }), 1, "removed packages");
+});
+
+test("an older Node gets the sentence that names the version it needs", () => {
+  const older = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.20.8'}})";
+  const args = ["--import", `data:text/javascript,${encodeURIComponent(older)}`, SCRIPT];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  assert.deepEqual([status, stderr], [1, "Prism needs Node 20.15 or newer; this is 18.20.8.\n"]);
+  // Node 18 has no import.meta.dirname: its use before the check would hide the sentence.
+  assert.doesNotMatch(readFileSync(SCRIPT, "utf8"), /= import\.meta\.dirname|\(import\.meta\.dirname/);
+});
