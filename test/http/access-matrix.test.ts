@@ -12,7 +12,7 @@ import { type AccessWorld, makeAccessWorld } from "./support/access/world.ts";
 
 /** Closes what development opens to this machine (D10): the matrix is about credentials. */
 const FORWARDED = { Via: "1.1 test" };
-const SETTINGS = { "rateLimit.enabled": "false", "auth.bcryptCost": "4" };
+const SETTINGS = { "rateLimit.enabled": "false", "auth.bcryptCost": "4", "limits.schedulesPerUser": "100000" };
 
 test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });

@@ -4,6 +4,7 @@ import { route } from "../../http/route.ts";
 import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { AppModule } from "../../services/module.ts";
+import { NOTIFY_EVENT } from "../../services/notifications/bus-notify.ts";
 import { InboxActions } from "./actions.ts";
 import { Inbox } from "./inbox.ts";
 import { scheduledRoutes } from "./scheduled.ts";
@@ -26,10 +27,7 @@ const notifications: AppModule = {
     });
 
     // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
-    services.events.on("notify", async (payload, { correlationId }) => {
-      const { userId, title, body, message } = v.parse(s.BusNotify, payload);
-      await services.notify.send({ recipients: [userId], title, message: message ?? body ?? "", correlationId });
-    });
+    services.events.on(NOTIFY_EVENT, services.notify.onBus);
 
     server.route(
       route({

@@ -105,14 +105,6 @@ export const DeliveryView = v.object({
   deliveredAt: v.nullable(v.string()),
 });
 
-/** What the bus event `notify` carries (D19). */
-export const BusNotify = v.object({
-  userId: text(128, 1),
-  title: text(255, 1),
-  body: v.optional(text(4000)),
-  message: v.optional(text(4000)),
-});
-
 export const ReadAllBody = object({ before: v.optional(instant) });
 
 export const AcknowledgeBody = object({

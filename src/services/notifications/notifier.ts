@@ -17,6 +17,7 @@ import type { PendingTimers } from "../timers/pending-timers.ts";
 import { type ScheduledNotification, ScheduledNotifications } from "../timers/scheduled-notifications.ts";
 import { epochOf, type Moment } from "../timers/time.ts";
 import type { TimerSettings } from "../timers/timer-limits.ts";
+import { busNotifier } from "./bus-notify.ts";
 import { InboxPort } from "./inbox-port.ts";
 import { type Channel, DEFAULT_CHANNELS } from "./message-parts.ts";
 
@@ -69,6 +70,8 @@ export interface NotifierParts {
 export class Notifier {
   /** What has arrived, which the feature `notifications` knows about. */
   readonly inbox = new InboxPort();
+  /** Subscribes to the bus event `notify`. */
+  readonly onBus = busNotifier((input) => this.send(input));
   readonly #parts: NotifierParts;
   readonly #scheduled: ScheduledNotifications;
 

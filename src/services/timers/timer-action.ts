@@ -8,13 +8,11 @@ import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.
 import { CHANNEL_NAME } from "../../realtime/stream.ts";
 import type { UserDirectory } from "../access/user-directory.ts";
 import type { Senders } from "../delivery/senders.ts";
+import { NOTIFY_EVENT } from "../notifications/bus-notify.ts";
 import { Action, ChannelList, requireServed } from "../notifications/message-parts.ts";
 
 const MAX_PAYLOAD_BYTES = 65_536;
 const MAX_DATA_BYTES = 16_384;
-
-/** Whoever emits this on the bus reaches a user (D19). */
-const NOTIFY_EVENT = "notify";
 
 const notifyEntries = {
   title: text(255, 1),
@@ -160,6 +158,11 @@ function recipientsOf(action: TimerAction): readonly (string | null)[] {
   if (action.type !== "event" || action.event !== NOTIFY_EVENT) return [];
   const { userId } = asObject(action.payload);
   return [typeof userId === "string" ? userId : null];
+}
+
+/** Whether the program itself acts on the event: it notifies the user that the payload names. */
+export function isBusNotify(action: TimerAction): action is EventAction {
+  return action.type === "event" && action.event === NOTIFY_EVENT;
 }
 
 /** An event's payload is an object. */

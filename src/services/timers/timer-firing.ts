@@ -11,12 +11,14 @@ import type { Principals } from "../access/principals.ts";
 import type { UserDirectory } from "../access/user-directory.ts";
 import type { Bus } from "../events/bus.ts";
 import type { JobService } from "../jobs/job-service.ts";
+import { readBusNotify } from "../notifications/bus-notify.ts";
 import type { Notifier } from "../notifications/notifier.ts";
 import type { RealtimeService } from "../realtime/realtime.ts";
 import { stillReachable } from "./scheduled-notifications.ts";
 import {
   asObject,
   type EventAction,
+  isBusNotify,
   type MessageAction,
   type NotifyAction,
   requireTimerRights,
@@ -36,6 +38,8 @@ export interface FiringParts {
   readonly clock: Clock;
   readonly defaultProjectId: string;
 }
+
+const PERMANENT: ReadonlySet<string> = new Set(["VALIDATION_FAILED", "RECIPIENT_NOT_FOUND"]);
 
 /** The payload of a timer's job. */
 export interface TimerPayload {
@@ -96,8 +100,11 @@ export class TimerFiring {
     return COMPLETED;
   }
 
-  async #emit(job: RunningJob, { event, payload, persist }: EventAction): Promise<unknown> {
-    const { ingest, bus, runner, clock, defaultProjectId } = this.#parts;
+  async #emit(job: RunningJob, action: EventAction): Promise<unknown> {
+    const { ingest, bus, notifier, runner, clock, defaultProjectId } = this.#parts;
+    const { event, payload, persist } = action;
+    const isNotify = isBusNotify(action);
+    if (isNotify) await this.#sendBusNotify(job, action);
     if (persist) {
       const end = { outcome: "succeeded", result: null } as const;
       // The id is the job's, so a second run after a crash between commit and answer finds the event there.
@@ -113,8 +120,29 @@ export class TimerFiring {
         finishOf(job.claimed, runner.workerId, clock.now(), end),
       );
     }
-    const delivered = await bus.deliver(event, payload, job.correlationId);
-    return persist ? COMPLETED : delivered;
+    const delivered = await bus.deliver(event, payload, job.correlationId, isNotify ? notifier.onBus : undefined);
+    return persist || isNotify ? COMPLETED : delivered;
+  }
+
+  /**
+   * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the job itself.
+   * @throws PermanentError with the code of what is wrong: no other attempt would help
+   */
+  async #sendBusNotify(job: RunningJob, { payload, persist }: EventAction): Promise<void> {
+    const { database, notifier, jobs } = this.#parts;
+    const { id: scheduledJobId, correlationId } = job;
+    try {
+      await database.write(async (trx) => {
+        // A second run after a crash finds the notification by its key.
+        const input = { ...readBusNotify(payload), scheduledJobId, correlationId, dedupeKey: `timer ${job.id}` };
+        const { id } = await notifier.send(input, { trx });
+        if (!persist) await jobs.complete(job, trx, { notificationId: id });
+      });
+    } catch (error) {
+      if (error instanceof PrismError && PERMANENT.has(error.code))
+        throw new PermanentError(`${error.code}: ${error.message}`, { cause: error });
+      throw error;
+    }
   }
 
   async #publish(job: RunningJob, { channel, payload }: MessageAction): Promise<unknown> {

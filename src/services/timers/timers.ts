@@ -11,13 +11,21 @@ import type { Senders } from "../delivery/senders.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { EnqueuedJob } from "../jobs/job-service.ts";
 import type * as api from "../module-api.ts";
+import { readBusNotify } from "../notifications/bus-notify.ts";
 import { type Schedule, scheduleOf } from "../schedules/schedule-definition.ts";
 import type { Schedules } from "../schedules/schedules.ts";
 import { requireSound } from "../sounds/require-sound.ts";
 import { creatorIdOf } from "./creator.ts";
 import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
 import { epochOf, type Moment } from "./time.ts";
-import { readTimerAction, requireTimerRights, type TimerAction, type TimerActionInput } from "./timer-action.ts";
+import {
+  type EventAction,
+  isBusNotify,
+  readTimerAction,
+  requireTimerRights,
+  type TimerAction,
+  type TimerActionInput,
+} from "./timer-action.ts";
 import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
 import { requireInterval, type TimerSettings, timerPriority } from "./timer-limits.ts";
 
@@ -187,14 +195,21 @@ export class TimerService {
     });
   }
 
-  /** The action as it is stored, with its recipients and its sound found. @throws UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND */
+  /** The action as it is stored, with its recipients and its sound found. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND */
   async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
     // Before an unknown reference makes a user: it is somebody else in any case.
     if (creator) requireTimerRights(creator, action, this.#parts.directory);
+    if (isBusNotify(action)) await this.#requireRecipient(action, trx);
     if (action.type !== "notify") return action;
     const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
     const sound = await requireSound(action.payload.sound, trx);
     return { ...action, payload: { ...action.payload, recipients, sound } };
+  }
+
+  /** The event goes out as it was given; what the program does with it is checked now. @throws VALIDATION_FAILED, RECIPIENT_NOT_FOUND */
+  async #requireRecipient({ payload }: EventAction, trx: Trx): Promise<void> {
+    const [ref = ""] = readBusNotify(payload).recipients;
+    await this.#parts.directory.recipient(ref, trx, null, "action.payload.userId");
   }
 
   /**

@@ -5,7 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
-import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 interface Made {
   jobId: string;
@@ -123,6 +123,54 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
     [["Bus!", "Over the bus"]],
   );
   assert.equal(scalarOf(prism, "select count(*) from events where type = 'notify'"), 0, "only with persist");
+});
+
+test("a timer with the event `notify` that could tell nobody is refused when it is made, and dead when that comes later", async () => {
+  const onBus = (payload: object, more: object = {}) =>
+    prism.post<Made & { error: { code: string; details: { path: string }[] } }>("/time/trigger", {
+      label: "bus",
+      delayMs: 1000,
+      action: { type: "event", event: "notify", payload, ...more },
+    });
+  for (const [payload, path] of [
+    [{ userId: "gone", body: "no title" }, "action.payload.title"],
+    [{ userId: 2, title: "t", body: "b" }, "action.payload.userId"],
+  ] as const) {
+    const { status, body } = await onBus(payload);
+    assert.deepEqual([status, body.error.code, body.error.details[0]?.path], [400, "VALIDATION_FAILED", path]);
+  }
+  const { id } = await makeUser(prism, "gone");
+  const before = countOf(prism, "notifications");
+  const made = [
+    await onBus({ userId: "gone", title: "t", body: "b" }),
+    await onBus({ userId: "gone", title: "t", body: "b" }, { persist: true }),
+  ];
+  await prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ status: "disabled" }).where("id", "=", id).execute(),
+  );
+  prism.services.system.rightsChanged();
+  const refused = await onBus({ userId: "gone", title: "t", body: "b" });
+  assert.deepEqual([refused.status, refused.body.error.code], [422, "RECIPIENT_NOT_FOUND"]);
+  pass(1000);
+  for (const { body } of made) {
+    const row = () =>
+      rowsOf<{ state: string; lastError: string }>(prism, "select * from jobs where id = ?", body.jobId)[0];
+    await eventually("it is dead", () => row()?.state === "dead");
+    assert.match(row()?.lastError ?? "", /^RECIPIENT_NOT_FOUND/);
+  }
+  assert.equal(countOf(prism, "notifications"), before);
+});
+
+test("an event `notify` that persists notifies once and is stored once", async () => {
+  const { id } = await makeUser(prism, "kept");
+  const payload = { userId: "kept", title: "Kept", body: "b" };
+  const action = { type: "event", event: "notify", payload, persist: true };
+  const { body } = await prism.post<Made>("/time/trigger", { label: "bus", delayMs: 1000, action });
+  pass(1000);
+  await done(body.jobId);
+  await prism.services.events.idle();
+  assert.deepEqual(rowsOf(prism, "select id from events where type = 'notify'"), [{ id: body.jobId }]);
+  assert.equal(countOf(prism, `notification_recipients where userId = '${id}'`), 1);
 });
 
 test("S0-10 S0-42 a module that listens reacts to the event of a timer; with persist it is also one of the project default, and meets its rules", async () => {
