@@ -42,7 +42,11 @@ export const INGEST_OPTIONS = {
   maxEventBytes: option(k.integer(1024, 16_777_216), 262_144, "payload of one event"),
   maxBatch: option(k.integer(1, 100_000), 10_000, "events of one request"),
   maxBodyBytes: option(k.integer(1024, 268_435_456), 8_388_608, "body of one ingest request, inflated"),
-  lenient: option(k.boolean(), true, "unknown members of an event go into its payload; false refuses them"),
+  lenient: option(
+    k.boolean(),
+    true,
+    "unknown members of an event, and members in the form of another system, go into its payload; false refuses them",
+  ),
   highWaterBytes: option(
     k.integer(1_048_576, 4_294_967_296),
     67_108_864,

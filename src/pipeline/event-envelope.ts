@@ -3,10 +3,13 @@ import { cleanText, codePointLength } from "../base/clean-text.ts";
 import { parseRfc3339 } from "../base/clock.ts";
 import { type ErrorDetail, PrismError } from "../base/errors.ts";
 import { LEVELS, type Level } from "../base/levels.ts";
-import { instant, jsonObject, pattern, text } from "../http/shapes.ts";
+import { instant, jsonObject, text } from "../http/shapes.ts";
+import { takeForeign } from "./foreign-members.ts";
 
-const TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
-const TYPE_RULE = "must be 1 to 100 letters, digits or any of _ . : - /";
+/** Nearly every type: what needs no closer look. */
+const PLAIN_TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
+const TYPE_LENGTH = 100;
+const TYPE_RULE = `must be 1 to ${TYPE_LENGTH} characters long, without line breaks and tabs`;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const LEVEL_RULE = `must be one of ${LEVELS.join(", ")}`;
 
@@ -17,17 +20,34 @@ const anyUuid = v.pipe(
   v.regex(UUID, "must be a UUID"),
 );
 
+/** Which events are meant: those of a type, or of all types that begin alike. */
+export const EventTypePattern = v.pipe(
+  text(TYPE_LENGTH + 1, 1),
+  v.regex(/^[^*]*\*?$/, "must be an event type, or the beginning of one followed by *"),
+);
+
 /**
  * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the same by hand, for it runs once per event; a
  * property test holds the two together. Unknown members are allowed for (D52).
  */
 export const EventInput = v.object({
-  type: v.pipe(pattern(TYPE, TYPE_RULE), v.description("Dotted name, such as order.failed")),
+  type: v.pipe(
+    v.string("must be a string"),
+    v.metadata({ minLength: 1, maxLength: TYPE_LENGTH }),
+    v.transform(typeText),
+    v.check(isType, TYPE_RULE),
+    v.description("Dotted name, such as order.failed"),
+  ),
   payload: v.optional(
     v.pipe(jsonObject(Number.MAX_SAFE_INTEGER), v.description("Any JSON object; kept as it was written")),
   ),
   source: v.optional(v.nullable(text(100))),
-  level: v.optional(v.picklist(LEVELS, LEVEL_RULE)),
+  level: v.optional(
+    v.pipe(
+      v.picklist(LEVELS, LEVEL_RULE),
+      v.description("Names of other systems, such as WARNING or critical, are understood unless ingest.lenient is off"),
+    ),
+  ),
   occurredAt: v.optional(v.pipe(instant, v.description("Default: time of receipt; at most 24 hours ahead"))),
   id: v.optional(v.pipe(anyUuid, v.description("Makes a repetition harmless: the same id is stored once"))),
   dedupeKey: v.optional(v.nullable(text(256, 1))),
@@ -53,13 +73,13 @@ export class Envelope {
   unknown: string[] | null = null;
 }
 
-/** @throws VALIDATION_FAILED with everything that is wrong. */
-export function readEnvelope(value: Record<string, unknown>): Envelope {
+/** @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with everything that is wrong. */
+export function readEnvelope(value: Record<string, unknown>, isLenient = false): Envelope {
   const envelope = new Envelope();
   let problems: ErrorDetail[] | null = null;
   for (const name in value) {
     const problem = readMember(envelope, name, value[name]);
-    if (problem === null) continue;
+    if (problem === null || (isLenient && takeForeign(envelope, name, value[name]))) continue;
     problems ??= [];
     problems.push({ path: name, code: "VALUE", message: problem });
   }
@@ -77,7 +97,9 @@ function readMember(envelope: Envelope, name: string, value: unknown): string | 
     case "type":
       if (typeof value !== "string") return "must be a string";
       envelope.type = value;
-      return TYPE.test(value) ? null : TYPE_RULE;
+      if (PLAIN_TYPE.test(value)) return null;
+      envelope.type = typeText(value);
+      return isType(envelope.type) ? null : TYPE_RULE;
     case "payload":
       if (!isPlainObject(value)) return "must be a JSON object";
       envelope.payload = value;
@@ -115,6 +137,16 @@ function readMember(envelope: Envelope, name: string, value: unknown): string | 
       envelope.unknown.push(name);
       return null;
   }
+}
+
+function typeText(text: string): string {
+  return cleanText(text).trim();
+}
+
+function isType(text: string): boolean {
+  if (PLAIN_TYPE.test(text)) return true;
+  const length = codePointLength(text);
+  return length >= 1 && length <= TYPE_LENGTH && !/[\n\t\u2028\u2029]/.test(text);
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,8 @@ import { DAY_MS } from "../base/clock.ts";
 import { PrismError, shownPath } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type JsonOutline, minifyJson, replaceLoneSurrogates } from "../base/json-text.ts";
-import { isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { type Envelope, isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { foreignTime } from "./foreign-members.ts";
 import { IncomingEvent } from "./incoming-event.ts";
 
 /**
@@ -62,8 +63,8 @@ export function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
 export function readEvent(source: EventSource, limits: EventLimits): IncomingEvent {
   const { value, receivedAt } = source;
   if (!isPlainObject(value)) throw new PrismError("VALIDATION_FAILED", "An event must be a JSON object");
-  const given = readEnvelope(value);
-  const occurredAt = given.occurredAt ?? receivedAt;
+  const given = readEnvelope(value, limits.lenient);
+  const occurredAt = given.occurredAt ?? foreignTimeOf(given, value, receivedAt, limits) ?? receivedAt;
   if (occurredAt > receivedAt + DAY_MS) throw invalid("occurredAt", "must not be more than 24 hours ahead");
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
@@ -90,6 +91,15 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     receivedAt,
     givenCorrelationId: source.correlationId === id ? null : source.correlationId,
   });
+}
+
+function foreignTimeOf(
+  { unknown }: Envelope,
+  value: Record<string, unknown>,
+  receivedAt: number,
+  { lenient }: EventLimits,
+): number | undefined {
+  return unknown !== null && lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
 }
 
 /** An error of one event in the form of a batch result. */

@@ -46,7 +46,7 @@ test("events are sent alone and together, once for each idempotency key; channel
   const single = await api.sendEvent({ type: "order.paid", payload: { n: 1 }, level: "info" });
   assert.equal(single.status, "accepted");
   const key = { idempotencyKey: "batch-1" };
-  const batch = [{ type: "a", payload: {} }, { type: "not a type" }];
+  const batch = [{ type: "a", payload: {} }, { type: "" }];
   const [first, again] = [await api.sendEvents(batch, key), await api.sendEvents(batch, key)];
   assert.deepEqual([first.accepted, first.rejected, again.firstSeq], [1, 1, first.firstSeq]);
 
@@ -59,7 +59,7 @@ test("events are sent alone and together, once for each idempotency key; channel
 test("an error has the server's code, status, request id, details and time to wait", async (t) => {
   const server = await LiveServer.start(t);
   const { api } = new PrismClient({ url: server.prism.url, token: server.apiKey, WebSocket });
-  const error = await api.sendEvent({ type: "not a type" }).catch((thrown: unknown) => thrown);
+  const error = await api.sendEvent({ type: "" }).catch((thrown: unknown) => thrown);
   assert.ok(error instanceof PrismError);
   assert.deepEqual([error.code, error.status, error.details[0]?.path], ["VALIDATION_FAILED", 400, "type"]);
   assert.match(String(error.requestId), /^[\w-]{10,}$/);

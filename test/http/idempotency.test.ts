@@ -195,7 +195,7 @@ test("an Idempotency-Key belongs to its caller and its route", async (t) => {
 test("a request that is refused leaves its Idempotency-Key free", async (t) => {
   const prism = await startPrism(t);
   for (const [kind, body, outcome] of [
-    [KINDS[0], { type: "no type" }, "400 VALIDATION_FAILED"],
+    [KINDS[0], { type: "" }, "400 VALIDATION_FAILED"],
     [KINDS[1], { userId: "me", title: "t" }, "400 VALIDATION_FAILED"],
     [KINDS[1], { userId: "me", title: "t", message: "m", channels: ["email"] }, "501 NOT_CONFIGURED"],
     [KINDS[2], { label: "l" }, "400 VALIDATION_FAILED"],

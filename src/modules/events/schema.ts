@@ -1,19 +1,14 @@
 import * as v from "valibot";
 import { LEVELS } from "../../base/levels.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, object, pattern, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
-import { EventInput } from "../../pipeline/event-envelope.ts";
-
-const typePattern = pattern(
-  /^[A-Za-z0-9_.:\-/]{1,100}\*?$/,
-  "must be an event type, or the beginning of one followed by *",
-);
+import { instant, object, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
+import { EventInput, EventTypePattern } from "../../pipeline/event-envelope.ts";
 
 const filters = {
   projectId: v.optional(
     v.pipe(v.string(), v.maxLength(64), v.description("Id or slug; default: the key's project, for users default")),
   ),
-  type: v.optional(queryList(typePattern)),
+  type: v.optional(queryList(EventTypePattern)),
   level: v.optional(queryList(v.picklist(LEVELS))),
   source: v.optional(text(100)),
   from: v.optional(instant),

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, object, pattern, selfChanging, text } from "../../http/shapes.ts";
+import { integer, object, selfChanging, text } from "../../http/shapes.ts";
+import { EventTypePattern } from "../../pipeline/event-envelope.ts";
 import type { WebhookRow } from "../../services/delivery/webhook-call.ts";
 
 const MAX_PATTERNS = 50;
@@ -11,9 +12,7 @@ export const DEFAULT_GRACE_MS = 86_400_000;
 
 const url = v.pipe(text(2048, 1), v.description("https, to a public address; see docs/webhooks.md"));
 const eventTypes = v.pipe(
-  v.array(
-    pattern(/^(\*|[A-Za-z0-9_.:\-/]{1,100}\*?)$/, "must be an event type, or the beginning of one followed by *"),
-  ),
+  v.array(EventTypePattern),
   v.minLength(1, "must name at least one type"),
   v.maxLength(MAX_PATTERNS, `must be at most ${MAX_PATTERNS} types`),
   v.description(

@@ -141,7 +141,6 @@ test("a query that is not one is refused", async (t) => {
     { query: "?offset=0&cursor=abc" },
     { query: "?cursor=abc", code: "INVALID_CURSOR" },
     { query: `?cursor=${foreign}`, code: "INVALID_CURSOR" },
-    { query: "?type=no type" },
     { query: "?type=*.failed" },
     { query: "?level=loud" },
     { query: "?level=" },

@@ -253,7 +253,7 @@ test("what a webhook cannot be is refused, and nothing is kept of it", async (t)
     [{ url: `https://1.1.1.1/${"a".repeat(2048)}` }, "url"],
     [{ eventTypes: [] }, "eventTypes"],
     [{ eventTypes: ["order.*.paid"] }, "eventTypes.0"],
-    [{ eventTypes: ["a b"] }, "eventTypes.0"],
+    [{ eventTypes: [""] }, "eventTypes.0"],
     [{ eventTypes: Array.from({ length: 51 }, () => "a") }, "eventTypes"],
     [{ secret: "whsec_AAAA" }, "secret"],
   ] as const) {
