@@ -58,8 +58,8 @@ export class RuleService {
       const projectId = this.#access.projectAfter(principal, old, input.projectId);
       const row = await this.#store.changedRow(trx, old, projectId, input);
       const allowed = await this.#access.allowedRow(principal, old, row, trx);
-      if (input.condition !== undefined || input.active || projectId !== old.projectId)
-        this.#store.requirePatternRoom([row]);
+      if (input.condition !== undefined || input.active || allowed.projectId !== old.projectId)
+        this.#store.requirePatternRoom([allowed]);
       await this.#store.replace(trx, allowed, principal.userId);
       if (old.active === 0 || old.projectId !== allowed.projectId) await this.#store.requireRoom(trx, [allowed]);
     });
