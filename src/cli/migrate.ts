@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Argument, type Command } from "commander";
 import { toRfc3339 } from "../base/clock.ts";
 import type { Config } from "../config/load.ts";
+import { beatFileOf } from "../store/beats.ts";
 import { migrateFile, migrationStatusOf } from "../store/migrate-file.ts";
 import { confirm } from "./confirm.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
@@ -84,8 +85,14 @@ function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly
 
 async function reset(context: Context, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
   const { dataDir, databaseFile } = config;
-  // The noted head of the audit chain belongs to this database; beside another one it would tell of a crime.
-  const parts = [databaseFile, `${databaseFile}-wal`, `${databaseFile}-shm`, join(dataDir, "audit.head")];
+  // What was noted about this database would accuse the next one.
+  const parts = [
+    databaseFile,
+    `${databaseFile}-wal`,
+    `${databaseFile}-shm`,
+    join(dataDir, "audit.head"),
+    beatFileOf(dataDir),
+  ];
   const files = parts.filter((file) => existsSync(file));
   if (dryRun) {
     context.out.result({ wouldDelete: files }, () => files.map((file) => `would delete ${file}`));

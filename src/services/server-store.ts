@@ -3,6 +3,7 @@ import type { Logger } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
 import type { Config } from "../config/load.ts";
+import { beatFileOf } from "../store/beats.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export interface ServerStoreParts {
@@ -31,6 +32,7 @@ export function openServerStore({ config, log, box, metrics, onFatal }: ServerSt
     box,
     writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
     isOwner: true,
+    beatFile: beatFileOf(config.dataDir),
     maxBytes: config.maxDbBytes,
     log: log.namespace("store"),
     onCommit(durationMs, events) {

@@ -23,16 +23,33 @@ export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
  */
 export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
   if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;
-  const keyed = keyedDigest(auditKey);
-  connection.function("prism_keyed_digest", { deterministic: true }, (digest: unknown) => keyed(String(digest)));
   connection
     .transaction(() => {
-      connection.prepare("update idempotency_keys set fingerprint = prism_keyed_digest(fingerprint)").run();
+      convertAll(connection, keyedDigest(auditKey));
       connection
         .prepare("insert into settings (key, value, updatedAt) values (?, 1, ?)")
         .run(KEYED_SETTING, Date.now());
     })
     .immediate();
+}
+
+interface StoredFingerprint {
+  readonly scope: string;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** In pages: there may be a million. */
+function convertAll(connection: Sqlite, keyed: (digest: string) => string): void {
+  const page = connection.prepare<[string, string], StoredFingerprint>(
+    "select scope, key, fingerprint from idempotency_keys where (scope, key) > (?, ?) order by scope, key limit 1000",
+  );
+  const convert = connection.prepare("update idempotency_keys set fingerprint = ? where scope = ? and key = ?");
+  for (let rows = page.all("", ""); rows.length > 0; ) {
+    for (const { scope, key, fingerprint } of rows) convert.run(keyed(fingerprint), scope, key);
+    const last = rows.at(-1);
+    rows = last ? page.all(last.scope, last.key) : [];
+  }
 }
 
 function keyedDigest(auditKey: Uint8Array): (digest: string) => string {

@@ -4,6 +4,7 @@ import { PrismError } from "../base/errors.ts";
 import { eventColumns } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
 import { commitError } from "./sqlite-errors.ts";
+import { WriteRecord } from "./write-record.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 
@@ -45,6 +46,8 @@ const MAX_MARKS = 100_000;
  */
 export class Committer {
   readonly sequences: Sequences;
+  /** What became of the latest sets and transactions. */
+  readonly record = new WriteRecord();
   readonly #port: WriterPort;
   readonly #onCommit: OnCommit;
   readonly #epochListeners: (() => void)[] = [];
@@ -102,6 +105,16 @@ export class Committer {
   releaseTransaction(): void {
     this.#transactionOpen = false;
     this.#schedulePump();
+  }
+
+  /** Runs `fn` while nothing else uses the writer. @throws SHUTTING_DOWN */
+  async alone<T>(fn: () => Promise<T>): Promise<T> {
+    await this.acquireTransaction();
+    try {
+      return await fn();
+    } finally {
+      this.releaseTransaction();
+    }
   }
 
   /** A recipient was told: one flag, written with the next set, at the latest {@link MARKS_DELAY_MS} from now. */
@@ -214,8 +227,10 @@ export class Committer {
     this.#setsInFlight++;
     this.#port.commitSet({ ...content, epoch: this.#epoch, delivered, sequenceEnds }, (outcome) => {
       this.#setsInFlight--;
-      if (outcome.ok) this.sequences.stored(sequenceEnds);
-      else this.#failed(outcome.failure, delivered);
+      if (outcome.ok) {
+        this.record.committed();
+        this.sequences.stored(sequenceEnds);
+      } else this.#failed(outcome.failure, delivered);
       if (outcome.ok) this.#onCommit(performance.now() - startedAt, content.events.seq.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
@@ -224,6 +239,7 @@ export class Committer {
   }
 
   #failed(failure: CommitFailure, delivered: readonly DeliveredMark[]): void {
+    this.record.failed(failure);
     this.#epochFailed = true;
     // Flags that SQL itself refuses would spoil every later set.
     if (failure === "internal" || failure === "closed" || this.#isClosed || delivered.length === 0) return;

@@ -15,8 +15,8 @@ export class ThreadError extends Error {
 /** The `code` of a {@link ThreadError} when the thread is not there any more. */
 export const THREAD_GONE = "THREAD_GONE";
 
-// The shared-memory file cannot grow on a full disk; a quota makes a write fail (https://www.sqlite.org/rescode.html).
-const FULL = /^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)$/;
+// The shared-memory file cannot grow on a full disk (https://www.sqlite.org/rescode.html).
+const FULL = /^SQLITE_(FULL|IOERR_SHMSIZE)$/;
 const BUSY = /^SQLITE_(BUSY|LOCKED)/;
 const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
 const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
@@ -29,6 +29,18 @@ export function failureOf(error: unknown): CommitFailure {
   if (READONLY.test(code)) return "readonly";
   if (BROKEN.test(code)) return "broken";
   return code === THREAD_GONE ? "closed" : "internal";
+}
+
+/**
+ * A write that the file system refused, with the code of its reason: a quota counts as a full disk, and SQLite does not tell it from a
+ * read-only file system. Other errors pass.
+ * @param look writes into the database's directory.
+ */
+export function withDiskReason(error: unknown, look: () => "full" | "readonly" | "failed" | null): unknown {
+  if (sqliteCode(error) !== "SQLITE_IOERR_WRITE" || !(error instanceof Error)) return error;
+  const problem = look();
+  if (problem === "full") return new ThreadError("SQLITE_FULL", error.message);
+  return problem === "readonly" ? new ThreadError("SQLITE_READONLY", error.message) : error;
 }
 
 /** `SQLITE_…` of an error of better-sqlite3, '' of any other. */

@@ -4,6 +4,7 @@ import type { Logger } from "../base/log.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
 import { type AdaptiveParts, AdaptiveWriter } from "./adaptive-writer.ts";
 import { loadAuditKey } from "./audit-key.ts";
+import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat } from "./beats.ts";
 import { keyStoredFingerprints } from "./body-fingerprint.ts";
 import { Committer, type OnCommit } from "./committer.ts";
 import { openForReading, openForWriting } from "./connection.ts";
@@ -13,8 +14,10 @@ import { foreignSchema } from "./own-schema.ts";
 import { Scanner } from "./scanner.ts";
 import { noteServerKeys } from "./sealing-keys.ts";
 import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./sequences.ts";
+import { SmallWrites } from "./small-writes.ts";
 import { StatementCache } from "./statement-cache.ts";
 import { ThreadWriter } from "./thread-writer.ts";
+import { WriteHealth } from "./write-health.ts";
 import type { WriterPort } from "./writer-port.ts";
 import { WritingConnection } from "./writing-connection.ts";
 
@@ -25,6 +28,8 @@ export interface StoreOptions {
   readonly writer: "main" | "thread" | "adaptive";
   /** True for the server, which holds the data directory's lock and gives the offsets; false for a command that writes beside it (D35). */
   readonly isOwner: boolean;
+  /** Where the server notes, outside the database, how far it has got. */
+  readonly beatFile?: string | undefined;
   readonly maxBytes?: number | undefined;
   /** How long another process's lock on the file is waited for before a write fails. */
   readonly busyTimeoutMs?: number | undefined;
@@ -43,7 +48,11 @@ export interface Store {
   readonly reader: Sqlite;
   /** Verifies the audit chain; other keys are derived from it. */
   readonly auditKey: Uint8Array;
-  /** Whether a write could begin now. */
+  /** What the start has found out about the database that an operator must know. */
+  readonly warnings: readonly string[];
+  /** Whether commits reach the disk. */
+  readonly health: WriteHealth;
+  /** Commits a row that needs room. @returns whether it is on disk */
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
   /** Waits for what has the writer, leaves the counters' positions, moves the WAL into the database, closes everything. */
@@ -55,32 +64,37 @@ const BUSY_TIMEOUT_MS = 5000;
 /** Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the encryption key is another one */
 export function openStore(options: StoreOptions): Store {
   const { file, log, isOwner } = options;
-  const { auditKey, sequences } = prepare(options);
-  const port = openPort(options, auditKey, (fn) => alone(committer, fn));
+  const { auditKey, sequences, warnings, lastBeat } = prepare(options);
+  const port = openPort(options, auditKey, (fn) => committer.alone(fn));
   const committer: Committer = new Committer(port, sequences, options.onCommit);
   const reader = openForReading(file);
   const scanner = new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
+  const writes = new SmallWrites(committer, port);
+  const health = new WriteHealth({ file, record: committer.record, log, probe: () => writes.probe() });
+  const beats =
+    options.beatFile === undefined
+      ? null
+      : new Beats({
+          databaseFile: file,
+          beatFile: options.beatFile,
+          last: lastBeat,
+          commits: () => committer.record.commits,
+          commit: (beat) => writes.commit([[BEAT_SQL, [beat, Date.now()]]]),
+        });
   return {
     committer,
     database,
     port,
     reader,
     auditKey,
-    async canWrite() {
-      return await alone(committer, async () => {
-        try {
-          await port.begin();
-          await port.rollback();
-          return true;
-        } catch {
-          return false;
-        }
-      });
-    },
+    warnings,
+    health,
+    canWrite: () => writes.probe(),
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     async close() {
       await committer.close();
+      await beats?.stop();
       await scanner.close();
       reader.close();
       if (isOwner) await port.checkpoint().catch(() => undefined);
@@ -90,20 +104,32 @@ export function openStore(options: StoreOptions): Store {
   };
 }
 
+interface Prepared {
+  readonly auditKey: Uint8Array;
+  readonly sequences: Sequences;
+  readonly warnings: readonly string[];
+  readonly lastBeat: number;
+}
+
 /** What must be read before the counters and the audit chain can be used; on a connection that is closed again. */
-function prepare({ file, box, isOwner, log }: StoreOptions): { auditKey: Uint8Array; sequences: Sequences } {
+function prepare({ file, box, isOwner, beatFile, log }: StoreOptions): Prepared {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
     const auditKey = loadAuditKey(connection, box);
     const sequences = readSequences(connection);
+    const warnings: string[] = [];
     if (isOwner) {
       markSequencesInUse(connection);
       noteServerKeys(connection, box);
       keyStoredFingerprints(connection, auditKey);
+      const lost = beatFile === undefined ? null : lostCommits(connection, beatFile, file);
+      if (lost !== null) warnings.push(lost);
       const foreign = foreignSchema(connection);
       if (foreign !== null) log.error({ foreign }, "the database can be backed up and restored only without this");
     }
-    return { auditKey, sequences };
+    for (const warning of warnings) log.error({}, warning);
+    const noted = beatFile === undefined ? 0 : notedBeat(beatFile, file);
+    return { auditKey, sequences, warnings, lastBeat: Math.max(noted, storedBeat(connection)) };
   } finally {
     connection.close();
   }
@@ -146,16 +172,6 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
     },
   });
   return adaptive;
-}
-
-/** Runs `fn` with the writer in its hands. @throws SHUTTING_DOWN */
-async function alone<T>(committer: Committer, fn: () => Promise<T>): Promise<T> {
-  await committer.acquireTransaction();
-  try {
-    return await fn();
-  } finally {
-    committer.releaseTransaction();
-  }
 }
 
 function fileBytes(path: string): number {

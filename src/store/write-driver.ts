@@ -4,6 +4,7 @@ import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Committer } from "./committer.ts";
 import { RunConnection } from "./kysely-drivers.ts";
+import { failureOf } from "./sqlite-errors.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
 
@@ -94,12 +95,21 @@ class WriteConnection implements DatabaseConnection {
     this.#connection = new RunConnection((sql, parameters) => {
       scope.requireOpen();
       this.#firstQuery ??= sql;
-      return parts.port.query(sql, parameters);
+      return this.#recorded(parts.port.query(sql, parameters));
     });
   }
 
+  async #recorded<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      this.#parts.committer.record.failed(failureOf(error));
+      throw error;
+    }
+  }
+
   async begin(): Promise<void> {
-    await this.#parts.port.begin();
+    await this.#recorded(this.#parts.port.begin());
     this.#startedAt = performance.now();
     this.#limit = setTimeout(() => void this.#expire(), TRANSACTION_LIMIT_MS);
   }
@@ -109,7 +119,8 @@ class WriteConnection implements DatabaseConnection {
     this.#end();
     const { committer, port } = this.#parts;
     const sequenceEnds = committer.sequences.unstoredEnds();
-    await port.commit({ audit: this.#scope.audit, sequenceEnds });
+    await this.#recorded(port.commit({ audit: this.#scope.audit, sequenceEnds }));
+    committer.record.committed();
     committer.sequences.stored(sequenceEnds);
     for (const fn of this.#scope.afterCommit) this.#runAfterCommit(fn);
   }

@@ -1,9 +1,11 @@
+import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
 import { openForReading } from "./connection.ts";
+import { diskProblem } from "./disk-problem.ts";
 import { requireModuleChanges, schemaVersion } from "./own-schema.ts";
-import { failureOf } from "./sqlite-errors.ts";
+import { failureOf, withDiskReason } from "./sqlite-errors.ts";
 import { type QueryRows, StatementCache } from "./statement-cache.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
@@ -60,7 +62,8 @@ export class WritingConnection {
       onSync?.();
       this.#commit.run();
       return { ok: true, ...written };
-    } catch (error) {
+    } catch (thrown) {
+      const error = this.#withReason(thrown);
       this.#failedEpoch = set.epoch;
       this.#failure = failureOf(error);
       this.#rollbackAfter();
@@ -77,13 +80,13 @@ export class WritingConnection {
   }
 
   begin(): void {
-    this.#begin.run();
+    this.#explained(() => this.#begin.run());
   }
 
   /** @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest must not be written without it. */
   query(sql: string, parameters: readonly unknown[]): QueryRows {
     this.#requireTransaction();
-    return this.#statements.run(sql, parameters);
+    return this.#explained(() => this.#statements.run(sql, parameters));
   }
 
   /** @throws SchemaRefused when the transaction has changed the schema in a way that a restore would refuse */
@@ -93,7 +96,7 @@ export class WritingConnection {
     if (version !== this.#schemaVersion) this.#checkSchema();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);
-    this.#commit.run();
+    this.#explained(() => this.#commit.run());
     this.#schemaVersion = version;
   }
 
@@ -105,6 +108,18 @@ export class WritingConnection {
     } finally {
       before.close();
     }
+  }
+
+  #explained<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw this.#withReason(error);
+    }
+  }
+
+  #withReason(error: unknown): unknown {
+    return withDiskReason(error, () => diskProblem(dirname(this.#connection.name)));
   }
 
   /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */

@@ -97,7 +97,7 @@ testBothWriters("sizes are those of the files on disk", async (t, writer) => {
   });
 });
 
-testBothWriters("whether the database can be written is asked in turn, and leaves no trace", async (t, writer) => {
+testBothWriters("whether the database can be written is found out in turn with other writes", async (t, writer) => {
   const store = openTestStore(t, { writer, busyTimeoutMs: 20 });
   assert.equal(await store.canWrite(), true);
   const beside = openBeside(t, store.file);
@@ -149,7 +149,7 @@ test("a data directory is held by one process at a time, and free again when it 
 test("each error of SQLite counts as what it means to a caller", async (t) => {
   for (const { code, failure, answer } of [
     { code: "SQLITE_FULL", failure: "full", answer: "STORAGE_FULL" },
-    { code: "SQLITE_IOERR_WRITE", failure: "full", answer: "STORAGE_FULL" },
+    { code: "SQLITE_IOERR_WRITE", failure: "broken", answer: "DATABASE_UNAVAILABLE" },
     { code: "SQLITE_IOERR_SHMSIZE", failure: "full", answer: "STORAGE_FULL" },
     { code: "SQLITE_BUSY", failure: "busy", answer: "DATABASE_UNAVAILABLE" },
     { code: "SQLITE_BUSY_SNAPSHOT", failure: "busy", answer: "DATABASE_UNAVAILABLE" },

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
+import { type DiskProblem, diskProblem } from "../../store/disk-problem.ts";
 import { archivesOf } from "./backup-checks.ts";
 import { bytesText, type Check, fail, pass, warn } from "./check.ts";
 
@@ -42,15 +43,31 @@ function repair(path: string, mode: number): Check {
   }
 }
 
+/** Whether the disks of the data directory and of the database, where that is another one, take what is written. */
+export function checkDisk(config: Config): Check[] {
+  const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
+  const seen = new Set<number>();
+  const isNew = (dir: string): boolean => !seen.has(statSync(dir).dev) && seen.add(statSync(dir).dev).size > 0;
+  return dirs.filter(isNew).flatMap((dir) => checkDiskOf(dir, config.minFreeBytes));
+}
+
 /** Room to store events; below `minFreeBytes` ingest answers 507. */
-export function checkDisk({ dataDir, minFreeBytes }: Config): Check[] {
-  const { bavail, bsize } = statfsSync(nearestDirectory(dataDir));
+function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
+  const { bavail, bsize } = statfsSync(dir);
   const freeBytes = bavail * bsize;
-  const said = `${bytesText(freeBytes)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
+  const problem = diskProblem(dir);
+  if (problem !== null) return [fail("disk", `${dir} ${UNWRITABLE[problem]}`)];
+  const said = `${dir}: ${bytesText(freeBytes)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
   if (freeBytes < minFreeBytes) return [fail("disk", `${said}: events are refused with 507`, "free some space")];
   if (freeBytes < 2 * minFreeBytes) return [warn("disk", said, "free some space before events are refused")];
   return [pass("disk", said)];
 }
+
+const UNWRITABLE: Readonly<Record<DiskProblem, string>> = {
+  full: "takes no more bytes: its disk or the quota is full",
+  readonly: "cannot be written: its file system is read-only, or its owner is another",
+  failed: "cannot be written: its disk fails",
+};
 
 function nearestDirectory(path: string): string {
   return existsSync(path) ? path : nearestDirectory(dirname(path));

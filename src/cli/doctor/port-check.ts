@@ -23,12 +23,13 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Pr
     return pass("port", isServed ? `${port} is free; the running server listens on another` : `${port} is free`);
   }
   if (problem !== "EADDRINUSE") return fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another");
-  const version = await askPrism(config);
-  if (version === undefined)
-    return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
+  const found = await askPrism(config);
+  if (found === undefined) return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
   if (!isServed)
     return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
-  return pass("port", `${port} is held by the running server, version ${version}`);
+  if (found.database !== "ok")
+    return fail("port", `the running server on ${port} cannot write the database: ${found.database}`, "see its log");
+  return pass("port", `${port} is held by the running server, version ${found.version}`);
 }
 
 /** @returns why not; undefined when it would work. */
@@ -40,8 +41,14 @@ function tryListen(host: string, port: number): Promise<string | undefined> {
   });
 }
 
-/** @returns the version, if it is Prism that answers. */
-function askPrism(config: Config): Promise<string | undefined> {
+interface FoundServer {
+  readonly version: string;
+  /** `ok`, or what the server says of the database. */
+  readonly database: string;
+}
+
+/** @returns what it says of itself, if it is Prism that answers. */
+function askPrism(config: Config): Promise<FoundServer | undefined> {
   const { host, port } = config;
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
@@ -49,7 +56,7 @@ function askPrism(config: Config): Promise<string | undefined> {
   return new Promise((resolve) => {
     const read = (response: IncomingMessage): void => {
       json(response).then(
-        (body) => resolve(versionIn(body)),
+        (body) => resolve(serverIn(body)),
         () => resolve(undefined),
       );
     };
@@ -61,7 +68,9 @@ function askPrism(config: Config): Promise<string | undefined> {
   });
 }
 
-function versionIn(body: unknown): string | undefined {
-  const { version, uptimeMs } = (body ?? {}) as { version?: unknown; uptimeMs?: unknown };
-  return typeof version === "string" && typeof uptimeMs === "number" ? version : undefined;
+function serverIn(body: unknown): FoundServer | undefined {
+  const { version, uptimeMs, checks } = Object(body) as { version?: unknown; uptimeMs?: unknown; checks?: unknown };
+  if (typeof version !== "string" || typeof uptimeMs !== "number") return undefined;
+  const { database } = Object(checks) as { database?: unknown };
+  return { version, database: typeof database === "string" ? database : "ok" };
 }

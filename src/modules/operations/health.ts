@@ -1,5 +1,6 @@
 import { Reply } from "../../http/route.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { WriteProblem } from "../../store/write-health.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
@@ -7,11 +8,14 @@ const PATIENCE_MS = 2000;
 
 interface Probe {
   readonly ok: boolean;
+  readonly database: "ok" | WriteProblem;
   readonly latencyMs: number;
 }
 
 interface RunningProbe {
   readonly startedAt: number;
+  /** How many commits there were when it began. */
+  readonly commits: number;
   readonly result: Promise<Probe>;
 }
 
@@ -21,8 +25,8 @@ export function probeReply(isWell: boolean, body: unknown): Reply {
 }
 
 /**
- * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often somebody wants to
- * know.
+ * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often health is
+ * requested; it is written for that only when no other commit has told how it is.
  */
 export class Health {
   readonly #services: CoreServices;
@@ -46,7 +50,7 @@ export class Health {
       db: db.ok ? "ok" : "failed",
       redis: "ok",
       checks: {
-        database: db.ok ? "ok" : "failed",
+        database: db.database,
         storage: system.storage.isFull ? "full" : "ok",
         ruleEngine: system.backlog.isBehind ? "behind" : "ok",
         accepting: !system.kernel.isDraining,
@@ -58,11 +62,11 @@ export class Health {
   async database(): Promise<Probe> {
     if (this.#last && performance.now() - this.#lastAt < PROBE_EVERY_MS) return this.#last;
     this.#running ??= this.#start();
-    const { startedAt, result } = this.#running;
+    const { startedAt, commits, result } = this.#running;
     const left = Math.max(0, startedAt + PATIENCE_MS - performance.now());
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<Probe>((resolve) => {
-      timer = setTimeout(() => resolve({ ok: false, latencyMs: elapsedMs(startedAt) }), left);
+      timer = setTimeout(() => resolve(this.#unanswered(startedAt, commits)), left);
     });
     try {
       return await Promise.race([result, patience]);
@@ -71,19 +75,31 @@ export class Health {
     }
   }
 
+  /** A probe that still waits in line while others are committed is load, and no failure. */
+  #unanswered(startedAt: number, commitsBefore: number): Probe {
+    const { health, committer } = this.#services.system.store;
+    const isStuck = committer.record.commits === commitsBefore;
+    return probeOf(health.known() ?? (isStuck ? "failed" : null), startedAt);
+  }
+
   #start(): RunningProbe {
     const startedAt = performance.now();
-    return { startedAt, result: this.#probe(startedAt) };
+    const { commits } = this.#services.system.store.committer.record;
+    return { startedAt, commits, result: this.#probe(startedAt) };
   }
 
   async #probe(startedAt: number): Promise<Probe> {
     // A stopped committer refuses: that, too, is a database that cannot be written.
-    const ok = await this.#services.system.store.canWrite().catch(() => false);
-    this.#last = { ok, latencyMs: elapsedMs(startedAt) };
+    const problem = await this.#services.system.store.health.check().catch((): WriteProblem => "failed");
+    this.#last = probeOf(problem, startedAt);
     this.#lastAt = performance.now();
     this.#running = null;
     return this.#last;
   }
+}
+
+function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
+  return { ok: problem === null, database: problem ?? "ok", latencyMs: elapsedMs(startedAt) };
 }
 
 function elapsedMs(startedAt: number): number {

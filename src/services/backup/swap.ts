@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
+import { beatFileOf } from "../../store/beats.ts";
 import { SOUNDS_DIR } from "./manifest.ts";
 import { syncDir } from "./sync-dir.ts";
 
@@ -70,6 +71,8 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
   // A log beside another database than its own would be played into it: both are gone before the new one comes.
   swap(databaseFile, [`${databaseFile}-wal`, `${databaseFile}-shm`, databaseFile]);
   for (const name of BESIDES) swap(join(dataDir, name), [join(dataDir, name)]);
+  // It tells how far the replaced database had got.
+  rmSync(beatFileOf(dataDir), { force: true });
   const folders = foldersOf(places, staged);
   for (const folder of foldersOf(places, kept)) if (existsSync(folder)) syncDir(folder);
   for (const folder of folders) syncDir(dirname(folder));

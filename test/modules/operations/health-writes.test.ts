@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
+import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+
+interface Health {
+  readonly status: string;
+  readonly checks: { readonly database: string };
+}
+
+const anybody = { token: null };
+
+async function healthOf(prism: TestPrism): Promise<[number, number, number, string, string]> {
+  const [health, ready, db] = await Promise.all([
+    prism.get<Health>("/health", anybody),
+    prism.get("/health/ready", anybody),
+    prism.get("/health/db", anybody),
+  ]);
+  return [health.status, ready.status, db.status, health.body.status, health.body.checks.database];
+}
+
+test("a database that has reached maxDbBytes is told by every health route", async (t) => {
+  const prism = await startPrism(t, { settings: { maxDbBytes: "1500000" } });
+  const event = { type: "a", payload: { text: "x".repeat(200_000) } };
+  await eventually("507", async () => (await prism.post("/api/v1/events", event)).status === 507);
+  await eventually("health", async () => (await healthOf(prism))[0] === 503);
+  assert.deepEqual(await healthOf(prism), [503, 503, 503, "unavailable", "full"]);
+});
+
+test("a database file that is removed under the running server is told by health", async (t) => {
+  const prism = await startPrism(t);
+  const file = prism.services.config.databaseFile;
+  renameSync(file, `${file}.moved`);
+  await eventually("health", async () => (await healthOf(prism))[4] === "gone");
+  assert.deepEqual(await healthOf(prism), [503, 503, 503, "unavailable", "gone"]);
+  renameSync(`${file}.moved`, file);
+  await eventually("recovery", async () => (await healthOf(prism))[0] === 200);
+});
