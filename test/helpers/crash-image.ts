@@ -12,8 +12,8 @@ import { temporaryDir } from "./store.ts";
 export async function crashImage(t: TestContext, prism: TestPrism): Promise<string> {
   const dir = temporaryDir(t);
   await prism.services.db.write(async () => {
-    const files = readdirSync(prism.dir).filter((name) => !name.endsWith(".lock") && !name.endsWith("-shm"));
-    execFileSync("cp", ["-p", ...files.map((name) => join(prism.dir, name)), dir]);
+    const files = readdirSync(prism.dir).filter((name) => !name.includes(".lock") && !name.endsWith("-shm"));
+    execFileSync("cp", ["-rp", ...files.map((name) => join(prism.dir, name)), dir]);
   });
   return dir;
 }
