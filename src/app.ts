@@ -248,6 +248,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
     readAddress: clientAddressReader(config.trustedProxies),
+    acceptsChunked: config.chunkedBodies,
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,

@@ -10,6 +10,8 @@ export interface Caller {
   readonly ip: string | null;
   readonly requestId: string | null;
   readonly correlationId: string | null;
+  /** True when nobody waits for the result any more: the client has gone away. */
+  isGone?(): boolean;
   /** The loaded module whose code runs; absent for Prism's own. */
   readonly module?: string;
 }

@@ -44,6 +44,11 @@ export const OPTIONS = {
     "what clients call this server, used in links and to check Origin; by default from host and port",
   ),
   trustedProxies: option(k.list(k.cidr), [], "address ranges whose X-Forwarded-For counts"),
+  chunkedBodies: option(
+    k.boolean(),
+    true,
+    "false answers 411 to requests with Transfer-Encoding: chunked, for proxies that pass chunk lines on unread",
+  ),
   auth: AUTH_OPTIONS,
   previousEncryptionKeys: option(
     k.list(k.key32Item),

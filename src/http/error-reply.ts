@@ -48,5 +48,5 @@ export function errorHeaders(error: PrismError): Record<string, string> {
 /** After these the rest of what the client sends cannot be used: the connection ends with the answer. */
 export function endsConnection(error: PrismError): boolean {
   const status = STATUS_OF[error.code];
-  return status === 408 || status === 413 || error.code === "SHUTTING_DOWN";
+  return status === 408 || status === 411 || status === 413 || error.code === "SHUTTING_DOWN";
 }

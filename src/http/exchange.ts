@@ -59,6 +59,8 @@ export class Exchange {
   #isOver = false;
   #isStreaming = false;
   #isInCallback = true;
+  #isChunked = false;
+  #isPutOff = false;
 
   private constructor(
     res: HttpResponse,
@@ -140,12 +142,18 @@ export class Exchange {
         case 17:
           if (name !== "transfer-encoding") break;
           framings++;
+          this.#isChunked = true;
           if (value.toLowerCase() !== "chunked") throw new BadHead("The only Transfer-Encoding is chunked");
       }
     }
     if (bytes > MAX_HEAD_BYTES) throw new PrismError("HEADERS_TOO_LARGE", "The header fields are larger than 16 KiB");
     if (framings > 1) throw new BadHead("Only one Content-Length or Transfer-Encoding may frame the body");
     if (hosts > 1) throw new BadHead("More than one Host");
+  }
+
+  /** The body's length is not known beforehand. */
+  get isChunked(): boolean {
+    return this.#isChunked;
   }
 
   /** What the request made may have brought a correlation id of its own. */
@@ -205,8 +213,17 @@ export class Exchange {
     this.#write(status, json, FAST_LINES, API_HEADERS, false);
   }
 
+  /**
+   * The connection of a chunked request ends with its answer, which waits until the library has read all that came with the request. The
+   * library takes chunk extensions for digits of the size: what follows such a body may be a part of it, and must not become a request.
+   */
   #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
     if (this.#isOver) return;
+    if (this.#isChunked && !this.#isPutOff) {
+      this.#isPutOff = true;
+      setImmediate(() => this.#write(status, body, lines, fixedHeaders, true));
+      return;
+    }
     if (close && this.#isInCallback) {
       // Behind an answer that is given here the library goes on reading: what came with the request becomes another request, and that the
       // connection was to end is forgotten. While the answer is owed, anything that follows makes the library close by itself.
@@ -307,7 +324,7 @@ export class Exchange {
   finishStream(status: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.res.cork(() => this.res.end());
+    this.res.cork(() => this.res.end(undefined, this.#isChunked));
     this.#onEnd(this, status);
   }
 }

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
-import { type Caller, runAs } from "../base/caller.ts";
+import { runAs } from "../base/caller.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import { requireAccess } from "./access.ts";
@@ -15,6 +15,7 @@ import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
+import { requestCaller } from "./request-caller.ts";
 import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
@@ -35,6 +36,8 @@ export interface KernelParts {
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
   readonly readAddress: AddressReader;
+  /** Whether bodies may be chunked; by default they may. */
+  readonly acceptsChunked?: boolean;
   /** Header lines of every answer, for what the connection is. */
   readonly transportHeaders?: string;
   cors(): CorsPolicy;
@@ -112,6 +115,7 @@ export class HttpKernel implements BodySink {
   #route(exchange: Exchange): void {
     exchange.refuseBadHead();
     this.#parts.cors().apply(exchange);
+    if (exchange.isChunked) this.#requireLength(exchange);
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
@@ -154,6 +158,14 @@ export class HttpKernel implements BodySink {
     this.#limitPrincipal(exchange, principal);
     route.limit?.(exchange);
     this.#receive(exchange, route);
+  }
+
+  /** @throws LENGTH_REQUIRED for a chunked body that the settings or the method do not allow. */
+  #requireLength({ method }: Exchange): void {
+    if (this.#parts.acceptsChunked === false)
+      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server takes no chunked bodies");
+    if (method === "GET" || method === "HEAD" || method === "OPTIONS")
+      throw new PrismError("LENGTH_REQUIRED", `A ${method} request takes no chunked body`);
   }
 
   /** Who is calling, from the headers. @throws UNAUTHENTICATED and what the authenticator throws. */
@@ -304,7 +316,7 @@ export class HttpKernel implements BodySink {
     // The hot path goes without: an asynchronous context costs every promise and callback after it.
     const result = route.quiet
       ? route.handle(exchange, input)
-      : runAs(callerOf(exchange), () => route.handle(exchange, input));
+      : runAs(requestCaller(exchange), () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(
@@ -369,11 +381,6 @@ function bodyValue(route: Route, body: Buffer): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
   return body.length === 0 ? {} : parseJson(body);
-}
-
-function callerOf(exchange: Exchange): Caller {
-  const { principal, requestId, correlationId } = exchange;
-  return { principal, process: "request", ip: exchange.clientAddress, requestId, correlationId };
 }
 
 function limitOf(route: Route): number {

@@ -1,7 +1,9 @@
 import { pipeline, Readable } from "node:stream";
 import { createGzip } from "node:zlib";
+import { runAs } from "../base/caller.ts";
 import { acceptsGzip } from "./accept-encoding.ts";
 import type { Exchange } from "./exchange.ts";
+import { requestCaller } from "./request-caller.ts";
 import { ANSWERS_LATER } from "./route.ts";
 
 const CHUNK_BYTES = 65_536;
@@ -34,7 +36,9 @@ export function streamReply(
     ...(isGzip ? { "Content-Encoding": "gzip", Vary: "Accept-Encoding" } : {}),
   });
   const chunks = live ? source : gather(source);
-  if (!exchange.isOver) void pump(exchange, isGzip ? gzipped(chunks) : chunks, live?.gone);
+  const send = (): Promise<void> => pump(exchange, isGzip ? gzipped(chunks) : chunks, live?.gone);
+  // The pages of an export are its caller's reads, also after the handler has returned.
+  if (!exchange.isOver) void (live ? send() : runAs(requestCaller(exchange), send));
   return ANSWERS_LATER;
 }
 

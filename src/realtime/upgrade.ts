@@ -101,8 +101,11 @@ function requireRunning(kernel: HttpKernel): void {
   if (kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
 }
 
-/** uWebSockets speaks one version whatever is asked for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED */
+/** uWebSockets takes any request with a key for an upgrade, and speaks one version whatever is asked for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED */
 function requireVersion(exchange: Exchange): void {
+  const upgrades = exchange.header("upgrade").toLowerCase().split(",");
+  if (!upgrades.some((protocol) => protocol.trim() === "websocket"))
+    throw new PrismError("UPGRADE_REQUIRED", "Send Upgrade: websocket");
   if (exchange.header("sec-websocket-version") === WEBSOCKET_VERSION) return;
   exchange.extraHeaders += `Sec-WebSocket-Version: ${WEBSOCKET_VERSION}\r\n`;
   throw new PrismError("UPGRADE_REQUIRED", `The WebSocket version must be ${WEBSOCKET_VERSION}`);

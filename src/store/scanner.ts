@@ -1,18 +1,30 @@
 import type { Worker } from "node:worker_threads";
+import { currentCaller } from "../base/caller.ts";
 import { type Deferred, deferred } from "../base/deferred.ts";
+import { PrismError } from "../base/errors.ts";
 import { startThread } from "../base/runtime.ts";
 import type { ScanReply, ScanRequest } from "./scan-thread.ts";
+import { ScanTurns, type WaitingScan } from "./scan-turns.ts";
 import { THREAD_GONE, ThreadError } from "./sqlite-errors.ts";
 
 const IDLE_MS = 60_000;
 
-/** The thread for reads that scan: starts on first use, stops after a minute without any, and starts anew when it has died. */
+interface Scan extends WaitingScan {
+  readonly request: ScanRequest;
+  readonly answer: Deferred<unknown[]>;
+}
+
+/**
+ * The thread for reads that scan: starts on first use, stops after a minute without any, and starts again when it has died. It is given one read
+ * at a time; the others wait in {@link ScanTurns}.
+ */
 export class Scanner {
   readonly #file: string;
   readonly #idleMs: number;
   #thread: Worker | null = null;
   #lastId = 0;
-  readonly #waiting = new Map<number, Deferred<unknown[]>>();
+  #turns = new ScanTurns<Scan>();
+  #running: Scan | null = null;
   #idleTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -26,20 +38,54 @@ export class Scanner {
     return this.#thread !== null;
   }
 
-  /** Rows of one statement that reads. @throws ThreadError with SQLite's code */
+  /**
+   * Rows of one statement that reads, on behalf of the current caller.
+   * @throws ThreadError with SQLite's code; RATE_LIMITED when enough reads of the caller wait; REQUEST_TIMEOUT when its client has gone away
+   */
   async query(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
     if (this.#isClosed) throw new ThreadError(THREAD_GONE, "the store is closed");
-    this.#keepAlive();
-    const request: ScanRequest = { id: ++this.#lastId, sql, parameters };
     const answer = deferred<unknown[]>();
-    this.#start().postMessage(request);
-    this.#waiting.set(request.id, answer);
+    this.#turns.add({
+      caller: currentCaller(),
+      request: { id: ++this.#lastId, sql, parameters },
+      answer,
+      drop: () => answer.reject(new PrismError("REQUEST_TIMEOUT", "The client has gone away")),
+    });
+    if (!this.#running) this.#runNext();
     return answer.promise;
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#stop();
+  }
+
+  #runNext(): void {
+    for (;;) {
+      const next = this.#turns.next() ?? null;
+      this.#running = next;
+      if (!next) break;
+      this.#keepAlive();
+      if (this.#send(next)) return;
+    }
+    if (this.#thread) this.#stopLater();
+  }
+
+  /** @returns false when the read cannot be sent; it is then refused. */
+  #send({ request, answer }: Scan): boolean {
+    try {
+      this.#start().postMessage(request);
+      return true;
+    } catch (error) {
+      answer.reject(error);
+      return false;
+    }
+  }
+
+  #stopLater(): void {
+    this.#keepAlive();
+    this.#idleTimer = setTimeout(() => void this.#stop(), this.#idleMs);
+    this.#idleTimer.unref();
   }
 
   async #stop(): Promise<void> {
@@ -64,13 +110,11 @@ export class Scanner {
   }
 
   #settle(reply: ScanReply): void {
-    const answer = this.#waiting.get(reply.id);
-    this.#waiting.delete(reply.id);
-    if (reply.ok) answer?.resolve(reply.rows);
-    else answer?.reject(new ThreadError(reply.code, reply.message));
-    if (this.#waiting.size > 0) return;
-    this.#idleTimer = setTimeout(() => void this.#stop(), this.#idleMs);
-    this.#idleTimer.unref();
+    const scan = this.#running;
+    if (scan?.request.id !== reply.id) return;
+    if (reply.ok) scan.answer.resolve(reply.rows);
+    else scan.answer.reject(new ThreadError(reply.code, reply.message));
+    this.#runNext();
   }
 
   #gone(thread: Worker, message: string): void {
@@ -80,8 +124,11 @@ export class Scanner {
   }
 
   #failAll(error: Error): void {
-    for (const answer of this.#waiting.values()) answer.reject(error);
-    this.#waiting.clear();
+    const turns = this.#turns;
+    this.#turns = new ScanTurns();
+    this.#running?.answer.reject(error);
+    this.#running = null;
+    for (let scan = turns.next(); scan; scan = turns.next()) scan.answer.reject(error);
   }
 
   #keepAlive(): void {

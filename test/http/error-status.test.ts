@@ -15,6 +15,7 @@ const DOCUMENTED: Readonly<Record<number, string>> = {
   408: "REQUEST_TIMEOUT",
   409: "EMAIL_TAKEN USERNAME_TAKEN PHONE_TAKEN NAME_TAKEN ROLE_IN_USE ROLE_BUILTIN LAST_ADMIN SOUND_IN_USE INVALID_STATE LIMIT_REACHED JOB_NOT_CANCELLABLE MESSAGE_NOT_CANCELLABLE IDEMPOTENCY_IN_PROGRESS DEFAULT_PROJECT ID_CONFLICT",
   410: "LINK_EXPIRED",
+  411: "LENGTH_REQUIRED",
   412: "VERSION_CONFLICT",
   413: "PAYLOAD_TOO_LARGE BATCH_TOO_LARGE",
   414: "URI_TOO_LONG",
@@ -81,7 +82,7 @@ test("the headers of a status are those of the contract", async (t) => {
       assert.equal(headers["WWW-Authenticate"], status === 401 ? challenge : undefined);
       assert.equal(headers["Retry-After"], status === 429 || status === 503 ? "1" : undefined);
       assert.equal(headers["Upgrade"], status === 426 ? "websocket" : undefined);
-      const isLast = status === 408 || status === 413 || code === "SHUTTING_DOWN";
+      const isLast = status === 408 || status === 411 || status === 413 || code === "SHUTTING_DOWN";
       assert.equal(endsConnection(new PrismError(code, "x")), isLast);
     });
   }

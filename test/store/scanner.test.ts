@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
+import { sql } from "kysely";
+import { type Caller, runAs } from "../../src/base/caller.ts";
 import { Scanner } from "../../src/store/scanner.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
 import { openBeside, openTestStore, temporaryDatabase } from "../helpers/store.ts";
+import { testUser } from "../http/support/bare-kernel.ts";
 
 function scannerOf(t: TestContext, file: string, idleMs?: number): Scanner {
   const scanner = new Scanner(file, idleMs);
@@ -106,4 +110,77 @@ test("after close nothing is asked any more, and what was under way is refused",
   await asked;
   await assert.rejects(scanner.query("select 1", []), { code: "THREAD_GONE" });
   assert.equal(scanner.isRunning, false);
+});
+
+const callerOf = (userId: string, isGone = () => false): Caller => ({
+  principal: testUser(userId),
+  process: "request",
+  ip: null,
+  requestId: null,
+  correlationId: null,
+  isGone,
+});
+
+/** Asks on behalf of a caller and notes in `done` when it is answered. */
+function ask(scanner: Scanner, caller: Caller, name: string, done: string[]): Promise<void> {
+  return runAs(caller, async () => {
+    await scanner.query("select 1", []);
+    done.push(name);
+  });
+}
+
+test("callers take turns: many reads of one delay another by one read", async (t) => {
+  const scanner = scannerOf(t, temporaryDatabase(t));
+  const done: string[] = [];
+  const [alice, bob] = [callerOf("alice"), callerOf("bob")];
+  const all = Array.from({ length: 10 }, (_, i) => ask(scanner, alice, `alice ${i}`, done));
+  all.push(ask(scanner, bob, "bob", done), ask(scanner, alice, "alice last", done));
+  await Promise.all(all);
+  assert.deepEqual(done.slice(0, 4), ["alice 0", "alice 1", "bob", "alice 2"]);
+  assert.equal(done.at(-1), "alice last");
+});
+
+test("a caller may have 16 reads wait; Prism's own are not limited", async (t) => {
+  const scanner = scannerOf(t, temporaryDatabase(t));
+  const done: string[] = [];
+  const alice = callerOf("alice");
+  // One runs, sixteen wait.
+  const all = Array.from({ length: 17 }, () => ask(scanner, alice, "alice", done));
+  await assert.rejects(ask(scanner, alice, "one more", done), { code: "RATE_LIMITED", retryAfterMs: 1000 });
+  all.push(...Array.from({ length: 50 }, async () => void (await scanner.query("select 1", []))));
+  all.push(ask(scanner, callerOf("bob"), "bob", done));
+  await Promise.all(all);
+  assert.equal(done.length, 18);
+  await ask(scanner, alice, "later", done);
+});
+
+test("a read whose client has gone away is not run, and makes room for the next", async (t) => {
+  const scanner = scannerOf(t, temporaryDatabase(t));
+  const done: string[] = [];
+  let isGone = false;
+  const alice = callerOf("alice", () => isGone);
+  const first = ask(scanner, callerOf("bob"), "bob", done);
+  const dropped = Array.from({ length: 16 }, () => ask(scanner, alice, "dropped", done));
+  isGone = true;
+  const again = ask(scanner, callerOf("alice"), "alice again", done);
+  for (const each of await Promise.allSettled(dropped)) assert.equal(each.status, "rejected");
+  await Promise.all([first, again]);
+  assert.deepEqual(done, ["bob", "alice again"]);
+});
+
+test("requests of one key beyond its waiting reads get 429, and another user's list is answered", async (t) => {
+  const prism = await startPrism(t);
+  const { db } = prism.services;
+  const { body } = await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "busy" });
+  const path = "/api/v1/events?source=nope&page=1&limit=1";
+  const slow = sql`with recursive c(x) as (select 1 union all select x + 1 from c where x < 3000000) select max(x) from c`;
+  const running = slow.execute(db.scan);
+  const replies = Promise.all(Array.from({ length: 40 }, () => prism.get(path, body)));
+  const other = prism.get("/api/v1/users");
+  const refused = (await replies).filter(({ status }) => status === 429);
+  assert.ok(refused.length > 0, "some are refused");
+  for (const { headers } of refused) assert.equal(headers.get("retry-after"), "1");
+  assert.equal((await other).status, 200);
+  await running;
+  assert.equal((await prism.get(path, body)).status, 200, "later there is room again");
 });

@@ -23,6 +23,7 @@ export interface BareKernelOptions {
   readonly maxBufferedBytes?: number;
   readonly corsOrigins?: readonly string[];
   readonly maxBuckets?: number;
+  readonly acceptsChunked?: boolean;
 }
 
 export interface BareKernel {
@@ -49,6 +50,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
     limiter: new RateLimiter(clock, options.maxBuckets),
     accessLog: new AccessLog(log, new Metrics()),
     readAddress: clientAddressReader(options.trustedProxies ?? []),
+    ...(options.acceptsChunked === undefined ? {} : { acceptsChunked: options.acceptsChunked }),
     cors: () => cors,
     limits: () => limits,
   });
