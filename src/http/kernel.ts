@@ -15,6 +15,7 @@ import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
+import { bodyLimitOf, hasBody, requireBodyType } from "./request-body.ts";
 import { requestCaller } from "./request-caller.ts";
 import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
@@ -43,10 +44,6 @@ export interface KernelParts {
   cors(): CorsPolicy;
   limits(): RequestLimits;
 }
-
-const DEFAULT_BODY_BYTES = 1_048_576;
-/** Of a public route: logins and their like are small. The public routes of modules take what other routes take. */
-const PUBLIC_BODY_BYTES = 16_384;
 
 /**
  * The way of a request, in the order of contract 4.1: head, route (404, 405), credentials (401), permission (403), rate (429), size and
@@ -269,7 +266,7 @@ export class HttpKernel implements BodySink {
       this.#run(exchange, route, EMPTY_BODY);
       return;
     }
-    const limit = limitOf(route);
+    const limit = bodyLimitOf(route);
     if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
     requireBodyType(exchange, route);
     this.#parts.bodies.read(exchange, limit, this);
@@ -284,7 +281,7 @@ export class HttpKernel implements BodySink {
         return;
       }
       // The bytes are only valid until this returns.
-      this.#parts.bodies.inflate(exchange, Buffer.from(body), limitOf(route)).then(
+      this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route)).then(
         (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -301,7 +298,7 @@ export class HttpKernel implements BodySink {
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
     if (mayRepeat(route, given)) {
-      withoutRepeated(this.#parts.router, exchange, route, given, callerOf(exchange)).then(
+      withoutRepeated(this.#parts.router, exchange, route, given, requestCaller(exchange)).then(
         (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -381,39 +378,4 @@ function bodyValue(route: Route, body: Buffer): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
   return body.length === 0 ? {} : parseJson(body);
-}
-
-function limitOf(route: Route): number {
-  if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
-  return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
-}
-
-function hasBody(exchange: Exchange): boolean {
-  return Number(exchange.header("content-length")) > 0 || exchange.header("transfer-encoding") !== "";
-}
-
-/** @throws UNSUPPORTED_MEDIA_TYPE */
-function requireBodyType(exchange: Exchange, route: Route): void {
-  const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
-  // What nearly every client sends needs no taking apart.
-  if (
-    isJsonTaken &&
-    exchange.header("content-type") === "application/json" &&
-    exchange.header("content-encoding") === ""
-  )
-    return;
-  const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
-  const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
-  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
-  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
-    throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
-  }
-  const encoding = exchange.header("content-encoding");
-  if (encoding !== "" && !(route.raw?.gzip === true && encoding.toLowerCase() === "gzip")) {
-    throw new PrismError(
-      "UNSUPPORTED_MEDIA_TYPE",
-      route.raw?.gzip ? "The only content encoding is one layer of gzip" : "Send the body without a content encoding",
-    );
-  }
 }
