@@ -105,7 +105,7 @@ export class Idempotency {
       .execute();
   }
 
-  /** Runs a request whose effect is one transaction; the answer is stored in it. 5xx and 429 are not kept: they are thrown. */
+  /** Runs a request whose effect is one transaction, which may share its commit; the answer is stored in it. 5xx and 429 are not kept: they are thrown. */
   async run(
     exchange: Exchange,
     principal: Principal,
@@ -116,11 +116,14 @@ export class Idempotency {
     const request = this.begin(exchange, principal, JSON.stringify(body));
     if (request instanceof Reply) return request;
     try {
-      return await database.write(async (trx) => {
-        const reply = await effect(trx);
-        if (request) await this.store(trx, this.row(request, reply.status, JSON.stringify(reply.body)));
-        return reply;
-      });
+      return await database.write(
+        async (trx) => {
+          const reply = await effect(trx);
+          if (request) await this.store(trx, this.row(request, reply.status, JSON.stringify(reply.body)));
+          return reply;
+        },
+        { sharesCommit: true },
+      );
     } finally {
       if (request) this.end(request);
     }

@@ -87,6 +87,18 @@ export class AdaptiveWriter implements WriterPort {
     return this.#port.rollback();
   }
 
+  beginPart(): Promise<void> {
+    return this.#port.beginPart();
+  }
+
+  endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    return this.#port.endPart(end, isFirst);
+  }
+
+  rollbackPart(): Promise<void> {
+    return this.#port.rollbackPart();
+  }
+
   async dataVersion(): Promise<number> {
     const base = this.isInThread ? THREAD_VERSIONS : 0;
     return base + (await this.#port.dataVersion());

@@ -1,9 +1,11 @@
 import { AsyncResource } from "node:async_hooks";
+import { currentCaller } from "../base/caller.ts";
 import { type Deferred, deferred } from "../base/deferred.ts";
 import { PrismError } from "../base/errors.ts";
+import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";
 import { eventColumns } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
-import { commitError } from "./sqlite-errors.ts";
+import { commitError, failureOf } from "./sqlite-errors.ts";
 import { WriteRecord } from "./write-record.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writer-port.ts";
@@ -31,15 +33,29 @@ export interface SetSource {
 /** Called after a set is on disk: how long it took and how many events it held. */
 export type OnCommit = (durationMs: number, events: number) => void;
 
-type Ticket = { readonly source: SetSource } | { readonly transaction: Deferred<void> };
+interface SetTicket {
+  /** Tickets are numbered in the order in which they were asked for. */
+  readonly order: number;
+  readonly source: SetSource;
+}
+
+interface TransactionTicket {
+  readonly order: number;
+  readonly sharesCommit: boolean;
+  readonly grant: Deferred<CommitGroup>;
+}
+
+/** Transactions of requests that may wait: some seconds' worth. */
+const MAX_WAITING_TRANSACTIONS = 2000;
 
 const MARKS_DELAY_MS = 50;
 const MARKS_RETRY_MS = 1000;
 const MAX_MARKS = 100_000;
 
 /**
- * The one door to disk. A FIFO grants the writer to write sets and to transactions: a transaction runs alone, sets may be several in
- * flight. Offsets are drawn by the holder only, so the order of grants is the order of commits, of offsets and of decisions.
+ * The one door to disk. It grants the writer to write sets and to transactions, first come, first served; but after each commit of transactions a
+ * waiting set comes first, so that a line of them never holds up ingest. A transaction runs alone, sets may be several in flight. Transactions
+ * that wait together may share a commit, see {@link CommitGroup}. Offsets are drawn by the holder only, so the order of grants is the order of commits, of offsets and of decisions.
  *
  * Failure: when a set fails, the writer refuses the later sets of its epoch; once all have been answered the next epoch begins.
  * Sources and settle functions must not throw: the writer's order would be lost, so the process ends.
@@ -53,11 +69,17 @@ export class Committer {
   readonly #epochListeners: (() => void)[] = [];
   /** Sets are sealed and settled for many callers at once, on behalf of none: not in the asynchronous context of whoever asked first. */
   readonly #context = new AsyncResource("prism.committer");
-  #queue: Ticket[] = [];
+  #sets: SetTicket[] = [];
+  #transactions: TransactionTicket[] = [];
+  #tickets = 0;
+  #lastWasTransaction = false;
   readonly #wanted = new Set<SetSource>();
   #pumpScheduled = false;
   #setsInFlight = 0;
-  #transactionOpen = false;
+  readonly #maxOpenMs: number;
+  #group: CommitGroup | null = null;
+  /** The group waits for its next transaction to be granted. */
+  #isBetweenMembers = false;
   #epoch = 1;
   #epochFailed = false;
   #marks: DeliveredMark[] = [];
@@ -68,7 +90,8 @@ export class Committer {
   #idle: (() => void)[] = [];
   #isClosed = false;
 
-  constructor(port: WriterPort, sequences: Sequences, onCommit: OnCommit) {
+  constructor(port: WriterPort, sequences: Sequences, onCommit: OnCommit, maxOpenMs = MAX_OPEN_MS) {
+    this.#maxOpenMs = maxOpenMs;
     this.#port = port;
     this.sequences = sequences;
     this.#onCommit = onCommit;
@@ -84,7 +107,7 @@ export class Committer {
   wantSet(source: SetSource): void {
     if (this.#isClosed || this.#wanted.has(source)) return;
     this.#wanted.add(source);
-    this.#queue.push({ source });
+    this.#sets.push({ order: ++this.#tickets, source });
     this.#schedulePump();
   }
 
@@ -93,17 +116,46 @@ export class Committer {
     if (this.#isClosed) throw shuttingDown();
   }
 
-  /** Waits for the writer; the caller is then alone with it until {@link releaseTransaction}. @throws SHUTTING_DOWN */
-  async acquireTransaction(): Promise<void> {
+  /**
+   * Waits for the writer; the caller is then alone with it until {@link releaseTransaction}.
+   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN, OVERLOADED to requests when too many wait
+   */
+  async acquireTransaction(sharesCommit = false): Promise<CommitGroup> {
     this.requireOpen();
-    const transaction = deferred<void>();
-    this.#queue.push({ transaction });
+    const isRequest = currentCaller().requestId !== null;
+    if (isRequest && this.#transactions.length >= MAX_WAITING_TRANSACTIONS)
+      throw new PrismError("OVERLOADED", "Too many writes wait for the disk", { retryAfterMs: 1000 });
+    const grant = deferred<CommitGroup>();
+    this.#transactions.push({ order: ++this.#tickets, sharesCommit, grant });
     this.#schedulePump();
-    await transaction.promise;
+    return grant.promise;
   }
 
+  /** Whether the transaction that has the writer is the last of its commit. */
+  get isLastOfCommit(): boolean {
+    return !(this.#group?.hasRoom && this.#transactions[0]?.sharesCommit);
+  }
+
+  /** The holder is done with the writer: another transaction of the same commit is next, or the commit is made. */
   releaseTransaction(): void {
-    this.#transactionOpen = false;
+    const group = this.#group;
+    if (!group) return;
+    if (group.hasTransaction && !this.isLastOfCommit) {
+      // In a turn of its own: others may wait for the event loop.
+      this.#isBetweenMembers = true;
+      this.#schedulePump();
+    } else void this.#endGroup(group);
+  }
+
+  #grantNext(group: CommitGroup): void {
+    const next = this.#transactions.shift();
+    group.granted();
+    next?.grant.resolve(group);
+  }
+
+  async #endGroup(group: CommitGroup): Promise<void> {
+    if (group.hasTransaction) await this.#commitGroup(group);
+    this.#group = null;
     this.#schedulePump();
   }
 
@@ -114,6 +166,21 @@ export class Committer {
       return await fn();
     } finally {
       this.releaseTransaction();
+    }
+  }
+
+  /** The last one could not commit for all: it was rolled back. */
+  async #commitGroup(group: CommitGroup): Promise<void> {
+    const sequenceEnds = this.sequences.unstoredEnds();
+    try {
+      await this.#port.commit({ audit: [], sequenceEnds });
+      this.record.committed();
+      this.sequences.stored(sequenceEnds);
+      group.committed();
+    } catch (error) {
+      this.record.failed(failureOf(error));
+      await this.#port.rollback().catch(() => undefined);
+      group.failed(error);
     }
   }
 
@@ -163,13 +230,9 @@ export class Committer {
    * for nobody was told that it is stored.
    */
   async close(): Promise<void> {
-    const dropped = this.#queue;
-    this.#queue = [];
     this.#wanted.clear();
-    for (const ticket of dropped) {
-      if ("transaction" in ticket) ticket.transaction.reject(shuttingDown());
-      else ticket.source.dropped?.(shuttingDown());
-    }
+    for (const { source } of this.#sets.splice(0)) source.dropped?.(shuttingDown());
+    for (const { grant } of this.#transactions.splice(0)) grant.reject(shuttingDown());
     this.#disarmMarks();
     if (!this.#isClosed && this.#marks.length > 0) this.wantSet(this.#marksSource);
     this.#isClosed = true;
@@ -184,7 +247,7 @@ export class Committer {
   }
 
   #isIdle(): boolean {
-    return this.#queue.length === 0 && this.#setsInFlight === 0 && !this.#transactionOpen;
+    return this.#nextTicket() === undefined && this.#setsInFlight === 0 && this.#group === null;
   }
 
   #schedulePump(): void {
@@ -196,19 +259,34 @@ export class Committer {
     });
   }
 
-  /** Grants from the head of the queue while the head may have the writer. */
+  #nextTicket(): SetTicket | TransactionTicket | undefined {
+    const [set] = this.#sets;
+    const [transaction] = this.#transactions;
+    if (!set || !transaction) return set ?? transaction;
+    return this.#lastWasTransaction || set.order < transaction.order ? set : transaction;
+  }
+
+  /** Grants the writer while the next ticket may have it. */
   #pump(): void {
-    while (this.#queue.length > 0 && !this.#transactionOpen && !this.#epochFailed) {
-      const ticket = this.#queue[0] as Ticket;
-      if ("transaction" in ticket) {
+    if (this.#group && this.#isBetweenMembers) {
+      this.#isBetweenMembers = false;
+      if (this.isLastOfCommit) void this.#endGroup(this.#group);
+      else this.#grantNext(this.#group);
+      return;
+    }
+    while (this.#group === null && !this.#epochFailed) {
+      const ticket = this.#nextTicket();
+      if (!ticket) break;
+      if ("grant" in ticket) {
         if (this.#setsInFlight > 0) return;
-        this.#queue.shift();
-        this.#transactionOpen = true;
-        ticket.transaction.resolve();
+        this.#group = new CommitGroup(ticket.sharesCommit, this.#maxOpenMs);
+        this.#lastWasTransaction = true;
+        this.#grantNext(this.#group);
         return;
       }
       if (!this.#port.hasRoom()) return;
-      this.#queue.shift();
+      this.#sets.shift();
+      this.#lastWasTransaction = false;
       this.#wanted.delete(ticket.source);
       const sealed = ticket.source.seal();
       if (!sealed) continue;

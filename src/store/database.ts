@@ -17,6 +17,15 @@ export interface InTransaction {
   readonly trx?: Trx | undefined;
 }
 
+/**
+ * With `sharesCommit` several transactions that wait at the same time are written one after the other and go to disk together: each is answered
+ * after that, and rolled back by itself if it fails. In its tables it sees what those before it wrote, but their {@link Database.afterCommit} has
+ * not run yet: only for callbacks that decide nothing by memory which such functions change.
+ */
+export interface WriteOptions {
+  readonly sharesCommit?: boolean;
+}
+
 export interface DatabaseParts extends WriteParts {
   readonly reader: StatementCache;
   readonly scanner: Scanner;
@@ -49,9 +58,9 @@ export class Database {
    * @throws TypeError when called inside another transaction, for it would wait for itself. PrismError STORAGE_FULL, DATABASE_UNAVAILABLE,
    * SHUTTING_DOWN.
    */
-  async write<T>(fn: (trx: Trx) => Promise<T>): Promise<T> {
+  async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
-    const scope = new TransactionScope();
+    const scope = new TransactionScope(sharesCommit);
     try {
       return await this.#running.run(scope, () => Promise.race([this.#transaction(scope, fn), scope.expiry.promise]));
     } catch (error) {
@@ -72,8 +81,8 @@ export class Database {
   }
 
   /** {@link write}, or within the transaction the caller has open. */
-  writeIn<T>({ trx }: InTransaction, fn: (trx: Trx) => Promise<T>): Promise<T> {
-    return trx ? fn(trx) : this.write(fn);
+  writeIn<T>({ trx }: InTransaction, fn: (trx: Trx) => Promise<T>, options?: WriteOptions): Promise<T> {
+    return trx ? fn(trx) : this.write(fn, options);
   }
 
   /** Adds an audit row to the transaction; it gets its place in the chain at the end. */

@@ -70,6 +70,18 @@ export class LocalWriter implements WriterPort {
     this.#connection.rollback();
   }
 
+  async beginPart(): Promise<void> {
+    this.#connection.beginPart();
+  }
+
+  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    this.#connection.endPart(end, isFirst);
+  }
+
+  async rollbackPart(): Promise<void> {
+    this.#connection.rollbackPart();
+  }
+
   async dataVersion(): Promise<number> {
     return this.#connection.dataVersion();
   }

@@ -74,6 +74,18 @@ export class ThreadWriter implements WriterPort {
     await this.#ask({ op: "rollback" });
   }
 
+  async beginPart(): Promise<void> {
+    await this.#ask({ op: "beginPart" });
+  }
+
+  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    await this.#ask({ op: "endPart", end, isFirst });
+  }
+
+  async rollbackPart(): Promise<void> {
+    await this.#ask({ op: "rollbackPart" });
+  }
+
   async dataVersion(): Promise<number> {
     return (await this.#ask({ op: "dataVersion" })) as number;
   }

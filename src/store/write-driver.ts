@@ -2,6 +2,7 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from "kys
 import { type Deferred, deferred } from "../base/deferred.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { CommitGroup } from "./commit-group.ts";
 import type { Committer } from "./committer.ts";
 import { RunConnection } from "./kysely-drivers.ts";
 import { failureOf } from "./sqlite-errors.ts";
@@ -23,6 +24,12 @@ export class TransactionScope {
   /** Rejects when the writer has been taken away, which the callback may never notice. */
   readonly expiry: Deferred<never> = deferred<never>();
   state: "open" | "ended" | "expired" = "open";
+  /** Whether other transactions may commit with it. */
+  readonly sharesCommit: boolean;
+
+  constructor(sharesCommit: boolean) {
+    this.sharesCommit = sharesCommit;
+  }
 
   /** @throws TypeError, DATABASE_UNAVAILABLE */
   requireOpen(): void {
@@ -58,8 +65,8 @@ export class WriteDriver implements Driver {
   async acquireConnection(): Promise<WriteConnection> {
     const scope = this.#scope();
     if (!scope) throw new TypeError("writes go through Database.write");
-    await this.#parts.committer.acquireTransaction();
-    return new WriteConnection(this.#parts, scope);
+    const group = await this.#parts.committer.acquireTransaction(scope.sharesCommit);
+    return new WriteConnection(this.#parts, scope, group);
   }
 
   async beginTransaction(connection: WriteConnection): Promise<void> {
@@ -86,16 +93,29 @@ class WriteConnection implements DatabaseConnection {
   #startedAt = 0;
   #limit: NodeJS.Timeout | null = null;
   #released = false;
+  /** Written, and waiting for the commit or past it. */
+  #hasEnded = false;
+  readonly #group: CommitGroup;
+  readonly #isFirst: boolean;
+  /** The last error of a statement: why SQLite may have rolled back everything. */
+  #lastError: unknown;
   /** Names the transaction in the log; it holds no value, for values are bound. */
   #firstQuery: string | null = null;
 
-  constructor(parts: WriteParts, scope: TransactionScope) {
+  constructor(parts: WriteParts, scope: TransactionScope, group: CommitGroup) {
     this.#parts = parts;
     this.#scope = scope;
-    this.#connection = new RunConnection((sql, parameters) => {
+    this.#group = group;
+    this.#isFirst = group.isFirst;
+    this.#connection = new RunConnection(async (sql, parameters) => {
       scope.requireOpen();
       this.#firstQuery ??= sql;
-      return this.#recorded(parts.port.query(sql, parameters));
+      try {
+        return await this.#recorded(parts.port.query(sql, parameters));
+      } catch (error) {
+        this.#lastError = error;
+        throw error;
+      }
     });
   }
 
@@ -109,7 +129,9 @@ class WriteConnection implements DatabaseConnection {
   }
 
   async begin(): Promise<void> {
-    await this.#recorded(this.#parts.port.begin());
+    const { port } = this.#parts;
+    await this.#recorded(this.#isFirst ? port.begin() : port.beginPart());
+    this.#group.hasTransaction = true;
     this.#startedAt = performance.now();
     this.#limit = setTimeout(() => void this.#expire(), TRANSACTION_LIMIT_MS);
   }
@@ -119,19 +141,42 @@ class WriteConnection implements DatabaseConnection {
     this.#end();
     const { committer, port } = this.#parts;
     const sequenceEnds = committer.sequences.unstoredEnds();
-    await this.#recorded(port.commit({ audit: this.#scope.audit, sequenceEnds }));
-    committer.record.committed();
-    committer.sequences.stored(sequenceEnds);
-    for (const fn of this.#scope.afterCommit) this.#runAfterCommit(fn);
+    const end = { audit: this.#scope.audit, sequenceEnds };
+    const isLast = committer.isLastOfCommit;
+    await this.#recorded(isLast ? port.commit(end) : port.endPart(end, this.#isFirst));
+    this.#hasEnded = true;
+    const onDisk = this.#group.ended(() => {
+      committer.sequences.stored(sequenceEnds);
+      for (const fn of this.#scope.afterCommit) this.#runAfterCommit(fn);
+    });
+    if (isLast) {
+      committer.record.committed();
+      this.#group.committed();
+    } else this.release();
+    await onDisk;
   }
 
   async rollback(): Promise<void> {
-    if (this.#scope.state === "expired") return;
+    if (this.#scope.state === "expired" || this.#hasEnded) return;
     this.#end();
-    await this.#parts.port.rollback();
+    await this.#rollBack();
   }
 
-  /** Hands the writer to whoever is next. Running again changes nothing: a transaction that ran over time has been released already. */
+  /** Takes back what this transaction wrote; with it goes what shares the commit only where SQLite has rolled back everything. */
+  async #rollBack(): Promise<void> {
+    const { port } = this.#parts;
+    if (this.#isFirst) {
+      this.#group.hasTransaction = false;
+      await port.rollback();
+      return;
+    }
+    await port.rollbackPart().catch(async (error: unknown) => {
+      await port.rollback().catch(() => undefined);
+      this.#group.failed(this.#lastError ?? error);
+    });
+  }
+
+  /** Hands the writer on. Running again changes nothing: a transaction that ran over time has been released already. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
@@ -162,7 +207,7 @@ class WriteConnection implements DatabaseConnection {
       { limitMs: TRANSACTION_LIMIT_MS, firstQuery: this.#firstQuery },
       "a transaction held the writer too long and was rolled back",
     );
-    await this.#parts.port.rollback().catch(() => undefined);
+    await this.#rollBack().catch(() => undefined);
     this.release();
     this.#scope.expiry.reject(expired());
   }

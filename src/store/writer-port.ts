@@ -17,6 +17,12 @@ export interface WriterPort {
   query(sql: string, parameters: readonly unknown[]): Promise<QueryRows>;
   commit(end: TransactionEnd): Promise<void>;
   rollback(): Promise<void>;
+  /** Within a transaction: what follows can be rolled back by itself, until {@link endPart} or {@link rollbackPart}. */
+  beginPart(): Promise<void>;
+  /** Keeps what was written since the transaction or its last part began, for one commit with what follows. */
+  endPart(end: TransactionEnd, isFirst: boolean): Promise<void>;
+  /** @throws when SQLite has rolled back the whole transaction */
+  rollbackPart(): Promise<void>;
   dataVersion(): Promise<number>;
   checkpoint(): Promise<void>;
   close(): Promise<void>;

@@ -15,7 +15,8 @@ export type WriterRequest =
   | { readonly op: "set"; readonly set: WriteSet }
   | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
-  | { readonly op: "begin" | "rollback" | "dataVersion" | "checkpoint" | "close" };
+  | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
+  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
 
 export type WriterReply =
   | { readonly ok: true; readonly value: CommitOutcome | QueryRows | number | null }
@@ -61,6 +62,15 @@ function perform(
       return null;
     case "commit":
       connection.commit(request.end);
+      return null;
+    case "beginPart":
+      connection.beginPart();
+      return null;
+    case "endPart":
+      connection.endPart(request.end, request.isFirst);
+      return null;
+    case "rollbackPart":
+      connection.rollbackPart();
       return null;
     case "rollback":
       connection.rollback();

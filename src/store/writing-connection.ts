@@ -29,6 +29,9 @@ export class WritingConnection {
   readonly #rollback;
   readonly #schemaVersionNow;
   #schemaVersion: number;
+  readonly #beginPart;
+  readonly #endPart;
+  readonly #rollbackToPart;
   #failedEpoch = -1;
   #failure: CommitFailure = "internal";
 
@@ -42,6 +45,9 @@ export class WritingConnection {
     this.#rollback = connection.prepare("rollback");
     this.#schemaVersionNow = connection.prepare<[], number>("pragma schema_version").pluck();
     this.#schemaVersion = schemaVersion(connection);
+    this.#beginPart = connection.prepare("savepoint part");
+    this.#endPart = connection.prepare("release part");
+    this.#rollbackToPart = connection.prepare("rollback to part");
   }
 
   /**
@@ -120,6 +126,27 @@ export class WritingConnection {
 
   #withReason(error: unknown): unknown {
     return withDiskReason(error, () => diskProblem(dirname(this.#connection.name)));
+  }
+
+  /** Transactions that share a commit are parts of one: a savepoint each, but for the first, which needs none. */
+  beginPart(): void {
+    // Outside of a transaction a savepoint would begin one.
+    this.#requireTransaction();
+    this.#beginPart.run();
+  }
+
+  endPart(end: TransactionEnd, isFirst: boolean): void {
+    this.#requireTransaction();
+    this.#applier.storeSequenceEnds(end.sequenceEnds);
+    this.#audit.append(end.audit);
+    if (!isFirst) this.#endPart.run();
+  }
+
+  /** @throws when there is no transaction any more: the earlier parts are lost, too */
+  rollbackPart(): void {
+    this.#requireTransaction();
+    this.#rollbackToPart.run();
+    this.#endPart.run();
   }
 
   /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */

@@ -38,9 +38,9 @@ export class Delivery {
 
   async #attempt(job: RunningJob): Promise<typeof COMPLETED> {
     const { db } = this.#services;
-    await db.write((trx) => this.#claim(trx, job));
+    await db.write((trx) => this.#claim(trx, job), { sharesCommit: true });
     try {
-      await db.write((trx) => this.#end(trx, job));
+      await db.write((trx) => this.#end(trx, job), { sharesCommit: true });
     } catch (error) {
       if (error instanceof LostLease) throw error;
       await db.write((trx) => this.#fail(trx, job, { error, shown: INTERNAL }));

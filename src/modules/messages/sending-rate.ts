@@ -11,22 +11,51 @@ const MESSAGES_PER_MINUTE = 60;
 export class SendingRate {
   readonly #services: CoreServices;
   readonly #limiter: RateLimiter;
+  /** Messages by sender that were let through and are not counted yet: their commit is under way. */
+  readonly #pending = new Map<string, number>();
 
   constructor(services: CoreServices) {
     this.#services = services;
     this.#limiter = new RateLimiter(services.clock);
   }
 
-  /** Transactions stand in line, so nobody passes between the look and the count. @throws RATE_LIMITED */
-  require(exchange: Exchange, senderId: string, trx: Trx): void {
-    const { db, system } = this.#services;
-    if (!system.settings.rateLimit.enabled) return;
+  /**
+   * Runs the request that sends one message. @param send calls `require` in its transaction, once it is known that the message is a new one,
+   * which throws RATE_LIMITED
+   */
+  async run<T>(exchange: Exchange, senderId: string, send: (require: (trx: Trx) => void) => Promise<T>): Promise<T> {
+    let isPending = false;
+    const settle = (): void => {
+      if (isPending) this.#addPending(senderId, -1);
+      isPending = false;
+    };
+    try {
+      return await send((trx) => {
+        if (!this.#services.system.settings.rateLimit.enabled) return;
+        this.#requireRoom(exchange, senderId);
+        this.#addPending(senderId, 1);
+        isPending = true;
+        this.#services.db.afterCommit(trx, () => {
+          settle();
+          exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
+        });
+      });
+    } finally {
+      settle();
+    }
+  }
+
+  /** @throws RATE_LIMITED */
+  #requireRoom(exchange: Exchange, senderId: string): void {
     const state = this.#limiter.take(senderId, MESSAGES_PER_MINUTE, 0);
     exchange.rate = state;
-    if (state.remaining < 1)
-      throw new PrismError("RATE_LIMITED", "Too many messages", { retryAfterMs: state.waitMs(1) });
-    db.afterCommit(trx, () => {
-      exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
-    });
+    if (state.remaining - (this.#pending.get(senderId) ?? 0) < 1)
+      throw new PrismError("RATE_LIMITED", "Too many messages", { retryAfterMs: Math.max(1, state.waitMs(1)) });
+  }
+
+  #addPending(senderId: string, count: number): void {
+    const pending = (this.#pending.get(senderId) ?? 0) + count;
+    if (pending === 0) this.#pending.delete(senderId);
+    else this.#pending.set(senderId, pending);
   }
 }

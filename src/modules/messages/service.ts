@@ -33,11 +33,13 @@ export class Messages {
   /** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
   send(exchange: Exchange, principal: UserPrincipal, body: SendBody): Promise<Reply> {
     const { db, idempotency, system } = this.#services;
-    return idempotency.run(exchange, principal, body, db, async (trx) => {
-      this.#rate.require(exchange, principal.userId, trx);
-      system.storage.requireSpace();
-      return new Reply(202, await this.#accept(trx, principal.userId, body));
-    });
+    return this.#rate.run(exchange, principal.userId, (requireRoom) =>
+      idempotency.run(exchange, principal, body, db, async (trx) => {
+        requireRoom(trx);
+        system.storage.requireSpace();
+        return new Reply(202, await this.#accept(trx, principal.userId, body));
+      }),
+    );
   }
 
   async #accept(trx: Trx, senderId: string, body: SendBody) {

@@ -148,14 +148,18 @@ export class InboxActions {
   ) {
     const { db, clock } = this.#services;
     if (!isUuid(id)) throw notFound();
-    return db.writeIn(options, async (trx) => {
-      const row = await queries.findInInbox(trx, principal.userId, id);
-      if (!row) throw notFound();
-      await change(trx, row, clock.now());
-      const changed = (await queries.findInInbox(trx, principal.userId, id)) ?? row;
-      const seesAll = principal.permissions.has("notifications:read_all");
-      return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
-    });
+    return db.writeIn(
+      options,
+      async (trx) => {
+        const row = await queries.findInInbox(trx, principal.userId, id);
+        if (!row) throw notFound();
+        await change(trx, row, clock.now());
+        const changed = (await queries.findInInbox(trx, principal.userId, id)) ?? row;
+        const seesAll = principal.permissions.has("notifications:read_all");
+        return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
+      },
+      { sharesCommit: true },
+    );
   }
 
   async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {

@@ -73,33 +73,39 @@ export class TaskService {
   update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateTask): Promise<queries.TaskRow> {
     const { db, clock, system } = this.#services;
     system.storage.requireSpace();
-    return db.write(async (trx) => {
-      const old = await this.#own(principal, id, trx);
-      requireVersion(ifMatch, old.version);
-      const task: queries.TaskRow = {
-        ...old,
-        title: input.title ?? old.title,
-        description: input.description ?? old.description,
-        status: input.status ?? old.status,
-        priority: input.priority ?? old.priority,
-        dueAt: input.dueAt === undefined ? old.dueAt : input.dueAt,
-        version: old.version + 1,
-        updatedAt: clock.now(),
-      };
-      await queries.replaceTask(trx, task);
-      await this.#announce("TASK_UPDATED", task, trx);
-      return task;
-    });
+    return db.write(
+      async (trx) => {
+        const old = await this.#own(principal, id, trx);
+        requireVersion(ifMatch, old.version);
+        const task: queries.TaskRow = {
+          ...old,
+          title: input.title ?? old.title,
+          description: input.description ?? old.description,
+          status: input.status ?? old.status,
+          priority: input.priority ?? old.priority,
+          dueAt: input.dueAt === undefined ? old.dueAt : input.dueAt,
+          version: old.version + 1,
+          updatedAt: clock.now(),
+        };
+        await queries.replaceTask(trx, task);
+        await this.#announce("TASK_UPDATED", task, trx);
+        return task;
+      },
+      { sharesCommit: true },
+    );
   }
 
   /** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
   async delete(principal: UserPrincipal, id: string): Promise<void> {
     const { db, clock } = this.#services;
-    await db.write(async (trx) => {
-      const task = await this.#own(principal, id, trx);
-      await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
-      await this.#announce("TASK_DELETED", task, trx);
-    });
+    await db.write(
+      async (trx) => {
+        const task = await this.#own(principal, id, trx);
+        await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
+        await this.#announce("TASK_DELETED", task, trx);
+      },
+      { sharesCommit: true },
+    );
   }
 
   /** @param task as it is now; of a deletion, as it was last. */

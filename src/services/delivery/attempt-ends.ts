@@ -16,6 +16,8 @@ import type { Settling } from "./settling.ts";
 /** What waited for a paused provider this long is news no more. */
 const LONGEST_PAUSE_MS = DAY_MS;
 const ERROR_LENGTH = 1000;
+/** Nothing here is decided by what follows another attempt's commit. */
+const SHARED = { sharesCommit: true } as const;
 
 export interface AttemptEndsParts {
   readonly database: Database;
@@ -47,7 +49,7 @@ export class AttemptEnds {
   async begin({ delivery }: DeliveryFacts): Promise<Selectable<DeliveriesTable>> {
     const { database, clock } = this.#parts;
     const changes = { state: "sending", attempts: delivery.attempts + 1 } as const;
-    await database.write((trx) => this.note(trx, delivery, { ...changes, reason: null }));
+    await database.write((trx) => this.note(trx, delivery, { ...changes, reason: null }), SHARED);
     return { ...delivery, ...changes, updatedAt: clock.now() };
   }
 
@@ -61,7 +63,7 @@ export class AttemptEnds {
       await jobs.complete(job, trx);
       await settling.settle(notification.id, channel, trx);
       database.afterCommit(trx, () => results.delivered(channel, deliveredAt - notification.createdAt));
-    });
+    }, SHARED);
   }
 
   async failed(
@@ -104,7 +106,7 @@ export class AttemptEnds {
     await database.write(async (trx) => {
       await this.note(trx, delivery, { state: "queued", reason, lastError });
       await jobs.postpone(job, trx, until);
-    });
+    }, SHARED);
     return "returned";
   }
 
@@ -115,7 +117,7 @@ export class AttemptEnds {
       await jobs.complete(job, trx, { skipped: reason });
       await settling.settle(notification.id, delivery.channel, trx);
       database.afterCommit(trx, () => results.count(delivery.channel, "skipped"));
-    });
+    }, SHARED);
   }
 
   async note(
@@ -146,6 +148,6 @@ export class AttemptEnds {
       await settling.settle(notification.id, delivery.channel, trx);
       database.afterCommit(trx, () => results.count(delivery.channel, state));
       return outcome;
-    });
+    }, SHARED);
   }
 }

@@ -92,11 +92,14 @@ export class ScheduledNotifications {
   async #send(job: RunningJob, notification: NotifyInput): Promise<void> {
     const { database, directory, jobs, send } = this.#parts;
     const recipients = stillReachable(directory, notification.recipients, notification.projectId ?? null);
-    await database.write(async (trx) => {
-      const { id: scheduledJobId, correlationId } = job;
-      const { id } = await send({ ...notification, recipients, scheduledJobId, correlationId }, { trx });
-      await jobs.complete(job, trx, { notificationId: id });
-    });
+    await database.write(
+      async (trx) => {
+        const { id: scheduledJobId, correlationId } = job;
+        const { id } = await send({ ...notification, recipients, scheduledJobId, correlationId }, { trx });
+        await jobs.complete(job, trx, { notificationId: id });
+      },
+      { sharesCommit: true },
+    );
   }
 
   /** Whoever made it must still be somebody who may. @throws PermanentError FORBIDDEN */

@@ -91,12 +91,15 @@ export class TimerFiring {
   async #notify(job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
     const { database, directory, notifier, jobs } = this.#parts;
     const recipients = stillReachable(directory, payload.recipients, null);
-    await database.write(async (trx) => {
-      const { id: scheduledJobId, correlationId } = job;
-      const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
-      const { id } = await notifier.send(input, { trx });
-      await jobs.complete(job, trx, { notificationId: id });
-    });
+    await database.write(
+      async (trx) => {
+        const { id: scheduledJobId, correlationId } = job;
+        const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
+        const { id } = await notifier.send(input, { trx });
+        await jobs.complete(job, trx, { notificationId: id });
+      },
+      { sharesCommit: true },
+    );
     return COMPLETED;
   }
 
@@ -147,11 +150,14 @@ export class TimerFiring {
 
   async #publish(job: RunningJob, { channel, payload }: MessageAction): Promise<unknown> {
     const { database, realtime, jobs, bus } = this.#parts;
-    await database.write(async (trx) => {
-      const stream = { kind: "channel", projectId: null, name: channel } as const;
-      const { offset } = await realtime.publish(stream, "message", payload, { trx });
-      await jobs.complete(job, trx, { offset });
-    });
+    await database.write(
+      async (trx) => {
+        const stream = { kind: "channel", projectId: null, name: channel } as const;
+        const { offset } = await realtime.publish(stream, "message", payload, { trx });
+        await jobs.complete(job, trx, { offset });
+      },
+      { sharesCommit: true },
+    );
     await bus.deliver(`msg:${channel}`, payload, job.correlationId);
     return COMPLETED;
   }

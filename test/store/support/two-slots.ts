@@ -48,6 +48,18 @@ export class TwoSlots implements WriterPort {
     return this.#port.rollback();
   }
 
+  beginPart(): Promise<void> {
+    return this.#port.beginPart();
+  }
+
+  endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    return this.#port.endPart(end, isFirst);
+  }
+
+  rollbackPart(): Promise<void> {
+    return this.#port.rollbackPart();
+  }
+
   dataVersion(): Promise<number> {
     return this.#port.dataVersion();
   }
