@@ -33,10 +33,43 @@ function redactMembers(object: object, depth: number): Record<string, unknown> {
 function redact(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) return "[deep]";
-  if (types.isNativeError(value)) return redactMembers(pino.stdSerializers.err(value), depth - 1);
+  if (isErrorLike(value)) return redactMembers(errorFields(value), depth - 1);
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (Array.isArray(value)) return value.map((each) => redact(each, depth - 1));
   return redactMembers(value, depth - 1);
+}
+
+/** Errors, also those that the engine does not count as such: SqliteError is made by a function, DOMException has its members on the prototype. */
+function isErrorLike(value: object): value is Error {
+  if (types.isNativeError(value) || value instanceof Error) return true;
+  const { message, stack } = value as Partial<Error>;
+  return typeof message === "string" && typeof stack === "string";
+}
+
+/** Type, message and stack with those of its causes, codes, and what else it has. */
+function errorFields(error: Error): Record<string, unknown> {
+  const { code } = error as { code?: unknown };
+  const fields = pino.stdSerializers.err(error);
+  const { type, message, stack } = fields;
+  // All names of errors that there are stand on the prototype of a DOMException.
+  const own: Record<string, unknown> =
+    error instanceof DOMException ? { type: error.name, message, stack } : { ...fields, type, message, stack };
+  if (typeof code === "string" || typeof code === "number") own["code"] = code;
+  const causeCodes = causesOf(error).flatMap((cause) => (typeof cause.code === "string" ? [cause.code] : []));
+  return causeCodes.length > 0 ? { ...own, causeCodes } : own;
+}
+
+const MAX_CAUSES = 5;
+
+/** What led to an error, the nearest first. */
+function causesOf(error: Error): { readonly code?: unknown }[] {
+  const causes: { readonly code?: unknown }[] = [];
+  let { cause } = error;
+  while (typeof cause === "object" && cause !== null && causes.length < MAX_CAUSES) {
+    causes.push(cause);
+    ({ cause } = cause as { cause?: unknown });
+  }
+  return causes;
 }
 
 /** That there was none is worth knowing. */

@@ -46,8 +46,16 @@ export class AccessLog {
     const isForeseen = error.code !== "INTERNAL";
     if (isForeseen && (error.cause === undefined || !this.#failures.mayWrite())) return;
     const { requestId, correlationId, mount } = exchange;
+    const { module } = mount?.route ?? {};
     this.#log.error(
-      { requestId, correlationId, route: mount?.path ?? null, code: error.code, err: error.cause ?? error },
+      {
+        requestId,
+        correlationId,
+        ...(module === undefined ? {} : { module }),
+        route: mount?.path ?? null,
+        code: error.code,
+        err: error.cause ?? error,
+      },
       "request failed",
     );
   }

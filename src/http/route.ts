@@ -97,6 +97,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly quiet?: boolean;
   /** A list that answers with an ETag, which else only what has a version does; for the OpenAPI document. */
   readonly tagged?: true;
+  /** The loaded module whose route it is. */
+  readonly module?: string;
   /** Left out of the OpenAPI document: a protocol of its own. */
   readonly undocumented?: boolean;
   /**

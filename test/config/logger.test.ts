@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import SqliteDatabase from "better-sqlite3";
 import type { Logger } from "../../src/base/log.ts";
 import { createLogger, type LoggerOptions, type ReloadableLogger } from "../../src/config/logger.ts";
 
@@ -111,6 +112,30 @@ test("fields that are named like secrets are masked wherever they stand, in erro
     [plain?.["password"], plain?.["token"], plain?.["keyId"], plain?.["tokenId"], plain?.["tokens"]],
     ["", null, "k1", "t1", 3],
   );
+});
+
+test("errors that are none to the engine keep their text, stack and code, and those of their causes", () => {
+  const { log, take } = write({ level: "info" });
+  const db = new SqliteDatabase(":memory:");
+  let sqlite: unknown;
+  try {
+    db.prepare("select * from nothing_here");
+  } catch (error) {
+    sqlite = error;
+  }
+  const made = { message: "made by hand", stack: "Made: made by hand\n    at x", name: "Made" };
+  for (const err of [sqlite, AbortSignal.abort().reason, new Error("outer", { cause: sqlite }), made])
+    log.error({ err }, "failed");
+  const [fromSqlite, aborted, outer, byHand] = take().map(({ err }) => err as Record<string, unknown>);
+  assert.deepEqual([fromSqlite?.["code"], fromSqlite?.["message"]], ["SQLITE_ERROR", "no such table: nothing_here"]);
+  assert.match(String(fromSqlite?.["stack"]), /SqliteError: no such table[\s\S]*at /);
+  const { stack, ...said } = aborted ?? {};
+  assert.deepEqual(said, { type: "AbortError", message: "This operation was aborted", code: 20 });
+  assert.match(String(stack), /AbortError[\s\S]*at /);
+  assert.equal(outer?.["message"], "outer: no such table: nothing_here");
+  assert.deepEqual(outer?.["causeCodes"], ["SQLITE_ERROR"]);
+  assert.match(String(outer?.["stack"]), /outer[\s\S]*caused by: SqliteError/);
+  assert.deepEqual([byHand?.["message"], byHand?.["stack"]], [made.message, made.stack]);
 });
 
 test("what looks like a secret is masked in messages and in quoted text", () => {

@@ -6,7 +6,7 @@ import type { AppModule } from "../module-api.ts";
 import { checkModule } from "./check-module.ts";
 import { copyModule } from "./copy-module.ts";
 import type { ModuleFolder } from "./find-modules.ts";
-import { failureText, ModuleFailure, withinLimit } from "./module-failure.ts";
+import { failureOf, ModuleFailure, withinLimit } from "./module-failure.ts";
 
 const IMPORT_LIMIT_MS = 10_000;
 
@@ -40,8 +40,9 @@ export class ModuleImporter {
       const imported = await withinLimit(importFile(href), IMPORT_LIMIT_MS, "import");
       return { module: checkModule(imported), copy };
     } catch (error) {
+      const failure = error instanceof ModuleFailure ? error : failureOf(error, copy);
       await this.remove(copy);
-      throw error instanceof ModuleFailure ? error : new ModuleFailure(failureText(error), { cause: error });
+      throw failure;
     }
   }
 

@@ -32,6 +32,8 @@ export interface ModuleView {
   readonly updatedAt: string | null;
 }
 
+const STACK_LINES = 50;
+
 /** What an operator does to a module, by the name of its audit row. */
 type ModuleAction = "module.enable" | "module.disable" | "module.reload";
 
@@ -273,6 +275,8 @@ export class LoadedModules {
     watchdog.start();
     if (this.#isClaimed) return;
     this.#isClaimed = true;
+    // A module's own line is below Prism's in a stack: the usual ten lines end before it.
+    Error.stackTraceLimit = Math.max(Error.stackTraceLimit, STACK_LINES);
     claimStrays((error) => {
       if (error instanceof InstanceEnded) return true;
       const module = scope.current ?? this.#ofStack(error);

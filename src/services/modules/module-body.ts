@@ -19,7 +19,7 @@ export class ModuleBody {
 
   /**
    * JSON as its value, a form as an object of texts (lists where a name is repeated), text as a text, anything else as bytes; without a body `{}`.
-   * Read once it is asked for, so that a route can check a signature before it. @throws MALFORMED_JSON, VALIDATION_FAILED
+   * Read once it is asked for, so that a route can check a signature before it. @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
    */
   get value(): unknown {
     this.#value ??= { of: this.bytes.length === 0 ? {} : this.#read() };
@@ -39,12 +39,12 @@ export class ModuleBody {
 
 const MAX_FIELDS = 10_000;
 
-/** @throws VALIDATION_FAILED for more fields than any form has. */
+/** @throws PAYLOAD_TOO_LARGE for more fields than any form has. */
 function formOf(text: string): Readonly<Record<string, string | string[]>> {
   const form: Record<string, string | string[]> = Object.create(null);
   let fields = 0;
   for (const [name, value] of new URLSearchParams(text)) {
-    if (++fields > MAX_FIELDS) throw new PrismError("VALIDATION_FAILED", `The form has more than ${MAX_FIELDS} fields`);
+    if (++fields > MAX_FIELDS) throw new PrismError("PAYLOAD_TOO_LARGE", `The form has more than ${MAX_FIELDS} fields`);
     const before = form[name];
     if (Array.isArray(before)) before.push(value);
     else form[name] = before === undefined ? value : [before, value];

@@ -1,9 +1,23 @@
+import { placeOf } from "./error-place.ts";
+
 /** Why a module is not active. The message is for operators: it names what is wrong and, where there is one, the next step. */
 export class ModuleFailure extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "ModuleFailure";
   }
+}
+
+/** What a module's own code has thrown, with where it did. @param copy the folder that the module was imported from. */
+export function failureOf(error: unknown, copy: string): ModuleFailure {
+  const place = placeOf(error, copy);
+  const text = failureText(error);
+  return new ModuleFailure(place === undefined ? text : `${text} (${place})`, { cause: error });
+}
+
+/** What the log is to show of a failure: the error of the module's own code, where there is one. */
+export function causeOf(failure: unknown): unknown {
+  return failure instanceof ModuleFailure && failure.cause !== undefined ? failure.cause : failure;
 }
 
 const MAX_LENGTH = 2000;

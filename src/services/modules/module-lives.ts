@@ -6,7 +6,7 @@ import type { AppModule } from "../module-api.ts";
 import { requiredModules } from "./check-module.ts";
 import { moduleAt } from "./find-modules.ts";
 import type { ImportedModule, ModuleImporter } from "./import-module.ts";
-import { failureText, ModuleFailure } from "./module-failure.ts";
+import { causeOf, failureOf, failureText, ModuleFailure } from "./module-failure.ts";
 import { queueOf } from "./module-jobs.ts";
 import { requireFree, routesOf } from "./module-places.ts";
 import { ModuleRun } from "./module-run.ts";
@@ -64,9 +64,9 @@ export class ModuleLives {
   /** Begins its life. */
   async register(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#parts;
-    const error = slot.imported && (await this.#tryRun(slot, slot.imported));
-    if (error !== null) {
-      this.failed(slot, new ModuleFailure(error));
+    const failure = slot.imported && (await this.#tryRun(slot, slot.imported));
+    if (failure !== null) {
+      this.failed(slot, failure);
       return;
     }
     slot.became("active", null, clock.now());
@@ -75,16 +75,20 @@ export class ModuleLives {
 
   failed(slot: ModuleSlot, error: unknown): void {
     slot.became("failed", failureText(error), this.#parts.clock.now());
-    this.#parts.log.error({ module: slot.name, folder: slot.folder.folder, err: error }, "a module was not loaded");
+    const { name: module, error: reason } = slot;
+    const facts = { module, folder: slot.folder.folder, reason, err: causeOf(error) };
+    this.#parts.log.error(facts, "a module was not loaded");
   }
 
   /** Puts what its folder holds now in the place of what runs. Where that fails the former instance goes on. */
   async replace(slot: ModuleSlot): Promise<void> {
     const { clock, log } = this.#parts;
-    const error = await this.#tryReplace(slot);
-    if (error === null) log.info({ module: slot.name, version: slot.version }, "module reloaded");
-    else log.error({ module: slot.name, error, isActive: slot.run !== null }, "a module was not reloaded");
-    slot.became(slot.run ? "active" : "failed", error, clock.now());
+    const failure = await this.#tryReplace(slot);
+    const error = failure && failureText(failure);
+    const isActive = slot.run !== null;
+    if (failure === null) log.info({ module: slot.name, version: slot.version }, "module reloaded");
+    else log.error({ module: slot.name, error, isActive, err: causeOf(failure) }, "a module was not reloaded");
+    slot.became(isActive ? "active" : "failed", error, clock.now());
   }
 
   /**
@@ -127,17 +131,17 @@ export class ModuleLives {
   }
 
   /** @returns why the former instance goes on, or, if it cannot, why none does; null when the new one has taken over. */
-  async #tryReplace(slot: ModuleSlot): Promise<string | null> {
+  async #tryReplace(slot: ModuleSlot): Promise<ModuleFailure | null> {
     const { importer, modulesDir } = this.#parts;
     const { imported: former, lasting } = slot;
     if (!former) throw new TypeError("only a module that runs is replaced");
     slot.folder = moduleAt(modulesDir, slot.folder.folder) ?? slot.folder;
-    const next = await this.#read(slot).catch(failureText);
-    if (typeof next === "string") return next;
+    const next = await this.#read(slot).catch(asFailure);
+    if (next instanceof ModuleFailure) return next;
     const failure = this.missing(next.module) ?? renamed(slot, next.module.name);
     if (failure) {
       await importer.remove(next.copy);
-      return failure.message;
+      return failure;
     }
     // Requests wait at the door for the time in which neither lives.
     slot.close();
@@ -151,7 +155,10 @@ export class ModuleLives {
       }
       const again = await this.#tryRun(slot, former);
       slot.lasting = lasting;
-      return again === null ? error : `${error}; and the former instance could not go on: ${again}`;
+      if (again === null) return error;
+      return new ModuleFailure(`${error.message}; and the former instance could not go on: ${again.message}`, {
+        cause: causeOf(error),
+      });
     } finally {
       this.route();
       slot.open();
@@ -159,10 +166,10 @@ export class ModuleLives {
   }
 
   /** @returns why it is not active. */
-  async #tryRun(slot: ModuleSlot, imported: ImportedModule): Promise<string | null> {
+  async #tryRun(slot: ModuleSlot, imported: ImportedModule): Promise<ModuleFailure | null> {
     const { clock, scope, log, router, services, hold, registerLimitMs } = this.#parts;
     const missing = this.missing(imported.module);
-    if (missing) return missing.message;
+    if (missing) return missing;
     const lasting = nothingLasting();
     const run = new ModuleRun({
       module: imported.module,
@@ -179,7 +186,7 @@ export class ModuleLives {
     try {
       await run.register();
     } catch (error) {
-      return failureText(error);
+      return failureOf(error, imported.copy);
     }
     Object.assign(slot, { imported, run, lasting, version: imported.module.version });
     services.runner.serve(queueOf(slot.name));
@@ -196,6 +203,10 @@ export class ModuleLives {
 
 function nothingLasting(): Lasting {
   return { timers: new Set(), schedules: new Set() };
+}
+
+function asFailure(error: unknown): ModuleFailure {
+  return error instanceof ModuleFailure ? error : new ModuleFailure(failureText(error), { cause: error });
 }
 
 function renamed(slot: ModuleSlot, name: string): ModuleFailure | undefined {

@@ -112,11 +112,16 @@ function rawOf({ rawBody, bodyTypes }: RouteOptions): Route["raw"] {
   return { types: (bodyTypes ?? JSON_TYPES) as readonly BodyType[], gzip: false, exact: true };
 }
 
-/** @throws what the handler throws; PrismError for one of the codes that the route says it answers with. */
+/**
+ * @throws what the handler throws; PrismError for one of the codes that the route says it answers with. What a service does not accept is the
+ * handler's mistake and not the client's: it is no PrismError then, and so answered as INTERNAL.
+ */
 async function called(handler: () => unknown, errors: readonly ErrorCode[]): Promise<unknown> {
   try {
     return await handler();
   } catch (error) {
+    if (error instanceof PrismError && error.code === "VALIDATION_FAILED" && !errors.includes(error.code))
+      throw new TypeError("a service refused what the handler of a route gave it", { cause: error });
     if (error instanceof PrismError || !(error instanceof Error)) throw error;
     const code = errors.find((each) => each === (error as { code?: unknown }).code);
     throw code === undefined ? error : new PrismError(code, error.message, { cause: error });

@@ -181,6 +181,7 @@ export class ModuleRun {
     }
     this.routes.push({
       ...route,
+      module: this.name,
       handle: (exchange, input) => this.#parts.held(exchange, input.body) ?? route.handle(exchange, input),
     });
   }

@@ -38,13 +38,13 @@ const BAD: readonly { name: string; folder: string; text: string; error: RegExp;
     name: "an error in register",
     folder: "throws",
     text: moduleText("throws", "throw new Error('boom');"),
-    error: /^boom$/,
+    error: /^boom \(index\.mjs:\d+:\d+\)$/,
   },
   {
     name: "an error in a register that is not asynchronous",
     folder: "throws-at-once",
     text: `export default { name: "throws-at-once", version: "1.0.0", register() { throw new Error("at once"); } };`,
-    error: /^at once$/,
+    error: /^at once \(index\.mjs:\d+:\d+\)$/,
   },
   {
     name: "something else than an error that is thrown",

@@ -226,7 +226,7 @@ test("a reload that fails leaves the former instance as it was", async (t) => {
     [
       "an error in register",
       moduleText("sturdy", `server.get("/sturdy", () => 1); throw new Error("half way");`),
-      /^half way$/,
+      /^half way \(index\.mjs:\d+:\d+\)$/,
     ],
     ["a taken route", moduleText("sturdy", `server.get("/health", () => 1);`), /^MODULE_ROUTE_CONFLICT/],
     ["another name", moduleText("stout", ""), /is called stout now/],
@@ -264,7 +264,10 @@ test("the former instance that cannot go on is failed, and says both reasons", a
   const prism = await startWith(t, modules);
   modules.put("once", moduleText("once", `throw new Error("worse");`));
   const { state, error } = await reload(prism, "once");
-  assert.deepEqual([state, error], ["failed", "worse; and the former instance could not go on: only once"]);
+  assert.deepEqual(
+    [state, error],
+    ["failed", "worse (index.mjs:6:7); and the former instance could not go on: only once (index.mjs:6:38)"],
+  );
   assert.equal((await prism.get("/once")).status, 503);
   modules.put("once", moduleText("once", `server.get("/once", () => 2);`));
   assert.equal((await reload(prism, "once")).state, "active");
