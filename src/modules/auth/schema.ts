@@ -23,6 +23,7 @@ export const RegisterBody = object({
   timezone: v.optional(name),
   inviteToken: v.optional(linkToken),
   setupToken: v.optional(linkToken),
+  projectInviteToken: v.optional(linkToken),
 });
 
 export const LoginBody = object({

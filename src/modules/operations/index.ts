@@ -148,7 +148,7 @@ function serveMetrics(server: ModuleServer, { config, system, db, clock, log }: 
 }
 
 function serveDocs(server: ModuleServer, { config, system }: CoreServices): void {
-  const access = config.docsPublic ? ("public" as const) : {};
+  const access = config.docsPublic ? ("public" as const) : { anyToken: true as const };
   const document = jsonPage(
     () => JSON.stringify(openApiDocument(system.router.mounts, system.version, system.settings.rateLimit)),
     () => system.router.loadedState,

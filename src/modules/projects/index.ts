@@ -7,6 +7,8 @@ import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { EventDeletion } from "./delete-events.ts";
 import { deleteProject } from "./delete-project.ts";
+import { invitationRoutes } from "./invitation-routes.ts";
+import { Invitations } from "./invitations.ts";
 import { ProjectMembers } from "./members.ts";
 import * as s from "./schema.ts";
 import { ProjectService } from "./service.ts";
@@ -21,7 +23,9 @@ const projects: AppModule = {
   register(server, services) {
     const service = new ProjectService(services);
     const deletion = new EventDeletion(services);
-    const members = new ProjectMembers(services);
+    const invitations = new Invitations(services);
+    const members = new ProjectMembers(services, invitations);
+    for (const each of invitationRoutes(invitations)) server.route(each);
 
     server.route(
       route({
@@ -138,15 +142,20 @@ const projects: AppModule = {
       route({
         method: "POST",
         path: `${PATH}/:id/members`,
-        summary: "Make a user a member, or change a member's role (owner)",
+        summary:
+          "Invite a mail address to the project (202), add a user by id at once (201, needs users:read), or change a member's role (owner)",
         tag,
         access: { tokenScopes: ["projects:create"] },
         params: s.ProjectParams,
         body: s.AddMember,
         status: 201,
-        response: s.MemberView,
-        errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-        handle: (exchange, { params, body }) => members.add(userOf(exchange), params.id, body.userId, body.role),
+        otherStatuses: [202],
+        response: v.union([s.MemberView, s.InvitationView]),
+        errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
+        async handle(exchange, { params, body }) {
+          const made = await members.add(userOf(exchange), params.id, body);
+          return new Reply("expiresAt" in made ? 202 : 201, made);
+        },
       }),
     );
     server.route(
@@ -167,7 +176,7 @@ const projects: AppModule = {
       route({
         method: "DELETE",
         path: `${PATH}/:id/members/:userId`,
-        summary: "Remove a member (owner)",
+        summary: "Remove a member (owner), or leave the project as me",
         tag,
         access: { tokenScopes: ["projects:create"] },
         params: s.MemberParams,

@@ -42,6 +42,11 @@ export function findMember(trx: Trx, projectId: string, userId: string): Promise
   return members(trx, projectId).select(COLUMNS).where("m.userId", "=", userId).executeTakeFirst();
 }
 
+export async function isMember(db: ReadDb, projectId: string, userId: string): Promise<boolean> {
+  const row = await members(db, projectId).select("m.userId").where("m.userId", "=", userId).executeTakeFirst();
+  return row !== undefined;
+}
+
 export async function hasOtherOwner(trx: Trx, projectId: string, userId: string): Promise<boolean> {
   const row = await members(trx, projectId)
     .select("m.userId")

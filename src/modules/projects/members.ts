@@ -1,20 +1,26 @@
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
+import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
+import type { ProjectRight } from "../../services/access/project-rights.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
+import type { Invitations } from "./invitations.ts";
 import * as queries from "./member-queries.ts";
-import type { ListMembers } from "./schema.ts";
+import type { AddMember, ListMembers } from "./schema.ts";
 import { requireStill } from "./still-may.ts";
 
 /** Who belongs to a project. Everybody in it may look; its owners decide (contract 4.6). */
 export class ProjectMembers {
   readonly #services: CoreServices;
 
-  constructor(services: CoreServices) {
+  readonly #invitations: Invitations;
+
+  constructor(services: CoreServices, invitations: Invitations) {
     this.#services = services;
+    this.#invitations = invitations;
   }
 
   async list(principal: UserPrincipal, ref: string, query: ListMembers) {
@@ -26,13 +32,27 @@ export class ProjectMembers {
     return pageBody(request, rows, viewOf, (row) => [row.userId], total);
   }
 
-  /** Makes somebody a member; of one who is, it changes the role. @throws USER_NOT_FOUND, LAST_ADMIN */
-  async add(principal: UserPrincipal, ref: string, userRef: string, role: ProjectRole) {
+  /**
+   * Invites a mail address, adds a user at once, or changes the role of a member. A user is added without being asked only by a caller who may
+   * read users: anyone else could reach people through a project's rules, and would learn which accounts exist.
+   * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link Invitations.invite} throws
+   */
+  async add(principal: UserPrincipal, ref: string, { email, userId: userRef, role }: AddMember) {
     const { projects, users } = this.#services;
     const projectId = projects.require(principal, ref, "project:manage");
-    const userId = users.find(userRef);
+    if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
+    if (email !== undefined) return this.#invitations.invite(principal, projectId, email, role);
+    const wanted = userRef ?? "";
+    const userId = users.find(wanted);
+    const isMember = userId !== undefined && (await queries.isMember(this.#services.db.read, projectId, userId));
+    if (!isMember) {
+      const mayAdd = principal.permissions.has("users:read");
+      if (wanted.includes("@") && !(mayAdd && userId !== undefined))
+        return this.#invitations.invite(principal, projectId, wanted, role);
+      if (!mayAdd) throw missingPermission("users:read", 'invite the person by mail address: {"email": …, "role": …}');
+    }
     if (userId === undefined) throw userNotFound();
-    return this.#write(principal, projectId, async (trx) => {
+    return this.#write(principal, projectId, "project:manage", async (trx) => {
       const member = await queries.findMember(trx, projectId, userId);
       if (member) return this.#change(trx, member, role);
       const createdAt = this.#services.clock.now();
@@ -47,17 +67,18 @@ export class ProjectMembers {
     const { projects, users } = this.#services;
     const projectId = projects.require(principal, ref, "project:manage");
     const userId = users.findAny(userRef) ?? userRef;
-    return this.#write(principal, projectId, async (trx) =>
+    return this.#write(principal, projectId, "project:manage", async (trx) =>
       this.#change(trx, await this.#require(trx, projectId, userId), role),
     );
   }
 
-  /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
+  /** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
   async remove(principal: UserPrincipal, ref: string, userRef: string): Promise<void> {
     const { projects, users } = this.#services;
-    const projectId = projects.require(principal, ref, "project:manage");
     const userId = users.findAny(userRef) ?? userRef;
-    await this.#write(principal, projectId, async (trx) => {
+    const right = userId === principal.userId ? "project:read" : "project:manage";
+    const projectId = projects.require(principal, ref, right);
+    await this.#write(principal, projectId, right, async (trx) => {
       const member = await this.#require(trx, projectId, userId);
       await requireOtherOwner(trx, member);
       await trx
@@ -83,10 +104,15 @@ export class ProjectMembers {
   }
 
   /** What a member may do, and whom the project's rules reach, is read anew behind the commit. */
-  #write<T>(principal: UserPrincipal, projectId: string, change: (trx: Trx) => Promise<T>): Promise<T> {
+  #write<T>(
+    principal: UserPrincipal,
+    projectId: string,
+    right: ProjectRight,
+    change: (trx: Trx) => Promise<T>,
+  ): Promise<T> {
     const { db, system } = this.#services;
     return db.write(async (trx) => {
-      await requireStill(this.#services, principal, projectId, "project:manage", trx);
+      await requireStill(this.#services, principal, projectId, right, trx);
       db.afterCommit(trx, () => system.rightsChanged());
       return change(trx);
     });
@@ -111,6 +137,12 @@ export class ProjectMembers {
 async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.MemberRow): Promise<void> {
   if (role !== "owner" || (await queries.hasOtherOwner(trx, projectId, userId))) return;
   throw new PrismError("LAST_ADMIN", "A project keeps at least one owner");
+}
+
+function oneOfBoth(): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: "email", code: "VALUE", message: "give either email or userId" }],
+  });
 }
 
 function userNotFound(): PrismError {

@@ -54,8 +54,39 @@ export type ListMembers = v.InferOutput<typeof ListMembers>;
 export const MemberParams = object({ id: v.string(), userId: v.string() });
 
 export const AddMember = object({
-  userId: v.pipe(text(128, 1), v.description("Id, external id or username of an active user, or me")),
+  email: v.optional(v.pipe(text(255, 1), v.description("A mail address, which is sent an invitation"))),
+  userId: v.optional(
+    v.pipe(
+      text(255, 1),
+      v.description("Id, external id or username of an active user (needs users:read), or a mail address"),
+    ),
+  ),
   role: v.picklist(ROLES),
+});
+export type AddMember = v.InferOutput<typeof AddMember>;
+
+export const InvitationParams = object({ id: v.string(), invitationId: v.string() });
+export const OwnInvitationParams = object({ invitationId: v.string() });
+export const invitationToken = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(128));
+
+export const InvitationView = v.object({
+  id: v.string(),
+  email: v.string(),
+  role: v.picklist(ROLES),
+  invitedBy: v.pipe(v.string(), v.description("Id of the user who invited")),
+  createdAt: v.string(),
+  expiresAt: v.string(),
+  inviteUrl: v.optional(v.pipe(v.string(), v.description("Only in the first answer, where no mail can be sent"))),
+});
+
+/** An invitation as the invited person sees it. */
+export const InvitedView = v.object({
+  id: v.string(),
+  projectId: v.string(),
+  projectName: v.string(),
+  role: v.picklist(ROLES),
+  invitedBy: v.pipe(v.string(), v.description("Name of the user who invited")),
+  expiresAt: v.string(),
 });
 
 export const ChangeMember = object({ role: v.picklist(ROLES) });

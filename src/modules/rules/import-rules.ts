@@ -20,6 +20,8 @@ export interface Importer {
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
   /** The id of an active user. */
   userOf(ref: string, trx: Trx): Promise<string | undefined>;
+  /** @throws UNAUTHORIZED_ROLE where the importer may not store a rule like this */
+  requireStorable?(row: queries.RuleRow): void;
 }
 
 export interface ImportReply {
@@ -125,11 +127,16 @@ async function stepOf(
 ): Promise<Step> {
   const [stored, another] = await queries.rulesByName(trx, projectId, rule.name);
   if (another) throw refused("NAME_TAKEN", "name", "several rules there have this name; rename all but one of them");
-  if (!stored) return { outcome: "created", row: await store.newRow(trx, projectId, rule, importer.userId) };
+  if (!stored) {
+    const created = await store.newRow(trx, projectId, rule, importer.userId);
+    importer.requireStorable?.(created);
+    return { outcome: "created", row: created };
+  }
   const row = await store.changedRow(trx, stored, projectId, rule);
   if (isDeepStrictEqual(comparable(row, roles), comparable(stored, roles)))
     return { outcome: "unchanged", row: stored };
   if (!update) throw refused("NAME_TAKEN", "name", "there is a rule of this name that differs; update changes it");
+  importer.requireStorable?.(row);
   return { outcome: "updated", row };
 }
 

@@ -4,6 +4,7 @@ import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Projects } from "../../services/access/projects.ts";
+import { URGENT_PRIORITY } from "../../services/delivery/push-body.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 
@@ -83,6 +84,15 @@ export class RuleAccess {
   #has(principal: UserPrincipal, projectId: string | null, right: "rules:read" | "rules:write"): boolean {
     return projectId === null ? principal.permissions.has(right) : this.#projects.has(principal, projectId, right);
   }
+}
+
+/**
+ * An active rule that breaks through quiet hours needs the right to send notifications: a project's owner may otherwise wake people who have only
+ * agreed to be its members. @throws UNAUTHORIZED_ROLE
+ */
+export function requirePriority({ permissions }: UserPrincipal, { priority, active }: queries.RuleRow): void {
+  if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;
+  throw missingPermission("notifications:send", `or a priority below ${URGENT_PRIORITY}`);
 }
 
 function seesAllProjects(principal: UserPrincipal): boolean {

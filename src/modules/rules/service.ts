@@ -7,7 +7,7 @@ import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
 import { type ImportReply, importRules } from "./import-rules.ts";
 import * as queries from "./queries.ts";
-import { RuleAccess } from "./rule-access.ts";
+import { RuleAccess, requirePriority } from "./rule-access.ts";
 import { RuleStore } from "./rule-store.ts";
 import type { CreateRule, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { roleId } from "./targets.ts";
@@ -44,6 +44,7 @@ export class RuleService {
     const id = await this.#services.db.write(async (trx) => {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
       this.#store.requirePatternRoom([row]);
+      requirePriority(principal, row);
       await this.#store.insert(trx, row, principal.userId);
       await this.#store.requireRoom(trx, [row]);
       return row.id;
@@ -60,6 +61,7 @@ export class RuleService {
       const allowed = await this.#access.allowedRow(principal, old, row, trx);
       if (input.condition !== undefined || input.active || allowed.projectId !== old.projectId)
         this.#store.requirePatternRoom([allowed]);
+      requirePriority(principal, allowed);
       await this.#store.replace(trx, allowed, principal.userId);
       if (old.active === 0 || old.projectId !== allowed.projectId) await this.#store.requireRoom(trx, [allowed]);
     });
@@ -73,6 +75,7 @@ export class RuleService {
     return importRules(db, this.#store, input, {
       userId: principal.userId,
       projectOf: async (ref) => this.#access.projectOf(principal, ref),
+      requireStorable: (row) => requirePriority(principal, row),
       // Whoever may not read users must not learn who has which mail address.
       userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? queries.activeUserByEmail(trx, ref) : undefined),
     });

@@ -1,6 +1,9 @@
 import type { Logger } from "../../base/log.ts";
 import type { Mailer } from "../mailer.ts";
 
+/** The pages that links in mails open. */
+export type AccountPage = "verify-email" | "reset-password" | "invite" | "project-invitation";
+
 /** The mails that accounts need. Sent in the background: how long a mail server takes would tell who has an account. */
 export class AccountMail {
   readonly #mailer: Mailer;
@@ -53,7 +56,21 @@ export class AccountMail {
     ]);
   }
 
-  link(page: "verify-email" | "reset-password" | "invite", token: string): string {
+  /** @param invitation whose names are chosen by users: only what cannot make a link of its own is shown. */
+  projectInvitation(
+    to: string,
+    { projectName, inviterName }: { readonly projectName: string; readonly inviterName: string },
+    token: string,
+  ): void {
+    this.#send(to, "You are invited to a project", [
+      `${plainWords(inviterName) || "A user"} invites you to the project "${plainWords(projectName)}" on Prism.`,
+      `Look at the invitation within a week: ${this.link("project-invitation", token)}`,
+      codeLine(token),
+      "If you do not know what this is about, there is nothing to do.",
+    ]);
+  }
+
+  link(page: AccountPage, token: string): string {
     // Behind the hash it reaches no server's log.
     return `${this.#publicUrl()}/account/${page}#token=${token}`;
   }
@@ -76,6 +93,15 @@ export class AccountMail {
       .finally(() => this.#underWay.delete(sent));
     this.#underWay.add(sent);
   }
+}
+
+/** Letters, digits and spaces, with what joins words: no address can be written with them. */
+function plainWords(text: string): string {
+  return text
+    .replace(/[^\p{L}\p{M}\p{N} '&+_-]/gu, " ")
+    .replace(/ +/g, " ")
+    .trim()
+    .slice(0, 100);
 }
 
 /** Apps have no address that a link could open: they ask for the code. */

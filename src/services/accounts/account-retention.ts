@@ -4,6 +4,7 @@ import { daysBefore, type RetentionRule, sweepOf } from "../retention/retention.
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;
 const DEVICE_DAYS = 30;
+const INVITATION_DAYS = 30;
 const REMOVED_USER_DAYS = 30;
 
 /** With their refresh tokens, which go by the foreign key. */
@@ -30,6 +31,21 @@ const links: RetentionRule<string> = {
   },
   async remove(trx, hashes) {
     const { numDeletedRows } = await trx.deleteFrom("one_time_tokens").where("hash", "in", hashes).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const invitations: RetentionRule<string> = {
+  name: "project_invitations",
+  async find(scan, now, limit) {
+    const ended = scan
+      .selectFrom("project_invitations")
+      .select("id")
+      .where("expiresAt", "<=", daysBefore(now, INVITATION_DAYS));
+    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids) {
+    const { numDeletedRows } = await trx.deleteFrom("project_invitations").where("id", "in", ids).executeTakeFirst();
     return Number(numDeletedRows);
   },
 };
@@ -79,4 +95,10 @@ const removedUsers: RetentionRule<string> = {
   },
 };
 
-export const ACCOUNT_SWEEPS = [sweepOf(sessions), sweepOf(links), sweepOf(devices), sweepOf(removedUsers)];
+export const ACCOUNT_SWEEPS = [
+  sweepOf(sessions),
+  sweepOf(links),
+  sweepOf(invitations),
+  sweepOf(devices),
+  sweepOf(removedUsers),
+];

@@ -8,10 +8,11 @@ import { accountError } from "../account-error.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { AccountMail } from "./account-mail.ts";
 import { KNOWN_PAIR_MS, type LoginBackoff } from "./login-backoff.ts";
-import { findByLoginName, type LoginNames, loginNameOf } from "./login-name.ts";
+import { findByLoginName, type LoginNames, loginNameOf, plainName } from "./login-name.ts";
 import { linkExpired, type OneTimeTokens } from "./one-time-tokens.ts";
 import type { PasswordHasher } from "./password-hasher.ts";
 import { requirePossible, requireStrong } from "./password-text.ts";
+import type { OpenInvitation, ProjectInvitations } from "./project-invitations.ts";
 import { type ClientInfo, hasSessionFrom, type OpenSession, type RevokeReason, type Sessions } from "./sessions.ts";
 import { useSetupToken } from "./setup-token.ts";
 
@@ -28,6 +29,7 @@ export interface AccountsParts {
   readonly hasher: PasswordHasher;
   readonly sessions: Sessions;
   readonly oneTimeTokens: OneTimeTokens;
+  readonly invitations: ProjectInvitations;
   readonly backoff: LoginBackoff;
   readonly admin: UserAdmin;
   readonly accessTokens: AccessTokens;
@@ -46,6 +48,8 @@ export interface Registration {
   readonly timezone?: string | undefined;
   readonly inviteToken?: string | undefined;
   readonly setupToken?: string | undefined;
+  /** Of the link of an invitation to a project: the account is made as by any registration, confirmed, and joins the project. */
+  readonly projectInviteToken?: string | undefined;
 }
 
 /** What a client gets that has shown who it is (D12). */
@@ -79,6 +83,8 @@ export class Accounts {
     const isInvited = setupToken !== undefined || inviteToken !== undefined;
     if (policy.registration === "closed" && !isInvited)
       throw new PrismError("REGISTRATION_CLOSED", "Registration is closed; ask an administrator");
+    if (registration.projectInviteToken !== undefined)
+      await this.#projectInvitation(registration, registration.projectInviteToken, database.read);
     const invited = inviteToken === undefined ? null : await this.#invited(inviteToken, database.read);
     requireStrong(password, policy.passwordMin, [email, username, phone, invited?.email, invited?.username]);
     const passwordHash = await hasher.hash(password);
@@ -106,15 +112,31 @@ export class Accounts {
       return { userId, status: "active", email: null, verifyToken: null };
     }
     if (setupToken !== undefined) await useSetupToken(setupToken, trx);
+    const { projectInviteToken } = registration;
+    const invitation = projectInviteToken
+      ? await this.#projectInvitation(registration, projectInviteToken, trx)
+      : undefined;
     const isOpen = policy.registration === "open";
-    const mustVerify = isOpen && policy.requireEmailVerification && setupToken === undefined;
+    // A link that came by mail has confirmed the address.
+    const isConfirmed = setupToken !== undefined || invitation !== undefined;
+    const mustVerify = isOpen && policy.requireEmailVerification && !isConfirmed;
     const status = setupToken !== undefined ? "active" : !isOpen ? "pending" : mustVerify ? "unverified" : "active";
     const roles = setupToken !== undefined ? ["Admin"] : isOpen ? ["User"] : [];
     const { id, email } = await admin.create({ ...registration, status, roles, passwordHash }, trx);
+    if (invitation) await this.#parts.invitations.accept(invitation, id, trx);
     // Rules reach whoever holds a role.
     database.afterCommit(trx, rightsChanged);
     const verifyToken = mustVerify && email !== null ? await oneTimeTokens.create(id, "verify_email", trx) : null;
     return { userId: id, status, email, verifyToken };
+  }
+
+  /** The invitation of a link, which is for the address that registers. @throws LINK_EXPIRED, VALIDATION_FAILED */
+  async #projectInvitation({ email = "" }: Registration, token: string, db: ReadDb | Trx): Promise<OpenInvitation> {
+    const invitation = await this.#parts.invitations.ofToken(token, db);
+    if (plainName(email) === invitation.email) return invitation;
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+      details: [{ path: "email", code: "VALUE", message: "must be the address that was invited" }],
+    });
   }
 
   /** The account that an invitation opens. An administrator may have closed it since. @throws LINK_EXPIRED */

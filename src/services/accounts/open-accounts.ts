@@ -12,6 +12,7 @@ import { Accounts } from "./accounts.ts";
 import { LoginBackoff } from "./login-backoff.ts";
 import { OneTimeTokens } from "./one-time-tokens.ts";
 import { PasswordHasher } from "./password-hasher.ts";
+import { ProjectInvitations } from "./project-invitations.ts";
 import { Sessions } from "./sessions.ts";
 import { type ApprovedUser, UserLifecycle } from "./user-lifecycle.ts";
 
@@ -41,6 +42,7 @@ export interface AccountServices {
   readonly loginBackoff: LoginBackoff;
   readonly mailer: Mailer;
   readonly userLifecycle: UserLifecycle;
+  readonly projectInvitations: ProjectInvitations;
 }
 
 export function openAccounts(options: AccountsOptions): AccountServices {
@@ -59,6 +61,7 @@ export function openAccounts(options: AccountsOptions): AccountServices {
   });
   const userAdmin = new UserAdmin(audit, clock, config.timezone);
   const oneTimeTokens = new OneTimeTokens(clock);
+  const projectInvitations = new ProjectInvitations(clock, audit);
   const mailer = new Mailer(smtpOptionsOf(config));
   const accountMail = new AccountMail(mailer, publicUrl, log.namespace("mail"));
   const passwords = new PasswordHasher({ cost: config.auth.bcryptCost });
@@ -70,6 +73,7 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     hasher: passwords,
     sessions,
     oneTimeTokens,
+    invitations: projectInvitations,
     backoff: loginBackoff,
     admin: userAdmin,
     accessTokens,
@@ -110,5 +114,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     passwords,
     loginBackoff,
     mailer,
+    projectInvitations,
   };
 }

@@ -93,7 +93,7 @@ function change(store: Store, { clock, manifest, replaced }: Settling): Promise<
   const { database } = store;
   const now = clock.now();
   return database.write(async (trx) => {
-    for (const table of ["refresh_tokens", "sessions", "one_time_tokens", "workers"] as const)
+    for (const table of ["refresh_tokens", "sessions", "one_time_tokens", "project_invitations", "workers"] as const)
       await trx.deleteFrom(table).execute();
     const returned = await dropLeases(trx, now);
     const restored = store.committer.sequences;

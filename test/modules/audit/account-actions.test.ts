@@ -228,6 +228,12 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
     ["create", "update", "delete", "test"].map((act) => [`webhook.${act}`, "modules/webhooks/routes.test.ts"]),
   ),
   "rule.break": "modules/rules/costly-rules.test.ts",
+  ...Object.fromEntries(
+    ["create", "accept", "revoke", "decline"].map((act) => [
+      `invitation.${act}`,
+      "modules/projects/invitations.test.ts",
+    ]),
+  ),
   "webhook.disable": "delivery/webhook-sender.test.ts",
   "bucket.threshold": "modules/transfer-buckets/audit.test.ts",
   "bucket.balance": "modules/transfer-buckets/audit.test.ts",

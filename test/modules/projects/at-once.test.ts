@@ -23,7 +23,7 @@ let made = 0;
 
 /** A project with an owner of its own, another owner, and a key. */
 async function setUp() {
-  const owner = await makeUser(prism, `owner-${++made}`, ["User"]);
+  const owner = await makeUser(prism, `owner-${++made}`, ["Operator"]);
   const other = await makeUser(prism, `other-${made}`);
   const as = { token: owner.token };
   const { body } = await prism.post<Answer>("/projects", { name: "shop" }, as);

@@ -4,6 +4,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { join } from "../../http/support/access/makers.ts";
 
 interface Key {
   id: string;
@@ -151,7 +152,7 @@ test("owners make keys, editors see them, and nobody reaches those of another pr
     [editor, "editor"],
     [viewer, "viewer"],
   ] as const)
-    await prism.post(`/api/v1/projects/${project.id}/members`, { userId: user.id, role }, { token: owner.token });
+    await join(prism, project.id, user.id, role);
   const [key] = (await prism.get<{ data: Key[] }>(path, { token: owner.token })).body.data;
   for (const { who, token, list, write } of [
     { who: "owner", token: owner.token, list: 200, write: 201 },

@@ -5,6 +5,7 @@ import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";
+import { join } from "../../http/support/access/makers.ts";
 
 interface Answer {
   id: string;
@@ -23,8 +24,7 @@ before(async () => {
   owner = await makeUser(prism, "owner", ["User"]);
   const { body } = await prism.post<Answer>("/projects", { name: "shop" }, { token: owner.token });
   path = `/api/v1/projects/${body.id}/keys`;
-  const admin = { userId: prism.services.system.devUserId, role: "owner" };
-  await prism.post(`/api/v1/projects/${body.id}/members`, admin, { token: owner.token });
+  await join(prism, body.id, prism.services.system.devUserId ?? "", "owner");
 });
 after(() => prism.stop());
 

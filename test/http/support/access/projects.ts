@@ -1,7 +1,7 @@
 import type { Known } from "./known.ts";
-import { join, makeKey } from "./makers.ts";
+import { join, leave, makeKey } from "./makers.ts";
 import { anyUser, inShop, may, scoped } from "./refusals.ts";
-import { at, inWorld, NO_ID, type Request, type Table } from "./row.ts";
+import { at, inWorld, NO_ID, open, type Request, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const shop = ({ shop: id }: AccessWorld): string => `/api/v1/projects/${id}`;
@@ -24,6 +24,15 @@ async function deleteProject({ prism, shop: id }: AccessWorld, who: Known, isSer
 
 async function keyOfShop(world: AccessWorld, isServed: boolean): Promise<string> {
   return `${shop(world)}/keys/${isServed ? (await makeKey(world.prism, world.shop)).id : NO_ID}`;
+}
+
+const INVITATIONS = "/api/v1/users/me/invitations";
+
+/** An invitation to the shop for an address that no caller has. */
+function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: string }> {
+  const { db, system } = prism.services;
+  const invitation = { projectId, email: "bob@example.com", role: "viewer", invitedBy: keeper } as const;
+  return db.write((trx) => system.projectInvitations.invite(invitation, trx));
 }
 
 /** Contract 4.6. */
@@ -52,8 +61,16 @@ export const PROJECTS: Table = {
   "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
   "POST /api/v1/projects/:id/members": [
     {
+      // By id only for those who may read users; a member would only get another role.
+      refusal: (who) => owners(who) ?? may("users:read")(who),
+      async request(world) {
+        await leave(world.prism, world.shop, world.spare);
+        return { path: `${shop(world)}/members`, body: { userId: world.spare, role: "viewer" } };
+      },
+    },
+    {
       refusal: owners,
-      request: (world) => ({ path: `${shop(world)}/members`, body: { userId: world.spare, role: "viewer" } }),
+      request: (world) => ({ path: `${shop(world)}/members`, body: { email: "ann@example.com", role: "viewer" } }),
     },
   ],
   "PATCH /api/v1/projects/:id/members/:userId": [
@@ -67,6 +84,41 @@ export const PROJECTS: Table = {
         return { path: `${shop(world)}/members/${world.spare}` };
       },
     },
+  ],
+  "GET /api/v1/projects/:id/invitations": [
+    { refusal: owners, request: inWorld((world) => `${shop(world)}/invitations`) },
+  ],
+  "DELETE /api/v1/projects/:id/invitations/:invitationId": [
+    {
+      refusal: owners,
+      request: async (world, _who, isServed) => ({
+        path: `${shop(world)}/invitations/${isServed ? (await invite(world)).id : NO_ID}`,
+      }),
+    },
+  ],
+  "GET /api/v1/users/me/invitations": [{ refusal: scoped(["account:own"]), request: at(INVITATIONS) }],
+  "POST /api/v1/users/me/invitations": [
+    {
+      // Let in, and then told that the link is not good: a caller who became a member would have more rights.
+      refusal: scoped(["account:own"]),
+      request: at(INVITATIONS, { token: "t" }),
+      served: [410, "LINK_EXPIRED"],
+    },
+  ],
+  "POST /api/v1/users/me/invitations/:invitationId/accept": [
+    {
+      refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
+      request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}/accept` }),
+    },
+  ],
+  "DELETE /api/v1/users/me/invitations/:invitationId": [
+    {
+      refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
+      request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}` }),
+    },
+  ],
+  "POST /api/v1/auth/project-invitation": [
+    { ...open("/api/v1/auth/project-invitation"), served: [400, "VALIDATION_FAILED"] },
   ],
   "GET /api/v1/projects/:id/keys": [
     {
