@@ -20,13 +20,18 @@ export const RATE_LIMIT_OPTIONS = {
   user: option(k.integer(1, 1e9), 6000, "requests a minute of one user", { reloadable: true }),
   auth: option(k.integer(1, 1e9), 20, "attempts a minute of one address to log in or register", { reloadable: true }),
   authName: option(k.integer(1, 1e9), 10, "attempts a minute to log in by one name", { reloadable: true }),
-  key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key without a limit of its own", {
+  key: option(k.integer(1, 1e9), 6_000_000, "requests a minute of one API key; a key's own limit can only be smaller", {
     reloadable: true,
   }),
   uploads: option(k.integer(1, 1e9), 30, "sounds that one user uploads in a minute", { reloadable: true }),
-  keyEvents: option(k.integer(1, 1e12), 60_000_000, "events a minute of one API key without a limit of its own", {
-    reloadable: true,
-  }),
+  keyEvents: option(
+    k.integer(1, 1e12),
+    60_000_000,
+    "events a minute of one API key; a key's own limit can only be smaller",
+    {
+      reloadable: true,
+    },
+  ),
 };
 
 /** Live connections. */

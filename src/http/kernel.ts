@@ -244,7 +244,8 @@ export class HttpKernel implements BodySink {
 
   #limitPrincipal(exchange: Exchange, principal: Principal): void {
     const { key, user } = this.#parts.limits();
-    const limit = principal.kind === "apiKey" ? (principal.rateLimit ?? key) : user;
+    // Owners of projects set limits of keys: the operator's stays the upper bound.
+    const limit = principal.kind === "apiKey" ? Math.min(principal.rateLimit ?? key, key) : user;
     this.#limitKey(exchange, principal.key, limit);
   }
 

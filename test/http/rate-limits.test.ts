@@ -260,6 +260,25 @@ test("when the table of counters is full, newcomers are counted by their /16", a
   assert.equal((await from("198.52.100.1")).status, 200, "another /16");
 });
 
+test("a key's own limit never exceeds the operator's", async (t) => {
+  const settings = { "rateLimit.key": "5", "rateLimit.keyEvents": "4" };
+  const prism = await startPrism(t, { clock: new FakeClock(), settings });
+  const own = { name: "greedy", rateLimit: 1_000_000_000 };
+  const { body } = await prism.post<{ key: string }>("/api/v1/projects/default/keys", own);
+  const send = (count: number) =>
+    prism.post(
+      "/events",
+      Array.from({ length: count }, () => ({ type: "a" })),
+      { apiKey: body.key },
+    );
+  assert.equal((await send(3)).status, 202);
+  const events = await send(3);
+  assert.deepEqual([events.status, events.headers.get("ratelimit-limit")], [429, "4"]);
+  for (let i = 0; i < 3; i++) await prism.get("/events", { apiKey: body.key });
+  const requests = await prism.get("/events", { apiKey: body.key });
+  assert.deepEqual([requests.status, requests.headers.get("ratelimit-limit")], [429, "5"]);
+});
+
 test("a key is limited by its own limit, over requests and over events, and not by its address", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.ip": "1" } });

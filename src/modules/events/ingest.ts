@@ -145,7 +145,8 @@ export class IngestHandler {
   #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
     const { system } = this.#services;
     if (principal.kind !== "apiKey" || !system.settings.rateLimit.enabled) return;
-    const limit = principal.rateLimit ?? system.settings.rateLimit.keyEvents;
+    const { keyEvents } = system.settings.rateLimit;
+    const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
     const state = system.eventLimiter.take(principal.key, limit, count, "principals");
     if (state.isAllowed) return;
     exchange.rate = state;

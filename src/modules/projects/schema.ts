@@ -105,7 +105,14 @@ export const CreateKey = object({
   name: v.optional(text(100, 1)),
   scopes: v.optional(v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1))),
   expiresAt: v.optional(instant),
-  rateLimit: v.optional(v.pipe(integer(1, 1e9), v.description("Requests a minute, and events a minute, of this key"))),
+  rateLimit: v.optional(
+    v.pipe(
+      integer(1, 1e9),
+      v.description(
+        "Requests a minute, and events a minute, of this key; rateLimit.key and rateLimit.keyEvents are the most it can have",
+      ),
+    ),
+  ),
 });
 export type CreateKey = v.InferOutput<typeof CreateKey>;
 
