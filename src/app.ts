@@ -256,6 +256,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   const system: SystemServices = {
     ...accounts,
+    retention: openRetention({ ...basis, settings, runner, schedules }),
     box,
     store,
     kernel,
@@ -327,13 +328,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.reload();
   });
   const usage = new UsageMarks(database, principals);
-  const retention = openRetention({ database, clock, log: log.namespace("retention"), settings });
   const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
   await auditHead.start();
   const auditRetention = new AuditRetention({
-    database,
-    audit,
-    clock,
+    ...basis,
     dataDir: config.dataDir,
     log: log.namespace("audit"),
     days: () => settings.retention.auditDays,
@@ -347,7 +345,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   foreign.start();
   auditRetention.start();
   usage.start();
-  retention.start();
+  system.retention.start();
   backlog.start();
   runner.start();
   await schedules.start();
@@ -372,11 +370,12 @@ export async function startApp(options: AppOptions): Promise<App> {
       const left = (): number => Math.max(0, deadline - Date.now());
       // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
       await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
+      system.retention.stop();
       await schedules.stop();
       moduleWatch.stop();
       await runner.stop(left());
       await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
-      await Promise.all([usage.stop(), auditRetention.stop(), retention.stop()]);
+      await Promise.all([usage.stop(), auditRetention.stop()]);
       await within(left(), bus.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());

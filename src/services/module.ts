@@ -42,6 +42,7 @@ import type { ProviderServices } from "./open-providers.ts";
 import type { ReadCaches } from "./reads/read-caches.ts";
 import type { RealtimeService } from "./realtime/realtime.ts";
 import type { RealtimeTickets } from "./realtime/realtime-tickets.ts";
+import type { RetentionJob } from "./retention/retention-job.ts";
 import type { Schedules } from "./schedules/schedules.ts";
 import type { StorageGuard } from "./storage-guard.ts";
 import type { PendingTimers } from "./timers/pending-timers.ts";
@@ -103,6 +104,7 @@ export interface SystemServices extends AccountServices, ProviderServices {
   readonly jobControl: JobControl;
   readonly pendingTimers: PendingTimers;
   readonly schedules: Schedules;
+  readonly retention: RetentionJob;
   /** The channels that lead out of the program. */
   readonly senders: Senders;
   readonly circuits: Circuits;

@@ -2,14 +2,15 @@ import type { LiveSettings } from "../live-settings.ts";
 import { eventSweep } from "./event-retention.ts";
 import { notificationSweep } from "./notification-retention.ts";
 import { Retention, type RetentionParts } from "./retention.ts";
+import { RetentionJob, type RetentionJobParts } from "./retention-job.ts";
 import { RETENTION_SWEEPS } from "./retention-rules.ts";
 
-export interface OpenRetentionParts extends Omit<RetentionParts, "sweeps"> {
+export interface AllTablesParts extends Omit<RetentionParts, "sweeps"> {
   readonly settings: Pick<LiveSettings, "retention">;
 }
 
 /** Removes what is no longer kept of any table. Events and notifications come last: they are most of the work. */
-export function openRetention({ settings, ...parts }: OpenRetentionParts): Retention {
+export function retentionOfAll({ settings, ...parts }: AllTablesParts): Retention {
   return new Retention({
     ...parts,
     sweeps: [
@@ -18,4 +19,10 @@ export function openRetention({ settings, ...parts }: OpenRetentionParts): Reten
       eventSweep(() => settings.retention.days),
     ],
   });
+}
+
+/** {@link retentionOfAll} as jobs. */
+export function openRetention(parts: AllTablesParts & Omit<RetentionJobParts, "retention">): RetentionJob {
+  const log = parts.log.namespace("retention");
+  return new RetentionJob({ ...parts, log, retention: retentionOfAll({ ...parts, log }) });
 }

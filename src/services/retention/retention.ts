@@ -3,9 +3,6 @@ import { type Clock, DAY_MS } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 
-/** After the start, so that a start has the machine to itself; then this often. */
-const FIRST_SWEEP_MS = 300_000;
-const SWEEP_EVERY_MS = 3_600_000;
 /** Rows of one transaction: ingest waits for it no longer than for a commit. */
 const SLICE_ROWS = 500;
 
@@ -51,58 +48,39 @@ export interface RetentionParts {
   readonly sweeps: readonly { readonly name: string; readonly sweep: Sweep }[];
 }
 
-/** Removes what is no longer kept (contract 3, column Retention), an hour at the latest after its time. */
+/** Rows that were removed, by table; tables without any are left out. */
+export type Removed = Readonly<Record<string, number>>;
+
+/** Removes what is no longer kept. */
 export class Retention {
   readonly #parts: RetentionParts;
-  #timer: NodeJS.Timeout | null = null;
-  #running: Promise<void> | null = null;
-  #isStopped = false;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
   }
 
-  start(): void {
-    this.#arm(FIRST_SWEEP_MS);
-  }
-
-  /** A sweep under way ends with its transaction. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
-    await this.#running;
-  }
-
-  /** Sweeps every table once. One that fails does not keep the others; it is tried again with the next sweep. */
-  sweep(): Promise<void> {
-    this.#running ??= this.#sweepAll().finally(() => {
-      this.#running = null;
-    });
-    return this.#running;
-  }
-
-  async #sweepAll(): Promise<void> {
+  /**
+   * Sweeps every table once. One that fails does not keep the others.
+   * @param signal ends the sweep with the transaction under way. @throws Error that names the tables that failed
+   */
+  async sweep(signal?: AbortSignal): Promise<Removed> {
     const { database, clock, log, sweeps } = this.#parts;
+    const removed: Record<string, number> = {};
+    const failed: string[] = [];
+    const isStopped = (): boolean => signal?.aborted === true;
     for (const { name, sweep } of sweeps) {
-      if (this.#isStopped) return;
+      if (isStopped()) break;
       try {
-        const rows = await sweep(database, clock.now(), () => this.#isStopped);
-        if (rows > 0) log.info({ table: name, rows }, "removed what is no longer kept");
+        const rows = await sweep(database, clock.now(), isStopped);
+        if (rows === 0) continue;
+        removed[name] = rows;
+        log.info({ table: name, rows }, "removed what is no longer kept");
       } catch (error) {
-        log.warn(
-          { table: name, err: error },
-          "what is no longer kept could not be removed; it is tried again in an hour",
-        );
+        failed.push(name);
+        log.warn({ table: name, err: error }, "what is no longer kept could not be removed");
       }
     }
-  }
-
-  #arm(delayMs: number): void {
-    this.#timer = setTimeout(() => {
-      void this.sweep().then(() => {
-        if (!this.#isStopped) this.#arm(SWEEP_EVERY_MS);
-      });
-    }, delayMs);
-    this.#timer.unref();
+    if (failed.length > 0) throw new Error(`retention failed for ${failed.join(", ")}`);
+    return removed;
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/base/log.ts";
-import { openRetention } from "../../../src/services/retention/open-retention.ts";
+import { retentionOfAll } from "../../../src/services/retention/open-retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -12,8 +12,8 @@ const DAY = 86_400_000;
 async function start(t: TestContext, settings: Record<string, string> = {}) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false", ...settings } });
-  const sweep = (): Promise<void> =>
-    openRetention({
+  const sweep = (): Promise<unknown> =>
+    retentionOfAll({
       database: prism.services.db,
       clock,
       log: silentLogger,

@@ -4,6 +4,7 @@ import { silentLogger } from "../../../src/base/log.ts";
 import { Retention } from "../../../src/services/retention/retention.ts";
 import { RETENTION_SWEEPS } from "../../../src/services/retention/retention-rules.ts";
 import type { JobState } from "../../../src/store/schema.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
@@ -12,7 +13,7 @@ import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 const DAY = 86_400_000;
 
-async function start(t: TestContext): Promise<{ prism: TestPrism; clock: FakeClock; sweep(): Promise<void> }> {
+async function start(t: TestContext): Promise<{ prism: TestPrism; clock: FakeClock; sweep(): Promise<unknown> }> {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
   const parts = { database: prism.services.db, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
@@ -203,10 +204,11 @@ test("no stream keeps more than ten thousand entries; what goes is one gap", asy
   ]);
 });
 
-test("a table that cannot be swept does not keep the others, and a stop waits for the sweep that runs", async (t) => {
+test("a table that cannot be swept does not keep the others, and a stop ends the sweep", async (t) => {
   const { prism, clock } = await start(t);
   const log = new LogLines();
   const done: string[] = [];
+  const stop = new AbortController();
   const sweeps = [
     {
       name: "first",
@@ -214,21 +216,11 @@ test("a table that cannot be swept does not keep the others, and a stop waits fo
         throw new Error("no");
       },
     },
-    {
-      name: "second",
-      sweep: async () => {
-        await new Promise(setImmediate);
-        done.push("second");
-        return 3;
-      },
-    },
+    { name: "second", sweep: async () => done.push("second") + 2 },
     { name: "third", sweep: async () => done.push("third") },
   ];
   const retention = new Retention({ database: prism.services.db, clock, log, sweeps });
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  retention.start();
-  t.mock.timers.tick(300_000);
-  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  await assert.rejects(retention.sweep(), /failed for first$/);
   assert.deepEqual(done, ["second", "third"]);
   assert.deepEqual(
     log.lines.map(({ level, fields }) => [level, fields["table"]]),
@@ -238,10 +230,40 @@ test("a table that cannot be swept does not keep the others, and a stop waits fo
       ["info", "third"],
     ],
   );
-  t.mock.timers.tick(3_600_000);
-  for (let step = 0; step < 10; step++) await null;
-  await retention.stop();
-  assert.deepEqual(done.slice(2), ["second"], "what has begun is ended, nothing more is begun");
-  t.mock.timers.tick(3_600_000);
-  assert.equal(done.length, 3);
+  stop.abort();
+  assert.deepEqual(await retention.sweep(stop.signal), {});
+  assert.equal(done.length, 2);
+});
+
+test("retention is a job: a paused queue stops it, its rows are in the result, and it can be run now", async (t) => {
+  const { prism, clock } = await start(t);
+  const { retention } = prism.services.system;
+  const put = (keys: readonly string[]) =>
+    prism.services.db.write((trx) =>
+      trx
+        .insertInto("idempotency_keys")
+        .values(keys.map((key) => ({ scope: "s", key, fingerprint: "f", createdAt: 0, expiresAt: clock.now() - 1 })))
+        .execute(),
+    );
+  const jobs = () =>
+    rowsOf<{ state: string; result: string | null }>(
+      prism,
+      "select state, result from jobs where queue = 'retention' order by seq",
+    );
+  await put(["a", "b"]);
+  await prism.post("/api/v1/queues/retention/pause");
+  await retention.begin();
+  await retention.begin();
+  assert.deepEqual(jobs(), [{ state: "ready", result: null }], "one job waits, however often the server starts");
+  assert.equal(countOf(prism, "idempotency_keys"), 2);
+  await prism.post("/api/v1/queues/retention/resume");
+  await eventually("it has run", () => jobs()[0]?.state === "succeeded");
+  assert.deepEqual(JSON.parse(jobs()[0]?.result ?? ""), { idempotency_keys: 2 });
+
+  await put(["c"]);
+  const { body } = await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/schedules");
+  const schedule = body.data.find(({ name }) => name === "prism:retention");
+  assert.equal((await prism.post(`/api/v1/schedules/${schedule?.id}/run`)).status, 201);
+  await eventually("it has run again", () => jobs()[1]?.state === "succeeded");
+  assert.equal(countOf(prism, "idempotency_keys"), 0);
 });
