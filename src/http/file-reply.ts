@@ -63,7 +63,7 @@ async function pump(exchange: Exchange, source: Readable, status: number, length
     for await (const chunk of source as AsyncIterable<Uint8Array>) {
       left -= chunk.length;
       if (left < 0) throw new Error("a stored file is longer than its record says");
-      if (exchange.isOver || !(await write(exchange, chunk, length))) return;
+      if (exchange.isOver || !(await writeSized(exchange, chunk, length))) return;
     }
     if (left > 0) throw new Error("a stored file is shorter than its record says");
     exchange.streamEnded(status);
@@ -72,8 +72,8 @@ async function pump(exchange: Exchange, source: Readable, status: number, length
   }
 }
 
-/** @returns false when the client has gone away. */
-function write(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
+/** Writes a part of a body of `length` bytes, as fast as the client takes it. @returns false when the client has gone away. */
+export function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
   const { res } = exchange;
   return new Promise((resolve) => {
     exchange.onAbort = () => resolve(false);

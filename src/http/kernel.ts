@@ -13,6 +13,7 @@ import { STATUS_OF } from "./error-status.ts";
 import { isAmongTags } from "./etag.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
+import { LARGE_REPLY_LENGTH, largeReply } from "./large-reply.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
 import { bodyLimitOf, hasBody, requireBodyType } from "./request-body.ts";
@@ -334,8 +335,15 @@ export class HttpKernel implements BodySink {
     } else if (reply.body === undefined) exchange.send(reply.status, null, reply.headers);
     else {
       const json = reply.body instanceof RawJson ? reply.body.text : JSON.stringify(reply.body);
-      exchange.sendJson(reply.status, json, reply.headers);
+      this.#sendJson(exchange, { status: reply.status, json, headers: reply.headers });
     }
+  }
+
+  #sendJson(exchange: Exchange, reply: Parameters<typeof largeReply>[1]): void {
+    const { status, json, headers } = reply;
+    if (json.length < LARGE_REPLY_LENGTH || exchange.isOver || exchange.isChunked || exchange.method === "HEAD")
+      exchange.sendJson(status, json, headers);
+    else largeReply(exchange, reply, this.#parts.bodies).catch((error: unknown) => this.fail(exchange, error));
   }
 
   /** Answers with an error, and logs those that are ours to explain. */

@@ -31,6 +31,8 @@ export interface PageRequest {
 }
 
 const DEFAULT_LIMIT = 20;
+/** Of a page's rows together; a row that is larger is a page of its own. */
+export const MAX_PAGE_BYTES = 4_194_304;
 
 /** Rows that may be stepped over on the main thread; a page that lies further behind is a scan. */
 const NEAR_ROWS = 1000;
@@ -66,7 +68,23 @@ export function readPage(query: PageQuery, position: Position): PageRequest {
   };
 }
 
-/** A list as it is answered. `rows` holds one more than the limit when there is more. */
+/**
+ * A page by number has a fixed number of rows: cut short, the rows that are left out would be on no page.
+ * @throws VALIDATION_FAILED for a page by number or offset whose rows are too large together.
+ */
+export function requireCursor({ wantsTotal }: PageRequest): void {
+  if (!wantsTotal) return;
+  throw new PrismError("VALIDATION_FAILED", "The page is larger than 4 MiB", {
+    details: [
+      { path: "limit", code: "VALUE", message: "ask for fewer rows, or follow nextCursor without page and offset" },
+    ],
+  });
+}
+
+/**
+ * A list as it is answered. `rows` holds one more than the limit when there is more. The page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then
+ * begins with the first row that is left out. @throws VALIDATION_FAILED as {@link requireCursor}
+ */
 export function pageBody<R, V>(
   request: PageRequest,
   rows: readonly R[],
@@ -74,14 +92,23 @@ export function pageBody<R, V>(
   position: (row: R) => readonly (string | number)[],
   total?: number,
 ): { data: V[]; page: number | null; limit: number; total?: number; nextCursor: string | null } {
-  const shown = rows.slice(0, request.limit);
-  const last = shown.at(-1);
+  const data: V[] = [];
+  const wanted = rows.slice(0, request.limit);
+  let bytes = 0;
+  for (const row of wanted) {
+    const shown = view(row);
+    bytes += typeof shown === "string" ? shown.length : JSON.stringify(shown).length;
+    if (data.length > 0 && bytes > MAX_PAGE_BYTES) break;
+    data.push(shown);
+  }
+  if (data.length < wanted.length) requireCursor(request);
+  const last = rows[data.length - 1];
   return {
-    data: shown.map(view),
+    data,
     page: request.page,
     limit: request.limit,
     ...(total === undefined ? {} : { total }),
-    nextCursor: rows.length > request.limit && last !== undefined ? cursorOf(position(last)) : null,
+    nextCursor: rows.length > data.length && last !== undefined ? cursorOf(position(last)) : null,
   };
 }
 

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { EventsTable } from "../../store/schema.ts";
@@ -36,28 +37,52 @@ function prefixEnd(pattern: string): string {
   return `${pattern.slice(0, -1)}\u{10ffff}`;
 }
 
-export function listEvents(
+/** Where an event is, and the bytes of its payload. */
+export interface EventSize {
+  readonly seq: number;
+  readonly bytes: number;
+}
+
+// Read from the row's header: the pages of a large payload are not touched.
+const payloadBytes = sql<number>`octet_length(payload)`.as("bytes");
+
+/** The events of a page, newest first, without what they hold. */
+export function sizesOfPage(
   db: ReadDb,
   selection: EventSelection,
   page: { before: number | null; limit: number; offset: number },
-): Promise<EventsTable[]> {
-  let query = selected(db, selection).selectAll().orderBy("seq", "desc").limit(page.limit).offset(page.offset);
+): Promise<EventSize[]> {
+  let query = selected(db, selection).select(["seq", payloadBytes]);
   if (page.before !== null) query = query.where("seq", "<", page.before);
-  return query.execute();
+  return query.orderBy("seq", "desc").limit(page.limit).offset(page.offset).execute();
+}
+
+/** The events of the selection from `first` to `last`, oldest first. */
+export function eventsBetween(
+  db: ReadDb,
+  selection: EventSelection,
+  [first, last]: readonly [number, number],
+): Promise<EventsTable[]> {
+  return selected(db, selection)
+    .selectAll()
+    .where("seq", ">=", first)
+    .where("seq", "<=", last)
+    .orderBy("seq")
+    .execute();
 }
 
 export function countEvents(db: ReadDb, selection: EventSelection): Promise<number> {
   return countOf(selected(db, selection));
 }
 
-/** A page of an export: oldest first, behind a seq. */
-export function exportEvents(
-  db: ReadDb,
-  selection: EventSelection,
-  after: number,
-  limit: number,
-): Promise<EventsTable[]> {
-  return selected(db, selection).selectAll().where("seq", ">", after).orderBy("seq").limit(limit).execute();
+/** The events of an export's page, oldest first, without what they hold. */
+export function sizesAfter(db: ReadDb, selection: EventSelection, after: number, limit: number): Promise<EventSize[]> {
+  return selected(db, selection)
+    .select(["seq", payloadBytes])
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .limit(limit)
+    .execute();
 }
 
 export function findEvent(db: ReadDb, id: string): Promise<EventsTable | undefined> {

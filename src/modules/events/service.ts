@@ -2,11 +2,12 @@ import { csvLine } from "../../base/csv.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Principal } from "../../base/principal.ts";
-import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, readPage, requireCursor } from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
 import { eventJson } from "../../pipeline/views.ts";
 import type { EventJobPayload } from "../../services/jobs/pipeline-jobs.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { ReadDb } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { eventJobKey } from "../../store/undecided.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
@@ -14,6 +15,10 @@ import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
 
 const EXPORT_PAGE = 1000;
+/** Of the payloads of an export's page. */
+const EXPORT_BYTES = 1_048_576;
+/** Beyond this the payloads of a page are read in the scan thread. */
+const LARGE_PAGE_BYTES = 262_144;
 
 /** Reading the event log. */
 export class EventReader {
@@ -29,14 +34,19 @@ export class EventReader {
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
     const before = request.after ? Number(request.after[0]) : null;
     const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
-    const rows = await queries.listEvents(source, selection, {
+    const sizes = await queries.sizesOfPage(source, selection, {
       before,
       limit: request.limit + 1,
       offset: request.offset,
     });
+    const { taken, bytes } = fitting(sizes.slice(0, request.limit), MAX_PAGE_BYTES);
+    if (taken.length < Math.min(sizes.length, request.limit)) requireCursor(request);
+    const from = bytes > LARGE_PAGE_BYTES ? db.scan : source;
+    const rows = (await readEvents(from, selection, taken)).reverse();
     const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
-    const page = pageBody(request, rows, eventJson, (row) => [row.seq], total);
-    const { data, ...rest } = page;
+    const { data, ...rest } = pageBody(request, rows, eventJson, (row) => [row.seq], total);
+    const last = rows[data.length - 1]?.seq;
+    if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
     return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
   }
 
@@ -81,10 +91,11 @@ export class EventReader {
     return (async function* () {
       if (format === "csv") yield csvLine(EVENT_COLUMNS);
       for (let after = selection.afterSeq ?? 0; ; ) {
-        const page = await queries.exportEvents(scan, selection, after, EXPORT_PAGE);
-        for (const event of page) yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
-        const last = page.at(-1);
-        if (!last || page.length < EXPORT_PAGE) return;
+        const { taken } = fitting(await queries.sizesAfter(scan, selection, after, EXPORT_PAGE), EXPORT_BYTES);
+        for (const event of await readEvents(scan, selection, taken))
+          yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
+        const last = taken.at(-1);
+        if (!last) return;
         after = last.seq;
       }
     })();
@@ -114,4 +125,30 @@ function filtersOf(query: EventFilters): EventFilters {
 function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
   const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
   return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
+}
+
+/** As many of the events as the limit allows, at least one. */
+function fitting(
+  sizes: readonly queries.EventSize[],
+  limitBytes: number,
+): { taken: queries.EventSize[]; bytes: number } {
+  const taken: queries.EventSize[] = [];
+  let bytes = 0;
+  for (const size of sizes) {
+    if (taken.length > 0 && bytes + size.bytes > limitBytes) break;
+    bytes += size.bytes;
+    taken.push(size);
+  }
+  return { taken, bytes };
+}
+
+/** The events that the sizes name, oldest first. */
+async function readEvents(
+  db: ReadDb,
+  selection: queries.EventSelection,
+  taken: readonly queries.EventSize[],
+): Promise<EventsTable[]> {
+  const [first, last] = [taken[0]?.seq, taken.at(-1)?.seq];
+  if (first === undefined || last === undefined) return [];
+  return queries.eventsBetween(db, selection, [Math.min(first, last), Math.max(first, last)]);
 }
