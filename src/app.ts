@@ -166,6 +166,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     committer,
     log: log.namespace("jobs"),
     settings,
+    dataDir: config.dataDir,
     onDead: (job) => bus.emit("job:dead", job),
   });
   const settingsOf = settings.queue.bind(settings);

@@ -151,6 +151,8 @@ export interface RunningJob {
   readonly label: string | null;
   readonly createdBy: string | null;
   readonly correlationId: string;
+  /** From now on the attempt counts, also when the process dies. For handlers with `notesBegin`; of all others it counts from their begin. */
+  begun(): void;
   /** Notes how far the work is, for people who look at the job; kept with the next commit of the runner. @param value JSON of at most 16 KiB. */
   progress(value: unknown): void;
   /** The row as it was claimed, for a handler that completes the job in the transaction of its effect. */

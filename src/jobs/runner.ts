@@ -9,7 +9,9 @@ import { type Committer, emptyContent, type SealedSet, type SetSource } from "..
 import type { JobState } from "../store/schema.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobRow, JobWork } from "../store/write-set.ts";
 import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
+import type { BegunJobs } from "./begun-jobs.ts";
 import { DueWatch } from "./due-watch.ts";
+import { type HandlerOptions, JobHandlers } from "./handlers.ts";
 import {
   COMPLETED,
   type JobHandler,
@@ -31,6 +33,7 @@ export interface RunnerParts {
   readonly log: Logger;
   settingsOf(queue: QueueName): QueueSettings;
   readonly countWaiting: CountWaiting;
+  readonly begun?: BegunJobs;
   /** Jobs that may wait in one queue; default: as the contract has it. */
   readonly maxWaiting?: number;
   /** Told how each attempt ended, how long it took, and how long after its time it began. */
@@ -75,7 +78,7 @@ interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueA
 export class JobRunner implements SetSource {
   readonly workerId = uuidv7();
   readonly #parts: RunnerParts;
-  readonly #handlers = new Map<string, JobHandler>();
+  readonly #handlers = new JobHandlers();
   readonly #queues = new Map<QueueName, RunnerQueue>();
   readonly #stop = new AbortController();
   readonly #due: DueWatch;
@@ -101,12 +104,8 @@ export class JobRunner implements SetSource {
   }
 
   /** @returns a function that takes the handler away again. @throws TypeError when the kind has a handler already. */
-  handle(kind: string, handler: JobHandler): () => void {
-    if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
-    this.#handlers.set(kind, handler);
-    return () => {
-      if (this.#handlers.get(kind) === handler) this.#handlers.delete(kind);
-    };
+  handle(kind: string, handler: JobHandler, options?: HandlerOptions): () => void {
+    return this.#handlers.add(kind, handler, options);
   }
 
   /** Runs the jobs of a module's queue from now on, or those of one that was left to workers; until somebody does they wait. */
@@ -207,6 +206,7 @@ export class JobRunner implements SetSource {
     for (const job of this.#active.values())
       this.#finish(this.#queueOf(job.queue), this.#finishOf(job, { outcome: "returned" }));
     this.#active.clear();
+    this.#parts.begun?.close();
   }
 
   #idle(): Promise<void> {
@@ -289,17 +289,20 @@ export class JobRunner implements SetSource {
 
   /** @returns how the attempt ended; null when the handler has written that itself. */
   async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
+    const begun = this.#parts.begun?.noteOf(claimed);
     try {
       const handler = this.#handlers.get(claimed.kind);
       if (!handler) throw new PermanentError(`no handler for jobs of kind ${claimed.kind}`);
-      const job = this.#runningJob(claimed);
+      const job = this.#runningJob(claimed, () => begun?.begin());
+      if (!handler.notesBegin) job.begun();
       const caller = { principal: null, ip: null, requestId: null, correlationId: job.correlationId };
-      const result = await runAs({ ...caller, process: "job" }, () => handler(job, this.#stop.signal));
+      const result = await runAs({ ...caller, process: "job" }, () => handler.run(job, this.#stop.signal));
       if (result === COMPLETED) return null;
-      const note = noteText(result, claimed, this.#parts.log);
-      return this.#finishOf(claimed, { outcome: "succeeded", result: note });
+      return this.#finishOf(claimed, { outcome: "succeeded", result: noteText(result, claimed, this.#parts.log) });
     } catch (error) {
       return this.#failed(claimed, error);
+    } finally {
+      begun?.end();
     }
   }
 
@@ -328,7 +331,7 @@ export class JobRunner implements SetSource {
     if (dead) this.died(dead);
   }
 
-  #runningJob(claimed: ClaimedJob): RunningJob {
+  #runningJob(claimed: ClaimedJob, begun: () => void): RunningJob {
     return {
       id: claimed.id,
       kind: claimed.kind,
@@ -337,6 +340,7 @@ export class JobRunner implements SetSource {
       label: claimed.label,
       createdBy: claimed.createdBy,
       correlationId: claimed.correlationId ?? claimed.id,
+      begun,
       progress: (value) => this.#noteProgress(claimed, value),
       claimed,
     };

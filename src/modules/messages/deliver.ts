@@ -32,7 +32,7 @@ export class Delivery {
   /** From now on messages are delivered, and go with their jobs whoever moves these. */
   begin(): void {
     const { runner, jobControl } = this.#services.system;
-    runner.handle(MESSAGE_JOB, (job) => this.#attempt(job));
+    runner.handle(MESSAGE_JOB, (job) => this.#attempt(job), { notesBegin: true });
     jobControl.whenEnded(MESSAGE_JOB, (trx, moved) => this.#follow(trx, moved));
   }
 

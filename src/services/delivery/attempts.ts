@@ -137,6 +137,7 @@ export class Attempts {
     const { ends } = this.#parts;
     const { notification, offset } = found;
     const delivery = await ends.begin(found);
+    job.begun();
     let accepted: Accepted;
     try {
       accepted = await sendWithin((limit) => sender.send({ delivery, notification, offset, signal: limit }), signal);

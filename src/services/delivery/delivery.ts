@@ -65,9 +65,9 @@ export class Delivery {
     const attempts = new Attempts({ ...shared, ends });
     new RemoteAttempts({ ...shared, ends }).serve();
     const merging = new Merging(shared);
-    runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal));
-    runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal));
-    runner.handle(MERGE_JOB, (job) => merging.merge(job));
+    runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal), { notesBegin: true });
+    runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal), { notesBegin: true });
+    runner.handle(MERGE_JOB, (job) => merging.merge(job), { notesBegin: true });
     for (const channel of WORKER_CHANNELS) {
       // What was left to workers until the last start.
       if (!senders.isForWorkers(channel)) runner.serve(`workers:${channel}`);

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { endOfFailure, type FailedEnd } from "../../jobs/attempt-end.ts";
+import type { BegunJobs } from "../../jobs/begun-jobs.ts";
 import { JobEnqueuer } from "../../jobs/enqueuer.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
@@ -39,6 +40,8 @@ export interface JobServiceParts {
   readonly runner: JobRunner;
   readonly clock: Clock;
   readonly hooks: JobHooks;
+  /** Which attempts of this server had begun when it ended; absent: all. */
+  readonly begun?: BegunJobs;
   settingsOf(queue: QueueName): QueueSettings;
 }
 
@@ -51,7 +54,10 @@ export class JobService {
   readonly #enqueuer: JobEnqueuer;
   readonly #settingsOf: (queue: QueueName) => QueueSettings;
 
-  constructor({ database, committer, runner, clock, hooks, settingsOf }: JobServiceParts) {
+  readonly #begun: BegunJobs | undefined;
+
+  constructor({ database, committer, runner, clock, hooks, settingsOf, begun }: JobServiceParts) {
+    this.#begun = begun;
     this.#database = database;
     this.#runner = runner;
     this.#clock = clock;
@@ -186,8 +192,8 @@ export class JobService {
   }
 
   /**
-   * Takes over what workers that are gone left running: the attempt counts, and a job without attempts left is dead. Workers elsewhere whose
-   * lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
+   * Takes over what workers that are gone left running: an attempt that had begun counts, and a job without attempts left is dead. Of workers
+   * elsewhere each had begun. Those whose lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
    */
   async reclaim(): Promise<number> {
     const now = this.#clock.now();
@@ -210,7 +216,10 @@ export class JobService {
           ),
         )
         .execute();
-      await takeBack(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf });
+      const remote = await remoteWorkers(trx);
+      const hadBegun = (job: (typeof lost)[number]): boolean =>
+        this.#begun === undefined || remote.has(job.workerId ?? "") || this.#begun.hadBegun(job);
+      await takeBack(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf, hadBegun });
       return lost.length;
     });
   }
@@ -237,6 +246,11 @@ export class JobService {
 export function requireRoom(runner: JobRunner, queue: QueueName): void {
   if (runner.isFull(queue))
     throw new PrismError("OVERLOADED", `Too many jobs wait in ${queue}`, { retryAfterMs: FULL_RETRY_MS });
+}
+
+async function remoteWorkers(trx: Trx): Promise<Set<string>> {
+  const workers = await trx.selectFrom("workers").select("id").where("tokenId", "is not", null).execute();
+  return new Set(workers.map(({ id }) => id));
 }
 
 function unfinished(trx: Trx, queue: string, dedupeKey: string) {

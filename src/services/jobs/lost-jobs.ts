@@ -9,6 +9,8 @@ import type { JobHooks } from "./job-hooks.ts";
 
 export interface LostParts {
   readonly hooks: JobHooks;
+  /** Whether the handler of a lost attempt had begun; absent: each had. */
+  hadBegun?(job: Selectable<JobsTable>): boolean;
   settingsOf(queue: QueueName): QueueSettings;
 }
 
@@ -22,18 +24,24 @@ export interface TakenBack {
 const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
 
 /**
- * Takes running jobs from workers that are gone (contract 8.2): they are ready at once, the attempt counts, and with none left it is one that
- * failed. The caller tells the runner when it is on disk.
+ * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt that had begun counts, and with none left it is
+ * one that failed. The caller tells the runner when it is on disk.
  */
 export async function takeBack(
   trx: Trx,
   lost: readonly Selectable<JobsTable>[],
   now: number,
-  { hooks, settingsOf }: LostParts,
+  { hooks, settingsOf, hadBegun = () => true }: LostParts,
 ): Promise<TakenBack> {
   const waiting: EnqueuedRow[] = [];
   const dead: DeadJob[] = [];
   for (const job of lost) {
+    if (!hadBegun(job)) {
+      const uncounted = { state: "ready", workerId: null, attempts: job.attempts - 1 } as const;
+      await trx.updateTable("jobs").set(uncounted).where("seq", "=", job.seq).execute();
+      waiting.push({ queue: job.queue, state: "ready", runAt: job.runAt });
+      continue;
+    }
     const ended =
       job.attempts < job.maxAttempts
         ? ({ state: "ready", workerId: null } as const)

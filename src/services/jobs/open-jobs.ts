@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
+import { BegunJobs } from "../../jobs/begun-jobs.ts";
 import { type DeadJob, JobRunner } from "../../jobs/runner.ts";
 import type { Committer } from "../../store/committer.ts";
 import type { Database } from "../../store/database.ts";
@@ -24,8 +26,12 @@ export interface JobParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly settings: LiveSettings;
+  readonly dataDir: string;
   onDead(job: DeadJob): void;
 }
+
+/** In the data directory, beside the database. */
+const BEGUN_FILE = "jobs.begun";
 
 export interface JobServices {
   readonly runner: JobRunner;
@@ -36,17 +42,19 @@ export interface JobServices {
 }
 
 /** The job table's runner, and what features and operators use of it. Queues that were paused are paused again. */
-export function openJobs({ database, audit, metrics, settings, ...parts }: JobParts): JobServices {
+export function openJobs({ database, audit, metrics, settings, dataDir, ...parts }: JobParts): JobServices {
+  const begun = new BegunJobs(join(dataDir, BEGUN_FILE));
   const jobMetrics = new JobMetrics(metrics);
   const settingsOf = settings.queue.bind(settings);
   const runner = new JobRunner({
     ...parts,
+    begun,
     settingsOf,
     countWaiting: () => countWaitingJobs(database.read, database.scan),
     onAttempt: (attempt) => jobMetrics.attempted(attempt),
     onReady: (queue) => workerLeases.wake(queue),
   });
-  const shared = { ...parts, database, runner, hooks: new JobHooks(), settingsOf };
+  const shared = { ...parts, begun, database, runner, hooks: new JobHooks(), settingsOf };
   const jobs = new JobService(shared);
   const queueControl = new QueueControl({ ...shared, audit });
   const onAttempt = jobMetrics.attempted.bind(jobMetrics);

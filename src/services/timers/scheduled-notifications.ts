@@ -44,7 +44,7 @@ export class ScheduledNotifications {
 
   constructor(parts: ScheduledParts) {
     this.#parts = parts;
-    parts.runner.handle(SCHEDULED_KIND, (job) => this.#fire(job));
+    parts.runner.handle(SCHEDULED_KIND, (job) => this.#fire(job), { notesBegin: true });
   }
 
   /** A time that is past is now. @returns the job, or the waiting one of this sender that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */

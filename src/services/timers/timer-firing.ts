@@ -123,6 +123,8 @@ export class TimerFiring {
         finishOf(job.claimed, runner.workerId, clock.now(), end),
       );
     }
+    // Handlers of modules run now; a stored event's job has ended before.
+    if (!persist) job.begun();
     const delivered = await bus.deliver(event, payload, job.correlationId, isNotify ? notifier.onBus : undefined);
     return persist || isNotify ? COMPLETED : delivered;
   }

@@ -76,7 +76,7 @@ export class TimerService {
   constructor(parts: TimerParts) {
     this.#parts = parts;
     const firing = new TimerFiring(parts);
-    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job));
+    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job), { notesBegin: true });
   }
 
   /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */

@@ -1,5 +1,6 @@
 import type { TestContext } from "node:test";
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/backoff.ts";
+import type { BegunJobs } from "../../../src/jobs/begun-jobs.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../src/jobs/job.ts";
 import { JobRunner } from "../../../src/jobs/runner.ts";
 import { AuditService } from "../../../src/services/audit/audit.ts";
@@ -39,6 +40,7 @@ export interface RunnerOptions extends TestStoreOptions {
   readonly concurrency?: number;
   readonly maxAttempts?: number;
   readonly maxWaiting?: number;
+  readonly begun?: BegunJobs;
   /** Of one queue, where it has other ones. */
   readonly settingsOf?: (queue: QueueName) => Partial<QueueSettings>;
 }
@@ -64,6 +66,7 @@ export class TestRunner {
     const settingsOf = (queue: QueueName) =>
       queueSettings({ concurrency, maxAttempts, ...options.settingsOf?.(queue) });
     const limit = options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting };
+    const begun = options.begun === undefined ? {} : { begun: options.begun };
     this.runner = new JobRunner({
       committer,
       reader,
@@ -72,9 +75,10 @@ export class TestRunner {
       settingsOf,
       countWaiting: () => countWaitingJobs(database.read, database.scan),
       ...limit,
+      ...begun,
     });
     const { runner, clock } = this;
-    const shared = { database, committer, runner, clock, hooks: new JobHooks(), settingsOf };
+    const shared = { ...begun, database, committer, runner, clock, hooks: new JobHooks(), settingsOf };
     this.jobs = new JobService(shared);
     const operator = { ...shared, audit: new AuditService(database, clock), reader };
     this.control = new JobControl(operator);
