@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { Metrics } from "./base/metrics.ts";
@@ -158,7 +159,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     await Promise.all([accounts.passwords.close(), store.close()]);
     throw error;
   });
-  const storage = new StorageGuard(config.dataDir, config.minFreeBytes, log.namespace("store"));
+  const storage = new StorageGuard(
+    [dirname(config.databaseFile), config.dataDir],
+    config.minFreeBytes,
+    log.namespace("store"),
+  );
   await storage.start();
 
   const { runner, jobs, jobControl, queueControl, workerLeases } = openJobs({

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { type Backup, createBackup, requireNew, workDirOf } from "../services/backup/create-backup.ts";
-import { failureOf } from "../store/sqlite-errors.ts";
+import { failureOf, sqliteCode } from "../store/sqlite-errors.ts";
 import { archiveName, archivesIn, archiveTime, BACKUPS_DIR } from "./archives.ts";
 import { cleaningUp } from "./cleaning-up.ts";
 import { type Context, refuseUrl } from "./context.ts";
@@ -83,7 +83,8 @@ function removeOlder(file: string, keep: number): string[] {
 
 /** What the disk of the archive refuses is not the database's fault. */
 function writingFailed(error: unknown, file: string): unknown {
-  if (failureOf(error) === "full")
+  // SQLite does not tell a quota from other reasons for which the file system takes no more.
+  if (failureOf(error) === "full" || sqliteCode(error) === "SQLITE_IOERR_WRITE")
     return new CommandError(EXIT.failure, `${file} cannot be written: the disk is full`, { cause: error });
   if (!(error instanceof Error && "syscall" in error)) return error;
   return new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });

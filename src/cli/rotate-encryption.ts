@@ -1,9 +1,11 @@
+import type { Config } from "../config/load.ts";
 import { sealedBoxOf } from "../config/sealed-box.ts";
 import { reseal } from "../services/sealed-columns.ts";
 import { DataDirLock } from "../store/data-dir-lock.ts";
 import type { Database } from "../store/database.ts";
 import { SERVER_KEYS_SETTING } from "../store/sealing-keys.ts";
 import { withExistingStore } from "./admin-store.ts";
+import { archiveKeys, archivesText } from "./archive-keys.ts";
 import { type Context, refuseUrl } from "./context.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
@@ -30,8 +32,15 @@ export async function rotateEncryption(context: Context): Promise<void> {
       `${what} encrypted with a key that is not configured; add it to PRISM_PREVIOUS_ENCRYPTION_KEYS and run this again`,
     );
   }
-  if (config.previousEncryptionKeys.length > 0)
-    out.note("Nothing needs the previous keys any more: take them out of PRISM_PREVIOUS_ENCRYPTION_KEYS.");
+  if (config.previousEncryptionKeys.length > 0) out.note(await noteOnPreviousKeys(config));
+}
+
+async function noteOnPreviousKeys(config: Config): Promise<string> {
+  const { previous } = await archiveKeys(config);
+  const database = "The database needs the previous keys no more. Archives from before this rotation do";
+  if (previous.length > 0)
+    return `${database}: keep the keys in PRISM_PREVIOUS_ENCRYPTION_KEYS as long as you keep ${archivesText(previous)} and those elsewhere.`;
+  return `${database}: none are in the data directory; if you keep none elsewhere either, take the keys out of PRISM_PREVIOUS_ENCRYPTION_KEYS.`;
 }
 
 async function requireServerWithKey(database: Database, keyId: Buffer): Promise<void> {

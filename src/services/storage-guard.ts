@@ -4,16 +4,17 @@ import type { Logger } from "../base/log.ts";
 
 const CHECK_EVERY_MS = 1000;
 
-/** Refuses to store more while the disk has less room than the operator wants kept free; looks again every second, so it recovers by itself. */
+/** Refuses to store more while one of the disks that are written has less room than the operator wants kept free; looks again every second, so it recovers by itself. */
 export class StorageGuard {
-  readonly #dir: string;
+  readonly #dirs: readonly string[];
   readonly #minFreeBytes: number;
   readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
   #freeBytes = Number.POSITIVE_INFINITY;
 
-  constructor(dir: string, minFreeBytes: number, log: Logger) {
-    this.#dir = dir;
+  /** @param dirs of the database and of the data directory, which may be on different disks. */
+  constructor(dirs: readonly string[], minFreeBytes: number, log: Logger) {
+    this.#dirs = [...new Set(dirs)];
     this.#minFreeBytes = minFreeBytes;
     this.#log = log;
   }
@@ -28,6 +29,7 @@ export class StorageGuard {
     if (this.#timer) clearInterval(this.#timer);
   }
 
+  /** Of the disk that has the least. */
   get freeBytes(): number {
     return this.#freeBytes;
   }
@@ -44,8 +46,8 @@ export class StorageGuard {
   async #check(): Promise<void> {
     const wasFull = this.isFull;
     try {
-      const { bavail, bsize } = await statfs(this.#dir);
-      this.#freeBytes = bavail * bsize;
+      const disks = await Promise.all(this.#dirs.map((dir) => statfs(dir)));
+      this.#freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
     } catch (error) {
       this.#log.warn({ err: error }, "the free disk space cannot be read");
     }

@@ -23,7 +23,8 @@ export class SchemaRefused extends Error {
 
 /**
  * Which migrations a database has.
- * @throws SchemaRefused when it holds one that this program does not know, or one whose text has changed since it was applied.
+ * @throws SchemaRefused when it holds one that this program does not know, one whose text has changed since it was applied, or traces of
+ * one that it has no record of.
  */
 export function migrationStatus(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): MigrationStatus {
   const hasTable = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = 'migrations'").get();
@@ -48,10 +49,32 @@ export function migrationStatus(connection: Sqlite, migrations: readonly Migrati
     }
   }
   const names = new Set(applied.map(({ name }) => name));
+  const pending = migrations.filter(({ name }) => !names.has(name));
+  for (const migration of pending) requireNoTrace(connection, migration);
   return {
     applied: applied.map(({ name, appliedAt }) => ({ name, appliedAt })),
-    pending: migrations.filter(({ name }) => !names.has(name)).map(({ name }) => name),
+    pending: pending.map(({ name }) => name),
   };
+}
+
+/** @throws SchemaRefused when something that a migration makes is there although it was never recorded */
+function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
+  const hasObject = connection.prepare("select 1 from sqlite_schema where name = ?");
+  const hasColumn = connection.prepare("select 1 from pragma_table_info(?) where name = ?");
+  const dropped = new Set(
+    [...sql.matchAll(/drop (?:table|index|trigger|view) (?:if exists )?(\w+)/gi)].map(([, made]) => made),
+  );
+  const made = [...sql.matchAll(/create (?:unique )?(table|index|trigger|view) (?:if not exists )?(\w+)/gi)]
+    .filter(([, , object]) => !dropped.has(object) && hasObject.get(object))
+    .map(([, kind, object]) => `${kind} ${object}`);
+  const added = [...sql.matchAll(/alter table (\w+) add column (\w+)/gi)]
+    .filter(([, table, column]) => hasColumn.get(table, column))
+    .map(([, table, column]) => `column ${table}.${column}`);
+  const [trace] = [...made, ...added];
+  if (trace === undefined) return;
+  throw new SchemaRefused(
+    `the database has the ${trace} of the migration ${name}, but no record that it was applied: rows of its table migrations are gone; go back to a backup with prism restore`,
+  );
 }
 
 /**

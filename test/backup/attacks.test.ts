@@ -205,9 +205,9 @@ test("a database that is not what the migrations make is refused before it is us
     [
       "a migration that was never applied",
       sql("delete from migrations where name like '0001%'"),
-      /lacks a migration from before/,
+      /no record that it was applied/,
     ],
-    ["no migration at all", sql("delete from migrations"), /not one of Prism/],
+    ["no migration at all", sql("delete from migrations"), /no record that it was applied/],
     [
       "another text of a migration",
       sql("update migrations set checksum = 'x' where name like '0001%'"),
@@ -269,4 +269,14 @@ test("what does not fit on the disk is not unpacked", async (t) => {
       /not enough room in \S+: (?!(\d+) MiB are needed, \1 MiB)/.test(error.message),
   );
   assert.deepEqual(readdirSync(dir), []);
+});
+
+test("a byte in the padding of the manifest is refused like any other damage", async (t) => {
+  const file = craft(t, { members: [{ name: "prism.db", content: await databaseBytes(t) }] });
+  const bytes = readFileSync(file);
+  const manifestBytes = Number.parseInt(bytes.toString("ascii", 124, 135), 8);
+  assert.notEqual(manifestBytes % 512, 0, "there is padding");
+  bytes[512 + manifestBytes] = 1;
+  writeFileSync(file, bytes);
+  await refused(t, file, /something stands behind manifest\.json/);
 });

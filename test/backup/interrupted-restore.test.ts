@@ -94,6 +94,17 @@ test("there is nothing to finish where no restore was interrupted, and a marker 
   const dir = temporaryDir(t);
   const places = { dataDir: dir, databaseFile: join(dir, "prism.db") };
   assert.equal(finishRestore(places), false);
-  writeFileSync(join(dir, "restore.pending"), JSON.stringify({ staged: "../elsewhere", kept: "kept" }));
-  assert.throws(() => finishRestore(places), /restore\.pending is damaged/);
+  const [staged, kept] = [".restore-1.partial", "x.before-restore"];
+  for (const marker of [
+    { staged: "../elsewhere", kept },
+    { staged: "..", kept },
+    { staged: "", kept },
+    { staged: "sounds", kept },
+    { staged, kept: ".." },
+    { staged, kept: "" },
+    { staged },
+  ]) {
+    writeFileSync(join(dir, "restore.pending"), JSON.stringify(marker));
+    assert.throws(() => finishRestore(places), /restore\.pending is damaged/, JSON.stringify(marker));
+  }
 });

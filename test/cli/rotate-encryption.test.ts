@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
@@ -10,7 +10,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { openBeside, openTestStore, TEST_KEY, temporaryDir } from "../helpers/store.ts";
-import { databaseIn, RunningCli, runCli } from "./run-cli.ts";
+import { databaseIn, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 const KEYS = [1, 2, 3].map((n) => Buffer.alloc(32, `key ${n} of these tests `)) as [Buffer, Buffer, Buffer];
 const [OLD, NEW, LOST] = KEYS;
@@ -78,6 +78,7 @@ async function usedDir(
 test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) => {
   const { cwd, dir, file, env } = await usedDir(t);
   addDevices(t, file, new SealedBox([OLD]), 450);
+  const { file: archive } = await runJson<{ file: string }>(["backup"], { cwd, env: { ...env, ...keyed(OLD) } });
   const doctor = async (...keys: [Buffer, ...Buffer[]]): Promise<string> => {
     const { stdout } = await runCli(["doctor", "--db", "--json"], { cwd, env: { ...env, ...keyed(...keys) } });
     const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; message: string }[] };
@@ -93,12 +94,22 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
     runCli(["key", "rotate", "--encryption", "--json"], { cwd, env: { ...env, ...keyed(NEW, OLD) } });
   const first = await rotate();
   assert.deepEqual([first.status, JSON.parse(first.stdout)], [0, { resealed: 454, unreadable: 0 }], first.stderr);
-  assert.match(first.stderr, /Nothing needs the previous keys any more/);
+  assert.match(first.stderr, /needs the previous keys no more\. .*keep the keys .* 1 archive \(prism-\w+\.tar\)/);
   assert.deepEqual(JSON.parse((await rotate()).stdout), { resealed: 0, unreadable: 0 });
   assert.match(
     await doctor(NEW, OLD),
-    /^encryption PASS 454 values, all with the current key; the previous key can go/,
+    /^encryption PASS 454 values, all with the current key; keep the previous key for 1 archive \(prism-\w+\.tar\)\naudit/,
   );
+  assert.match(
+    await doctor(NEW),
+    /current key\nencryption WARN 1 archive .* only with a key that is not configured\naudit/,
+  );
+  const check = (...keys: [Buffer, ...Buffer[]]) =>
+    runCli(["restore", archive, "--check"], { cwd, env: { ...env, ...keyed(...keys) } });
+  assert.deepEqual([(await check(NEW, OLD)).status, (await check(NEW)).status], [0, 8]);
+  rmSync(archive);
+  assert.match(await doctor(NEW, OLD), /the previous key can go unless archives elsewhere need it\naudit/);
+  assert.match((await rotate()).stderr, /none are in the data directory/);
   assert.match(await doctor(NEW), /^encryption PASS 454 values, all with the current key\naudit PASS/);
 
   const tokens = devicesIn(file).map((device) => opened(new SealedBox([NEW]), device));

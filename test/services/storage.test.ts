@@ -153,7 +153,7 @@ test("while the database is read-only, writes get 503, health says so, and reads
 /** A guard over a directory, whose checks the test calls for. */
 async function guardOf(t: TestContext, minFreeBytes: number): Promise<{ guard: StorageGuard; log: LogLines }> {
   const log = new LogLines();
-  const guard = new StorageGuard(temporaryDir(t), minFreeBytes, log);
+  const guard = new StorageGuard([temporaryDir(t)], minFreeBytes, log);
   await guard.start();
   t.after(() => guard.stop());
   return { guard, log };
@@ -199,6 +199,29 @@ test("the guard looks again every second: what was refused is taken when there i
   );
 });
 
+test("the guard watches the disk of the database and that of the data directory", async (t) => {
+  const [database, dataDir] = [temporaryDir(t), temporaryDir(t)];
+  const free = new Map([
+    [database, 1],
+    [dataDir, 500],
+  ]);
+  t.mock.method(promises, "statfs", async (dir: string) => ({ bavail: free.get(dir) ?? 0, bsize: 4096 }));
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  for (const dirs of [
+    [database, dataDir],
+    [dataDir, database],
+  ]) {
+    const guard = new StorageGuard(dirs, 100_000, new LogLines());
+    await guard.start();
+    t.after(() => guard.stop());
+    assert.deepEqual([guard.isFull, guard.freeBytes], [true, 4096]);
+  }
+});
+
 test("enough free space refuses nothing and says nothing", async (t) => {
   const { guard, log } = await guardOf(t, 0);
   assert.ok(guard.freeBytes > 0 && Number.isFinite(guard.freeBytes));
@@ -208,7 +231,7 @@ test("enough free space refuses nothing and says nothing", async (t) => {
 
 test("a directory whose space cannot be read refuses nothing: the disk itself will say when it is full", async (t) => {
   const log = new LogLines();
-  const guard = new StorageGuard(join(temporaryDir(t), "absent"), 1, log);
+  const guard = new StorageGuard([join(temporaryDir(t), "absent")], 1, log);
   await guard.start();
   t.after(() => guard.stop());
   assert.equal(guard.isFull, false);

@@ -53,6 +53,23 @@ test("a database newer than the program is refused, and nothing of it is changed
   assert.equal(column(beside, "select name from migrations").length, ALL.length + 1);
 });
 
+test("tables whose migration has no row are named, by name of the table and of the migration", (t) => {
+  for (const [migration, trace] of [
+    ["0005_delivery", "table deliveries of"],
+    ["0001_core", " of"],
+  ] as const) {
+    const file = temporaryDatabase(t);
+    openBeside(t, file).prepare("delete from migrations where name = ?").run(migration);
+    for (const ask of [migrateFile, migrationStatusOf, pendingMigrations])
+      assert.throws(
+        () => ask(file),
+        (error: Error) =>
+          error instanceof SchemaRefused &&
+          error.message.includes(`${trace} the migration ${migration}, but no record`),
+      );
+  }
+});
+
 const FIRST: Migration = { name: "0001_first", sql: "create table a (x integer) strict; insert into a values (1);" };
 const SECOND: Migration = { name: "0002_second", sql: "create table b (x integer) strict; insert into a values (2);" };
 const BROKEN: Migration = { name: "0002_second", sql: `${SECOND.sql} insert into absent values (1);` };

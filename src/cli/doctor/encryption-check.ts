@@ -1,6 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import { sealedBoxOf } from "../../config/sealed-box.ts";
 import { SEALED_COLUMNS } from "../../services/sealed-columns.ts";
+import { archiveKeys, archivesText } from "../archive-keys.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 
@@ -22,6 +23,20 @@ export async function checkEncryption(db: DoctorDatabase, config: Config): Promi
   if (counts.previous > 0)
     return [warn("encryption", `${counts.previous} values need a previous key`, "prism key rotate --encryption")];
   const spare = config.previousEncryptionKeys.length;
-  const unused = spare === 0 ? "" : `; the ${spare === 1 ? "previous key" : `${spare} previous keys`} can go`;
-  return [pass("encryption", `${counts.current} values, all with the current key${unused}`)];
+  const { previous, unknown } = await archiveKeys(config);
+  const checks = [
+    pass("encryption", `${counts.current} values, all with the current key${spareText(spare, previous)}`),
+  ];
+  if (unknown.length > 0) {
+    const what = `${archivesText(unknown)} can be restored only with a key that is not configured`;
+    checks.push(warn("encryption", what, "keep that key, or remove them"));
+  }
+  return checks;
+}
+
+function spareText(spare: number, archives: readonly string[]): string {
+  if (spare === 0) return "";
+  const keys = spare === 1 ? "previous key" : `${spare} previous keys`;
+  if (archives.length > 0) return `; keep the ${keys} for ${archivesText(archives)}`;
+  return `; the ${keys} can go unless archives elsewhere need it`;
 }

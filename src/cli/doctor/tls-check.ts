@@ -1,8 +1,9 @@
+import { statSync } from "node:fs";
 import { isIP } from "node:net";
 import { DAY_MS } from "../../base/clock.ts";
 import type { Config } from "../../config/load.ts";
 import { tlsFilesOf } from "../../config/public-url.ts";
-import { readCertificate, TlsRefused } from "../../http/tls.ts";
+import { readCertificate, type TlsFiles, TlsRefused } from "../../http/tls.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
 /** Certificates are renewed a month before their end; when this little is left, that has not worked. */
@@ -12,6 +13,20 @@ const RENEW_BEFORE_DAYS = 14;
 export function checkTls(config: Config, now = Date.now()): Check[] {
   const files = tlsFilesOf(config);
   if (!files) return [];
+  return [...checkKeyMode(files.keyFile), ...checkCertificate(config, files, now)];
+}
+
+/** Who can read the key can pose as the server. A group of its own, such as `ssl-cert`, is usual. */
+function checkKeyMode(keyFile: string): Check[] {
+  const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+  if (process.platform === "win32" || (mode & 0o007) === 0) return [];
+  const now = mode.toString(8).padStart(4, "0");
+  return [
+    fail("tls", `${keyFile} has mode ${now}: every account of this machine can get at the key`, `chmod 600 ${keyFile}`),
+  ];
+}
+
+function checkCertificate(config: Config, files: TlsFiles, now: number): Check[] {
   try {
     const { leaf } = readCertificate(files);
     const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY_MS);

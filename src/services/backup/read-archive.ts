@@ -45,6 +45,8 @@ export class ArchiveReader {
       if (header.bytes > Math.min(MAX_MANIFEST_BYTES, stat.size)) throw damaged("its manifest is too large");
       const signed = readManifest(await readAt(handle, TAR_BLOCK, header.bytes));
       const firstAt = tarSpace(header.bytes);
+      const padding = await readAt(handle, TAR_BLOCK + header.bytes, paddingOf(header.bytes));
+      if (padding.some((byte) => byte !== 0)) throw damaged(`something stands behind ${MANIFEST_MEMBER}`);
       const wanted = signed.manifest.members.reduce((at, { bytes }) => at + tarSpace(bytes), firstAt) + TAR_END_BYTES;
       if (stat.size !== wanted) throw damaged(`it has ${stat.size} bytes of ${wanted}`);
       return new ArchiveReader(handle, signed, firstAt);

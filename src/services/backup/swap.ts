@@ -88,7 +88,8 @@ export function finishRestore(places: DataPlaces, onStep: (what: string) => void
 
 function readMarker(dataDir: string): Marker {
   const { staged, kept } = JSON.parse(readFileSync(join(dataDir, MARKER), "utf8")) as Marker;
-  for (const name of [staged, kept])
-    if (typeof name !== "string" || basename(name) !== name) throw new Error(`${join(dataDir, MARKER)} is damaged`);
+  // The names that a restore gives, and no others: one of the folders is removed with all that is in it.
+  if (!/^\.restore-\d+\.partial$/.test(String(staged)) || !/^[\dA-Za-z]+\.before-restore$/.test(String(kept)))
+    throw new Error(`${join(dataDir, MARKER)} is damaged`);
   return { staged, kept };
 }
