@@ -7,6 +7,7 @@ import { integerFlag, pastFlag, rateFlag } from "./flag-values.ts";
 import { type Output, table } from "./output.ts";
 import { serverOf } from "./server-client.ts";
 import { withCaret } from "./test-rule.ts";
+import { warningLines } from "./warning-lines.ts";
 
 interface Flags {
   readonly condition?: string;
@@ -48,6 +49,7 @@ Examples:
         throw withCaret(error, flags.condition ?? "");
       });
       context.out.result(reply, () => backtestText(reply, context.out));
+      for (const line of warningLines(reply.warnings ?? [], flags.condition ?? "")) context.out.note(line);
     });
 }
 

@@ -8,6 +8,7 @@ import { printable, table } from "./output.ts";
 import { readStdin, readTextFile } from "./read-input.ts";
 import { type FiledRule, rulesOfText } from "./rule-file.ts";
 import { serverOf } from "./server-client.ts";
+import { warningLines } from "./warning-lines.ts";
 
 interface Flags {
   readonly dryRun?: boolean;
@@ -50,6 +51,11 @@ async function run(context: Context, file: string, { dryRun = false, update = fa
       reply.rules.map(({ name, outcome }, at) => [projectOf(filed[at]), outcome, name]),
     ),
   );
+  for (const [at, { name, warnings }] of reply.rules.entries()) {
+    const condition = memberOf(filed[at]?.rule, "condition");
+    const lines = warningLines(warnings ?? [], typeof condition === "string" ? condition : "");
+    for (const line of lines) context.out.note(`${printable(name)}: ${line}`);
+  }
   const { created, updated, unchanged } = reply;
   context.out.note(`${dryRun ? "Would be: " : ""}${created} created, ${updated} updated, ${unchanged} unchanged`);
 }

@@ -7,6 +7,7 @@ import { printable } from "./output.ts";
 import { readJsonObject } from "./read-input.ts";
 import { findRuleDraft, type RuleDraft } from "./rule-draft.ts";
 import { serverOf } from "./server-client.ts";
+import { warningLines } from "./warning-lines.ts";
 
 interface Flags {
   readonly condition?: string;
@@ -45,7 +46,7 @@ async function testRule(context: Context, flags: Flags): Promise<void> {
   const result = await decide(context, draft, event).catch((error: unknown) => {
     throw withCaret(error, draft.condition);
   });
-  context.out.result(result, () => explain(context, result));
+  context.out.result(result, () => explain(context, result, draft.condition));
   if (flags.expect !== undefined && result.matched !== (flags.expect === "true"))
     throw new CommandError(EXIT.checkFailed, `expected ${flags.expect}, but the condition gave ${result.matched}`);
 }
@@ -71,13 +72,19 @@ export function withCaret(error: unknown, condition: string): unknown {
   return new CommandError(EXIT.conflict, [head, ...lines, ...hint].join("\n"), { cause: error });
 }
 
-function explain({ out }: Context, result: RuleTestResult): string[] {
-  const values = result.trace.map(({ value }) => printable(JSON.stringify(value)));
+function explain({ out }: Context, result: RuleTestResult, condition: string): string[] {
+  const values = result.trace.map(({ value, type }) =>
+    type === "decimal" ? `${String(value)} (decimal)` : printable(JSON.stringify(value)),
+  );
   const width = Math.min(40, Math.max(0, ...values.map(({ length }) => length)));
   return [
     `matched: ${result.matched ? out.green("yes") : out.red("no")}`,
-    ...result.trace.map(({ text }, at) => `  ${(values[at] ?? "").padEnd(width)}  ${out.dim(printable(text))}`),
+    ...result.trace.flatMap(({ text, hint }, at) => [
+      `  ${(values[at] ?? "").padEnd(width)}  ${out.dim(printable(text))}`,
+      ...(hint === undefined ? [] : [`  ${" ".repeat(width)}  ^ ${hint}`]),
+    ]),
     ...(result.error === undefined ? [] : [`stopped: ${result.error}`]),
+    ...warningLines(result.warnings ?? [], condition),
     ...(result.title === undefined ? [] : [`title:   ${printable(result.title)}`]),
     ...(result.message === undefined ? [] : [`message: ${printable(result.message)}`]),
   ];

@@ -1,3 +1,5 @@
+import { type ConditionWarning, warningsOf } from "./check/warnings.ts";
+import { InvalidCondition } from "./errors.ts";
 import { compileTree, type Evaluate } from "./evaluate/compile.ts";
 import type { EventWork } from "./evaluate/evaluation-budget.ts";
 import type { RuleEvent } from "./event.ts";
@@ -35,6 +37,16 @@ export function compileCondition(source: string): Condition {
 /** A condition whose patterns were checked when it was stored: they are compiled when they are needed. @throws InvalidCondition */
 export function readCondition(source: string): Condition {
   return new CompiledCondition(source);
+}
+
+/** What an author should know of a condition; nothing of one that cannot be read. */
+export function conditionWarnings(source: string): ConditionWarning[] {
+  try {
+    return [...warningsOf(source, parseCondition(source))];
+  } catch (error) {
+    if (error instanceof InvalidCondition) return [];
+    throw error;
+  }
 }
 
 class CompiledCondition implements Condition {

@@ -1,4 +1,5 @@
 import { type ErrorDetail, PrismError } from "../base/errors.ts";
+import { placeOf } from "./place.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** A condition that does not read. `details[0]` is `{path:"condition", code, message, position, line, column, expected}`. */
@@ -37,10 +38,7 @@ interface RefusalDetail extends ErrorDetail {
 
 function detailOf(path: string, source: string, refusal: Refusal): RefusalDetail {
   const { code, message, position, expected } = refusal;
-  const linesBefore = source.slice(0, position).split("\n");
-  const line = linesBefore.length;
-  const column = (linesBefore.at(-1) ?? "").length + 1;
-  return { path, code, message, position, line, column, expected };
+  return { path, code, message, position, ...placeOf(source, position), expected };
 }
 
 function sentenceOf(field: string, { line, column, message }: RefusalDetail): string {

@@ -16,7 +16,7 @@ export interface RuleEvent {
 
 export type EnvelopeMember = keyof RuleEvent;
 
-const envelopeMembers: ReadonlySet<unknown> = new Set<EnvelopeMember>([
+const ENVELOPE_MEMBERS: readonly EnvelopeMember[] = [
   "id",
   "type",
   "source",
@@ -26,7 +26,14 @@ const envelopeMembers: ReadonlySet<unknown> = new Set<EnvelopeMember>([
   "receivedAt",
   "payload",
   "correlationId",
-]);
+];
+const envelopeMembers: ReadonlySet<unknown> = new Set(ENVELOPE_MEMBERS);
+const byLowerCase = new Map(ENVELOPE_MEMBERS.map((member) => [member.toLowerCase(), member]));
+
+/** The envelope member that `name` is in other letters. */
+export function envelopeMemberLike(name: string): EnvelopeMember | undefined {
+  return byLowerCase.get(name.toLowerCase());
+}
 
 /** Whether `event.<segment>` is the envelope's; any other first segment reads the payload (D45). */
 export function isEnvelopeMember(segment: string | number): segment is EnvelopeMember {

@@ -1,5 +1,6 @@
+export type { ConditionWarning } from "./check/warnings.ts";
 export { cutText } from "./code-points.ts";
-export { type Condition, compileCondition, readCondition } from "./condition.ts";
+export { type Condition, compileCondition, conditionWarnings, readCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export { ConditionTooCostly } from "./evaluate/evaluation-budget.ts";
 export type { RuleEvent } from "./event.ts";

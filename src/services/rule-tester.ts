@@ -1,7 +1,14 @@
 import { uuidv7 } from "../base/ids.ts";
 import { outlineJson } from "../base/json-text.ts";
 import { readEvent } from "../pipeline/event-input.ts";
-import { type ConditionTrace, compileCondition, compileTemplate, type RuleEvent } from "../rules/index.ts";
+import {
+  type ConditionTrace,
+  type ConditionWarning,
+  compileCondition,
+  compileTemplate,
+  conditionWarnings,
+  type RuleEvent,
+} from "../rules/index.ts";
 
 export interface RuleTest {
   readonly condition: string;
@@ -9,14 +16,24 @@ export interface RuleTest {
   readonly templates?: { readonly title?: string | undefined; readonly message?: string | undefined } | undefined;
 }
 
-export type RuleTestResult = ConditionTrace & { readonly title?: string; readonly message?: string };
+export type RuleTestResult = ConditionTrace & {
+  readonly warnings: readonly ConditionWarning[];
+  readonly title?: string;
+  readonly message?: string;
+};
 
 /** Tries a condition on an event without storing anything; over HTTP and `prism rules test`. @throws INVALID_CONDITION, INVALID_TEMPLATE */
 export function testRule({ condition, event, templates }: RuleTest): RuleTestResult {
   const trace = compileCondition(condition).trace(event);
   const render = (source: string | undefined, field: string, max: number) =>
     source === undefined ? {} : { [field]: compileTemplate(source, field).render(event, max) };
-  return { ...trace, ...render(templates?.title, "title", 255), ...render(templates?.message, "message", 4000) };
+  const warnings = conditionWarnings(condition);
+  return {
+    ...trace,
+    warnings,
+    ...render(templates?.title, "title", 255),
+    ...render(templates?.message, "message", 4000),
+  };
 }
 
 /** An event as ingest would make it of this object; a type may be left out. @throws VALIDATION_FAILED */

@@ -35,6 +35,17 @@ test("rules test, without server or data directory", async (t) => {
     ]);
   });
 
+  await t.test("warns of what can never be true, and shows decimals and what is wrong with a step", async () => {
+    const condition = "dec(event.amount) > dec('5') and event.type == 5";
+    const { status, stdout } = await runCli(["rules", "test", "--condition", condition, "--event", "@event.json"], {
+      cwd,
+    });
+    assert.equal(status, 0);
+    assert.match(stdout, /1500 \(decimal\)/);
+    assert.match(stdout, /\^ types are never converted/);
+    assert.match(stdout, /warning, line 1, column 34: types are never converted[^\n]*\n[^\n]*\n {35}\^/);
+  });
+
   await t.test("reads a condition, or a rule, from a file, and the event from stdin", async () => {
     const input = '{"amount":7}';
     const [text, rule] = await Promise.all([

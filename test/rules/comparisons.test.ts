@@ -199,10 +199,17 @@ for (const { source, name } of [
   { name: "booleans do not add", source: "true + true == null" },
   { name: "null does not add", source: "event.missing + 1 == null and 1 - event.none == null" },
   { name: "lists do not add", source: "event.list + event.list == null" },
-  { name: "decimals do not add", source: "dec('1') + dec('1') == null and dec('1') * 2 == null" },
+  { name: "decimals add exactly", source: "dec('0.1') + dec('0.2') == dec('0.3') and dec('1') - 0.7 == 0.3" },
+  { name: "decimals multiply exactly", source: "dec('1.15') * dec('0.19') == dec('0.2185') and 2 * dec('1.5') == 3" },
+  { name: "a product of five places is no decimal", source: "dec('0.001') * dec('0.01') == null" },
+  { name: "a sum that is too large is no decimal", source: "dec('999999999999999') + 1 == null" },
+  { name: "a number without a decimal form adds to none", source: "dec('1') + 0.00001 == null" },
+  { name: "decimals do not divide", source: "dec('1') / dec('1') == null and dec('1') % 2 == null" },
+  { name: "decimals and texts do not add", source: "dec('1') + '1' == null" },
+  { name: "- of a decimal", source: "-dec('1.5') == dec('-1.5')" },
   {
     name: "- of anything else alone is null",
-    source: "-event.text == null and -event.missing == null and -dec('1') == null",
+    source: "-event.text == null and -event.missing == null",
   },
 ]) {
   test(`${name}: ${source}`, () => {

@@ -126,7 +126,12 @@ for (const { name, source, miss } of [
     const compiled = compileCondition(source);
     let asked = 0;
     const counting: Condition = {
-      ...{ source, facts: compiled.facts, trace: compiled.trace, measure: compiled.measure },
+      ...{
+        source,
+        facts: compiled.facts,
+        trace: compiled.trace,
+        measure: compiled.measure,
+      },
       test: (each) => {
         asked += 1;
         return compiled.test(each);
@@ -149,7 +154,14 @@ test("a rule is filed under the value that fewest rules wait for, among equals u
     };
     index.add(
       key,
-      { source, facts: compiled.facts, trace: compiled.trace, measure: compiled.measure, test },
+      {
+        source,
+        facts: compiled.facts,
+        trace: compiled.trace,
+        measure: compiled.measure,
+
+        test,
+      },
       { priority: 0, createdAt: 0 },
       null,
       key,

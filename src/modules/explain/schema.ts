@@ -48,7 +48,15 @@ const RuleView = v.object({
     v.object({
       matched: v.boolean(),
       value: v.unknown(),
-      trace: v.array(v.object({ pos: v.number(), text: v.string(), value: v.unknown() })),
+      trace: v.array(
+        v.object({
+          pos: v.number(),
+          text: v.string(),
+          value: v.unknown(),
+          type: v.optional(v.literal("decimal")),
+          hint: v.optional(v.string()),
+        }),
+      ),
       error: v.optional(v.string()),
     }),
   ),

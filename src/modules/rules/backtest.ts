@@ -4,7 +4,7 @@ import type { UserPrincipal } from "../../base/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { streamReply } from "../../http/stream-reply.ts";
-import { compileCondition } from "../../rules/index.ts";
+import { compileCondition, conditionWarnings } from "../../rules/index.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import { type BacktestRun, Backtests } from "../../services/backtest/backtests.ts";
 import type { BacktestOutcome, BacktestPlan, BacktestProgress, TriedRule } from "../../services/backtest/plan.ts";
@@ -105,7 +105,8 @@ export class Backtester {
     return { plan, rule };
   }
 
-  async #reply(outcome: BacktestOutcome, { rule }: Prepared, startedAt: number): Promise<BacktestReply> {
+  async #reply(outcome: BacktestOutcome, { plan, rule }: Prepared, startedAt: number): Promise<BacktestReply> {
+    const { condition } = plan.rule;
     const { diff, firstAt, lastAt, samples, perDay, ...counts } = outcome;
     return {
       ...counts,
@@ -115,6 +116,7 @@ export class Backtester {
       samples: samples.map((sample) => ({ ...sample, receivedAt: toRfc3339(sample.receivedAt) })),
       wouldReach: { users: rule && (await this.#reached(rule)) },
       ...(diff ? { diff } : {}),
+      warnings: conditionWarnings(condition),
       tookMs: Math.round(this.#services.clock.elapsed() - startedAt),
     };
   }

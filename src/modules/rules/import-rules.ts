@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../base/errors.ts";
+import { type ConditionWarning, conditionWarnings } from "../../rules/index.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import type { RuleStore } from "./rule-store.ts";
@@ -34,6 +35,7 @@ export interface ImportReply {
     readonly name: string;
     readonly projectId: string | null;
     readonly outcome: Outcome;
+    readonly warnings: readonly ConditionWarning[];
   }[];
 }
 
@@ -75,11 +77,12 @@ export function importRules(
       updated: count("updated"),
       unchanged: count("unchanged"),
       dryRun,
-      rules: steps.map(({ outcome, row: { id, name, projectId } }) => ({
+      rules: steps.map(({ outcome, row: { id, name, projectId, condition } }) => ({
         id: dryRun && outcome === "created" ? null : id,
         name,
         projectId,
         outcome,
+        warnings: conditionWarnings(condition),
       })),
     };
   });

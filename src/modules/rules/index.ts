@@ -33,7 +33,7 @@ const rules: AppModule = {
         access: write,
         body: s.CreateRule,
         status: 201,
-        response: s.RuleView,
+        response: s.RuleWithWarnings,
         errors: [
           "INVALID_CONDITION",
           "INVALID_TEMPLATE",
@@ -131,7 +131,7 @@ const rules: AppModule = {
         tag,
         access: read,
         params: s.RuleParams,
-        response: s.RuleView,
+        response: s.RuleWithWarnings,
         errors: ["RULE_NOT_FOUND"],
         async handle(exchange, { params }) {
           const { version, body } = await service.get(userOf(exchange), params.id);
@@ -154,7 +154,7 @@ const rules: AppModule = {
           access: write,
           params: s.RuleParams,
           body: s.UpdateRule,
-          response: s.RuleView,
+          response: s.RuleWithWarnings,
           errors: [
             "RULE_NOT_FOUND",
             "VERSION_CONFLICT",

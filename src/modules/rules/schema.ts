@@ -127,6 +127,19 @@ export const ImportRules = object({
 });
 export type ImportRules = v.InferOutput<typeof ImportRules>;
 
+const warnings = v.pipe(
+  v.array(
+    v.object({
+      code: v.string(),
+      message: v.string(),
+      position: v.number(),
+      line: v.number(),
+      column: v.number(),
+    }),
+  ),
+  v.description("What is allowed in the condition and can never do what it seems to"),
+);
+
 export const IMPORT_OUTCOMES = ["created", "updated", "unchanged"] as const;
 
 export const ImportView = v.object({
@@ -140,6 +153,7 @@ export const ImportView = v.object({
       name: v.string(),
       projectId: v.nullable(v.string()),
       outcome: v.picklist(IMPORT_OUTCOMES),
+      warnings,
     }),
   ),
 });
@@ -236,6 +250,7 @@ export const BacktestReply = v.object({
       ),
     ),
   ),
+  warnings,
   tookMs: v.number(),
 });
 export type BacktestReply = v.InferOutput<typeof BacktestReply>;
@@ -290,6 +305,9 @@ export const RuleView = v.object({
   stats: selfChanging(v.object(counts)),
 });
 
+/** One rule, with what its author should know. */
+export const RuleWithWarnings = v.object({ ...RuleView.entries, warnings });
+
 export const StatsView = v.object({
   ...counts,
   perDay: v.array(v.object({ day: v.string(), matched: v.number(), fired: v.number() })),
@@ -305,7 +323,16 @@ export const VersionView = v.object({
 export const TestReply = v.object({
   matched: v.boolean(),
   value: v.unknown(),
-  trace: v.array(v.object({ pos: v.number(), text: v.string(), value: v.unknown() })),
+  trace: v.array(
+    v.object({
+      pos: v.number(),
+      text: v.string(),
+      value: v.unknown(),
+      type: v.optional(v.pipe(v.literal("decimal"), v.description("Of a decimal, whose value is shown as text"))),
+      hint: v.optional(v.pipe(v.string(), v.description("Why values of these types give nothing, and what to write"))),
+    }),
+  ),
+  warnings,
   error: v.optional(v.string()),
   title: v.optional(v.string()),
   message: v.optional(v.string()),

@@ -3,6 +3,7 @@ import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
+import { conditionWarnings } from "../../rules/index.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
 import { type ImportReply, importRules } from "./import-rules.ts";
@@ -182,7 +183,8 @@ export class RuleService {
     const row = await queries.findRule(db.read, id);
     if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
     const roles = await queries.roleNames(db.read);
-    return { version: row.version, body: ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(id)) };
+    const view = ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(id));
+    return { version: row.version, body: { ...view, warnings: conditionWarnings(row.condition) } };
   }
 }
 

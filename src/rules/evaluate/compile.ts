@@ -155,7 +155,7 @@ class Compiler {
     const operand = this.compile(node.operand);
     return (event) => {
       const value = operand(event);
-      return typeof value === "number" ? -value : null;
+      return typeof value === "number" || typeof value === "bigint" ? -value : null;
     };
   }
 }

@@ -34,6 +34,28 @@ function fromText(text: string): bigint | null {
   return inRange(sign === "-" ? -units : units);
 }
 
+export const addDecimals = ofDecimals((left, right) => left + right);
+export const subtractDecimals = ofDecimals((left, right) => left - right);
+export const multiplyDecimals = ofDecimals((left, right) => {
+  const product = left * right;
+  return product % UNIT === 0n ? product / UNIT : null;
+});
+
+type DecimalArithmetic = (left: Value, right: Value) => bigint | null;
+
+/** Of two decimals, or one and a number; exact, or null. */
+function ofDecimals(apply: (left: bigint, right: bigint) => bigint | null): DecimalArithmetic {
+  return (left, right) => {
+    if (typeof left !== "bigint" && typeof right !== "bigint") return null;
+    if (typeof left === "string" || typeof right === "string") return null;
+    const leftUnits = toDecimal(left);
+    const rightUnits = toDecimal(right);
+    if (leftUnits === null || rightUnits === null) return null;
+    const result = apply(leftUnits, rightUnits);
+    return result === null ? null : inRange(result);
+  };
+}
+
 function inRange(units: bigint): bigint | null {
   return units >= -LARGEST && units <= LARGEST ? units : null;
 }

@@ -1,6 +1,6 @@
 import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";
-import { decimalText } from "./decimal.ts";
+import { addDecimals, decimalText, multiplyDecimals, subtractDecimals } from "./decimal.ts";
 import type { EvaluationBudget } from "./evaluation-budget.ts";
 import type { Value } from "./value.ts";
 
@@ -34,6 +34,10 @@ function ofNumbers(choose: (left: number, right: number) => number): NumberFunct
 
 /** `number(x)`: a number from a string that is one, or the double nearest to a decimal. */
 export function number(_budget: EvaluationBudget, value: Value): Value {
+  return numberOf(value);
+}
+
+export function numberOf(value: Value): number | null {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return Number(decimalText(value));
   if (typeof value !== "string" || value.length > LIMITS.convertedUnits || !NUMBER.test(value)) return null;
@@ -64,11 +68,23 @@ export function scalarText(value: Value): string | null {
 
 type Arithmetic = (left: Value, right: Value) => Value;
 
-/** `+ - * / %` of two numbers. Null for every other pair of types, for a divisor 0 and for a result that is not finite. */
+/**
+ * `+ - * / %` of two numbers, `+ - *` of decimals and numbers too. Null for every other pair of types, for a divisor 0, for a result
+ * that is not finite and for one that is no decimal of four places.
+ */
 export const ARITHMETIC: Readonly<Record<ArithmeticSymbol, Arithmetic>> = {
-  "+": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left + right) : null),
-  "-": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left - right) : null),
-  "*": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left * right) : null),
+  "+": (left, right) => {
+    if (typeof left === "number" && typeof right === "number") return finite(left + right);
+    return addDecimals(left, right);
+  },
+  "-": (left, right) => {
+    if (typeof left === "number" && typeof right === "number") return finite(left - right);
+    return subtractDecimals(left, right);
+  },
+  "*": (left, right) => {
+    if (typeof left === "number" && typeof right === "number") return finite(left * right);
+    return multiplyDecimals(left, right);
+  },
   // A divisor 0 needs no test of its own: the result is infinite or NaN.
   "/": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left / right) : null),
   "%": (left, right) => (typeof left === "number" && typeof right === "number" ? finite(left % right) : null),

@@ -10,6 +10,21 @@ const SPACE = /[ \t\r\n]+/y;
 // Longer before shorter: `<=` must not be read as `<`.
 const SYMBOL = /&&|\|\||==|!=|<=|>=|[<>!+\-*/%()[\],.?:|]/y;
 
+/** Operators of other languages, which would otherwise be read in part. */
+const FOREIGN = /===|!==|=~|!~|=>|=<|<>|\?\.|\?\?/y;
+
+const MEANT: Readonly<Record<string, { readonly write: string; readonly expected: string }>> = {
+  "===": { write: "write ==", expected: "==" },
+  "!==": { write: "write !=", expected: "!=" },
+  "=~": { write: "write matches(text, 'pattern')", expected: "matches" },
+  "!~": { write: "write not matches(text, 'pattern')", expected: "not" },
+  "=>": { write: "write >=", expected: ">=" },
+  "=<": { write: "write <=", expected: "<=" },
+  "<>": { write: "write !=", expected: "!=" },
+  "?.": { write: "write a plain dot; what is missing is null", expected: "." },
+  "??": { write: "write coalesce(a, b)", expected: "coalesce" },
+};
+
 const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or", "!": "not" };
 
 /**
@@ -48,6 +63,9 @@ function readToken(source: string, start: number): Token {
     return isKeyword(name) ? { kind: "symbol", symbol: name, ...place } : { kind: "name", name, ...place };
   }
 
+  const foreign = matchAt(FOREIGN, source, start);
+  if (foreign !== undefined) throw foreignOperator(foreign, start);
+
   const symbol = matchAt(SYMBOL, source, start);
   if (symbol === undefined) throw unknownCharacter(source, start);
   return { kind: "symbol", symbol: SPELLINGS[symbol] ?? (symbol as SymbolName), start, end: start + symbol.length };
@@ -62,6 +80,14 @@ function readNumber(source: string, start: number, text: string): Token {
   const value = Number(text);
   if (!Number.isFinite(value)) throw new Refusal("LIMIT", start, "this number is too large for a double");
   return { kind: "number", value, isInteger: /^[0-9]+$/.test(text), start, end };
+}
+
+function foreignOperator(operator: string, at: number): Refusal {
+  const meant = MEANT[operator];
+  const message = `there is no ${operator}${meant ? `; ${meant.write}` : ""}`;
+  // Of `===` the last character is the one too many.
+  const position = operator.length === 3 ? at + 2 : at;
+  return new Refusal("SYNTAX", position, message, meant ? [meant.expected] : []);
 }
 
 function unknownCharacter(source: string, at: number): Refusal {

@@ -1,6 +1,7 @@
 import { isEnvelopeMember } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { Refusal } from "../refusal.ts";
+import { dashedName } from "./dashed-name.ts";
 import { isRefusedName } from "./names.ts";
 import type { TokenList } from "./tokens.ts";
 
@@ -62,6 +63,10 @@ function checkRoot(tokens: TokenList, index: number): void {
   }
   if (token.name === "event") return;
   refuseUnsafe(token.name, token.start);
+  const dashed = dashedName(tokens, index);
+  if (dashed !== undefined) {
+    throw new Refusal("UNKNOWN_NAME", token.start, `names with - stand in brackets; write ${dashed}`, ["event"]);
+  }
   const hint = /^(and|or|not|in|true|false|null)$/i.test(token.name)
     ? `keywords are lower-case: ${token.name.toLowerCase()}`
     : `write event.${tokens.quote(index)} to read it from the event`;

@@ -1,4 +1,5 @@
 import { Refusal } from "../refusal.ts";
+import { dashedName } from "./dashed-name.ts";
 import type { TokenList } from "./tokens.ts";
 
 /** Why token `index` cannot stand where a value is wanted. */
@@ -6,6 +7,12 @@ export function missingOperand(tokens: TokenList, index: number): Refusal {
   const expected = ["expression"];
   const { start } = tokens.at(index);
   if (tokens.isSymbol(index, "+")) return new Refusal("SYNTAX", start, "there is no unary plus", expected);
+  if (tokens.isSymbol(index, ".") && tokens.at(index + 1).kind === "number") {
+    return new Refusal("SYNTAX", start, `a number begins with a digit; write 0.${tokens.quote(index + 1)}`, expected);
+  }
+  const dashed = dashedName(tokens, index);
+  if (dashed !== undefined)
+    return new Refusal("SYNTAX", start, `names with - stand in brackets; write ${dashed}`, ["["]);
   if (tokens.isSymbol(index, ".")) {
     return new Refusal("SYNTAX", start, "a number begins with a digit, a path with event", expected);
   }

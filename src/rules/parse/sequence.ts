@@ -1,9 +1,10 @@
+import { nearestName } from "../../config/nearest.ts";
 import { LIMITS } from "../limits.ts";
 import { Refusal } from "../refusal.ts";
 import { isRefusedName } from "./names.ts";
 import { type Path, readPath } from "./path.ts";
 import { missingOperand, unexpectedAfterOperand } from "./sequence-errors.ts";
-import { isFunctionName } from "./signatures.ts";
+import { FUNCTION_NAMES, isFunctionName, OTHER_NAMES } from "./signatures.ts";
 import type { SymbolName, TokenList } from "./tokens.ts";
 
 /** What stands where a value is wanted and holds no expression of its own. `last` is the index of its last token. */
@@ -154,7 +155,7 @@ class SequenceReader {
     const { start } = this.#tokens.at(index);
     if (isRefusedName(name)) throw new Refusal("UNSAFE_NAME", start, `the name ${name} is refused everywhere`);
     if (!isFunctionName(name)) {
-      throw new Refusal("UNKNOWN_NAME", start, `there is no function ${this.#tokens.quote(index)}`);
+      throw new Refusal("UNKNOWN_NAME", start, unknownFunction(name, this.#tokens.quote(index)), [...FUNCTION_NAMES]);
     }
     this.#countNode();
     this.#take(`t${index}`);
@@ -235,6 +236,15 @@ class SequenceReader {
   #position(): number {
     return this.#tokens.at(this.#index).start;
   }
+}
+
+const SHORT_NAME = 4;
+
+function unknownFunction(name: string, quoted: string): string {
+  // Two edits make any short name of any other.
+  const similar = name.length < SHORT_NAME ? undefined : nearestName(name, FUNCTION_NAMES);
+  const nearest = OTHER_NAMES.get(name.toLowerCase()) ?? similar;
+  return `there is no function ${quoted}${nearest === undefined ? "" : `; write ${nearest}`}`;
 }
 
 /** What can follow an operand inside `frame`. */

@@ -39,6 +39,25 @@ const SIGNATURES = {
 
 export type FunctionName = keyof typeof SIGNATURES;
 
+export const FUNCTION_NAMES = Object.keys(SIGNATURES) as readonly FunctionName[];
+
+/** What functions are called elsewhere, in lower case. */
+export const OTHER_NAMES: ReadonlyMap<string, FunctionName> = new Map([
+  ["len", "length"],
+  ["size", "length"],
+  ["includes", "contains"],
+  ["has", "exists"],
+  ["match", "matches"],
+  ["regex", "matches"],
+  ["tolower", "lower"],
+  ["toupper", "upper"],
+  ["decimal", "dec"],
+  ["int", "number"],
+  ["str", "string"],
+  ["date", "time"],
+  ["substring", "substr"],
+]);
+
 export function isFunctionName(name: string): name is FunctionName {
   return Object.hasOwn(SIGNATURES, name);
 }

@@ -18,9 +18,11 @@ export function mayBe(type: "boolean" | "decimal", node: Node): boolean {
     case "choice":
       return mayBe(type, node.chosen) || mayBe(type, node.otherwise);
     case "list":
-    case "negate":
-    case "arithmetic":
       return false;
+    case "negate":
+      return type === "decimal" && mayBe(type, node.operand);
+    case "arithmetic":
+      return type === "decimal" && (mayBe(type, node.left) || mayBe(type, node.right));
     case "exists":
     case "matches":
     case "not":

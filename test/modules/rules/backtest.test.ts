@@ -18,8 +18,9 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
   for (const amount of [50, 150, 250]) await prism.post("/events", { type: "payment", payload: { amount } });
   clock.advance(DAY_MS - 3_600_000);
   for (const amount of [350, 450]) await prism.post("/events", { type: "payment", payload: { amount } });
-  const { tookMs, samples, ...result } = await backtest(prism, { condition, samples: 3 });
+  const { tookMs, samples, warnings, ...result } = await backtest(prism, { condition, samples: 3 });
   assert.ok(tookMs >= 0);
+  assert.deepEqual(warnings, []);
   const none = { suppressed: 0, deduped: 0, cooled: 0 };
   assert.deepEqual(result, {
     scanned: 5,

@@ -127,6 +127,7 @@ test("each version of a rule is kept with who made it", async (t) => {
     stats: _s,
     soundUrl: _l,
     broken: _b,
+    warnings: _w,
     ...definition
   } = body;
   assert.deepEqual(page.data[2]?.definition, definition);

@@ -48,7 +48,15 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
   assert.equal(made.status, 201);
   assert.equal(made.headers.get("etag"), '"1"');
   const { id, createdAt, updatedAt, ...shown } = made.body;
-  assert.deepEqual(shown, { ...full, soundUrl: null, broken: null, version: 1, createdBy: me, stats: noStats });
+  assert.deepEqual(shown, {
+    ...full,
+    soundUrl: null,
+    broken: null,
+    warnings: [],
+    version: 1,
+    createdBy: me,
+    stats: noStats,
+  });
   assert.equal(createdAt, updatedAt);
   assert.deepEqual((await prism.get(`/api/v1/rules/${id}`)).body, made.body);
 
@@ -67,6 +75,7 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     sound: null,
     soundUrl: null,
     broken: null,
+    warnings: [],
     action: null,
     priority: 0,
     suppression: null,

@@ -1,7 +1,7 @@
 import type { RuleEvent } from "../../../src/rules/index.ts";
 import type { Ast, BinaryOperator } from "./ast.ts";
 import { callFunction } from "./naive-functions.ts";
-import { compare, equals, isNumber, type NaiveValue } from "./naive-values.ts";
+import { compare, Decimal, equals, isNumber, type NaiveValue } from "./naive-values.ts";
 
 /**
  * The language read off the contract's tables (6.2, 6.3), as plainly as can be and without a thought of speed: what the compiled
@@ -18,6 +18,7 @@ export function evaluate(ast: Ast, event: RuleEvent): NaiveValue {
     case "unary": {
       const operand = evaluate(ast.operand, event);
       if (ast.operator === "not") return operand !== true;
+      if (operand instanceof Decimal) return new Decimal(-operand.digits, operand.places);
       return isNumber(operand) ? -operand : null;
     }
     case "choice":
@@ -64,6 +65,7 @@ function isNull(ast: Ast): boolean {
 }
 
 function arithmetic(operator: BinaryOperator, a: NaiveValue, b: NaiveValue): NaiveValue {
+  if (a instanceof Decimal || b instanceof Decimal) return exactArithmetic(operator, exact(a), exact(b));
   if (!isNumber(a) || !isNumber(b)) return null;
   if ((operator === "/" || operator === "%") && b === 0) return null;
   const results: Partial<Record<BinaryOperator, number>> = {
@@ -75,6 +77,24 @@ function arithmetic(operator: BinaryOperator, a: NaiveValue, b: NaiveValue): Nai
   };
   const result = results[operator];
   return result !== undefined && Number.isFinite(result) ? result : null;
+}
+
+function exact(value: NaiveValue): Decimal | null {
+  if (value instanceof Decimal) return value;
+  const made = isNumber(value) ? Decimal.parse(String(value)) : null;
+  return made?.fits() ? made : null;
+}
+
+function exactArithmetic(operator: BinaryOperator, a: Decimal | null, b: Decimal | null): NaiveValue {
+  if (a === null || b === null || !["+", "-", "*"].includes(operator)) return null;
+  const places = Math.max(a.places, b.places);
+  const left = a.digits * 10n ** BigInt(places - a.places);
+  const right = b.digits * 10n ** BigInt(places - b.places);
+  const made =
+    operator === "*"
+      ? new Decimal(a.digits * b.digits, a.places + b.places)
+      : new Decimal(operator === "+" ? left + right : left - right, places);
+  return made.fits() ? made : null;
 }
 
 function evaluateCall({ name, args }: Extract<Ast, { kind: "call" }>, event: RuleEvent): NaiveValue {
