@@ -6,7 +6,7 @@ import { DEFAULT_CHANNELS } from "../../services/notifications/message-parts.ts"
 import { mailNotice, type NoticeMail } from "../../services/notifications/notice-mail.ts";
 import type { Trx } from "../../store/database.ts";
 import { alertText } from "./alert-text.ts";
-import { ErrorWatch, isSilent } from "./error-watch.ts";
+import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
 import * as queries from "./queries.ts";
 
@@ -19,6 +19,8 @@ const PRIORITY = 500;
 interface AlertPayload extends ErrorBurst {
   readonly projectId: string;
   readonly windowMs: number;
+  /** Absent in jobs of earlier versions. */
+  readonly isFollowUp?: boolean;
 }
 
 /**
@@ -43,16 +45,17 @@ export class Alerts {
     void this.#watch.start();
   }
 
-  async #raise(projectId: string, burst: ErrorBurst): Promise<void> {
-    const { jobs, clock, system } = this.#services;
+  async #raise(projectId: string, { runAt, ...burst }: RaisedBurst): Promise<void> {
+    const { jobs, system } = this.#services;
     const payload: AlertPayload = { projectId, windowMs: system.settings.alert.windowMs, ...burst };
-    const dedupeKey = `alert:${projectId}`;
-    await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt: clock.now(), dedupeKey });
+    // A key of its own: an alert that is due now must not wait for the end of a silence.
+    const dedupeKey = burst.isFollowUp ? `alert:${projectId}:silence` : `alert:${projectId}`;
+    await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt, dedupeKey });
   }
 
   async #tell(job: RunningJob): Promise<typeof COMPLETED> {
     const { db, jobs, clock, system } = this.#services;
-    const payload = job.payload as AlertPayload;
+    const payload = this.#withUntold(job.payload as AlertPayload);
     const { projectId } = payload;
     const samples = await queries.eventsOf(db.read, payload.samples);
     try {
@@ -60,21 +63,39 @@ export class Alerts {
         const now = clock.now();
         const { cooldownMs } = system.settings.alert;
         const mark = await queries.markOf(trx, projectId);
-        if (mark && (mark.upToSeq >= payload.lastSeq || isSilent(now, mark.at, cooldownMs))) {
+        const isEarly = mark !== null && isSilent(now, mark.at, cooldownMs);
+        if (mark && isEarly && payload.isFollowUp && mark.upToSeq < payload.lastSeq) {
+          await jobs.postpone(job, trx, mark.at + cooldownMs);
+          return;
+        }
+        if (mark && (mark.upToSeq >= payload.lastSeq || isEarly)) {
           await jobs.complete(job, trx, { told: 0 });
-          db.afterCommit(trx, () => this.#watch.told(projectId, mark.at));
+          db.afterCommit(trx, () =>
+            this.#watch.told(projectId, mark.at, { ...payload, count: 0, lastSeq: mark.upToSeq }),
+          );
           return;
         }
         const told = await this.#tellPeople(payload, samples, job, trx);
         await queries.putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
         await jobs.complete(job, trx, told);
-        db.afterCommit(trx, () => this.#watch.told(projectId, now));
+        db.afterCommit(trx, () => this.#watch.told(projectId, now, payload));
       });
     } catch (error) {
       this.#watch.released(projectId);
       throw error;
     }
     return COMPLETED;
+  }
+
+  /** At the end of a silence all of its errors are told, not only those that made the job. */
+  #withUntold(payload: AlertPayload): AlertPayload {
+    const untold = payload.isFollowUp ? this.#watch.untold(payload.projectId) : null;
+    if (!untold || untold.lastSeq < payload.lastSeq) return payload;
+    return {
+      ...payload,
+      ...untold,
+      windowMs: Math.max(payload.windowMs, this.#services.system.settings.alert.cooldownMs),
+    };
   }
 
   async #tellPeople(

@@ -5,6 +5,7 @@ import type { IncomingEvent } from "../../pipeline/incoming-event.ts";
 import { isErrorEvent } from "../../services/events/error-events.ts";
 import { firstSeqSince } from "../../services/events/first-seq-since.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { ErrorSum } from "./error-sum.ts";
 import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
 import * as queries from "./queries.ts";
 
@@ -22,8 +23,15 @@ interface NotedError {
   readonly receivedAt: EpochMs;
 }
 
+/** A burst that is to be told. */
+export interface RaisedBurst extends ErrorBurst {
+  /** It happened while the project was silent, which ends at `runAt`; then all errors of the silence are told. */
+  readonly isFollowUp: boolean;
+  readonly runAt: EpochMs;
+}
+
 /** Told of a burst; it resolves when the alert's job is in the table. */
-type Raise = (projectId: string, burst: ErrorBurst) => Promise<void>;
+type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**
  * Counts the errors of each project as they are committed (D28, D29): a look at level and type of an event costs ingest nothing that can be measured,
@@ -34,13 +42,15 @@ export class ErrorWatch implements Observer {
   readonly #raise: Raise;
   readonly #thresholdOf;
   readonly #windows = new Map<string, ErrorWindow>();
+  /** What projects have not been told yet, from an alert on until its silence is over. */
+  readonly #untold = new Map<string, ErrorSum>();
   /** When projects were alerted last, for the silence behind it. */
   readonly #toldAt = new Map<string, EpochMs>();
   /** Projects whose alert is being told, and since when. */
   readonly #busy = new Map<string, EpochMs>();
   /** What came before the past was known; null since it is. */
   #held: NotedError[] | null = [];
-  #bursts = new Map<string, ErrorBurst>();
+  #bursts = new Map<string, RaisedBurst>();
   #wakeUp = deferred<void>();
 
   constructor(services: CoreServices, raise: Raise) {
@@ -80,11 +90,18 @@ export class ErrorWatch implements Observer {
 
   notifications(): void {}
 
-  /** The project was told, or there was nothing to tell: its errors count from here on. */
-  told(projectId: string, at: EpochMs): void {
+  /** The project was told of these errors, or had been before: those after them count on. */
+  told(projectId: string, at: EpochMs, burst: Pick<ErrorBurst, "count" | "lastSeq" | "lastAt">): void {
     this.#busy.delete(projectId);
-    this.#windows.delete(projectId);
     this.#toldAt.set(projectId, at);
+    this.#windows.get(projectId)?.drop(burst.lastSeq);
+    this.#untold.get(projectId)?.drop(burst.count, burst.lastSeq, burst.lastAt);
+    this.#look(projectId);
+  }
+
+  /** All that a project has not been told yet; null when this process has not seen it. */
+  untold(projectId: string): ErrorBurst | null {
+    return this.#untold.get(projectId)?.facts() ?? null;
   }
 
   /** The job has come to nothing: the next error may raise another. */
@@ -96,6 +113,7 @@ export class ErrorWatch implements Observer {
     const projects = new Set<string>();
     for (const { projectId, receivedAt, seq } of errors) {
       this.#windowOf(projectId).add(receivedAt, seq);
+      this.#untold.get(projectId)?.add(receivedAt, seq);
       projects.add(projectId);
     }
     for (const projectId of projects) this.#look(projectId);
@@ -115,7 +133,11 @@ export class ErrorWatch implements Observer {
     const now = clock.now();
     const { windowMs, cooldownMs } = system.settings.alert;
     for (const [id, window] of this.#windows) if (window.isOver(now, windowMs)) this.#windows.delete(id);
-    for (const [id, at] of this.#toldAt) if (!isSilent(now, at, cooldownMs)) this.#toldAt.delete(id);
+    for (const [id, at] of this.#toldAt) {
+      if (isSilent(now, at, cooldownMs)) continue;
+      this.#toldAt.delete(id);
+      if (!this.#busy.has(id)) this.#untold.delete(id);
+    }
   }
 
   #look(projectId: string): void {
@@ -123,11 +145,14 @@ export class ErrorWatch implements Observer {
     const { errorThreshold, windowMs, cooldownMs } = system.settings.alert;
     const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
     const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
+    if (!burst) return;
     const now = clock.now();
-    if (!burst || isSilent(now, this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY, cooldownMs)) return;
+    const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
+    const isFollowUp = isSilent(now, toldAt, cooldownMs);
     if (now < (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY) + BUSY_MS) return;
     this.#busy.set(projectId, now);
-    this.#bursts.set(projectId, burst);
+    if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));
+    this.#bursts.set(projectId, { ...burst, isFollowUp, runAt: isFollowUp ? toldAt + cooldownMs : now });
     // The commit that tells of the error is not the place to write in.
     this.#wakeUp.resolve();
   }
@@ -154,7 +179,11 @@ export class ErrorWatch implements Observer {
     const { db, clock, system } = this.#services;
     const { windowMs } = system.settings.alert;
     const marks = await queries.allMarks(db.read);
-    for (const [projectId, { at }] of marks) this.#toldAt.set(projectId, at);
+    const { cooldownMs } = system.settings.alert;
+    for (const [projectId, { at }] of marks) {
+      this.#toldAt.set(projectId, at);
+      if (isSilent(clock.now(), at, cooldownMs)) this.#untold.set(projectId, new ErrorSum());
+    }
     const since = clock.now() - windowMs;
     // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
     if (!last || last.receivedAt < since) return;

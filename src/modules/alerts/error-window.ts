@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../base/clock.ts";
 
 /** A number of errors is enough to know where an alert began; so many of the newest are named in it. */
-const SAMPLES = 5;
+export const SAMPLES = 5;
 
 /** Errors in quick succession: as many as there had to be, within the time there was. */
 export interface ErrorBurst {
@@ -40,6 +40,11 @@ export class ErrorWindow {
     const firstAt = this.#at[this.#head];
     if (count < threshold || firstAt === undefined) return undefined;
     return { count, firstAt, lastAt, lastSeq, samples: this.#seqs.slice(this.#head).slice(-SAMPLES) };
+  }
+
+  /** Errors up to this offset have been told: they do not count again. */
+  drop(upToSeq: number): void {
+    while ((this.#seqs[this.#head] ?? Number.POSITIVE_INFINITY) <= upToSeq) this.#head++;
   }
 
   #forget(before: EpochMs, most: number): void {

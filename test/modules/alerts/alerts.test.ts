@@ -53,6 +53,43 @@ test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in
   assert.deepEqual([alertsOf(world).length, server.mails.length], [2, 2]);
 });
 
+test("what happened in a silence is told once at its end, without another error, with all errors counted", async (t) => {
+  const world = await alertWorld(t);
+  const { prism, clock } = world;
+  await send(world, ...errors(10));
+  await alert(world);
+  for (let i = 0; i < 5; i++) await send(world, ...errors(198));
+  const waits = "select count(*) from jobs where queue = 'alert' and state = 'scheduled'";
+  await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
+  clock.advance(5 * MINUTE);
+  prism.services.system.runner.enqueued([]);
+  const told = JSON.parse((await alert(world, 2)).data) as { count: number; eventIds: string[] };
+  assert.deepEqual([told.count, told.eventIds.length], [990, 5]);
+  clock.advance(10 * MINUTE);
+  prism.services.system.runner.enqueued([]);
+  await send(world, ...errors(9));
+  assert.equal(alertsOf(world).length, 2, "what was told does not count again");
+  assert.equal(scalarOf(prism, waits), 0);
+});
+
+test("the end of a silence is told after a restart as well, and few errors in a silence are not", async (t) => {
+  const world = await alertWorld(t);
+  const { prism, clock } = world;
+  await send(world, ...errors(10));
+  await alert(world);
+  const waits = "select count(*) from jobs where queue = 'alert' and state = 'scheduled'";
+  await send(world, ...errors(9));
+  assert.equal(scalarOf(prism, waits), 0);
+  await send(world, ...errors(3));
+  await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
+  await prism.restart();
+  clock.advance(5 * MINUTE);
+  prism.services.system.runner.enqueued([]);
+  const { count } = JSON.parse((await alert(world, 2)).data) as { count: number };
+  assert.ok(count >= 10, `${count} errors`);
+  assert.equal(alertsOf(world).length, 2);
+});
+
 test("a clock that was set back behind an alert makes no silence that lasts until it is there again", async (t) => {
   const world = await alertWorld(t);
   await send(world, ...errors(10));

@@ -74,7 +74,8 @@ export function alertsOf({ prism }: AlertWorld): AlertRow[] {
 /** The nth alert, when it has come and all its mails have gone. */
 export async function alert(world: AlertWorld, nth = 1): Promise<AlertRow> {
   const row = await eventually(`alert ${nth}`, () => alertsOf(world)[nth - 1]);
-  const open = "select count(*) from jobs where queue = 'alert' and finishedAt is null";
+  // What is scheduled waits for the end of a silence.
+  const open = "select count(*) from jobs where queue = 'alert' and finishedAt is null and state <> 'scheduled'";
   await eventually("its jobs are done", () => scalarOf<number>(world.prism, open) === 0);
   return row;
 }
