@@ -1,3 +1,6 @@
+/** What begins a formula, also in full width and after spaces, which some programs pass over. */
+const FORMULA = /^(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/;
+
 /**
  * One line of CSV (RFC 4180). A cell that a spreadsheet would take for a formula is preceded by an apostrophe (OWASP, "CSV Injection").
  * Null is an empty cell.
@@ -9,6 +12,6 @@ export function csvLine(cells: readonly (string | number | boolean | null)[]): s
 function cell(value: string | number | boolean | null): string {
   if (value === null) return "";
   if (typeof value !== "string") return String(value);
-  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
+  const safe = FORMULA.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -39,6 +39,32 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
+/** How a role keeps a permission that is none of Prism's. No permission of Prism's begins so. */
+const CUSTOM = "custom:";
+
+/**
+ * A role's permissions as they are stored. Names that Prism does not know are kept for other programs and grant nothing here: a later version
+ * may know such a name, so one that the role holds as custom stays custom.
+ * @param held what the role has stored.
+ */
+export function storedPermissions(given: readonly string[], held: readonly string[]): string[] {
+  const known: readonly string[] = PERMISSIONS;
+  const stored = given.map((name) => {
+    const isCustom = !known.includes(name) || held.includes(CUSTOM + name);
+    return isCustom ? CUSTOM + name : name;
+  });
+  return [...new Set(stored)];
+}
+
+/** A role's permissions as clients know them. */
+export function shownPermissions(stored: readonly string[]): string[] {
+  return stored.map((name) => (isCustomPermission(name) ? name.slice(CUSTOM.length) : name));
+}
+
+export function isCustomPermission(stored: string): boolean {
+  return stored.startsWith(CUSTOM);
+}
+
 /**
  * What every active user may do without a permission, and a service token only if it was made for it: the account itself (profile, preferences,
  * push devices, logins), and the user's own notifications. No role holds these.

@@ -29,9 +29,15 @@ export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "sto
 }
 
 /** Settings that are given and do nothing. */
-export function unusedProviders({ storage }: Pick<ConfigValues, "storage">): string[] {
-  if (storage.kind === "s3" || storage.s3.bucket === undefined) return [];
-  return [
-    "storage.s3.bucket (S3_BUCKET) is not used while storage.kind is local; set PRISM_STORAGE_KIND=s3 to keep sounds there",
-  ];
+export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage" | "pusher">): string[] {
+  const unused: string[] = [];
+  if (storage.kind !== "s3" && storage.s3.bucket !== undefined)
+    unused.push(
+      "storage.s3.bucket (S3_BUCKET) is not used while storage.kind is local; set PRISM_STORAGE_KIND=s3 to keep sounds there",
+    );
+  if (pusher.mode === "embedded" && pusher.cluster !== undefined)
+    unused.push(
+      "pusher.cluster (PUSHER_CLUSTER) is not used while pusher.mode is embedded: clients must connect to this server; set PRISM_PUSHER_MODE=remote to send through your app at Pusher",
+    );
+  return unused;
 }

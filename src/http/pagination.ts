@@ -22,7 +22,7 @@ interface PageQuery {
 /** Which part of a list is wanted. */
 export interface PageRequest {
   readonly limit: number;
-  /** Null in cursor mode. */
+  /** Null in cursor mode, and for an offset that is no multiple of the limit. */
   readonly page: number | null;
   readonly offset: number;
   /** The position behind which to begin; its parts are the list's sort keys. */
@@ -48,20 +48,21 @@ type Position = readonly ("number" | "string")[];
  * @param position what the list's cursors are made of: one of another list is refused.
  * @throws VALIDATION_FAILED when the kinds are mixed, INVALID_CURSOR
  */
-export function readPage(query: PageQuery, position: Position): PageRequest {
+export function readPage(query: PageQuery, position: Position, defaultLimit = DEFAULT_LIMIT): PageRequest {
   const kinds = [query.page, query.offset, query.cursor].filter((value) => value !== undefined);
   if (kinds.length > 1) {
     throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
       details: [{ path: "page", code: "VALUE", message: "use one of page, offset and cursor" }],
     });
   }
-  const limit = query.limit ?? DEFAULT_LIMIT;
+  const limit = query.limit ?? defaultLimit;
   if (query.cursor !== undefined)
     return { limit, page: null, offset: 0, after: decodeCursor(query.cursor, position), wantsTotal: false };
   const offset = query.offset ?? ((query.page ?? 1) - 1) * limit;
   return {
     limit,
-    page: query.page ?? Math.floor(offset / limit) + 1,
+    // An offset within a page is the start of no page.
+    page: query.page ?? (offset % limit === 0 ? offset / limit + 1 : null),
     offset,
     after: null,
     wantsTotal: kinds.length > 0,

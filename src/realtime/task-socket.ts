@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Principal } from "../base/principal.ts";
 import { toPrismError } from "../http/error-reply.ts";
 import { checkShape } from "../http/input.ts";
-import { integer, object } from "../http/shapes.ts";
+import { integer, object, openObject } from "../http/shapes.ts";
 import type { LiveSocket, SocketProtocol } from "./live-socket.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import type { StreamRef } from "./stream.ts";
@@ -15,7 +15,8 @@ export interface TaskSocketParts extends SocketRouteParts {
 
 /** What a client may say (contract 5.4). */
 const ClientMessage = v.variant("type", [
-  object({ type: v.literal("PING") }),
+  // Clients put a time or a number of their own into it.
+  openObject({ type: v.literal("PING") }),
   object({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
   object({ type: v.literal("UNSUBSCRIBE_TASKS") }),
 ]);
@@ -90,10 +91,10 @@ class TaskSession implements Session {
 
   /** The connection stays. */
   #refuse(thrown: unknown): void {
-    const { code, message, cause } = toPrismError(thrown);
+    const { code, message, details, cause } = toPrismError(thrown);
     if (code === "INTERNAL")
       this.#parts.log.error({ requestId: this.#start.requestId, err: cause }, "a client's message failed");
-    this.#say({ type: "ERROR", code, message });
+    this.#say({ type: "ERROR", code, message, ...(details ? { details } : {}) });
   }
 
   #say(message: Readonly<Record<string, unknown>>): void {

@@ -18,6 +18,8 @@ test("a line of CSV quotes what needs it and disarms what a spreadsheet would ru
     { name: "a plus", cell: "+1", text: "'+1" },
     { name: "a minus", cell: "-1", text: "'-1" },
     { name: "an at sign", cell: "@SUM(1)", text: "'@SUM(1)" },
+    { name: "a formula in full width", cell: "\uff1d1+1", text: "'\uff1d1+1" },
+    { name: "a formula after an ideographic space", cell: "\u3000=1", text: "'\u3000=1" },
     { name: "a tab", cell: "\t=1", text: "'\t=1" },
     { name: "a line break before a formula", cell: "\n=1", text: '"\'\n=1"' },
   ])

@@ -95,9 +95,9 @@ test("rules test, without server or data directory", async (t) => {
     },
     {
       name: "an event that ingest would refuse exits 7",
-      args: ["--condition", "true", "--event", '{"level":"loud"}'],
+      args: ["--condition", "true", "--event", '{"source":[]}'],
       status: 7,
-      says: /level.*must be one of debug/,
+      says: /source.*must be a string/,
     },
     {
       name: "a rule without a data directory exits 4",

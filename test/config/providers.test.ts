@@ -16,7 +16,7 @@ test("S2-84: PUSHER_ variables are the app, embedded as remote", (t) => {
   const { config, warnings } = load(t, { environment: PUSHER });
   const { mode, appId, key, secret, cluster } = config.pusher;
   assert.deepEqual([mode, appId, key, secret, cluster], ["embedded", "42", "k", "s3cr3t", "eu"]);
-  assert.deepEqual(warnings, []);
+  assert.equal(warnings.length, 1, "the cluster, which the embedded server does not use");
   const remote = load(t, { environment: { ...PUSHER, PRISM_PUSHER_MODE: "remote" } });
   assert.equal(remote.config.pusher.mode, "remote");
 });
@@ -43,6 +43,14 @@ test("a bucket that nothing is put into is noted", (t) => {
   const { config, warnings } = load(t, { environment });
   assert.equal(config.storage.kind, "local");
   assert.match(warnings.join(), /^storage\.s3\.bucket .* is not used while storage\.kind is local/);
+});
+
+test("a cluster of Pusher that the embedded server does not use is noted", (t) => {
+  const app = { PUSHER_APP_ID: "1", PUSHER_KEY: "k".repeat(20), PUSHER_SECRET: "s".repeat(20), PUSHER_CLUSTER: "eu" };
+  const { config, warnings } = load(t, { environment: app });
+  assert.equal(config.pusher.mode, "embedded");
+  assert.match(warnings.join(), /^pusher\.cluster \(PUSHER_CLUSTER\) is not used .*PRISM_PUSHER_MODE=remote/);
+  assert.deepEqual(load(t, { environment: { ...app, PRISM_PUSHER_MODE: "remote" } }).warnings, []);
 });
 
 test("what belongs together must be there together", async (t) => {

@@ -71,7 +71,7 @@ async function makeRule(prism: TestPrism): Promise<{ path: string; rule: Record<
 test("a member that the server sets is refused with another value, and the answer names all of them", async (t) => {
   const prism = await startPrism(t);
   const { path, rule } = await makeRule(prism);
-  const change = { ...rule, id: "x", version: 7, createdBy: null, name: 5, priority: -1, unheardOf: 1, other: 2 };
+  const change = { ...rule, id: "x", version: 7, createdBy: null, name: 5, priority: 0.5, unheardOf: 1, other: 2 };
   const { status, body } = await prism.put<Refusal>(path, change);
   assert.equal(status, 400);
   assert.deepEqual(body.error?.details.map(({ path, code }) => [path, code]).sort(), [

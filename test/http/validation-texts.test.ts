@@ -10,7 +10,11 @@ test("a refused member is named with its value and what is allowed, in the same 
   const prism = await startPrism(t);
   const rule = { name: "r", condition: "true" };
   for (const { method = "POST", path, body, is } of [
-    { path: "/api/v1/rules", body: { ...rule, priority: -1 }, is: "must be a whole number from 0 to 1000, not -1" },
+    {
+      path: "/api/v1/rules",
+      body: { ...rule, cooldownMs: -1 },
+      is: "must be a whole number from 0 to 2592000000, not -1",
+    },
     { path: "/api/v1/rules", body: { ...rule, targetRoles: "User" }, is: 'must be an array, not "User"' },
     { path: "/api/v1/rules", body: { ...rule, channels: ["sms"] }, is: /^must be .*, not "sms"$/ },
     { path: "/api/v1/rules", body: { ...rule, active: 1 }, is: "must be true or false, not 1" },

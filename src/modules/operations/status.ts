@@ -42,10 +42,10 @@ function pusherStatus({ system, config }: CoreServices) {
   return { mode, key, connected: mode === "embedded" || channelStatus(system, "pusher").connected };
 }
 
-/** Whether a channel can be used, and whether its provider answered when it was used last. */
+/** Whether a channel can be used, and whether its provider answered when it was called last; null: nothing was sent since the start. */
 function channelStatus({ senders, circuits }: SystemServices, channel: OutsideChannel) {
   const isOn = senders.get(channel) !== undefined;
-  return { mode: isOn ? "on" : "off", connected: isOn && circuits.stateOf(channel) === "closed" };
+  return { mode: isOn ? "on" : "off", connected: isOn ? circuits.isReached(channel) : false };
 }
 
 /** In WAL mode nothing but a checkpoint writes the database file itself (sqlite.org/wal.html), so its last change was one. */

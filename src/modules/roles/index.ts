@@ -1,21 +1,29 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
-import { PERMISSIONS } from "../../base/permissions.ts";
+import { isUuid } from "../../base/ids.ts";
+import { shownPermissions } from "../../base/permissions.ts";
 import { sha256Hex } from "../../base/tokens.ts";
 import { Reply, route, versioned } from "../../http/route.ts";
-import { object, pattern, text } from "../../http/shapes.ts";
+import { object, text } from "../../http/shapes.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import { granterOf } from "../../services/accounts/role-grants.ts";
 import type { AppModule } from "../../services/module.ts";
 import { RoleService } from "./service.ts";
 
-const roleName = pattern(
-  /^[A-Za-z][\w -]{0,99}$/,
-  "must be 1 to 100 letters, digits, spaces, _ or -, beginning with a letter",
+const roleName = v.pipe(
+  text(100, 1),
+  v.check(
+    (name) => name.trim() === name && !/[\n\t]/.test(name),
+    "must be one line that neither begins nor ends with a space",
+  ),
+  // Rules name roles by name or id.
+  v.check((name) => !isUuid(name), "must not be a UUID"),
 );
 const permissions = v.pipe(
-  v.array(v.picklist(PERMISSIONS, "must be a permission")),
-  v.maxLength(64, "must be at most 64 permissions"),
+  v.array(
+    v.pipe(text(100, 1), v.description("A permission of Prism, or a name of another program that grants nothing here")),
+  ),
+  v.maxLength(128, "must be at most 128 permissions"),
 );
 const CreateBody = object({ name: roleName, permissions, description: v.optional(text(2000)) });
 const UpdateBody = object({
@@ -28,7 +36,7 @@ const RoleView = v.object({
   id: v.string(),
   name: v.string(),
   description: v.string(),
-  permissions: v.array(v.picklist(PERMISSIONS)),
+  permissions: v.array(v.string()),
   builtin: v.boolean(),
   version: v.number(),
   createdAt: v.string(),
@@ -138,7 +146,7 @@ function viewOf(role: Row) {
     id: role.id,
     name: role.name,
     description: role.description,
-    permissions: JSON.parse(role.permissions) as (typeof PERMISSIONS)[number][],
+    permissions: shownPermissions(JSON.parse(role.permissions) as string[]),
     builtin: role.builtin === 1,
     version: role.version,
     createdAt: toRfc3339(role.createdAt),

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { PrismError } from "../../base/errors.ts";
 import { uuidv7 } from "../../base/ids.ts";
-import type { Permission } from "../../base/permissions.ts";
+import { type Permission, storedPermissions } from "../../base/permissions.ts";
 import { type Granter, requireHeld } from "../../services/accounts/role-grants.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { requireVersion } from "../../services/versions.ts";
@@ -10,7 +10,7 @@ import { countOf } from "../../store/list-queries.ts";
 
 export interface RoleInput {
   readonly name?: string | undefined;
-  readonly permissions?: readonly Permission[] | undefined;
+  readonly permissions?: readonly string[] | undefined;
   readonly description?: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export class RoleService {
   /** @throws NAME_TAKEN, PRIVILEGE_ESCALATION */
   async create(input: RoleInput & { readonly name: string }, granter: Granter) {
     const { db, clock } = this.#services;
-    const permissions = [...new Set(input.permissions ?? [])];
+    const permissions = storedPermissions(input.permissions ?? [], []);
     requireHeld(permissions, granter, "permissions");
     return db.write(async (trx) => {
       await requireFreeName(input.name, null, trx);
@@ -66,8 +66,8 @@ export class RoleService {
       const isRenamed = input.name !== undefined && input.name !== role.name;
       if (role.builtin === 1 && isRenamed) throw builtIn("A built-in role keeps its name");
       if (input.name !== undefined) await requireFreeName(input.name, id, trx);
-      const held = JSON.parse(role.permissions) as Permission[];
-      const permissions = input.permissions ? [...new Set(input.permissions)] : held;
+      const held = JSON.parse(role.permissions) as string[];
+      const permissions = input.permissions ? storedPermissions(input.permissions, held) : held;
       const added = permissions.filter((each) => !held.includes(each));
       const removed = held.filter((each) => !permissions.includes(each));
       if (role.name === "Admin" && added.length + removed.length > 0)
@@ -154,7 +154,7 @@ function countRules(roleId: string, trx: Trx): Promise<number> {
 }
 
 function inUse(users: number, rules: number): PrismError {
-  const message = `is held by ${users} users and named by ${rules} rules`;
+  const message = `is held by ${users} ${users === 1 ? "user" : "users"} and named by ${rules} ${rules === 1 ? "rule" : "rules"}`;
   return new PrismError("ROLE_IN_USE", `The role ${message}`, {
     details: [{ path: "id", code: "ROLE_IN_USE", message }],
   });

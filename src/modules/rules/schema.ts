@@ -22,7 +22,10 @@ const entries = {
   messageTemplate: text(4000, 1),
   sound: v.nullable(text(255, 1)),
   action: v.nullable(Action),
-  priority: integer(0, 1000),
+  priority: v.pipe(
+    integer(-2_147_483_648, 2_147_483_647),
+    v.description("The larger, the more urgent: from 500 on quiet hours do not hold it, from 600 on push is urgent"),
+  ),
   active: v.boolean("must be true or false"),
   suppression: v.nullable(
     object({
@@ -96,11 +99,18 @@ export type UpdateRule = v.InferOutput<typeof UpdateRule>;
 /** What one transaction takes. */
 export const MAX_IMPORTED = 1000;
 
+/** As databases without booleans write it, too. */
+const flag = v.pipe(
+  v.union([v.boolean(), v.literal(0), v.literal(1)], "must be true or false"),
+  v.transform((value) => Boolean(value)),
+);
+
 export const ImportRules = object({
   rules: v.pipe(
     v.array(
       object({
         ...CreateRule.entries,
+        active: v.optional(flag),
         targetUsers: v.optional(
           v.pipe(
             v.array(text(255, 1)),

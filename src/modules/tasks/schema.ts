@@ -6,6 +6,8 @@ import { instant, integer, object, queryInteger, queryList, text } from "../../h
 export const STATUSES = ["TODO", "IN_PROGRESS", "DONE", "CANCELLED"] as const;
 
 const MAX_PRIORITY = 1000;
+/** Tasks of one answer: as many as most people have, so that a client which asks without a page has them all. */
+export const MAX_TASKS = 1000;
 const status = v.picklist(STATUSES, `must be one of ${STATUSES.join(", ")}`);
 
 const entries = {
@@ -32,7 +34,7 @@ export const ListTasks = object({
   q: v.optional(v.pipe(text(100, 1), v.description("Stands in the title or the description"))),
   userId: v.optional(v.pipe(text(128, 1), v.description("Whose; another's needs tasks:all"))),
   sort: v.optional(v.picklist(SORTS.flatMap((field) => [field, `-${field}` as const]))),
-  ...pageEntries(),
+  ...pageEntries(MAX_TASKS),
 });
 export type ListTasks = v.InferOutput<typeof ListTasks>;
 

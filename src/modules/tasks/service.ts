@@ -11,7 +11,7 @@ import { type KeptAnswer, keptAnswer } from "../../services/reads/read-caches.ts
 import { requireVersion } from "../../services/versions.ts";
 import type { Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
-import type { CreateTask, ListTasks, SortField, UpdateTask } from "./schema.ts";
+import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
 export type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
@@ -118,10 +118,11 @@ export class TaskService {
 
   async #page(filter: queries.TaskFilter, sort: queries.TaskSort, query: ListTasks): Promise<KeptAnswer> {
     const { db } = this.#services;
-    const request = readPage(query, positionOf(sort));
+    const request = readPage(query, positionOf(sort), MAX_TASKS);
     const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
     const rows = await queries.listTasks(source, filter, sort, request);
-    const total = request.wantsTotal ? await queries.countTasks(db.scan, filter) : undefined;
+    const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit;
+    const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
     const body = pageBody(request, rows, taskView, (row) => queries.positionOf(row, sort), total);
     const json = JSON.stringify(body);
     return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);

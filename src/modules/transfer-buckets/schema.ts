@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { moneyText, parseMoney } from "../../base/money.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, object, pattern, text } from "../../http/shapes.ts";
+import { integer, object, text } from "../../http/shapes.ts";
 
 const STATES = ["ok", "below"] as const;
 const MAX_RENOTIFY_MS = 2_592_000_000;
@@ -20,7 +20,19 @@ const money = v.pipe(
   v.string(MONEY),
 );
 
-const currency = pattern(/^[A-Z]{3}$/, "must be a currency code of ISO 4217, such as EUR");
+const currency = v.pipe(
+  v.string("must be a string"),
+  v.metadata({ minLength: 3, maxLength: 3 }),
+  v.transform((code) => code.toUpperCase()),
+  v.check((code) => knownCurrencies().has(code), "must be a currency code of ISO 4217, such as EUR"),
+);
+
+let currencies: ReadonlySet<string> | null = null;
+
+function knownCurrencies(): ReadonlySet<string> {
+  currencies ??= new Set(Intl.supportedValuesOf("currency"));
+  return currencies;
+}
 
 export const CreateBucket = object({
   name: text(255, 1),

@@ -1,5 +1,5 @@
 import { PrismError } from "../../base/errors.ts";
-import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import { isCustomPermission, PERMISSIONS, type Permission } from "../../base/permissions.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 
@@ -42,7 +42,7 @@ export async function rolesByName(names: readonly string[], trx: Trx): Promise<R
 
 /** @throws PRIVILEGE_ESCALATION when a permission is among them that the granter lacks */
 export function requireHeld(permissions: readonly string[], granter: Granter, path: string): void {
-  const lacking = permissions.filter((permission) => !granter.permissions.has(permission));
+  const lacking = permissions.filter((each) => !granter.permissions.has(each) && !isCustomPermission(each));
   if (lacking.length === 0) return;
   throw new PrismError("PRIVILEGE_ESCALATION", "Nobody grants a permission they lack", {
     details: lacking.map((permission) => ({ path, code: "PRIVILEGE_ESCALATION", message: `you lack ${permission}` })),

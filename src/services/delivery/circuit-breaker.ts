@@ -20,6 +20,7 @@ export class CircuitBreaker {
   /** On the clock of time that passes: whatever the wall clock is set to, a pause is as long as it is. */
   #openUntil: number | null = null;
   #isTrying = false;
+  #isReached: boolean | null = null;
   readonly #longestPauseMs: number;
 
   constructor(channel: OutsideChannel, clock: Clock, log: Logger, longestPauseMs = LONGEST_PAUSE_MS) {
@@ -32,6 +33,11 @@ export class CircuitBreaker {
   get state(): "closed" | "open" | "half-open" {
     if (this.#openUntil === null) return "closed";
     return this.#openUntil > this.#clock.elapsed() || this.#isTrying ? "open" : "half-open";
+  }
+
+  /** Whether the provider answered when it was called last; null: it was not called yet. */
+  get isReached(): boolean | null {
+    return this.#isReached;
   }
 
   /** Asks to make an attempt, whose end must then be told. @returns 0 if it may be made now, else how long to wait. */
@@ -47,6 +53,7 @@ export class CircuitBreaker {
   /** The provider has answered, whatever it said about the message. */
   answered(): void {
     if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "a provider answers again");
+    this.#isReached = true;
     this.#failures = 0;
     this.#pauseMs = FIRST_PAUSE_MS;
     this.#openUntil = null;
@@ -55,6 +62,7 @@ export class CircuitBreaker {
 
   /** The provider could not be reached, or could not do its work. */
   failed(error: Error): void {
+    this.#isReached = false;
     this.#failures++;
     if (this.#isTrying || this.#failures >= FAILURES_TO_OPEN) this.open(error);
   }
@@ -68,6 +76,7 @@ export class CircuitBreaker {
   open(error: Error): void {
     const isTrial = this.#isTrying;
     this.#isTrying = false;
+    this.#isReached = false;
     const now = this.#clock.elapsed();
     if (this.#openUntil !== null && this.#openUntil > now) return;
     if (isTrial) this.#pauseMs = Math.min(this.#longestPauseMs, this.#pauseMs * 2);

@@ -47,9 +47,9 @@ export class Circuits {
     return circuit;
   }
 
-  /** Of a channel's own provider; `closed` also where nothing was sent yet. */
-  stateOf(channel: OutsideChannel): CircuitBreaker["state"] {
-    return this.#circuits.get(channel)?.state ?? "closed";
+  /** Whether a channel's own provider answered when it was called last; null: it was not called since the start. */
+  isReached(channel: OutsideChannel): boolean | null {
+    return this.#circuits.get(channel)?.isReached ?? null;
   }
 
   /** What does not let everything through now. */

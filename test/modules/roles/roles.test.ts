@@ -52,9 +52,10 @@ test("S2-15, S2-49, S2-50, S2-51, S2-52: roles are read, made, changed and remov
   for (const c of [
     { body: { name: "NIGHT GUARD", permissions: [] }, is: "409 NAME_TAKEN" },
     { body: { name: "admin", permissions: [] }, is: "409 NAME_TAKEN" },
-    { body: { name: "1st", permissions: [] }, is: "400 VALIDATION_FAILED" },
+    { body: { name: " 1st", permissions: [] }, is: "400 VALIDATION_FAILED" },
+    { body: { name: "0198c0de-0000-7000-8000-00000000abcd", permissions: [] }, is: "400 VALIDATION_FAILED" },
     { body: { name: "x".repeat(101), permissions: [] }, is: "400 VALIDATION_FAILED" },
-    { body: { name: "Fine", permissions: ["everything"] }, is: "400 VALIDATION_FAILED" },
+    { body: { name: "Fine", permissions: [""] }, is: "400 VALIDATION_FAILED" },
     { body: { name: "Fine" }, is: "400 VALIDATION_FAILED" },
     { body: { name: "Fine", permissions: [], description: "x".repeat(2001) }, is: "400 VALIDATION_FAILED" },
     { body: { name: "Fine", permissions: [], builtin: true }, is: "400 VALIDATION_FAILED" },

@@ -126,7 +126,7 @@ test("what a rule may not be made of is refused, and nothing of it is stored", a
       code: "NOT_CONFIGURED",
     },
     { name: "an unknown sound", change: { sound: "bell.mp3" }, status: 404, code: "SOUND_NOT_FOUND" },
-    { name: "a priority above 1000", change: { priority: 1001 }, path: "priority" },
+    { name: "a priority above 32 bits", change: { priority: 2 ** 31 }, path: "priority" },
     { name: "a priority that is no whole number", change: { priority: 1.5 }, path: "priority" },
     { name: "active as a word", change: { active: "yes" }, path: "active" },
     { name: "an action without a type", change: { action: { url: "https://a.test" } }, path: "action.type" },

@@ -3,7 +3,7 @@ import test, { after, before } from "node:test";
 import fc from "fast-check";
 import { uuidv7 } from "../../../src/base/ids.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { TestPrism } from "../../helpers/prism.ts";
+import { startPrism, TestPrism } from "../../helpers/prism.ts";
 
 interface Task {
   readonly id: string;
@@ -151,7 +151,7 @@ test("a query that is none is refused", async () => {
     ["q=", "VALIDATION_FAILED"],
     ["sort=id", "VALIDATION_FAILED"],
     ["page=1&offset=1", "VALIDATION_FAILED"],
-    ["limit=101", "VALIDATION_FAILED"],
+    ["limit=1001", "VALIDATION_FAILED"],
     [`cursor=${cursor}`, "INVALID_CURSOR"],
     ["due=1", "VALIDATION_FAILED"],
   ] as const) {
@@ -174,4 +174,16 @@ test("S3-14: a list answers a tag of all it shows, and 304 to who has it", async
   const changed = await again("/api/tasks?sort=-priority");
   assert.equal(changed.status, 200);
   assert.notEqual(changed.headers.get("etag"), tag);
+});
+
+test("GET /api/tasks gives all tasks, and how many there are; an offset within a page has no page number", async (t) => {
+  const own = await startPrism(t);
+  for (let i = 0; i < 26; i++) await own.post("/api/tasks", { title: `t${i}` });
+  const get = async (query: string) =>
+    (await own.get<{ data: unknown[]; total: number; page: number | null }>(`/api/tasks${query}`)).body;
+  const all = await get("");
+  assert.deepEqual([all.data.length, all.total, all.page], [26, 26, 1]);
+  const rest = await get("?limit=20&offset=20");
+  assert.deepEqual([rest.data.length, rest.total, rest.page], [6, 26, 2]);
+  assert.equal((await get("?limit=20&offset=5")).page, null);
 });

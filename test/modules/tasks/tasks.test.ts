@@ -46,7 +46,7 @@ test("a task from its making to its end, by S3's own paths and bodies", async (t
   await t.test("S3-25: GET /api/tasks lists it", async () => {
     const { body, status } = await prism.get<{ data: Task[]; nextCursor: null }>("/api/tasks", as);
     assert.equal(status, 200);
-    assert.deepEqual(body, { data: [made.body], page: 1, limit: 20, nextCursor: null });
+    assert.deepEqual(body, { data: [made.body], page: 1, limit: 1000, total: 1, nextCursor: null });
   });
 
   await t.test("S3-26: GET /api/tasks/:id shows it, by either path", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { uuidv7 } from "../../../src/base/ids.ts";
+import { startPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";
 import { type BucketView, bucketWorld, create, made, PATH, settled, told } from "./support.ts";
 
@@ -128,7 +129,7 @@ test("a delta that is sent again with its Idempotency-Key counts once, and the k
 test("what is no bucket is refused and leaves nothing behind", async (t) => {
   const { prism } = await bucketWorld(t);
   for (const refused of [
-    { currency: "eur" },
+    { currency: "ZZZ" },
     { currency: "EURO" },
     { name: "" },
     { currentBalance: undefined },
@@ -138,4 +139,15 @@ test("what is no bucket is refused and leaves nothing behind", async (t) => {
   ])
     assert.equal((await create(prism, refused)).status, 400, JSON.stringify(refused));
   assert.deepEqual([countOf(prism, "transfer_buckets"), countOf(prism, "schedules")], [0, 0]);
+});
+
+test("a currency is a code of ISO 4217, in any case", async (t) => {
+  const prism = await startPrism(t);
+  const made = await prism.post<{ currency: string }>("/api/v1/transfer-buckets", {
+    name: "b",
+    currency: "usd",
+    currentBalance: "1",
+    threshold: "1",
+  });
+  assert.deepEqual([made.status, made.body.currency], [201, "USD"]);
 });
