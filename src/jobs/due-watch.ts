@@ -1,13 +1,15 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { type SetBack, SetBackWatch } from "./set-back.ts";
+import { type SetBack, SetBackWatch, TOLERANCE_MS } from "./set-back.ts";
 
 /**
  * Longer waits are armed anew (contract 8.2): setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so that a clock that is
  * set forward, or a machine that slept, is noticed within this time.
  */
 const MAX_WAIT_MS = 60_000;
+/** How often the clock is looked at, so that little is made between a step of it and its notice. */
+const LOOK_EVERY_MS = 1000;
 
 /** Waiting jobs are claimed this much before their time, so that they do not run a commit later than they should: twice what a commit takes. */
 const MIN_AHEAD_MS = 10;
@@ -27,6 +29,8 @@ export interface DueWatchParts {
 export class DueWatch {
   readonly #parts: DueWatchParts;
   readonly #nextDue;
+  readonly #newest;
+  #looking: NodeJS.Timeout | null = null;
   readonly #setBackWatch: SetBackWatch;
   #nextDueAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
@@ -41,17 +45,33 @@ export class DueWatch {
     this.#nextDue = parts.reader.prepare<[], { runAt: number | null }>(
       "select min(runAt) as runAt from jobs where state in ('scheduled', 'retrying')",
     );
+    this.#newest = parts.reader.prepare<[], { madeAt: number }>(
+      "select max(createdAt, coalesce(startedAt, 0)) as madeAt from jobs order by seq desc limit 1",
+    );
   }
 
   start(): void {
     this.#isRunning = true;
+    this.#lookBack();
+    this.#looking = setInterval(() => this.now(), LOOK_EVERY_MS).unref();
     this.read();
     this.arm();
+  }
+
+  /** While the server was down the clock was set back by as much as the newest job seems to be made in the future, or more. */
+  #lookBack(): void {
+    const now = this.#parts.clock.now();
+    const newest = this.#newest.get()?.madeAt ?? 0;
+    if (newest <= now + TOLERANCE_MS) return;
+    const byMs = newest - now;
+    this.#parts.log.warn({ byMs }, "the clock was set back while the server was down; jobs that wait go with it");
+    this.putBack({ byMs, wouldBe: newest, madeFrom: now });
   }
 
   stop(): void {
     this.#isRunning = false;
     if (this.#timer) clearTimeout(this.#timer);
+    if (this.#looking) clearInterval(this.#looking);
   }
 
   /** Reads from the table when the next job is due. */
@@ -115,8 +135,12 @@ export class DueWatch {
   }
 
   /** A step that the table does not know yet; steps add up. */
-  putBack({ byMs, wouldBe }: SetBack): void {
-    const { byMs: earlierMs, wouldBe: earlier } = this.#setBack ?? { byMs: 0, wouldBe: 0 };
-    this.#setBack = { byMs: byMs + earlierMs, wouldBe: Math.max(wouldBe, earlier) };
+  putBack(step: SetBack): void {
+    const earlier = this.#setBack ?? { byMs: 0, wouldBe: 0, madeFrom: step.madeFrom };
+    this.#setBack = {
+      byMs: step.byMs + earlier.byMs,
+      wouldBe: Math.max(step.wouldBe, earlier.wouldBe),
+      madeFrom: Math.min(step.madeFrom, earlier.madeFrom),
+    };
   }
 }

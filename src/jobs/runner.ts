@@ -229,7 +229,7 @@ export class JobRunner implements SetSource {
     if (isEmpty && !setBack) return null;
     if (this.#isRunning && this.#hasClaimable()) this.#parts.committer.wantSet(this);
     const sealedAt = performance.now();
-    const step = setBack ? { byMs: setBack.byMs, now } : null;
+    const step = setBack ? { byMs: setBack.byMs, madeFrom: setBack.madeFrom, now } : null;
     return {
       content: { ...emptyContent(), jobs: { insert: [], progress, finish, promoteDueAt, setBack: step, claim } },
       settle: (outcome) => {

@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { assertNever } from "../base/errors.ts";
 import { CLAIMS, type ClaimParameters, inClaimOrder } from "./job-claim.ts";
-import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
+import type { ClaimedJob, ClockStep, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
 
 type Value = string | number | null;
 
@@ -17,9 +17,14 @@ export class JobStatements {
     for (const { id, fence, progress } of work.progress) this.#sql.progress.run(progress, id, fence);
     for (const finish of work.finish) this.#finish(finish);
     for (const job of work.insert) this.insert(job);
-    if (work.promoteDueAt !== null) this.#sql.promote.run(work.promoteDueAt);
-    if (work.setBack) this.#sql.setBack.run(work.setBack);
+    if (work.promoteDueAt !== null) this.#promote(work.promoteDueAt, work.setBack);
+    if (work.setBack) this.#sql.setBack.run({ byMs: work.setBack.byMs, now: work.setBack.now });
     return work.claim.flatMap((claim) => this.#claim(claim));
+  }
+
+  #promote(dueAt: number, step: ClockStep | null): void {
+    if (step) this.#sql.promoteMadeBefore.run({ dueAt, madeFrom: step.madeFrom, now: step.now });
+    else this.#sql.promote.run(dueAt);
   }
 
   /** A job whose dedupe key is held by an unfinished job of its queue is not inserted: the earlier one stands for both. @returns whether it was. */
@@ -85,6 +90,11 @@ function prepareAll(connection: Sqlite) {
        on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`,
     ),
     promote: prepare("update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= ?"),
+    // By the clock as it was: what was made after the step has its time by the clock as it is.
+    promoteMadeBefore: connection.prepare<{ dueAt: number; madeFrom: number; now: number }>(
+      `update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= @dueAt
+       and (max(createdAt, coalesce(startedAt, 0)) not between @madeFrom and @now or runAt <= @now)`,
+    ),
     // A job's attempt counts as its making: then its next one was set.
     setBack: connection.prepare<{ byMs: number; now: number }>(
       `update jobs set runAt = runAt - @byMs, createdAt = min(createdAt, @now), startedAt = min(startedAt, @now)

@@ -185,8 +185,15 @@ export interface JobWork {
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
   /** Behind the promotion: the wall clock was set back, and now says `now`. Waiting jobs that were made in what is the future now go with it. */
-  readonly setBack: { readonly byMs: number; readonly now: number } | null;
+  readonly setBack: ClockStep | null;
   readonly claim: readonly JobClaim[];
+}
+
+/** A step back of the wall clock. What was made between `madeFrom` and `now`, by the clock as it is, was made after it. */
+export interface ClockStep {
+  readonly byMs: number;
+  readonly madeFrom: number;
+  readonly now: number;
 }
 
 export interface JobClaim {

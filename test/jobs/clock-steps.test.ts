@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
 import { steadyJitter } from "../helpers/steady-jitter.ts";
+import { openTestStore } from "../helpers/store.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
 const HOUR = 3_600_000;
@@ -88,4 +90,37 @@ test("small corrections of the clock move nothing", async (t) => {
     await look(helper);
   }
   assert.equal(helper.row(id).runAt, runAt);
+});
+
+test("the first timer after a step back on an idle server fires at its time, not at once", async (t) => {
+  const helper = new TestRunner(t, { writer: "main" });
+  const runs = helper.recordRuns();
+  helper.runner.start();
+  await look(helper);
+  helper.clock.advance(500);
+  helper.clock.set(-10 * MINUTE);
+  const id = await helper.add("timer", { runAt: helper.clock.now() + MINUTE / 2 });
+  await look(helper);
+  assert.deepEqual([helper.stateOf(id), runs], ["scheduled", []]);
+  helper.clock.advance(MINUTE / 2);
+  await look(helper);
+  await eventually("it has run", () => helper.stateOf(id) === "succeeded");
+});
+
+test("a clock that is set back while the server is down does not hold up a timer for that hour", async (t) => {
+  const store = openTestStore(t, { writer: "main" });
+  const first = new TestRunner(t, { store });
+  const id = await first.add("timer", { runAt: first.clock.now() + 5000 });
+  const old = await first.add("old", { runAt: first.clock.now() + 2 * HOUR });
+  await first.runner.stop(0);
+  const clock = new FakeClock(first.clock.now() - HOUR);
+  const second = new TestRunner(t, { store, clock });
+  const runs = second.recordRuns();
+  second.runner.start();
+  await eventually("the table follows", () => second.row(id).runAt === clock.now() + 5000);
+  assert.equal(second.row(old).runAt, clock.now() + 2 * HOUR);
+  clock.advance(5000);
+  await look(second);
+  await eventually("it has run", () => second.stateOf(id) === "succeeded");
+  assert.deepEqual(runs, ["timer"]);
 });
