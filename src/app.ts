@@ -15,6 +15,7 @@ import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
 import { Router } from "./http/router.ts";
 import { HSTS_LINE, noteCertificate } from "./http/tls.ts";
+import { tracedAuthenticator } from "./http/traced-authenticator.ts";
 import type { JobRunner } from "./jobs/runner.ts";
 import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
 import { Announcer } from "./pipeline/announcer.ts";
@@ -189,6 +190,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     ...deciding,
     backlog,
     highWaterBytes: config.ingest.highWaterBytes,
+    log: log.namespace("pipeline"),
+    rulesLog: log.namespace("rules"),
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(pipeline, config.ingest, clock);
@@ -249,7 +252,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   });
   const kernel = new HttpKernel({
     router,
-    authenticator: principals,
+    authenticator: tracedAuthenticator(principals, log.namespace("auth")),
     bodies,
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),

@@ -278,6 +278,11 @@ export class JobRunner implements SetSource {
     queue.attempted(durationMs);
     const outcome = finish?.outcome ?? "succeeded";
     this.#parts.onAttempt?.({ queue: queue.name, outcome, durationMs, latenessMs });
+    const { log } = this.#parts;
+    if (log.isDebug()) {
+      const { id: jobId, kind, attempts: attempt } = claimed;
+      log.debug({ jobId, queue: queue.name, kind, attempt, outcome, durationMs, latenessMs }, "an attempt has ended");
+    }
     // A stop has lost its patience and given the job back.
     if (!this.#active.delete(claimed.id)) return;
     this.#progress.delete(claimed.id);

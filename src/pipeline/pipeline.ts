@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import type { EnqueuedRow } from "../jobs/runner.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
@@ -43,6 +44,9 @@ export interface PipelineParts {
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
   readonly highWaterBytes: number;
+  readonly log: Logger;
+  /** What the rules made of each batch. */
+  readonly rulesLog: Logger;
   /** Told of jobs that have been committed. */
   onJobs(jobs: readonly EnqueuedRow[]): void;
   /** @throws STORAGE_FULL while the disk has too little room. */
@@ -215,6 +219,7 @@ export class EventPipeline implements SetSource {
     }
     metrics.settled(set.results);
     metrics.decided(set.stats);
+    this.#trace(set);
     for (let i = 0; i < set.taken.length; i++) {
       const { event, owner } = set.taken[i] as Pending;
       owner.settled(event, set.results[i] as EventResult);
@@ -225,6 +230,17 @@ export class EventPipeline implements SetSource {
     announcer.notifications(set.told.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(set.effects, refused, set.suppression);
     if (jobs.length > 0) onJobs(jobs);
+  }
+
+  #trace({ taken, stored, told, stats, isLeavingSome }: SetInFlight): void {
+    const { log, rulesLog } = this.#parts;
+    if (log.isDebug()) {
+      const facts = { events: taken.length, stored: stored.length, notified: told.flat().length, isLeavingSome };
+      log.debug(facts, "a batch of events is committed");
+    }
+    if (!rulesLog.isDebug()) return;
+    for (const { ruleId, matched, fired, suppressed, deduped, cooled, errors } of stats.rows())
+      rulesLog.debug({ ruleId, matched, fired, suppressed, deduped, cooled, errors }, "a rule has matched in a batch");
   }
 
   #take(): readonly Pending[] {

@@ -125,6 +125,7 @@ export class RuleBook {
       if (row) this.put(row);
     }
     this.forgetRecipients();
+    this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "the active rules are read");
   }
 
   /** Takes a rule as it now is; one that is not active goes. Running it again changes nothing. */
@@ -142,6 +143,7 @@ export class RuleBook {
       };
       this.#index.add(row.id, rule.condition, row, row.projectId, rule);
       this.#measureLater(rule);
+      this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
     } catch (error) {
       // It was checked when it was stored, so this is a rule of another version of the program. The others go on.
       this.#break(row, reasonOf(error));

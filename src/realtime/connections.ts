@@ -124,6 +124,7 @@ export class Connections {
     add(this.#byAddress, addressGroup(connection.address), 1);
     if (connection.principal) this.#own(entry, connection.principal);
     else this.#setPending(connection, entry, true);
+    this.#trace(connection, "a live connection is open");
   }
 
   /**
@@ -158,6 +159,12 @@ export class Connections {
     add(this.#byAddress, addressGroup(connection.address), -1);
     this.#setPending(connection, entry, false);
     this.#disown(entry);
+    this.#trace(connection, "a live connection is closed");
+  }
+
+  #trace({ transport, principal }: Connection, message: string): void {
+    const { log } = this.#parts;
+    if (log.isDebug()) log.debug({ transport, caller: principal?.key ?? null, open: this.#entries.size }, message);
   }
 
   get counts(): Readonly<Record<Transport, number>> {

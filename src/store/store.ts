@@ -66,7 +66,11 @@ export function openStore(options: StoreOptions): Store {
   const { file, log, isOwner } = options;
   const { auditKey, sequences, warnings, lastBeat } = prepare(options);
   const port = openPort(options, auditKey, (fn) => committer.alone(fn));
-  const committer: Committer = new Committer(port, sequences, options.onCommit);
+  const onCommit: OnCommit = (durationMs, events) => {
+    options.onCommit(durationMs, events);
+    if (log.isDebug()) log.debug({ durationMs, events }, "a commit is on disk");
+  };
+  const committer: Committer = new Committer(port, sequences, onCommit);
   const reader = openForReading(file);
   const scanner = new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });

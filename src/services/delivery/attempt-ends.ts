@@ -47,14 +47,16 @@ export class AttemptEnds {
 
   /** Counted before the call: a crash in it must still use up an attempt. @returns the delivery as it is now */
   async begin({ delivery }: DeliveryFacts): Promise<Selectable<DeliveriesTable>> {
-    const { database, clock } = this.#parts;
+    const { database, clock, log } = this.#parts;
     const changes = { state: "sending", attempts: delivery.attempts + 1 } as const;
+    const { id: deliveryId, channel } = delivery;
+    log.debug({ deliveryId, channel, attempt: changes.attempts }, "an attempt begins");
     await database.write((trx) => this.note(trx, delivery, { ...changes, reason: null }), SHARED);
     return { ...delivery, ...changes, updatedAt: clock.now() };
   }
 
   async delivered(job: AttemptJob, { delivery, notification }: DeliveryFacts, { providerId }: Accepted): Promise<void> {
-    const { database, jobs, clock, results, settling } = this.#parts;
+    const { database, jobs, clock, log, results, settling } = this.#parts;
     const { channel } = delivery;
     const deliveredAt = clock.now();
     await database.write(async (trx) => {
@@ -64,6 +66,7 @@ export class AttemptEnds {
       await settling.settle(notification.id, channel, trx);
       database.afterCommit(trx, () => results.delivered(channel, deliveredAt - notification.createdAt));
     }, SHARED);
+    log.debug({ deliveryId: delivery.id, channel, attempt: delivery.attempts }, "a delivery is accepted");
   }
 
   async failed(

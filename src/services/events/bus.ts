@@ -52,6 +52,8 @@ export class Bus {
   ): Promise<{ called: number }> {
     const subscriptions = this.#matching(event).filter(({ handler }) => handler !== done);
     const caller = currentCaller();
+    if (this.#log.isDebug())
+      this.#log.debug({ event, correlationId, handlers: subscriptions.length }, "an event is emitted");
     await Promise.resolve();
     let called = 0;
     for (const subscription of subscriptions) {

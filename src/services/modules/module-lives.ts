@@ -54,6 +54,7 @@ export class ModuleLives {
   async import(slot: ModuleSlot): Promise<boolean> {
     try {
       slot.imported = await this.#read(slot);
+      this.#parts.log.debug({ module: slot.name, folder: slot.folder.folder }, "a module is imported");
       return true;
     } catch (error) {
       this.failed(slot, error);
@@ -107,6 +108,7 @@ export class ModuleLives {
     const error = await run.dispose();
     if (error !== null) log.warn({ module: name, error }, "a module could not dispose of what it took");
     run.close();
+    log.debug({ module: name, version: run.module.version }, "an instance of a module has ended");
     slot.run = null;
   }
 

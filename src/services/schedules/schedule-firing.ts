@@ -116,7 +116,11 @@ export class ScheduleFiring {
   }
 
   /** Remembers how much has been made up for, while there is more to come. */
-  #note(id: string, { nextRunAt, caughtUp }: FiringPlan, now: EpochMs): void {
+  #note(id: string, { runs, skipped, nextRunAt, caughtUp }: FiringPlan, now: EpochMs): void {
+    this.#parts.log.debug(
+      { scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt },
+      "a schedule fires",
+    );
     if (nextRunAt !== null && nextRunAt <= now) this.#caughtUp.set(id, caughtUp);
     else this.#caughtUp.delete(id);
   }
