@@ -53,6 +53,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const { config, warnings } = load();
   const log = openLog(context, config);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
+  ignoreSignals(log);
   const lock = lockDataDir(config);
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
@@ -116,6 +117,12 @@ function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: stri
   }
 }
 
+/** Without a handler SIGUSR1 opens Node's inspector, and the others end the process at once. */
+function ignoreSignals(log: Logger): void {
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
+    process.on(signal, () => log.info({ signal }, "this signal has no effect; SIGHUP reloads the configuration"));
+}
+
 function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
@@ -135,6 +142,7 @@ function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
     );
   };
   process.on("SIGTERM", stop);
+  process.on("SIGQUIT", stop);
   process.off("SIGINT", interrupt);
   process.on("SIGINT", stop);
 }

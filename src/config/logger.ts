@@ -1,8 +1,10 @@
 import pino, { type DestinationStream, type Logger as Pino } from "pino";
 import type { LogFields, Logger } from "../base/log.ts";
+import { LineWriter } from "./line-writer.ts";
 import { redactFields, redactText } from "./redact.ts";
 
 const ROOT = "prism";
+const STDOUT = 1;
 
 export interface LoggerOptions {
   readonly level: "error" | "warn" | "info" | "debug";
@@ -21,7 +23,7 @@ export interface ReloadableLogger extends Logger {
  * by not logging them; what slips in all the same is masked by its name, and by its look.
  */
 export function createLogger(options: LoggerOptions): ReloadableLogger {
-  const target = options.destination ?? pino.destination({ dest: 1, sync: true });
+  const target = options.destination ?? new LineWriter(STDOUT);
   const root = pino(
     {
       level: "debug",

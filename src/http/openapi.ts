@@ -97,7 +97,20 @@ const ERROR_SCHEMA: Json = {
         code: { type: "string" },
         message: { type: "string" },
         requestId: { type: "string" },
-        details: { type: "array", items: { type: "object" } },
+        details: {
+          type: "array",
+          items: {
+            type: "object",
+            properties: {
+              path: { type: "string", description: "Member that is meant, its parts joined by dots" },
+              code: { type: "string" },
+              message: { type: "string" },
+              index: { type: "integer", description: "Item of a batch" },
+              position: { type: "integer", description: "Character of the text" },
+            },
+            additionalProperties: true,
+          },
+        },
       },
     },
   },

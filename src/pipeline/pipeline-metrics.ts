@@ -5,6 +5,9 @@ import type { EventResult } from "./incoming-event.ts";
 /** From 10 µs, which a small set without matching rules takes, to a second. */
 const DECIDING_BUCKETS = [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1];
 
+/** Why a match makes no notification, as the totals of a rule name it. */
+const SUPPRESSED = ["suppressed", "deduped", "cooled", "limited"] as const;
+
 /** What became of events and what the rules made of them, counted when it is on disk (contract 13). The labels are fixed words. */
 export class PipelineMetrics {
   readonly #results: Readonly<Record<EventResult["status"] | "rejected" | "failed", Counter>>;
@@ -12,6 +15,7 @@ export class PipelineMetrics {
   readonly #matches: Counter;
   readonly #errors: Counter;
   readonly #notifications: Counter;
+  readonly #suppressed: Readonly<Record<(typeof SUPPRESSED)[number], Counter>>;
   readonly #sliced: Counter;
 
   constructor(metrics: Metrics) {
@@ -35,6 +39,13 @@ export class PipelineMetrics {
       "prism_notifications_total",
       "Notifications that were stored, by recipient",
     )();
+    const suppressed = metrics.counter("prism_suppressed_total", "Matches that made no notification, by reason");
+    this.#suppressed = {
+      suppressed: suppressed({ reason: "suppressed" }),
+      deduped: suppressed({ reason: "deduped" }),
+      cooled: suppressed({ reason: "cooldown" }),
+      limited: suppressed({ reason: "limited" }),
+    };
     this.#sliced = metrics.counter(
       "prism_rule_slices_total",
       "Times the rules of one event filled a slice and the others were decided later",
@@ -61,9 +72,10 @@ export class PipelineMetrics {
   }
 
   decided(stats: RuleStats): void {
-    for (const { matched, errors } of stats.rows()) {
-      this.#matches.add(matched);
-      this.#errors.add(errors);
+    for (const row of stats.rows()) {
+      this.#matches.add(row.matched);
+      this.#errors.add(row.errors);
+      for (const reason of SUPPRESSED) this.#suppressed[reason].add(row[reason]);
     }
   }
 

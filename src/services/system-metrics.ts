@@ -1,5 +1,44 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import type { Metrics } from "../base/metrics.ts";
+import { VERSION } from "../base/version.ts";
 import type { CoreServices } from "./module.ts";
+
+/** What dashboards for Node processes expect, under the names of prom-client. */
+function registerProcessMetrics(metrics: Metrics): void {
+  metrics.gauge("prism_build_info", "Version of the server; always 1", () => [[{ version: VERSION }, 1]]);
+  const maxDescriptors = readLimit();
+  metrics.gauge("process_open_fds", "Open file descriptors", openDescriptors);
+  metrics.gauge("process_max_fds", "Limit of open file descriptors", () => maxDescriptors);
+  metrics.gauge("nodejs_heap_size_total_bytes", "Heap that is reserved", () => process.memoryUsage().heapTotal);
+  metrics.gauge("nodejs_heap_size_used_bytes", "Heap that is used", () => process.memoryUsage().heapUsed);
+  metrics.gauge("nodejs_external_memory_bytes", "Memory outside of the heap", () => process.memoryUsage().external);
+  let gcSeconds = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) gcSeconds += duration / 1000;
+  }).observe({ entryTypes: ["gc"] });
+  metrics.counterOf("nodejs_gc_duration_seconds_sum", "Time spent collecting garbage", () => gcSeconds);
+}
+
+const DESCRIPTORS = "/proc/self/fd";
+
+/** The directory's size is their number since Linux 6.2; before, its names are counted. 0 where the system does not tell. */
+function openDescriptors(): number {
+  try {
+    return statSync(DESCRIPTORS).size || readdirSync(DESCRIPTORS).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The soft limit; 0 where the system does not tell. */
+function readLimit(): number {
+  try {
+    return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
 
 /** Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics (contract 13). */
 export function registerSystemMetrics({ system, db }: CoreServices): void {
@@ -39,5 +78,6 @@ export function registerSystemMetrics({ system, db }: CoreServices): void {
     const { user, system: kernel } = process.cpuUsage();
     return (user + kernel) / 1e6;
   });
+  registerProcessMetrics(metrics);
   void db;
 }

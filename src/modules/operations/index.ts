@@ -161,7 +161,7 @@ function serveDocs(server: ModuleServer, { config, system }: CoreServices): void
       summary: "This document",
       tag,
       access,
-      response: { contentType: "application/json", description: "OpenAPI 3.1" },
+      response: v.looseObject({ openapi: v.string(), info: v.looseObject({}), paths: v.looseObject({}) }),
       handle: pageHandler(document),
     }),
   );

@@ -92,6 +92,12 @@ test("/metrics is Prometheus text with every figure of this version", async () =
     ["process_resident_memory_bytes", "gauge"],
     ["process_cpu_seconds_total", "counter"],
     ["process_start_time_seconds", "gauge"],
+    ["process_open_fds", "gauge"],
+    ["process_max_fds", "gauge"],
+    ["prism_build_info", "gauge"],
+    ["prism_suppressed_total", "counter"],
+    ["nodejs_heap_size_used_bytes", "gauge"],
+    ["nodejs_gc_duration_seconds_sum", "counter"],
   ] as const)
     assert.equal(types.get(name), type, name);
 });
