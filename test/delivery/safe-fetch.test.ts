@@ -7,6 +7,7 @@ import {
   type OutsideRules,
   type Resolver,
 } from "../../src/services/delivery/outside-hosts.ts";
+import { addressesIn } from "../../src/services/delivery/resolve-host.ts";
 import { RequestTimeout, SafeFetch, type SafeFetchOptions } from "../../src/services/delivery/safe-fetch.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { reset, silence, slowBody, status, WebPeer } from "./support/web-peer.ts";
@@ -198,4 +199,27 @@ test("a request ends with the signal of whoever asked for it, and with the conne
   await assert.rejects(post(fetching(), peer.url, asked.signal), reason);
   peer.answer = reset;
   await assert.rejects(post(fetching(), peer.url), /ECONNRESET|socket hang up/);
+});
+
+test("a check gives up on a name that is never resolved", async () => {
+  const never: Resolver = () => new Promise(() => undefined);
+  const fetch = new SafeFetch(new OutsideHosts(STRICT, never), { timeoutMs: 20 });
+  await assert.rejects(fetch.check("https://slow.example/"), (error) => isRefused(error));
+});
+
+test("a name without an address and one with a private address are refused in the same words", async () => {
+  const missing = await outcomeOf("https://a.example/", STRICT, () => Promise.reject(new Error("ENOTFOUND")));
+  assert.equal(missing, await outcomeOf("https://a.example/", STRICT, to("10.0.0.1")));
+  assert.equal(missing, await outcomeOf("https://a.example/", STRICT, to()));
+});
+
+test("names of the hosts file are found there, whatever their case, and comments are none", () => {
+  const hosts =
+    "127.0.0.1 localhost\n::1 localhost ip6\n# 10.0.0.1 gone\n10.0.0.2 Shop.internal shop # the shop\nnonsense shop";
+  assert.deepEqual(addressesIn(hosts, "LOCALHOST"), [
+    { address: "127.0.0.1", family: 4 },
+    { address: "::1", family: 6 },
+  ]);
+  assert.deepEqual(addressesIn(hosts, "shop"), [{ address: "10.0.0.2", family: 4 }]);
+  assert.deepEqual(addressesIn(hosts, "gone"), []);
 });

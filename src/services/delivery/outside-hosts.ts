@@ -1,9 +1,9 @@
-import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { CidrSet } from "../../base/cidr.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isPublicAddress } from "../../base/public-address.ts";
 import type { Config } from "../../config/load.ts";
+import { resolveHost } from "./resolve-host.ts";
 
 /** The addresses of a host name, all of them. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>;
@@ -22,6 +22,9 @@ export interface OutsideRules {
 
 const PORTS: readonly number[] = [443, 80, 8443];
 const MAX_URL_LENGTH = 2048;
+/** One text for both: which names exist in the operator's network is not for users to know. */
+const NO_PUBLIC_ADDRESS =
+  "the host has no address, or one that is not public (webhooks.allowPrivateCidrs allows more addresses)";
 
 export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks">): OutsideRules {
   return { allowsHttp: env === "development", ...webhooks };
@@ -37,7 +40,7 @@ export class OutsideHosts {
   readonly #ports: ReadonlySet<number>;
   readonly #resolve: Resolver;
 
-  constructor(rules: OutsideRules, resolve: Resolver = resolveAll) {
+  constructor(rules: OutsideRules, resolve: Resolver = resolveHost) {
     this.#rules = rules;
     this.#own = new CidrSet(rules.allowPrivateCidrs);
     this.#ports = new Set([...PORTS, ...rules.allowPorts]);
@@ -60,17 +63,16 @@ export class OutsideHosts {
 
   async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw refused(`${host} could not be resolved`, new HostUnknown(host, { cause }));
+      throw refused(NO_PUBLIC_ADDRESS, new HostUnknown(host, { cause }));
     });
-    if (addresses.length === 0) throw refused(`${host} has no address`, new HostUnknown(host));
+    if (addresses.length === 0) throw refused(NO_PUBLIC_ADDRESS, new HostUnknown(host));
     return addresses;
   }
 
   /** Says nothing of the address itself: what a name means inside the operator's network is not everybody's to know. */
   #requireAddress({ protocol, port }: URL, address: string): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address))
-      throw refused("the host leads to an address that is not public (webhooks.allowPrivateCidrs lets it)");
+    if (!isPublicAddress(address)) throw refused(NO_PUBLIC_ADDRESS);
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);
@@ -97,8 +99,4 @@ function readUrl(text: string): URL {
 
 function refused(why: string, cause?: Error): PrismError {
   return new PrismError("URL_REFUSED", `The URL is refused: ${why}`, cause ? { cause } : {});
-}
-
-function resolveAll(host: string): Promise<readonly ResolvedAddress[]> {
-  return lookup(host, { all: true, verbatim: true });
 }

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { LookupFunction } from "node:net";
+import { PrismError } from "../../base/errors.ts";
 import type { OutsideHosts, ResolvedAddress } from "./outside-hosts.ts";
 
 export interface SafeFetchOptions {
@@ -56,9 +57,19 @@ export class SafeFetch {
     this.#ca = ca;
   }
 
-  /** Whether requests to this URL are let out at this moment. @throws URL_REFUSED */
+  /** Whether requests to this URL are let out at this moment. @throws URL_REFUSED, also when its name is not resolved in time */
   async check(url: string): Promise<void> {
-    await this.#hosts.require(url);
+    const limit = limited(this.#timeoutMs, undefined);
+    try {
+      await Promise.race([this.#hosts.require(url), limit.reached]);
+    } catch (error) {
+      if (!(error instanceof RequestTimeout)) throw error;
+      throw new PrismError("URL_REFUSED", "The URL is refused: the host's name is not resolved in time", {
+        cause: error,
+      });
+    } finally {
+      limit.clear();
+    }
   }
 
   /**
