@@ -127,11 +127,11 @@ export const OPTIONS = {
     cooldownMs: option(k.duration(0, DAY), 5 * MINUTE, "silence of a project behind an alert", { reloadable: true }),
   },
   digest: {
-    cron: option(
-      k.text(1, 100),
-      "0 8 * * *",
-      "when the digest of a project that wants one is sent, by its own wall clock",
+    enabled: optional(
+      k.boolean(),
+      "sends the digest of projects whose settings say nothing of one, on days with events; by default where smtp.host is set",
     ),
+    cron: option(k.text(1, 100), "0 8 * * *", "when digests are sent, by the wall clock of each project"),
     timezone: option(k.timezone(), "UTC", "IANA zone of that clock where the project names none"),
   },
   retention: {

@@ -14,12 +14,19 @@ import * as queries from "./queries.ts";
 const QUEUE: QueueName = "digest";
 const SEND = "digest";
 const MAIL = "digest.mail";
+/** Makes the jobs of projects that say nothing of a digest. */
+const SEND_DEFAULT = "digest.default";
+const DEFAULT_SCHEDULE = "prism:digest";
 const SCHEDULE = "prism:digest:";
+/** Projects of one transaction. */
+const PROJECTS_AT_ONCE = 100;
 /** Types and levels that apps are given; the text names fewer. */
 const DATA_EVENTS = 50;
 
 interface DigestPayload {
   readonly projectId: string;
+  /** The project says nothing of a digest: it has one on days with events. */
+  readonly isDefault?: boolean;
 }
 
 interface DigestMail extends NoticeMail {
@@ -41,6 +48,7 @@ export class Digests {
   constructor(services: CoreServices) {
     this.#services = services;
     services.system.runner.handle(SEND, (job) => this.#send(job));
+    services.system.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
     services.system.runner.handle(MAIL, (job) => this.#mail(job));
     services.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
   }
@@ -51,6 +59,35 @@ export class Digests {
     requirePattern(config.digest.cron);
     const projects = await queries.liveProjects(db.read);
     for (const { id, settings } of projects) if (digestOf(settings).isWanted) await this.follow(id);
+    await this.#followDefault();
+  }
+
+  get #isDefault(): boolean {
+    const { digest, smtp } = this.#services.config;
+    return digest.enabled ?? smtp.host !== undefined;
+  }
+
+  async #followDefault(): Promise<void> {
+    const { db, system, config } = this.#services;
+    const { cron, timezone } = config.digest;
+    const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
+    if (this.#isDefault) await system.schedules.put(schedule);
+    else if (await system.schedules.findByName(DEFAULT_SCHEDULE))
+      await db.write((trx) => system.schedules.remove(DEFAULT_SCHEDULE, { trx }));
+  }
+
+  async #sendDefault(): Promise<{ projects: number }> {
+    const { db, jobs, clock } = this.#services;
+    const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
+    for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
+      await db.write(async (trx) => {
+        for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
+          const payload: DigestPayload = { projectId, isDefault: true };
+          const dedupeKey = `digest:default:${projectId}`;
+          await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
+        }
+      });
+    return { projects: projects.length };
   }
 
   /** Sees to it that there is a schedule while the project wants a digest. */
@@ -75,16 +112,17 @@ export class Digests {
 
   async #send(job: RunningJob): Promise<unknown> {
     const { db, clock, jobs, config } = this.#services;
-    const { projectId } = job.payload as DigestPayload;
+    const { projectId, isDefault = false } = job.payload as DigestPayload;
     const project = await queries.liveProject(db.read, projectId);
-    const { isWanted, zone } = digestOf(project?.settings ?? "{}");
-    if (!project || !isWanted) {
+    const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
+    if (!project || !(isDefault ? isUnset && this.#isDefault : isWanted)) {
       await this.follow(projectId);
       return { told: 0 };
     }
     const now = clock.now();
     const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
-    const readers = await this.#readers(projectId, activity.events.length > 0);
+    const hasEvents = activity.events.length > 0;
+    const readers = isDefault && !hasEvents ? [] : await this.#readers(projectId, hasEvents);
     const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
     await db.write(async (trx) => {
       // An operator may have had it run a second time.
@@ -151,10 +189,14 @@ export class Digests {
 }
 
 /** `digest` of a project's settings: true, or an object with the zone of its clock. */
-function digestOf(settings: string): { readonly isWanted: boolean; readonly zone: string | null } {
+function digestOf(settings: string): {
+  readonly isWanted: boolean;
+  readonly isUnset: boolean;
+  readonly zone: string | null;
+} {
   const { digest } = JSON.parse(settings) as { digest?: boolean | { readonly timezone?: string } };
-  if (typeof digest === "object") return { isWanted: true, zone: digest.timezone ?? null };
-  return { isWanted: digest === true, zone: null };
+  if (typeof digest === "object") return { isWanted: true, isUnset: false, zone: digest.timezone ?? null };
+  return { isWanted: digest === true, isUnset: digest === undefined, zone: null };
 }
 
 /** Here and not with the other settings, which know nothing of patterns. @throws ConfigRefused */

@@ -14,10 +14,10 @@ import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-async function digestWorld(t: TestContext) {
+async function digestWorld(t: TestContext, more: Readonly<Record<string, string>> = { "digest.enabled": "false" }) {
   const server = await MailServer.start(t);
   const clock = new FakeClock(Date.parse("2026-06-01T05:00:00Z"));
-  const settings = { "rateLimit.enabled": "false", "auth.accessExpires": "1d", ...server.settings };
+  const settings = { "rateLimit.enabled": "false", "auth.accessExpires": "1d", ...server.settings, ...more };
   const prism = await startPrism(t, { clock, settings });
   return { prism, clock, server, ...(await makeProject(prism)) };
 }
@@ -133,6 +133,44 @@ test("a project that wants no digest has no schedule; another zone is another ti
   assert.equal(refused.status, 400);
   await want(world, false);
   assert.equal(countOf(prism, "schedules"), 0);
+});
+
+test("projects that say nothing have a digest on days with events, where mail is set up or digest.enabled is true", async (t) => {
+  const world = await digestWorld(t, {});
+  const { prism, clock, apiKey, server } = world;
+  await join(world, "uma", "uma@example.com");
+  const quiet = await makeProject(prism, "quiet");
+  const own = await makeProject(prism, "own");
+  await prism.patch(`/api/v1/projects/${own.id}`, { settings: { digest: false } });
+  const schedules = () => countOf(prism, "schedules where queue = 'digest'");
+  assert.equal(schedules(), 1, "one schedule for all of them");
+  await prism.patch(`/api/v1/projects/${quiet.id}`, { settings: { digest: { timezone: "Asia/Tokyo" } } });
+  await eventually("a project's own comes first", () => schedules() === 2);
+  for (const key of [apiKey, own.apiKey]) await prism.post("/api/v1/events", { type: "door.opened" }, { apiKey: key });
+  clock.advance(3 * HOUR);
+  await morning(world);
+  assert.deepEqual(
+    digests(prism).map(({ title }) => title),
+    ["shop: 1 event in the last 24 hours"],
+    `not ${quiet.id}, where nothing happened, and not own, which wants none`,
+  );
+  assert.equal((await server.mailTo("uma@example.com")).raw.includes("Subject: shop: 1 event"), true);
+  clock.advance(DAY);
+  await morning(world);
+  assert.equal(digests(prism).length, 1, "what is unread is no reason for another");
+});
+
+test("without a mail server there is no digest by default, and digest.enabled brings it into the app", async (t) => {
+  const clock = new FakeClock(Date.parse("2026-06-01T05:00:00Z"));
+  const silent = await startPrism(t, { clock });
+  assert.equal(countOf(silent, "schedules"), 0);
+  const settings = { "digest.enabled": "true", "auth.accessExpires": "1d" };
+  const prism = await startPrism(t, { clock, settings });
+  await prism.post("/api/v1/events", { type: "door.opened" });
+  clock.advance(3 * HOUR);
+  await prism.services.system.schedules.look();
+  await settled(prism);
+  await eventually("it is in the app", () => digests(prism).length === 1);
 });
 
 test("the digest of a project that was deleted ends with its next run", async (t) => {
