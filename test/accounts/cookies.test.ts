@@ -121,3 +121,19 @@ test("D58: /auth takes no Idempotency-Key: each attempt is one of its own, and n
   assert.equal(reader.prepare("select count(*) from idempotency_keys").pluck().get(), 0);
   for (const reply of [first, second]) assert.equal(reply.headers.get("idempotency-replayed"), null);
 });
+
+test("a login with rememberMe: false has a cookie that ends with the browser, and so has each refresh after it", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const log = async (rememberMe: boolean) => {
+    const { headers } = await call(prism, "/api/v1/auth/login", { login: "ann", password: PASSWORD, rememberMe });
+    return headers.get("set-cookie") ?? "";
+  };
+  assert.match(await log(true), /Max-Age=\d+/);
+  const cookie = await log(false);
+  assert.doesNotMatch(cookie, /Max-Age|Expires/i);
+  const [pair = ""] = cookie.split(";");
+  const refreshed = await call(prism, "/api/v1/auth/refresh", {}, { Cookie: pair, Origin: prism.url });
+  assert.equal(refreshed.status, 200, refreshed.text);
+  assert.doesNotMatch(refreshed.headers.get("set-cookie") ?? "", /Max-Age|Expires/i);
+});

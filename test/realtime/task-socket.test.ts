@@ -80,6 +80,11 @@ test("the whole conversation, byte for byte", async (t) => {
     assert.match(await next(), /"title":"heard"/);
   });
 
+  await t.test("a PING with members of the client's own is answered", async () => {
+    client.send({ type: "PING", id: 3, timestamp: 1 });
+    assert.match(await next(), /^{"type":"PONG"/);
+  });
+
   await t.test("what cannot be done is an error, and the socket stays", async () => {
     for (const said of [
       { type: "SUBSCRIBE" },

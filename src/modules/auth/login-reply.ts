@@ -15,9 +15,16 @@ export async function loginReply(
   {
     delivery = "cookie",
     isCookieSpent = false,
+    endsWithBrowser = false,
     status = 200,
     extra = {},
-  }: { delivery?: TokenDelivery | undefined; isCookieSpent?: boolean; status?: number; extra?: object } = {},
+  }: {
+    delivery?: TokenDelivery | undefined;
+    isCookieSpent?: boolean;
+    endsWithBrowser?: boolean;
+    status?: number;
+    extra?: object;
+  } = {},
 ): Promise<Reply> {
   const { accessToken, accessExpiresAt, session, userId } = login;
   const now = clock.now();
@@ -32,7 +39,8 @@ export async function loginReply(
     ...extra,
   };
   const headers: Record<string, string> = {};
-  if (delivery === "cookie") headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now);
+  if (delivery === "cookie")
+    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
   else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
   return new Reply(status, body, headers);
 }

@@ -62,13 +62,13 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
       response: LoginView,
       errors: ["INVALID_CREDENTIALS", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED", "OVERLOADED"],
       async handle(exchange, { body }) {
-        const { password, tokenDelivery, device, ...names } = body;
+        const { password, tokenDelivery, device, rememberMe = true, ...names } = body;
         const client = clientOf(exchange, device);
         const isKnown = await accounts.isKnown(names, client);
         const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
         const login = await accounts.login(names, password, client);
         succeeded();
-        return loginReply(services, cookie, login, { delivery: tokenDelivery });
+        return loginReply(services, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
       },
     }),
     route({
@@ -99,7 +99,8 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
         const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
         // The cookie's token is used up; sent again it would end the session.
         const isCookieSpent = delivery === "body" && fromCookie !== undefined;
-        return loginReply(services, cookie, login, { delivery, isCookieSpent });
+        const endsWithBrowser = cookie.endsWithBrowser(exchange);
+        return loginReply(services, cookie, login, { delivery, isCookieSpent, endsWithBrowser });
       },
     }),
     route({

@@ -34,6 +34,9 @@ export const LoginBody = object({
   password,
   tokenDelivery,
   device: v.optional(text(100)),
+  rememberMe: v.optional(
+    v.pipe(v.boolean("must be true or false"), v.description("false: the cookie ends with the browser; default true")),
+  ),
 });
 
 export const RefreshBody = object({ refreshToken: v.optional(linkToken), tokenDelivery });

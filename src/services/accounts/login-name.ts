@@ -49,6 +49,8 @@ export function loginNameOf(names: LoginNames): LoginName {
   const phone = plainPhone(text);
   // A plus sign begins neither an address that we take nor a username: a number is a number whatever it is called.
   if (kind === "phone" || (kind === "login" && isPhone(phone))) return { key: phone, columns: ["phone"] };
+  // No username has an @: clients with one field for both send the address as a username.
+  if (kind === "username" && text.includes("@")) return { key: plainName(text), columns: ["email"] };
   return { key: plainName(text), columns: kind === "login" ? ["email", "username"] : [kind] };
 }
 
