@@ -1,6 +1,7 @@
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
+import { LoopTurns } from "../../base/loop-turns.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { storedEvent } from "../../pipeline/stored-event.ts";
@@ -84,7 +85,11 @@ export class Explainer {
     const incoming = storedEvent(event);
     const rows = await queries.decisionsOf(this.#services.db.scan, event.seq, ruleId);
     const rules: ExplainedRule[] = [];
-    for (const row of rows) rules.push(await this.#outcomes.decided(row, incoming));
+    const turns = new LoopTurns();
+    for (const row of rows) {
+      rules.push(await this.#outcomes.decided(row, incoming));
+      await turns.pause();
+    }
     return rules;
   }
 
@@ -142,7 +147,12 @@ export class Explainer {
       queries.countSilent(scan, event, at),
       queries.outcomesOf(scan, event.seq),
     ]);
-    const silent = rows.map((row) => this.#outcomes.silent(row, incoming, state));
+    const silent: ExplainedRule[] = [];
+    const turns = new LoopTurns();
+    for (const row of rows) {
+      silent.push(this.#outcomes.silent(row, incoming, state));
+      await turns.pause();
+    }
     const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
     const rules = [...decided, ...silent];
     return {

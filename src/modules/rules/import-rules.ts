@@ -1,15 +1,12 @@
-import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../base/errors.ts";
+import { LoopTurns } from "../../base/loop-turns.ts";
 import { type ConditionWarning, conditionWarnings } from "../../rules/index.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import type { RuleStore } from "./rule-store.ts";
 import type { IMPORT_OUTCOMES, ImportRules } from "./schema.ts";
 import { definitionView } from "./view.ts";
-
-/** Checking rules takes this much of a turn of the loop, and one rule more. */
-const TURN_MS = 5;
 
 type GivenRule = ImportRules["rules"][number];
 
@@ -99,13 +96,10 @@ async function plan(
   const steps: Step[] = [];
   const problems: Problem[] = [];
   const places = new Map<string, number>();
-  let pauseAtMs = performance.now() + TURN_MS;
+  // Compiling what many rules hold must not keep the loop.
+  const turns = new LoopTurns();
   for (const [at, rule] of rules.entries()) {
-    // Compiling what many rules hold must not keep the loop.
-    if (performance.now() > pauseAtMs) {
-      await setImmediate();
-      pauseAtMs = performance.now() + TURN_MS;
-    }
+    await turns.pause();
     try {
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);

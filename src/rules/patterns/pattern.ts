@@ -22,6 +22,7 @@ export class Pattern {
     const pooled = this.#pooled;
     if (pooled === null) return false;
     pooled.wasUsed = true;
+    if (program.isPlain) return program.test(text, budget);
     try {
       return program.test(text, budget);
     } finally {

@@ -25,9 +25,11 @@ export class Program {
   readonly ownBytes: number;
   readonly #re2: Re2;
   /** Linear in the text whatever the size: a literal, or a pattern that is never in two states at once. */
-  readonly #isPlain: boolean;
+  readonly isPlain: boolean;
   #automaton: Re2["dfa"] | null = null;
-  #beforeStepwise: () => void = () => undefined;
+  /** Of the search that runs. */
+  #budget: EvaluationBudget | null = null;
+  #textUnits = 0;
 
   /** @throws Refusal LIMIT for a pattern that is too large, RE2JSException for one that is none. */
   constructor(source: string) {
@@ -39,7 +41,7 @@ export class Program {
     this.size = instructions + Math.floor(bounds / BOUNDS_PER_SIZE);
     if (this.size > LIMITS.patternSize) throw tooLarge();
     this.ownBytes = instructions * INSTRUCTION_BYTES + bounds * BOUND_BYTES;
-    this.#isPlain = this.#re2.onepass !== null || this.#re2.prefixComplete;
+    this.isPlain = this.#re2.onepass !== null || this.#re2.prefixComplete;
   }
 
   /** What compiling costs, in steps. */
@@ -55,10 +57,10 @@ export class Program {
   /** Whether some part of `text` matches. @throws ConditionTooCostly */
   test(text: string, budget: EvaluationBudget): boolean {
     budget.work(text.length);
-    if (this.#isPlain) return this.#re2.match(text);
+    if (this.isPlain) return this.#re2.match(text);
     this.#automaton ??= this.#openAutomaton();
-    // The library goes on step by step where the automaton gives up: 12 ns for each unit of text and instruction, at worst.
-    this.#beforeStepwise = () => budget.work(text.length * this.size);
+    this.#budget = budget;
+    this.#textUnits = text.length;
     return this.#re2.match(text);
   }
 
@@ -75,7 +77,8 @@ export class Program {
       const found = match(input, from, anchor);
       if (found === null) {
         automaton.clearCache();
-        this.#beforeStepwise();
+        // The library goes on step by step: 12 ns for each unit of text and instruction, at worst.
+        this.#budget?.work(this.#textUnits * this.size);
       }
       return found;
     };
