@@ -282,7 +282,15 @@ export interface EventBus {
    * Reads the event log from where this reader has come to; a new one begins with what comes from now on. Batches come one at a time and in
    * order; one whose handler throws comes again, so each event comes at least once. @returns what ends it; its place is kept.
    */
-  consume(name: string, handler: (batch: StoredEvent[]) => Promise<void>): () => void;
+  consume(name: string, handler: (batch: StoredEvent[]) => Promise<void>, options?: ConsumeOptions): () => void;
+}
+
+export interface ConsumeOptions {
+  /**
+   * After so many failures in a row the events of the batch come one at a time, and one that fails by itself is skipped with a line in the log.
+   * Default: no event is ever skipped.
+   */
+  readonly maxAttempts?: number;
 }
 
 export interface EventInput {

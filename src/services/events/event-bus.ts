@@ -4,7 +4,7 @@ import { uuidv7 } from "../../base/ids.ts";
 import type { IngestService } from "../../pipeline/ingest-service.ts";
 import type { Database } from "../../store/database.ts";
 import type { Projects } from "../access/projects.ts";
-import type { EventInput } from "../module-api.ts";
+import type { ConsumeOptions, EventInput } from "../module-api.ts";
 import { Bus } from "./bus.ts";
 import type { BatchHandler, EventConsumers } from "./event-consumers.ts";
 
@@ -35,8 +35,8 @@ export class EventBus extends Bus {
   }
 
   /** A reader of the log with a place of its own. @returns what ends it. @throws TypeError for a name in use */
-  consume(name: string, handler: BatchHandler): () => Promise<void> {
-    return this.#required().consumers.consume(name, handler);
+  consume(name: string, handler: BatchHandler, options?: ConsumeOptions): () => Promise<void> {
+    return this.#required().consumers.consume(name, handler, options);
   }
 
   #required(): EventLogParts {

@@ -6,7 +6,7 @@ import { jitteredDelayMs } from "../../jobs/backoff.ts";
 import { eventJson } from "../../pipeline/views.ts";
 import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
-import type { StoredEvent } from "../module-api.ts";
+import type { ConsumeOptions, StoredEvent } from "../module-api.ts";
 
 export interface ConsumerParts {
   readonly database: Database;
@@ -44,12 +44,13 @@ export class EventConsumers {
   }
 
   /** A reader without a place in the table begins behind the last event there is. @returns what ends it. @throws TypeError for a name in use */
-  consume(name: string, handler: BatchHandler): () => Promise<void> {
+  consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
     const { database, clock, log, head } = this.#parts;
     const consumer = new Consumer({
       name,
       handler,
+      maxAttempts,
       log,
       startsAt: head(),
       head,
@@ -119,6 +120,8 @@ export class EventConsumers {
 interface ReaderParts {
   readonly name: string;
   readonly handler: BatchHandler;
+  /** Failures in a row after which the events of a batch are handed over one at a time. */
+  readonly maxAttempts: number;
   readonly log: Logger;
   readonly startsAt: number;
   /** What must have ended first. */
@@ -166,7 +169,7 @@ class Consumer {
     for (let failures = 0; !this.#isEnded; ) {
       this.#wakeUp = deferred();
       try {
-        const isMore = await this.#step();
+        const isMore = await this.#step(failures >= this.#parts.maxAttempts);
         failures = 0;
         if (!isMore) await this.#wakeUp.promise;
       } catch (error) {
@@ -179,8 +182,8 @@ class Consumer {
     }
   }
 
-  /** One batch. @returns whether there may be more. */
-  async #step(): Promise<boolean> {
+  /** One batch. @param isApart each event by itself, and one that fails then is passed over. @returns whether there may be more. */
+  async #step(isApart: boolean): Promise<boolean> {
     const { read, place, move, handler, startsAt, head } = this.#parts;
     this.#doneUpTo ??= await place(startsAt);
     const upTo = head();
@@ -191,10 +194,26 @@ class Consumer {
       if (!last) this.#doneUpTo = Math.max(upTo, this.#doneUpTo);
       return false;
     }
-    await handler(batch);
+    if (isApart) for (const event of batch) await this.#one(event);
+    else await handler(batch);
     await move(last.seq);
     this.#doneUpTo = last.seq;
     return true;
+  }
+
+  /** An event that the handler fails at by itself is passed over, so that it does not hold up all that come after it. */
+  async #one(event: StoredEvent): Promise<void> {
+    const { handler, log } = this.#parts;
+    if (this.#isEnded) throw new Error("the consumer has ended");
+    try {
+      await handler([event]);
+    } catch (error) {
+      const { id: eventId, seq } = event;
+      log.error(
+        { consumer: this.name, eventId, seq, err: error },
+        "a consumer has skipped an event that it cannot handle",
+      );
+    }
   }
 
   /** Only the end cuts it short, not what is committed meanwhile. */

@@ -216,11 +216,15 @@ function events(run: ModuleRun, { bus }: ModuleServiceParts): api.EventBus {
       return off;
     },
     ingest: (event) => through(run, () => bus.ingest({ source: `module:${name}`, ...event })),
-    consume: (consumer, handler) => {
+    consume: (consumer, handler, options = {}) => {
       if (!CONSUMER_NAME.test(consumer))
         throw new TypeError("a consumer's name must be 1 to 64 letters, digits and hyphens");
+      const { maxAttempts } = options;
+      if (maxAttempts !== undefined && !(Number.isInteger(maxAttempts) && maxAttempts >= 1))
+        throw new TypeError("maxAttempts must be a whole number from 1 on");
       run.requireLife();
-      return run.added(bus.consume(`${name}:${consumer}`, (batch) => run.within(async () => handler(batch))));
+      const read = (batch: api.StoredEvent[]): Promise<void> => run.within(async () => handler(batch));
+      return run.added(bus.consume(`${name}:${consumer}`, read, options));
     },
   };
 }

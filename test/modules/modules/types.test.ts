@@ -66,6 +66,12 @@ const module: AppModule = {
     services.scheduler.handle("count", async () => ({ n: 1 }));
     await services.scheduler.cron("nightly", "0 3 * * *", "work", {}, { timezone: "Europe/Berlin" });
     await services.timer.after("daily", 1000, digest, { onConflict: "replace" });
+    server.post("/hook", { public: true, rawBody: true, bodyTypes: ["*"], maxBytes: 2_000_000 }, (req) => ({ bytes: req.rawBody.length }));
+    const { data } = { data: await services.kv.list("team:", { limit: 10 }) };
+    const own = services.db.read.withTables<{ module_mine_visits: { day: string } }>();
+    const days = await own.selectFrom("module_mine_visits").select("day").execute();
+    services.log.info({ teams: data.length, day: days[0]?.day }, "read");
+    services.events.consume("careful", async () => {}, { maxAttempts: 3 });
     services.events.consume("log", async (batch: StoredEvent[]) => { for (const { type, payload } of batch) services.log.info({ type, n: Object.keys(payload).length }, "seen"); });
     await services.db.write(async (trx) => {
       const user = await trx.selectFrom("users").select(["id", "timezone"]).executeTakeFirst();
@@ -85,6 +91,7 @@ test("S0-50: a module in TypeScript compiles against the types that are publishe
   for (const [name, from, to, error] of [
     ["a table that is not there", 'selectFrom("users")', 'selectFrom("nobody")', /TS2345|TS2769/],
     ["a misspelt option", 'permission: "events', 'permision: "events', /TS2561|TS2353|TS2769/],
+    ["a permission that there is not", 'permission: "events:write"', 'permission: "not:there"', /TS2322|TS2769/],
     ["no name", 'name: "mine",', "", /TS2741/],
     ["an action of no kind", 'type: "notify"', 'type: "shout"', /TS2322/],
   ] as const) {

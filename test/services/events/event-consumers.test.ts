@@ -3,6 +3,7 @@ import test from "node:test";
 import { deferred } from "../../../src/base/deferred.ts";
 import type { StoredEvent } from "../../../src/services/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
@@ -53,6 +54,27 @@ test("a batch whose handler throws comes again, whole and in order, until it is 
     ["a", "b"],
   ]);
   await eventually("then the place moves", () => prism.services.system.consumers.lags()[0]?.lag === 0);
+});
+
+test("with maxAttempts an event that always fails is skipped and logged, and all others are handled", async (t) => {
+  const log = new LogLines();
+  const prism = await startPrism(t, { log });
+  const done: string[] = [];
+  const handle = async (batch: StoredEvent[]): Promise<void> => {
+    if (names(batch).includes("poison")) throw new Error("cannot read it");
+    done.push(...names(batch));
+  };
+  prism.services.events.consume("m:careful", handle, { maxAttempts: 2 });
+  await post(prism, "a", "poison", "b");
+  await eventually("it has passed it", () => prism.services.system.consumers.lags()[0]?.lag === 0);
+  assert.deepEqual(done, ["a", "b"]);
+  await post(prism, "c");
+  await eventually("it goes on", () => done.at(-1) === "c");
+  const skipped = log.lines.filter(({ message }) => message.startsWith("a consumer has skipped an event"));
+  assert.deepEqual(
+    skipped.map(({ level, fields }) => [level, fields["consumer"], typeof fields["eventId"]]),
+    [["error", "m:careful", "string"]],
+  );
 });
 
 test("one that works slowly gets one batch at a time, and has a lag meanwhile", async (t) => {
