@@ -61,6 +61,7 @@ import { realtimeAccess } from "./services/realtime/realtime-access.ts";
 import { RealtimeTickets } from "./services/realtime/realtime-tickets.ts";
 import { TableHistory } from "./services/realtime/stream-history.ts";
 import { recordCostlyRules } from "./services/record-costly-rules.ts";
+import { ClockTrust } from "./services/retention/clock-trust.ts";
 import { openRetention } from "./services/retention/open-retention.ts";
 import { openSchedules } from "./services/schedules/open-schedules.ts";
 import { openServerStore } from "./services/server-store.ts";
@@ -109,11 +110,12 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { database, committer, reader } = store;
   const audit = new AuditService(database, clock);
   const basis = { config, database, reader, box, clock, log, metrics, audit };
+  const settings = new LiveSettings(config);
+  const clockTrust = new ClockTrust({ ...basis, isTrusted: () => settings.retention.trustClock });
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const publicUrl = (): string => publicUrlOf(config, port);
   const providers = await openProviders({ ...basis, publicUrl });
 
-  const settings = new LiveSettings(config);
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
     previousSecrets: config.auth.previousAccessSecrets,
@@ -265,7 +267,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   const system: SystemServices = {
     ...accounts,
-    retention: openRetention({ ...basis, settings, runner, schedules }),
+    retention: openRetention({ ...basis, settings, runner, schedules, clockTrust }),
     box,
     store,
     kernel,
@@ -301,6 +303,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     startedAt,
     devUserId,
     warnings: options.warnings ?? [],
+    clockTrust,
     rightsChanged,
   };
   const services: CoreServices = {
@@ -344,6 +347,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     dataDir: config.dataDir,
     log: log.namespace("audit"),
     days: () => settings.retention.auditDays,
+    isClockTrusted: () => clockTrust.check(),
   });
   const reclaimed = await jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");

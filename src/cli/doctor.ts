@@ -114,11 +114,11 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
       const isReadable = found.every(
         ({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name),
       );
-      checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null))));
+      checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null, config))));
       if (isWhole && isReadable) checks.push(...(await attempt("modules", () => modules.checkModuleStates(db))));
       progress.end();
       await close();
-    } else checks.push(...(await databases.checkClock(null)));
+    } else checks.push(...(await databases.checkClock(null, config)));
   }
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
   if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config, flags.deep === true))));

@@ -150,6 +150,12 @@ export const OPTIONS = {
       "days that the audit trail is kept; a checkpoint takes the place of what goes. 0 keeps everything",
       { seed: ["AUDIT_RETENTION_DAYS"], reloadable: true },
     ),
+    trustClock: option(
+      k.boolean(),
+      false,
+      "remove by age even when the clock has jumped more than 7 days ahead; without it that waits for a day",
+      { reloadable: true },
+    ),
   },
   log: {
     level: option(k.oneOf("error", "warn", "info", "debug"), "info", "least severe level that is written", {

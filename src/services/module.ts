@@ -42,6 +42,7 @@ import type { ProviderServices } from "./open-providers.ts";
 import type { ReadCaches } from "./reads/read-caches.ts";
 import type { RealtimeService } from "./realtime/realtime.ts";
 import type { RealtimeTickets } from "./realtime/realtime-tickets.ts";
+import type { ClockTrust } from "./retention/clock-trust.ts";
 import type { RetentionJob } from "./retention/retention-job.ts";
 import type { Schedules } from "./schedules/schedules.ts";
 import type { StorageGuard } from "./storage-guard.ts";
@@ -122,6 +123,7 @@ export interface SystemServices extends AccountServices, ProviderServices {
   readonly tickets: RealtimeTickets;
   readonly accessTokens: AccessTokens;
   readonly storage: StorageGuard;
+  readonly clockTrust: ClockTrust;
   readonly settings: LiveSettings;
   readonly metrics: Metrics;
   readonly version: string;

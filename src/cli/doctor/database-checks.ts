@@ -5,6 +5,7 @@ import type { Config } from "../../config/load.ts";
 import { sealedBoxOf } from "../../config/sealed-box.ts";
 import { readAuditHead } from "../../services/audit/audit-head.ts";
 import { type AuditHead, firstAuditSeq, lastAuditSeq, verifyAudit } from "../../services/audit/audit-log.ts";
+import { clockWarning, storedClockFacts } from "../../services/retention/clock-trust.ts";
 import { loadAuditKey } from "../../store/audit-key.ts";
 import { openForReading } from "../../store/connection.ts";
 import { SchemaRefused } from "../../store/migrate.ts";
@@ -116,8 +117,17 @@ export async function checkAudit(db: DoctorDatabase, config: Config, anchor: Aud
   ];
 }
 
-/** A clock that runs behind what is stored would order new rows before old ones. */
-export async function checkClock(db: DoctorDatabase | null): Promise<Check[]> {
+function clockInDoubt({ databaseFile }: Config): string | null {
+  const connection = openForReading(databaseFile);
+  try {
+    return clockWarning(storedClockFacts(connection));
+  } finally {
+    connection.close();
+  }
+}
+
+/** A clock that runs behind what is stored would order new rows before old ones; one that jumped ahead keeps retention waiting. */
+export async function checkClock(db: DoctorDatabase | null, config: Config): Promise<Check[]> {
   const now = Date.now();
   if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];
   const newestAt = db ? await clockFacts(db) : 0;
@@ -125,7 +135,8 @@ export async function checkClock(db: DoctorDatabase | null): Promise<Check[]> {
     const behindS = Math.round((newestAt - now) / 1000);
     return [warn("clock", `is ${behindS} s behind the newest row (${toRfc3339(newestAt)})`, "set the clock")];
   }
-  return [pass("clock", toRfc3339(now))];
+  const doubt = db ? clockInDoubt(config) : null;
+  return [doubt === null ? pass("clock", toRfc3339(now)) : warn("clock", doubt)];
 }
 
 export interface DatabaseLook {

@@ -15,6 +15,8 @@ export interface AuditRetentionParts {
   readonly clock: Clock;
   readonly dataDir: string;
   readonly log: Logger;
+  /** Whether the clock may be believed. */
+  readonly isClockTrusted: () => Promise<boolean>;
   /** Days that rows are kept; 0 keeps all. Asked each time. */
   days(): number;
 }
@@ -68,7 +70,7 @@ export class AuditRetention {
       .orderBy("seq")
       .limit(1)
       .executeTakeFirst();
-    if (!oldest || oldest.timestamp >= before) return 0;
+    if (!oldest || oldest.timestamp >= before || !(await this.#parts.isClockTrusted())) return 0;
     // The row that is noted outside the database stays, or the note could not be compared with anything.
     const noted = (await readAuditHead(dataDir))?.seq ?? Number.MAX_SAFE_INTEGER;
     let removed = 0;

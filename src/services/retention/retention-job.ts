@@ -2,6 +2,7 @@ import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Schedules } from "../schedules/schedules.ts";
+import type { ClockTrust } from "./clock-trust.ts";
 import type { Retention } from "./retention.ts";
 
 const KIND = "retention.sweep";
@@ -12,6 +13,7 @@ const SWEEP_EVERY_MS = 3_600_000;
 
 export interface RetentionJobParts {
   readonly retention: Retention;
+  readonly clockTrust: ClockTrust;
   readonly runner: JobRunner;
   readonly schedules: Schedules;
   readonly log: Logger;
@@ -24,7 +26,10 @@ export class RetentionJob {
 
   constructor(parts: RetentionJobParts) {
     this.#parts = parts;
-    parts.runner.handle(KIND, (_job, signal) => parts.retention.sweep(signal));
+    parts.runner.handle(KIND, async (_job, signal) => {
+      if (await parts.clockTrust.check()) return parts.retention.sweep(signal);
+      return { waits: parts.clockTrust.warning };
+    });
   }
 
   start(): void {

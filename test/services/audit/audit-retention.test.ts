@@ -35,7 +35,15 @@ function trail(t: TestContext, days = 30): Trail {
   const dataDir = temporaryDir(t);
   const audit = new AuditService(database, clock);
   const log = store.log.namespace();
-  const retention = new AuditRetention({ database, audit, clock, dataDir, log, days: () => days });
+  const retention = new AuditRetention({
+    database,
+    audit,
+    clock,
+    dataDir,
+    log,
+    days: () => days,
+    isClockTrusted: async () => true,
+  });
   return {
     store,
     clock,
@@ -214,7 +222,8 @@ test("a trail that grows shorter while it is verified is not taken for one that 
 test("S2-88 S2-55 the server removes by itself; over HTTP and by doctor the checkpointed chain is whole, and one changed byte is named", async (t) => {
   const clock = new FakeClock();
   const dir = temporaryDir(t);
-  const prism = await startPrism(t, { clock, dir, settings: { "retention.auditDays": "30" } });
+  const settings = { "retention.auditDays": "30", "retention.trustClock": "true" };
+  const prism = await startPrism(t, { clock, dir, settings });
   const verify = async () => (await prism.get<Awaited<ReturnType<typeof verifyAudit>>>("/api/v1/audit/verify")).body;
   for (const name of ["one", "two", "three"]) await prism.post("/api/v1/projects", { name });
   const before = countOf(prism, "audit_log");
