@@ -15,6 +15,9 @@ const require = createRequire(import.meta.url);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const ASSETS = {
+  "web/account.html": "src/web/account.html",
+  "web/account.js": "src/web/account.js",
+  "web/account.css": "src/web/account.css",
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
   "web/prism-client.js": "dist/prism-client/index.js",

@@ -43,6 +43,10 @@ export const OPTIONS = {
     k.httpUrl(),
     "what clients call this server, used in links and to check Origin; by default from host and port",
   ),
+  accountUrl: optional(
+    k.httpUrl(),
+    "where links in account mails lead: reset-password, invite, verify-email and project-invitation under this address; by default pages of this server, at /account",
+  ),
   trustedProxies: option(k.list(k.cidr), [], "address ranges whose X-Forwarded-For counts"),
   chunkedBodies: option(
     k.boolean(),

@@ -75,6 +75,12 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
   assert.deepEqual(
     left.map(({ path }) => path).sort(),
     [
+      "/account/account.css",
+      "/account/account.js",
+      "/account/invite",
+      "/account/project-invitation",
+      "/account/reset-password",
+      "/account/verify-email",
       "/api/v1/realtime/:projectId",
       "/app/:key",
       "/apps/:appId/batch_events",

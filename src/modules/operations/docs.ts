@@ -6,6 +6,7 @@ import { isAmongTags, weakTagOf } from "../../http/etag.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
+import { ACCOUNT_PAGE_NAMES } from "../../services/accounts/account-mail.ts";
 
 const compress = promisify(gzip);
 
@@ -40,12 +41,37 @@ export interface Page {
   stateOf?(): unknown;
 }
 
-export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map(
-  Object.entries(ASSETS).map(([path, { contentType, asset, source }]) => [
-    path,
-    { contentType, fixedHeaders: DOCUMENT_HEADERS, read: () => readAsset(asset, source) },
-  ]),
-);
+function pagesOf(assets: Readonly<Record<string, Asset>>): ReadonlyMap<string, Page> {
+  return new Map(
+    Object.entries(assets).map(([path, { contentType, asset, source }]) => [
+      path,
+      { contentType, fixedHeaders: DOCUMENT_HEADERS, read: () => readAsset(asset, source) },
+    ]),
+  );
+}
+
+export const DOCS_PAGES: ReadonlyMap<string, Page> = pagesOf(ASSETS);
+
+const ACCOUNT_PAGE: Asset = {
+  contentType: "text/html; charset=utf-8",
+  asset: "web/account.html",
+  source: "src/web/account.html",
+};
+
+/** What the links in account mails open: one page, which shows the part that its path names. */
+export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = pagesOf({
+  ...Object.fromEntries(ACCOUNT_PAGE_NAMES.map((name) => [`/account/${name}`, ACCOUNT_PAGE])),
+  "/account/account.js": {
+    contentType: "text/javascript; charset=utf-8",
+    asset: "web/account.js",
+    source: "src/web/account.js",
+  },
+  "/account/account.css": {
+    contentType: "text/css; charset=utf-8",
+    asset: "web/account.css",
+    source: "src/web/account.css",
+  },
+});
 
 /** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */
 export const CLIENT_SCRIPT: Page = {

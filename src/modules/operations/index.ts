@@ -6,7 +6,7 @@ import { ANSWERS_LATER, route } from "../../http/route.ts";
 import { DevGate } from "../../services/access/dev-gate.ts";
 import { type JobCount, RecentJobCounts } from "../../services/jobs/job-counts.ts";
 import type { AppModule, CoreServices, ModuleServer } from "../../services/module.ts";
-import { CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
+import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, probeReply } from "./health.ts";
 import { systemStatus } from "./status.ts";
 import { SystemNotices } from "./system-notices.ts";
@@ -24,6 +24,7 @@ const operations: AppModule = {
     serveMetrics(server, services);
     serveDocs(server, services);
     serveClient(server);
+    serveAccountPages(server);
     new SystemNotices(services);
   },
 };
@@ -175,6 +176,23 @@ function serveDocs(server: ModuleServer, { config, system }: CoreServices): void
         access,
         undocumented: path !== "/docs",
         response: { contentType: "text/html", description: "Swagger UI, served from the program itself" },
+        handle: pageHandler(page),
+      }),
+    );
+  }
+}
+
+function serveAccountPages(server: ModuleServer): void {
+  for (const [path, page] of ACCOUNT_PAGES) {
+    server.route(
+      route({
+        method: "GET",
+        path,
+        summary: "A page that a link in an account mail opens",
+        tag,
+        access: "public",
+        undocumented: true,
+        response: { contentType: page.contentType, description: "A part of the page" },
         handle: pageHandler(page),
       }),
     );

@@ -2,19 +2,21 @@ import type { Logger } from "../../base/log.ts";
 import type { Mailer } from "../mailer.ts";
 
 /** The pages that links in mails open. */
-export type AccountPage = "verify-email" | "reset-password" | "invite" | "project-invitation";
+export const ACCOUNT_PAGE_NAMES = ["verify-email", "reset-password", "invite", "project-invitation"] as const;
+export type AccountPage = (typeof ACCOUNT_PAGE_NAMES)[number];
 
 /** The mails that accounts need. Sent in the background: how long a mail server takes would tell who has an account. */
 export class AccountMail {
   readonly #mailer: Mailer;
-  readonly #publicUrl: () => string;
+  readonly #pagesUrl: () => string;
   readonly #log: Logger;
   readonly #underWay = new Set<Promise<unknown>>();
   #hasWarned = false;
 
-  constructor(mailer: Mailer, publicUrl: () => string, log: Logger) {
+  /** @param pagesUrl where the pages of {@link ACCOUNT_PAGE_NAMES} are, without a slash at the end. */
+  constructor(mailer: Mailer, pagesUrl: () => string, log: Logger) {
     this.#mailer = mailer;
-    this.#publicUrl = publicUrl;
+    this.#pagesUrl = pagesUrl;
     this.#log = log;
   }
 
@@ -72,7 +74,7 @@ export class AccountMail {
 
   link(page: AccountPage, token: string): string {
     // Behind the hash it reaches no server's log.
-    return `${this.#publicUrl()}/account/${page}#token=${token}`;
+    return `${this.#pagesUrl()}/${page}#token=${token}`;
   }
 
   /** Resolves when every mail so far has been taken by the mail server, or given up. */

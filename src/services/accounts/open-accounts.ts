@@ -63,7 +63,8 @@ export function openAccounts(options: AccountsOptions): AccountServices {
   const oneTimeTokens = new OneTimeTokens(clock);
   const projectInvitations = new ProjectInvitations(clock, audit);
   const mailer = new Mailer(smtpOptionsOf(config));
-  const accountMail = new AccountMail(mailer, publicUrl, log.namespace("mail"));
+  const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/account`;
+  const accountMail = new AccountMail(mailer, pagesUrl, log.namespace("mail"));
   const passwords = new PasswordHasher({ cost: config.auth.bcryptCost });
   const loginBackoff = new LoginBackoff(clock);
   const accounts = new Accounts({

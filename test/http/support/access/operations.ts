@@ -15,6 +15,12 @@ export const OPERATIONS: Table = {
   "GET /docs/swagger-ui-bundle.js": [
     { ...open("/docs/swagger-ui-bundle.js"), request: () => ({ path: "/docs/swagger-ui-bundle.js", method: "HEAD" }) },
   ],
+  ...Object.fromEntries(
+    ["reset-password", "invite", "verify-email", "project-invitation", "account.js", "account.css"].map((page) => [
+      `GET /account/${page}`,
+      [open(`/account/${page}`)],
+    ]),
+  ),
   "GET /prism-client.js": [open("/prism-client.js")],
   "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],
   "GET /api/v1/status": [{ refusal: may("system:status"), request: at("/api/v1/status") }],
