@@ -258,7 +258,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     bodies,
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(log.namespace("http"), metrics),
-    readAddress: clientAddressReader(config.trustedProxies),
+    readAddress: clientAddressReader(config.trustedProxies, (peer) =>
+      log
+        .namespace("http")
+        .warn({ peer }, "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address"),
+    ),
     acceptsChunked: config.chunkedBodies,
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,

@@ -5,12 +5,23 @@ import { type AddressReader, headerOf } from "./exchange.ts";
 /**
  * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside the trusted ranges in
  * X-Forwarded-For, read from the right (what stands further left was written by the client).
+ * @param onUntrusted is called for the first peer that sends the header without being trusted.
  */
-export function clientAddressReader(trustedProxies: readonly string[]): AddressReader {
+export function clientAddressReader(
+  trustedProxies: readonly string[],
+  onUntrusted: (peer: string) => void = () => undefined,
+): AddressReader {
   const trusted = new CidrSet(trustedProxies);
+  let isNoted = false;
   return (res, headers) => {
     const peer = addressText(new Uint8Array(res.getRemoteAddress()));
-    if (!trusted.has(peer)) return peer;
+    if (!trusted.has(peer)) {
+      if (!isNoted && headerOf(headers, "x-forwarded-for") !== "") {
+        isNoted = true;
+        onUntrusted(peer);
+      }
+      return peer;
+    }
     const hops = headerOf(headers, "x-forwarded-for").split(",");
     for (let i = hops.length - 1; i >= 0; i--) {
       const hop = canonicalAddress((hops[i] as string).trim());
