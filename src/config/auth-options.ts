@@ -19,9 +19,9 @@ export const AUTH_OPTIONS = {
     secret: true,
   }),
   accessExpires: option(
-    k.duration(1000, DAY),
+    k.duration(1000, 30 * DAY),
     15 * MINUTE,
-    "life of an access token; short, for it cannot be taken back by itself",
+    "life of an access token. Logging out ends it at once; a longer one serves live clients that cannot renew it",
     {
       seed: ["JWT_ACCESS_EXPIRES"],
     },
@@ -61,6 +61,11 @@ export const AUTH_OPTIONS = {
     password: optional(k.text(), "that administrator's password", { secret: true }),
   },
   audience: option(k.text(1, 100), "prism", "`aud` of access tokens; give servers that share a secret different ones"),
+  devTokenExpires: option(
+    k.duration(1000, 30 * DAY),
+    DAY,
+    "life of a token of /dev/token; long, so that a socket opened with it lasts a working day",
+  ),
   devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
   devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
 };

@@ -43,7 +43,8 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 
 /** Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds. */
 export function duration(minMs: number, maxMs: number): Kind<number> {
-  const message = `must be a duration such as 15m, 7d or a number of milliseconds, from ${minMs} to ${maxMs} ms`;
+  const range = `from ${durationText(minMs)} to ${durationText(maxMs)}`;
+  const message = `must be a duration ${range}: a number of milliseconds, or a text with the unit ms, s, m, h or d`;
   const parse = (value: unknown): unknown => (typeof value === "string" ? (parseDuration(value) ?? value) : value);
   return {
     schema: v.pipe(
@@ -56,6 +57,12 @@ export function duration(minMs: number, maxMs: number): Kind<number> {
     ),
     fromText: (text) => text,
   };
+}
+
+/** In the largest unit that gives a whole number: 86 400 000 is "1d". */
+function durationText(ms: number): string {
+  const [unit, size] = Object.entries(UNIT_MS).findLast(([, each]) => ms % each === 0) ?? ["ms", 1];
+  return ms === 0 ? "0" : `${ms / size}${unit}`;
 }
 
 /** @returns milliseconds; undefined when the text is not a duration. */

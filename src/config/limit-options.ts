@@ -39,6 +39,11 @@ export const REALTIME_OPTIONS = {
   maxConnections: option(k.integer(1, 1e6), 100_000, "live connections in all"),
   maxPerUser: option(k.integer(1, 1e6), 50, "live connections of one user or key"),
   maxPerIp: option(k.integer(1, 1e6), 1000, "live connections of one address"),
+  maxPendingPerIp: option(
+    k.integer(1, 1e6),
+    500,
+    "live connections of one address that have not authenticated or subscribed yet (Socket.IO, Pusher), for ten seconds each",
+  ),
   compression: option(k.boolean(), true, "permessage-deflate for messages of 512 bytes and more"),
 };
 

@@ -15,7 +15,8 @@ export interface Authenticator {
   authenticate(credential: Credential): Principal;
 }
 
-const MAX_SECRET_LENGTH = 8192;
+/** Characters of the longest credential. */
+export const MAX_SECRET_LENGTH = 8192;
 
 /**
  * The one credential of a request: `Authorization`, `X-API-Key`, and where `allowQuery` says so `?token=`, `?ticket=` or the WebSocket subprotocol

@@ -34,6 +34,7 @@ export interface ConnectionLimits {
   readonly maxConnections: number;
   readonly maxPerUser: number;
   readonly maxPerIp: number;
+  readonly maxPendingPerIp: number;
 }
 
 export interface ConnectionsParts {
@@ -44,8 +45,7 @@ export interface ConnectionsParts {
   readonly log: Logger;
 }
 
-/** Connections of one address that have yet to say who they are (contract 5.1), and how long they may take. */
-const MAX_PENDING_PER_IP = 20;
+/** How long a connection may take to authenticate or subscribe before it stops being pending. */
 export const PENDING_LIMIT_MS = 10_000;
 /** The longest message of a connection that has yet to say who it is. */
 export const MAX_PENDING_MESSAGE_BYTES = 4096;
@@ -54,6 +54,7 @@ const SLOTS = 10;
 const SLOT_EVERY_MS = 50;
 /** Connections whose rights are asked for again in one turn of the loop: each may be another caller's, who is read from the tables. */
 const RECHECKS_PER_TURN = 100;
+const WARN_EVERY_MS = 60_000;
 /** Connections are told to go in this many parts while the server drains. */
 const DRAIN_PARTS = 10;
 
@@ -90,6 +91,7 @@ export class Connections {
   #recheckTurn = 0;
   #isRechecking = false;
   #slowClosed = 0;
+  #warnedAt: number | null = null;
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
@@ -103,14 +105,17 @@ export class Connections {
    * @throws OVERLOADED, RATE_LIMITED when one more would be too many.
    */
   requireRoom(principal: Principal | null, address: string): void {
-    const { maxConnections, maxPerIp } = this.#parts.limits;
+    const { maxConnections, maxPerIp, maxPendingPerIp } = this.#parts.limits;
     if (this.#entries.size >= maxConnections) {
       throw new PrismError("OVERLOADED", "Too many live connections", { retryAfterMs: 5000 });
     }
     const group = addressGroup(address);
     const isFull = (this.#byAddress.get(group) ?? 0) >= maxPerIp;
-    const isPendingFull = !principal && (this.#pendingByAddress.get(group) ?? 0) >= MAX_PENDING_PER_IP;
-    if (isFull || isPendingFull) throw tooMany();
+    const isPendingFull = !principal && (this.#pendingByAddress.get(group) ?? 0) >= maxPendingPerIp;
+    if (isFull || isPendingFull) {
+      this.#warnOfRefusal(group, isFull ? "realtime.maxPerIp" : "realtime.maxPendingPerIp");
+      throw tooMany();
+    }
     if (principal) this.#requireRoomOf(principal);
   }
 
@@ -225,6 +230,18 @@ export class Connections {
       this.#isRechecking = false;
       this.#slotsToRecheck = SLOTS;
     }
+  }
+
+  /** At most once a minute: a limit that refuses one client of an address usually refuses many. */
+  #warnOfRefusal(address: string, setting: string): void {
+    const { clock, log } = this.#parts;
+    const now = clock.elapsed();
+    if (this.#warnedAt !== null && now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    log.warn(
+      { address, setting },
+      `live connections of one address are refused by ${setting}; if a proxy has this address, list it in trustedProxies`,
+    );
   }
 
   /** @throws RATE_LIMITED */

@@ -160,8 +160,9 @@ class EventStream implements Connection {
   }
 }
 
+/** Without a name, so that `EventSource.onmessage` gets it; only gaps and the end of a token have one. */
 function entryText(entry: StreamEntry): string {
-  return `id: ${entry.offset}\nevent: event\ndata: ${entry.data}\n\n`;
+  return `id: ${entry.offset}\ndata: ${entry.data}\n\n`;
 }
 
 /** It has an id too: whoever comes back after it goes on behind the gap. */

@@ -41,6 +41,8 @@ export interface SocketProtocol {
   closing?(reason: CloseReason): Closing;
   /** What is said to a client that has been silent too long; absent: nothing, and no close frame either. */
   readonly silent?: Closing;
+  /** A connection may stay without saying who it is; absent: it is closed after a while. */
+  readonly staysAnonymous?: true;
   /** A notice that the credential ends soon; absent where the protocol has none. */
   expiringText?(expiresAt: EpochMs): string;
 }
@@ -253,9 +255,10 @@ export class LiveSocket implements Connection, Follower {
       else this.#ws.close();
       return;
     }
-    if (this.#principal ? this.#principal.expiresAt <= now : this.#isPendingTooLong(elapsed)) {
-      this.close(this.#principal ? "unauthenticated" : "idle");
-      return;
+    if (this.#principal && this.#principal.expiresAt <= now) return this.close("expired");
+    if (!this.#principal && this.#isPendingTooLong(elapsed)) {
+      if (!this.#parts.protocol.staysAnonymous) return this.close("idle");
+      this.#parts.connections.settle(this);
     }
     this.fallBehindIfSlow();
     if (this.#blockedSince !== null && elapsed - this.#blockedSince >= STUCK_LIMIT_MS) {

@@ -3,6 +3,7 @@ import { toRfc3339 } from "../base/clock.ts";
 import { LEVELS } from "../base/levels.ts";
 import { integer, object } from "../http/shapes.ts";
 import type { SocketProtocol } from "./live-socket.ts";
+import { TOKEN } from "./renew-token.ts";
 import { MAX_STREAM_LENGTH } from "./stream.ts";
 
 export const MAX_ID_LENGTH = 64;
@@ -29,7 +30,7 @@ export const ClientMessage = v.variant("op", [
   object({ op: v.literal("unsubscribe"), id, stream }),
   object({ op: v.literal("ack"), id, stream, offset }),
   object({ op: v.literal("ping"), id }),
-  object({ op: v.literal("auth"), id, token: v.pipe(v.string(), v.maxLength(8192)) }),
+  object({ op: v.literal("auth"), id, token: TOKEN }),
 ]);
 export type ClientMessage = v.InferOutput<typeof ClientMessage>;
 

@@ -1,11 +1,17 @@
+import { toRfc3339 } from "../base/clock.ts";
 import type { Principal } from "../base/principal.ts";
-import { parseQuery } from "../http/input.ts";
-import type { SocketProtocol } from "./live-socket.ts";
+import type { Authenticator } from "../http/credentials.ts";
+import { toPrismError } from "../http/error-reply.ts";
+import { checkShape, parseQuery } from "../http/input.ts";
+import { openObject } from "../http/shapes.ts";
+import type { LiveSocket, SocketProtocol } from "./live-socket.ts";
 import { parseFrom } from "./parse-from.ts";
+import { renewToken, TOKEN } from "./renew-token.ts";
 import { type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import { beforeUpgrade } from "./upgrade.ts";
 
 export interface PulseParts extends SocketRouteParts {
+  readonly authenticator: Authenticator;
   /** The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, SCOPE_MISSING */
   projectFor(principal: Principal, idOrSlug: string): string;
 }
@@ -15,6 +21,7 @@ export const pulseProtocol: SocketProtocol = {
   transport: "pulse",
   entryText: (_stream, entry) => `{"type":"event","offset":${entry.offset},"event":${entry.data}}`,
   gapText: (_stream, gap) => JSON.stringify({ type: "gap", ...gap }),
+  expiringText: (expiresAt) => JSON.stringify({ type: "auth_expiring", expiresAt: toRfc3339(expiresAt) }),
 };
 
 /** Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the start. */
@@ -33,12 +40,29 @@ export function servePulseSocket(parts: PulseParts): void {
       const connected = { type: "connected", projectId: stream.projectId, offset: parts.hub.head(stream) };
       socket.subscribe(stream, { from }, () => socket.send(JSON.stringify(connected)));
       return {
-        /** The only thing a client may say is `{"type":"ping"}`. */
+        /** A client may send `{"type":"ping"}` and `{"type":"auth","token":…}`. */
         message(message) {
-          if ("type" in message && message.type === "ping") socket.send('{"type":"pong"}');
+          const type = "type" in message ? message.type : undefined;
+          if (type === "ping") socket.send('{"type":"pong"}');
+          else if (type === "auth") renew(socket, parts.authenticator, message);
           else socket.close("malformed");
         },
       };
     },
   });
+}
+
+const Renewal = openObject({ token: TOKEN });
+
+/** A refused token leaves the connection as it was. */
+function renew(socket: LiveSocket, authenticator: Authenticator, message: object): void {
+  try {
+    const { token } = checkShape(Renewal, message, "body");
+    renewToken(socket, authenticator, token, (expiresAt) =>
+      socket.send(JSON.stringify({ type: "authenticated", expiresAt })),
+    );
+  } catch (error) {
+    const { code, message: text } = toPrismError(error);
+    socket.send(JSON.stringify({ type: "error", code, message: text }));
+  }
 }

@@ -1,18 +1,17 @@
-import { toRfc3339 } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
-import { type Authenticator, fromSecret } from "../http/credentials.ts";
+import type { Authenticator } from "../http/credentials.ts";
 import type { RealtimeAccess } from "./connections.ts";
 import type { Hub } from "./hub.ts";
 import type { LiveSocket } from "./live-socket.ts";
-import { resolveStreamName, type StreamEntry, type StreamRef, streamName } from "./stream.ts";
+import { renewToken } from "./renew-token.ts";
+import { type ProjectNames, resolveStreamName, type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 import type { From } from "./subscription.ts";
 
 export interface StreamRequestParts {
   readonly hub: Hub;
   readonly access: RealtimeAccess;
   readonly authenticator: Authenticator;
-  /** The project whose channels need not name it. */
-  readonly defaultProjectId: string;
+  readonly projects: ProjectNames;
   /** A recipient's entry has reached a client. */
   markDelivered(userId: string, offset: number): void;
   /** The client says it has handled everything of its own stream up to this offset. */
@@ -93,17 +92,9 @@ export class StreamRequests {
     return streamName(stream);
   }
 
-  /**
-   * Goes on with a new token of the same caller. `announce` is told when that ends (RFC 3339, null: never), before the connection is ended by
-   * what the token does not allow. @throws FORBIDDEN, TOKEN_EXPIRED …
-   */
+  /** See {@link renewToken}. @throws FORBIDDEN, TOKEN_EXPIRED … */
   renew(token: string, announce: (expiresAt: string | null) => void): void {
-    const principal = this.#parts.authenticator.authenticate(fromSecret(token));
-    if (principal.key !== this.#socket.caller.key) {
-      throw new PrismError("FORBIDDEN", "The token is another caller's; connect anew");
-    }
-    announce(Number.isFinite(principal.expiresAt) ? toRfc3339(principal.expiresAt) : null);
-    this.#socket.renew(principal);
+    renewToken(this.#socket, this.#parts.authenticator, token, announce);
   }
 
   /**
@@ -122,7 +113,7 @@ export class StreamRequests {
   #streamOf(name: string): StreamRef {
     const principal = this.#socket.caller;
     const userId = principal.kind === "apiKey" ? null : principal.userId;
-    const stream = resolveStreamName(name, { userId, defaultProjectId: this.#parts.defaultProjectId });
+    const stream = resolveStreamName(name, { userId, projects: this.#parts.projects });
     if (!stream) throw forbidden();
     return stream;
   }

@@ -106,18 +106,35 @@ export function parseStreamName(name: string): StreamRef | undefined {
   }
 }
 
-/** What names mean depends on: who asks, and which project is meant where none is named. */
+/** What the meaning of a name depends on. */
 export interface NameContext {
-  /** Of the caller; null for one that is no user. */
+  /** Of the caller; null for a caller that is no user. */
   readonly userId: string | null;
-  readonly defaultProjectId: string;
+  readonly projects: ProjectNames;
 }
 
-/** {@link parseStreamName}, where `me` stands for the caller and the default project's channels have one name. */
-export function resolveStreamName(name: string, { userId, defaultProjectId }: NameContext): StreamRef | undefined {
+/** The projects by their names. */
+export interface ProjectNames {
+  /** The project of channels that name none. */
+  readonly defaultId: string;
+  /** @returns the id of the project with this id or slug */
+  find(ref: string): string | undefined;
+}
+
+/** {@link parseStreamName}, with `me` for the caller, slugs for projects, and one name for channels of the default project. */
+export function resolveStreamName(name: string, { userId, projects }: NameContext): StreamRef | undefined {
   const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
-  const stream = parseStreamName(isOwn ? name.replace(/me$/, userId) : name);
-  return stream?.kind === "channel" && stream.projectId === defaultProjectId ? { ...stream, projectId: null } : stream;
+  const stream = parseStreamName(isOwn ? name.replace(/me$/, userId) : withProjectId(name, projects));
+  return stream?.kind === "channel" && stream.projectId === projects.defaultId
+    ? { ...stream, projectId: null }
+    : stream;
+}
+
+/** `project:shop` and `channel:shop/orders` with the id in place of the slug. */
+function withProjectId(name: string, projects: ProjectNames): string {
+  const [, kind = "", ref = "", rest = ""] = /^(project:|channel:)([^/]+)(\/.*)?$/s.exec(name) ?? [];
+  const namesProject = kind === "project:" ? rest === "" : rest !== "";
+  return namesProject ? `${kind}${projects.find(ref) ?? ref}${rest}` : name;
 }
 
 function parseChannel(text: string): StreamRef | undefined {

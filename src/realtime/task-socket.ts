@@ -1,24 +1,28 @@
 import * as v from "valibot";
+import { toRfc3339 } from "../base/clock.ts";
 import type { Principal } from "../base/principal.ts";
+import type { Authenticator } from "../http/credentials.ts";
 import { toPrismError } from "../http/error-reply.ts";
 import { checkShape } from "../http/input.ts";
-import { integer, object, openObject } from "../http/shapes.ts";
+import { integer, openObject } from "../http/shapes.ts";
 import type { LiveSocket, SocketProtocol } from "./live-socket.ts";
+import { renewToken, TOKEN } from "./renew-token.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
 import type { StreamRef } from "./stream.ts";
 import { beforeUpgrade } from "./upgrade.ts";
 
 export interface TaskSocketParts extends SocketRouteParts {
+  readonly authenticator: Authenticator;
   /** The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key, UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN */
   tasksOf(principal: Principal): StreamRef;
 }
 
-/** What a client may say (contract 5.4). */
+/** What a client may say. Applications add members of their own, such as the time of a PING; they are ignored. */
 const ClientMessage = v.variant("type", [
-  // Clients put a time or a number of their own into it.
   openObject({ type: v.literal("PING") }),
-  object({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
-  object({ type: v.literal("UNSUBSCRIBE_TASKS") }),
+  openObject({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
+  openObject({ type: v.literal("UNSUBSCRIBE_TASKS") }),
+  openObject({ type: v.literal("AUTH"), token: TOKEN }),
 ]);
 
 /** An entry's data is the task, whose first member is its id. */
@@ -30,6 +34,7 @@ export const taskProtocol: SocketProtocol = {
   entryText: (_stream, { type, data, offset, at }) =>
     `{"type":${JSON.stringify(type)},"task":${data},"taskId":${TASK_ID.exec(data)?.[1] ?? null},"offset":${offset},"timestamp":${at}}`,
   gapText: (_stream, gap) => JSON.stringify({ type: "GAP", ...gap }),
+  expiringText: (expiresAt) => JSON.stringify({ type: "AUTH_EXPIRING", expiresAt: toRfc3339(expiresAt) }),
 };
 
 /** Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are subscribed to. */
@@ -77,7 +82,11 @@ class TaskSession implements Session {
         return this.#subscribe(message.since);
       case "UNSUBSCRIBE_TASKS":
         this.#socket.unsubscribe(this.#start.stream);
-        this.#say({ type: "TASKS_UNSUBSCRIBED" });
+        return this.#say({ type: "TASKS_UNSUBSCRIBED" });
+      case "AUTH":
+        renewToken(this.#socket, this.#parts.authenticator, message.token, (expiresAt) =>
+          this.#say({ type: "AUTHENTICATED", expiresAt }),
+        );
     }
   }
 

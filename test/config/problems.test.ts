@@ -118,7 +118,7 @@ test("every kind of setting says in its own words what it takes", (t) => {
     [{ CORS_ORIGINS: "*" }, 'CORS_ORIGINS must be an origin such as https://app.example.org, not ["*"]'],
     [
       { JWT_ACCESS_EXPIRES: "soon" },
-      'JWT_ACCESS_EXPIRES must be a duration such as 15m, 7d or a number of milliseconds, from 1000 to 86400000 ms, not "soon"',
+      'JWT_ACCESS_EXPIRES must be a duration from 1s to 30d: a number of milliseconds, or a text with the unit ms, s, m, h or d, not "soon"',
     ],
     [
       { PRISM_NOTIFICATIONS_APP_SCHEMES: "javascript" },

@@ -151,6 +151,8 @@ async function run(dir: string, { settings, clock, log = silentLogger }: PrismOp
       minFreeBytes: "0",
       shutdownMs: "300",
       "suppression.enforceDefault": "false",
+      // Tests of a token's end set one life for all tokens.
+      "auth.devTokenExpires": settings?.["auth.accessExpires"] ?? "15m",
       "auth.bcryptCost": settings?.["env"] === "production" ? "12" : "4",
       ...settings,
     },

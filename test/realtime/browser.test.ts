@@ -93,7 +93,7 @@ test("S1-40, S1-03: Chromium's EventSource goes on over a restart behind the las
     window.opened = 0;
     window.ids = [];
     source.onopen = () => window.opened++;
-    source.addEventListener("event", ({ data, lastEventId }) => {
+    source.addEventListener("message", ({ data, lastEventId }) => {
       told.push(JSON.parse(data).payload.n);
       window.ids.push(Number(lastEventId));
     });
@@ -124,7 +124,7 @@ test("pages of other origins are refused by every protocol, and those of cors.or
     {${socket(`${prism.wsUrl}/realtime/${projectId}${credential}`)}}
     const source = new EventSource("${prism.url}/realtime/${projectId}/sse${credential}");
     source.onopen = () => told.push("subscribed");
-    source.addEventListener("event", ({ data }) => told.push(JSON.parse(data).payload.n));
+    source.addEventListener("message", ({ data }) => told.push(JSON.parse(data).payload.n));
     source.onerror = () => told.push("error " + source.readyState);`;
   const app = await pageOf(browser, allowed);
   await run(app, follow);

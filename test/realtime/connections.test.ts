@@ -26,7 +26,7 @@ test("after a change of rights everybody is looked at again, a few in each turn 
   let turn = 0;
   const perTurn = new Map<number, number>();
   const connections = new Connections({
-    limits: { maxConnections: COUNT, maxPerUser: 1, maxPerIp: COUNT },
+    limits: { maxConnections: COUNT, maxPerUser: 1, maxPendingPerIp: 20, maxPerIp: COUNT },
     presence: new Presence(),
     access: {
       check: () => "allowed",

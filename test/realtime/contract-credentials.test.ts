@@ -65,7 +65,7 @@ for (const protocol of TOKEN_PROTOCOLS) {
     await server.feedOf(protocol).publish();
     await eventually("it still hears", () => numbersOf(client).length === 1);
     clock.advance(31_000);
-    assert.equal(await client.end, protocol.ends.unauthenticated);
+    assert.equal(await client.end, protocol.ends.expired);
   });
 }
 
@@ -77,7 +77,7 @@ for (const protocol of TOKEN_PROTOCOLS.filter(({ follows }) => follows === "proj
       const key = await server.newKey({ expiresAt: toRfc3339(clock.now() + 20_000) });
       const client = await server.connect(protocol, { token: key.key });
       clock.advance(20_000);
-      assert.equal(await client.end, protocol.ends.unauthenticated);
+      assert.equal(await client.end, protocol.ends.expired);
     });
 
     test("a key that is revoked ends its connections, and no others", async (t) => {

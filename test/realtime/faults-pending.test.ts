@@ -7,23 +7,21 @@ import { errorCodeOf, exchangeRaw, type RawReply, requestText } from "../http/su
 import { adminOf, liveCount, RAW_PROTOCOLS, RAW_SETTINGS } from "./support/raw-protocols.ts";
 import { frame, HANDSHAKE, OPCODE, RawSocket } from "./support/raw-socket.ts";
 
-/** Of one address, as the contract has it. */
 const MAX_PENDING = 20;
+const SETTINGS = { ...RAW_SETTINGS, "realtime.maxPendingPerIp": String(MAX_PENDING) };
 const LIMIT_MS = 10_000;
 const MAX_BYTES = 4096;
 
-/** What each protocol says to a client that has not said who it is; and a message of that client's, of so many bytes. */
+/** What each protocol answers to a client that has not authenticated; and a message of that client's, of so many bytes. */
 const PENDING = [
   {
     transport: "pusher",
-    idle: 4202,
     tooBig: 4300,
     answer: "pusher:pong",
     message: (bytes: number) => padded('{"event":"pusher:ping","data":"', '"}', bytes),
   },
   {
     transport: "socketio",
-    idle: 4401,
     tooBig: 1009,
     answer: "UNAUTHENTICATED",
     message: (bytes: number) => padded('40{"a":"', '"}', bytes),
@@ -34,13 +32,13 @@ function padded(begin: string, end: string, bytes: number): string {
   return begin + "a".repeat(bytes - begin.length - end.length) + end;
 }
 
-for (const { transport, idle, tooBig, answer, message } of PENDING) {
+for (const { transport, tooBig, answer, message } of PENDING) {
   const protocol = RAW_PROTOCOLS.find((one) => one.transport === transport) ?? assert.fail();
   const open = (t: TestContext, prism: TestPrism) => RawSocket.open(t, prism.app.port, protocol.path);
 
   describe(`${protocol.name}: before the client has said who it is`, () => {
     test("20 of an address may be so, however many ask at once; others are not kept out by them", async (t) => {
-      const prism = await startPrism(t, { clock: new FakeClock(), settings: RAW_SETTINGS });
+      const prism = await startPrism(t, { clock: new FakeClock(), settings: SETTINGS });
       const storm = await Promise.allSettled(Array.from({ length: 60 }, () => open(t, prism)));
       const pending = storm.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
       assert.equal(pending.length, MAX_PENDING);
@@ -59,27 +57,35 @@ for (const { transport, idle, tooBig, answer, message } of PENDING) {
       assert.equal((await ask(t, prism, protocol.path)).status, 429);
     });
 
-    test("it has 10 s, whatever it does but say so", async (t) => {
+    test("after 10 s a Pusher connection stays and no longer counts as pending; a Socket.IO one ends", async (t) => {
       const clock = new FakeClock();
-      const prism = await startPrism(t, { clock, settings: RAW_SETTINGS });
+      const prism = await startPrism(t, { clock, settings: { ...SETTINGS, "realtime.maxPendingPerIp": "2" } });
+      const known = await protocol.open(t, adminOf(prism));
       const silent = await open(t, prism);
       const pinging = await open(t, prism);
-      const known = await protocol.open(t, adminOf(prism));
       for (let seconds = 1; seconds < LIMIT_MS / 1000; seconds++) {
         clock.advance(1000);
         pinging.send(frame("", { opcode: OPCODE.ping }));
         await eventually("the pong", () => pongs(pinging) === seconds);
       }
       assert.equal(liveCount(prism), 3);
+      assert.equal((await ask(t, prism, protocol.path)).status, 429);
       clock.advance(1000);
-      for (const socket of [silent, pinging]) assert.equal(await socket.closed(), idle);
-      await eventually("one is left", () => liveCount(prism) === 1);
+      if (transport === "socketio") {
+        for (const socket of [silent, pinging]) assert.equal(await socket.closed(), 4401);
+        await eventually("one is left", () => liveCount(prism) === 1);
+      } else {
+        await eventually("another one is let in", () => open(t, prism).catch(() => undefined));
+        assert.equal(liveCount(prism), 4);
+        silent.send(frame(protocol.ping));
+        await silent.expectText(protocol.pong);
+      }
       known.send(frame(protocol.ping));
       await known.expectText(protocol.pong);
     });
 
     test("it may say 4 KiB at a time", async (t) => {
-      const prism = await startPrism(t, { settings: RAW_SETTINGS });
+      const prism = await startPrism(t, { settings: SETTINGS });
       const allowed = await open(t, prism);
       await eventually("the server's first word", () => allowed.texts.length > 0);
       allowed.send(frame(message(MAX_BYTES)));
@@ -108,7 +114,7 @@ describe("Socket.IO over polling: before the client has said who it is", () => {
 
   test("20 of an address may be so, and their places are free again after 10 s, polls or none", async (t) => {
     const clock = new FakeClock();
-    const prism = await startPrism(t, { clock, settings: RAW_SETTINGS });
+    const prism = await startPrism(t, { clock, settings: SETTINGS });
     const begin = () => prism.get(PATH, { token: null });
     const replies = await Promise.all(Array.from({ length: 60 }, begin));
     assert.equal(replies.filter(({ status }) => status === 200).length, MAX_PENDING);
@@ -126,7 +132,7 @@ describe("Socket.IO over polling: before the client has said who it is", () => {
   });
 
   test("it may post 4 KiB at a time, and nothing to a session that there is not", async (t) => {
-    const prism = await startPrism(t, { settings: RAW_SETTINGS });
+    const prism = await startPrism(t, { settings: SETTINGS });
     const begin = async () => {
       const { text } = await prism.get(PATH, { token: null });
       return `${PATH}&sid=${/"sid":"([^"]+)"/.exec(text)?.[1]}`;

@@ -113,7 +113,7 @@ test("60 s before its token ends a native client is told, and a new token extend
   await eventually("the second notice", () => client.all({ op: "auth_expiring" }).length === 2);
   await tick(40_000);
   clock.advance(20_000);
-  assert.deepEqual(await client.end, { code: 4401, reason: "unauthenticated" });
+  assert.deepEqual(await client.end, { code: 4401, reason: "expired" });
 });
 
 test("a token without end is said to have none", async (t) => {

@@ -126,7 +126,8 @@ test("a connection lives as long as the login that it was bound by, and not as l
     await eventually("it still answers", () => raw.client.all({ event: "pusher:pong" }).length === times);
   }
   clock.advance(30_000);
-  assert.deepEqual(await endOf(raw.client), [4009, 4009]);
+  // The official client comes back after this code and asks its auth route again, which lets a newer login in.
+  assert.deepEqual(await endOf(raw.client), [4200, 4200]);
 });
 
 test("S2-126: logout, disable and the loss of a role end the connection, and the official client stays away", async (t) => {

@@ -27,7 +27,7 @@ export function devTokenRoute({ config, users, audit, log, db, system }: CoreSer
         await audit.record({ action: "dev.token", resourceType: "user", resourceId: userId }, { trx });
         return system.sessions.open(userId, client, trx);
       });
-      const { token } = await system.accessTokens.issue(userId, session.id);
+      const { token } = await system.accessTokens.issue(userId, session.id, config.auth.devTokenExpires);
       log.warn({ userId, ip: exchange.clientAddress }, "a development token was issued");
       return { token };
     },

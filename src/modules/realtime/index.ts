@@ -44,7 +44,7 @@ const realtime: AppModule = {
         otherStatuses: [204],
         response: {
           contentType: "text/event-stream",
-          description: "Items `id: <offset>`, `event: event`, `data: <event>`",
+          description: "Items `id: <offset>`, `data: <event>`; `event: gap` and `event: auth_expired` are named",
         },
         errors: ["PROJECT_NOT_FOUND", "ORIGIN_REFUSED", "CHANNEL_FORBIDDEN"],
         handle(exchange, { params, query }) {

@@ -22,7 +22,7 @@ const PublishBody = object({
 export function publishRoute({ db, idempotency, projects, realtime, system }: CoreServices): Route {
   /** @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may not publish */
   function channelOf(principal: Principal, name: string): LoggedStream {
-    const stream = requireStream(principal, name, projects.defaultId);
+    const stream = requireStream(principal, name, projects);
     if (stream.kind !== "channel") throw noSuchStream();
     const projectId = stream.projectId ?? projects.defaultId;
     if (!projects.exists(projectId) || !projects.has(principal, projectId, "realtime:publish")) throw noSuchStream();

@@ -1,11 +1,11 @@
 import { PrismError } from "../../base/errors.ts";
 import type { Principal } from "../../base/principal.ts";
-import { resolveStreamName, type StreamRef } from "../../realtime/stream.ts";
+import { type ProjectNames, resolveStreamName, type StreamRef } from "../../realtime/stream.ts";
 
 /** The stream that a caller means. @throws CHANNEL_FORBIDDEN for what names none */
-export function requireStream(principal: Principal, name: string, defaultProjectId: string): StreamRef {
+export function requireStream(principal: Principal, name: string, projects: ProjectNames): StreamRef {
   const userId = principal.kind === "apiKey" ? null : principal.userId;
-  const stream = resolveStreamName(name, { userId, defaultProjectId });
+  const stream = resolveStreamName(name, { userId, projects });
   if (!stream) throw noSuchStream();
   return stream;
 }

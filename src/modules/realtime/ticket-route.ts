@@ -31,7 +31,7 @@ export function ticketRoute({ system, projects }: CoreServices): Route {
     errors: ["CHANNEL_FORBIDDEN"],
     handle(exchange, { body }) {
       const principal = callerOf(exchange);
-      const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects.defaultId);
+      const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects);
       if (stream && system.realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
       const { ticket, expiresAt } = system.tickets.issue(principal, stream && streamName(stream));
       return { ticket, expiresAt: toRfc3339(expiresAt) };

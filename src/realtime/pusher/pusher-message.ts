@@ -89,6 +89,8 @@ const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
   restart: closing(PUSHER_CODE.restart, "The server stops; connect again"),
   idle: closing(PUSHER_CODE.idle, "Nothing was subscribed to in time"),
   unauthenticated: closing(PUSHER_CODE.unauthorised, "The session has ended"),
+  // The client comes back and asks its auth route again: a newer token gets its channels back, an ended one gets none.
+  expired: closing(PUSHER_CODE.restart, "The token has ended; connect again"),
   forbidden: closing(PUSHER_CODE.unauthorised, "The connection may not follow one of its channels any more"),
   notFound: closing(PUSHER_CODE.unauthorised, "What one of the connection's channels stands for is gone"),
   rate: closing(PUSHER_CODE.overQuota, "Too many messages"),
@@ -99,6 +101,7 @@ const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
 /** How a stream looks to a client of Pusher. */
 export const pusherProtocol: SocketProtocol = {
   transport: "pusher",
+  staysAnonymous: true,
   entryText(stream, entry) {
     const channel = channelOf(stream);
     const isEvent = stream.startsWith("project:");

@@ -2,7 +2,7 @@ import type { RecognizedString, WebSocket } from "uWebSockets.js";
 import type { Channel } from "../live-socket.ts";
 import type { SocketIoSocket } from "./engine-socket.ts";
 import { DISCONNECT, ENGINE_MESSAGE, type EngineSession, PACKET_SEPARATOR } from "./engine-types.ts";
-import { isFinalCode } from "./socketio-message.ts";
+import { isFinal } from "./socketio-message.ts";
 import type { SocketIoTopics } from "./socketio-topics.ts";
 
 const NO_SOCKET_YET = 1;
@@ -81,7 +81,7 @@ export class SessionChannel implements Channel {
 
   /** The session ends at once, with what waits, what was said in the same {@link cork}, and whether to come back. */
   end(code = 1000, reason: RecognizedString = ""): void {
-    const parting = this.isJoined && isFinalCode(code) ? [DISCONNECT] : [];
+    const parting = this.isJoined && isFinal(String(reason)) ? [DISCONNECT] : [];
     this.closing = { code, reason: String(reason) };
     if (this.#ws) for (const packet of parting) this.#ws.send(packet);
     else {

@@ -3,17 +3,17 @@ import { type EpochMs, toRfc3339 } from "../../base/clock.ts";
 import { integer, object, openObject } from "../../http/shapes.ts";
 import { CLOSE, type CloseReason } from "../close-codes.ts";
 import type { Closing, SocketProtocol } from "../live-socket.ts";
+import { TOKEN } from "../renew-token.ts";
 import { MAX_STREAM_LENGTH, type StreamEntry, type StreamGap } from "../stream.ts";
 import { taskProtocol } from "../task-socket.ts";
 import { EVENT_PREFIX } from "./engine-types.ts";
 
 const stream = v.pipe(v.string("must be a string"), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
-const token = v.pipe(v.string("must be a string"), v.maxLength(8192));
 
 /** `auth` of the handshake. Applications put members of their own into it. */
 export const Handshake = openObject({
-  token: v.nullish(token),
+  token: v.nullish(TOKEN),
   /** The last entry of the own stream that was handled. */
   offset: v.nullish(offset),
   /** The client says itself what it has got. */
@@ -26,13 +26,16 @@ export const CLIENT_EVENTS = {
   unsubscribe: object({ stream }),
   ack: object({ offset }),
   "notification:read": object({ id: v.pipe(v.string("must be a string"), v.maxLength(64)) }),
-  auth: object({ token }),
+  auth: object({ token: TOKEN }),
 } as const;
 export type ClientEvent = keyof typeof CLIENT_EVENTS;
 export type Said<E extends ClientEvent> = v.InferOutput<(typeof CLIENT_EVENTS)[E]>;
 
-/** After these the client library is not to come back by itself: it would be refused again. */
-const FINAL: ReadonlySet<CloseReason> = new Set([
+/**
+ * After these the client library does not come back by itself: it would be refused again. After `expired` it does, once: the application may hold a
+ * newer token, and a dead one is answered by `connect_error`, after which the library stays away.
+ */
+const FINAL: ReadonlySet<string> = new Set<CloseReason>([
   "tooBig",
   "malformed",
   "unauthenticated",
@@ -42,10 +45,8 @@ const FINAL: ReadonlySet<CloseReason> = new Set([
   "idle",
 ]);
 
-const FINAL_CODES: ReadonlySet<number> = new Set([...FINAL].map((reason) => CLOSE[reason]));
-
-export function isFinalCode(code: number): boolean {
-  return FINAL_CODES.has(code);
+export function isFinal(reason: string): boolean {
+  return FINAL.has(reason);
 }
 
 /** An event as an Engine.IO message, the way it stands on a socket. @param payload JSON text. */

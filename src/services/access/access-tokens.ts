@@ -45,9 +45,14 @@ export class AccessTokens {
     this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
   }
 
-  async issue(userId: string, sessionId: string | null = null): Promise<{ token: string; expiresAt: number }> {
+  /** @param expiresMs how long it is valid; by default as long as every access token */
+  async issue(
+    userId: string,
+    sessionId: string | null = null,
+    expiresMs = this.#options.expiresMs,
+  ): Promise<{ token: string; expiresAt: number }> {
     const now = this.#options.clock.now();
-    const expiresAt = now + this.#options.expiresMs;
+    const expiresAt = now + expiresMs;
     const token = await new SignJWT(sessionId === null ? {} : { sid: sessionId })
       .setProtectedHeader({ alg: "HS256", kid: this.#key.id, typ: "JWT" })
       .setIssuer(ISSUER)

@@ -27,7 +27,7 @@ export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app:
     access: system.realtimeAccess,
     connections: system.connections,
     authenticator: system.principals,
-    defaultProjectId: projects.defaultId,
+    projects,
     compression: config.realtime.compression,
     allowsOrigin: system.allowsOrigin,
     markDelivered: (userId: string, offset: number) => marks.one(userId, offset),

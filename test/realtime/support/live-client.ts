@@ -45,6 +45,8 @@ export interface LiveClient {
 /** How a protocol says why it is over. */
 export interface Ends {
   readonly unauthenticated: string;
+  /** The end of a token by its own time. */
+  readonly expired: string;
   readonly forbidden: string;
   readonly notFound: string;
   readonly tooSlow: string;

@@ -3,6 +3,7 @@ import { type Message, WebSocketClient } from "./web-socket-client.ts";
 
 const ends: Ends = {
   unauthenticated: "4401 unauthenticated",
+  expired: "4401 expired",
   forbidden: "4403 forbidden",
   notFound: "4404 notFound",
   tooSlow: "4008 tooSlow",

@@ -11,6 +11,7 @@ export const pusherProtocol: LiveProtocol = {
   letsIn: "logins",
   ends: {
     unauthenticated: "4009 unauthenticated",
+    expired: "4200 expired",
     forbidden: "4009 forbidden",
     notFound: "4009 notFound",
     tooSlow: "4100 tooSlow",

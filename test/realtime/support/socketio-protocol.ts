@@ -15,6 +15,7 @@ import { type Carrier, type Payload, SocketIoClient } from "./socketio-client.ts
 
 const ENDS = {
   unauthenticated: "4401 unauthenticated, stays away",
+  expired: "4401 expired, comes back",
   forbidden: "4403 forbidden, stays away",
   notFound: "4404 notFound, stays away",
   tooSlow: "4008 tooSlow, comes back",

@@ -9,6 +9,7 @@ export const sseProtocol: LiveProtocol = {
   follows: "project",
   ends: {
     unauthenticated: "auth_expired, end",
+    expired: "auth_expired, end",
     forbidden: "end",
     notFound: "end",
     tooSlow: "cut",
@@ -35,7 +36,7 @@ export const sseProtocol: LiveProtocol = {
     });
     const items: Item[] = [];
     let last = "";
-    source.addEventListener("event", ({ lastEventId, data }) => {
+    source.addEventListener("message", ({ lastEventId, data }) => {
       items.push({ kind: "entry", offset: Number(lastEventId), event: JSON.parse(data) as EventView });
     });
     source.addEventListener("gap", ({ data }) => {

@@ -11,7 +11,7 @@ const eventSource: FollowerKind = {
     const ledger = new Ledger();
     const source = new EventSource(`${url}/realtime/${projectId}/sse?token=${token}&from=earliest`);
     source.addEventListener("open", () => ledger.connections++);
-    source.addEventListener("event", ({ lastEventId, data }) => {
+    source.addEventListener("message", ({ lastEventId, data }) => {
       const { payload } = JSON.parse(data) as { payload: { n: number } };
       ledger.take(Number(lastEventId), payload.n);
     });
