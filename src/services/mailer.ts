@@ -45,6 +45,8 @@ export interface Mail {
 }
 
 const TIMEOUT_MS = 30_000;
+/** So that no holiday answer comes back: RFC 3834 section 5, and Exchange's own header. */
+const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" } as const;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 
 /**
@@ -72,7 +74,9 @@ export class Mailer {
     const messageId = id === undefined ? {} : { messageId: `<${id}@${this.#domain}>` };
     // A line break in a subject would begin a header of its own; no library's habit is relied on.
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
-    const sent = (await transport.sendMail({ ...mail, ...messageId, subject, to, from: this.#options?.from })) as {
+    const headers = { ...AUTOMATIC, ...mail.headers };
+    const from = this.#options?.from;
+    const sent = (await transport.sendMail({ ...mail, ...messageId, headers, subject, to, from })) as {
       messageId: string;
     };
     return sent.messageId;

@@ -9,9 +9,16 @@ import { Mailer, smtpOptionsOf } from "../../src/services/mailer.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 
+const DIRECT = { kind: "direct", priority: 100 } as const;
+const UTC = { timezone: "UTC" } as const;
+
 test("every value of a mail is escaped in its HTML, and stands as it is in its text", () => {
   const action = JSON.stringify({ url: `https://x.example/?a=1&b="2"`, label: "<i>Look</i>" });
-  const { subject, text = "", html = "" } = mailOf({ title: "<script>&'\"", message: "a < b\nc\n\nd", action }, "id");
+  const {
+    subject,
+    text = "",
+    html = "",
+  } = mailOf({ ...DIRECT, title: "<script>&'\"", message: "a < b\nc\n\nd", action }, "id", UTC);
   assert.equal(subject, "<script>&'\"");
   assert.equal(text, `a < b\nc\n\nd\n\n<i>Look</i>: https://x.example/?a=1&b="2"\n`);
   assert.ok(html.includes('<h1 style="font-size: 1.2em">&lt;script&gt;&amp;&#39;&quot;</h1>'));
@@ -21,9 +28,21 @@ test("every value of a mail is escaped in its HTML, and stands as it is in its t
 });
 
 test("a mail without an action has no link", () => {
-  const { text, html = "" } = mailOf({ title: "t", message: "m", action: null }, "id");
+  const { text, html = "" } = mailOf({ ...DIRECT, title: "t", message: "m", action: null }, "id", UTC);
   assert.equal(text, "m\n");
   assert.ok(!html.includes("<a "));
+});
+
+test("times of alerts and digests are those of the reader's zone; texts of people stay as they are", () => {
+  const message = "First: 2026-07-01T10:00:00.000Z";
+  const berlin = { timezone: "Europe/Berlin", serverUrl: "https://prism.example" };
+  const alert = mailOf({ title: "t", message, action: null, kind: "alert", priority: 600 }, "id", berlin);
+  assert.equal(alert.text, "First: 2026-07-01 12:00:00 Europe/Berlin\n\nPrism: https://prism.example\n");
+  assert.match(alert.html ?? "", /<a href="https:\/\/prism.example">Prism<\/a>/);
+  assert.deepEqual(alert.headers, { Importance: "high", "X-Priority": "1" });
+  const direct = mailOf({ ...DIRECT, title: "t", message, action: null }, "id", { timezone: "Europe/Berlin" });
+  assert.deepEqual([direct.text, direct.headers], [`${message}\n`, undefined]);
+  assert.match(direct.html ?? "", /overflow-wrap: anywhere/);
 });
 
 async function open(t: TestContext) {
@@ -43,6 +62,8 @@ test("S1-08 a notification comes as a mail with text and HTML, from the configur
   assert.match(head, /^To: ann@example.com$/m);
   assert.match(head, /^Subject: Door Bcc: eve@example.com open$/m);
   assert.ok(!/^bcc:/im.test(head));
+  assert.match(head, /^Auto-Submitted: auto-generated$/m);
+  assert.match(head, /^X-Auto-Response-Suppress: All$/m);
   assert.match(head, /^Content-Type: multipart\/alternative/m);
   assert.match(raw, /^Content-Type: text\/plain; charset=utf-8/m);
   assert.match(raw, /^Content-Type: text\/html; charset=utf-8/m);

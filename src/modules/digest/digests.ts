@@ -170,9 +170,9 @@ export class Digests {
   }
 
   async #mail(job: RunningJob): Promise<{ sent: boolean }> {
-    const { db, system } = this.#services;
+    const { db, system, config } = this.#services;
     const { unread, ...notice } = job.payload as DigestMail;
-    const sent = await mailNotice({ mailer: system.mailer, db: db.read }, notice, {
+    const sent = await mailNotice({ mailer: system.mailer, db: db.read, serverUrl: config.publicUrl }, notice, {
       id: job.id,
       postscript: postscript(unread),
       headers: this.#unsubscribeHeader(),

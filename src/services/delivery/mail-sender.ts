@@ -1,3 +1,4 @@
+import type { Config } from "../../config/load.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { Mail, Mailer } from "../mailer.ts";
 import { MailCaller } from "./mail-caller.ts";
@@ -8,6 +9,7 @@ import { DeadTarget, type Target } from "./sender.ts";
 export interface MailSenderParts {
   readonly database: Database;
   readonly mailer: Mailer;
+  readonly config: Pick<Config, "publicUrl">;
 }
 
 /** Notifications as mail, to the address of the account. */
@@ -16,9 +18,11 @@ export class MailSender extends PreparedSender<Mail> {
   protected readonly caller: MailCaller;
   readonly #database: Database;
   readonly #mailer: Mailer;
+  readonly #serverUrl: string | undefined;
 
-  constructor({ database, mailer }: MailSenderParts) {
+  constructor({ database, mailer, config }: MailSenderParts) {
     super();
+    this.#serverUrl = config.publicUrl;
     this.#database = database;
     this.#mailer = mailer;
     this.caller = new MailCaller(mailer);
@@ -38,11 +42,12 @@ export class MailSender extends PreparedSender<Mail> {
   async prepare({ delivery, notification }: AttemptFacts): Promise<Mail> {
     const user = await this.#database.read
       .selectFrom("users")
-      .select("email")
+      .select(["email", "timezone"])
       .where("id", "=", delivery.userId)
       .executeTakeFirst();
     if (!user?.email) throw new DeadTarget("the account has no mail address any more");
-    return { to: user.email, ...mailOf(notification, delivery.id) };
+    const reader = { timezone: user.timezone, serverUrl: this.#serverUrl };
+    return { to: user.email, ...mailOf(notification, delivery.id, reader) };
   }
 
   check(): Promise<void> {

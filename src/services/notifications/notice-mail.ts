@@ -14,6 +14,8 @@ export interface NoticeMail {
 export interface NoticeMailParts {
   readonly mailer: Mailer;
   readonly db: ReadDb;
+  /** Where the server is reached, for a link below the message. */
+  readonly serverUrl: string | undefined;
 }
 
 export interface NoticeMailOptions {
@@ -29,30 +31,27 @@ export interface NoticeMailOptions {
  * @returns whether a mail went out. @throws PermanentError where trying again cannot help; RetryLater, and what SMTP says
  */
 export async function mailNotice(
-  { mailer, db }: NoticeMailParts,
+  { mailer, db, serverUrl }: NoticeMailParts,
   { notificationId, userId }: NoticeMail,
   { id, postscript, headers }: NoticeMailOptions,
 ): Promise<boolean> {
   const notification = await db
     .selectFrom("notifications")
-    .select(["title", "message", "action"])
+    .select(["title", "message", "action", "kind", "priority"])
     .where("id", "=", notificationId)
     .executeTakeFirst();
   const user = await db
     .selectFrom("users")
-    .select("email")
+    .select(["email", "timezone"])
     .where("id", "=", userId)
     .where("status", "=", "active")
     .where("deletedAt", "is", null)
     .executeTakeFirst();
   if (!notification || !user?.email) return false;
   const message = postscript === undefined ? notification.message : `${notification.message}\n\n${postscript}`;
+  const mail = mailOf({ ...notification, message }, id, { timezone: user.timezone, serverUrl });
   try {
-    await mailer.send({
-      to: user.email,
-      ...mailOf({ ...notification, message }, id),
-      ...(headers === undefined ? {} : { headers }),
-    });
+    await mailer.send({ to: user.email, ...mail, headers: { ...mail.headers, ...headers } });
   } catch (error) {
     const failure = mailFailure(error);
     throw failure instanceof DeadTarget ? new PermanentError(failure.message, { cause: failure }) : failure;

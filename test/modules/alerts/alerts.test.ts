@@ -39,7 +39,8 @@ test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in
   assert.match(raw, /10 errors in the project <b>shop<\/b> & co within 5 minutes\./);
   assert.match(raw, /&lt;b&gt;shop&lt;\/b&gt; &amp; co/);
   assert.match(raw, /&lt;script&gt;x&lt;\/script&gt;/);
-  assert.match(raw, new RegExp(`First: ${new Date(begin).toISOString()}`));
+  const first = new Date(begin).toISOString();
+  assert.ok(raw.includes(`First: ${first.slice(0, 10)} ${first.slice(11, 19)} UTC`));
   assert.equal(server.mails.length, 1);
 
   await send(world, ...errors(5));
