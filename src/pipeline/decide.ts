@@ -128,7 +128,7 @@ export class Decider {
     earlier: Earlier | null,
   ): { readonly decided: readonly Decided[]; readonly isPartial: boolean } {
     const decided: Decided[] = [];
-    const slice = new Slice();
+    const slice = new Slice(event.bytes);
     for (const rule of rules) {
       const before = earlier?.outcomes.get(rule.row.id);
       if (before !== undefined && before !== "no recipients") continue;

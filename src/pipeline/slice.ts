@@ -2,10 +2,13 @@
 export const SLICE_RULES = 500;
 /** Notifications and recipients that one slice makes. One rule has at most 200 recipients more. */
 export const SLICE_ROWS = 500;
-/** Time that one slice takes of the loop, looked at after the first {@link TIMED_FROM_RULES}. */
+/** Time that one slice takes of the loop, looked at after the first rules. */
 const SLICE_MS = 10;
-/** An event of few rules is decided whole, even when the machine is busy for a moment. */
+/** A small event of few rules is decided whole, even when the machine is busy for a moment. */
 const TIMED_FROM_RULES = 16;
+/** A template can render a large payload as a whole: a millisecond for each rule. */
+const LARGE_EVENT_BYTES = 16_384;
+const LARGE_TIMED_FROM_RULES = 2;
 
 /**
  * How much of one event is decided in one turn of the loop. The rules beyond it are decided in later turns, in the same order:
@@ -13,8 +16,13 @@ const TIMED_FROM_RULES = 16;
  */
 export class Slice {
   readonly #until = performance.now() + SLICE_MS;
+  readonly #timedFrom: number;
   #rules = 0;
   #rows = 0;
+
+  constructor(eventBytes: number) {
+    this.#timedFrom = eventBytes > LARGE_EVENT_BYTES ? LARGE_TIMED_FROM_RULES : TIMED_FROM_RULES;
+  }
 
   /** A rule was decided. @param recipients rows of a notification; 0 for a rule that made none. */
   add(recipients: number): void {
@@ -24,6 +32,6 @@ export class Slice {
 
   isFull(): boolean {
     if (this.#rules >= SLICE_RULES || this.#rows >= SLICE_ROWS) return true;
-    return this.#rules >= TIMED_FROM_RULES && performance.now() > this.#until;
+    return this.#rules >= this.#timedFrom && performance.now() > this.#until;
   }
 }

@@ -6,7 +6,7 @@ import { OPTIONS } from "../../../src/config/options.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
-test("the settings that a reload takes over are the certificate, alerts, ages, levels, origins, request limits, queues, and bounds of suppression, delivery, schedules and messages", () => {
+test("the settings that a reload takes over are the certificate, alerts, ages, levels, origins, request limits, limits of what people make, queues, and bounds of suppression, delivery, schedules and messages", () => {
   const reloadable = flattenOptions(OPTIONS)
     .filter(([, option]) => option.reloadable)
     .map(([key]) => key);
@@ -20,6 +20,7 @@ test("the settings that a reload takes over are the certificate, alerts, ages, l
       "debug",
       "cors",
       "rateLimit",
+      "limits",
       "queues",
       "suppression",
       "delivery",
