@@ -28,8 +28,8 @@ export const LIMITS = {
    * memory, on a text of 16 384 units), so that one condition takes at most about 25 ms.
    */
   evaluationSteps: 2_097_152,
-  /** Work of all conditions on one event: about 50 ms in the worst case. */
-  eventSteps: 4_194_304,
+  /** Work of all conditions on one event: about 40 ms in the worst case. */
+  eventSteps: 2_621_440,
   splitParts: 256,
   placeholders: 32,
   placeholderFilters: 4,

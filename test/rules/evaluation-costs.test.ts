@@ -124,6 +124,24 @@ test("all conditions about one event share its budget, and the costliest is name
   assert.deepEqual(costliest.length, 1);
 });
 
+test("a thousand rules at their limits take no longer about one event than a few", () => {
+  const index = new RuleIndex<number>();
+  for (let i = 0; i < 1000; i++) {
+    const condition = compileCondition(matchesOf([`[ab]*a[ab]{${200 + (i % 40)}}[cd]`]));
+    index.add(`${i}`, condition, { priority: 0, createdAt: i }, null, i);
+  }
+  const event = makeEvent({ payload: { a: TEXTS[0] } });
+  let spent = 0;
+  const startedAt = performance.now();
+  index.match(event, (_rule, error) => {
+    assert.ok(error instanceof ConditionTooCostly);
+    if (error.scope === "event") spent += 1;
+  });
+  const tookMs = performance.now() - startedAt;
+  assert.ok(spent > 800, `${spent} rules were not asked`);
+  assert.ok(tookMs < EVALUATION_MS, `${tookMs} ms`);
+});
+
 test("what a condition does is counted in steps that do not depend on the machine", () => {
   for (const { source, steps } of [
     { source: "matches(event.a, '^x[0-9]+$')", steps: 16_384 },

@@ -13,7 +13,8 @@ const POINTER_BYTES = 8;
 const INSTRUCTION_BYTES = 400;
 const BOUND_BYTES = 8;
 const BOUNDS_PER_SIZE = 256;
-const BYTES_PER_STEP = 8;
+/** Compiling a pattern, and building states of an automaton. */
+const BYTES_PER_STEP = 2;
 
 type Re2 = ReturnType<RE2JS["re2"]>;
 
@@ -30,6 +31,7 @@ export class Program {
   /** Of the search that runs. */
   #budget: EvaluationBudget | null = null;
   #textUnits = 0;
+  #bytesBefore = 0;
 
   /** @throws Refusal LIMIT for a pattern that is too large, RE2JSException for one that is none. */
   constructor(source: string) {
@@ -61,6 +63,7 @@ export class Program {
     this.#automaton ??= this.#openAutomaton();
     this.#budget = budget;
     this.#textUnits = text.length;
+    this.#bytesBefore = this.automatonBytes;
     return this.#re2.match(text);
   }
 
@@ -75,8 +78,10 @@ export class Program {
     const match = automaton.match.bind(automaton);
     automaton.match = (input: unknown, from: unknown, anchor: unknown) => {
       const found = match(input, from, anchor);
+      const builtBytes = Math.max(0, this.automatonBytes - this.#bytesBefore);
+      if (found === null) automaton.clearCache();
+      this.#budget?.work(builtBytes / BYTES_PER_STEP);
       if (found === null) {
-        automaton.clearCache();
         // The library goes on step by step: 12 ns for each unit of text and instruction, at worst.
         this.#budget?.work(this.#textUnits * this.size);
       }
