@@ -82,6 +82,9 @@ export interface AppOptions {
 /** How long a mail server may keep a stop waiting; the links that mails carry can be asked for again. */
 const MAIL_LIMIT_MS = 5000;
 
+/** How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take. */
+const LAST_STEPS_MS = 2000;
+
 /** A running Prism. */
 export interface App {
   readonly port: number;
@@ -385,14 +388,16 @@ export async function startApp(options: AppOptions): Promise<App> {
       listener.stopListening();
       const deadline = Date.now() + config.shutdownMs;
       const left = (): number => Math.max(0, deadline - Date.now());
+      // For what the next start would have to make up for; on a slow disk it does.
+      const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
       // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
       await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
       system.retention.stop();
-      await schedules.stop();
+      await within(left(), schedules.stop());
       moduleWatch.stop();
-      await runner.stop(left());
+      await within(lastLeft(), runner.stop(left()));
       await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
-      await Promise.all([usage.stop(), auditRetention.stop()]);
+      await within(left(), Promise.all([usage.stop(), auditRetention.stop()]));
       await within(left(), bus.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
       await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
@@ -401,10 +406,10 @@ export async function startApp(options: AppOptions): Promise<App> {
       accounts.mailer.close();
       storage.stop();
       presence.close();
-      await within(Math.max(1000, left()), committer.settled());
-      await auditHead.stop();
+      await within(lastLeft(), committer.settled());
+      await within(lastLeft(), auditHead.stop());
       listener.close();
-      await store.close();
+      await store.close(lastLeft());
     },
   };
 }

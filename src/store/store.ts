@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../base/log.ts";
 import type { SealedBox } from "../base/sealed-box.ts";
+import { within } from "../base/within.ts";
 import { type AdaptiveParts, AdaptiveWriter } from "./adaptive-writer.ts";
 import { loadAuditKey } from "./audit-key.ts";
 import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat } from "./beats.ts";
@@ -55,8 +56,11 @@ export interface Store {
   /** Commits a row that needs room. @returns whether it is on disk */
   canWrite(): Promise<boolean>;
   sizes(): { databaseBytes: number; walBytes: number };
-  /** Waits for what has the writer, leaves the counters' positions, moves the WAL into the database, closes everything. */
-  close(): Promise<void>;
+  /**
+   * Waits for what has the writer, leaves the counters' positions, moves the WAL into the database, closes everything.
+   * @param limitMs after this long what is left is left to the end of the process: the next start reads the WAL, so nothing is lost.
+   */
+  close(limitMs?: number): Promise<void>;
 }
 
 const BUSY_TIMEOUT_MS = 5000;
@@ -96,14 +100,24 @@ export function openStore(options: StoreOptions): Store {
     health,
     canWrite: () => writes.probe(),
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
-    async close() {
-      await committer.close();
-      await beats?.stop();
-      await scanner.close();
-      reader.close();
-      if (isOwner) await port.checkpoint().catch(() => undefined);
-      await port.close();
-      if (isOwner) leaveSequences(options, sequences);
+    async close(limitMs) {
+      let isOver = false;
+      const closing = (async () => {
+        await committer.close();
+        await beats?.stop();
+        await scanner.close();
+        reader.close();
+        if (isOwner && !isOver) await port.checkpoint().catch(() => undefined);
+        // Closing the last connection would move the WAL, too.
+        if (isOver) return;
+        await port.close();
+        if (isOwner) leaveSequences(options, sequences);
+      })();
+      if (limitMs === undefined) return closing;
+      await within(limitMs, closing).finally(() => {
+        isOver = true;
+      });
+      closing.catch(() => undefined);
     },
   };
 }

@@ -60,11 +60,11 @@ export function openTestStore(t: TestContext, options: TestStoreOptions = {}): T
     onWriterDeath: (error) => deaths.push(error),
   });
   let closing: Promise<void> | null = null;
-  const close = (): Promise<void> => {
-    closing ??= store.close();
+  const close = (limitMs?: number): Promise<void> => {
+    closing ??= store.close(limitMs);
     return closing;
   };
-  t.after(close);
+  t.after(() => close());
   return { ...store, close, file, log, deaths, commits };
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
 import test, { type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 import { eventually } from "../helpers/eventually.ts";
@@ -139,4 +140,17 @@ test("what cannot be sent to the writer thread fails alone: later answers are no
   assert.deepEqual((await store.port.query("select 1 as one", [])).rows, [{ one: 1 }]);
   await store.port.rollback();
   assert.equal(typeof (await store.port.dataVersion()), "number");
+});
+
+test("a close that has no more time leaves the write-ahead log to the next start, and loses nothing", async (t) => {
+  const store = openTestStore(t, { writer: "main" });
+  await new TestSource(store.committer).writeEvent();
+  // Something holds the writer for longer than the stop may take.
+  await store.committer.acquireTransaction();
+  await store.close(20);
+  assert.ok(statSync(`${store.file}-wal`).size > 0);
+  store.committer.releaseTransaction();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(statSync(`${store.file}-wal`).size > 0, "and it is not moved later either");
+  assert.deepEqual(column(openBeside(t, store.file), "select count(*) from events"), [1]);
 });

@@ -85,7 +85,7 @@ export class TestRunner {
     this.queues = new QueueControl(operator);
     // Hooks run in the order in which they were set, so the store would close first.
     const close = this.store.close;
-    Object.assign(this.store, { close: () => this.runner.stop(0).then(close) });
+    Object.assign(this.store, { close: () => this.runner.stop(0).then(() => close()) });
     t.after(() => this.runner.stop(0));
   }
 
