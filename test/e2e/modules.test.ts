@@ -49,7 +49,7 @@ test("S0-40, S0-09: the executable loads modules that are dropped into its folde
   const states = Object.fromEntries(body.data.map(({ name, state, error }) => [name, error ?? state]));
   for (const name of ["esm", "script", "own-modules", "hello", "alertmanager"])
     assert.equal(states[name], "active", name);
-  assert.equal(states["broken"], "not today");
+  assert.equal(states["broken"], "not today (index.mjs:1:7)");
   assert.deepEqual((await prism.call("GET", "/esm")).body, { greeting: "hello", isHost: true });
   assert.deepEqual((await prism.call("GET", "/script")).body, { greeting: "good day" });
   assert.equal((await prism.call("GET", "/own-modules")).body, 42);

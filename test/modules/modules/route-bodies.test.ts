@@ -141,3 +141,19 @@ test("a body that waits while its module is replaced reaches the new instance un
   assert.equal((await reply).body.sha256, sha256(body));
   assert.equal(bodies.bufferedBytes, 0);
 });
+
+test("the status of an answer has its reason phrase", async (t) => {
+  const modules = new ModuleDir(t);
+  const route = `server.get("/go/:status", { public: true }, (req) => req.reply(Number(req.params.status), undefined, { Location: "/health" }));`;
+  modules.put("go", moduleText("go", route));
+  const prism = await startWith(t, modules);
+  for (const [status, phrase] of [
+    [302, "Found"],
+    [303, "See Other"],
+    [402, "Payment Required"],
+    [502, "Bad Gateway"],
+  ] as const) {
+    const response = await fetch(`${prism.url}/go/${status}`, { redirect: "manual" });
+    assert.deepEqual([response.status, response.statusText], [status, phrase]);
+  }
+});
