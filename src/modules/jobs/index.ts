@@ -1,5 +1,6 @@
 import { pageOf } from "../../http/replies.ts";
 import { Reply, route } from "../../http/route.ts";
+import { userOf } from "../../services/access/caller-of.ts";
 import type { AppModule } from "../../services/module.ts";
 import { JobList } from "./job-list.ts";
 import { serveQueues } from "./queue-routes.ts";
@@ -27,7 +28,7 @@ const jobs: AppModule = {
         query: JobQuery,
         response: pageOf(JobView),
         errors: ["INVALID_CURSOR"],
-        handle: (_exchange, { query }) => list.list(query),
+        handle: (exchange, { query }) => list.list(userOf(exchange), query),
       }),
     );
     server.route(
@@ -39,7 +40,7 @@ const jobs: AppModule = {
         params: JobParams,
         response: JobDetail,
         errors: ["JOB_NOT_FOUND"],
-        handle: (_exchange, { params }) => list.get(params.id),
+        handle: (exchange, { params }) => list.get(userOf(exchange), params.id),
       }),
     );
     server.route(
@@ -51,9 +52,9 @@ const jobs: AppModule = {
         body: NoBody,
         response: JobDetail,
         errors: ["JOB_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
-        async handle(_exchange, { params }) {
+        async handle(exchange, { params }) {
           await jobControl.retry(params.id);
-          return list.get(params.id);
+          return list.get(userOf(exchange), params.id);
         },
       }),
     );
@@ -66,9 +67,9 @@ const jobs: AppModule = {
         body: NoBody,
         response: JobDetail,
         errors: ["JOB_NOT_FOUND", "INVALID_STATE", "JOB_NOT_CANCELLABLE"],
-        async handle(_exchange, { params }) {
+        async handle(exchange, { params }) {
           await jobControl.cancel(params.id);
-          return list.get(params.id);
+          return list.get(userOf(exchange), params.id);
         },
       }),
     );
@@ -81,9 +82,9 @@ const jobs: AppModule = {
         body: NoBody,
         response: JobDetail,
         errors: ["JOB_NOT_FOUND", "INVALID_STATE"],
-        async handle(_exchange, { params }) {
+        async handle(exchange, { params }) {
           await jobControl.promote(params.id);
-          return list.get(params.id);
+          return list.get(userOf(exchange), params.id);
         },
       }),
     );

@@ -1,5 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../services/module.ts";
 import * as queries from "./queries.ts";
@@ -12,6 +13,8 @@ import { jobDetail, jobView } from "./view.ts";
  */
 const SEARCHED_AT_ONCE = 100_000;
 
+type View = (job: queries.JobLine) => ReturnType<typeof jobView>;
+
 /** Reading the job table. */
 export class JobList {
   readonly #services: CoreServices;
@@ -20,33 +23,36 @@ export class JobList {
     this.#services = services;
   }
 
-  async list({ limit, page, offset, cursor, ...filters }: JobQuery) {
+  async list(caller: UserPrincipal, { limit, page, offset, cursor, ...filters }: JobQuery) {
     const request = readPage({ limit, page, offset, cursor }, ["number"]);
     const { read } = this.#services.db;
     const { first, last } = await queries.rangeOf(read, filters);
     const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
-    return request.wantsTotal ? this.#counted(request, filters, range) : this.#searched(request, filters, range);
+    const view = (job: queries.JobLine) => jobView(job, caller);
+    return request.wantsTotal
+      ? this.#counted(request, filters, range, view)
+      : this.#searched(request, filters, range, view);
   }
 
   /** @throws JOB_NOT_FOUND */
-  async get(id: string) {
+  async get(caller: UserPrincipal, id: string) {
     const { read } = this.#services.db;
     const job = isUuid(id) ? await queries.findJob(read, id) : undefined;
     if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
-    return jobDetail(job, await queries.attemptsOf(read, id));
+    return jobDetail(job, await queries.attemptsOf(read, id), caller);
   }
 
-  async #counted(request: PageRequest, filters: JobFilters, range: queries.SeqRange) {
+  async #counted(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
     const { scan } = this.#services.db;
     const total = await queries.countSelected(scan, filters, range);
-    return pageBody(request, await this.#rows(request, filters, range), jobView, ({ seq }) => [seq], total);
+    return pageBody(request, await this.#rows(request, filters, range), view, ({ seq }) => [seq], total);
   }
 
-  async #searched(request: PageRequest, filters: JobFilters, range: queries.SeqRange) {
+  async #searched(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
     const isByIndex = queries.isByIndex(filters);
     const first = isByIndex ? range.first : Math.max(range.first, range.last + 1 - SEARCHED_AT_ONCE);
     const rows = await this.#rows(request, filters, { first, last: range.last });
-    const body = pageBody(request, rows, jobView, ({ seq }) => [seq]);
+    const body = pageBody(request, rows, view, ({ seq }) => [seq]);
     // Nothing more among these, but there are older ones that nobody has looked at.
     return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
   }

@@ -1,12 +1,18 @@
 import { toRfc3339 } from "../../base/clock.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
 import { redactFields, redactText } from "../../config/redact.ts";
+import { mayReadWords, withoutWords } from "../../services/timers/hidden-words.ts";
 import type { AttemptLine, JobLine } from "./queries.ts";
 
-/** A job as clients see it. What is named or looks like a secret is masked, as in the log. */
-export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine) {
+/**
+ * A job as the caller sees it. What is named or looks like a secret is masked, as in the log, and what other people's timers and scheduled
+ * notifications say.
+ */
+export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: UserPrincipal) {
+  const payload = masked(job.payload);
   return {
     ...job,
-    payload: masked(job.payload),
+    payload: mayReadWords(caller, job.createdBy) ? payload : withoutWords(payload),
     progress: masked(job.progress),
     result: masked(job.result),
     lastError: job.lastError === null ? null : redactText(job.lastError),
@@ -18,14 +24,14 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine) {
 }
 
 /** @param failed the attempts that did not succeed; the one that did, or that is under way, stands in the job itself. */
-export function jobDetail(job: JobLine, failed: readonly AttemptLine[]) {
+export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: UserPrincipal) {
   const attempts = failed.map((attempt) => ({
     ...attempt,
     error: attempt.error === null ? null : redactText(attempt.error),
     startedAt: toRfc3339(attempt.startedAt),
     endedAt: timeOf(attempt.endedAt),
   }));
-  return { ...jobView(job), history: [...attempts, ...lastAttempt(job, failed.at(-1)?.attempt ?? 0)] };
+  return { ...jobView(job, caller), history: [...attempts, ...lastAttempt(job, failed.at(-1)?.attempt ?? 0)] };
 }
 
 function lastAttempt({ state, startedAt, finishedAt, workerId }: JobLine, before: number) {

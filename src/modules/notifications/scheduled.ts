@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
-import type { Principal } from "../../base/principal.ts";
+import type { Principal, UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Route, route } from "../../http/route.ts";
@@ -9,6 +9,7 @@ import { callerOf, userOf } from "../../services/access/caller-of.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { When } from "../../services/notifications/notifier.ts";
 import { creatorIdOf } from "../../services/timers/creator.ts";
+import { MASK, mayReadWords } from "../../services/timers/hidden-words.ts";
 import type { PendingRow } from "../../services/timers/pending-timers.ts";
 import * as s from "./schema.ts";
 
@@ -32,7 +33,13 @@ export function scheduledRoutes({ system }: CoreServices): Route[] {
         const page = readPage(query, ["string"]);
         const createdBy = principal.permissions.has("jobs:read") ? null : principal.userId;
         const { rows, total } = await system.pendingTimers.list("notifications", createdBy, page);
-        return pageBody(page, rows, viewOf, (row) => [row.id], total);
+        return pageBody(
+          page,
+          rows,
+          (row) => viewOf(row, principal),
+          (row) => [row.id],
+          total,
+        );
       },
     }),
     route({
@@ -75,7 +82,7 @@ export function readWhen({ sendAt, delayMs }: Pick<s.SendBody, "sendAt" | "delay
   return { at: sendAt, delayMs };
 }
 
-function viewOf(row: PendingRow): v.InferOutput<typeof s.ScheduledView> {
+function viewOf(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof s.ScheduledView> {
   const { id, label, runAt, cron, timezone, state, createdBy, createdAt } = row;
   const { title, message, recipients } = wordsOf(row.payload);
   return {
@@ -87,8 +94,7 @@ function viewOf(row: PendingRow): v.InferOutput<typeof s.ScheduledView> {
     cron,
     timezone,
     state,
-    title,
-    message,
+    ...(mayReadWords(caller, createdBy) ? { title, message } : { title: MASK, message: MASK }),
     recipients: [...recipients],
     createdBy,
     createdAt: toRfc3339(createdAt),

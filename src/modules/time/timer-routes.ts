@@ -7,6 +7,8 @@ import { Reply, type Route, route } from "../../http/route.ts";
 import { userOf } from "../../services/access/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../services/idempotency.ts";
 import type { CoreServices } from "../../services/module.ts";
+import { actionWithoutWords, mayReadWords } from "../../services/timers/hidden-words.ts";
+import type { PendingRow } from "../../services/timers/pending-timers.ts";
 import type { Timer, TimerOptions } from "../../services/timers/timers.ts";
 import * as s from "./schema.ts";
 
@@ -59,7 +61,13 @@ export function timerRoutes({ timer, idempotency, db, system }: CoreServices): R
         const page = readPage(query, ["string"]);
         const createdBy = seesAll(principal) ? null : principal.userId;
         const { rows, total } = await system.pendingTimers.list("timers", createdBy, page);
-        return pageBody(page, rows, s.timerView, (row) => [row.id], total);
+        const view = (row: PendingRow) => {
+          const timer = s.timerView(row);
+          return mayReadWords(principal, row.createdBy)
+            ? timer
+            : { ...timer, action: actionWithoutWords(timer.action) };
+        };
+        return pageBody(page, rows, view, (row) => [row.id], total);
       },
     }),
     route({
