@@ -29,6 +29,17 @@ test("an author is warned of a condition that can never be true, wherever it is 
   assert.deepEqual([changed.status, codesOf(changed.body)], [200, []]);
 });
 
+test("a rule with warnings can be put back as it was read, with another condition", async (t) => {
+  const prism = await startPrism(t);
+  const { body } = await prism.post<Warned>("/api/v1/rules", RULE);
+  const path = `/api/v1/rules/${body.id}`;
+  const read = (await prism.get<Record<string, unknown>>(path)).body;
+  assert.equal((await prism.put(path, read)).status, 200);
+  const again = (await prism.get<Record<string, unknown>>(path)).body;
+  const changed = await prism.put<Warned>(path, { ...again, condition: "event.type == 'payment'" });
+  assert.deepEqual([changed.status, changed.body.warnings], [200, []], changed.text);
+});
+
 test("money of an event adds up exactly", async (t) => {
   const prism = await startPrism(t);
   const event = { balance: "150.00", reserved: "100.00" };
