@@ -10,6 +10,7 @@ import { sealedBoxOf } from "./config/sealed-box.ts";
 import { AccessLog } from "./http/access-log.ts";
 import { BodyReader } from "./http/body.ts";
 import { clientAddressReader } from "./http/client-address.ts";
+import { DescriptorWatch } from "./http/descriptor-watch.ts";
 import { HttpKernel } from "./http/kernel.ts";
 import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
@@ -361,6 +362,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   await modules.loaded.start();
   port = listenOrClose(listener, config, store);
   noteCertificate(listener.certificate, log);
+  const descriptors = new DescriptorWatch(listener, log.namespace("http"));
+  descriptors.start();
   const firstAdmin = await awaitFirstAdmin(firstAdminParts);
   foreign.start();
   auditRetention.start();
@@ -385,6 +388,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     async stop() {
       bus.emit("system:stopping");
       foreign.stop();
+      descriptors.stop();
       listener.stopListening();
       const deadline = Date.now() + config.shutdownMs;
       const left = (): number => Math.max(0, deadline - Date.now());

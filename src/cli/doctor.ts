@@ -95,6 +95,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
   const checks: Check[] = [];
   if (isWhole) {
     checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));
+    checks.push(...(await attempt("descriptors", async () => files.checkDescriptors())));
     checks.push(...(await attempt("tls", async () => checkTls(config))));
     checks.push(...(await attempt("disk", async () => files.checkDisk(config))));
     checks.push(...(await attempt("backups", async () => backups.checkBackups(config))));

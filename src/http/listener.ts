@@ -24,6 +24,7 @@ export class HttpListener {
   readonly #apps: [TemplatedApp, ...TemplatedApp[]];
   #host = "";
   #ports: readonly Port[] = [];
+  #paused: readonly number[] = [];
   #isClosed = false;
 
   /** @param tls the files of the certificate; null speaks plain HTTP. @throws TlsRefused */
@@ -111,6 +112,23 @@ export class HttpListener {
         if (!this.#isClosed) uWS.us_listen_socket_close(socket);
       }),
     );
+  }
+
+  /** {@link stopListening} until {@link resume}. */
+  pause(): void {
+    this.#paused = this.#ports.map(({ number }) => number);
+    this.stopListening();
+  }
+
+  /** Listens again on the ports that {@link pause} has left; one that another process has taken is left to it. */
+  resume(): void {
+    if (this.#isClosed) return;
+    const app = this.#apps[this.#apps.length - 1] ?? this.#apps[0];
+    for (const number of this.#paused) {
+      const socket = listenOn(app, this.#host, number, this.isTls ? SHARED_PORT : EXCLUSIVE_PORT);
+      if (socket) this.#ports = [...this.#ports, { number, socket }];
+    }
+    this.#paused = [];
   }
 
   /** Takes no new connections; those that are open stay. */

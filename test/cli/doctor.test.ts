@@ -80,6 +80,7 @@ test("S4-42: doctor finds a made data directory in order and shows the configura
       "configuration",
       "secrets",
       "permissions",
+      "descriptors",
       "disk",
       "database",
       "migrations",

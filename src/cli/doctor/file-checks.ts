@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, statfsSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
 import { type DiskProblem, diskProblem } from "../../store/disk-problem.ts";
@@ -71,4 +71,25 @@ const UNWRITABLE: Readonly<Record<DiskProblem, string>> = {
 
 function nearestDirectory(path: string): string {
   return existsSync(path) ? path : nearestDirectory(dirname(path));
+}
+
+/** Each connection takes a file descriptor. */
+const WANTED_DESCRIPTORS = 65_536;
+
+/** How many file descriptors a server that is started like this command may have. */
+export function checkDescriptors(limits = readLimits()): Check[] {
+  const limit = /^Max open files +(\d+|unlimited)/m.exec(limits)?.[1];
+  if (limit === undefined) return [];
+  if (limit === "unlimited" || Number(limit) >= WANTED_DESCRIPTORS)
+    return [pass("descriptors", `${limit} files and connections may be open`)];
+  const remedy = "LimitNOFILE=65536 in the unit, or ulimit -n 65536 before the start";
+  return [warn("descriptors", `only ${limit} files and connections may be open here`, remedy)];
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return "";
+  }
 }
