@@ -103,7 +103,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     checks.push(...(await attempt("modules", () => modules.checkModulesDir(config))));
   }
   if (isWhole || flags.db) {
-    checks.push(...databases.checkDatabaseFile(config));
+    checks.push(...(await attempt("database", async () => databases.checkDatabaseFile(config))));
     if (existsSync(config.databaseFile)) {
       const { db, close } = openDoctorDatabase(config.databaseFile);
       const progress = out.progress("looking into the database");

@@ -1,15 +1,19 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../app.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import type { ReloadableLogger } from "../config/logger.ts";
 import { localUrlOf } from "../config/public-url.ts";
+import { beatFileOf } from "../store/beats.ts";
 import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
 import { changedSettings } from "./changed-settings.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
 import { lockDataDir } from "./data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
+import { lostDatabase } from "./lost-database.ts";
 import { openLog } from "./open-log.ts";
 import { endOnStray, interrupt } from "./process-ends.ts";
 
@@ -19,6 +23,7 @@ interface ServeFlags {
   readonly dev?: boolean;
   readonly migrate?: boolean;
   readonly modulesDir?: string;
+  readonly newDatabase?: boolean;
 }
 
 export function addServe(program: Command): void {
@@ -30,6 +35,7 @@ export function addServe(program: Command): void {
     .option("--dev", "development mode, whatever NODE_ENV says")
     .option("--migrate", "bring the database up to date first", true)
     .option("--no-migrate", "refuse to start on a database that is not up to date")
+    .option("--new-database", "begin with an empty database although the data directory had another one")
     .option("--modules-dir <dir>", "folder of modules to load; by default modules in the data directory")
     .addHelpText(
       "after",
@@ -58,6 +64,8 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
     log.warn({}, "rateLimit.enabled is false: nothing limits requests");
+  const lost = lostDatabase(config);
+  if (lost !== null) beginAnew(config, lost, flags.newDatabase === true);
   migrate(config.databaseFile, flags.migrate !== false, log);
 
   const { startApp } = await import("../app.ts");
@@ -74,6 +82,16 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, config, load, log);
   announce(context, config, app, log);
+}
+
+/** What was noted about the database that is gone would accuse the new one. @throws CommandError without the flag */
+function beginAnew({ dataDir }: Config, lost: string, isWanted: boolean): void {
+  if (!isWanted)
+    throw new CommandError(
+      EXIT.refused,
+      `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
+    );
+  for (const file of [join(dataDir, "audit.head"), beatFileOf(dataDir)]) rmSync(file, { force: true });
 }
 
 /** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */

@@ -1,4 +1,5 @@
 import { existsSync, statSync } from "node:fs";
+import type { Database as Sqlite } from "better-sqlite3";
 import { toRfc3339 } from "../../base/clock.ts";
 import { UnsealError } from "../../base/sealed-box.ts";
 import type { Config } from "../../config/load.ts";
@@ -7,10 +8,12 @@ import { readAuditHead } from "../../services/audit/audit-head.ts";
 import { type AuditHead, firstAuditSeq, lastAuditSeq, verifyAudit } from "../../services/audit/audit-log.ts";
 import { clockWarning, storedClockFacts } from "../../services/retention/clock-trust.ts";
 import { loadAuditKey } from "../../store/audit-key.ts";
+import { beatFileOf, lostCommits } from "../../store/beats.ts";
 import { openForReading } from "../../store/connection.ts";
 import { SchemaRefused } from "../../store/migrate.ts";
 import { migrationStatusOf } from "../../store/migrate-file.ts";
 import { requireOwnSchema } from "../../store/own-schema.ts";
+import { lostDatabase } from "../lost-database.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import { clockFacts, foreignKeyViolations, hasAuditKey, quickCheck } from "./database-queries.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
@@ -23,10 +26,23 @@ const EARLIEST = Date.UTC(2025, 0, 1);
 const SHOWN_PROBLEMS = 5;
 
 /** Whether there is a database to look into. */
-export function checkDatabaseFile({ databaseFile }: Config): Check[] {
+export function checkDatabaseFile(config: Config): Check[] {
+  const { dataDir, databaseFile } = config;
+  const lost = lostDatabase(config);
+  if (lost !== null) return [fail("database", lost, "prism restore brings an archive back")];
   if (!existsSync(databaseFile))
     return [warn("database", `there is no database at ${databaseFile} yet`, "prism serve or prism migrate makes it")];
-  return [];
+  const connection = openForReading(databaseFile);
+  try {
+    const missing = hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null;
+    return missing === null ? [] : [fail("database", missing, "the log of that server may tell more")];
+  } finally {
+    connection.close();
+  }
+}
+
+function hasSettings(connection: Sqlite): boolean {
+  return connection.prepare("select 1 from sqlite_schema where name = 'settings'").get() !== undefined;
 }
 
 /** Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as well. */

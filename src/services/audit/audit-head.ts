@@ -58,7 +58,8 @@ export class AuditHeadKeeper {
     this.#log.info({ ...head }, "head of the audit chain");
     const file = fileOf(this.#dataDir);
     try {
-      await writeFile(`${file}.new`, `${head.seq}:${head.hash}\n`, { mode: 0o600 });
+      // On disk before it takes the place of the old one: a power cut must not leave it empty.
+      await writeFile(`${file}.new`, `${head.seq}:${head.hash}\n`, { mode: 0o600, flush: true });
       await rename(`${file}.new`, file);
     } catch (error) {
       this.#log.warn({ err: error }, "audit.head cannot be written");
