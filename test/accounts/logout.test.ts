@@ -179,3 +179,20 @@ test("changing the password ends the other sessions and keeps the one it was don
   );
   await logIn(prism, "ann", "quite another one");
 });
+
+test("logging out removes the device of that login from push, and no other", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const [phone, tablet] = [await logIn(prism, "ann"), await logIn(prism, "ann")];
+  const path = "/api/v1/users/me/push-tokens";
+  await prism.put(path, { fcm: "token-of-the-phone" }, { token: phone.token });
+  await prism.put(path, { apns: "ab".repeat(32) }, { token: tablet.token });
+  assert.equal((await prism.post("/api/v1/auth/logout", {}, { token: phone.token })).status, 204);
+  assert.deepEqual(rowsOf(prism, "select kind from push_devices"), [{ kind: "apns" }]);
+  const me = await prism.get<{ pushTokens: object }>("/api/v1/users/me", { token: tablet.token });
+  assert.deepEqual(me.body.pushTokens, { fcm: false, apns: true });
+  const again = await logIn(prism, "ann");
+  await prism.put(path, { apns: "ab".repeat(32) }, { token: again.token });
+  await prism.post("/api/v1/auth/logout", {}, { token: tablet.token });
+  assert.deepEqual(rowsOf(prism, "select kind from push_devices"), [{ kind: "apns" }], "it is the newer login's now");
+});

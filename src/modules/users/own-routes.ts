@@ -134,8 +134,7 @@ export function ownRoutes(services: CoreServices): Route[] {
       body: PushBody,
       response: v.object({ devices: v.array(DeviceView) }),
       async handle(exchange, { body }) {
-        const { userId } = userOf(exchange);
-        return { devices: await devices.replace(userId, body) };
+        return { devices: await devices.replace(userOf(exchange), body) };
       },
     }),
   ];

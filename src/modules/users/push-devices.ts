@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { uuidv7 } from "../../base/ids.ts";
+import type { UserPrincipal } from "../../base/principal.ts";
 import { sha256Hex } from "../../base/tokens.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
@@ -8,7 +9,10 @@ import type { PushBody } from "./schema.ts";
 
 type Kind = "fcm" | "apns";
 
-/** The devices that push goes to (D23). A token names one device: whoever says it last has it. */
+/**
+ * The devices that push goes to. A token names one device, of the user who registered it last. One registered as `fcm` or `apns` is the device
+ * of the caller's login and is removed when that login ends; a list names devices of several logins, which stay.
+ */
 export class PushDevices {
   readonly #services: CoreServices;
 
@@ -17,7 +21,10 @@ export class PushDevices {
   }
 
   /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
-  async replace(userId: string, body: v.InferOutput<typeof PushBody>) {
+  async replace(
+    { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
+    body: v.InferOutput<typeof PushBody>,
+  ) {
     const { db, system } = this.#services;
     await db.write(async (trx) => {
       // Everybody's: a token that is said here leaves whoever had it.
@@ -26,14 +33,15 @@ export class PushDevices {
         const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
         for (const { id, kind, device } of await this.#ofUser(userId, trx))
           if (!named.has(nameOf(kind, device))) await trx.deleteFrom("push_devices").where("id", "=", id).execute();
-        for (const { kind, device, token } of body.devices) await this.#put(userId, kind, device, token, trx);
+        for (const { kind, device, token } of body.devices)
+          await this.#put({ userId, sessionId: null }, { kind, device, token }, trx);
         return;
       }
       for (const kind of ["fcm", "apns"] as const) {
         const token = body[kind];
         if (token === undefined) continue;
         if (token === null) await this.#remove(userId, kind, trx);
-        else await this.#put(userId, kind, "default", token, trx);
+        else await this.#put({ userId, sessionId }, { kind, device: "default", token }, trx);
       }
     });
     const rows = await this.#ofUser(userId, db.read);
@@ -50,7 +58,12 @@ export class PushDevices {
       .execute();
   }
 
-  async #put(userId: string, kind: Kind, device: string, token: string, trx: Trx): Promise<void> {
+  /** @param owner `sessionId`: the login that the device ends with. */
+  async #put(
+    { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
+    { kind, device, token }: { readonly kind: Kind; readonly device: string; readonly token: string },
+    trx: Trx,
+  ): Promise<void> {
     const { system, clock } = this.#services;
     const tokenHash = sha256Hex(token);
     await trx
@@ -63,7 +76,7 @@ export class PushDevices {
     // What is on its way to a device that says its token again still finds it.
     const same = await trx
       .updateTable("push_devices")
-      .set({ disabledAt: null, updatedAt: now })
+      .set({ disabledAt: null, updatedAt: now, sessionId })
       .where("userId", "=", userId)
       .where("kind", "=", kind)
       .where("device", "=", device)
@@ -74,11 +87,11 @@ export class PushDevices {
     const sealed = system.box.seal(`push_devices.token.${id}`, Buffer.from(token));
     await trx
       .insertInto("push_devices")
-      .values({ id, userId, kind, device, token: sealed, tokenHash, createdAt: now, updatedAt: now })
+      .values({ id, userId, kind, device, token: sealed, tokenHash, sessionId, createdAt: now, updatedAt: now })
       .onConflict((conflict) =>
         conflict
           .columns(["userId", "kind", "device"])
-          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, lastUsedAt: null, updatedAt: now }),
+          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, lastUsedAt: null, updatedAt: now, sessionId }),
       )
       .execute();
   }

@@ -210,6 +210,8 @@ export class Sessions {
         .set({ revokedAt: clock.now(), revokeReason: reason })
         .where("id", "=", id)
         .execute();
+      // Nothing is sent to a phone that has logged out.
+      await trx.deleteFrom("push_devices").where("sessionId", "=", id).execute();
     }
     if (ids.length > 0) database.afterCommit(trx, onRevoke);
   }

@@ -123,7 +123,7 @@ async function apnsPeer(t: TestContext): Promise<Peer> {
 }
 
 async function register(prism: TestPrism, userId: string, tokens: { fcm: string } | { apns: string }): Promise<void> {
-  await new PushDevices(prism.services).replace(userId, tokens);
+  await new PushDevices(prism.services).replace({ userId, sessionId: null }, tokens);
 }
 
 function isUsable(prism: TestPrism, userId: string, kind: string): boolean {

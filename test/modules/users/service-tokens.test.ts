@@ -157,7 +157,7 @@ test("at an upgrade a service token that was made for everything keeps its user'
   const db = new Database(":memory:");
   const sql = (name: string): string => MIGRATIONS.find((each) => each.name.startsWith(name))?.sql ?? "";
   db.exec(
-    "create table service_tokens (id text, scopes text); create table projects (id text); create table users (id text);",
+    "create table service_tokens (id text, scopes text); create table projects (id text); create table users (id text); create table push_devices (id text);",
   );
   const add = db.prepare("insert into service_tokens values (?, ?)");
   add.run("whole", JSON.stringify(Array.from({ length: 35 }, (_, i) => `p:${i}`)));
