@@ -36,7 +36,7 @@ test("a RuleManager makes, changes, imports and deletes rules with a body that n
   assert.deepEqual([changed.status, changed.body["priority"], changed.body.projectId], [200, 2, defaultId]);
   const imported = await prism.post<{ created: number; rules: Rule[] }>(
     "/api/v1/rules/import",
-    { rules: [{ ...SEED_RULE, name: "imported" }] },
+    { rules: [{ ...SEED_RULE, name: "imported", active: 1 }] },
     { token },
   );
   assert.deepEqual([imported.status, imported.body.created, imported.body.rules[0]?.projectId], [200, 1, defaultId]);
