@@ -17,6 +17,11 @@ test("commits that are gone after a crash are noticed, and a database that is go
   first.signal("SIGKILL");
   await first.ended();
 
+  const head = readFileSync(join(data, "audit.head"), "utf8");
+  rmSync(join(data, "audit.head"));
+  assert.match(await doctor(), /"name":"audit","status":"FAIL","message":"audit\.head is missing/);
+  writeFileSync(join(data, "audit.head"), head);
+
   // As after the loss of a log that held later commits.
   const noted = readFileSync(join(data, "store.beat"), "utf8");
   writeFileSync(

@@ -15,7 +15,7 @@ import { migrationStatusOf } from "../../store/migrate-file.ts";
 import { requireOwnSchema } from "../../store/own-schema.ts";
 import { lostDatabase } from "../lost-database.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
-import { clockFacts, foreignKeyViolations, hasAuditKey, quickCheck } from "./database-queries.ts";
+import { clockFacts, foreignKeyViolations, hasAuditKey, hasServed, quickCheck } from "./database-queries.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 import { checkEncryption } from "./encryption-check.ts";
 import { checkQueues } from "./queues-check.ts";
@@ -114,7 +114,15 @@ export async function checkAudit(db: DoctorDatabase, config: Config, anchor: Aud
   } finally {
     connection.close();
   }
-  const heads = [await readAuditHead(dataDir), anchor].filter((head) => head !== null && head !== undefined);
+  const noted = await readAuditHead(dataDir);
+  if (noted === null && (await lastAuditSeq(db)) > 0 && (await hasServed(db)))
+    return [
+      fail(
+        "audit",
+        "audit.head is missing or damaged, though a server has noted it: compare with --anchor and a head from the log",
+      ),
+    ];
+  const heads = [noted, anchor].filter((head) => head !== null && head !== undefined);
   const verdict = await verifyAudit(db, key, await lastAuditSeq(db), {}, heads);
   if (verdict.ok) {
     const whole = `the chain of ${verdict.checked} rows is whole`;

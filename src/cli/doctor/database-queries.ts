@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { QueueName } from "../../jobs/job.ts";
 import { PAUSED_KEYS, queueOfKey } from "../../services/jobs/queue-control.ts";
+import { SERVER_KEYS_SETTING } from "../../store/sealing-keys.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";
 
 /** What SQLite finds wrong with the file (https://www.sqlite.org/pragma.html#pragma_quick_check); empty when nothing. */
@@ -19,6 +20,12 @@ export async function foreignKeyViolations(db: DoctorDatabase): Promise<{ table:
 
 export async function hasAuditKey(db: DoctorDatabase): Promise<boolean> {
   const row = await db.selectFrom("settings").select("key").where("key", "=", "audit.key").executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Whether a server has ever run on it. */
+export async function hasServed(db: DoctorDatabase): Promise<boolean> {
+  const row = await db.selectFrom("settings").select("key").where("key", "=", SERVER_KEYS_SETTING).executeTakeFirst();
   return row !== undefined;
 }
 
