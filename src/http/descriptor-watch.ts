@@ -29,7 +29,8 @@ export class DescriptorWatch {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.check(), CHECK_MS).unref();
+    // Not unref'd: while the server does not listen, nothing else may keep the process running.
+    this.#timer = setInterval(() => void this.check(), CHECK_MS);
   }
 
   stop(): void {
