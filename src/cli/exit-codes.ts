@@ -7,7 +7,7 @@ import { ListenRefused } from "../http/listen-refused.ts";
 import { TlsRefused } from "../http/tls.ts";
 import { type ArchiveProblem, ArchiveRefused } from "../services/backup/archive-refused.ts";
 import { SchemaRefused } from "../store/migrate.ts";
-import { sqliteCode } from "../store/sqlite-errors.ts";
+import { failureOf, sqliteCode } from "../store/sqlite-errors.ts";
 
 /** What a command's exit says (contract 10.1). */
 export const EXIT = {
@@ -65,6 +65,8 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
   if (error instanceof ListenRefused || error instanceof DataDirRefused)
     return { exitCode: EXIT.unreachable, message: error.message };
   if (error instanceof ArchiveRefused) return { exitCode: EXIT_OF_ARCHIVE[error.problem], message: error.message };
+  if (failureOf(error) === "full" || (error instanceof PrismError && error.code === "STORAGE_FULL"))
+    return { exitCode: EXIT.unreachable, message: DISK_FULL };
   if (error instanceof PrismError) {
     const exitCode = exitCodeOf(STATUS_OF[error.code], error.code);
     return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
@@ -89,6 +91,9 @@ const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {
   passphrase: EXIT.unauthorised,
   space: EXIT.failure,
 };
+
+const DISK_FULL =
+  "the disk of the database is full, or maxDbBytes is reached: make room (its log needs some, too) and start again; nothing that was stored is lost";
 
 const OTHER_KEY =
   "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, or bring back secrets.json of its data directory";
