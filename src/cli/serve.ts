@@ -117,6 +117,9 @@ function announce({ out }: Context, config: Config, app: App, log: Logger): void
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
   announceFirstAdmin(out, app, base);
   if (env !== "development") return;
+  out.note(
+    "Development mode: it listens on this machine only unless HOST says otherwise. For production set NODE_ENV=production.",
+  );
   out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
   out.note("prism user passwd dev gives that account a password to log in with.");
   out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);

@@ -201,7 +201,7 @@ export function refusalOf(status: number, body: string, { base, token }: ServerC
 /** What a person at a terminal can do about a refusal that says little by itself. */
 function hintOf(status: number, { code, requestId }: ErrorMember, base: string, token: string | undefined): string {
   if (status === 401 && token === undefined)
-    return `; give --token or PRISM_TOKEN (in development: curl -s ${base}/dev/token)`;
+    return `; give --token or PRISM_TOKEN (from prism token create --user <name> --name cli; in development: curl -s ${base}/dev/token)`;
   if (code === "INTERNAL") return `; the server's log has more under the request id ${requestId}`;
   return code === "NOT_FOUND" ? `; is ${base} the address of a server of this version?` : "";
 }

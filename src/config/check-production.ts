@@ -54,6 +54,6 @@ function variableOf(key: string): string {
 }
 
 const HOW_TO_MAKE: Readonly<Record<string, string>> = {
-  "auth.jwtSecret": "set it to the output of: openssl rand -base64 48",
-  encryptionKey: "set it to the output of: openssl rand -base64 32",
+  "auth.jwtSecret": "set it, in the environment or in .env, to the output of: openssl rand -base64 48",
+  encryptionKey: "set it, in the environment or in .env, to the output of: openssl rand -base64 32",
 };

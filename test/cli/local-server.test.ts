@@ -32,7 +32,7 @@ test("outside of development a command asks for a token and names the way to one
   const cwd = folderOf(t, prism, ".env", "NODE_ENV=test\nPORT=<port>\n");
   const { status, stderr } = await runCli(["queue", "status"], { cwd });
   assert.equal(status, 5);
-  assert.match(stderr, /give --token or PRISM_TOKEN/);
+  assert.match(stderr, /give --token or PRISM_TOKEN \(from prism token create --user/);
 });
 
 test("a named server is never asked for a development token", async (t) => {

@@ -20,6 +20,7 @@ test("serve says where to look and how to begin, migrates at the first start, an
   });
 
   await t.test("in development it says how to get a token, and that works", async () => {
+    await server.until(/For production set NODE_ENV=production/);
     await server.until(/Development: curl -s http:\/\/\S+\/dev\/token/);
     const { token } = (await (await fetch(`${base}/dev/token`)).json()) as { token: string };
     assert.match(token, /^eyJ/);

@@ -27,8 +27,8 @@ test("all problems are listed at once: flags, environment, file, and the secrets
     /^trustedProxies must be an address or a range/,
     /^PRISM_INGEST_MAX_BATCH must be a whole number from 1 to 100000, not "many"$/,
     /^PRISM_METRICS_TOKEN_FILE points at \/nowhere\/token, which cannot be read$/,
-    /^PRISM_ENCRYPTION_KEY \(encryptionKey\) is required in production; set it to the output of: openssl rand -base64 32$/,
-    /^JWT_SECRET \(auth\.jwtSecret\) is a placeholder; set it to the output of: openssl rand -base64 48$/,
+    /^PRISM_ENCRYPTION_KEY \(encryptionKey\) is required in production; set it, in the environment or in \.env, to the output of: openssl rand -base64 32$/,
+    /^JWT_SECRET \(auth\.jwtSecret\) is a placeholder; set it, in the environment or in \.env, to the output of: openssl rand -base64 48$/,
   ];
   for (const pattern of expected)
     assert.equal(

@@ -9,8 +9,8 @@ const production = (environment: Readonly<Record<string, string>>): { environmen
 
 test("S0-19, S4-28: production without secrets is refused, each with the variable and how to make it", (t) => {
   assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" }, generateSecrets: true }), [
-    "JWT_SECRET (auth.jwtSecret) is required in production; set it to the output of: openssl rand -base64 48",
-    "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it to the output of: openssl rand -base64 32",
+    "JWT_SECRET (auth.jwtSecret) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 48",
+    "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 32",
   ]);
   assert.deepEqual(problemsOf(t, production({})), []);
 });
@@ -39,7 +39,9 @@ test("placeholders of example files are no secrets, however long", (t) => {
     const problems = problemsOf(t, production({ JWT_SECRET: secret }));
     assert.deepEqual(
       problems,
-      ["JWT_SECRET (auth.jwtSecret) is a placeholder; set it to the output of: openssl rand -base64 48"],
+      [
+        "JWT_SECRET (auth.jwtSecret) is a placeholder; set it, in the environment or in .env, to the output of: openssl rand -base64 48",
+      ],
       secret,
     );
   }
