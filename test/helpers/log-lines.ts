@@ -9,6 +9,12 @@ export interface LogLine {
 /** A logger that keeps its lines, for tests that ask what an operator would have been told. */
 export class LogLines implements Logger {
   readonly lines: LogLine[] = [];
+  readonly #isDebug: boolean;
+
+  /** @param level "info" as an operator usually has it; lines that cost nothing at that level are kept at each */
+  constructor(level: "info" | "debug" = "info") {
+    this.#isDebug = level === "debug";
+  }
 
   error(fields: LogFields, message: string): void {
     this.lines.push({ level: "error", fields, message });
@@ -26,9 +32,8 @@ export class LogLines implements Logger {
     this.lines.push({ level: "debug", fields, message });
   }
 
-  /** As an operator usually has it. */
   isDebug(): boolean {
-    return false;
+    return this.#isDebug;
   }
 
   namespace(): Logger {

@@ -97,7 +97,7 @@ test("S2-101: every answer carries the ids, errors and upgrades included", async
 });
 
 test("S2-102, S2-104: one line per request tells who, what and how it ended, with the trace id, and no path, query or secret", async (t) => {
-  const log = new LogLines();
+  const log = new LogLines("debug");
   const prism = await startPrism(t, { log });
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   const lineOf = (requestId: string) =>

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sql } from "kysely";
 import { currentCaller } from "../../src/base/caller.ts";
 import { deferred } from "../../src/base/deferred.ts";
 import { retryDelayMs } from "../../src/jobs/backoff.ts";
@@ -8,7 +7,7 @@ import { PermanentError, type RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { steadyJitter } from "../helpers/steady-jitter.ts";
-import { openTestStore } from "../helpers/store.ts";
+import { openBeside, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "../store/support/both-writers.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
@@ -256,16 +255,15 @@ test("while the table cannot be written nothing is lost: claims and ends are wri
   const prism = new TestRunner(t);
   const runs = prism.recordRuns();
   prism.runner.start();
-  const { database, log } = prism.store;
-  await database.write((trx) =>
-    sql`create trigger refuse before update on jobs begin select raise(abort, 'refused'); end`.execute(trx),
-  );
+  const { file, log } = prism.store;
+  const beside = openBeside(t, file);
+  beside.exec("create trigger refuse before update on jobs begin select raise(abort, 'refused'); end");
   const id = await prism.add("one");
   await eventually("the claim was refused", () =>
     log.lines.some(({ message }) => message.startsWith("jobs could not be claimed or completed")),
   );
   assert.deepEqual([prism.stateOf(id), runs], ["ready", []]);
-  await database.write((trx) => sql`drop trigger refuse`.execute(trx));
+  beside.exec("drop trigger refuse");
   await eventually("it has run", () => prism.stateOf(id) === "succeeded");
   assert.deepEqual(runs, ["one"]);
 });

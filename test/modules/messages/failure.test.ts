@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sql } from "kysely";
 import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { openBeside } from "../../helpers/store.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { codeOf, Mailbox, statusesOf } from "./support/mailbox.ts";
 
@@ -118,14 +118,15 @@ test("a removed account receives nothing, and a sender who was shut out sends no
 test("a database that refuses the delivery holds it up, loses nothing, and tells the sender no inner words", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
-  const { db } = box.prism.services;
-  const refuse = sql`create trigger refuse before insert on stream_log when new.type = 'message' begin select raise(abort, 'inner words'); end`;
-  await db.write((trx) => refuse.execute(trx));
+  const beside = openBeside(t, box.prism.services.config.databaseFile);
+  beside.exec(
+    "create trigger refuse before insert on stream_log when new.type = 'message' begin select raise(abort, 'inner words'); end",
+  );
   const id = await box.send();
   const failed = await box.until(id, "retrying");
   assert.equal(failed.lastError, "the delivery failed");
   assert.match(String(scalarOf(box.prism, "select lastError from jobs")), /inner words/);
-  await db.write((trx) => sql`drop trigger refuse`.execute(trx));
+  beside.exec("drop trigger refuse");
   await box.passUntil(clock, id, "delivered");
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 2);
 });
@@ -133,9 +134,8 @@ test("a database that refuses the delivery holds it up, loses nothing, and tells
 test("a message whose handler could write nothing at all is where its job is", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings: { "queues.messages-retry.maxAttempts": "1" } });
-  const { db } = box.prism.services;
-  const refuse = sql`create trigger refuse before update on messages begin select raise(abort, 'no'); end`;
-  await db.write((trx) => refuse.execute(trx));
+  const beside = openBeside(t, box.prism.services.config.databaseFile);
+  beside.exec("create trigger refuse before update on messages begin select raise(abort, 'no'); end");
   const id = await box.send();
   await box.until(id, "retrying");
   const dead = await box.passUntil(clock, id, "dead");
@@ -144,10 +144,8 @@ test("a message whose handler could write nothing at all is where its job is", a
     (await box.list("status=dead")).data.map((message) => message.id),
     [id],
   );
-  await db.write(async (trx) => {
-    await sql`drop trigger refuse`.execute(trx);
-    await trx.deleteFrom("jobs").execute();
-  });
+  beside.exec("drop trigger refuse");
+  await box.prism.services.db.write((trx) => trx.deleteFrom("jobs").execute());
   assert.deepEqual(
     [(await box.status(id)).status, (await box.status(id)).queue],
     ["dead", null],

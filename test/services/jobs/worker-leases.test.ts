@@ -5,6 +5,7 @@ import type { AttemptFacts } from "../../../src/jobs/runner.ts";
 import { JobHooks } from "../../../src/services/jobs/job-hooks.ts";
 import { type ClaimRequest, WorkerLeases } from "../../../src/services/jobs/worker-leases.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { openBeside } from "../../helpers/store.ts";
 import { queueSettings, TestRunner } from "../../jobs/support/test-runner.ts";
 
 const QUEUE = "module:outside";
@@ -61,8 +62,8 @@ test("what cannot be written when a lease runs out is tried again", async (t) =>
   const id = await helper.add({}, job);
   const { worker } = request();
   await leases.claim(request({ worker }));
-  const { database } = helper.store;
-  await database.write((trx) => trx.schema.alterTable("job_attempts").renameTo("away").execute());
+  const beside = openBeside(t, helper.store.file);
+  beside.exec("alter table job_attempts rename to away");
   helper.clock.advance(20);
   await assert.rejects(
     leases.renew(worker.id, worker.tokenId),
@@ -70,7 +71,7 @@ test("what cannot be written when a lease runs out is tried again", async (t) =>
     "its lease is over all the same",
   );
   assert.equal(helper.stateOf(id), "running");
-  await database.write((trx) => trx.schema.alterTable("away").renameTo("job_attempts").execute());
+  beside.exec("alter table away rename to job_attempts");
   await eventually("it is ready again", () => helper.stateOf(id) === "ready");
 });
 
