@@ -4,8 +4,9 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { DAY_MS } from "../../src/base/clock.ts";
 import { archiveName, archivesIn, archiveTime } from "../../src/cli/archives.ts";
+import { migrateFile } from "../../src/store/migrate-file.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { runCli } from "./run-cli.ts";
+import { databaseIn, runCli } from "./run-cli.ts";
 
 interface Look {
   readonly status: number | null;
@@ -32,6 +33,8 @@ function dataDir(t: TestContext): { cwd: string; data: string; backups: string }
   const [data, backups] = [join(cwd, "data"), join(cwd, "data/backups")];
   mkdirSync(backups, { recursive: true, mode: 0o700 });
   chmodSync(data, 0o700);
+  // Archives without a database are a FAIL of their own.
+  migrateFile(databaseIn(data));
   return { cwd, data, backups };
 }
 
