@@ -49,3 +49,21 @@ test("commits that are gone after a crash are noticed, and a database that is go
   await anew.until(/Prism is ready/);
   assert.deepEqual((await runJson<{ pending: string[] }>(["migrate", "status"], { cwd })).pending, []);
 });
+
+test("doctor passes beside a production server whose trail was empty at its start", async (t) => {
+  const cwd = temporaryDir(t);
+  const secret = (seed: number) => Buffer.from(Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256));
+  const env = {
+    NODE_ENV: "production",
+    HOST: "127.0.0.1",
+    JWT_SECRET: secret(1).toString("hex"),
+    PRISM_ENCRYPTION_KEY: secret(2).toString("base64"),
+  };
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
+  const [, base] = await server.until(/Prism is ready: (\S+)/);
+  const login = { method: "POST", body: '{"username":"ann","password":"not hers"}' };
+  const headers = { "Content-Type": "application/json" };
+  assert.equal((await fetch(`${base}/auth/login`, { ...login, headers })).status, 401);
+  const { stdout } = await runCli(["doctor", "--db", "--json"], { cwd, env });
+  assert.match(stdout, /"name":"audit","status":"PASS","message":"the chain of 1 rows is whole"/);
+});

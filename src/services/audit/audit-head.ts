@@ -2,9 +2,11 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../../base/log.ts";
+import { GENESIS_HASH } from "../../store/audit-chain.ts";
 import type { AuditHead } from "./audit-log.ts";
 
 const NOTE_EVERY_MS = 3_600_000;
+const EMPTY_TRAIL: AuditHead = { seq: 0, hash: GENESIS_HASH };
 
 /** The head of the chain as it was noted last, outside the database; null when none was, or what stands there is not one. */
 export async function readAuditHead(dataDir: string): Promise<AuditHead | null> {
@@ -48,13 +50,13 @@ export class AuditHeadKeeper {
   }
 
   async #note(): Promise<void> {
-    const head = this.#last.get() ?? null;
+    // An empty trail is noted too: a head that is missing beside a trail means that it was removed.
+    const head = this.#last.get() ?? EMPTY_TRAIL;
     const noted = await readAuditHead(this.#dataDir);
-    if (noted && this.#at.get(noted.seq)?.hash !== noted.hash) {
+    if (noted && noted.seq > 0 && this.#at.get(noted.seq)?.hash !== noted.hash) {
       this.#log.error({ noted, head }, "the audit log does not hold the head that audit.head names; run prism doctor");
       return;
     }
-    if (!head) return;
     this.#log.info({ ...head }, "head of the audit chain");
     const file = fileOf(this.#dataDir);
     try {
