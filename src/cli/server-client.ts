@@ -1,4 +1,5 @@
 import type { ErrorDetail } from "../base/errors.ts";
+import { type Environment, readDotEnv } from "../config/environment.ts";
 import { localUrlOf } from "../config/public-url.ts";
 import { readRetryAfter } from "../services/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
@@ -158,7 +159,9 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : ""))
     throw new CommandError(EXIT.usage, `${base} is not the URL of a server; use one such as http://127.0.0.1:3000`);
   const asksForToken = useDevToken && config?.env === "development";
-  const token = flags.token ?? tokenOfEnvironment() ?? (asksForToken ? await devToken(base) : undefined);
+  // The token of .env is for the server of that folder, not for any that --url names.
+  const ofFolder = isSet(named) ? undefined : tokenIn(readDotEnv(process.cwd(), []));
+  const token = flags.token ?? tokenIn(process.env) ?? ofFolder ?? (asksForToken ? await devToken(base) : undefined);
   // Checked here: the errors of a header that cannot be sent repeat its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(EXIT.usage, "the token is empty or holds characters that no token has");
@@ -176,8 +179,7 @@ async function devToken(base: string): Promise<string | undefined> {
   }
 }
 
-function tokenOfEnvironment(): string | undefined {
-  const { PRISM_TOKEN, PRISM_TOKEN_FILE } = process.env;
+function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undefined {
   if (isSet(PRISM_TOKEN)) return PRISM_TOKEN;
   return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
 }

@@ -35,6 +35,17 @@ test("outside of development a command asks for a token and names the way to one
   assert.match(stderr, /give --token or PRISM_TOKEN \(from prism token create --user/);
 });
 
+test("a token in .env is for the server of its folder, and is not sent to one that --url names", async (t) => {
+  const prism = await startPrism(t);
+  const text = `NODE_ENV=test\nPORT=<port>\nPRISM_TOKEN=${prism.adminToken}\n`;
+  const cwd = folderOf(t, prism, ".env", text);
+  const [here, named] = await Promise.all([
+    runCli(["queue", "status"], { cwd }),
+    runCli(["queue", "status", "--url", prism.url], { cwd }),
+  ]);
+  assert.deepEqual([here.status, named.status], [0, 5], here.stderr);
+});
+
 test("a named server is never asked for a development token", async (t) => {
   const prism = await startPrism(t);
   const { status } = await runCli(["queue", "status", "--url", prism.url], { cwd: temporaryDir(t) });
