@@ -27,6 +27,11 @@ export class SchemaRefused extends Error {
  * one that it has no record of.
  */
 export function migrationStatus(connection: Sqlite, migrations: readonly Migration[] = MIGRATIONS): MigrationStatus {
+  // One snapshot: a migration that another process commits between two reads would look like one without a record.
+  return connection.transaction(() => readStatus(connection, migrations)).deferred();
+}
+
+function readStatus(connection: Sqlite, migrations: readonly Migration[]): MigrationStatus {
   const hasTable = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = 'migrations'").get();
   const applied = hasTable
     ? connection

@@ -180,6 +180,7 @@ test("two commands that find no database make it once", async (t) => {
       [0, false],
       [0, false],
     ],
+    results.map(({ stderr }) => stderr).join(""),
   );
   const { users } = await runJson<{ users: User[] }>(["user", "list"], { cwd });
   assert.deepEqual(users.map(({ username }) => username).sort(), ["ann", "bob", "dev"]);

@@ -30,7 +30,7 @@ test("commands that write beside a running server count there within moments", a
 
   await t.test("a user and a token are known, with the rights of the role and no more than the scopes", async () => {
     await runJson(["user", "create", "--username", "ann", "--role", "Operator", ...dir], { cwd });
-    const args = ["token", "create", "--user", "ann", "--scopes", "events:read", ...dir];
+    const args = ["token", "create", "--user", "ann", "--scopes", "events:read,account:own", ...dir];
     const { token, id } = await runJson<{ token: string; id: string }>(args, { cwd });
     const me = await eventually("the token is accepted", async () => {
       const reply = await prism.get<{ username: string; permissions: string[] }>("/api/v1/users/me", { token });
