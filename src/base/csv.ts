@@ -9,6 +9,11 @@ export function csvLine(cells: readonly (string | number | boolean | null)[]): s
   return `${cells.map(cell).join(",")}\r\n`;
 }
 
+/** A cell as it was before {@link csvLine} put an apostrophe before it. */
+export function plainCell(cell: string): string {
+  return cell.startsWith("'") && FORMULA.test(cell.slice(1)) ? cell.slice(1) : cell;
+}
+
 function cell(value: string | number | boolean | null): string {
   if (value === null) return "";
   if (typeof value !== "string") return String(value);

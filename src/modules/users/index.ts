@@ -1,5 +1,6 @@
 import type { AppModule } from "../../services/module.ts";
 import { adminRoutes } from "./admin-routes.ts";
+import { importRoute } from "./import-route.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { pusherAuthRoutes } from "./pusher-auth.ts";
 import { tokenRoutes } from "./token-routes.ts";
@@ -10,7 +11,7 @@ const users: AppModule = {
   version: "1.0.0",
   register(server, services) {
     const own = [...ownRoutes(services), ...pusherAuthRoutes(services), ...tokenRoutes(services)];
-    for (const each of [...own, ...adminRoutes(services)]) server.route(each);
+    for (const each of [...own, ...adminRoutes(services), importRoute(services)]) server.route(each);
   },
 };
 

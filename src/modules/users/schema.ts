@@ -2,31 +2,22 @@ import * as v from "valibot";
 import { DAY_MS } from "../../base/clock.ts";
 import { TOKEN_SCOPES } from "../../base/permissions.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, object, pattern, text } from "../../http/shapes.ts";
+import { integer, object, pattern, text, uuid } from "../../http/shapes.ts";
+import {
+  locale,
+  loginName as name,
+  passwordHash,
+  roleNames,
+  STATUSES,
+  timezone,
+} from "../../services/accounts/account-shape.ts";
 
-const STATUSES = ["pending", "active", "disabled", "unverified"] as const;
-/** A name to log in with; what it must look like says the domain. */
-const name = v.pipe(
-  v.string("must be a string"),
-  v.minLength(1, "must not be empty"),
-  v.maxLength(255, "must be at most 255 characters long"),
-);
 /** Kept as it was typed. */
 const password = v.pipe(
   v.string("must be a string"),
   v.minLength(1, "must not be empty"),
   v.maxLength(1024, "must be at most 1024 characters long"),
 );
-const roleNames = v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles"));
-
-/** Which zones there are says the domain, with a code of its own. */
-const timezone = v.pipe(
-  v.string("must be a string"),
-  v.maxLength(64, "must be at most 64 characters long"),
-  v.description("IANA time zone such as Europe/Berlin"),
-);
-const locale = pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT");
-
 export const ListQuery = object({
   ...pageEntries(),
   q: v.optional(text(100, 1)),
@@ -37,11 +28,13 @@ export const ListQuery = object({
 export const PendingQuery = object(pageEntries());
 
 export const CreateBody = object({
+  id: v.optional(uuid),
   email: v.optional(name),
   username: v.optional(name),
   phone: v.optional(name),
   externalId: v.optional(text(128, 1)),
   password: v.optional(password),
+  passwordHash: v.optional(passwordHash),
   name: v.optional(text(255)),
   timezone: v.optional(timezone),
   roles: v.optional(roleNames),

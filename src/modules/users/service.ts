@@ -1,3 +1,4 @@
+import { PrismError } from "../../base/errors.ts";
 import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
@@ -8,7 +9,7 @@ import { detailsOfUsers, findUser, userView } from "../../services/accounts/user
 import type { CoreServices } from "../../services/module.ts";
 import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
 
-type NewAccount = Omit<NewUser, "roles" | "passwordHash"> & {
+type NewAccount = Omit<NewUser, "roles"> & {
   readonly password?: string | undefined;
   readonly roles?: readonly string[] | undefined;
 };
@@ -61,14 +62,16 @@ export class UserService {
   async create(account: NewAccount, creator: UserPrincipal) {
     const { db, system, config } = this.#services;
     const { password, roles = ["User"], ...user } = account;
-    const status = user.status ?? (password === undefined ? "pending" : "active");
+    if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
+    const hasPassword = password !== undefined || user.passwordHash !== undefined;
+    const status = user.status ?? (hasPassword ? "active" : "pending");
     if (password !== undefined)
       requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
-    const passwordHash = password === undefined ? undefined : await system.passwords.hash(password);
+    const passwordHash = password === undefined ? user.passwordHash : await system.passwords.hash(password);
     const made = await db.write(async (trx) => {
       requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
       const { id, email } = await system.userAdmin.create({ ...user, status, roles, passwordHash }, trx);
-      const isInvited = password === undefined && status !== "disabled";
+      const isInvited = !hasPassword && status !== "disabled";
       const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
       // Rules reach whoever holds a role.
       db.afterCommit(trx, () => system.rightsChanged());
@@ -82,6 +85,11 @@ export class UserService {
     }
     return { ...view, inviteUrl: system.accountMail.link("invite", made.invitation) };
   }
+}
+
+function bothPasswords(): PrismError {
+  const message = "give password or passwordHash, not both";
+  return new PrismError("VALIDATION_FAILED", message, { details: [{ path: "passwordHash", code: "VALUE", message }] });
 }
 
 function maySeeDetails({ userId, permissions }: UserPrincipal, id: string): boolean {

@@ -11,6 +11,8 @@ import { isPhone, plainName, plainPhone } from "../accounts/login-name.ts";
 import type { AuditService } from "../audit/audit.ts";
 
 export interface NewUser {
+  /** A UUID; absent: a new one. */
+  readonly id?: string | undefined;
   readonly email?: string | undefined;
   readonly username?: string | undefined;
   readonly phone?: string | undefined;
@@ -19,6 +21,7 @@ export interface NewUser {
   readonly externalId?: string | undefined;
   readonly status?: UserStatus | undefined;
   readonly timezone?: string | undefined;
+  readonly locale?: string | undefined;
   /** Names of roles. */
   readonly roles: readonly string[];
 }
@@ -48,15 +51,19 @@ export class UserAdmin {
     this.#timezone = timezone;
   }
 
-  /** @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, ROLE_NOT_FOUND */
-  async create(user: NewUser, trx: Trx): Promise<{ id: string; email: string | null }> {
+  /**
+   * @param by how the account came to be, for the audit trail.
+   * @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, ROLE_NOT_FOUND
+   */
+  async create(user: NewUser, trx: Trx, by?: "import" | "issuer"): Promise<{ id: string; email: string | null }> {
     const names = namesOf(user);
-    if (names.email === undefined && names.username === undefined)
-      throw invalid("email", "give a mail address or a username");
+    if ([names.email, names.username, names.phone, user.externalId].every((name) => name === undefined))
+      throw invalid("email", "give a mail address, a username, a phone number or an external id");
     requireTimezone(user.timezone);
+    if (user.id !== undefined) await requireNewId(user.id, trx);
     await requireFree({ ...names, externalId: user.externalId }, null, trx);
     const now = this.#clock.now();
-    const id = uuidv7();
+    const id = user.id ?? uuidv7();
     await trx
       .insertInto("users")
       .values({
@@ -69,6 +76,7 @@ export class UserAdmin {
         name: cleanText(user.name ?? names.username ?? ""),
         status: user.status ?? "active",
         timezone: user.timezone ?? this.#timezone,
+        ...(user.locale === undefined ? {} : { locale: user.locale }),
         passwordChangedAt: user.passwordHash === undefined ? null : now,
         createdAt: now,
         updatedAt: now,
@@ -79,10 +87,8 @@ export class UserAdmin {
     for (const roleId of roleIds) {
       await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
     }
-    await this.#audit.record(
-      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [...roleIds] } },
-      { trx },
-    );
+    const metadata = { roles: [...roleIds], ...(by === undefined ? {} : { by }) };
+    await this.#audit.record({ action: "user.register", resourceType: "user", resourceId: id, metadata }, { trx });
     return { id, email: names.email ?? null };
   }
 
@@ -163,6 +169,15 @@ async function roleIdOf(trx: Trx, name: string): Promise<string> {
   const role = await trx.selectFrom("roles").select("id").where("name", "=", name).executeTakeFirst();
   if (!role) throw new PrismError("ROLE_NOT_FOUND", `No such role: ${name}`);
   return role.id;
+}
+
+/** An account that was removed keeps its id. @throws ID_CONFLICT */
+async function requireNewId(id: string, trx: Trx): Promise<void> {
+  const holder = await trx.selectFrom("users").select("id").where("id", "=", id).executeTakeFirst();
+  if (!holder) return;
+  throw new PrismError("ID_CONFLICT", "There is, or was, an account with this id", {
+    details: [{ path: "id", code: "ID_CONFLICT", message: "is taken" }],
+  });
 }
 
 /** @throws INVALID_TIMEZONE for what is no zone of the IANA database */

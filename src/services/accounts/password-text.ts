@@ -5,6 +5,9 @@ import { WEAK_PASSWORDS } from "./weak-passwords.ts";
 /** bcrypt reads no further. */
 const BCRYPT_BYTES = 72;
 const MAX_BYTES = 1024;
+/** Of hashes of other programs: what `auth.bcryptCost` may be. */
+export const MIN_HASH_COST = 4;
+export const MAX_HASH_COST = 16;
 const LONG_PASSWORD_KEY = "prism-pw-v1";
 
 /**

@@ -89,34 +89,46 @@ export class UserLifecycle {
 
   /**
    * What is as it should be already changes nothing and leaves no trace.
-   * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE (activating who waits for approval),
-   * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, LAST_ADMIN, INVALID_TIMEZONE, VALIDATION_FAILED
+   * @throws what {@link updateIn} throws, LAST_ADMIN
    */
   async update(id: string, patch: UserPatch, granter: Granter): Promise<void> {
-    await this.#change(id, granter, async (user, now, trx) => {
-      const values = changedValues(user, patch);
-      await requireFree(values, id, trx);
-      if (values.status === "active" && user.status === "pending")
-        throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
-      const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
-      const areRolesChanged = roles.added.length + roles.removed.length > 0;
-      const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
-      if (changed.length === 0) return;
-      await trx
-        .updateTable("users")
-        .set({ ...values, updatedAt: now })
-        .where("id", "=", id)
-        .execute();
-      // A link to the old address must not open the account.
-      if (values.email !== undefined) await this.#parts.oneTimeTokens.revokeAll(id, trx);
-      const { status } = values;
-      const metadata = { changed, ...(status ? { status } : {}), ...(areRolesChanged ? roles : {}) };
-      await this.#record("user.update", id, metadata, trx);
-      if (status === "disabled") {
-        await this.#shutOut(id, now, trx);
-        await this.#record("user.lock", id, {}, trx);
-      } else if (status === "active") await this.#record("user.unlock", id, {}, trx);
+    await this.keepingAdmin(async (trx) => {
+      await this.updateIn(id, patch, granter, trx);
     });
+  }
+
+  /**
+   * {@link update} as a part of a transaction of {@link keepingAdmin}.
+   * @returns the members that were changed.
+   * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE (activating who waits for approval),
+   * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE, VALIDATION_FAILED
+   */
+  async updateIn(id: string, patch: UserPatch, granter: Granter, trx: Trx): Promise<readonly string[]> {
+    const user = await this.#managed(id, granter, trx);
+    const now = this.#parts.clock.now();
+    const values = changedValues(user, patch);
+    await requireFree(values, id, trx);
+    if (values.status === "active" && user.status === "pending")
+      throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
+    const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
+    const areRolesChanged = roles.added.length + roles.removed.length > 0;
+    const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
+    if (changed.length === 0) return changed;
+    await trx
+      .updateTable("users")
+      .set({ ...values, updatedAt: now })
+      .where("id", "=", id)
+      .execute();
+    // A link to the old address must not open the account.
+    if (values.email !== undefined) await this.#parts.oneTimeTokens.revokeAll(id, trx);
+    const { status } = values;
+    const metadata = { changed, ...(status ? { status } : {}), ...(areRolesChanged ? roles : {}) };
+    await this.#record("user.update", id, metadata, trx);
+    if (status === "disabled") {
+      await this.#shutOut(id, now, trx);
+      await this.#record("user.lock", id, {}, trx);
+    } else if (status === "active") await this.#record("user.unlock", id, {}, trx);
+    return changed;
   }
 
   /** A soft delete (D39): what names the user stays readable, the account opens nothing any more. @throws USER_NOT_FOUND, LAST_ADMIN */
@@ -135,28 +147,58 @@ export class UserLifecycle {
     });
   }
 
+  /** Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and what `work` throws */
+  async keepingAdmin<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    return this.#parts.database.write((trx) => this.#keepAdmin(work, trx));
+  }
+
+  /** What {@link keepingAdmin} would return or throw; nothing is changed. */
+  async rehearse<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    const results: T[] = [];
+    const rollBack = new Error("nothing is to be changed");
+    try {
+      await this.#parts.database.write(async (trx) => {
+        results.push(await this.#keepAdmin(work, trx));
+        throw rollBack;
+      });
+    } catch (error) {
+      if (error !== rollBack) throw error;
+    }
+    return results[0] as T;
+  }
+
+  async #keepAdmin<T>(work: (trx: Trx) => Promise<T>, trx: Trx): Promise<T> {
+    const { database, rightsChanged } = this.#parts;
+    const hadAdmin = await hasAdmin(trx, this.#parts);
+    const result = await work(trx);
+    if (hadAdmin && !(await hasAdmin(trx, this.#parts)))
+      throw new PrismError("LAST_ADMIN", "Prism keeps at least one active administrator");
+    database.afterCommit(trx, rightsChanged);
+    return result;
+  }
+
   /** @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION, LAST_ADMIN */
   async #change(
     id: string,
     granter: Granter,
     change: (user: Account, now: number, trx: Trx) => Promise<void>,
   ): Promise<void> {
-    const { database, clock, rightsChanged } = this.#parts;
-    await database.write(async (trx) => {
-      const user = await trx
-        .selectFrom("users")
-        .select(COLUMNS)
-        .where("id", "=", id)
-        .where("deletedAt", "is", null)
-        .executeTakeFirst();
-      if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
-      await requireMayManage(id, granter, trx);
-      const hadAdmin = await hasAdmin(trx, this.#parts);
-      await change(user, clock.now(), trx);
-      if (hadAdmin && !(await hasAdmin(trx, this.#parts)))
-        throw new PrismError("LAST_ADMIN", "Prism keeps at least one active administrator");
-      database.afterCommit(trx, rightsChanged);
+    await this.keepingAdmin(async (trx) => {
+      await change(await this.#managed(id, granter, trx), this.#parts.clock.now(), trx);
     });
+  }
+
+  /** An account that the granter may change. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
+  async #managed(id: string, granter: Granter, trx: Trx): Promise<Account> {
+    const user = await trx
+      .selectFrom("users")
+      .select(COLUMNS)
+      .where("id", "=", id)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
+    await requireMayManage(id, granter, trx);
+    return user;
   }
 
   async #shutOut(userId: string, now: number, trx: Trx): Promise<void> {
