@@ -180,6 +180,11 @@ async function requireNewId(id: string, trx: Trx): Promise<void> {
   });
 }
 
+/** Who registers gives a name that mails or logins know. @throws VALIDATION_FAILED */
+export function requireLoginName({ email, username }: UserNames): void {
+  if (email === undefined && username === undefined) throw invalid("email", "give a mail address or a username");
+}
+
 /** @throws INVALID_TIMEZONE for what is no zone of the IANA database */
 export function requireTimezone(timezone: string | undefined): void {
   if (timezone === undefined || isTimezone(timezone)) return;
@@ -240,5 +245,5 @@ export async function requireFree(
 }
 
 function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", `${path}: ${message}`, { details: [{ path, message }] });
+  return new PrismError("VALIDATION_FAILED", `${path}: ${message}`, { details: [{ path, code: "VALUE", message }] });
 }

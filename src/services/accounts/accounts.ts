@@ -3,7 +3,7 @@ import { PrismError } from "../../base/errors.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { UserStatus } from "../../store/schema.ts";
 import type { AccessTokens } from "../access/access-tokens.ts";
-import type { UserAdmin } from "../access/user-admin.ts";
+import { requireLoginName, type UserAdmin } from "../access/user-admin.ts";
 import { accountError } from "../account-error.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { AccountMail } from "./account-mail.ts";
@@ -80,6 +80,7 @@ export class Accounts {
   ): Promise<{ userId: string; status: UserStatus; login: Login | null }> {
     const { policy, hasher, database } = this.#parts;
     const { setupToken, inviteToken, password, email, username, phone } = registration;
+    if (inviteToken === undefined) requireLoginName(registration);
     const isInvited = setupToken !== undefined || inviteToken !== undefined;
     if (policy.registration === "closed" && !isInvited)
       throw new PrismError("REGISTRATION_CLOSED", "Registration is closed; ask an administrator");

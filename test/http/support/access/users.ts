@@ -85,6 +85,12 @@ export const USERS: Table = {
       request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: ["User"] } }),
     },
   ],
+  "POST /api/v1/users/import": [
+    {
+      refusal: may("users:manage"),
+      request: () => ({ path: "/api/v1/users/import", body: { users: [{ username: newName(), roles: [] }] } }),
+    },
+  ],
   "GET /api/v1/users/:id": [
     {
       refusal: scoped(["account:own", "users:read"]),
