@@ -53,8 +53,8 @@ export function addCreateUser(user: Command): void {
 async function create(flags: Flags, command: Command): Promise<void> {
   const context = contextOf(command);
   const { id, externalId, email, username, phone, status } = flags;
-  if ([email, username, phone, externalId].every((flag) => flag === undefined))
-    throw new CommandError(EXIT.usage, "give --username, --email, --phone or --external-id");
+  if ([email, username, externalId].every((flag) => flag === undefined))
+    throw new CommandError(EXIT.usage, "give --username, --email or --external-id");
   if (id !== undefined && !isUuid(id))
     throw new CommandError(EXIT.conflict, "--id must be a UUID in its canonical lower-case form");
   if (externalId !== undefined && (externalId === "" || codePointLength(externalId) > MAX_EXTERNAL_ID))

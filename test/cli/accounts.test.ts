@@ -70,7 +70,7 @@ test("user, token and key make the database where there is none, and work on it 
     { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
     { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },
     { args: ["--username", "bob", "--role", "Admn"], status: 6, says: /there is no role Admn; did you mean Admin\?/ },
-    { args: ["--role", "Admin"], status: 2, says: /give --username, --email, --phone or --external-id/ },
+    { args: ["--role", "Admin"], status: 2, says: /give --username, --email or --external-id/ },
     { args: ["--username", "bob", "--status", "gone"], status: 2, says: /Allowed choices are pending, active/ },
   ].map((c) => ({ ...c, name: `user create ${c.args.join(" ")} ends with ${c.status}` }));
   await eachCase(t, "users who are refused leave nothing", refusedUsers, async (c) => {

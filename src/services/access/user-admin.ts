@@ -57,8 +57,7 @@ export class UserAdmin {
    */
   async create(user: NewUser, trx: Trx, by?: "import" | "issuer"): Promise<{ id: string; email: string | null }> {
     const names = namesOf(user);
-    if ([names.email, names.username, names.phone, user.externalId].every((name) => name === undefined))
-      throw invalid("email", "give a mail address, a username, a phone number or an external id");
+    if (user.externalId === undefined && user.id === undefined) requireLoginName(names);
     requireTimezone(user.timezone);
     if (user.id !== undefined) await requireNewId(user.id, trx);
     await requireFree({ ...names, externalId: user.externalId }, null, trx);
