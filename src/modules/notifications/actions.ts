@@ -43,18 +43,19 @@ export class InboxActions {
   /** Also reads it. The first time is kept, and the last note. */
   acknowledge(principal: UserPrincipal, id: string, note: string | undefined) {
     return this.#change(principal, id, async (trx, row, now) => {
-      await queries.mark(trx, row, ["readAt", "acknowledgedAt"], now);
       const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
-      if (hasNewNote) await queries.respond(trx, row, { acknowledgeNote: note });
-      else if (row.acknowledgedAt !== null) return;
+      const response = hasNewNote ? { acknowledgeNote: note } : {};
+      const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
+      if (row.acknowledgedAt !== null && !hasNewNote) return changed;
       await this.#record(
         "notification.acknowledged",
         row.id,
         note === undefined ? {} : { noteLength: note.length },
         trx,
       );
-      await this.#tell(trx, row, "notification.acknowledged", now);
+      await this.#tell(trx, changed, "notification.acknowledged", now);
       if (row.readAt === null) await this.#tellCount(trx, row.userId);
+      return changed;
     });
   }
 
@@ -62,25 +63,25 @@ export class InboxActions {
   async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
     requireLink(url, "url", this.#services.config);
     await this.#change(principal, id, async (trx, row, now) => {
-      await queries.mark(trx, row, ["openedAt"], now);
       const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
-      if (!isSameAction(row.webviewAction, view)) {
-        await queries.respond(trx, row, { webviewAction: JSON.stringify(view) });
-        await this.#tell(trx, row, "notification.updated", now);
-      }
+      const isNew = !isSameAction(row.webviewAction, view);
+      const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
+      const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
+      if (isNew) await this.#tell(trx, changed, "notification.updated", now);
       await this.#record(
         "notification.webview",
         row.id,
         { action, metadataMembers: Object.keys(metadata ?? {}).length },
         trx,
       );
+      return changed;
     });
     return { logged: true };
   }
 
   async delete(principal: UserPrincipal, id: string): Promise<void> {
     await this.#change(principal, id, async (trx, row, now) => {
-      await queries.mark(trx, row, ["deletedAt"], now);
+      const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
       await this.#services.realtime.publish(
         streamOf(row),
         "notification.deleted",
@@ -88,6 +89,7 @@ export class InboxActions {
         { trx },
       );
       if (row.readAt === null) await this.#tellCount(trx, row.userId);
+      return changed;
     });
   }
 
@@ -108,10 +110,12 @@ export class InboxActions {
   }
 
   #read(reader: Reader, id: string, options?: InTransaction) {
-    const read = async (trx: Trx, row: queries.InboxRow, now: number): Promise<void> => {
-      if (!(await queries.mark(trx, row, ["readAt"], now))) return;
-      await this.#tell(trx, row, "notification.read", now);
+    const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
+      const changed = await queries.mark(trx, row, { times: ["readAt"], now });
+      if (changed === row) return row;
+      await this.#tell(trx, changed, "notification.read", now);
       await this.#tellCount(trx, row.userId);
+      return changed;
     };
     return this.#change(reader, id, read, options);
   }
@@ -143,7 +147,7 @@ export class InboxActions {
   async #change(
     principal: Reader,
     id: string,
-    change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<void>,
+    change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<queries.InboxRow>,
     options: InTransaction = {},
   ) {
     const { db, clock } = this.#services;
@@ -153,8 +157,7 @@ export class InboxActions {
       async (trx) => {
         const row = await queries.findInInbox(trx, principal.userId, id);
         if (!row) throw notFound();
-        await change(trx, row, clock.now());
-        const changed = (await queries.findInInbox(trx, principal.userId, id)) ?? row;
+        const changed = await change(trx, row, clock.now());
         const seesAll = principal.permissions.has("notifications:read_all");
         return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
       },
@@ -163,11 +166,10 @@ export class InboxActions {
   }
 
   async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {
-    const changed = (await queries.findInInbox(trx, row.userId, row.id)) ?? row;
     await this.#services.realtime.publish(
       streamOf(row),
       type,
-      { ...viewOf(changed, null, this.#services), at: toRfc3339(now) },
+      { ...viewOf(row, null, this.#services), at: toRfc3339(now) },
       { trx },
     );
   }

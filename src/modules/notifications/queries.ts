@@ -200,39 +200,27 @@ export function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Prom
 
 type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";
 
-/** Sets times that are not set yet: the first time counts. @returns whether anything changed. */
+type Response = Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>;
+
+/**
+ * Sets times that are not set yet, for the first time counts, and stores the recipient's response in the place of an earlier one.
+ * @param row as this transaction has found it. @returns the row as it is then; the same object when nothing changed
+ */
 export async function mark(
   trx: Trx,
-  row: Pick<InboxRow, "userId" | "seq">,
-  marks: readonly Mark[],
-  now: number,
-): Promise<boolean> {
-  let changed = false;
-  for (const column of marks) {
-    const { numUpdatedRows } = await trx
-      .updateTable("notification_recipients")
-      .set({ [column]: now })
-      .where("userId", "=", row.userId)
-      .where("seq", "=", row.seq)
-      .where(column, "is", null)
-      .executeTakeFirst();
-    changed ||= Number(numUpdatedRows) > 0;
-  }
-  return changed;
-}
-
-/** Stores a recipient's answer in the place of an earlier one. */
-export async function respond(
-  trx: Trx,
-  row: Pick<InboxRow, "userId" | "seq">,
-  response: Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>,
-): Promise<void> {
+  row: InboxRow,
+  { times, now, response = {} }: { times: readonly Mark[]; now: number; response?: Response },
+): Promise<InboxRow> {
+  const unset = times.filter((column) => row[column] === null);
+  const changes = { ...Object.fromEntries(unset.map((column) => [column, now])), ...response };
+  if (Object.keys(changes).length === 0) return row;
   await trx
     .updateTable("notification_recipients")
-    .set(response)
+    .set(changes)
     .where("userId", "=", row.userId)
     .where("seq", "=", row.seq)
     .execute();
+  return { ...row, ...changes };
 }
 
 /** The first `limit` unread offsets of a user in (`after`, `upTo`], ascending. */

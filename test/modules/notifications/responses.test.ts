@@ -122,3 +122,28 @@ test("what missed?ack=true answered stays delivered when the process is killed a
   const { body } = await again.get<{ data: Note[] }>(`${PATH}/missed`, { token });
   assert.deepEqual(body.data, []);
 });
+
+test("what a recipient does is one update of the row, which is read once", async (t) => {
+  const prism = await startPrism(t);
+  const { token } = await makeUser(prism, "ann");
+  const id = await send(prism, ["ann"]);
+  const statements: string[] = [];
+  const { port } = prism.services.system.store;
+  const query = port.query.bind(port);
+  port.query = (sql, parameters) => {
+    statements.push(sql);
+    return query(sql, parameters);
+  };
+  const asked = async (action: () => Promise<{ status: number }>) => {
+    statements.length = 0;
+    assert.ok((await action()).status < 300);
+    const ofRow = statements.filter((sql) => /update "notification_recipients"|"notifications" as "n"/.test(sql));
+    return ofRow.map((sql) => sql.split(" ")[0]);
+  };
+  const path = `${PATH}/${id}`;
+  const acknowledge = () => prism.put(`${path}/acknowledge`, { note: "on it" }, { token });
+  assert.deepEqual(await asked(acknowledge), ["select", "update"]);
+  assert.deepEqual(await asked(acknowledge), ["select"]);
+  assert.deepEqual(await asked(() => prism.post(`${path}/webview-action`, OPENED, { token })), ["select", "update"]);
+  assert.deepEqual(await asked(() => prism.delete(path, { token })), ["select", "update"]);
+});
