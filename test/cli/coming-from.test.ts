@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { Command } from "commander";
@@ -11,7 +11,9 @@ import { parseQueueName } from "../../src/jobs/job.ts";
 import { startPrism } from "../helpers/prism.ts";
 
 const root = join(import.meta.dirname, "../..");
-const page = readFileSync(join(root, "docs/coming-from.md"), "utf8");
+const source = readFileSync(join(root, "docs/coming-from.md"), "utf8");
+/** What a reader sees: the comments of the source name the test of each sentence. */
+const page = source.replaceAll(/ ?<!-- .*? -->/g, "");
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   scripts: Readonly<Record<string, string>>;
 };
@@ -34,6 +36,37 @@ const PROMISED = {
   S3: "POST /api/auth/register, POST /api/auth/login, POST /api/auth/logout, GET /api/profile, PUT /api/profile, GET /api/tasks, GET /api/tasks/:id, POST /api/tasks, PUT /api/tasks/:id, DELETE /api/tasks/:id, WS /ws/updates, npx prisma migrate dev, npx prisma db seed, npm run dev, npm start",
   S4: "POST /auth/login, POST /messages, GET /messages, GET /messages/:id/status, GET /health, GET /health/db, GET /health/redis, NODE_ENV, PORT, DATABASE_URL, REDIS_URL, JWT_SECRET, npm run prisma:generate, npm run prisma:migrate:dev, npm run prisma:migrate:deploy, npm run prisma:reset, npm run db:backup, npm run db:restore, npm run db:check, npm run redis:check, npm run queue:status, npm run lint, npm run type-check, npm run test:coverage, npm run deploy:production, DEBUG",
 } as const;
+
+/** Table rows, items of lists and paragraphs that state something; a table of two columns belongs to the paragraph before it. */
+function statements(): string[] {
+  const blocks = source.split(/\n(?=\n|- |\| )/).map((block) => block.trim());
+  return blocks.filter((block) => {
+    const isState =
+      block !== "" && !/^(#|\*\*Not there|\|---|\| (there|variable there|route there|setting there) )/.test(block);
+    return isState && !/^\| [^|]+ \| [^|]+ \|$/.test(block.split("\n", 1)[0] ?? "");
+  });
+}
+
+test("every row and sentence of docs/coming-from.md names a test, and that test exists", () => {
+  const said = statements();
+  assert.ok(said.length > 140, String(said.length));
+  for (const statement of said) {
+    const links = [...statement.matchAll(/<!-- test (\S+?)#(.+?) -->/g)];
+    assert.ok(links.length > 0, `no test: ${statement}`);
+    for (const [, path = "", title = ""] of links) {
+      const file = join(root, `test/${path}.test.ts`);
+      assert.ok(existsSync(file), `${path}: ${statement}`);
+      const text = readFileSync(file, "utf8");
+      const titles = [...text.matchAll(/\b(?:test|eachCase)\(\s*(?:t, )?(["`])(.*?)\1,/gs)].map(
+        ([, , each = ""]) => each,
+      );
+      assert.ok(
+        titles.some((each) => each.includes(title)),
+        `${path} has no test of the title: ${title}`,
+      );
+    }
+  }
+});
 
 test("docs/coming-from.md has a row for every route, variable and command of the seeds", () => {
   for (const [seed, promised] of Object.entries(PROMISED)) {
@@ -69,13 +102,14 @@ test("every variable that docs/coming-from.md says is here is a setting, or is s
   let seen = 0;
   for (const row of rows) {
     for (const name of [...codeIn(row.here), ...codeIn(row.note)]) {
-      if (!VARIABLE.test(name) || /^(GAP|PING)$/.test(name)) continue;
+      if (!VARIABLE.test(name) || /^(GAP|PING|AUTH|AUTH_EXPIRING|PRISM_TOKEN)$/.test(name)) continue;
       seen++;
       const isIgnored = /^ignored/.test(row.note) && ignoredSeedVariables({ [name]: "set" }).length === 1;
       assert.ok(settings.has(name) || isIgnored, name);
     }
   }
   assert.ok(seen > 40, String(seen));
+  for (const [name] of page.matchAll(/PRISM_[A-Z_]+/g)) assert.ok(settings.has(name) || name === "PRISM_TOKEN", name);
 });
 
 test("every command, script and queue that docs/coming-from.md says is here exists", () => {
@@ -95,7 +129,7 @@ test("every command, script and queue that docs/coming-from.md says is here exis
   }
   const called = here.flatMap((code) => /^npm (?:run )?(\S+)$/.exec(code)?.[1] ?? []);
   assert.ok(called.length > 20, String(called.length));
-  for (const name of called) assert.ok(scripts[name], name);
+  for (const name of called) assert.ok(name === "install" || scripts[name], name);
   for (const queue of ["alert", "digest", "retention", "messages", "messages-retry", "messages-dead-letter"]) {
     assert.ok(here.includes(queue), queue);
     assert.ok(parseQueueName(queue), queue);

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { makeAccount, startAccounts } from "../accounts/support/auth-client.ts";
+import { runCli } from "../cli/run-cli.ts";
+import { LogLines } from "../helpers/log-lines.ts";
+import { makeProject } from "../helpers/people.ts";
+import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { ModuleDir, moduleText, startWith, stateOf } from "../modules/modules/support/module-dir.ts";
+
+/** What docs/coming-from.md says of first steps and no other test drives. */
+const codeOf = ({ status, body }: Reply<unknown>): string =>
+  `${status} ${(body as { error?: { code: string } }).error?.code ?? ""}`.trimEnd();
+
+async function tokenOf(prism: TestPrism, user: string): Promise<string> {
+  return (await prism.get<{ token: string }>(`/dev/token?user=${user}`, { token: null })).body.token;
+}
+
+const timer = (action: object) => ({ label: "first", delayMs: 60_000, action });
+const notify = (userId: string) =>
+  timer({ type: "notify", payload: { userId, title: "Hello!", body: "Timer fired." } });
+
+test("S0: reading is the recipient's, and the history of a user who is not known is 404", async (t) => {
+  const prism = await startPrism(t);
+  const sent = { recipients: ["user-id"], title: "Hello!", body: "Timer fired." };
+  const { status, body } = await prism.post<{ id: string }>("/api/v1/notifications", sent);
+  assert.equal(status, 201);
+  const path = `/notifications/${body.id}/read`;
+  assert.equal(codeOf(await prism.patch(path)), "404 NOTIFICATION_NOT_FOUND");
+  assert.equal((await prism.patch(path, undefined, { token: await tokenOf(prism, "user-id") })).status, 200);
+  assert.equal((await prism.get("/notifications/user-id")).status, 200);
+  assert.equal(codeOf(await prism.get("/notifications/nobody-told")), "404 USER_NOT_FOUND");
+});
+
+test("S0: in production recipients must be known, unless unknown ones are to be made", async (t) => {
+  for (const [unknownRecipient, status] of [
+    ["reject", 422],
+    ["provision", 201],
+  ] as const) {
+    const prism = await startPrism(t, { settings: { "notifications.unknownRecipient": unknownRecipient } });
+    const payload = { userId: "1", title: "Bus!", body: "From timer." };
+    for (const body of [notify("user-id"), timer({ type: "event", event: "notify", payload })]) {
+      const reply = await prism.post("/time/trigger", body);
+      assert.equal(reply.status, status, reply.text);
+      if (status === 422) assert.equal(codeOf(reply), "422 RECIPIENT_NOT_FOUND");
+    }
+  }
+});
+
+test("S0: a user whom a notification made needs a role to make timers", async (t) => {
+  const prism = await startPrism(t);
+  assert.equal((await prism.post("/time/trigger", notify("user-id"))).status, 201);
+  const token = await tokenOf(prism, "user-id");
+  assert.equal(codeOf(await prism.post("/time/trigger", notify("me"), { token })), "403 UNAUTHORIZED_ROLE");
+  const { body } = await prism.get<{ data: { id: string; externalId: string | null }[] }>("/api/v1/users");
+  const id = body.data.find(({ externalId }) => externalId === "user-id")?.id;
+  assert.equal((await prism.patch(`/api/v1/users/${id}`, { roles: ["User"] })).status, 200);
+  assert.equal((await prism.post("/time/trigger", notify("me"), { token })).status, 201);
+});
+
+test("S0: a datetime needs a zone, and its user must be known", async (t) => {
+  const prism = await startPrism(t);
+  for (const [query, is] of [
+    ["datetime=2026-01-15T08:00:00Z&userId=dev", "200"],
+    ["datetime=2026-01-15&userId=dev", "400 VALIDATION_FAILED"],
+    ["datetime=2026-01-15T08:00:00Z&userId=nobody", "404 USER_NOT_FOUND"],
+  ])
+    assert.equal(codeOf(await prism.get(`/time/convert?${query}`)), is, query);
+});
+
+test("S0: what a Fastify module cannot do here is refused, or has another form", async (t) => {
+  const modules = new ModuleDir(t);
+  modules.put("hooks", moduleText("hooks", `server.addHook("onRequest", async () => {});`));
+  modules.put("schemas", moduleText("schemas", `server.get("/schemas", { schema: {} }, async () => ({}));`));
+  modules.put("queues", moduleText("queues", `await services.scheduler.add("my-queue", "work", {});`));
+  modules.put(
+    "replies",
+    moduleText(
+      "replies",
+      `server.post("/replies/:id", async (req, reply) => {
+        const { params, query, body } = req;
+        return req.reply(201, { hasReply: reply !== undefined, params, query, body });
+      });`,
+    ),
+  );
+  const prism = await startWith(t, modules);
+  for (const name of ["hooks", "schemas", "queues"]) assert.equal((await stateOf(prism, name))?.state, "failed", name);
+  const { status, body } = await prism.post("/replies/7?a=b", { c: 1 });
+  assert.deepEqual([status, body], [201, { hasReply: false, params: { id: "7" }, query: { a: "b" }, body: { c: 1 } }]);
+});
+
+test("S0: a module in TypeScript is named in the log with the command that compiles it", async (t) => {
+  const modules = new ModuleDir(t);
+  modules.put("typed", { "index.ts": "export default {};" });
+  const log = new LogLines();
+  await startWith(t, modules, { log });
+  assert.ok(log.lines.some(({ level, message }) => level === "warn" && /compile it: npx esbuild/.test(message)));
+});
+
+test("S1: every account sees the default project among its own", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const token = await tokenOf(prism, "ann");
+  const { body } = await prism.get<{ data: { slug: string; role: string }[] }>("/projects", { token });
+  assert.deepEqual(
+    body.data.map(({ slug, role }) => [slug, role]),
+    [["default", "viewer"]],
+  );
+  assert.equal((await prism.get("/events?projectId=default", { token })).status, 200);
+});
+
+test("S1: an event without a type is refused", async (t) => {
+  const prism = await startPrism(t);
+  const { apiKey } = await makeProject(prism);
+  assert.equal(codeOf(await prism.post("/ingest", { message: "no type" }, { apiKey })), "400 VALIDATION_FAILED");
+});
+
+test("S2: what expr-eval has beyond the operators that S2 names is refused with its position", async (t) => {
+  const prism = await startPrism(t);
+  const rule = { name: "From S2", targetRoles: ["User"] };
+  for (const condition of [
+    "event.a ^ 2 > 3",
+    "sqrt(event.a) > 1",
+    "pow(event.a, 2) > 1",
+    "length event.a > 1",
+    "a = 1",
+  ]) {
+    const reply = await prism.post("/api/v1/rules", { ...rule, condition });
+    assert.equal(codeOf(reply), "422 INVALID_CONDITION", condition);
+    assert.match(reply.text, /"position":\d+/, condition);
+  }
+  const missing = { condition: "not (event.x == 1)", event: { type: "a" } };
+  const { body } = await prism.post<{ matched: boolean }>("/api/v1/rules/test", missing);
+  assert.equal(body.matched, true);
+});
+
+test("S4: db:restore needs the archive and says so", async (t) => {
+  const { status, stderr } = await runCli(["restore"], { cwd: temporaryDir(t) });
+  assert.equal(status, 2);
+  assert.match(stderr, /missing required argument 'file'/);
+});
+
+test("what the page calls absent is absent", async (t) => {
+  const root = join(import.meta.dirname, "../..");
+  for (const name of ["Dockerfile", "docker-compose.yml", "compose.yaml", "prisma", ".github"])
+    assert.ok(!existsSync(join(root, name)), name);
+  const prism = await startPrism(t);
+  for (const path of ["/admin/queues", "/queues", "/dashboard"])
+    assert.equal((await prism.get(path)).status, 404, path);
+});
