@@ -1,15 +1,10 @@
 import { setMaxListeners } from "node:events";
-import type { Database as Sqlite } from "better-sqlite3";
 import { runAs } from "../base/caller.ts";
-import type { Clock } from "../base/clock.ts";
 import { uuidv7 } from "../base/ids.ts";
-import type { Logger } from "../base/log.ts";
 import { within } from "../base/within.ts";
-import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
-import type { JobState } from "../store/schema.ts";
-import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobRow, JobWork } from "../store/write-set.ts";
+import { emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
+import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobWork } from "../store/write-set.ts";
 import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
-import type { BegunJobs } from "./begun-jobs.ts";
 import { DueWatch } from "./due-watch.ts";
 import { type HandlerOptions, JobHandlers } from "./handlers.ts";
 import {
@@ -19,49 +14,12 @@ import {
   parentOf,
   QUEUES,
   type QueueName,
-  type QueueSettings,
   type RunningJob,
 } from "./job.ts";
+import type { DeadJob, EnqueuedRow, RunnerParts } from "./runner-parts.ts";
 import { RunnerQueue } from "./runner-queue.ts";
 import type { SetBack } from "./set-back.ts";
-import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
-
-export interface RunnerParts {
-  readonly committer: Committer;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
-  settingsOf(queue: QueueName): QueueSettings;
-  readonly countWaiting: CountWaiting;
-  readonly begun?: BegunJobs;
-  /** Jobs that may wait in one queue; default: as the contract has it. */
-  readonly maxWaiting?: number;
-  /** Told how each attempt ended, how long it took, and how long after its time it began. */
-  onAttempt?(attempt: AttemptFacts): void;
-  /** Told of each job that is dead, after the commit that says so. */
-  onDead?(job: DeadJob): void;
-  /** Told that jobs of the queue may be ready which were not; null: of any queue. */
-  onReady?(queue: string | null): void;
-}
-
-export interface AttemptFacts {
-  readonly queue: QueueName;
-  readonly outcome: JobFinish["outcome"];
-  readonly durationMs: number;
-  readonly latenessMs: number;
-}
-
-/** A job that has failed for good. */
-export interface DeadJob {
-  readonly id: string;
-  readonly queue: string;
-  readonly kind: string;
-  readonly label: string | null;
-  readonly error: string;
-}
-
-/** A job as it has just been written. */
-export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: JobState };
+import { WaitingCounts } from "./waiting-counts.ts";
 
 /** Progress notes are written this much later, the last one of each job. */
 const PROGRESS_DELAY_MS = 100;

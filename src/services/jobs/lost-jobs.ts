@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import { endOfFailure, type FailedEnd } from "../../jobs/attempt-end.ts";
 import type { QueueName, QueueSettings } from "../../jobs/job.ts";
-import type { DeadJob, EnqueuedRow } from "../../jobs/runner.ts";
+import type { DeadJob, EnqueuedRow } from "../../jobs/runner-parts.ts";
 import type { Trx } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
 import { noteAttempt } from "./job-attempts.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { PermanentError, type QueueName, RetryLater } from "../../jobs/job.ts";
-import type { AttemptFacts } from "../../jobs/runner.ts";
+import type { AttemptFacts } from "../../jobs/runner-parts.ts";
 import type { Database } from "../../store/database.ts";
 import type { ClaimedJob } from "../../store/write-set.ts";
 import { type JobService, LostLease } from "./job-service.ts";
