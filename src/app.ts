@@ -3,20 +3,15 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { Metrics } from "./base/metrics.ts";
 import { VERSION } from "./base/version.ts";
-import { within } from "./base/within.ts";
 import type { Config } from "./config/load.ts";
 import { ownOrigins, publicUrlOf, tlsFilesOf } from "./config/public-url.ts";
 import { sealedBoxOf } from "./config/sealed-box.ts";
-import { AccessLog } from "./http/access-log.ts";
 import { BodyReader } from "./http/body.ts";
-import { clientAddressReader } from "./http/client-address.ts";
 import { DescriptorWatch } from "./http/descriptor-watch.ts";
-import { HttpKernel } from "./http/kernel.ts";
 import { HttpListener } from "./http/listener.ts";
 import { RateLimiter } from "./http/rate-limiter.ts";
 import { Router } from "./http/router.ts";
-import { HSTS_LINE, noteCertificate } from "./http/tls.ts";
-import { tracedAuthenticator } from "./http/traced-authenticator.ts";
+import { noteCertificate } from "./http/tls.ts";
 import type { JobRunner } from "./jobs/runner.ts";
 import { BUILT_IN_MODULES } from "./modules/collected.gen.ts";
 import { Announcer } from "./pipeline/announcer.ts";
@@ -55,6 +50,7 @@ import type { CoreServices, SystemServices } from "./services/module.ts";
 import { openModules } from "./services/modules/open-modules.ts";
 import { registerFeatures } from "./services/modules/register-features.ts";
 import { DeliveryMarks } from "./services/notifications/delivery-marks.ts";
+import { openKernel } from "./services/open-kernel.ts";
 import { openProviders } from "./services/open-providers.ts";
 import { ReadCaches } from "./services/reads/read-caches.ts";
 import { liveSockets } from "./services/realtime/live-sockets.ts";
@@ -66,6 +62,7 @@ import { ClockTrust } from "./services/retention/clock-trust.ts";
 import { openRetention } from "./services/retention/open-retention.ts";
 import { openSchedules } from "./services/schedules/open-schedules.ts";
 import { openServerStore } from "./services/server-store.ts";
+import { stopServer } from "./services/stop-server.ts";
 import { StorageGuard } from "./services/storage-guard.ts";
 import { registerSystemMetrics } from "./services/system-metrics.ts";
 import { openTimers } from "./services/timers/open-timers.ts";
@@ -79,12 +76,6 @@ export interface AppOptions {
   /** Something without which nothing can be stored has died; the process should end. */
   readonly onFatal: (error: Error) => void;
 }
-
-/** How long a mail server may keep a stop waiting; the links that mails carry can be asked for again. */
-const MAIL_LIMIT_MS = 5000;
-
-/** How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take. */
-const LAST_STEPS_MS = 2000;
 
 /** A running Prism. */
 export interface App {
@@ -256,22 +247,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     bodies,
     builtIn: BUILT_IN_MODULES,
   });
-  const kernel = new HttpKernel({
-    router,
-    authenticator: tracedAuthenticator(principals, log.namespace("auth")),
-    bodies,
-    limiter: new RateLimiter(clock),
-    accessLog: new AccessLog(log.namespace("http"), metrics),
-    readAddress: clientAddressReader(config.trustedProxies, (peer) =>
-      log
-        .namespace("http")
-        .warn({ peer }, "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address"),
-    ),
-    acceptsChunked: config.chunkedBodies,
-    ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
-    cors: () => settings.cors,
-    limits: () => settings.rateLimit,
-  });
+  const kernel = openKernel({ ...basis, router, bodies, settings, principals, isTls: listener.isTls });
 
   const system: SystemServices = {
     ...accounts,
@@ -385,36 +361,13 @@ export async function startApp(options: AppOptions): Promise<App> {
       settings.reload(next);
       runner.reload();
     },
-    async stop() {
-      bus.emit("system:stopping");
-      foreign.stop();
-      descriptors.stop();
-      listener.stopListening();
-      const deadline = Date.now() + config.shutdownMs;
-      const left = (): number => Math.max(0, deadline - Date.now());
-      // For what the next start would have to make up for; on a slow disk it does.
-      const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
-      // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
-      await Promise.all([within(left(), kernel.drain()), connections.drain(Math.min(1000, left()))]);
-      system.retention.stop();
-      await within(left(), schedules.stop());
-      moduleWatch.stop();
-      await within(lastLeft(), runner.stop(left()));
-      await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
-      await within(left(), Promise.all([usage.stop(), auditRetention.stop()]));
-      await within(left(), bus.idle());
-      await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
-      await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
-      await accounts.passwords.close();
-      await within(left(), senders.close());
-      accounts.mailer.close();
-      storage.stop();
-      presence.close();
-      await within(lastLeft(), committer.settled());
-      await within(lastLeft(), auditHead.stop());
-      listener.close();
-      await store.close(lastLeft());
-    },
+    stop: () =>
+      stopServer({
+        ...shared,
+        ...{ shutdownMs: config.shutdownMs, listener, kernel, connections, storage, store, accounts },
+        ...{ retention: system.retention, modules: { ...modules, moduleWatch } },
+        ...{ foreign, descriptors, usage, auditRetention, auditHead },
+      }),
   };
 }
 

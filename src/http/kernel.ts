@@ -4,6 +4,7 @@ import { PrismError } from "../base/errors.ts";
 import type { Principal } from "../base/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
+import { ActiveRequests } from "./active-requests.ts";
 import { type BodyReader, type BodySink, tooLarge } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import type { CorsPolicy } from "./cors.ts";
@@ -54,9 +55,7 @@ export interface KernelParts {
 export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
   readonly #onEnd = (exchange: Exchange, status: number, error?: unknown): void => this.#ended(exchange, status, error);
-  #active = 0;
-  #isDraining = false;
-  #whenIdle: (() => void) | null = null;
+  readonly requests = new ActiveRequests();
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
@@ -74,7 +73,7 @@ export class HttpKernel implements BodySink {
 
   /** Reads a request that another protocol goes on with (WebSocket upgrades); it must be answered or upgraded like any other. */
   open(res: HttpResponse, req: HttpRequest): Exchange {
-    this.#active++;
+    this.requests.began();
     const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd);
     if (this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
     return exchange;
@@ -86,28 +85,10 @@ export class HttpKernel implements BodySink {
     exchange.leaveCallback();
   }
 
-  get isDraining(): boolean {
-    return this.#isDraining;
-  }
-
-  get activeRequests(): number {
-    return this.#active;
-  }
-
-  /** From now on requests are refused; resolves when those under way are answered. */
-  async drain(): Promise<void> {
-    this.#isDraining = true;
-    if (this.#active === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#whenIdle = resolve;
-    });
-  }
-
   #ended(exchange: Exchange, status: number, error: unknown): void {
-    this.#active--;
     if (error !== undefined) this.#parts.accessLog.recordFailure(exchange, toPrismError(error));
     this.#parts.accessLog.record(exchange, status);
-    if (this.#active === 0) this.#whenIdle?.();
+    this.requests.ended(status);
   }
 
   #route(exchange: Exchange): void {
@@ -132,7 +113,8 @@ export class HttpKernel implements BodySink {
     exchange.mount = match.mount;
     exchange.params = match.params;
     const { route } = match.mount;
-    if (this.#isDraining && route.unlimited !== true) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    if (this.requests.isDraining && route.unlimited !== true)
+      throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     const { access } = route;
     if (access === "public") {
       if (route.limit) this.#limitAll(exchange);

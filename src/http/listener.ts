@@ -26,12 +26,13 @@ export class HttpListener {
   #ports: readonly Port[] = [];
   #paused: readonly number[] = [];
   #isClosed = false;
+  #connections = 0;
 
   /** @param tls the files of the certificate; null speaks plain HTTP. @throws TlsRefused */
   constructor(tls: TlsFiles | null = null) {
     this.#tls = tls;
     this.#certificate = tls ? readCertificate(tls) : null;
-    this.#apps = [makeApp(tls)];
+    this.#apps = [this.#makeApp(tls)];
   }
 
   get isTls(): boolean {
@@ -41,6 +42,21 @@ export class HttpListener {
   /** The certificate that new connections get; null without TLS. */
   get certificate(): Certificate | null {
     return this.#certificate;
+  }
+
+  /** Connections that were accepted, less those that ended; one that became a WebSocket stays counted. */
+  get openConnections(): number {
+    return this.#connections;
+  }
+
+  #makeApp(tls: TlsFiles | null): TemplatedApp {
+    const app = makeApp(tls);
+    app.filter((_res, change) => this.#counted(Number(change)));
+    return app;
+  }
+
+  #counted(change: number): void {
+    this.#connections += change;
   }
 
   /** Features put their protocols on the server, before it listens. @param put is called again for every app that a new certificate makes. */
@@ -85,7 +101,7 @@ export class HttpListener {
   renewCertificate(tls: TlsFiles): boolean {
     const certificate = readCertificate(tls);
     if (certificate.digest === this.#certificate?.digest || this.#ports.length === 0) return false;
-    const app = makeApp(tls);
+    const app = this.#makeApp(tls);
     for (const put of this.#mounts) put(app);
     const ports = this.#ports.map(({ number }) => {
       const socket = listenOn(app, this.#host, number, SHARED_PORT);

@@ -98,7 +98,7 @@ function takeRoute({ router }: Pick<UpgradeParts, "router">, exchange: Exchange)
 
 /** @throws SHUTTING_DOWN; a socket opened now would miss that it is told to go. */
 function requireRunning(kernel: HttpKernel): void {
-  if (kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+  if (kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
 }
 
 /** uWebSockets takes any request with a key for an upgrade, and speaks one version whatever is asked for (RFC 6455 section 4.2.2). @throws UPGRADE_REQUIRED */

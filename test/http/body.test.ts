@@ -38,7 +38,7 @@ function chunked(...parts: readonly string[]): string {
 }
 
 async function nothingHeld({ bodies, kernel }: BareKernel): Promise<void> {
-  await eventually("bodies and requests let go", () => bodies.bufferedBytes === 0 && kernel.activeRequests === 0);
+  await eventually("bodies and requests let go", () => bodies.bufferedBytes === 0 && kernel.requests.count === 0);
 }
 
 test("a body may be as large as its limit, however it arrives", async (t) => {
@@ -255,7 +255,7 @@ test("of an event that was cut short nothing is stored", async (t) => {
     requestText("POST", "/events", [JSON_FIELD, credential, "Content-Length: 30"], '{"type":"a"}'),
   );
   connection.destroy();
-  await eventually("the request has ended", () => prism.services.system.kernel.activeRequests === 0);
+  await eventually("the request has ended", () => prism.services.system.kernel.requests.count === 0);
   assert.equal(count(), 0);
   assert.equal((await prism.post("/events", { type: "a" })).status, 202);
   assert.equal(count(), 1);

@@ -124,8 +124,8 @@ test("a stopping server finishes what is under way and answers 503 SHUTTING_DOWN
   });
   const slow = await RawConnection.open(t, port);
   slow.send(requestText("GET", "/slow"));
-  await eventually("the slow one has begun", () => kernel.activeRequests === 1);
-  const drained = kernel.drain();
+  await eventually("the slow one has begun", () => kernel.requests.count === 1);
+  const drained = kernel.requests.drain();
   const refused = await exchangeRaw(t, port, requestText("GET", "/quick"));
   assert.deepEqual([refused.status, errorCodeOf(refused)], [503, "SHUTTING_DOWN"]);
   assert.deepEqual([refused.headers.get("retry-after"), refused.headers.get("connection")], ["1", "close"]);
@@ -190,7 +190,7 @@ test("the source of a stream is ended when its reader goes away", async (t) => {
       connection.send(requestText("GET", "/stream", headers));
       await eventually("the first bytes", () => connection.unread.length > 100_000);
       connection.destroy();
-      await eventually("the source has ended", () => isEnded && kernel.activeRequests === 0);
+      await eventually("the source has ended", () => isEnded && kernel.requests.count === 0);
     });
   }
 });

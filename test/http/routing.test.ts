@@ -227,7 +227,7 @@ test("a request that comes while another one is unanswered ends the connection: 
   connection.send(requestText("GET", "/slow") + requestText("GET", "/slow"));
   await connection.closed();
   assert.equal(connection.unread, "");
-  assert.equal(kernel.activeRequests, 0);
+  assert.equal(kernel.requests.count, 0);
   finish();
 });
 

@@ -42,7 +42,7 @@ export class Health {
   async summary(): Promise<Reply> {
     const { system, clock } = this.#services;
     const db = await this.database();
-    const isReady = db.ok && !system.kernel.isDraining;
+    const isReady = db.ok && !system.kernel.requests.isDraining;
     return probeReply(isReady, {
       status: !isReady ? "unavailable" : system.storage.isFull ? "degraded" : "ok",
       version: system.version,
@@ -53,7 +53,7 @@ export class Health {
         database: db.database,
         storage: system.storage.isFull ? "full" : "ok",
         ruleEngine: system.backlog.isBehind ? "behind" : "ok",
-        accepting: !system.kernel.isDraining,
+        accepting: !system.kernel.requests.isDraining,
       },
     });
   }

@@ -67,7 +67,7 @@ function serveHealth(server: ModuleServer, services: CoreServices): void {
       otherStatuses: [503],
       response: v.object({ status: v.picklist(["ok", "unavailable"]) }),
       async handle() {
-        const isReady = !kernel.isDraining && (await health.database()).ok;
+        const isReady = !kernel.requests.isDraining && (await health.database()).ok;
         return probeReply(isReady, { status: isReady ? "ok" : "unavailable" });
       },
     }),

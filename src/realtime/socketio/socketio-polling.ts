@@ -53,7 +53,7 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   }
 
   function begin(exchange: Exchange, query: EngineQuery): typeof ANSWERS_LATER {
-    if (parts.kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     const visitor = new Visitor(exchange, parts);
     parts.connections.requireRoom(null, exchange.clientAddress);
     return hand(exchange, query, visitor);
@@ -62,7 +62,7 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   function sessionOf(sid: string | undefined): SocketIoSession {
     const session = sid === undefined ? undefined : sessions.get(sid);
     if (session) return session;
-    if (parts.kernel.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
     throw refused("sid", "is of no session that there is");
   }
 

@@ -189,8 +189,8 @@ test("a body that stops half-way stores nothing", async (t) => {
     `POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${prism.adminToken}\r\n` +
       `Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"type":"a"}`,
   );
-  await eventually("the request is under way", () => prism.services.system.kernel.activeRequests === 1);
+  await eventually("the request is under way", () => prism.services.system.kernel.requests.count === 1);
   socket.destroy();
-  await eventually("the request is over", () => prism.services.system.kernel.activeRequests === 0);
+  await eventually("the request is over", () => prism.services.system.kernel.requests.count === 0);
   assert.equal(countOf(prism, "events"), 0);
 });

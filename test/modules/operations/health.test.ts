@@ -119,7 +119,7 @@ test("while the server stops, readiness is 503 and new requests are refused; wha
   assert.equal((await probe.reply()).status, 200);
 
   const stopped = stopping.stop();
-  await eventually("draining", () => stopping.services.system.kernel.isDraining);
+  await eventually("draining", () => stopping.services.system.kernel.requests.isDraining);
   probe.send("GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assert.equal((await probe.reply()).status, 503);
   probe.send("GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -49,7 +49,7 @@ async function behind(
   });
   await holds.promise;
   const reply = send();
-  await eventually("the request is under way", () => system.kernel.activeRequests > 0);
+  await eventually("the request is under way", () => system.kernel.requests.count > 0);
   isSent.resolve();
   await first;
   return reply;

@@ -51,7 +51,7 @@ test("a worker that is gone loses its jobs to those that wait", async (t) => {
   clock.advance(LEASE_MS / 2);
   const second = worker.twin();
   const waiting = second.claimed({ waitMs: 30_000 });
-  await eventually("it waits", () => prism.services.system.kernel.activeRequests === 1);
+  await eventually("it waits", () => prism.services.system.kernel.requests.count === 1);
   clock.advance(LEASE_MS / 2);
   assert.deepEqual(await worker.twin().claimed({ queues: ["module:other"] }), []);
   assert.deepEqual(

@@ -8,7 +8,7 @@ const LONG = { waitMs: 30_000 };
 /** The server knows the worker, so its claim has looked once and waits. */
 async function waits(prism: Parameters<typeof addJob>[0], claims: number): Promise<void> {
   const { kernel } = prism.services.system;
-  await eventually(`${claims} claims are under way`, () => kernel.activeRequests === claims);
+  await eventually(`${claims} claims are under way`, () => kernel.requests.count === claims);
 }
 
 test("a claim waits for a job, and whoever waits longest gets it", async (t) => {
