@@ -39,5 +39,7 @@ export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage
     unused.push(
       "pusher.cluster (PUSHER_CLUSTER) is not used while pusher.mode is embedded: clients must connect to this server; set PRISM_PUSHER_MODE=remote to send through your app at Pusher",
     );
+  if (pusher.mode === "remote" && pusher.webhooks.urls.length > 0)
+    unused.push("pusher.webhooks.urls is not used while pusher.mode is remote: set webhooks up at Pusher");
   return unused;
 }

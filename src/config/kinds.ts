@@ -116,6 +116,22 @@ export const workerChannel: v.GenericSchema<unknown, WorkerChannel> = v.picklist
   `must be one of ${WORKER_CHANNELS.join(", ")}`,
 );
 
+/** What Pusher tells to webhooks. */
+const PUSHER_WEBHOOK_EVENTS = [
+  "channel_occupied",
+  "channel_vacated",
+  "member_added",
+  "member_removed",
+  "client_event",
+  "cache_miss",
+  "subscription_count",
+] as const;
+
+export const pusherWebhookEvent: v.GenericSchema<unknown, (typeof PUSHER_WEBHOOK_EVENTS)[number]> = v.picklist(
+  PUSHER_WEBHOOK_EVENTS,
+  `must be one of ${PUSHER_WEBHOOK_EVENTS.join(", ")}`,
+);
+
 export const urlScheme = v.pipe(
   textThat("must be a URL scheme such as myapp", (value) => /^[a-z][a-z0-9+.-]{1,62}$/.test(value)),
   v.check(

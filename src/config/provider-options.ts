@@ -54,6 +54,24 @@ export const PUSHER_OPTIONS = {
   cluster: optional(k.hostText(), "cluster of the app, such as eu, with pusher.mode remote", {
     seed: ["PUSHER_CLUSTER"],
   }),
+  cacheTtlMs: option(
+    k.duration(MINUTE, 24 * HOUR),
+    30 * MINUTE,
+    "how long a cache channel sends its last event to new subscribers; 30 minutes as at Pusher",
+  ),
+  encryptionMasterKey: optional(
+    k.key32(),
+    "master key of encrypted channels (32 bytes, base64 or hex), the same that backends give to their Pusher libraries; with it the auth route signs for private-encrypted- channels",
+    { secret: true },
+  ),
+  webhooks: {
+    urls: option(k.list(k.httpUrl().schema), [], "where Pusher's own webhooks are sent; none by default"),
+    events: option(
+      k.list(k.pusherWebhookEvent),
+      ["channel_occupied", "channel_vacated", "member_added", "member_removed", "cache_miss"],
+      "which of Pusher's events are sent there; client_event and subscription_count as well where they are named",
+    ),
+  },
   endpoint: optional(
     k.httpUrl(),
     "URL of another server with Pusher's REST API, in place of the cluster's. A private address needs webhooks.allowPrivateCidrs",

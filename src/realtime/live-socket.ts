@@ -6,6 +6,7 @@ import { CLOSE, type CloseReason } from "./close-codes.ts";
 import {
   type Connection,
   type Connections,
+  MAX_PENDING_MESSAGE_BYTES,
   PENDING_LIMIT_MS,
   type RealtimeAccess,
   type Transport,
@@ -43,6 +44,8 @@ export interface SocketProtocol {
   readonly silent?: Closing;
   /** A connection may stay without saying who it is; absent: it is closed after a while. */
   readonly staysAnonymous?: true;
+  /** The longest message of a connection that is still pending; absent: {@link MAX_PENDING_MESSAGE_BYTES}. */
+  readonly maxPendingMessageBytes?: number;
   /** A notice that the credential ends soon; absent where the protocol has none. */
   expiringText?(expiresAt: EpochMs): string;
 }
@@ -176,6 +179,12 @@ export class LiveSocket implements Connection, Follower {
 
   has(stream: StreamRef): boolean {
     return this.#subscriptions.has(streamName(stream));
+  }
+
+  /** Whether a message is longer than a connection that has not said who it is may send. */
+  isTooLongYet(bytes: number): boolean {
+    const { protocol, connections } = this.#parts;
+    return bytes > (protocol.maxPendingMessageBytes ?? MAX_PENDING_MESSAGE_BYTES) && connections.isPending(this);
   }
 
   /** A message or a ping came in. @returns false when it was one too many; the socket is then closed. */

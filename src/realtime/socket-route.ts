@@ -5,7 +5,7 @@ import type { Principal } from "../base/principal.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { uWS } from "../http/uws.ts";
 import { readClientMessage } from "./client-message.ts";
-import { MAX_PENDING_MESSAGE_BYTES, type RealtimeAccess } from "./connections.ts";
+import type { RealtimeAccess } from "./connections.ts";
 import type { Hub } from "./hub.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts, type SocketProtocol } from "./live-socket.ts";
 import { TopicBroadcaster } from "./topic-broadcaster.ts";
@@ -78,7 +78,7 @@ export function serveSocketRoute<T, P extends Principal | null>(
         data.socket = new LiveSocket(ws as WebSocket<unknown>, principal, address, shared);
         data.session = route.open(data.socket, data.start);
       },
-      message: (ws, message, isBinary) => receive(parts, ws.getUserData(), Buffer.from(message), isBinary),
+      message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
       drain: (ws) => ws.getUserData().socket?.drained(),
       dropped: (ws) => ws.getUserData().socket?.dropped(),
       pong: (ws) => ws.getUserData().socket?.ponged(),
@@ -93,14 +93,9 @@ export function serveSocketRoute<T, P extends Principal | null>(
   }
 }
 
-function receive(
-  { connections }: SocketRouteParts,
-  { socket, session }: SocketData<unknown>,
-  bytes: Buffer,
-  isBinary: boolean,
-): void {
+function receive({ socket, session }: SocketData<unknown>, bytes: Buffer, isBinary: boolean): void {
   if (!socket?.receive()) return;
-  if (bytes.length > MAX_PENDING_MESSAGE_BYTES && connections.isPending(socket)) {
+  if (socket.isTooLongYet(bytes.length)) {
     socket.close("tooBig");
     return;
   }

@@ -41,7 +41,7 @@ export interface StreamEntry {
   /** The connection that it came from, and is not sent to while it goes out live. */
   readonly except?: string;
   /** The member of a presence channel who sent it. */
-  readonly sentBy?: string;
+  readonly sentBy?: string | number;
 }
 
 /** Nothing of the stream can be read again in (from, to]; it goes on behind `to`. A `to` below `from` leads back to the oldest kept. */
@@ -60,6 +60,8 @@ export interface StreamPage {
 export interface StreamHistory {
   /** Entries with `after < offset <= upTo`, ascending; a page is bounded in rows and bytes. */
   read(stream: StreamRef, after: number, upTo: number): StreamPage;
+  /** The newest entry up to an offset; of streams that are read from `stream_log` alone. */
+  last(stream: LoggedStream, upTo: number): StreamEntry | undefined;
   /** Ranges that were removed or jumped over and reach into (after, upTo], ascending. */
   gaps(stream: StreamRef, after: number, upTo: number): StreamGap[];
 }

@@ -16,7 +16,10 @@ const shop: StreamRef = { kind: "project", projectId: "01980000-0000-7000-8000-0
 test("an event goes out to a thousand sockets in one publish, and slow ones are looked for once in 64 KiB", () => {
   const published: string[] = [];
   const app = { publish: (topic: string) => published.push(topic) } as unknown as TemplatedApp;
-  const hub = new Hub({ read: () => ({ entries: [], isEnd: true }), gaps: () => [] }, { events: 0, log: 0 });
+  const hub = new Hub(
+    { read: () => ({ entries: [], isEnd: true }), gaps: () => [], last: () => undefined },
+    { events: 0, log: 0 },
+  );
   const broadcaster = new TopicBroadcaster(app, hub, "websocket", nativeProtocol.entryText);
   let looks = 0;
   const followers = Array.from({ length: 1000 }, () => ({

@@ -12,7 +12,7 @@ import { LiveServer, range } from "./support/live-server.ts";
 
 const root = join(import.meta.dirname, "../..");
 const PACKAGES = ["ws", "eventsource", "socket.io-client", "pusher", "pusher-js"];
-const PUSHER = { "pusher.appId": "my-app", "pusher.key": "my-key", "pusher.secret": "a-long-random-text" };
+const PUSHER = { "pusher.appId": "1001", "pusher.key": "my-key", "pusher.secret": "a-long-random-text" };
 /** `pusher-js` waits 15 s after a connection that was refused. */
 const PATIENCE_MS = 60_000;
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
 import { PrismError } from "../../base/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -5,14 +6,17 @@ import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
 import { type Route, route } from "../../http/route.ts";
 import { MAX_DATA_BYTES } from "../../realtime/pusher/pusher-message.ts";
 import type { AppModule, CoreServices } from "../../services/module.ts";
-import { channelInfo, channelInfos, requireCountable, requirePresence } from "./channel-info.ts";
+import { cachedInfo, channelInfo, channelInfos, requireCountable, requirePresence } from "./channel-info.ts";
 import { BatchBody, type BatchEvent, ChannelParams, ChannelQuery, ChannelsQuery, TriggerBody } from "./schema.ts";
 import { requireBody, requireSignature } from "./signed-request.ts";
 import { type TriggeredEvent, Triggers } from "./triggers.ts";
+import { PusherWebhooks } from "./webhooks.ts";
 
 const PATH = "/apps/:appId";
 /** Ten events of the largest data, every byte of which may be an escape of six. */
 const MAX_BODY_BYTES = 1_048_576;
+/** How often it is looked whether all sockets are closed, while the server stops. */
+const CLOSING_EVERY_MS = 20;
 /** Raw, for the bytes are what is signed. */
 const BODY = { raw: { types: ["application/json"], gzip: false }, maxBodyBytes: MAX_BODY_BYTES } as const;
 
@@ -27,10 +31,22 @@ const pusher: AppModule = {
     if (services.config.pusher.mode !== "embedded") return;
     const routes = [...triggerRoutes(services), ...channelRoutes(services), ...userRoutes(services)];
     for (const each of routes) server.route(each);
+    if (services.config.pusher.webhooks.urls.length > 0) serveWebhooks(services);
   },
 };
 
 export default pusher;
+
+function serveWebhooks(services: CoreServices): void {
+  const { system, events, config } = services;
+  const webhooks = new PusherWebhooks({ ...services, app: system.pusher });
+  system.pusherRegistry.observe((happening) => webhooks.note(happening));
+  events.on("system:stopping", async () => {
+    const endAt = performance.now() + config.shutdownMs;
+    while (system.connections.counts.pusher > 0 && performance.now() < endAt) await delay(CLOSING_EVERY_MS);
+    await webhooks.close();
+  });
+}
 
 /** What all of the routes have in common. */
 function commonOf({ system, clock }: CoreServices) {
@@ -86,7 +102,8 @@ function triggerRoutes(services: CoreServices): Route[] {
 }
 
 function channelRoutes(services: CoreServices): Route[] {
-  const registry = services.system.pusherRegistry;
+  const { pusherRegistry: registry, hub } = services.system;
+  const { cacheTtlMs } = services.config.pusher;
   const common = { ...commonOf(services), method: "GET" } as const;
   return [
     route({
@@ -107,7 +124,8 @@ function channelRoutes(services: CoreServices): Route[] {
       query: ChannelQuery,
       handle(_exchange, { params: { name }, query: { info } }) {
         requireCountable(name, info);
-        return { occupied: registry.subscriptionCount(name) > 0, ...channelInfo(registry, name, info) };
+        const cache = info.includes("cache") ? { cache: cachedInfo(hub, name, cacheTtlMs, services.clock.now()) } : {};
+        return { occupied: registry.subscriptionCount(name) > 0, ...channelInfo(registry, name, info), ...cache };
       },
     }),
     route({

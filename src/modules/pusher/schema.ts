@@ -1,32 +1,37 @@
 import * as v from "valibot";
 import { pattern } from "../../http/shapes.ts";
-import { isEncryptedChannel, PUSHER_CHANNEL } from "../../realtime/pusher/pusher-channel.ts";
+import { isChannelName, PUSHER_CHANNEL } from "../../realtime/pusher/pusher-channel.ts";
 
 /** What may be asked of a channel: its members, of a presence channel, and the sockets in it. */
 const ATTRIBUTES = ["user_count", "subscription_count"] as const;
 export type Attribute = (typeof ATTRIBUTES)[number];
+/** What may be asked of a single channel besides: the last event of a cache channel. */
+const CHANNEL_ATTRIBUTES = [...ATTRIBUTES, "cache"] as const;
+export type ChannelAttribute = (typeof CHANNEL_ATTRIBUTES)[number];
 
 /** Limits of Pusher's own API. */
 const MAX_CHANNELS = 100;
 const MAX_BATCH = 10;
 const MAX_NAME_LENGTH = 200;
 
-const SERVER_TO_USER = "#server-to-user-";
-
 /** As the server's own events are called, for which clients would take them. */
 const RESERVED_NAME = /^pusher(_internal)?:/;
 /** A lone surrogate or a control character: nothing that the log keeps as it came. */
 const UNKEPT = /\p{Cs}|\p{Cc}/u;
 
-/** The name of a channel that is served. */
-export const ChannelName = v.pipe(
+/** The name of a channel. */
+const ChannelName = v.pipe(
+  v.string("must be a string"),
+  v.regex(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
+);
+
+/** What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the libraries has it. */
+const Target = v.pipe(
   v.string("must be a string"),
   v.check(
-    (name) => !name.startsWith(SERVER_TO_USER),
-    "events to a user by sendToUser are not served; trigger them on private-user-<id>",
+    isChannelName,
+    "must be 1 to 164 letters, digits or any of _ - = @ , . ; or #server-to-user- and an id of up to 128 characters",
   ),
-  v.check((name) => !isEncryptedChannel(name), "encrypted channels are not served"),
-  v.regex(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
 );
 
 const EventName = v.pipe(
@@ -38,11 +43,15 @@ const EventName = v.pipe(
 );
 
 /** Attributes separated by commas. */
-const Info = v.pipe(
-  v.string("must be a string"),
-  v.transform((text) => (text === "" ? [] : text.split(","))),
-  v.array(v.picklist(ATTRIBUTES, `must be one of ${ATTRIBUTES.join(", ")}`)),
-);
+function attributes<const T extends string>(names: readonly T[]) {
+  return v.pipe(
+    v.string("must be a string"),
+    v.transform((text) => (text === "" ? [] : text.split(","))),
+    v.array(v.picklist(names, `must be one of ${names.join(", ")}`)),
+  );
+}
+
+const Info = attributes(ATTRIBUTES);
 
 const common = {
   name: EventName,
@@ -58,17 +67,17 @@ export const TriggerBody = v.pipe(
     ...common,
     channels: v.nullish(
       v.pipe(
-        v.array(ChannelName),
+        v.array(Target),
         v.minLength(1, "must name a channel"),
         v.maxLength(MAX_CHANNELS, `must be at most ${MAX_CHANNELS} channels`),
       ),
     ),
-    channel: v.nullish(ChannelName),
+    channel: v.nullish(Target),
   }),
   v.check(({ channel, channels }) => !channel !== !channels, "name either channels or one channel"),
 );
 
-const BatchEvent = v.object({ ...common, channel: ChannelName });
+const BatchEvent = v.object({ ...common, channel: Target });
 export type BatchEvent = v.InferOutput<typeof BatchEvent>;
 
 /** `POST /apps/:appId/batch_events`. */
@@ -85,5 +94,5 @@ export const ChannelsQuery = v.object({
   filter_by_prefix: v.optional(v.string(), ""),
   info: v.optional(Info, ""),
 });
-export const ChannelQuery = v.object({ info: v.optional(Info, "") });
+export const ChannelQuery = v.object({ info: v.optional(attributes(CHANNEL_ATTRIBUTES), "") });
 export const ChannelParams = v.object({ appId: v.string(), name: ChannelName });

@@ -6,6 +6,11 @@ export const PUSHER_CHANNEL = /^[A-Za-z0-9_\-=@,.;]{1,164}$/;
 const USER = "private-user-";
 const PROJECT = "private-project-";
 const PRESENCE = "presence-";
+const SERVER_TO_USER = "#server-to-user-";
+const CACHE = /^(private-encrypted-|private-|presence-)?cache-/;
+const MAX_USER_ID_LENGTH = 128;
+/** Lone surrogates and control characters: the log does not keep them as they came. */
+const UNKEPT = /\p{Cs}|\p{Cc}/u;
 
 /** The private channel that is a user's own. */
 export function userChannel(userId: string): string {
@@ -14,7 +19,7 @@ export function userChannel(userId: string): string {
 
 /** Whether anybody who knows the app's key may follow the channel. */
 export function isPublicChannel(channel: string): boolean {
-  return !channel.startsWith("private-") && !isPresenceChannel(channel);
+  return !channel.startsWith("private-") && !isPresenceChannel(channel) && userOfChannel(channel) === undefined;
 }
 
 export function isPresenceChannel(channel: string): boolean {
@@ -23,6 +28,32 @@ export function isPresenceChannel(channel: string): boolean {
 
 export function isEncryptedChannel(channel: string): boolean {
   return channel.startsWith("private-encrypted-");
+}
+
+/** Whether the last event of the channel is sent to each new subscriber. */
+export function isCacheChannel(channel: string): boolean {
+  return CACHE.test(channel);
+}
+
+/** Whether a user may sign in with this id: 1 to 128 characters, none of them a control character. */
+export function isUserId(id: string): boolean {
+  return id !== "" && id.length <= MAX_USER_ID_LENGTH && !UNKEPT.test(id);
+}
+
+/** The channel that carries what `sendToUser` triggers for a signed-in user. */
+export function serverToUserChannel(userId: string): string {
+  return `${SERVER_TO_USER}${userId}`;
+}
+
+/** The user of a {@link serverToUserChannel}; undefined for any other channel. */
+export function userOfChannel(channel: string): string | undefined {
+  return channel.startsWith(SERVER_TO_USER) ? channel.slice(SERVER_TO_USER.length) : undefined;
+}
+
+/** Whether a client may ask for a channel of this name, or a backend trigger on it. */
+export function isChannelName(channel: string): boolean {
+  const userId = userOfChannel(channel);
+  return userId === undefined ? PUSHER_CHANNEL.test(channel) : isUserId(userId);
 }
 
 /** Whether the channel carries what is Prism's own, so that no signature stands in for a user of ours. */

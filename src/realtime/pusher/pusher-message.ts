@@ -3,10 +3,13 @@ import { PrismError } from "../../base/errors.ts";
 import type { CloseReason } from "../close-codes.ts";
 import type { Closing, SocketProtocol } from "../live-socket.ts";
 import type { StreamEntry } from "../stream.ts";
-import { channelOf } from "./pusher-channel.ts";
+import { channelOf, isUserId } from "./pusher-channel.ts";
 
 /** What Pusher takes as the data of one event (contract 5.5). */
 export const MAX_DATA_BYTES = 10_240;
+
+/** Users that one user may watch, as at Pusher. */
+export const MAX_WATCHLIST = 100;
 
 /**
  * Pusher's codes (pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol): a client stays away after 4000 to 4099, comes back in a
@@ -43,13 +46,18 @@ export const ToUnsubscribe = v.object({ channel: v.string() });
 
 /** Who a member of a presence channel is: the content of `channel_data`. */
 export const ChannelData = v.object({
-  user_id: v.pipe(
-    v.union([v.string(), v.pipe(v.number(), v.safeInteger())]),
-    v.transform(String),
-    v.minLength(1),
-    v.maxLength(128),
-  ),
+  // A number stays one: clients compare the id with their own.
+  user_id: v.union([v.pipe(v.string(), v.minLength(1), v.maxLength(128)), v.pipe(v.number(), v.safeInteger())]),
   user_info: v.optional(v.unknown()),
+});
+
+export const ToSignIn = v.object({ auth: v.string(), user_data: v.string() });
+
+/** Who signs in: the content of `user_data`. Members that a backend adds for its own clients are ignored. */
+export const UserData = v.object({
+  id: v.pipe(v.string(), v.check(isUserId, "must be 1 to 128 characters without control characters")),
+  user_info: v.optional(v.unknown()),
+  watchlist: v.optional(v.pipe(v.array(v.pipe(v.string(), v.check(isUserId))), v.maxLength(MAX_WATCHLIST)), []),
 });
 
 /** Checks what a client said. @throws VALIDATION_FAILED, which names the first problem */
@@ -102,13 +110,15 @@ const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
 export const pusherProtocol: SocketProtocol = {
   transport: "pusher",
   staysAnonymous: true,
+  // Signing in comes before the first subscription, with a watchlist of up to a hundred ids.
+  maxPendingMessageBytes: 16_384,
   entryText(stream, entry) {
     const channel = channelOf(stream);
     const isEvent = stream.startsWith("project:");
     const isTriggered = stream.startsWith("pusher:");
     const data = isTriggered ? triggeredData(entry) : JSON.stringify(isEvent ? eventData(entry) : userData(entry));
     const sentBy = entry.sentBy === undefined ? "" : `,"user_id":${JSON.stringify(entry.sentBy)}`;
-    return `{"event":${JSON.stringify(isEvent ? "event" : entry.type)},"channel":"${channel}","data":${data}${sentBy}}`;
+    return `{"event":${JSON.stringify(isEvent ? "event" : entry.type)},"channel":${JSON.stringify(channel)},"data":${data}${sentBy}}`;
   },
   gapText: (stream, gap) => said("gap", gap, channelOf(stream)),
   closing: (reason) => CLOSINGS[reason],

@@ -1,11 +1,12 @@
 import type { Logger } from "../../base/log.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
-import { isEncryptedChannel, isOwnChannel, PUSHER_CHANNEL } from "../../realtime/pusher/pusher-channel.ts";
+import { isOwnChannel, PUSHER_CHANNEL } from "../../realtime/pusher/pusher-channel.ts";
 
 /** Whether a user may subscribe to a channel, as a module says. Asked often: it reads what it knows, and waits for nothing. */
 export type AllowsChannel = (principal: UserPrincipal, channel: string) => boolean;
 
 const GUARDED = /^(private|presence)-./;
+const ENCRYPTED = "private-encrypted-";
 
 /** Who decides about private and presence channels in place of the permission: modules, each for names that begin alike (contract 5.5). */
 export class ChannelAuthorizers {
@@ -16,11 +17,11 @@ export class ChannelAuthorizers {
     this.#log = log;
   }
 
-  /** @returns what takes it away. @throws TypeError for a prefix that is taken, is Prism's own, or says nothing behind `private-` or `presence-` */
+  /** @returns what takes it away. @throws TypeError for a prefix that is taken, is Prism's own, or adds nothing to `private-`, `private-encrypted-` or `presence-` */
   add(prefix: string, allows: AllowsChannel): () => void {
-    if (!PUSHER_CHANNEL.test(prefix) || !GUARDED.test(prefix))
-      throw new TypeError("a prefix must begin with private- or presence-, and go on");
-    if (isOwnChannel(prefix) || isEncryptedChannel(prefix)) throw new TypeError(`${prefix} is Prism's own`);
+    if (!PUSHER_CHANNEL.test(prefix) || !GUARDED.test(prefix) || prefix === ENCRYPTED)
+      throw new TypeError("a prefix must begin with private-, private-encrypted- or presence-, and go on");
+    if (isOwnChannel(prefix)) throw new TypeError(`${prefix} is Prism's own`);
     if (this.#byPrefix.has(prefix)) throw new TypeError(`somebody decides about ${prefix} already`);
     this.#byPrefix.set(prefix, allows);
     return () => {

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, randomInt } from "node:crypto";
+import { createHash, createHmac, randomBytes, randomInt } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { SealedBox } from "../../base/sealed-box.ts";
 import type { Config } from "../../config/load.ts";
@@ -104,4 +104,17 @@ export function signChannel(
 ): string {
   const text = channelData === undefined ? `${socketId}:${channel}` : `${socketId}:${channel}:${channelData}`;
   return `${key}:${createHmac("sha256", secret).update(text).digest("hex")}`;
+}
+
+/**
+ * What lets one socket sign in as a user (pusher.com/docs/channels/library_auth_reference/auth-signatures).
+ * @param userData JSON text, exactly as it is sent along
+ */
+export function signUser({ key, secret }: PusherApp, socketId: string, userData: string): string {
+  return `${key}:${createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex")}`;
+}
+
+/** The key of one encrypted channel, in base64, as Pusher's server libraries derive it from the master key. */
+export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
+  return createHash("sha256").update(channel).update(masterKey).digest("base64");
 }

@@ -12,7 +12,7 @@ import type { StreamRef } from "../../realtime/stream.ts";
 import { serveTaskSocket } from "../../realtime/task-socket.ts";
 import type { CoreServices } from "../module.ts";
 import type { DeliveryMarks } from "../notifications/delivery-marks.ts";
-import { signChannel } from "../pusher/pusher-app.ts";
+import { signChannel, signUser } from "../pusher/pusher-app.ts";
 import { requireTicketFor } from "./realtime-access.ts";
 
 /** What puts every WebSocket protocol on the server; to be called for each app that listens. */
@@ -66,15 +66,16 @@ export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app:
   };
 }
 
-function pusherParts(
-  { system }: CoreServices,
-  marks: DeliveryMarks,
-): Pick<PusherParts, "registry" | "isKey" | "isSigned" | "forLogin" | "markDelivered"> {
+type PusherNames = "registry" | "cacheTtlMs" | "isKey" | "isSigned" | "isUserSigned" | "forLogin" | "markDelivered";
+
+function pusherParts({ system, config }: CoreServices, marks: DeliveryMarks): Pick<PusherParts, PusherNames> {
   const { pusher: app, pusherRegistry: registry, principals } = system;
   return {
     registry,
+    cacheTtlMs: config.pusher.cacheTtlMs,
     isKey: (key) => secretsEqual(key, app.key),
     isSigned: (signature, ...signed) => secretsEqual(signature, signChannel(app, ...signed)),
+    isUserSigned: (signature, ...signed) => secretsEqual(signature, signUser(app, ...signed)),
     forLogin: (principal) => principals.forLogin(principal),
     markDelivered: (userId, offset) => marks.oneByPusher(userId, offset),
   };

@@ -10,6 +10,7 @@ import {
 import {
   counterOf,
   everyStreamOf,
+  type LoggedStream,
   type StreamEntry,
   type StreamGap,
   type StreamHistory,
@@ -51,6 +52,7 @@ export class TableHistory implements StreamHistory {
   readonly #events;
   readonly #inbox;
   readonly #log;
+  readonly #last;
   readonly #messages;
   readonly #gaps;
   readonly #box: SealedBox;
@@ -72,6 +74,10 @@ export class TableHistory implements StreamHistory {
     this.#log = reader.prepare<[string, number, number], LogRow>(
       `select seq, type, data, correlationId, createdAt from stream_log
        where stream = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
+    );
+    this.#last = reader.prepare<[string, number], LogRow>(
+      `select seq, type, data, correlationId, createdAt from stream_log
+       where stream = ? and seq <= ? order by seq desc limit 1`,
     );
     this.#messages = reader.prepare<[string, number, number], MessageLogRow>(
       `select m.*, l.seq, l.type, l.data, l.correlationId as entryCorrelationId, l.createdAt as entryAt
@@ -95,6 +101,11 @@ export class TableHistory implements StreamHistory {
     if (stream.kind !== "user") return log;
     const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), (row) => inboxEntry(row, this.#soundUrlOf));
     return mergePages(inbox, log);
+  }
+
+  last(stream: LoggedStream, upTo: number): StreamEntry | undefined {
+    const row = this.#last.get(streamName(stream), upTo);
+    return row && logEntry(row);
   }
 
   gaps(stream: StreamRef, after: number, upTo: number): StreamGap[] {

@@ -55,7 +55,7 @@ test("a prefix is one module's, and none is Prism's own", async (t) => {
     "presence-",
     "private-user-",
     "private-project-1",
-    "private-encrypted-x",
+    "private-encrypted-",
     "private-ü",
   ])
     assert.throws(() => realtime.authorizeChannel(prefix, () => true), TypeError, prefix);

@@ -85,7 +85,12 @@ test("S2-125: private-user-{id} is let in for its user, private-project-{id} for
     { name: "a project by its slug", token: ann.token, channel: "private-project-shop", expected: false },
     { name: "a private channel", token: ann.token, channel: "private-x", expected: false },
     { name: "a private channel with realtime:publish", token: admin, channel: "private-x", expected: true },
-    { name: "an encrypted channel", token: admin, channel: "private-encrypted-x", expected: false },
+    {
+      name: "an encrypted channel without a master key",
+      token: admin,
+      channel: "private-encrypted-x",
+      expected: false,
+    },
     { name: "a public channel", token: admin, channel: "news", expected: false },
   ])
     await t.test(name, async () => assert.equal(await may(token, channel), expected));

@@ -1,15 +1,19 @@
 import { signedTarget } from "../../../helpers/pusher-rest.ts";
 import type { Known } from "./known.ts";
-import { anyUser, holds, scoped } from "./refusals.ts";
+import { anyUser, holds, NO_ROLE, scoped } from "./refusals.ts";
 import { open, type Refusal, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/users/me/pusher-auth";
+const USER_PATH = "/api/v1/users/me/pusher-user-auth";
+const SOCKET = { socket_id: "1.2" };
 const NO_CHANNEL: Refusal = [403, "CHANNEL_FORBIDDEN"];
 
 type ChannelOf = (world: AccessWorld, who: Known) => string;
 
 const ownChannel: Rule = (who) => anyUser(who) ?? (scoped(["notifications:own"])(who) ? NO_CHANNEL : null);
+
+const signIn: Rule = (who) => anyUser(who) ?? scoped(["notifications:own"])(who);
 
 const CHANNELS: readonly { readonly refusal: Rule; readonly channel: ChannelOf }[] = [
   { refusal: ownChannel, channel: (_world, who) => `private-user-${who.kind === "user" ? who.id : ""}` },
@@ -62,6 +66,13 @@ const EVENT = { name: "e", data: "{}", channel: "news" };
 export const PUSHER: Table = {
   [`GET ${PATH}`]: rows((channel) => ({ path: `${PATH}?socket_id=1.2&channel_name=${channel}` })),
   [`POST ${PATH}`]: rows((channel) => ({ path: PATH, body: { socket_id: "1.2", channel_name: channel } })),
+  "POST /api/v1/users/me/pusher-user-auth": [
+    { refusal: signIn, request: () => ({ path: USER_PATH, body: SOCKET }) },
+    {
+      refusal: (who) => signIn(who) ?? (holds(who, "users:read") ? null : NO_ROLE),
+      request: () => ({ path: USER_PATH, body: { ...SOCKET, watchlist: ["someone"] } }),
+    },
+  ],
   "POST /apps/:appId/events": signedRows("POST", "/events", EVENT),
   "POST /apps/:appId/batch_events": signedRows("POST", "/batch_events", { batch: [EVENT] }),
   "GET /apps/:appId/channels": signedRows("GET", "/channels"),
