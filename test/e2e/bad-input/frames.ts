@@ -65,7 +65,7 @@ const MESSAGES: readonly (readonly [string, object, string])[] = [
   ["all projects", { op: "subscribe", stream: "project:*" }, FORBIDDEN],
   ["no project", { op: "subscribe", stream: "project:" }, FORBIDDEN],
   ["an unknown project", { op: "subscribe", stream: "project:0198c0de-0000-7000-8000-000000000000" }, FORBIDDEN],
-  ["a project by its slug", { op: "subscribe", stream: "project:default" }, FORBIDDEN],
+  ["a slug of no project", { op: "subscribe", stream: "project:nowhere" }, FORBIDDEN],
   ["somebody else's stream", { op: "subscribe", stream: "user:0198c0de-0000-7000-8000-000000000000" }, FORBIDDEN],
   ["a stream of no kind", { op: "subscribe", stream: "systems" }, FORBIDDEN],
   ["a stream of the prototype", { op: "subscribe", stream: "__proto__:x" }, FORBIDDEN],

@@ -13,6 +13,7 @@ type Kind =
   | "string"
   | "text"
   | "integer"
+  | "signed integer"
   | "boolean"
   | "list"
   | "object"
@@ -24,9 +25,9 @@ type Kind =
 const VALUES: readonly (readonly [string, unknown, readonly Kind[]])[] = [
   ["null", null, ["nullable text", "nullable object"]],
   ["true", true, ["boolean"]],
-  ["a number", 7, ["integer"]],
+  ["a number", 7, ["integer", "signed integer"]],
   ["a fraction", 1.5, []],
-  ["a number below zero", -1, []],
+  ["a number below zero", -1, ["signed integer"]],
   ["a number beyond 2^53", 1e300, []],
   ["a text", "a", ["string", "text", "nullable text"]],
   ["an empty text", "", ["string"]],
@@ -69,14 +70,14 @@ const shapes = ({ project, rule }: Target): readonly Shape[] => [
       messageTemplate: "text",
       sound: "time",
       action: "nullable object",
-      priority: "integer",
+      priority: "signed integer",
       active: "boolean",
     },
   },
   {
     route: ["PATCH", `/api/v1/rules/${rule}`],
     good: {},
-    members: { name: "text", priority: "integer", active: "boolean", channels: "time" },
+    members: { name: "text", priority: "signed integer", active: "boolean", channels: "time" },
   },
   {
     route: ["POST", "/api/v1/notifications"],
@@ -142,7 +143,7 @@ function wrongMembers(make: RequestMaker): BadRequest[] {
 const LISTS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   "/api/v1/events": {
     level: ["loud", "info,loud", ""],
-    type: ["a%20b", "%2A", "a,,b"],
+    type: ["a,,b"],
     from: ["yesterday", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00"],
     to: ["1"],
     afterSeq: ["-1", "1.5", "x", "99999999999999999"],
