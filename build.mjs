@@ -14,6 +14,9 @@ const output = join(root, "dist", "prism");
 const require = createRequire(import.meta.url);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
+/** The oldest line of Node that gets security fixes; 20 has had none since April 2026. */
+const OLDEST_SUPPORTED_NODE = 22;
+
 const ASSETS = {
   "web/account.html": "src/web/account.html",
   "web/account.js": "src/web/account.js",
@@ -169,6 +172,10 @@ function report() {
   console.log(
     `dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`,
   );
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_SUPPORTED_NODE)
+    console.warn(
+      `It carries Node ${process.versions.node}, which gets no more security fixes; see "Building" in README.md.`,
+    );
 }
 
 function sha256(bytes) {

@@ -28,7 +28,10 @@ function installIfStale() {
   const isForPlatform = !existsSync(stamp) || readFileSync(stamp, "utf8") === platform;
   if (isForPlatform && isInstalled()) return noteIfAbsent(stamp, platform);
   const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ["npm", []];
-  execFileSync(npm[0], [...npm[1], "ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+  // npm ci removes node_modules first, so without a network nothing is left; install keeps what is there until it has the rest.
+  const isUsable = isForPlatform && existsSync(join(root, "node_modules/.package-lock.json"));
+  const command = isUsable ? ["install", "--no-save"] : ["ci"];
+  execFileSync(npm[0], [...npm[1], ...command, "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
   noteIfAbsent(stamp, platform);
 }
 

@@ -13,12 +13,15 @@ interface LockedPackage {
   readonly optional?: boolean;
 }
 
-/** A checkout whose lock file wants `wanted` and in which npm has installed `installed`. @returns the exit code of `ready.mjs check` */
-function check(
+/** An npm that cannot reach its registry; `called` is what it was asked for. */
+const OFFLINE_NPM = `require("node:fs").writeFileSync("called", process.argv[2]); process.exit(1);`;
+
+/** A checkout whose lock file wants `wanted` and in which npm has installed `installed`. @returns its root */
+function checkout(
   t: TestContext,
   wanted: Readonly<Record<string, LockedPackage>>,
   installed?: Readonly<Record<string, LockedPackage>>,
-): number | null {
+): string {
   const root = temporaryDir(t);
   mkdirSync(join(root, "scripts"));
   mkdirSync(join(root, "node_modules"));
@@ -26,8 +29,28 @@ function check(
   const lockFile = (packages: object) => JSON.stringify({ packages });
   writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
   if (installed) writeFileSync(join(root, "node_modules/.package-lock.json"), lockFile(installed));
-  return spawnSync(process.execPath, [join(root, "scripts/ready.mjs"), "check"]).status;
+  return root;
 }
+
+/** @returns the exit code of `ready.mjs check` there */
+function check(...of: Parameters<typeof checkout>): number | null {
+  return spawnSync(process.execPath, [join(checkout(...of), "scripts/ready.mjs"), "check"]).status;
+}
+
+test("an installation that is out of date is still there when npm has no network", (t) => {
+  const a = { "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } };
+  const newer = { "node_modules/a": { version: "1.0.1", integrity: "sha512-b" } };
+  for (const [installed, command] of [
+    [a, "install"],
+    [undefined, "ci"],
+  ] as const) {
+    const root = checkout(t, newer, installed);
+    writeFileSync(join(root, "npm.cjs"), OFFLINE_NPM);
+    const env = { ...process.env, npm_execpath: join(root, "npm.cjs") };
+    const { status } = spawnSync(process.execPath, [join(root, "scripts/ready.mjs"), "build"], { env });
+    assert.deepEqual([status, readFileSync(join(root, "called"), "utf8")], [1, command]);
+  }
+});
 
 test("an installation by npm counts as it is; only one that differs from the lock file is made again", (t) => {
   const a = { "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } };
