@@ -37,7 +37,7 @@ test("the executable's exit codes (contract 10.1), one plain message each", asyn
       env: { PRISM_ENCRYPTION_KEY: "0".repeat(64) },
       says: /not the one this database was made with/,
     },
-    { code: "unreachable", args: ["migrate"], says: /another Prism holds the data directory/ },
+    { code: "unreachable", args: ["migrate", "reset", "--yes"], says: /another Prism holds the data directory/ },
     {
       code: "unreachable",
       args: ["tail", "--url", "http://127.0.0.1:1"],

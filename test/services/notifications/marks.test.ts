@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test from "node:test";
-import { sql } from "kysely";
 import { UsageMarks } from "../../../src/services/access/usage-marks.ts";
 import { UserAdmin } from "../../../src/services/access/user-admin.ts";
 import { DeliveryMarks } from "../../../src/services/notifications/delivery-marks.ts";
@@ -8,6 +8,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { openBeside } from "../../helpers/store.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 test("the last use of keys and tokens is written once a minute for all of them, and at the stop", async (t) => {
@@ -45,8 +46,8 @@ test("marks that cannot be written are no failure of anything", async (t) => {
   const { db, system } = prism.services;
   const shop = await makeProject(prism);
   await prism.get("/events", { apiKey: shop.apiKey });
-  await db.write((trx) =>
-    sql`create trigger refuse before update on api_keys begin select raise(abort, 'no'); end`.execute(trx),
+  openBeside(t, join(prism.dir, "prism.db")).exec(
+    "create trigger refuse before update on api_keys begin select raise(abort, 'no'); end",
   );
   await new UsageMarks(db, system.principals).stop();
   assert.equal((await prism.get("/events", { apiKey: shop.apiKey })).status, 200);
