@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseCidr } from "../base/cidr.ts";
+import { ANY_NAMESPACE, isNamespaceName } from "../base/namespace-name.ts";
 import { isTimezone } from "../base/timezone.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../base/worker-channels.ts";
 
@@ -110,6 +111,11 @@ export const portItem: v.GenericSchema<unknown, number> = v.pipe(
 );
 
 export const hostName = textThat("must be a host name", (value) => /^[A-Za-z0-9.-]{1,253}$/.test(value));
+
+export const socketIoNamespace = textThat(
+  "must be * or a namespace such as /alerts",
+  (value) => value === ANY_NAMESPACE || isNamespaceName(value),
+);
 
 export const workerChannel: v.GenericSchema<unknown, WorkerChannel> = v.picklist(
   WORKER_CHANNELS,

@@ -44,6 +44,11 @@ export const REALTIME_OPTIONS = {
     500,
     "live connections of one address that have not authenticated or subscribed yet (Socket.IO, Pusher), for ten seconds each",
   ),
+  socketioNamespaces: option(
+    k.list(k.socketIoNamespace),
+    ["*"],
+    "namespaces besides / that Socket.IO clients may join; * is any. All give the same streams",
+  ),
   compression: option(k.boolean(), true, "permessage-deflate for messages of 512 bytes and more"),
 };
 

@@ -128,6 +128,7 @@ export class LiveSocket implements Connection, Follower {
   identify(principal: Principal): void {
     this.#parts.connections.identify(this, principal);
     this.#principal = principal;
+    this.#hasBeenWarned = false;
   }
 
   /** Sends one message of the conversation, as soon as the client takes it. One that lets too many wait is closed. */
@@ -173,6 +174,11 @@ export class LiveSocket implements Connection, Follower {
     this.#subscriptions.delete(name);
   }
 
+  unsubscribeAll(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.end();
+    this.#subscriptions.clear();
+  }
+
   get subscriptionCount(): number {
     return this.#subscriptions.size;
   }
@@ -197,6 +203,11 @@ export class LiveSocket implements Connection, Follower {
     if (this.#messageTokens >= 0) return true;
     this.close("rate");
     return false;
+  }
+
+  /** The client gave a sign of life elsewhere: several connections share its socket. */
+  heard(): void {
+    this.#heardAt = this.#parts.clock.elapsed();
   }
 
   /** A pong came in. One that nobody asked for counts as a message, and so does a ping: the library tells each, and answers it. */
@@ -248,8 +259,7 @@ export class LiveSocket implements Connection, Follower {
 
   closed(): void {
     this.#isOpen = false;
-    for (const subscription of this.#subscriptions.values()) subscription.end();
-    this.#subscriptions.clear();
+    this.unsubscribeAll();
     this.#backlog = [];
     this.#parts.connections.delete(this);
   }

@@ -66,9 +66,9 @@ test("one connection too many of a user is refused with when to come back", asyn
   assert.deepEqual([code, retryAfterMs], ["RATE_LIMITED", 10_000]);
 });
 
-test("a namespace that there is not is refused, and no credential is ever logged", async (t) => {
+test("a namespace that the settings do not name is refused, and no credential is ever logged", async (t) => {
   const written = new LogLines();
-  const prism = await startPrism(t, { log: written });
+  const prism = await startPrism(t, { log: written, settings: { "realtime.socketioNamespaces": "/alerts" } });
   const uma = await makeUser(prism, "uma");
   for (const carrier of CARRIERS) {
     const client = SocketIoClient.start(t, `${prism.url}/admin`, {
@@ -77,8 +77,12 @@ test("a namespace that there is not is refused, and no credential is ever logged
       query: { token: uma.token },
     });
     assert.equal((await client.refused())["message"], "Invalid namespace");
+    const auth = { token: uma.token };
+    await SocketIoClient.ready(t, `${prism.url}/alerts`, carrier, auth, { query: auth });
     await SocketIoClient.ready(t, prism.url, carrier, { token: uma.token }, { query: { token: uma.token } });
   }
+  // Of what Socket.IO clients ask for, requests that are refused are logged.
+  await prism.get(`/socket.io/?EIO=4&transport=polling&sid=none&token=${uma.token}`, { token: uma.token });
   const text = JSON.stringify(written.lines);
   assert.match(text, /\/socket\.io\//);
   assert.ok(!text.includes(uma.token));

@@ -57,7 +57,7 @@ test("requests that Engine.IO knows no answer to are refused with a reason, by a
     ["GET", `${POLLING}&sid=unknown`, 400, "VALIDATION_FAILED"],
     ["GET", `${POLLING}&sid=__proto__`, 400, "VALIDATION_FAILED"],
     ["POST", POLLING, 400, "VALIDATION_FAILED"],
-    ["PUT", POLLING, 405, "METHOD_NOT_ALLOWED"],
+    ["PUT", POLLING, 400, "VALIDATION_FAILED"],
     ["DELETE", `${POLLING}&sid=${sid}`, 405, "METHOD_NOT_ALLOWED"],
     ["GET", "/socket.io/socket.io.js", 404, "NOT_FOUND"],
     ["GET", "/socket.io", 404, "NOT_FOUND"],
@@ -125,16 +125,15 @@ for (const carrier of CARRIERS) {
     assert.equal(await client.end, "4429 rate, stays away");
   });
 
-  test(`over ${carrier} what is binary, too deep, or no packet ends the connection, and the server goes on`, async (t) => {
+  test(`over ${carrier} what is too deep, or no packet, ends the connection, and the server goes on`, async (t) => {
     const prism = await startPrism(t);
     const open = () => SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
     const nested = JSON.parse("[".repeat(40) + "]".repeat(40)) as unknown;
-    for (const payload of [Buffer.from("bytes"), { deep: nested }]) {
-      const client = await open();
-      client.socket.emit("subscribe", payload);
-      assert.equal(await client.end, "4400 malformed, stays away");
-    }
-    for (const packet of ["2[", "2{}", "9", "4{}", '2["connect"]', "51-[]", '2["x"']) {
+    const deep = await open();
+    deep.socket.emit("subscribe", { deep: nested });
+    assert.equal(await deep.end, "4400 malformed, stays away");
+    const hidden = `2/",["unsubscribe",${JSON.stringify(nested)}]`;
+    for (const packet of ["2[", "2{}", "9", "4{}", '2["connect"]', "51-[]", "511-[]", "5-[]", '2["x"', hidden]) {
       const client = await open();
       client.socket.io.engine.write(packet);
       assert.equal(await client.end, "4400 malformed, stays away", packet);
@@ -145,6 +144,45 @@ for (const carrier of CARRIERS) {
       assert.equal(await tooBig.end, "1009 tooBig, stays away");
     }
     assert.equal((await (await open()).ask("subscribe", { stream: "channel:a" })).ok, true);
+  });
+}
+
+const ONE_ATTACHMENT = '51-["subscribe",{"_placeholder":true,"num":0}]';
+
+for (const carrier of CARRIERS) {
+  test(`over ${carrier} binary arguments are answered with an error, and the connection stays`, async (t) => {
+    const prism = await startPrism(t);
+    const client = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
+    const bytes = Buffer.from([0, 1, 2, 0xff]);
+    for (const [event, payload] of [
+      ["subscribe", bytes],
+      ["subscribe", { stream: bytes }],
+      ["unsubscribe", { stream: "channel:a", more: [bytes, bytes] }],
+      ["unheard-of", bytes],
+    ] as const) {
+      const answer = await client.ask(event, payload);
+      assert.deepEqual([answer.ok, answer.error?.code], [false, "VALIDATION_FAILED"], event);
+    }
+    client.socket.emit("subscribe", bytes);
+    await client.expect("exception", { event: "subscribe", code: "VALIDATION_FAILED" });
+    client.socket.io.engine.write('61-7[{"_placeholder":true,"num":0}]');
+    client.socket.io.engine.write(bytes as never);
+    assert.equal((await client.ask("unsubscribe", { stream: "channel:a" })).ok, true);
+  });
+
+  test(`over ${carrier} attachments are bounded, and come after their packet`, async (t) => {
+    const prism = await startPrism(t);
+    const half = Buffer.alloc(40_000);
+    for (const [packets, end] of [
+      [[Buffer.from("x")], "4400 malformed, stays away"],
+      [[ONE_ATTACHMENT, '2["subscribe",{}]'], "4400 malformed, stays away"],
+      [['511-["subscribe"]'], "4400 malformed, stays away"],
+      [['52-["subscribe"]', half, half], "1009 tooBig, stays away"],
+    ] as const) {
+      const client = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
+      for (const packet of packets) client.socket.io.engine.write(packet as string);
+      assert.equal(await client.end, end);
+    }
   });
 }
 

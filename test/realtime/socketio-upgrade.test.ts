@@ -82,6 +82,6 @@ test("a session that goes on over a WebSocket keeps no request of its polls, wit
   await eventually("the upgrade", () => switched.mock.callCount() === 1);
   const session: unknown = switched.mock.calls[0]?.this;
   assert.ok(session instanceof SocketIoSession);
-  assert.ok(session.channel.ws !== null);
+  assert.ok(session.carrier.ws !== null);
   assert.equal(session.poll, null);
 });

@@ -46,7 +46,7 @@ export class EngineSocket {
 
   end(): void {
     const { ws, session } = this.#socket;
-    const { code, reason } = session?.channel.closing ?? NORMAL;
+    const { code, reason } = session?.carrier.closing ?? NORMAL;
     ws?.end(code, reason);
   }
 

@@ -27,8 +27,8 @@ export interface EngineTransport {
   readonly name: "polling" | "websocket";
   /** Of polling: how long a closed session waits for another poll, in ms. */
   closeTimeout: number;
-  /** A packet has come in. */
-  onData(text: string): void;
+  /** A packet has come in; a buffer is an attachment of the one before. */
+  onData(packet: string | Buffer): void;
   onClose(): void;
 }
 

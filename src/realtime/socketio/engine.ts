@@ -31,6 +31,8 @@ export async function openEngine(opened: (session: EngineSession) => void): Prom
     pingInterval: PING_EVERY_MS,
     pingTimeout: PING_ANSWER_MS,
     upgradeTimeout: UPGRADE_LIMIT_MS,
+    // Their names are the clients'.
+    cleanupEmptyChildNamespaces: true,
     // Of WebSockets uWebSockets compresses; polls are answered as they are, for a compressor each would be had for nothing.
     perMessageDeflate: false,
     httpCompression: false,

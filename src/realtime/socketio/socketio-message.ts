@@ -54,17 +54,29 @@ export function eventText(name: string, payload: string): string {
   return `${EVENT_PREFIX}[${JSON.stringify(name)},${payload}]`;
 }
 
+/** The namespace whose packets do not name it. */
+export const MAIN_NAMESPACE = "/";
+
+/** @param packet an Engine.IO message with a packet of the main namespace. @returns the same packet of another one. */
+export function inNamespace(namespace: string, packet: string): string {
+  if (namespace === MAIN_NAMESPACE) return packet;
+  return `${packet.slice(0, EVENT_PREFIX.length)}${namespace},${packet.slice(EVENT_PREFIX.length)}`;
+}
+
+/** What a client is told before the session ends. */
+export function closingOf(reason: CloseReason): Closing {
+  const code = CLOSE[reason];
+  const why = { code, reason, reconnect: !FINAL.has(reason) };
+  return { code, text: eventText("closing", JSON.stringify(why)) };
+}
+
 /** The messages that carry streams. */
 export const socketIoProtocol: SocketProtocol = {
   transport: "socketio",
   entryText: onceAnEntry((stream, entry) => eventText(...eventOf(stream, entry))),
   gapText: (stream: string, gap: StreamGap) => eventText("gap", JSON.stringify({ stream, ...gap })),
   expiringText: (expiresAt: EpochMs) => eventText("auth:expiring", JSON.stringify({ expiresAt: toRfc3339(expiresAt) })),
-  closing: (reason: CloseReason): Closing => {
-    const code = CLOSE[reason];
-    const why = { code, reason, reconnect: !FINAL.has(reason) };
-    return { code, text: eventText("closing", JSON.stringify(why)) };
-  },
+  closing: closingOf,
 };
 
 /** Sockets of one stream get the same text, one after the other. */

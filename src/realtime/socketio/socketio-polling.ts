@@ -84,6 +84,15 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     }),
     route({
       ...SHARED,
+      method: "PUT",
+      summary: "Socket.IO: refused as Engine.IO refuses it, with 400",
+      handle: (exchange) =>
+        counted(exchange, () => {
+          throw refused("transport", "polling takes GET and POST only");
+        }),
+    }),
+    route({
+      ...SHARED,
       method: "POST",
       summary: "Socket.IO: packets of a client that polls",
       body: v.string(),

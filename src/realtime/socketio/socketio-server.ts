@@ -1,5 +1,8 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
+import type { Socket } from "socket.io";
 import type { Clock } from "../../base/clock.ts";
+import { ANY_NAMESPACE, isNamespaceName } from "../../base/namespace-name.ts";
+import type { Principal } from "../../base/principal.ts";
 import { TtlCache } from "../../base/ttl-cache.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { uWS } from "../../http/uws.ts";
@@ -13,7 +16,9 @@ import { EngineRequest } from "./engine-http.ts";
 import { EngineSocket, EngineUpgradeReply, SocketIoSocket } from "./engine-socket.ts";
 import { ENGINE_CLOSE, type EngineHandlers, type EngineSession } from "./engine-types.ts";
 import { readEngineQuery, refused } from "./handshake-query.ts";
+import { SessionCarrier } from "./session-carrier.ts";
 import { SessionChannel } from "./session-channel.ts";
+import type { Line } from "./socketio-conversation.ts";
 import { socketIoProtocol } from "./socketio-message.ts";
 import { type SessionParts, SocketIoSession } from "./socketio-session.ts";
 import { SocketIoTopics } from "./socketio-topics.ts";
@@ -22,6 +27,8 @@ import { Visitor } from "./visitor.ts";
 export interface SocketIoParts extends SessionParts, UpgradeParts {
   readonly clock: Clock;
   readonly compression: boolean;
+  /** Namespaces besides the main one that clients may join; `*` is any. */
+  readonly namespaces: readonly string[];
 }
 
 /** Last words that wait for a poll; whoever comes later learns only that there is no such session. */
@@ -67,7 +74,7 @@ export class SocketIoServer {
       upgrade: (res, req, context) => this.#upgrade(res, req, context),
       open: (ws) => this.#open(ws),
       message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
-      drain: (ws) => carriedBy(ws)?.live.drained(),
+      drain: (ws) => carriedBy(ws)?.drained(),
       dropped: (ws) => carriedBy(ws)?.live.dropped(),
       // Of one that is only tried out as well: what it costs is the session's.
       pong: (ws) => ws.getUserData().session?.live.ponged(),
@@ -117,7 +124,7 @@ export class SocketIoServer {
       const query = readEngineQuery(exchange, "websocket");
       if (query.sid === undefined) return new SocketIoSocket(query, new Visitor(exchange, this.parts), null);
       const session = this.sessions.get(query.sid);
-      if (!session || session.channel.ws || session.probe) throw refused("sid", "is of no session that polls");
+      if (!session || session.carrier.ws || session.probe) throw refused("sid", "is of no session that polls");
       session.probe = new SocketIoSocket(query, null, session);
       return session.probe;
     });
@@ -150,10 +157,13 @@ export class SocketIoServer {
     if (!visitor) throw new TypeError("a session begins with a request of somebody's");
     // It would hold the process for half a minute; whoever is to hear last words hears them by the farewells.
     if (conn.transport.name === "polling") conn.transport.closeTimeout = 0;
-    const channel = new SessionChannel(conn, socket?.ws ?? null, this.#topics);
-    const live = new LiveSocket(channel, null, visitor.address, this.#shared);
-    const session = new SocketIoSession({ conn, visitor, channel, live }, this.parts);
-    channel.onFarewell = (packets) => {
+    const carrier = new SessionCarrier(conn, socket?.ws ?? null);
+    const openLine = (principal: Principal | null): Line => {
+      const channel = new SessionChannel(carrier, this.#topics);
+      return { channel, live: new LiveSocket(channel, principal, visitor.address, this.#shared) };
+    };
+    const session = new SocketIoSession({ conn, visitor, carrier, openLine }, this.parts);
+    carrier.onFarewell = (packets) => {
       this.#farewells.set(conn.id, packets);
       if (session.poll && !session.poll.isOver) this.bidFarewell(session.poll, conn.id);
     };
@@ -166,11 +176,11 @@ export class SocketIoServer {
       // Not while it is being written to.
       setImmediate(() => {
         isDraining = false;
-        if (this.sessions.has(conn.id)) live.drained();
+        if (this.sessions.has(conn.id)) session.drained();
       });
     };
     conn.on("drain", () => {
-      if (!channel.ws) drained();
+      if (!carrier.ws) drained();
     });
     conn.on("upgrade", () => {
       session.switchToProbe();
@@ -179,14 +189,13 @@ export class SocketIoServer {
     });
     conn.on("close", () => {
       this.sessions.delete(conn.id);
-      channel.closed();
-      live.closed();
+      session.closed();
     });
   }
 
   #letIn({ io }: Engine): void {
     const sessionOf = (conn: unknown): SocketIoSession | undefined => this.sessions.get((conn as EngineSession).id);
-    io.use((socket, next) => {
+    const join = (socket: Socket, next: (refusal?: Error) => void): void => {
       const session = sessionOf(socket.conn);
       try {
         session?.join(socket);
@@ -194,8 +203,17 @@ export class SocketIoServer {
       } catch (error) {
         next(session?.refusal(error));
       }
-    });
-    io.on("connection", (socket) => sessionOf(socket.conn)?.open(socket));
+    };
+    const open = (socket: Socket): void => sessionOf(socket.conn)?.open(socket);
+    io.use(join).on("connection", open);
+    io.of((name, _auth, next) => next(null, this.#isNamespace(name)))
+      .use(join)
+      .on("connection", open);
+  }
+
+  #isNamespace(name: string): boolean {
+    const { namespaces } = this.parts;
+    return isNamespaceName(name) && (namespaces.includes(ANY_NAMESPACE) || namespaces.includes(name));
   }
 }
 
@@ -217,7 +235,7 @@ const NO_LIMIT = { requireRoom: (): void => undefined };
 /** The session that a WebSocket carries; undefined while it is only being tried. */
 function carriedBy(ws: WebSocket<SocketIoSocket>): SocketIoSession | undefined {
   const { session } = ws.getUserData();
-  return session?.channel.ws === ws ? session : undefined;
+  return session?.carrier.ws === ws ? session : undefined;
 }
 
 function receive(socket: SocketIoSocket, bytes: Buffer, isBinary: boolean): void {
@@ -227,11 +245,8 @@ function receive(socket: SocketIoSocket, bytes: Buffer, isBinary: boolean): void
     ws?.close();
     return;
   }
-  if (isBinary) session.live.close("malformed");
-  else {
-    const packet = bytes.toString();
-    if (session.admits(packet, bytes.length)) transport.onData(packet);
-  }
+  const packet = isBinary ? bytes : bytes.toString();
+  if (session.admits(packet, bytes.length)) transport.onData(packet);
 }
 
 function closed(socket: SocketIoSocket): void {

@@ -1,20 +1,23 @@
 import type { Socket } from "socket.io";
 import { PrismError } from "../../base/errors.ts";
-import { uuidv7 } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Principal } from "../../base/principal.ts";
-import { errorBody, toPrismError } from "../../http/error-reply.ts";
+import { toPrismError } from "../../http/error-reply.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { checkShape } from "../../http/input.ts";
-import type { Shape } from "../../http/route.ts";
 import { type Connections, MAX_PENDING_MESSAGE_BYTES } from "../connections.ts";
 import type { LiveSocket } from "../live-socket.ts";
-import { type StreamRequestParts, StreamRequests } from "../stream-requests.ts";
+import type { StreamRequestParts } from "../stream-requests.ts";
 import type { SocketIoSocket } from "./engine-socket.ts";
 import type { EngineSession } from "./engine-types.ts";
-import { reasonAgainst } from "./packet-gate.ts";
-import type { SessionChannel } from "./session-channel.ts";
-import { CLIENT_EVENTS, type ClientEvent, eventText, Handshake, type Said } from "./socketio-message.ts";
+import { MAX_PACKET_BYTES, PacketGate } from "./packet-gate.ts";
+import type { SessionCarrier } from "./session-carrier.ts";
+import {
+  type ConversationParts,
+  errorBodyOf,
+  handshakeOf,
+  type Line,
+  SocketIoConversation,
+} from "./socketio-conversation.ts";
 import type { Visitor } from "./visitor.ts";
 
 export interface SessionParts extends StreamRequestParts {
@@ -31,38 +34,50 @@ export interface SessionParts extends StreamRequestParts {
 export interface SessionOf {
   readonly conn: EngineSession;
   readonly visitor: Visitor;
-  readonly channel: SessionChannel;
-  readonly live: LiveSocket;
+  readonly carrier: SessionCarrier;
+  /** Opens a live connection over the carrier. @param principal null for the first one: the client has yet to say who it is. */
+  openLine(principal: Principal | null): Line;
 }
 
-type Answer = Readonly<Record<string, unknown>>;
-type Reply = (answer: Answer) => void;
+const MAX_NAMESPACES = 8;
+/** Socket.IO's reason for the end of a namespace alone. */
+const LEFT = "client namespace disconnect";
 
-/** One client, from its handshake on, over whatever carries it (contract 5.6). */
+interface Membership {
+  readonly conversation: SocketIoConversation;
+  readonly handshake: ReturnType<typeof handshakeOf>;
+}
+
+/**
+ * One client, from its handshake on, over whatever carries it. Each namespace that it joins has its own caller, live connection and subscriptions. The
+ * first live connection lasts as long as the session: it counts the messages of all namespaces, and the session ends with its token.
+ */
 export class SocketIoSession {
   readonly conn: EngineSession;
-  readonly channel: SessionChannel;
-  readonly live: LiveSocket;
+  readonly carrier: SessionCarrier;
   readonly #visitor: Visitor;
-  readonly #parts: SessionParts;
-  readonly #streams: StreamRequests;
+  readonly #parts: ConversationParts;
+  readonly #openLine: SessionOf["openLine"];
+  readonly #gate = new PacketGate();
+  readonly #first: SocketIoConversation;
+  /** By namespace, from the moment that its handshake is accepted. */
+  readonly #members = new Map<string, Membership>();
   /** The poll that waits for something to say. */
   poll: Exchange | null = null;
   /** A WebSocket that is to take the session over from polling. */
   probe: SocketIoSocket | null = null;
-  #handshake: ReturnType<typeof handshakeOf> | null = null;
 
-  constructor({ conn, visitor, channel, live }: SessionOf, parts: SessionParts) {
+  constructor({ conn, visitor, carrier, openLine }: SessionOf, parts: SessionParts) {
     this.conn = conn;
-    this.channel = channel;
-    this.live = live;
+    this.carrier = carrier;
     this.#visitor = visitor;
-    this.#parts = parts;
-    this.#streams = new StreamRequests(live, {
-      ...parts,
-      // Nobody has got what waits for a poll.
-      markDelivered: (userId, offset) => channel.whenTaken(() => parts.markDelivered(userId, offset)),
-    });
+    this.#openLine = openLine;
+    this.#parts = { ...parts, visitor, whenTaken: (told) => carrier.whenTaken(told) };
+    this.#first = new SocketIoConversation(openLine(null), this.#parts);
+  }
+
+  get live(): LiveSocket {
+    return this.#first.live;
   }
 
   get address(): string {
@@ -75,29 +90,40 @@ export class SocketIoSession {
     this.probe = null;
     // With all its headers it would be kept for as long as the session.
     this.poll = null;
-    if (ws) this.channel.switchTo(ws);
+    if (!ws) return;
+    this.carrier.switchTo(ws);
+    for (const { channel } of this.#conversations()) channel.switched();
   }
 
-  /** A packet has come in. @returns false when the session has been ended for it. */
-  admits(packet: string, bytes: number): boolean {
+  /** A packet has come in; a buffer is an attachment. @returns false when the session has been ended for it. */
+  admits(packet: string | Buffer, bytes: number): boolean {
     if (!this.live.receive()) return false;
-    const isTooBig = bytes > MAX_PENDING_MESSAGE_BYTES && this.#parts.connections.isPending(this.live);
-    const reason = isTooBig ? "tooBig" : reasonAgainst(packet, bytes);
+    for (const { conversation } of this.#members.values()) conversation.live.heard();
+    const limitBytes = this.#parts.connections.isPending(this.live) ? MAX_PENDING_MESSAGE_BYTES : MAX_PACKET_BYTES;
+    const reason = this.#gate.reasonAgainst(packet, bytes, limitBytes);
     if (reason) this.live.close(reason);
     return reason === null;
   }
 
-  /** The client asks for the main namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED, VALIDATION_FAILED … */
-  join(socket: Socket): void {
-    if (this.#handshake) throw new PrismError("INVALID_STATE", "The connection has been let in already");
-    const handshake = handshakeOf(socket.handshake.auth);
-    this.live.identify(this.#visitor.authenticate(handshake.token));
-    this.#handshake = handshake;
+  /** The client takes more. */
+  drained(): void {
+    for (const { live } of this.#conversations()) live.drained();
+  }
+
+  /** The client asks for a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED, VALIDATION_FAILED … */
+  join({ nsp: { name }, handshake: { auth } }: Socket): void {
+    if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace has been joined already");
+    if (this.#members.size >= MAX_NAMESPACES) {
+      throw new PrismError("RATE_LIMITED", `A connection may join ${MAX_NAMESPACES} namespaces`);
+    }
+    const handshake = handshakeOf(auth);
+    const conversation = this.#conversationOf(this.#visitor.authenticate(handshake.token));
+    this.#members.set(name, { conversation, handshake });
   }
 
   /** What the client is told in place of being let in: `connect_error`. */
   refusal(thrown: unknown): Error {
-    const { error } = this.#errorBody(thrown);
+    const { error } = errorBodyOf(thrown, this.#parts);
     const { retryAfterMs } = toPrismError(thrown);
     return Object.assign(new Error(error.message), {
       data: { ...error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
@@ -106,99 +132,48 @@ export class SocketIoSession {
 
   /** The client has been let in. */
   open(socket: Socket): void {
-    this.channel.isJoined = true;
-    socket.onAny((event: unknown, ...args: unknown[]) => this.#said(String(event), args));
-    socket.on("disconnect", () => this.conn.close(true));
+    const { name } = socket.nsp;
+    const member = this.#members.get(name);
+    if (!member) return;
+    socket.on("disconnect", (reason) => {
+      if (reason === LEFT) this.#leave(name, member);
+    });
     // Of the parser; an event of the client's by this name is no Error.
     socket.on("error", (error: unknown) => {
       if (error instanceof Error) this.live.close("malformed");
     });
-    const principal = this.live.caller;
-    const userId = principal.kind === "apiKey" ? null : principal.userId;
-    const ready = { connectionId: uuidv7(), userId };
-    const own = userId === null ? null : ({ kind: "user", userId } as const);
-    if (!own || this.#parts.access.check(principal, own) !== "allowed") this.#tell("ready", ready);
-    else this.#followOwn(ready);
+    member.conversation.open(socket, member.handshake);
   }
 
-  /** When the client has everything that it missed it is told so, and how much that was. */
-  #followOwn(ready: Answer): void {
-    this.#streams.subscribe(
-      {
-        stream: "user:me",
-        from: this.#handshake?.offset ?? "latest",
-        isAcknowledging: this.#handshake?.ack === true,
-        onReplayed: (replayed, offset) => this.#tell("ready", { ...ready, offset, replayed }),
-      },
-      () => undefined,
-    );
+  /** The session is gone. */
+  closed(): void {
+    const conversations = this.#conversations();
+    this.#members.clear();
+    this.carrier.closed();
+    for (const conversation of conversations) conversation.closed();
   }
 
-  #said(event: string, args: unknown[]): void {
-    const last = args.at(-1);
-    const reply: Reply | null = typeof last === "function" ? (answer) => last(answer) : null;
-    const answer: Reply = (given) => reply?.({ ok: true, ...given });
-    try {
-      if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `There is no event of this name: ${KNOWN}`);
-      const said = checkShape(CLIENT_EVENTS[event] as Shape<Said<ClientEvent>>, args[0], "body");
-      this.#perform(event, said, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
-    } catch (error) {
-      this.#refuse(event, error, reply);
+  /** The first live connection if no namespace uses it, else another one. @throws RATE_LIMITED, OVERLOADED */
+  #conversationOf(principal: Principal): SocketIoConversation {
+    for (const { conversation } of this.#members.values()) {
+      if (conversation !== this.#first) continue;
+      this.#parts.connections.requireRoom(principal, this.address);
+      return new SocketIoConversation(this.#openLine(principal), this.#parts);
     }
+    this.live.identify(principal);
+    return this.#first;
   }
 
-  /** @returns what is answered once it is done; undefined when it has been. */
-  #perform(event: ClientEvent, said: Said<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
-    switch (event) {
-      case "subscribe":
-        this.#streams.subscribe(said as Said<"subscribe">, (stream, offset) => answer({ stream, offset }));
-        return undefined;
-      case "unsubscribe":
-        answer({ stream: this.#streams.unsubscribe((said as Said<"unsubscribe">).stream) });
-        return undefined;
-      case "ack": {
-        const { offset } = said as Said<"ack">;
-        return this.#streams.acknowledge("user:me", offset).then(() => ({ offset }));
-      }
-      case "notification:read": {
-        const { id } = said as Said<"notification:read">;
-        return this.#parts.markRead(this.live.caller, id, this.#visitor).then(() => ({}));
-      }
-      case "auth":
-        this.#streams.renew((said as Said<"auth">).token, (expiresAt) => answer({ expiresAt }));
-        return undefined;
-    }
+  /** The client has left a namespace; the connection stays for the others, and for those that it may yet join. */
+  #leave(name: string, { conversation }: Membership): void {
+    if (!this.#members.delete(name)) return;
+    conversation.leave();
+    if (conversation !== this.#first) conversation.closed();
   }
 
-  /** The connection stays. Whoever does not wait for an answer is told by an event. */
-  #refuse(event: string, thrown: unknown, reply: Reply | null): void {
-    const { error } = this.#errorBody(thrown);
-    if (reply) reply({ ok: false, error });
-    else this.#tell("exception", { event: event.slice(0, MAX_EVENT_LENGTH), ...error });
+  #conversations(): Set<SocketIoConversation> {
+    const all = new Set([this.#first]);
+    for (const { conversation } of this.#members.values()) all.add(conversation);
+    return all;
   }
-
-  /** The request id is the handshake's: it is what the log knows this connection by. */
-  #errorBody(thrown: unknown): ReturnType<typeof errorBody> {
-    const error = toPrismError(thrown);
-    const { requestId } = this.#visitor;
-    if (error.code === "INTERNAL") {
-      this.#parts.log.error({ requestId, err: error.cause }, "a client's message failed");
-    }
-    return errorBody(error, requestId);
-  }
-
-  #tell(event: string, payload: Answer): void {
-    this.live.send(eventText(event, JSON.stringify(payload)));
-  }
-}
-
-const KNOWN = Object.keys(CLIENT_EVENTS).join(", ");
-const MAX_EVENT_LENGTH = 64;
-
-function isClientEvent(event: string): event is ClientEvent {
-  return Object.hasOwn(CLIENT_EVENTS, event);
-}
-
-function handshakeOf(auth: unknown) {
-  return checkShape(Handshake, auth, "body");
 }

@@ -55,7 +55,7 @@ export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app:
       await runAs(caller, () => services.notify.markRead(id, userId));
     },
   };
-  const socketIo = new SocketIoServer(parts);
+  const socketIo = new SocketIoServer({ ...parts, namespaces: config.realtime.socketioNamespaces });
   for (const route of pollingRoutes(socketIo)) system.router.add(route);
   return (app) => {
     serveNativeSocket({ ...parts, app });

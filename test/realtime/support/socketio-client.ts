@@ -25,10 +25,8 @@ export class SocketIoClient {
   readonly refusals: Payload[] = [];
 
   /** Connects by itself only where the options say `reconnection`. */
-  constructor(url: string, options: ClientOptions) {
-    // Polls go on over their connections, as a browser's do.
-    const agent = new Agent({ keepAlive: true });
-    this.socket = io(url, { forceNew: true, reconnection: false, agent: agent as never, ...options });
+  constructor(url: string, options: ClientOptions, socket = openSocket(url, options)) {
+    this.socket = socket;
     this.socket.onAny((name: string, payload: Payload) => this.events.push({ name, payload }));
     this.socket.on("connect_error", (error: Error & { data?: Payload }) =>
       this.refusals.push({ message: error.message, ...error.data }),
@@ -62,6 +60,17 @@ export class SocketIoClient {
     return client;
   }
 
+  /** The same connection in another namespace, let in. */
+  async join(namespace: string, auth: Readonly<Record<string, unknown>>): Promise<SocketIoClient> {
+    const client = this.tryToJoin(namespace, auth);
+    await client.expect("ready");
+    return client;
+  }
+
+  tryToJoin(namespace: string, auth: Readonly<Record<string, unknown>>): SocketIoClient {
+    return new SocketIoClient("", {}, this.socket.io.socket(namespace, { auth }));
+  }
+
   /** Says something and waits for the answer. */
   async ask(event: string, payload?: unknown): Promise<Answer> {
     return (await this.socket.timeout(60_000).emitWithAck(event, payload)) as Answer;
@@ -92,4 +101,10 @@ export class SocketIoClient {
   close(): void {
     this.socket.disconnect();
   }
+}
+
+function openSocket(url: string, options: ClientOptions): Socket {
+  // Polls go on over their connections, as a browser's do.
+  const agent = new Agent({ keepAlive: true });
+  return io(url, { forceNew: true, reconnection: false, agent: agent as never, ...options });
 }
