@@ -167,7 +167,7 @@ function benchShape(shape: Shape, rules: number): ShapeFigures {
   };
 
   let matches = 0;
-  for (const event of events) matches += index.match(event, fail).length;
+  for (const event of events) matches += index.match(event, fail)?.length ?? 0;
   return {
     shape: shape.name,
     rules,

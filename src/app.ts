@@ -135,7 +135,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   patternPool.limitBytes = config.limits.patternMemoryBytes;
   const rules = new RuleBook({
     ...{ reader, defaultProjectId, limits: config.limits, log: log.namespace("rules") },
-    onTooCostly: recordCostlyRules(audit, log.namespace("rules")),
+    onTooCostly: recordCostlyRules(database, audit, log.namespace("rules")),
   });
   const rightsChanged = (): void => {
     principals.forget();

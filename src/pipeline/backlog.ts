@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { EnqueuedRow } from "../jobs/runner-parts.ts";
+import type { RulePosition } from "../rules/index.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../store/schema.ts";
@@ -11,7 +12,7 @@ import { RULE_ENGINE } from "../store/undecided.ts";
 import type { CommitOutcome, Effects, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { type Decider, type Decision, type Earlier, enqueuedBy, RuleStats } from "./decide.ts";
+import { type Decider, type Decision, type Earlier, enqueuedBy, RuleStats, sliceMark } from "./decide.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
 import { storedEvent } from "./stored-event.ts";
@@ -32,6 +33,8 @@ const PAGE_BYTES = 4_194_304;
 
 interface Retry {
   readonly seq: number;
+  /** Where the last slice ended; after a crash the job begins again, without the rules that have decided. */
+  readonly askedTo: RulePosition | null;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -40,8 +43,8 @@ interface Retry {
 interface TriedAgain {
   readonly retry: Retry;
   readonly error: unknown;
-  /** Rules of the event remain for the next set. */
-  readonly isPartial: boolean;
+  /** Rules of the event after this position remain for the next set. */
+  readonly askedTo: RulePosition | null;
 }
 
 interface SetInFlight {
@@ -61,8 +64,6 @@ interface Page {
   readonly processed: number[];
   readonly budget: Budget;
 }
-
-const NONE: Earlier["outcomes"] = new Map();
 
 /** The effects of a set with those who hear of them, side by side. */
 class Outcome {
@@ -84,6 +85,7 @@ export class Backlog implements SetSource {
   readonly #parts: BacklogParts;
   readonly #unprocessed;
   readonly #decided;
+  readonly #sliced;
   readonly #one;
   #isBehind: boolean;
   #isEnding = false;
@@ -109,6 +111,9 @@ export class Backlog implements SetSource {
     );
     this.#decided = parts.reader.prepare<[number], { ruleId: string; outcome: DecisionOutcome }>(
       "select ruleId, outcome from decisions where eventSeq = ?",
+    );
+    this.#sliced = parts.reader.prepare<[number], RulePosition>(
+      "select priority, createdAt, ruleId as key from event_slices where eventSeq = ?",
     );
     this.#isBehind = this.#unprocessed.get(0) !== undefined;
   }
@@ -174,7 +179,7 @@ export class Backlog implements SetSource {
    */
   decideAgain(seq: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#retries.push({ seq, resolve, reject });
+      this.#retries.push({ seq, askedTo: null, resolve, reject });
       this.#parts.committer.wantSet(this);
     });
   }
@@ -232,20 +237,28 @@ export class Backlog implements SetSource {
     }
     const event = storedEvent(row);
     try {
-      const decision = decider.decide(event, stats, now, { outcomes: this.#decidedBefore(row.seq), isLate: true });
-      const isPartial = decision?.isPartial ?? false;
+      const earlier = { outcomes: this.#decidedBefore(row.seq), isLate: true, askedTo: retry.askedTo };
+      const decision = decider.decide(event, stats, now, earlier);
+      const { askedTo = null } = decision ?? {};
       const effects = decision?.effects ?? decider.noEffects(event, now);
-      const end = isPartial ? {} : { processedAt: now, resolves: { consumer: RULE_ENGINE, at: now } };
-      outcome.add({ ...effects, ...end }, decision?.told);
-      return { retry, error: null, isPartial };
+      // What the failed attempt may have left is removed at the end.
+      const over = { processedAt: now, resolves: { consumer: RULE_ENGINE, at: now }, slice: sliceMark(null) };
+      outcome.add({ ...effects, ...(askedTo ? { slice: null } : over) }, decision?.told);
+      return { retry, error: null, askedTo };
     } catch (error) {
       outcome.add(decider.poisoned(event, error, now));
-      return { retry, error, isPartial: false };
+      return { retry, error, askedTo: null };
     }
   }
 
   #decidedBefore(seq: number): Earlier["outcomes"] {
     return new Map(this.#decided.all(seq).map(({ ruleId, outcome }) => [ruleId, outcome]));
+  }
+
+  #earlierOf(seq: number): Earlier | null {
+    const outcomes = this.#decidedBefore(seq);
+    const askedTo = this.#sliced.get(seq) ?? null;
+    return outcomes.size > 0 || askedTo ? { outcomes, isLate: false, askedTo } : null;
   }
 
   /** @returns the seqs of events that no rule matched. */
@@ -264,7 +277,7 @@ export class Backlog implements SetSource {
       events++;
       bytes += row.payload.length;
       // Only the oldest event can have been decided in part.
-      const isPartial = this.#decideNext(storedEvent(row), events === 1 ? this.#decidedBefore(row.seq) : NONE, page);
+      const isPartial = this.#decideNext(storedEvent(row), events === 1 ? this.#earlierOf(row.seq) : null, page);
       if (isPartial) {
         this.#isSlicing = true;
         this.#setEnding(false);
@@ -279,27 +292,28 @@ export class Backlog implements SetSource {
   }
 
   /** @returns whether rules of the event remain for the next set. */
-  #decideNext(event: IncomingEvent, earlier: Earlier["outcomes"], page: Page): boolean {
+  #decideNext(event: IncomingEvent, earlier: Earlier | null, page: Page): boolean {
     const { decider, metrics, log } = this.#parts;
     const { stats, now, outcome, processed, budget } = page;
     let decision: Decision | null;
     try {
-      decision = decider.decide(event, stats, now, earlier.size > 0 ? { outcomes: earlier, isLate: false } : null);
+      decision = decider.decide(event, stats, now, earlier);
     } catch (error) {
       outcome.add(decider.poisoned(event, error, now));
       return false;
     }
-    const { effects, told, isPartial = false } = decision ?? {};
+    const { effects, told, askedTo = null } = decision ?? {};
+    const isPartial = askedTo !== null;
     if (effects) {
       outcome.add({ ...effects, processedAt: isPartial ? null : now }, told);
       budget.spend(effects);
     } else processed.push(event.seq);
     if (isPartial) metrics.sliced();
-    else if (earlier.size > 0) {
-      const rules = earlier.size + (effects?.decisions.length ?? 0);
+    else if (earlier) {
+      const rules = earlier.outcomes.size + (effects?.decisions.length ?? 0);
       log.warn(
         { eventId: event.id, projectId: event.projectId, rules },
-        "many rules matched one event; it was decided in slices",
+        "an event was decided in slices: many rules match it, or their conditions are costly",
       );
     }
     return isPartial;
@@ -319,10 +333,10 @@ export class Backlog implements SetSource {
     this.#parts.decider.refused(effects, committed.failedEffects);
     const refused = new Set(committed.failedEffects);
     // Retries come first in the set, in their order.
-    for (const [i, { retry, error, isPartial }] of tried.entries()) {
+    for (const [i, { retry, error, askedTo }] of tried.entries()) {
       if (error !== null) retry.reject(error);
       else if (refused.has(i)) retry.reject(new Error("the database refused what the rules made of the event"));
-      else if (isPartial) this.#retries.push(retry);
+      else if (askedTo) this.#retries.push({ ...retry, askedTo });
       else retry.resolve();
     }
     if (this.#retries.length > 0) this.#parts.committer.wantSet(this);

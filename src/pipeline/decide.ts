@@ -2,7 +2,7 @@ import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
 import type { EnqueuedRow } from "../jobs/runner-parts.ts";
-import { cutText, type Template } from "../rules/index.ts";
+import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../rules/index.ts";
 import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";
 import type {
@@ -13,6 +13,7 @@ import type {
   RecipientRow,
   RetryPlan,
   RuleStatSum,
+  SliceMark,
   StormRow,
   SuppressionRows,
 } from "../store/write-set.ts";
@@ -33,8 +34,8 @@ export interface Decision {
   readonly effects: Effects;
   /** One row per user who hears of it, for the live streams. */
   readonly told: readonly { readonly notification: NotificationRow; readonly recipient: RecipientRow }[];
-  /** Further rules match: this is a slice, and the event stays undecided until the others have been asked. */
-  readonly isPartial: boolean;
+  /** Further rules remain: this is a slice, and the event stays undecided until those after this position have been asked. */
+  readonly askedTo: RulePosition | null;
 }
 
 /** What rules have decided on an event before: they are left out. */
@@ -42,6 +43,22 @@ export interface Earlier {
   readonly outcomes: ReadonlyMap<string, DecisionOutcome>;
   /** The event is decided again, out of its turn; otherwise it is the rest of an event that is decided in slices. */
   readonly isLate: boolean;
+  /** Where an earlier slice ended. */
+  readonly askedTo: RulePosition | null;
+}
+
+/** A condition that failed. */
+interface RuleError {
+  readonly rule: ActiveRule;
+  readonly error: unknown;
+}
+
+/** What one turn has made of the rules of an event. */
+interface Turn {
+  readonly decided: readonly Decided[];
+  readonly errors: readonly RuleError[];
+  /** Null: no rule remains. */
+  readonly askedTo: RulePosition | null;
 }
 
 /** Rule totals gathered over a write set. */
@@ -87,15 +104,8 @@ export interface DeciderParts {
 /** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
 export class Decider {
   readonly #parts: DeciderParts;
-  /** Of the set that is being decided. */
-  #stats = new RuleStats();
   #stormJobs: JobRow[] = [];
   #retry: RetryPlan = { at: Number.NaN, runAt: 0, maxAttempts: 0 };
-  readonly #onError = ({ row }: ActiveRule, error: unknown): void => {
-    const sum = this.#stats.of(row.id);
-    sum.errors++;
-    sum.lastError = messageOf(error);
-  };
 
   constructor(parts: DeciderParts) {
     this.#parts = parts;
@@ -108,37 +118,67 @@ export class Decider {
    * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
    */
   decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
-    this.#stats = stats;
-    // A further slice asks the conditions again; their errors were counted with the first.
-    const rules = this.#parts.book.match(event, earlier?.isLate === false ? () => undefined : this.#onError);
-    if (rules.length === 0) return null;
-    const { decided, isPartial } = this.#slice(rules, event, now, earlier);
-    if (decided.length === 0) return null;
+    const after = earlier?.askedTo ?? null;
+    const turn = after ? this.#decideAfter(after, event, now, earlier) : this.#decideWhole(event, now, earlier);
+    const { decided, errors, askedTo } = turn;
     // Counted and remembered when nothing can throw any more: a poisonous event adds nothing.
-    const decision = this.#decisionOf(event, decided, isPartial, now);
+    this.#countErrors(errors, event, stats);
+    if (decided.length === 0 && askedTo === null && after === null) return null;
+    const decision = this.#decisionOf(event, turn, after !== null, now);
     count(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
     return decision;
   }
 
+  /** Asks all rules at once, as nearly every event is decided. */
+  #decideWhole(event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
+    const errors: RuleError[] = [];
+    const rules = this.#parts.book.match(event, (rule, error) => errors.push({ rule, error }));
+    // Too much for one turn: the next ones ask them in order.
+    if (rules === null) return { decided: NONE, errors: NONE, askedTo: RULES_START };
+    const { decided, isFull } = this.#slice(rules, event, now, earlier);
+    const last = decided.at(-1);
+    if (!isFull || !last) return { decided, errors, askedTo: null };
+    const askedTo = positionOf(last.rule);
+    // The others are asked again with the rules that remain.
+    return { decided, askedTo, errors: errors.filter(({ rule }) => inRuleOrder(positionOf(rule), askedTo) <= 0) };
+  }
+
+  /** Asks the rules that earlier slices have left, as far as one turn goes. */
+  #decideAfter(after: RulePosition, event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
+    const errors: RuleError[] = [];
+    const walk = this.#parts.book.walk(event, after, (rule, error) => errors.push({ rule, error }));
+    const { decided } = this.#slice(walk, event, now, earlier);
+    return { decided, errors, askedTo: walk.isComplete ? null : (walk.last ?? after) };
+  }
+
+  #countErrors(errors: readonly RuleError[], event: IncomingEvent, stats: RuleStats): void {
+    for (const { rule, error } of errors) {
+      const sum = stats.of(rule.row.id);
+      sum.errors++;
+      sum.lastError = messageOf(error);
+      this.#parts.book.noteError(rule, error, event);
+    }
+  }
+
   /** Judges rules in their order until the slice is full. */
   #slice(
-    rules: readonly ActiveRule[],
+    rules: Iterable<ActiveRule>,
     event: IncomingEvent,
     now: number,
     earlier: Earlier | null,
-  ): { readonly decided: readonly Decided[]; readonly isPartial: boolean } {
+  ): { readonly decided: readonly Decided[]; readonly isFull: boolean } {
     const decided: Decided[] = [];
     const slice = new Slice(event.bytes);
     for (const rule of rules) {
       const before = earlier?.outcomes.get(rule.row.id);
       if (before !== undefined && before !== "no recipients") continue;
-      if (slice.isFull()) return { decided, isPartial: true };
+      if (slice.isFull()) return { decided, isFull: true };
       const next = this.#judge(rule, event, now, earlier?.isLate);
       if (next.verdict === null && before !== undefined) continue;
       decided.push(next);
       slice.add(next.notification ? Math.min(next.users.length, MAX_DIRECT_RECIPIENTS) : 0);
     }
-    return { decided, isPartial: false };
+    return { decided, isFull: false };
   }
 
   #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided {
@@ -150,7 +190,7 @@ export class Decider {
     return { rule, users, verdict, notification };
   }
 
-  #decisionOf(event: IncomingEvent, decided: readonly Decided[], isPartial: boolean, now: number): Decision {
+  #decisionOf(event: IncomingEvent, { decided, askedTo }: Turn, isSliced: boolean, now: number): Decision {
     const { gate, offsets } = this.#parts;
     const decisions: DecisionRow[] = [];
     const notifications: NotificationRow[] = [];
@@ -173,9 +213,10 @@ export class Decider {
         if (this.#parts.senders.leadOut(notification.channels)) jobs.push(this.#jobRow(deliverJob(notification), now));
       }
     }
-    const effects = { ...this.noEffects(event, now), decisions };
+    const slice = askedTo || isSliced ? sliceMark(askedTo) : null;
+    const effects = { ...this.noEffects(event, now), decisions, slice };
     const written = notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects;
-    return { effects: written, told, isPartial };
+    return { effects: written, told, askedTo };
   }
 
   /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
@@ -208,6 +249,7 @@ export class Decider {
       notifications: NONE,
       recipients: NONE,
       jobs: NONE,
+      slice: null,
       resolves: null,
       retry: this.#retryAt(now),
     };
@@ -302,6 +344,16 @@ interface Decided {
   readonly users: readonly string[];
   readonly verdict: Verdict | null;
   readonly notification: NotificationRow | null;
+}
+
+function positionOf({ row: { id, priority, createdAt } }: ActiveRule): RulePosition {
+  return { priority, createdAt, key: id };
+}
+
+/** @param askedTo null when no rule remains */
+export function sliceMark(askedTo: RulePosition | null): SliceMark {
+  if (askedTo === null) return { after: null };
+  return { after: { priority: askedTo.priority, createdAt: askedTo.createdAt, ruleId: askedTo.key } };
 }
 
 const COUNTED_AS = {

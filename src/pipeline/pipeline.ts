@@ -170,7 +170,7 @@ export class EventPipeline implements SetSource {
           effects.push(decision.effects);
           told.push(decision.told);
           budget.spend(decision.effects);
-          if (decision.isPartial) {
+          if (decision.askedTo) {
             event.processedAt = null;
             budget.end();
             metrics.sliced();

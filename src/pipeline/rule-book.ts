@@ -7,6 +7,8 @@ import {
   ConditionTooCostly,
   compileTemplate,
   RuleIndex,
+  type RulePosition,
+  type RuleWalk,
   readCondition,
   type Template,
 } from "../rules/index.ts";
@@ -32,6 +34,13 @@ export interface BrokenRule {
   readonly code: string;
   readonly message: string;
 }
+
+const TOO_COSTLY: BrokenRule = {
+  code: "TOO_COSTLY",
+  message: "the condition took too long on ten events within a minute",
+};
+
+type OnRuleError = (rule: ActiveRule, error: unknown) => void;
 
 export interface RuleBookParts {
   readonly reader: Sqlite;
@@ -133,6 +142,10 @@ export class RuleBook {
     this.remove(row.id);
     if (row.active === 0 || row.deletedAt !== null) return;
     this.#versions.set(row.id, row.version);
+    if (row.tooCostlyVersion === row.version) {
+      this.#break(row, TOO_COSTLY);
+      return;
+    }
     try {
       const rule: ActiveRule = {
         row,
@@ -173,20 +186,21 @@ export class RuleBook {
     return size > freed ? this.#quota.refusal(projectId, size - freed) : null;
   }
 
-  match(event: IncomingEvent, onError: (rule: ActiveRule, error: unknown) => void): ActiveRule[] {
-    return this.#index.match(
-      event,
-      (rule, error) => {
-        onError(rule, error);
-        if (error instanceof ConditionTooCostly && error.scope === "condition") this.#strike(rule, event);
-      },
-      (costliest) => this.#strike(costliest, event),
-    );
+  /** Rules that match, in rule order; null where asking all of them is too much for one turn of the loop: see {@link walk}. */
+  match(event: IncomingEvent, onError: OnRuleError): ActiveRule[] | null {
+    return this.#index.match(event, onError);
   }
 
-  #strike({ row }: ActiveRule, { receivedAt }: IncomingEvent): void {
+  /** One turn of asking the rules after a position, in rule order. */
+  walk(event: IncomingEvent, after: RulePosition, onError: OnRuleError): RuleWalk<ActiveRule> {
+    return this.#index.walk(event, after, onError);
+  }
+
+  /** A condition failed on an event. One that takes too long on ten events within a minute is evaluated no more. */
+  noteError({ row }: ActiveRule, error: unknown, { receivedAt }: IncomingEvent): void {
+    if (!(error instanceof ConditionTooCostly)) return;
     if (!this.#strikes.add(row.id, receivedAt) || this.#broken.has(row.id)) return;
-    this.#break(row, { code: "TOO_COSTLY", message: "the condition took too long on ten events within a minute" });
+    this.#break(row, TOO_COSTLY);
     this.#onTooCostly(row);
   }
 

@@ -1,7 +1,9 @@
 import { type ConditionWarning, warningsOf } from "./check/warnings.ts";
 import { InvalidCondition } from "./errors.ts";
-import { compileTree, type Evaluate } from "./evaluate/compile.ts";
-import type { EventWork } from "./evaluate/evaluation-budget.ts";
+import { compileTree } from "./evaluate/compile.ts";
+import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
+import { fixedSteps } from "./evaluate/fixed-steps.ts";
+import type { Read } from "./evaluate/read-path.ts";
 import type { RuleEvent } from "./event.ts";
 import { type Fact, factsOf } from "./lookup/facts.ts";
 import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
@@ -12,11 +14,12 @@ export interface Condition {
   readonly source: string;
   /** What must hold of an event for the condition to be true of it; for an index. */
   readonly facts: readonly Fact[];
-  /**
-   * @param work shared by all conditions that are asked about one event.
-   * @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}.
-   */
-  test(event: RuleEvent, work?: EventWork): boolean;
+  /** What an evaluation costs on an event of short texts and lists, in steps. */
+  readonly fixedSteps: number;
+  /** @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}. */
+  test(event: RuleEvent): boolean;
+  /** {@link test} with what `evaluationBudget` has left, for several conditions that share one budget. */
+  testWithin(event: RuleEvent): boolean;
   /** Compiles the patterns. @returns their size together, equal patterns once. @throws InvalidCondition */
   measure(): number;
   /** Decides again and tells how, for people: 1000 times the price of `test`. */
@@ -52,7 +55,8 @@ export function conditionWarnings(source: string): ConditionWarning[] {
 class CompiledCondition implements Condition {
   readonly source: string;
   readonly facts: readonly Fact[];
-  readonly #evaluate: Evaluate;
+  readonly fixedSteps: number;
+  readonly #evaluate: Read;
   readonly #hasPatterns: boolean;
 
   constructor(source: string) {
@@ -60,12 +64,18 @@ class CompiledCondition implements Condition {
     const root = parseCondition(source);
     this.source = source;
     this.facts = factsOf(root);
+    this.fixedSteps = fixedSteps(root);
     this.#evaluate = compileTree(root);
     this.#hasPatterns = source.includes("matches");
   }
 
-  test(event: RuleEvent, work?: EventWork): boolean {
-    return this.#evaluate(event, work) === true;
+  test(event: RuleEvent): boolean {
+    evaluationBudget.begin();
+    return this.#evaluate(event) === true;
+  }
+
+  testWithin(event: RuleEvent): boolean {
+    return this.#evaluate(event) === true;
   }
 
   measure(): number {

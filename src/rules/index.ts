@@ -5,6 +5,8 @@ export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export { ConditionTooCostly } from "./evaluate/evaluation-budget.ts";
 export type { RuleEvent } from "./event.ts";
 export { RuleIndex } from "./lookup/rule-index.ts";
+export { inRuleOrder, RULES_START, type RulePosition } from "./lookup/rule-order.ts";
+export type { RuleWalk } from "./lookup/rule-walk.ts";
 export { patternPool } from "./patterns/pattern-pool.ts";
 export { compileTemplate, type Template } from "./template.ts";
 export type { ConditionTrace } from "./trace.ts";

@@ -21,15 +21,11 @@ export const LIMITS = {
   inspectedUnits: 16_384,
   /** Longest string that `dec`, `number` and `time` look at. */
   convertedUnits: 64,
-  /** All strings that one evaluation makes, together: 1 MiB. */
-  madeUnits: 1_048_576,
   /**
-   * Work of one condition on one event. The slowest step measured takes 12 ns (a pattern whose automaton does not fit into its
-   * memory, on a text of 16 384 units), so that one condition takes at most about 25 ms.
+   * Work of one condition on one event, and of all conditions in one turn of the loop. The slowest step measured takes 12 ns (a pattern
+   * whose automaton does not fit into its memory, on a text of 16 384 units): 13 ms at most. A made text counts by its length: 1 MiB.
    */
-  evaluationSteps: 2_097_152,
-  /** Work of all conditions on one event: about 40 ms in the worst case. */
-  eventSteps: 2_621_440,
+  evaluationSteps: 1_048_576,
   splitParts: 256,
   placeholders: 32,
   placeholderFilters: 4,

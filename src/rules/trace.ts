@@ -1,6 +1,7 @@
 import { hintOf } from "./check/hints.ts";
 import { cutText, wellFormed } from "./code-points.ts";
 import { compileTree } from "./evaluate/compile.ts";
+import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
 import type { Value } from "./evaluate/value.ts";
 import type { RuleEvent } from "./event.ts";
 import { parseCondition } from "./parse/parse-condition.ts";
@@ -62,6 +63,7 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
       ...(hint === null ? {} : { hint }),
     });
   });
+  evaluationBudget.begin();
   try {
     const value = evaluate(event);
     return { matched: value === true, value: display.show(value), trace };

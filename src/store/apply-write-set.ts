@@ -6,7 +6,15 @@ import { JobStatements } from "./job-statements.ts";
 import type { DecisionOutcome } from "./schema.ts";
 import { failureOf } from "./sqlite-errors.ts";
 import { undecidedRows } from "./undecided.ts";
-import type { ClaimedJob, DecisionRow, Effects, SequenceEnd, SuppressionRows, WriteSet } from "./write-set.ts";
+import type {
+  ClaimedJob,
+  DecisionRow,
+  Effects,
+  SequenceEnd,
+  SliceMark,
+  SuppressionRows,
+  WriteSet,
+} from "./write-set.ts";
 
 type Value = string | number | null;
 
@@ -204,7 +212,13 @@ export class WriteSetApplier {
     }
     for (const row of effects.recipients) sql.recipient.run(row.notificationId, row.userId, row.seq);
     for (const job of effects.jobs) this.#jobs.insert(job);
+    if (effects.slice) this.#markSlice(effects.eventSeq, effects.slice);
     if (effects.resolves) sql.resolveFailure.run(effects.resolves.at, effects.resolves.consumer, effects.eventSeq);
+  }
+
+  #markSlice(eventSeq: number, { after }: SliceMark): void {
+    if (after === null) this.#sql.endSlices.run(eventSeq);
+    else this.#sql.slice.run(eventSeq, after.priority, after.createdAt, after.ruleId);
   }
 }
 
@@ -228,6 +242,8 @@ function prepareAll(connection: Sqlite) {
        on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,
        notificationId = excluded.notificationId, at = excluded.at where outcome = 'no recipients'`,
     ),
+    slice: prepare("insert or replace into event_slices (eventSeq, priority, createdAt, ruleId) values (?, ?, ?, ?)"),
+    endSlices: prepare("delete from event_slices where eventSeq = ?"),
     notification: prepare(
       `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, dedupeKey,
        correlationId, createdAt, channels) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -11,6 +11,7 @@ import type {
   DecisionsTable,
   EventConsumersTable,
   EventFailuresTable,
+  EventSlicesTable,
   EventsTable,
   RuleStatsTable,
   RulesTable,
@@ -65,6 +66,7 @@ export type {
   DeliveriesTable,
   DeliveryState,
   EventFailuresTable,
+  EventSlicesTable,
   EventsTable,
   Flag,
   JobAttemptsTable,
@@ -112,6 +114,7 @@ export interface Schema {
   api_keys: ApiKeysTable;
   events: EventsTable;
   event_failures: EventFailuresTable;
+  event_slices: EventSlicesTable;
   rules: RulesTable;
   rule_versions: RuleVersionsTable;
   rule_stats: RuleStatsTable;

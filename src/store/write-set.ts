@@ -3,6 +3,7 @@ import type {
   AuditLogTable,
   DecisionsTable,
   EventFailuresTable,
+  EventSlicesTable,
   JobState,
   NotificationRecipientsTable,
   NotificationsTable,
@@ -44,6 +45,8 @@ export interface Effects {
   readonly notifications: readonly NotificationRow[];
   readonly recipients: readonly RecipientRow[];
   readonly jobs: readonly JobRow[];
+  /** How far the rules have been asked; null where the event is not decided in slices. */
+  readonly slice: SliceMark | null;
   /** Closes the open failure of this consumer on this event. */
   readonly resolves: { readonly consumer: string; readonly at: number } | null;
   readonly retry: RetryPlan;
@@ -54,6 +57,11 @@ export interface RetryPlan {
   readonly at: number;
   readonly runAt: number;
   readonly maxAttempts: number;
+}
+
+/** The last rule that was asked about an event that is decided in slices; null once all have been. */
+export interface SliceMark {
+  readonly after: Omit<EventSlicesTable, "eventSeq"> | null;
 }
 
 export type DecisionRow = DecisionsTable;

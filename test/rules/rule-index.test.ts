@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Condition, compileCondition, type RuleEvent, RuleIndex } from "../../src/rules/index.ts";
+import {
+  type Condition,
+  ConditionTooCostly,
+  compileCondition,
+  RULES_START,
+  type RuleEvent,
+  RuleIndex,
+  type RulePosition,
+  type RuleWalk,
+} from "../../src/rules/index.ts";
 import { condition, event, SEED } from "./support/arbitraries.ts";
 import { print } from "./support/ast.ts";
 import { makeEvent } from "./support/event.ts";
@@ -20,9 +29,11 @@ function add(index: RuleIndex<string>, key: string, source: string, rest: Partia
 }
 
 function match(index: RuleIndex<string>, each: RuleEvent = makeEvent()): readonly string[] {
-  return index.match(each, (_rule, error) => {
+  const matched = index.match(each, (_rule, error) => {
     throw error;
   });
+  assert.ok(matched, "it takes one turn");
+  return matched;
 }
 
 test("matching rules come by priority, then age, then key", () => {
@@ -65,7 +76,7 @@ test("match gives back what was added", () => {
   const index = new RuleIndex<{ id: number }>();
   const rule = { id: 7 };
   index.add("k", compileCondition("true"), { priority: 0, createdAt: 0 }, null, rule);
-  assert.equal(index.match(makeEvent(), assert.fail)[0], rule);
+  assert.equal(index.match(makeEvent(), assert.fail)?.[0], rule);
 });
 
 test("a rule whose evaluation fails is reported and stops no other", () => {
@@ -75,9 +86,16 @@ test("a rule whose evaluation fails is reported and stops no other", () => {
   add(index, "after", "event.type == 'payment'");
   const failed: unknown[] = [];
   const big = makeEvent({ payload: { big: "x".repeat(600_000) } });
-  const matched = index.match(big, (rule, error) => failed.push([rule, (error as Error).message.includes("1 MiB")]));
+  const onError = (rule: string, error: unknown): unknown => failed.push([rule, (error as Error).message]);
+  assert.equal(index.match(big, onError), null);
+  const matched: string[] = [];
+  for (let after: RulePosition | null = RULES_START; after; ) {
+    const walk: RuleWalk<string> = index.walk(big, after, onError);
+    matched.push(...walk);
+    after = walk.isComplete ? null : walk.last;
+  }
   assert.deepEqual(matched, ["before", "after"]);
-  assert.deepEqual(failed, [["fails", true]]);
+  assert.deepEqual(failed, [["fails", new ConditionTooCostly().message]]);
 });
 
 test("the index may be changed from onError", () => {
@@ -131,10 +149,12 @@ for (const { name, source, miss } of [
         facts: compiled.facts,
         trace: compiled.trace,
         measure: compiled.measure,
+        test: compiled.test,
+        fixedSteps: compiled.fixedSteps,
       },
-      test: (each) => {
+      testWithin: (each) => {
         asked += 1;
-        return compiled.test(each);
+        return compiled.testWithin(each);
       },
     };
     index.add("rule", counting, { priority: 0, createdAt: 0 }, null, "rule");
@@ -148,9 +168,9 @@ test("a rule is filed under the value that fewest rules wait for, among equals u
   const asked: string[] = [];
   const addCounting = (key: string, source: string): void => {
     const compiled = compileCondition(source);
-    const test = (each: RuleEvent): boolean => {
+    const testWithin = (each: RuleEvent): boolean => {
       asked.push(key);
-      return compiled.test(each);
+      return compiled.testWithin(each);
     };
     index.add(
       key,
@@ -159,8 +179,9 @@ test("a rule is filed under the value that fewest rules wait for, among equals u
         facts: compiled.facts,
         trace: compiled.trace,
         measure: compiled.measure,
-
-        test,
+        test: compiled.test,
+        fixedSteps: compiled.fixedSteps,
+        testWithin,
       },
       { priority: 0, createdAt: 0 },
       null,

@@ -63,6 +63,7 @@ export class RuleStore {
       active: input.active === false ? 0 : 1,
       ...restraint(input),
       version: 1,
+      tooCostlyVersion: null,
       createdBy,
       deletedAt: null,
       createdAt: now,

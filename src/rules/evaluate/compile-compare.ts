@@ -3,13 +3,13 @@ import { mayBe } from "../parse/static-type.ts";
 import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 import { COMPARISONS, MIRRORED } from "./compare.ts";
-import type { EvaluationBudget } from "./evaluation-budget.ts";
-import { holds } from "./list-search.ts";
+import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
+import { holds, isSameText } from "./list-search.ts";
 import type { Read } from "./read-path.ts";
 import { isList } from "./value.ts";
 
-/** @param left, right the compiled sides of `node`. @param budget pays for ordering two texts of the event. */
-export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read, budget: EvaluationBudget): Read {
+/** @param left, right the compiled sides of `node`. */
+export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read): Read {
   // Before other constants: in `null != 5` it is the null that makes the comparison a test for null.
   if (isNullLiteral(node.right)) return nullTest(node.operator, left);
   if (isNullLiteral(node.left)) return nullTest(node.operator, right);
@@ -17,12 +17,21 @@ export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read,
   if (rightConstant !== undefined) return compareWith(node.operator, left, rightConstant, node.left);
   const leftConstant = scalarOf(node.left);
   if (leftConstant !== undefined) return compareWith(MIRRORED[node.operator], right, leftConstant, node.right);
-  const compare = COMPARISONS[node.operator];
-  if (node.operator === "==" || node.operator === "!=") return (event) => compare(left(event), right(event));
+  return compareTwo(node.operator, left, right);
+}
+
+/** Of two values of the event, which can be long texts. */
+function compareTwo(operator: ComparisonSymbol, left: Read, right: Read): Read {
+  const compare = COMPARISONS[operator];
+  const isOrdered = operator !== "==" && operator !== "!=";
+  const isWanted = operator === "==";
   return (event) => {
     const first = left(event);
     const second = right(event);
-    if (typeof first === "string" && typeof second === "string") budget.work(Math.min(first.length, second.length) / 4);
+    if (typeof first !== "string" || typeof second !== "string") return compare(first, second);
+    if (first.length <= FREE_UNITS || second.length <= FREE_UNITS) return compare(first, second);
+    if (!isOrdered) return isSameText(first, second) === isWanted;
+    evaluationBudget.charge(Math.min(first.length, second.length) >>> 2);
     return compare(first, second);
   };
 }
@@ -86,7 +95,7 @@ function orderNumber(operator: Exclude<ComparisonSymbol, "==" | "!=">, read: Rea
 }
 
 /** @param left, right the compiled sides of `node`. */
-export function compileIn(node: NodeOf<"in">, left: Read, right: Read, budget: EvaluationBudget): Read {
+export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
   const constants = constantOf(node.right);
   if (Array.isArray(constants) && !mayBe("decimal", node.left)) {
     const values: ReadonlySet<unknown> = new Set(constants.filter((constant) => constant !== null));
@@ -95,6 +104,6 @@ export function compileIn(node: NodeOf<"in">, left: Read, right: Read, budget: E
   return (event) => {
     const value = left(event);
     const list = right(event);
-    return isList(list) && holds(budget, list, value);
+    return isList(list) && holds(list, value);
   };
 }

@@ -1,8 +1,5 @@
-import type { RuleEvent } from "../event.ts";
-import type { FunctionName } from "../parse/signatures.ts";
-import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
+import { constantOf, type Node, type NodeOf } from "../parse/tree.ts";
 import { compileCompare, compileIn } from "./compile-compare.ts";
-import { EvaluationBudget, EventWork } from "./evaluation-budget.ts";
 import { FUNCTIONS, type LanguageFunction } from "./functions.ts";
 import { ARITHMETIC } from "./number-functions.ts";
 import { compileExists, compilePath, type Read } from "./read-path.ts";
@@ -12,35 +9,17 @@ import type { Value } from "./value.ts";
 /** Is told the value of each node that was evaluated, in the order of evaluation; what was short-circuited is not. */
 type Observer = (node: Node, value: Value) => void;
 
-/** Evaluates a condition. @param work what all conditions of the event share. */
-export type Evaluate = (event: RuleEvent, work?: EventWork) => Value;
-
 /**
  * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per rule, need no code from strings,
  * and run where that is forbidden.
  *
- * The closure throws ConditionTooCostly when one event makes it do too much; it is not re-entrant.
+ * The closure throws ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
  */
-export function compileTree(root: Node, observe?: Observer): Evaluate {
-  const compiler = new Compiler(observe);
-  const evaluate = compiler.compile(root);
-  if (!compiler.isCharged) return evaluate;
-  const { budget } = compiler;
-  return (event, work = new EventWork()) => {
-    budget.reset(work);
-    return evaluate(event);
-  };
+export function compileTree(root: Node, observe?: Observer): Read {
+  return new Compiler(observe).compile(root);
 }
 
-/** Functions that look at all of a text or a list, or make one. */
-const CHARGED: ReadonlySet<FunctionName> = new Set<FunctionName>([
-  ...(["lower", "upper", "trim", "contains", "concat", "substr", "split", "string"] as const),
-]);
-
 class Compiler {
-  readonly budget = new EvaluationBudget();
-  /** Whether the price of some part grows with the event. */
-  isCharged = false;
   readonly #observe: Observer | undefined;
 
   constructor(observe: Observer | undefined) {
@@ -93,21 +72,14 @@ class Compiler {
         return (event) => apply(left(event), right(event));
       }
       case "compare":
-        return this.#compare(node);
+        return compileCompare(node, this.compile(node.left), this.compile(node.right));
       case "in":
-        this.isCharged = true;
-        return compileIn(node, this.compile(node.left), this.compile(node.right), this.budget);
+        return compileIn(node, this.compile(node.left), this.compile(node.right));
       case "and":
         return conjunction(this.#compileAll(node.operands));
       case "or":
         return disjunction(this.#compileAll(node.operands));
     }
-  }
-
-  #compare(node: NodeOf<"compare">): Read {
-    const isOrdered = node.operator !== "==" && node.operator !== "!=";
-    if (isOrdered && scalarOf(node.left) === undefined && scalarOf(node.right) === undefined) this.isCharged = true;
-    return compileCompare(node, this.compile(node.left), this.compile(node.right), this.budget);
   }
 
   #list(node: NodeOf<"list">): Read {
@@ -119,17 +91,14 @@ class Compiler {
 
   #call({ name, args }: NodeOf<"call">): Read {
     if (name === "now") return (event) => event.receivedAt;
-    this.isCharged ||= CHARGED.has(name);
-    return bind(FUNCTIONS[name], this.budget, this.#compileAll(args));
+    return bind(FUNCTIONS[name], this.#compileAll(args));
   }
 
   #matches({ subject, pattern }: NodeOf<"matches">): Read {
-    this.isCharged = true;
     const read = this.compile(subject);
-    const { budget } = this;
     return (event) => {
       const text = read(event);
-      return isInspected(text) && pattern.test(text, budget);
+      return isInspected(text) && pattern.test(text);
     };
   }
 
@@ -164,14 +133,14 @@ function constant(value: Value): Read {
   return () => value;
 }
 
-function bind(apply: LanguageFunction, budget: EvaluationBudget, args: readonly Read[]): Read {
+function bind(apply: LanguageFunction, args: readonly Read[]): Read {
   const [first, second, third] = args;
   // An array of arguments per call would cost more than most of the functions.
-  if (first !== undefined && args.length === 1) return (event) => apply(budget, first(event));
+  if (first !== undefined && args.length === 1) return (event) => apply(first(event));
   if (first !== undefined && second !== undefined && third === undefined) {
-    return (event) => apply(budget, first(event), second(event));
+    return (event) => apply(first(event), second(event));
   }
-  return (event) => apply(budget, ...args.map((arg) => arg(event)));
+  return (event) => apply(...args.map((arg) => arg(event)));
 }
 
 function conjunction(operands: readonly Read[]): Read {

@@ -1,56 +1,38 @@
 import { PrismError } from "../../base/errors.ts";
 import { LIMITS } from "../limits.ts";
 
-/** What all conditions together may still do about one event, in steps. */
-export class EventWork {
-  leftSteps: number = LIMITS.eventSteps;
-}
-
-/** A condition that did more than one evaluation, or all evaluations of one event, may do. */
+/** A condition that needs more steps than were left. */
 export class ConditionTooCostly extends PrismError {
-  /** `event`: other conditions had used up what the event allows. */
-  readonly scope: "condition" | "event";
-
-  constructor(scope: "condition" | "event", message: string) {
-    super("INTERNAL", message);
-    this.scope = scope;
+  constructor() {
+    super(
+      "INTERNAL",
+      "the condition takes too long on this event: it searches or makes too much text; use fewer and smaller patterns",
+    );
   }
 }
 
 /**
- * Counts what one evaluation does: the strings that it makes, and the steps of everything whose price grows with the event. A rule of
- * 4096 characters can ask for gigabytes (`concat` within `concat`) or minutes (`matches`); only the evaluation can tell which.
+ * Counts, in steps of about 10 ns, what evaluations do whose price grows with the event: texts that are searched or made, lists.
+ * Texts and lists up to {@link FREE_UNITS} are part of a condition's fixed price, which costs nothing to count.
  */
-export class EvaluationBudget {
-  #leftUnits: number = LIMITS.madeUnits;
-  #leftSteps: number = LIMITS.evaluationSteps;
-  #event = new EventWork();
+class EvaluationBudget {
+  /** A small integer at all times: V8 would allocate for anything else. */
+  leftSteps: number = LIMITS.evaluationSteps;
 
-  /** Begins a new evaluation. */
-  reset(event: EventWork): void {
-    this.#leftUnits = LIMITS.madeUnits;
-    this.#leftSteps = LIMITS.evaluationSteps;
-    this.#event = event;
+  /** Begins to count again. @param steps that the next evaluations may take together */
+  begin(steps: number = LIMITS.evaluationSteps): void {
+    this.leftSteps = steps;
   }
 
-  /** Charges a string. @throws ConditionTooCostly. Called before the string is made where its length is known. */
-  charge(units: number): void {
-    this.#leftUnits -= units;
-    if (this.#leftUnits < 0) {
-      throw new ConditionTooCostly("condition", "the condition made more than 1 MiB of strings from one event");
-    }
-    this.work(units);
-  }
-
-  /** Charges work before it is done. @param steps of about 10 ns. @throws ConditionTooCostly */
-  work(steps: number): void {
-    this.#leftSteps -= steps;
-    if (this.#leftSteps < 0) {
-      throw new ConditionTooCostly("condition", "the condition takes too long on this event; use smaller patterns");
-    }
-    this.#event.leftSteps -= steps;
-    if (this.#event.leftSteps < 0) {
-      throw new ConditionTooCostly("event", "the conditions of this event's rules take too long together");
-    }
+  /** To be called before the work is done. @param steps a whole number @throws ConditionTooCostly */
+  charge(steps: number): void {
+    this.leftSteps -= steps;
+    if (this.leftSteps < 0) throw new ConditionTooCostly();
   }
 }
+
+/** Of this thread: evaluations are synchronous, so there is one at a time. */
+export const evaluationBudget = new EvaluationBudget();
+
+/** Length of a text, in UTF-16 units, up to which looking at it or making it is not charged. */
+export const FREE_UNITS = 64;

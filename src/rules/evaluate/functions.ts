@@ -1,6 +1,5 @@
 import type { PlainFunctionName } from "../parse/tree.ts";
 import { toDecimal } from "./decimal.ts";
-import type { EvaluationBudget } from "./evaluation-budget.ts";
 import { abs, ceil, floor, max, min, number, round, string } from "./number-functions.ts";
 import {
   concat,
@@ -17,8 +16,8 @@ import {
 import { toEpochMs } from "./timestamp.ts";
 import type { Value } from "./value.ts";
 
-/** A function of the language: pure but for the budget, total (a wrong type gives null or false, never an exception). */
-export type LanguageFunction = (budget: EvaluationBudget, ...args: Value[]) => Value;
+/** A function of the language: total (a wrong type gives null or false, never an exception). */
+export type LanguageFunction = (...args: Value[]) => Value;
 
 /** What the functions of contract 6.2 do; `now` is not among them, since it asks the event. */
 export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, LanguageFunction>> = {
@@ -40,6 +39,6 @@ export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, Langu
   ceil,
   number,
   string,
-  dec: (_budget, value) => toDecimal(value),
-  time: (_budget, value) => toEpochMs(value),
+  dec: toDecimal,
+  time: toEpochMs,
 };

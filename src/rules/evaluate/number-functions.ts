@@ -1,7 +1,6 @@
 import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";
 import { addDecimals, decimalText, multiplyDecimals, subtractDecimals } from "./decimal.ts";
-import type { EvaluationBudget } from "./evaluation-budget.ts";
 import type { Value } from "./value.ts";
 
 /** JSON's number, leading zeros allowed. Number() alone would also take "", " 1 ", "0x10" and "Infinity". */
@@ -15,14 +14,14 @@ export const round = ofNumber(Math.round);
 export const min = ofNumbers(Math.min);
 export const max = ofNumbers(Math.max);
 
-type NumberFunction = (budget: EvaluationBudget, ...args: readonly Value[]) => Value;
+type NumberFunction = (...args: readonly Value[]) => Value;
 
 function ofNumber(apply: (value: number) => number): NumberFunction {
-  return (_budget, value) => (typeof value === "number" ? apply(value) : null);
+  return (value) => (typeof value === "number" ? apply(value) : null);
 }
 
 function ofNumbers(choose: (left: number, right: number) => number): NumberFunction {
-  return (_budget, ...values) => {
+  return (...values) => {
     let chosen: number | undefined;
     for (const value of values) {
       if (typeof value !== "number") return null;
@@ -33,7 +32,7 @@ function ofNumbers(choose: (left: number, right: number) => number): NumberFunct
 }
 
 /** `number(x)`: a number from a string that is one, or the double nearest to a decimal. */
-export function number(_budget: EvaluationBudget, value: Value): Value {
+export function number(value: Value): Value {
   return numberOf(value);
 }
 
@@ -45,10 +44,8 @@ export function numberOf(value: Value): number | null {
 }
 
 /** `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for all else. */
-export function string(budget: EvaluationBudget, value: Value): Value {
-  const made = scalarText(value);
-  if (made !== null) budget.charge(made.length);
-  return made;
+export function string(value: Value): Value {
+  return scalarText(value);
 }
 
 /** The text of a scalar other than null; null for null, lists and objects. */

@@ -1,20 +1,13 @@
 import type { Condition } from "../condition.ts";
-import { EventWork } from "../evaluate/evaluation-budget.ts";
+import { evaluationBudget } from "../evaluate/evaluation-budget.ts";
 import type { RuleEvent } from "../event.ts";
 import type { Fact } from "./facts.ts";
+import { inRuleOrder, type RuleOrder, type RulePosition } from "./rule-order.ts";
+import { type AskedRule, isForNextTurn, RuleWalk } from "./rule-walk.ts";
 import { Shelf } from "./shelf.ts";
 
-/** What decides who comes first: priority descending, then createdAt, then key. */
-export interface RuleOrder {
-  readonly priority: number;
-  readonly createdAt: number;
-}
-
-interface Entry<R> extends RuleOrder {
-  readonly key: string;
-  readonly condition: Condition;
+interface Entry<R> extends AskedRule<R> {
   readonly projectId: string | null;
-  readonly rule: R;
 }
 
 interface Filed<R> {
@@ -65,43 +58,37 @@ export class RuleIndex<R> {
   /**
    * The rules whose conditions are true of `event`, in rule order.
    *
-   * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same. It
-   * may change the index.
-   * @param onSpent is called when the conditions together did more than they may do about one event, with the rule that did the most.
+   * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same.
+   * @returns null where the conditions are too costly to be asked in one turn of the loop: see {@link walk}
    */
-  match(
-    event: RuleEvent,
-    onError: (rule: R, error: unknown) => void,
-    onSpent: (costliest: R) => void = () => undefined,
-  ): R[] {
+  match(event: RuleEvent, onError: (rule: R, error: unknown) => void): R[] | null {
+    const candidates = this.#candidates(event);
+    const matched: Entry<R>[] = [];
+    evaluationBudget.begin();
+    for (const candidate of candidates) {
+      const before = evaluationBudget.leftSteps;
+      if (before <= 0) return null;
+      evaluationBudget.leftSteps = before - candidate.condition.fixedSteps;
+      try {
+        if (candidate.condition.testWithin(event)) matched.push(candidate);
+      } catch (error) {
+        if (isForNextTurn(error, before)) return null;
+        onError(candidate.rule, error);
+      }
+    }
+    return matched.sort(inRuleOrder).map(({ rule }) => rule);
+  }
+
+  /** Asks the rules that come after a position in rule order, for one turn of the loop. @param onError as for {@link match} */
+  walk(event: RuleEvent, after: RulePosition, onError: (rule: R, error: unknown) => void): RuleWalk<R> {
+    const entries = this.#candidates(event).filter((entry) => inRuleOrder(after, entry) < 0);
+    return new RuleWalk(entries.sort(inRuleOrder), event, onError);
+  }
+
+  #candidates(event: RuleEvent): Entry<R>[] {
     const candidates: Entry<R>[] = [];
     this.#shelves.get(null)?.collect(event, candidates);
     this.#shelves.get(event.projectId)?.collect(event, candidates);
-    const matched: Entry<R>[] = [];
-    const work = new EventWork();
-    let costliest: Entry<R> | null = null;
-    let mostSteps = 0;
-    for (const candidate of candidates) {
-      const before = work.leftSteps;
-      try {
-        if (candidate.condition.test(event, work)) matched.push(candidate);
-      } catch (error) {
-        onError(candidate.rule, error);
-      }
-      const steps = before - work.leftSteps;
-      if (steps <= mostSteps) continue;
-      mostSteps = steps;
-      costliest = candidate;
-    }
-    if (work.leftSteps < 0 && costliest) onSpent(costliest.rule);
-    return matched.sort(inRuleOrder).map(({ rule }) => rule);
+    return candidates;
   }
-}
-
-function inRuleOrder(left: Entry<unknown>, right: Entry<unknown>): number {
-  return (
-    right.priority - left.priority ||
-    left.createdAt - right.createdAt ||
-    (left.key < right.key ? -1 : left.key > right.key ? 1 : 0)
-  );
 }

@@ -1,4 +1,4 @@
-import type { EvaluationBudget } from "../evaluate/evaluation-budget.ts";
+import { evaluationBudget } from "../evaluate/evaluation-budget.ts";
 import { type PooledProgram, patternPool } from "./pattern-pool.ts";
 import type { Program } from "./program.ts";
 
@@ -13,29 +13,29 @@ export class Pattern {
 
   /** Compiles the pattern and tells its size. @throws Refusal LIMIT, RE2JSException */
   measure(): number {
-    return this.#program(null).size;
+    return this.#program(false).size;
   }
 
   /** Whether some part of `text` matches. @throws ConditionTooCostly, Refusal LIMIT, RE2JSException */
-  test(text: string, budget: EvaluationBudget): boolean {
-    const program = this.#pooled?.program ?? this.#program(budget);
+  test(text: string): boolean {
+    const program = this.#pooled?.program ?? this.#program(true);
     const pooled = this.#pooled;
     if (pooled === null) return false;
     pooled.wasUsed = true;
-    if (program.isPlain) return program.test(text, budget);
+    if (program.isPlain) return program.test(text);
     try {
-      return program.test(text, budget);
+      return program.test(text);
     } finally {
       patternPool.recount(pooled);
     }
   }
 
-  #program(budget: EvaluationBudget | null): Program {
+  #program(isCharged: boolean): Program {
     const found = patternPool.find(this.source);
     const pooled = found ?? patternPool.compile(this.source);
     this.#pooled = pooled;
     if (pooled.program === null) throw new TypeError("a pattern in the pool has no program");
-    if (!found) budget?.work(pooled.program.loadSteps);
+    if (!found && isCharged) evaluationBudget.charge(pooled.program.loadSteps);
     return pooled.program;
   }
 }

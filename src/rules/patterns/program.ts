@@ -1,5 +1,5 @@
 import { RE2JS } from "re2js";
-import type { EvaluationBudget } from "../evaluate/evaluation-budget.ts";
+import { evaluationBudget, FREE_UNITS } from "../evaluate/evaluation-budget.ts";
 import { LIMITS } from "../limits.ts";
 import { Refusal } from "../refusal.ts";
 import { estimateSize } from "./estimate-size.ts";
@@ -29,7 +29,6 @@ export class Program {
   readonly isPlain: boolean;
   #automaton: Re2["dfa"] | null = null;
   /** Of the search that runs. */
-  #budget: EvaluationBudget | null = null;
   #textUnits = 0;
   #bytesBefore = 0;
 
@@ -57,11 +56,10 @@ export class Program {
   }
 
   /** Whether some part of `text` matches. @throws ConditionTooCostly */
-  test(text: string, budget: EvaluationBudget): boolean {
-    budget.work(text.length);
+  test(text: string): boolean {
+    if (text.length > FREE_UNITS) evaluationBudget.charge(text.length);
     if (this.isPlain) return this.#re2.match(text);
     this.#automaton ??= this.#openAutomaton();
-    this.#budget = budget;
     this.#textUnits = text.length;
     this.#bytesBefore = this.automatonBytes;
     return this.#re2.match(text);
@@ -80,10 +78,10 @@ export class Program {
       const found = match(input, from, anchor);
       const builtBytes = Math.max(0, this.automatonBytes - this.#bytesBefore);
       if (found === null) automaton.clearCache();
-      this.#budget?.work(builtBytes / BYTES_PER_STEP);
+      if (builtBytes > 0) evaluationBudget.charge(Math.ceil(builtBytes / BYTES_PER_STEP));
       if (found === null) {
         // The library goes on step by step: 12 ns for each unit of text and instruction, at worst.
-        this.#budget?.work(this.#textUnits * this.size);
+        evaluationBudget.charge(this.#textUnits * this.size);
       }
       return found;
     };

@@ -7,6 +7,7 @@ export async function removeEvents(trx: Trx, projectId: string, seqs: readonly n
   if (first === undefined || last === undefined) return;
   await trx.deleteFrom("decisions").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("event_failures").where("eventSeq", "in", seqs).execute();
+  await trx.deleteFrom("event_slices").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("events").where("seq", "in", seqs).execute();
   // Where the clock was set back, an event between them may have been received later and stays.
   let from = first - 1;

@@ -30,6 +30,14 @@ export interface EventFailuresTable {
   resolvedAt: number | null;
 }
 
+/** How far the rules of an event have been asked that is decided in slices. */
+export interface EventSlicesTable {
+  eventSeq: Generated<number>;
+  priority: number;
+  createdAt: number;
+  ruleId: string;
+}
+
 export interface EventConsumersTable {
   name: string;
   cursor: number;
@@ -59,6 +67,8 @@ export interface RulesTable {
   suppression: string | null;
   dedupe: string | null;
   cooldownMs: Generated<number>;
+  /** The version that was found too costly; it is not evaluated. */
+  tooCostlyVersion: number | null;
 }
 
 export interface RuleVersionsTable {

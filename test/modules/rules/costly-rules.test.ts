@@ -119,6 +119,17 @@ test("a condition that takes too long on an event stops, and its rule is broken 
       ({ resourceId }) => resourceId === slow.id,
     ),
   );
+
+  const { errors } = (await view(again, slow.id)).stats;
+  await again.restart();
+  assert.equal((await view(again, slow.id)).broken?.code, "TOO_COSTLY");
+  await again.post("/api/v1/events", { type: "x", a: TEXT });
+  await allDecided(again);
+  assert.equal((await view(again, slow.id)).stats.errors, errors, "it is not evaluated again after a restart");
+  const { body: mended } = await again.patch<View>(`/api/v1/rules/${slow.id}`, { condition: "exists(event.a)" });
+  assert.equal(mended.broken, null);
+  await again.restart();
+  assert.equal((await view(again, slow.id)).broken, null);
 });
 
 test("a template whose filters could multiply its text is refused wherever a template is written", async (t) => {

@@ -88,6 +88,7 @@ export function effectsOf(eventSeq: number, recipientSeq: number, changes: Parti
     notifications: [notification],
     recipients: [{ notificationId: notification.id, userId: "user-1", seq: recipientSeq }],
     jobs: [],
+    slice: null,
     resolves: null,
     correlationId: "correlation-1",
     retry: { at: NOW, runAt: NOW + 1000, maxAttempts: 3 },
