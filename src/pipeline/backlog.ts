@@ -12,9 +12,10 @@ import { RULE_ENGINE } from "../store/undecided.ts";
 import type { CommitOutcome, Effects, SuppressionRows } from "../store/write-set.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { Budget } from "./budget.ts";
-import { type Decider, type Decision, type Earlier, enqueuedBy, RuleStats, sliceMark } from "./decide.ts";
+import { type Decider, type Decision, type Earlier, enqueuedBy, sliceMark } from "./decide.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
+import { RuleStats } from "./rule-stats.ts";
 import { storedEvent } from "./stored-event.ts";
 
 export interface BacklogParts {

@@ -12,13 +12,13 @@ import type {
   NotificationRow,
   RecipientRow,
   RetryPlan,
-  RuleStatSum,
   SliceMark,
   StormRow,
   SuppressionRows,
 } from "../store/write-set.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
+import { countDecisions, type RuleStats } from "./rule-stats.ts";
 import { Slice } from "./slice.ts";
 import type { FiringGate, Verdict } from "./suppression/gate.ts";
 
@@ -61,36 +61,6 @@ interface Turn {
   readonly askedTo: RulePosition | null;
 }
 
-/** Rule totals gathered over a write set. */
-export class RuleStats {
-  readonly #sums = new Map<string, { -readonly [K in keyof RuleStatSum]: RuleStatSum[K] }>();
-
-  of(ruleId: string): { -readonly [K in keyof RuleStatSum]: RuleStatSum[K] } {
-    let sum = this.#sums.get(ruleId);
-    if (!sum) {
-      sum = {
-        ruleId,
-        matched: 0,
-        fired: 0,
-        suppressed: 0,
-        deduped: 0,
-        cooled: 0,
-        limited: 0,
-        noRecipients: 0,
-        errors: 0,
-        lastMatchedAt: null,
-        lastError: null,
-      };
-      this.#sums.set(ruleId, sum);
-    }
-    return sum;
-  }
-
-  rows(): RuleStatSum[] {
-    return [...this.#sums.values()];
-  }
-}
-
 export interface DeciderParts {
   readonly book: RuleBook;
   readonly gate: FiringGate;
@@ -113,8 +83,8 @@ export class Decider {
 
   /**
    * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody.
-   * Of an event that many rules match this is one {@link Slice}; the next call with the decisions so far goes on.
-   * @param earlier decisions of this event that are stored. A rule that had no recipients and now has some is decided again.
+   * Of an event with many or costly rules this is one {@link Slice}; the next call, with where this one ended, goes on.
+   * @param earlier what earlier slices or attempts have stored of this event. A rule that had no recipients and now has some is decided again.
    * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
    */
   decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
@@ -125,7 +95,7 @@ export class Decider {
     this.#countErrors(errors, event, stats);
     if (decided.length === 0 && askedTo === null && after === null) return null;
     const decision = this.#decisionOf(event, turn, after !== null, now);
-    count(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
+    countDecisions(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
     return decision;
   }
 
@@ -354,31 +324,6 @@ function positionOf({ row: { id, priority, createdAt } }: ActiveRule): RulePosit
 export function sliceMark(askedTo: RulePosition | null): SliceMark {
   if (askedTo === null) return { after: null };
   return { after: { priority: askedTo.priority, createdAt: askedTo.createdAt, ruleId: askedTo.key } };
-}
-
-const COUNTED_AS = {
-  fired: "fired",
-  suppressed: "suppressed",
-  deduped: "deduped",
-  cooled: "cooled",
-  limited: "limited",
-  "no recipients": "noRecipients",
-} as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
-
-/** The totals are those of the rows: a decision that takes the place of another counts in its place. */
-function count(
-  decisions: readonly DecisionRow[],
-  earlier: ReadonlyMap<string, DecisionOutcome> | null,
-  stats: RuleStats,
-  now: number,
-): void {
-  for (const { ruleId, outcome } of decisions) {
-    const sum = stats.of(ruleId);
-    if (earlier?.has(ruleId)) sum.noRecipients--;
-    else sum.matched++;
-    sum.lastMatchedAt = now;
-    sum[COUNTED_AS[outcome]]++;
-  }
 }
 
 /** The notification it names is the one that was made, or the earlier one that stands for it. */

@@ -1,6 +1,6 @@
 import type { Counter, Histogram, Metrics } from "../base/metrics.ts";
-import type { RuleStats } from "./decide.ts";
 import type { EventResult } from "./incoming-event.ts";
+import type { RuleStats } from "./rule-stats.ts";
 
 /** From 10 µs, which a small set without matching rules takes, to a second. */
 const DECIDING_BUCKETS = [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1];

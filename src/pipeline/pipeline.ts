@@ -11,10 +11,11 @@ import type { CommitOutcome, Effects, IdempotencyRow, JobFinish, SuppressionRows
 import type { Announcer, Told } from "./announcer.ts";
 import type { Backlog } from "./backlog.ts";
 import { Budget } from "./budget.ts";
-import { type Decider, enqueuedBy, RuleStats } from "./decide.ts";
+import { type Decider, enqueuedBy } from "./decide.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { EventResult, IncomingEvent } from "./incoming-event.ts";
 import type { PipelineMetrics } from "./pipeline-metrics.ts";
+import { RuleStats } from "./rule-stats.ts";
 
 /** Whoever handed an event in and waits for what becomes of it. */
 export interface EventOwner {
