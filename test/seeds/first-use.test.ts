@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { makeAccount, startAccounts } from "../accounts/support/auth-client.ts";
-import { runCli } from "../cli/run-cli.ts";
+import { RunningCli, runCli } from "../cli/run-cli.ts";
+import { GOOD_SECRETS } from "../config/support/load.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -21,6 +22,56 @@ async function tokenOf(prism: TestPrism, user: string): Promise<string> {
 const timer = (action: object) => ({ label: "first", delayMs: 60_000, action });
 const notify = (userId: string) =>
   timer({ type: "notify", payload: { userId, title: "Hello!", body: "Timer fired." } });
+
+/** The .env files as the READMEs give them; the port is chosen by the test. */
+const ENV_FILES = {
+  S0: "NODE_ENV=development\nPORT=3000\nJWT_SECRET=dev-secret-change-me\nDATABASE_URL=postgresql://u:p@db:5432/x\nREDIS_HOST=redis\nREDIS_PORT=6379\n",
+  S1: `PORT=3000
+HOST=127.0.0.1
+NODE_ENV=development
+
+DATABASE_URL="postgresql://pulseboard:pulseboard@localhost:5432/pulseboard"
+
+JWT_ACCESS_SECRET=change-me-in-production
+JWT_REFRESH_SECRET=change-me-in-production
+JWT_ACCESS_EXPIRES=15m
+JWT_REFRESH_EXPIRES=7d
+
+REDIS_URL=redis://localhost:6379
+
+SMTP_HOST=sandbox.smtp.mailtrap.io
+SMTP_PORT=2525
+SMTP_USER=your-mailtrap-user
+SMTP_PASS=your-mailtrap-password
+SMTP_FROM=noreply@pulseboard.dev
+
+ALERT_ERROR_THRESHOLD=10
+RETENTION_DAYS=30
+`,
+  S4: `NODE_ENV=production
+PORT=3000
+DATABASE_URL=postgresql://u:p@localhost/x
+REDIS_URL=redis://localhost
+JWT_SECRET=${GOOD_SECRETS.JWT_SECRET}
+PRISM_ENCRYPTION_KEY=${GOOD_SECRETS.PRISM_ENCRYPTION_KEY}
+HOST=127.0.0.1
+`,
+} as const;
+
+test("the .env file of each README starts a server, S4's with the key that production needs", async (t) => {
+  for (const [seed, text] of Object.entries(ENV_FILES)) {
+    const cwd = temporaryDir(t);
+    writeFileSync(join(cwd, ".env"), text);
+    const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+    const [, base] = await server.until(/Prism is ready: (\S+)/);
+    const { status, db } = (await (await fetch(`${base}/health`)).json()) as Record<string, unknown>;
+    assert.deepEqual([status, db], ["ok", "ok"], seed);
+    await server.until(/points at postgresql: and is ignored/);
+    await server.until(/REDIS_\w+(, REDIS_PORT)? (is|are) ignored/);
+    server.signal("SIGTERM");
+    assert.equal(await server.ended(), 0, seed);
+  }
+});
 
 test("S0: reading is the recipient's, and the history of a user who is not known is 404", async (t) => {
   const prism = await startPrism(t);
