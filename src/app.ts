@@ -29,6 +29,7 @@ import { patternPool } from "./rules/index.ts";
 import { AccessTokens } from "./services/access/access-tokens.ts";
 import { Principals } from "./services/access/principals.ts";
 import { Projects } from "./services/access/projects.ts";
+import { openTrustedIssuer } from "./services/access/trusted-issuer.ts";
 import { UsageMarks } from "./services/access/usage-marks.ts";
 import { UserDirectory } from "./services/access/user-directory.ts";
 import { awaitFirstAdmin, type FirstAdmin, makeConfiguredAdmin } from "./services/accounts/first-admin.ts";
@@ -119,7 +120,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     clock,
   });
   const tickets = new RealtimeTickets(clock);
-  const principals = new Principals({ reader, accessTokens, clock, tickets, cache: config.cache });
+  const issuer = openTrustedIssuer({ ...basis, log: log.namespace("auth"), rightsChanged: () => rightsChanged() });
+  const principals = new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache });
   const reads = new ReadCaches({ ...config.cache, clock });
   const projects = new Projects(reader, defaultProjectId);
   const presence = new Presence();
@@ -333,6 +335,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     days: () => settings.retention.auditDays,
     isClockTrusted: () => clockTrust.check(),
   });
+  issuer?.start();
   const reclaimed = await jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   await modules.loaded.start();
@@ -364,7 +367,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     stop: () =>
       stopServer({
         ...shared,
-        ...{ shutdownMs: config.shutdownMs, listener, kernel, connections, storage, store, accounts },
+        ...{ shutdownMs: config.shutdownMs, listener, kernel, connections, storage, store, accounts, issuer },
         ...{ retention: system.retention, modules: { ...modules, moduleWatch } },
         ...{ foreign, descriptors, usage, auditRetention, auditHead },
       }),

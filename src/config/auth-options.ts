@@ -61,6 +61,35 @@ export const AUTH_OPTIONS = {
     password: optional(k.text(), "that administrator's password", { secret: true }),
   },
   audience: option(k.text(1, 100), "prism", "`aud` of access tokens; give servers that share a secret different ones"),
+  trusted: {
+    issuer: optional(k.text(1, 500), "`iss` of tokens of another program that count here; without it they carry none"),
+    audience: optional(k.text(1, 200), "`aud` of those tokens; without it they carry none"),
+    jwksUrl: optional(
+      k.httpUrl(),
+      "where that program publishes its keys (JWKS); https, or http on this machine. Needs issuer and audience",
+    ),
+    secret: optional(
+      k.text(),
+      "what that program signs with (HS256), in place of jwksUrl; not one of Prism's own secrets",
+      {
+        secret: true,
+      },
+    ),
+    algorithms: option(
+      k.list(k.issuerAlgorithm),
+      ["RS256", "ES256", "EdDSA"],
+      "signatures that count with jwksUrl: also RS384, RS512, PS256, ES384",
+    ),
+    userClaim: option(k.text(1, 100), "sub", "the claim that names the user"),
+    userField: option(
+      k.oneOf("externalId", "id", "email"),
+      "externalId",
+      "what of an account the claim is compared with; an email must be confirmed (`email_verified`)",
+    ),
+    provision: option(k.boolean(), false, "whether the first token of an unknown user makes an account"),
+    roles: option(k.list(k.roleName), ["User"], "roles of accounts that are made so"),
+    clockSkewMs: option(k.duration(0, 5 * MINUTE), 30_000, "how far that program's clock may be off"),
+  },
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,

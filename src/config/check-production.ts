@@ -21,6 +21,7 @@ export function checkProduction(config: ConfigValues, missing: readonly string[]
     ["auth.jwtSecret", config.auth.jwtSecret],
     ["auth.accessSecret", config.auth.accessSecret],
     ["auth.refreshSecret", config.auth.refreshSecret],
+    ["auth.trusted.secret", config.auth.trusted.secret],
   ] as const) {
     const problem = secret === undefined ? undefined : weakness(secret);
     if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { parseCidr } from "../base/cidr.ts";
+import { ISSUER_ALGORITHMS } from "../base/issuer-algorithms.ts";
 import { ANY_NAMESPACE, isNamespaceName } from "../base/namespace-name.ts";
 import { isTimezone } from "../base/timezone.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../base/worker-channels.ts";
@@ -137,6 +138,11 @@ export const pusherWebhookEvent: v.GenericSchema<unknown, (typeof PUSHER_WEBHOOK
   PUSHER_WEBHOOK_EVENTS,
   `must be one of ${PUSHER_WEBHOOK_EVENTS.join(", ")}`,
 );
+
+/** Of public keys only: what they check, a public key cannot sign. */
+export const issuerAlgorithm = v.picklist(ISSUER_ALGORITHMS, `must be one of ${ISSUER_ALGORITHMS.join(", ")}`);
+
+export const roleName = textThat("must be the name of a role", (value) => value !== "" && value.length <= 100);
 
 export const urlScheme = v.pipe(
   textThat("must be a URL scheme such as myapp", (value) => /^[a-z][a-z0-9+.-]{1,62}$/.test(value)),

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { checkLimits } from "./check-limits.ts";
 import { checkProduction } from "./check-production.ts";
 import { checkProviders, unusedProviders } from "./check-providers.ts";
+import { checkTrusted } from "./check-trusted.ts";
 import { readConfigFile } from "./config-file.ts";
 import { ConfigRefused } from "./config-refused.ts";
 import { type Environment, readDotEnv, readVariable, unknownVariables } from "./environment.ts";
@@ -67,7 +68,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (sources.checkSecrets !== false) problems.push(...checkProduction(given, missing));
   if ((given.tls.certFile === undefined) !== (given.tls.keyFile === undefined))
     problems.push("tls.certFile and tls.keyFile belong together; set both, or neither");
-  problems.push(...checkLimits(given), ...checkProviders(given));
+  problems.push(...checkLimits(given), ...checkProviders(given), ...checkTrusted(given));
   // Before any secret is made and kept: what is refused leaves nothing behind.
   if (problems.length > 0) throw new ConfigRefused(problems);
 

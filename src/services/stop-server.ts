@@ -7,6 +7,7 @@ import type { JobRunner } from "../jobs/runner.ts";
 import type { Connections } from "../realtime/connections.ts";
 import type { Presence } from "../realtime/presence.ts";
 import type { Store } from "../store/store.ts";
+import type { TrustedIssuer } from "./access/trusted-issuer.ts";
 import type { UsageMarks } from "./access/usage-marks.ts";
 import type { AccountServices } from "./accounts/open-accounts.ts";
 import type { AuditHeadKeeper } from "./audit/audit-head.ts";
@@ -41,6 +42,7 @@ export interface RunningServer {
   readonly auditRetention: AuditRetention;
   readonly auditHead: AuditHeadKeeper;
   readonly accounts: Pick<AccountServices, "accountLinks" | "accountMail" | "passwords" | "mailer">;
+  readonly issuer: Pick<TrustedIssuer, "stop"> | undefined;
   readonly senders: Senders;
   readonly storage: StorageGuard;
   readonly presence: Presence;
@@ -77,6 +79,7 @@ export async function stopServer(server: RunningServer): Promise<void> {
   await accounts.passwords.close();
   await within(left(), server.senders.close());
   accounts.mailer.close();
+  server.issuer?.stop();
   server.storage.stop();
   server.presence.close();
   await within(lastLeft(), store.committer.settled());

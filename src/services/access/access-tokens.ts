@@ -65,6 +65,15 @@ export class AccessTokens {
     return { token, expiresAt };
   }
 
+  /** Whether the token names a key of Prism's own; says nothing about its being good. */
+  isOwn(token: string): boolean {
+    try {
+      return this.#keys.has(decodeProtectedHeader(token).kid ?? "");
+    } catch {
+      return false;
+    }
+  }
+
   /** @throws TOKEN_EXPIRED, TOKEN_INVALID */
   verify(token: string): AccessClaims {
     const hash = sha256Hex(token);

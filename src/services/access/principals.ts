@@ -10,6 +10,7 @@ import type { ProjectRole, UserStatus } from "../../store/schema.ts";
 import { accountError } from "../account-error.ts";
 import type { RealtimeTickets } from "../realtime/realtime-tickets.ts";
 import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
+import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 interface UserRecord {
   readonly key: string;
@@ -43,6 +44,8 @@ interface SessionRow {
 export interface PrincipalsParts {
   readonly reader: Sqlite;
   readonly accessTokens: AccessTokens;
+  /** Of another program, where one is configured. */
+  readonly issuer?: Pick<TrustedIssuer, "verify"> | undefined;
   readonly clock: Clock;
   readonly tickets: RealtimeTickets;
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
@@ -108,7 +111,9 @@ export class Principals implements Authenticator {
     if (kind === "ticket") return this.#ticketPrincipal(secret);
     if (kind === "apiKey") return this.#keyPrincipal(secret);
     if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
-    return this.#accessPrincipal(this.#parts.accessTokens.verify(secret));
+    const { accessTokens, issuer } = this.#parts;
+    const isForeign = issuer !== undefined && !accessTokens.isOwn(secret);
+    return this.#accessPrincipal(isForeign ? issuer.verify(secret) : accessTokens.verify(secret));
   }
 
   /** The same caller for as long as the login lives that its token came from: what is opened with it outlives the token. */
