@@ -1,6 +1,7 @@
-// What the links in account mails open. The token is behind the "#" and goes to the API in a body, never into a URL.
+// What the links in account mails open. The token is behind the "#" and goes to the API in a body, never into a URL. Only the link that
+// ends mails has it in the query: mail programs post to that link as it is.
 const page = location.pathname.split("/").pop();
-const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+const token = new URLSearchParams(page === "unsubscribe" ? location.search : location.hash.slice(1)).get("token") ?? "";
 const element = (id) => document.getElementById(id);
 const section = element(page);
 
@@ -10,7 +11,11 @@ async function send(path, body, accessToken) {
   if (accessToken) headers.Authorization = `Bearer ${accessToken}`;
   const url = new URL(`../api/v1/${path}`, location.href);
   const init = { method: "POST", headers, body: JSON.stringify(body), credentials: "omit" };
-  const response = await fetch(url, init).catch(() => {
+  return answerOf(fetch(url, init));
+}
+
+async function answerOf(request) {
+  const response = await request.catch(() => {
     throw new Error("The server cannot be reached. Try again.");
   });
   const answer = await response.json().catch(() => ({}));
@@ -51,6 +56,11 @@ const actions = {
   async verifyEmail() {
     const { status } = await send("auth/verify-email", { token });
     return `Your mail address is confirmed. ${stateText(status)}`;
+  },
+  async unsubscribe() {
+    const body = new URLSearchParams({ "List-Unsubscribe": "One-Click" });
+    await answerOf(fetch(location.href, { method: "POST", body, credentials: "omit" }));
+    return "No more such mails are sent to you. You can change this in your preferences.";
   },
   async joinWithAccount(form) {
     const credentials = { login: given(form, "login"), password: passwordOf(form), tokenDelivery: "body" };
@@ -101,6 +111,7 @@ async function start() {
   for (const form of section.querySelectorAll("form")) form.addEventListener("submit", submit);
   try {
     if (page === "project-invitation") await showInvitation();
+    if (page === "unsubscribe") element("mail-kind").textContent = token.split(".")[1] ?? "";
     section.hidden = false;
     section.querySelector("input:not([readonly]), button").focus();
   } catch (error) {

@@ -65,6 +65,7 @@ test("S1-08 a notification comes as a mail with text and HTML, from the configur
   assert.match(head, /^Auto-Submitted: auto-generated$/m);
   assert.match(head, /^X-Auto-Response-Suppress: All$/m);
   assert.match(head, /^Content-Type: multipart\/alternative/m);
+  assert.doesNotMatch(head, /List-Unsubscribe/i, "the server does not know its public address");
   assert.match(raw, /^Content-Type: text\/plain; charset=utf-8/m);
   assert.match(raw, /^Content-Type: text\/html; charset=utf-8/m);
 });

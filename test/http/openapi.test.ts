@@ -80,6 +80,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/account/invite",
       "/account/project-invitation",
       "/account/reset-password",
+      "/account/unsubscribe",
       "/account/verify-email",
       "/api/v1/realtime/:projectId",
       "/app/:key",

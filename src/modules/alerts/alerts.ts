@@ -36,7 +36,7 @@ export class Alerts {
     this.#watch = new ErrorWatch(services, (projectId, burst) => this.#raise(projectId, burst));
     services.system.runner.handle(TELL, (job) => this.#tell(job));
     services.system.runner.handle(MAIL, async (job) => {
-      const parts = { mailer: services.system.mailer, db: services.db.read, serverUrl: services.config.publicUrl };
+      const parts = { mailer: services.system.mailer, db: services.db.read, config: services.config };
       return { sent: await mailNotice(parts, job.payload as NoticeMail, { id: job.id }) };
     });
   }

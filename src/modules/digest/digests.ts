@@ -166,25 +166,27 @@ export class Digests {
   }
 
   #mailReaders(readers: readonly Reader[]): readonly Reader[] {
-    return this.#services.system.mailer.isConfigured ? readers.filter(({ email }) => email !== null) : [];
+    return this.#services.system.mailer.isConfigured
+      ? readers.filter(({ email, wantsDigestMail }) => email !== null && wantsDigestMail)
+      : [];
   }
 
   async #mail(job: RunningJob): Promise<{ sent: boolean }> {
     const { db, system, config } = this.#services;
     const { unread, ...notice } = job.payload as DigestMail;
-    const sent = await mailNotice({ mailer: system.mailer, db: db.read, serverUrl: config.publicUrl }, notice, {
+    const sent = await mailNotice({ mailer: system.mailer, db: db.read, config }, notice, {
       id: job.id,
       postscript: postscript(unread),
-      headers: this.#unsubscribeHeader(),
+      unsubscribeBy: this.#unsubscribeAddress(),
     });
     return { sent };
   }
 
   /** RFC 2369 section 3.2: who has no way into the program asks its operator. */
-  #unsubscribeHeader(): Readonly<Record<string, string>> {
+  #unsubscribeAddress(): string {
     const from = smtpOptionsOf(this.#services.config)?.from ?? "";
     const address = /<([^<>]+)>\s*$/.exec(from)?.[1] ?? from;
-    return { "List-Unsubscribe": `<mailto:${encodeURI(address)}?subject=unsubscribe%20digest>` };
+    return `<mailto:${encodeURI(address)}?subject=unsubscribe%20digest>`;
   }
 }
 

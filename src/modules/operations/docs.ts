@@ -7,6 +7,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
 import { ACCOUNT_PAGE_NAMES } from "../../services/accounts/account-mail.ts";
+import { UNSUBSCRIBE_PATH } from "../../services/delivery/unsubscribe.ts";
 
 const compress = promisify(gzip);
 
@@ -61,6 +62,7 @@ const ACCOUNT_PAGE: Asset = {
 /** What the links in account mails open: one page, which shows the part that its path names. */
 export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = pagesOf({
   ...Object.fromEntries(ACCOUNT_PAGE_NAMES.map((name) => [`/account/${name}`, ACCOUNT_PAGE])),
+  [UNSUBSCRIBE_PATH]: ACCOUNT_PAGE,
   "/account/account.js": {
     contentType: "text/javascript; charset=utf-8",
     asset: "web/account.js",

@@ -4,6 +4,7 @@ import { importRoute } from "./import-route.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { pusherAuthRoutes, pusherUserAuthRoute } from "./pusher-auth.ts";
 import { tokenRoutes } from "./token-routes.ts";
+import { unsubscribeRoute } from "./unsubscribe-route.ts";
 
 /** Accounts: one's own, and for administrators everybody's (contract 4.5). */
 const users: AppModule = {
@@ -16,7 +17,8 @@ const users: AppModule = {
       pusherUserAuthRoute(services),
       ...tokenRoutes(services),
     ];
-    for (const each of [...own, ...adminRoutes(services), importRoute(services)]) server.route(each);
+    for (const each of [...own, ...adminRoutes(services), importRoute(services), unsubscribeRoute(services)])
+      server.route(each);
   },
 };
 

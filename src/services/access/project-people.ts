@@ -1,4 +1,5 @@
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { type Preferences, wantsMail } from "../delivery/preferences.ts";
 
 /** Somebody whom a project tells what it has to say. */
 export interface ProjectPerson {
@@ -6,6 +7,7 @@ export interface ProjectPerson {
   readonly email: string | null;
   readonly wantsAlertMail: boolean;
   readonly wantsDigest: boolean;
+  readonly wantsDigestMail: boolean;
 }
 
 /** As many as one notification may tell. */
@@ -41,6 +43,12 @@ function active(db: ReadDb | Trx) {
 }
 
 function personOf({ id, email, prefs }: { id: string; email: string | null; prefs: string }): ProjectPerson {
-  const { emailAlerts, digest } = JSON.parse(prefs) as { emailAlerts?: boolean; digest?: boolean };
-  return { id, email, wantsAlertMail: emailAlerts !== false, wantsDigest: digest !== false };
+  const preferences = JSON.parse(prefs) as Preferences;
+  return {
+    id,
+    email,
+    wantsAlertMail: wantsMail(preferences, "alert"),
+    wantsDigest: preferences.digest !== false,
+    wantsDigestMail: wantsMail(preferences, "digest"),
+  };
 }

@@ -5,11 +5,12 @@ import { MailCaller } from "./mail-caller.ts";
 import { mailOf } from "./mail-text.ts";
 import { type AttemptFacts, PreparedSender } from "./prepared-sender.ts";
 import { DeadTarget, type Target } from "./sender.ts";
+import { unsubscribeHeaders } from "./unsubscribe.ts";
 
 export interface MailSenderParts {
   readonly database: Database;
   readonly mailer: Mailer;
-  readonly config: Pick<Config, "publicUrl">;
+  readonly config: Pick<Config, "publicUrl" | "secrets">;
 }
 
 /** Notifications as mail, to the address of the account. */
@@ -18,11 +19,11 @@ export class MailSender extends PreparedSender<Mail> {
   protected readonly caller: MailCaller;
   readonly #database: Database;
   readonly #mailer: Mailer;
-  readonly #serverUrl: string | undefined;
+  readonly #config: MailSenderParts["config"];
 
   constructor({ database, mailer, config }: MailSenderParts) {
     super();
-    this.#serverUrl = config.publicUrl;
+    this.#config = config;
     this.#database = database;
     this.#mailer = mailer;
     this.caller = new MailCaller(mailer);
@@ -46,8 +47,11 @@ export class MailSender extends PreparedSender<Mail> {
       .where("id", "=", delivery.userId)
       .executeTakeFirst();
     if (!user?.email) throw new DeadTarget("the account has no mail address any more");
-    const reader = { timezone: user.timezone, serverUrl: this.#serverUrl };
-    return { to: user.email, ...mailOf(notification, delivery.id, reader) };
+    const reader = { timezone: user.timezone, serverUrl: this.#config.publicUrl };
+    const mail = mailOf(notification, delivery.id, reader);
+    const { userId } = delivery;
+    const headers = { ...mail.headers, ...unsubscribeHeaders(this.#config, { userId, kind: notification.kind }) };
+    return { to: user.email, ...mail, headers };
   }
 
   check(): Promise<void> {

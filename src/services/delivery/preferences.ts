@@ -1,26 +1,30 @@
 import * as v from "valibot";
 import type { EpochMs } from "../../base/clock.ts";
 import { integer, object, pattern } from "../../http/shapes.ts";
-import type { OutsideChannel } from "../../store/schema.ts";
+import type { NotificationKind, OutsideChannel } from "../../store/schema.ts";
 import { quietUntil } from "./quiet-hours.ts";
 import type { DeliveryReason } from "./reasons.ts";
 import type { NotificationFacts } from "./sender.ts";
 
 const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
-const channels = v.optional(v.pipe(v.array(v.picklist(["in_app", "push", "email", "webhook"])), v.maxLength(4)));
+const CHANNELS = ["in_app", "push", "email", "webhook"] as const;
+const channels = v.optional(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(4)));
+const channelsByKind = {
+  rule: channels,
+  direct: channels,
+  timer: channels,
+  digest: channels,
+  alert: channels,
+  aggregate: channels,
+} satisfies Record<NotificationKind, typeof channels>;
+
+export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];
 
 /** How and when somebody wants to be told. Kept as sent; what is absent is the default. */
 export const Preferences = object({
   channels: v.optional(
     v.pipe(
-      object({
-        rule: channels,
-        direct: channels,
-        timer: channels,
-        digest: channels,
-        alert: channels,
-        aggregate: channels,
-      }),
+      object(channelsByKind),
       v.description("By kind, by which channels it may come besides the list of notifications; absent: by all"),
     ),
   ),
@@ -56,9 +60,21 @@ type Told = Pick<NotificationFacts, "kind" | "priority">;
 export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, priority }: Told): DeliveryReason | null {
   const wanted = prefs.channels?.[kind];
   if (wanted && !wanted.includes(NAMED[channel])) return "channel off";
-  if (channel === "email" && kind === "alert" && prefs.emailAlerts === false) return "channel off";
-  if (channel === "email" && kind === "digest" && prefs.digest === false) return "channel off";
+  if (channel === "email" && !wantsMail(prefs, kind)) return "channel off";
   return priority < (prefs.minPriority ?? 0) ? "below minimum priority" : null;
+}
+
+/** Whether somebody takes mails of a kind. */
+export function wantsMail({ channels, emailAlerts, digest }: Preferences, kind: NotificationKind): boolean {
+  if (kind === "alert" && emailAlerts === false) return false;
+  if (kind === "digest" && digest === false) return false;
+  return channels?.[kind]?.includes("email") ?? true;
+}
+
+/** The same preferences without mails of a kind; its other channels stay. */
+export function withoutMail(prefs: Preferences, kind: NotificationKind): Preferences {
+  const others = (prefs.channels?.[kind] ?? CHANNELS).filter((channel) => channel !== "email");
+  return { ...prefs, channels: { ...prefs.channels, [kind]: others } };
 }
 
 /** Until when a notification has to wait for the end of somebody's quiet hours; null when it does not. */

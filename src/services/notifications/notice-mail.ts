@@ -1,8 +1,10 @@
+import type { Config } from "../../config/load.ts";
 import { PermanentError } from "../../jobs/job.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { mailFailure } from "../delivery/mail-failure.ts";
 import { mailOf } from "../delivery/mail-text.ts";
 import { DeadTarget } from "../delivery/sender.ts";
+import { unsubscribeHeaders } from "../delivery/unsubscribe.ts";
 import type { Mailer } from "../mailer.ts";
 
 /** A mail to one of the people of a notification; the payload of its job. */
@@ -14,8 +16,8 @@ export interface NoticeMail {
 export interface NoticeMailParts {
   readonly mailer: Mailer;
   readonly db: ReadDb;
-  /** Where the server is reached, for a link below the message. */
-  readonly serverUrl: string | undefined;
+  /** Says where the server is reached, for a link below the message and one that ends such mails. */
+  readonly config: Pick<Config, "publicUrl" | "secrets">;
 }
 
 export interface NoticeMailOptions {
@@ -23,7 +25,8 @@ export interface NoticeMailOptions {
   readonly id: string;
   /** Stands below the message, for this reader alone. */
   readonly postscript?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** A further way to end such mails, as List-Unsubscribe takes it. */
+  readonly unsubscribeBy?: string;
 }
 
 /**
@@ -31,9 +34,9 @@ export interface NoticeMailOptions {
  * @returns whether a mail went out. @throws PermanentError where trying again cannot help; RetryLater, and what SMTP says
  */
 export async function mailNotice(
-  { mailer, db, serverUrl }: NoticeMailParts,
+  { mailer, db, config }: NoticeMailParts,
   { notificationId, userId }: NoticeMail,
-  { id, postscript, headers }: NoticeMailOptions,
+  { id, postscript, unsubscribeBy }: NoticeMailOptions,
 ): Promise<boolean> {
   const notification = await db
     .selectFrom("notifications")
@@ -49,9 +52,10 @@ export async function mailNotice(
     .executeTakeFirst();
   if (!notification || !user?.email) return false;
   const message = postscript === undefined ? notification.message : `${notification.message}\n\n${postscript}`;
-  const mail = mailOf({ ...notification, message }, id, { timezone: user.timezone, serverUrl });
+  const mail = mailOf({ ...notification, message }, id, { timezone: user.timezone, serverUrl: config.publicUrl });
+  const unsubscribe = unsubscribeHeaders(config, { userId, kind: notification.kind }, unsubscribeBy);
   try {
-    await mailer.send({ to: user.email, ...mail, headers: { ...mail.headers, ...headers } });
+    await mailer.send({ to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } });
   } catch (error) {
     const failure = mailFailure(error);
     throw failure instanceof DeadTarget ? new PermanentError(failure.message, { cause: failure }) : failure;

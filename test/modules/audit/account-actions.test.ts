@@ -235,6 +235,8 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
     ]),
   ),
   "webhook.disable": "delivery/webhook-sender.test.ts",
+  "user.import": "accounts/import.test.ts",
+  "user.unsubscribe": "delivery/unsubscribe.test.ts",
   "bucket.threshold": "modules/transfer-buckets/audit.test.ts",
   "bucket.balance": "modules/transfer-buckets/audit.test.ts",
   "notification.failed": "delivery/decisions.test.ts",

@@ -74,6 +74,7 @@ test("S1-10 each morning by the project's clock its people are told what happene
   const { prism, clock, server, id: projectId, apiKey } = world;
   const uma = await join(world, "uma", "uma@example.com");
   await join(world, "vera", "vera@example.com", { digest: false });
+  const wim = await join(world, "wim", "wim@example.com", { channels: { digest: ["in_app"] } });
   const rule = { name: "errors <b>", condition: "event.level == 'error'", targetUsers: ["uma"], projectId };
   assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
   await want(world, { timezone: "Europe/Berlin" });
@@ -94,7 +95,7 @@ test("S1-10 each morning by the project's clock its people are told what happene
     "select userId from notification_recipients where notificationId = ?",
     digest?.id,
   );
-  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, prism.services.system.devUserId].sort());
+  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.services.system.devUserId].sort());
   const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
   assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
   assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
