@@ -4,6 +4,8 @@ import { type Importer, type ImportReply, importRules } from "../modules/rules/i
 import { activeUserByEmail } from "../modules/rules/queries.ts";
 import { RuleStore } from "../modules/rules/rule-store.ts";
 import { ImportRules } from "../modules/rules/schema.ts";
+import type { PatternQuota } from "../pipeline/pattern-quota.ts";
+import { storedPatterns } from "../pipeline/stored-patterns.ts";
 import { UserDirectory } from "../services/access/user-directory.ts";
 import { findProjectRef } from "./account-queries.ts";
 import { type AdminStore, withExistingStore } from "./admin-store.ts";
@@ -23,7 +25,8 @@ export function importOffline(context: Context, body: unknown): Promise<ImportRe
   });
 }
 
-function ruleStoreOf({ database, audit, config }: AdminStore, users: UserDirectory): RuleStore {
+function ruleStoreOf({ database, reader, audit, config }: AdminStore, users: UserDirectory): RuleStore {
+  let quota: PatternQuota | null = null;
   return new RuleStore({
     db: database,
     clock: systemClock,
@@ -33,8 +36,10 @@ function ruleStoreOf({ database, audit, config }: AdminStore, users: UserDirecto
     limits: () => config.limits,
     // What can lead out is known to the server that does it.
     senders: { accepts: (channel) => channel !== "email" || config.smtp.host !== undefined },
-    // The server that reads the rules counts their patterns.
-    patternRefusal: () => null,
+    patternRefusal: (projectId, size, replaced) => {
+      quota ??= storedPatterns(reader, config.limits);
+      return quota.refusalOf(projectId, size, replaced);
+    },
     // The server beside notices the commit by itself.
     inForce: () => undefined,
   });

@@ -36,8 +36,18 @@ export class PatternQuota {
     this.#add(part.projectId, -part.size);
   }
 
+  /**
+   * Whether patterns of this size fit beside those of the other rules.
+   *
+   * @param replaced ids of rules that are replaced. @returns the reason why not, which names limit and value, or null
+   */
+  refusalOf(projectId: string | null, size: number, replaced: readonly string[]): string | null {
+    const freed = replaced.reduce((sum, id) => sum + this.#sizeOf(id, projectId), 0);
+    return size > freed ? this.refusal(projectId, size - freed) : null;
+  }
+
   /** What a rule counts for now. */
-  sizeOf(ruleId: string, projectId: string | null): number {
+  #sizeOf(ruleId: string, projectId: string | null): number {
     const part = this.#parts.get(ruleId);
     return part?.projectId === projectId ? part.size : 0;
   }

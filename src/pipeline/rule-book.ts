@@ -176,14 +176,9 @@ export class RuleBook {
     return this.#broken.get(id) ?? null;
   }
 
-  /**
-   * Whether patterns of this size fit beside those of the other rules.
-   *
-   * @param replaced ids of rules that are stored anew. @returns the reason why not, which names limit and value, or null
-   */
+  /** See {@link PatternQuota.refusalOf}. */
   patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null {
-    const freed = replaced.reduce((sum, id) => sum + this.#quota.sizeOf(id, projectId), 0);
-    return size > freed ? this.#quota.refusal(projectId, size - freed) : null;
+    return this.#quota.refusalOf(projectId, size, replaced);
   }
 
   /** Rules that match, in rule order; null where asking all of them is too much for one turn of the loop: see {@link walk}. */

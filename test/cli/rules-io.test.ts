@@ -261,3 +261,42 @@ test("rules import is all or nothing, and says where each problem is", async (t)
     assert.deepEqual([nothing.status, /There are no rules/.test(nothing.stderr)], [0, true]);
   });
 });
+
+test("rules import on the data directory has the limits of the server", async (t) => {
+  const prism = await startPrism(t);
+  const rule = (name: string, more: Readonly<Record<string, unknown>> = {}) => ({
+    ...{ name, projectId: "default", condition: "event.type == 'x'", targetUsers: ["dev"], ...more },
+  });
+  const stored = rule("stored", { condition: "matches(event.a, 'x{300}')" });
+  assert.equal((await prism.post("/api/v1/rules", stored)).status, 201);
+  await prism.stop();
+  const env = { PRISM_LIMITS_RULES_PER_PROJECT: "2", PRISM_LIMITS_PATTERNS_PER_PROJECT: "500" };
+  const run = (rules: readonly object[], ...flags: string[]) => {
+    const input = JSON.stringify(rules);
+    return runCli(["rules", "import", "-", "--data-dir", prism.dir, ...flags], { cwd: prism.dir, env, input });
+  };
+  await eachCase(
+    t,
+    "what is too much",
+    [
+      { name: "rules of a project", rules: ["a", "b"].map((name) => rule(name)), message: /rulesPerProject allows 2/ },
+      {
+        name: "patterns of a project with those that are stored",
+        rules: [rule("a", { condition: "matches(event.a, 'y{300}')" })],
+        message: /compile to \d+; limits\.patternsPerProject is 500/,
+      },
+      {
+        name: "one pattern",
+        rules: [rule("a", { condition: "matches(event.a, '(?:x{100}){50}')" })],
+        message: /too costly/,
+      },
+    ],
+    async ({ rules, message }) => {
+      const { status, stderr } = await run(rules);
+      assert.notEqual(status, 0);
+      assert.match(stderr, message);
+    },
+  );
+  const replaced = await run([{ ...stored, condition: "matches(event.a, 'y{301}')" }, rule("a")], "--update");
+  assert.equal(replaced.status, 0, `a rule that is replaced makes room: ${replaced.stderr}`);
+});
