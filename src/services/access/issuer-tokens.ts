@@ -100,17 +100,18 @@ export class IssuerTokens {
     const { audience, clock, clockSkewMs, userClaim, isUserEmail, keys } = this.#options;
     const { aud, exp, nbf, iat } = payload;
     const isForUs = audience === undefined ? aud === undefined : [aud].flat().includes(audience);
-    if (!isForUs || typeof exp !== "number") throw invalid();
+    if (!isForUs) throw invalid("its audience is another one");
+    if (typeof exp !== "number") throw invalid("it has no end");
     const now = clock.now();
     for (const start of [nbf, iat])
-      if (start !== undefined && !(Number(start) * 1000 <= now + clockSkewMs)) throw invalid();
+      if (start !== undefined && !(Number(start) * 1000 <= now + clockSkewMs)) throw invalid("it has not begun");
     if (!(exp * 1000 > now - clockSkewMs)) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
     const isConfirmed = payload["email_verified"] === true;
     // A program that shares its secret knows its addresses; an issuer on the Internet lets people type them.
     const mayOmit = keys.kind === "secret" && payload["email_verified"] === undefined;
-    if (isUserEmail && !isConfirmed && !mayOmit) throw invalid();
+    if (isUserEmail && !isConfirmed && !mayOmit) throw invalid("its mail address is not confirmed");
     const ref = textOf(payload[userClaim]);
-    if (ref === undefined) throw invalid();
+    if (ref === undefined) throw invalid("it names no user");
     const email = isConfirmed ? textOf(payload["email"]) : undefined;
     return { ref, email, name: textOf(payload["name"]), expiresAt: exp * 1000 };
   }
@@ -143,6 +144,8 @@ function textOf(claim: unknown): string | undefined {
   return typeof claim === "string" && claim !== "" && claim.length <= 255 ? claim : undefined;
 }
 
-function invalid(): PrismError {
-  return new PrismError("TOKEN_INVALID", "The access token is not valid");
+/** @param reason said only of what the issuer has signed. */
+function invalid(reason?: string): PrismError {
+  const message = "The access token is not valid";
+  return new PrismError("TOKEN_INVALID", reason === undefined ? message : `${message}: ${reason}`);
 }

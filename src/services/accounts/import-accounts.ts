@@ -78,7 +78,10 @@ export async function importAccounts(
   const work = async (trx: Trx): Promise<AccountsImported> => {
     const context: Context = { parts, options, granter, roles: await allRoles(trx), trx };
     const users: AccountsImported["users"][number][] = [];
+    const turns = new LoopTurns();
     for (const { at, line, account } of entries) {
+      // The statements run in this thread: requests that only read are answered in between.
+      await turns.pause();
       const made = await bringIn(account, context).catch((error: unknown) => {
         if (!(error instanceof PrismError)) throw error;
         problems.push({ at, line, error });
