@@ -5,10 +5,22 @@ import { object } from "../../http/shapes.ts";
 import { DevGate } from "../../services/access/dev-gate.ts";
 import { clientOf } from "../../services/accounts/client-of.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { Trx } from "../../store/database.ts";
 
 /** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */
 export function devTokenRoute({ config, users, audit, log, db, system }: CoreServices): Route {
   const gate = new DevGate(config);
+
+  /** An unknown user is made as for a notification, so that a client can connect before its first one. @throws NOT_FOUND */
+  async function userOf(ref: string | undefined, trx: Trx): Promise<string> {
+    if (ref !== undefined)
+      return users.recipient(ref, trx, null, "user").catch(() => {
+        throw noRoute();
+      });
+    if (!system.devUserId) throw noRoute();
+    return system.devUserId;
+  }
+
   return route({
     method: "GET",
     path: "/dev/token",
@@ -20,14 +32,13 @@ export function devTokenRoute({ config, users, audit, log, db, system }: CoreSer
     errors: ["NOT_FOUND"],
     async handle(exchange, { query }) {
       if (!gate.allows(exchange)) throw noRoute();
-      const userId = query.user === undefined ? system.devUserId : users.find(query.user);
-      if (!userId) throw noRoute();
       const client = clientOf(exchange);
-      const session = await db.write(async (trx) => {
+      const { userId, sessionId } = await db.write(async (trx) => {
+        const userId = await userOf(query.user, trx);
         await audit.record({ action: "dev.token", resourceType: "user", resourceId: userId }, { trx });
-        return system.sessions.open(userId, client, trx);
+        return { userId, sessionId: (await system.sessions.open(userId, client, trx)).id };
       });
-      const { token } = await system.accessTokens.issue(userId, session.id, config.auth.devTokenExpires);
+      const { token } = await system.accessTokens.issue(userId, sessionId, config.auth.devTokenExpires);
       log.warn({ userId, ip: exchange.clientAddress }, "a development token was issued");
       return { token };
     },

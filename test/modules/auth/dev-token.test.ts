@@ -40,9 +40,27 @@ test("S0-24: in development /dev/token gives a process on this machine a token o
       const own = tokenOf(await ask(t, prism, [], `${PATH}?user=${ref}`)) ?? "";
       assert.equal((await prism.get<{ id: string }>("/api/v1/users/me", { token: own })).body.id, id);
     }
-    assert.equal((await ask(t, prism, [], `${PATH}?user=nobody`)).status, 404);
+    for (const unknown of ["me", "01890a5d-ac96-774b-bcce-b302099a8057"])
+      assert.equal((await ask(t, prism, [], `${PATH}?user=${unknown}`)).status, 404, unknown);
     assert.equal((await ask(t, prism, [], `${PATH}?other=1`)).status, 400);
   });
+});
+
+test("a user who is not known is made, so that a client can connect before its first notification", async (t) => {
+  const prism = await startPrism(t);
+  const token = tokenOf(await ask(t, prism, [], `${PATH}?user=user-id`)) ?? "";
+  const me = (await prism.get<{ id: string; externalId: string; roles: string[] }>("/api/v1/users/me", { token })).body;
+  assert.deepEqual([me.externalId, me.roles], ["user-id", []]);
+  const sent = { recipients: ["user-id"], title: "Hello!", body: "Timer fired." };
+  assert.equal((await prism.post("/api/v1/notifications", sent)).status, 201);
+  const { body } = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications", { token });
+  assert.deepEqual(
+    body.data.map(({ title }) => title),
+    ["Hello!"],
+  );
+
+  const strict = await startPrism(t, { settings: { "notifications.unknownRecipient": "reject" } });
+  assert.equal((await ask(t, strict, [], `${PATH}?user=user-id`)).status, 404);
 });
 
 test("D10, S0-24: /dev/token is not there for whoever might come from elsewhere", async (t) => {
