@@ -60,6 +60,8 @@ export class Exchange {
   #isStreaming = false;
   #isInCallback = true;
   #isChunked = false;
+  /** The client asks that the connection ends with the answer. The library ends it, and does not say so. */
+  #isLast = false;
   #isPutOff = false;
 
   private constructor(
@@ -133,6 +135,9 @@ export class Exchange {
       switch (name.length) {
         case 4:
           if (name === "host") hosts++;
+          break;
+        case 10:
+          if (name === "connection") this.#isLast = value === "close";
           break;
         case 14:
           if (name !== "content-length") break;
@@ -247,6 +252,8 @@ export class Exchange {
     res.writeStatus(statusLine(status));
     // The first header's name is the call's; the rest of the lines ride in its value.
     res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+    // Else clients that keep connections ask the next thing over one that is about to end (RFC 9112 section 9.6).
+    if (this.#isLast) res.writeHeader("Connection", "close");
     if (status === 204 || status === 304) this.#endWithoutBody(close);
     else if (this.method === "HEAD") {
       if (body !== null && !close) res.writeHeader("Content-Length", String(Buffer.byteLength(body)));
@@ -300,6 +307,7 @@ export class Exchange {
     const begin = (): void => {
       this.res.writeStatus(statusLine(status));
       this.res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+      if (this.#isLast) this.res.writeHeader("Connection", "close");
     };
     if (this.#isInCallback) begin();
     else this.res.cork(begin);

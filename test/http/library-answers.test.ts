@@ -236,11 +236,21 @@ test("Expect: 100-continue is answered by the library before the body", async (t
   assert.deepEqual(JSON.parse((await connection.reply()).body), { body: { a: 1 } });
 });
 
-test("Connection: close is obeyed after the answer", async (t) => {
+test("Connection: close is obeyed after the answer, which says so once", async (t) => {
   const { port } = start(t);
-  const reply = await exchangeRaw(t, port, requestText("GET", "/ping", ["Connection: close"]));
-  assert.equal(reply.status, 200);
-  await reply.connection.closed();
+  const large = `{"a":"${"x".repeat(70_000)}"}`;
+  const head = ["Connection: close", "Content-Type: application/json"];
+  for (const [request, status] of [
+    [requestText("GET", "/ping", ["Connection: close"]), 200],
+    [requestText("HEAD", "/ping", ["Connection: close"]), 200],
+    [requestText("GET", "/none", ["Connection: close"]), 404],
+    [requestText("POST", "/echo", [...head, "Transfer-Encoding: chunked"], "2\r\n{}\r\n0\r\n\r\n"), 200],
+    [requestText("POST", "/echo", [...head, `Content-Length: ${large.length}`], large), 200],
+  ] as const) {
+    const reply = await exchangeRaw(t, port, request);
+    assert.deepEqual([reply.status, reply.headers.get("connection")], [status, "close"], request.slice(0, 100));
+    await reply.connection.closed();
+  }
 });
 
 test("98 header fields are served", async (t) => {
