@@ -1,6 +1,6 @@
 import { parseRfc3339 } from "../base/clock.ts";
 import { EVENT_COLUMNS, eventCells } from "../modules/events/cells.ts";
-import { listRules, roleNames } from "../modules/rules/queries.ts";
+import { allRules, roleNames } from "../modules/rules/queries.ts";
 import { ruleView } from "../modules/rules/view.ts";
 import { eventJson, notificationView } from "../pipeline/views.ts";
 import { AUDIT_COLUMNS, type AuditLogRow, auditCells, auditView, scanAudit } from "../services/audit/audit-log.ts";
@@ -75,10 +75,9 @@ type ScannedNotification = ReturnType<typeof scanNotifications> extends AsyncGen
 
 async function* ruleObjects(db: ReadDb, wish: ExportWish, projectId: string | undefined) {
   const everything = { projectIds: null, withGlobal: true, active: undefined, q: undefined, createdBy: undefined };
-  const all = { limit: Number.MAX_SAFE_INTEGER - 1, page: null, offset: 0, after: null, wantsTotal: false };
   const roles = await roleNames(db);
   const filter = { ...everything, projectId, roleId: undefined };
-  for (const rule of await listRules(db, filter, { field: "createdAt", descending: false }, all)) {
+  for (const rule of await allRules(db, filter, { field: "createdAt", descending: false })) {
     if (isSelected(wish, rule.createdAt)) yield ruleView(rule, roles, noSoundUrl);
   }
 }

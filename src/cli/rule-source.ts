@@ -37,17 +37,16 @@ export async function readRules(
 }
 
 async function rulesOfStore(db: ReadDb, project: string | undefined, withUsers: boolean): Promise<RuleSet> {
-  const [{ findProjectRef }, { listRules, roleNames }, { ruleView }] = await Promise.all([
+  const [{ findProjectRef }, { allRules, roleNames }, { ruleView }] = await Promise.all([
     import("./account-queries.ts"),
     import("../modules/rules/queries.ts"),
     import("../modules/rules/view.ts"),
   ]);
   const projectId = project === undefined ? undefined : (await findProjectRef(db, project)).id;
   const everything = { projectIds: null, withGlobal: true, active: undefined, q: undefined, createdBy: undefined };
-  const all = { limit: Number.MAX_SAFE_INTEGER - 1, page: null, offset: 0, after: null, wantsTotal: false };
   const filter = { ...everything, projectId, roleId: undefined };
   const roles = await roleNames(db);
-  const rows = await listRules(db, filter, { field: "createdAt", descending: false }, all);
+  const rows = await allRules(db, filter, { field: "createdAt", descending: false });
   const projects = await db.selectFrom("projects").select(["id", "slug"]).execute();
   const rules = rows.map((row) => ruleView(row, roles, () => null));
   const ids = JSON.stringify([...new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : [])]);

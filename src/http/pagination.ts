@@ -28,6 +28,8 @@ export interface PageRequest {
   /** The position behind which to begin; its parts are the list's sort keys. */
   readonly after: readonly (string | number)[] | null;
   readonly wantsTotal: boolean;
+  /** The rows that were read end before the page does, for their size. */
+  readonly isCut?: boolean;
 }
 
 const DEFAULT_LIMIT = 20;
@@ -83,7 +85,7 @@ export function requireCursor({ wantsTotal }: PageRequest): void {
 }
 
 /**
- * A list as it is answered. `rows` holds one more than the limit when there is more. The page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then
+ * A list as it is answered. `rows` holds one more than the limit when there is more, or is cut. The page ends at {@link MAX_PAGE_BYTES}; `nextCursor` then
  * begins with the first row that is left out. @throws VALIDATION_FAILED as {@link requireCursor}
  */
 export function pageBody<R, V>(
@@ -102,14 +104,15 @@ export function pageBody<R, V>(
     if (data.length > 0 && bytes > MAX_PAGE_BYTES) break;
     data.push(shown);
   }
-  if (data.length < wanted.length) requireCursor(request);
+  const isCut = request.isCut === true;
+  if (data.length < (isCut ? request.limit : wanted.length)) requireCursor(request);
   const last = rows[data.length - 1];
   return {
     data,
     page: request.page,
     limit: request.limit,
     ...(total === undefined ? {} : { total }),
-    nextCursor: rows.length > data.length && last !== undefined ? cursorOf(position(last)) : null,
+    nextCursor: (rows.length > data.length || isCut) && last !== undefined ? cursorOf(position(last)) : null,
   };
 }
 

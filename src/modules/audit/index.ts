@@ -4,6 +4,7 @@ import { route } from "../../http/route.ts";
 import { streamReply } from "../../http/stream-reply.ts";
 import { readAuditHead } from "../../services/audit/audit-head.ts";
 import {
+  AUDIT_BYTES,
   auditCsv,
   auditRows,
   auditView,
@@ -12,6 +13,7 @@ import {
   verifyAudit,
 } from "../../services/audit/audit-log.ts";
 import type { AppModule } from "../../services/module.ts";
+import { fittingRows } from "../../store/fitting-rows.ts";
 import { countOf } from "../../store/list-queries.ts";
 import * as s from "./schema.ts";
 
@@ -35,13 +37,11 @@ const audit: AppModule = {
         async handle(_exchange, { query }) {
           const request = readPage(query, ["number"]);
           const bounds = await seqBounds(db.scan, query);
-          let rows = auditRows(db.scan, query, bounds)
-            .orderBy("seq", "desc")
-            .limit(request.limit + 1)
-            .offset(request.offset);
+          let rows = auditRows(db.scan, query, bounds).orderBy("seq", "desc").offset(request.offset);
           if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
           const total = request.wantsTotal ? await countRows(query) : undefined;
-          return pageBody(request, await rows.execute(), auditView, (row) => [row.seq], total);
+          const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, AUDIT_BYTES);
+          return pageBody({ ...request, isCut }, found, auditView, (row) => [row.seq], total);
         },
       }),
     );

@@ -8,6 +8,7 @@ import { eventJson } from "../../pipeline/views.ts";
 import type { EventJobPayload } from "../../services/jobs/pipeline-jobs.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { countFitting } from "../../store/fitting-rows.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { eventJobKey } from "../../store/undecided.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
@@ -132,14 +133,12 @@ function fitting(
   sizes: readonly queries.EventSize[],
   limitBytes: number,
 ): { taken: queries.EventSize[]; bytes: number } {
-  const taken: queries.EventSize[] = [];
-  let bytes = 0;
-  for (const size of sizes) {
-    if (taken.length > 0 && bytes + size.bytes > limitBytes) break;
-    bytes += size.bytes;
-    taken.push(size);
-  }
-  return { taken, bytes };
+  const count = countFitting(
+    sizes.map(({ bytes }) => bytes),
+    limitBytes,
+  );
+  const taken = sizes.slice(0, count);
+  return { taken, bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
 /** The events that the sizes name, oldest first. */

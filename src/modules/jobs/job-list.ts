@@ -3,6 +3,7 @@ import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../services/module.ts";
+import type { FittingRows } from "../../store/fitting-rows.ts";
 import * as queries from "./queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
 import { jobDetail, jobView } from "./view.ts";
@@ -45,19 +46,20 @@ export class JobList {
   async #counted(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
     const { scan } = this.#services.db;
     const total = await queries.countSelected(scan, filters, range);
-    return pageBody(request, await this.#rows(request, filters, range), view, ({ seq }) => [seq], total);
+    const { rows, isCut } = await this.#rows(request, filters, range);
+    return pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq], total);
   }
 
   async #searched(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
     const isByIndex = queries.isByIndex(filters);
     const first = isByIndex ? range.first : Math.max(range.first, range.last + 1 - SEARCHED_AT_ONCE);
-    const rows = await this.#rows(request, filters, { first, last: range.last });
-    const body = pageBody(request, rows, view, ({ seq }) => [seq]);
+    const { rows, isCut } = await this.#rows(request, filters, { first, last: range.last });
+    const body = pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq]);
     // Nothing more among these, but there are older ones that nobody has looked at.
     return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
   }
 
-  #rows(request: PageRequest, filters: JobFilters, range: queries.SeqRange): Promise<queries.JobLine[]> {
+  #rows(request: PageRequest, filters: JobFilters, range: queries.SeqRange): Promise<FittingRows<queries.JobLine>> {
     const { read, scan } = this.#services.db;
     const isPlain = Object.values(filters).every((filter) => filter === undefined) && !isFarPage(request);
     return queries.listJobs(isPlain ? read : scan, filters, range, { ...request, limit: request.limit + 1 });

@@ -1,5 +1,6 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import { holdsText } from "../../store/holds-text.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { JobAttemptsTable, JobState, JobsTable } from "../../store/schema.ts";
@@ -127,25 +128,36 @@ function seqsByIndex(db: ReadDb, { state = [], queue }: JobFilters) {
   return tail.reduce((all, part) => all.unionAll(part), head);
 }
 
+const listed = (name: "payload" | "progress" | "result"): RawBuilder<string | null> =>
+  sql<string | null>`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, ${sql.ref(name)}, null)`;
+
+/** Three listed texts, an error of 4000 characters and the names. */
+const JOB_BYTES: RowBytes = {
+  bytes: sql<number>`${bytesOf("lastError", "label", "dedupeKey")} + ${sql.join(
+    (["payload", "progress", "result"] as const).map(
+      (name) => sql`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, octet_length(${sql.ref(name)}), 0)`,
+    ),
+    sql` + `,
+  )}`,
+  largest: 32_768,
+};
+
 /** Newest first. */
 export function listJobs(
   db: ReadDb,
   filters: JobFilters,
   range: SeqRange,
   page: { readonly limit: number; readonly offset: number },
-): Promise<JobLine[]> {
-  return selected(db, filters, range)
+): Promise<FittingRows<JobLine>> {
+  const query = selected(db, filters, range)
     .select(COLUMNS)
     .select([
-      ...(["payload", "progress", "result"] as const).map((name) =>
-        sql<string | null>`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, ${sql.ref(name)}, null)`.as(name),
-      ),
+      ...(["payload", "progress", "result"] as const).map((name) => listed(name).as(name)),
       sql<number>`octet_length(payload)`.as("payloadBytes"),
     ])
     .orderBy("seq", "desc")
-    .limit(page.limit)
-    .offset(page.offset)
-    .execute();
+    .offset(page.offset);
+  return fittingRows(query, page.limit, JOB_BYTES);
 }
 
 export function countSelected(db: ReadDb, filters: JobFilters, range: SeqRange): Promise<number> {

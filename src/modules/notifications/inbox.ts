@@ -1,20 +1,26 @@
+import { setImmediate } from "node:timers/promises";
 import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
-import { isFarPage, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { object } from "../../http/shapes.ts";
 import { notificationView, type WebviewActionView } from "../../pipeline/views.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { NotificationView, Page, PageInput } from "../../services/module-api.ts";
+import type { FittingRows } from "../../store/fitting-rows.ts";
 import * as queries from "./queries.ts";
 import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";
 
 const DEFAULT_MISSED = 100;
 /** Unread notifications that are counted at once; the scan thread counts those who have more. */
 const COUNTED_AT_ONCE = 10_000;
+/** Recipients of one notification that are read without letting other work run. */
+const READ_AT_ONCE = 1000;
+/** An id in JSON, with its quotes and comma. */
+const ID_BYTES = 39;
 
 /** Reading notifications: one's own, and others' with the right to. */
 export class Inbox {
@@ -61,8 +67,8 @@ export class Inbox {
   }
 
   /**
-   * What has not reached the user, or lies behind an offset or at or after a time. With `ack` what is shown is marked delivered on disk before
-   * this resolves: asking again gives the next page.
+   * What has not reached the user, or comes after an offset, or at or after a time. With `ack` exactly what the page shows is marked delivered on
+   * disk before this resolves: asking again gives the next page.
    */
   async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
     const { db, clock } = this.#services;
@@ -71,28 +77,25 @@ export class Inbox {
     const behind = readSince(since);
     // No index finds a time: the inbox is read from its beginning.
     const source = behind !== null && "at" in behind ? db.scan : db.read;
-    const rows = await queries.listMissed(source, principal.userId, behind, {
+    const { rows, isCut } = await queries.listMissed(source, principal.userId, behind, {
       after,
       limit: limit + 1,
       now: clock.now(),
     });
-    const shown = ack ? await this.#markDelivered(principal.userId, rows, limit) : rows;
-    const page = pageBody(
-      request,
-      shown,
-      (row) => viewOf(row, null, this.#services),
-      (row) => [row.seq],
-    );
-    return { ...page, page: null };
+    const view = (row: queries.InboxRow) => viewOf(row, null, this.#services);
+    const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
+    if (!ack) return { ...page, page: null };
+    const marked = await this.#markDelivered(principal.userId, rows.slice(0, page.data.length));
+    return { ...page, data: marked.map(view), page: null };
   }
 
-  /** @returns the rows as they are afterwards; those beyond the page are left alone. */
-  async #markDelivered(userId: string, rows: readonly queries.InboxRow[], limit: number): Promise<queries.InboxRow[]> {
+  /** @returns the rows as they are afterwards. */
+  async #markDelivered(userId: string, rows: readonly queries.InboxRow[]): Promise<queries.InboxRow[]> {
     const { db, clock, system } = this.#services;
-    const seqs = rows.slice(0, limit).map(({ seq }) => seq);
+    const seqs = rows.map(({ seq }) => seq);
     const at = clock.now();
     await system.store.committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
-    return [...(await queries.inboxRows(db.read, userId, seqs)), ...rows.slice(limit)];
+    return queries.inboxRows(db.read, userId, seqs);
   }
 
   async unreadCount(principal: UserPrincipal) {
@@ -112,29 +115,38 @@ export class Inbox {
     const request = readPage(query, ["number"]);
     const before = request.after ? Number(request.after[0]) : null;
     const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
-    const rows = await queries.listInbox(source, userId, query, {
+    const found = await queries.listInbox(source, userId, query, {
       before,
       limit: request.limit + 1,
       offset: request.offset,
     });
     const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
-    const everybody = principal.permissions.has("notifications:read_all");
-    const all = new Map(
-      everybody
-        ? await Promise.all(
-            rows
-              .slice(0, request.limit)
-              .map(async (row) => [row.id, await queries.allRecipients(db.read, row.id)] as const),
-          )
-        : [],
-    );
+    const seesAll = principal.permissions.has("notifications:read_all");
+    const { all, rows, isCut } = seesAll
+      ? await this.#withRecipients(found, request.limit)
+      : { ...found, all: new Map<string, queries.AllRecipients>() };
     return pageBody(
-      request,
+      { ...request, isCut },
       rows,
       (row) => viewOf(row, all.get(row.id) ?? null, this.#services),
       (row) => [row.seq],
       total,
     );
+  }
+
+  /** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
+  async #withRecipients({ rows, isCut }: FittingRows<queries.InboxRow>, limit: number) {
+    const { db } = this.#services;
+    const all = new Map<string, queries.AllRecipients>();
+    let bytes = 0;
+    for (const { id } of rows.slice(0, limit)) {
+      const each = await queries.allRecipients(db.read, id);
+      all.set(id, each);
+      bytes += (each.recipients.length + each.acknowledgedBy.length) * ID_BYTES;
+      if (bytes > MAX_PAGE_BYTES && all.size < rows.length) return { all, rows: rows.slice(0, all.size), isCut: true };
+      if (each.recipients.length > READ_AT_ONCE) await setImmediate();
+    }
+    return { all, rows, isCut };
   }
 
   /** @throws USER_NOT_FOUND, also for somebody else without the right to read everybody's */

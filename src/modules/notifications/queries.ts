@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { Filters } from "./schema.ts";
@@ -55,18 +56,29 @@ export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): b
   return isServed && ruleId === undefined && from === undefined && to === undefined;
 }
 
+/** The message is shown under two names. */
+const INBOX_BYTES: RowBytes = {
+  bytes: bytesOf("n.title", "n.message", "n.message", "n.data", "n.action", "r.webviewAction", "r.acknowledgeNote"),
+  largest: 65_536,
+};
+
 /** Newest first. */
-export function listInbox(db: ReadDb, userId: string, filters: Filters, page: InboxPage): Promise<InboxRow[]> {
+export function listInbox(
+  db: ReadDb,
+  userId: string,
+  filters: Filters,
+  page: InboxPage,
+): Promise<FittingRows<InboxRow>> {
   const { status } = filters;
   if ((status === "unread" || status === "undelivered") && isInboxIndexed(filters)) {
     let seqs = openSeqs(db, userId, status).orderBy("o.seq", "desc").limit(page.limit).offset(page.offset);
     if (filters.after !== undefined) seqs = seqs.where("o.seq", ">", filters.after);
     if (page.before !== null) seqs = seqs.where("o.seq", "<", page.before);
-    return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq", "desc").execute();
+    return fittingRows(inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq", "desc"), page.limit, INBOX_BYTES);
   }
-  let query = filtered(db, userId, filters).orderBy("r.seq", "desc").limit(page.limit).offset(page.offset);
+  let query = filtered(db, userId, filters).orderBy("r.seq", "desc").offset(page.offset);
   if (page.before !== null) query = query.where("r.seq", "<", page.before);
-  return query.execute();
+  return fittingRows(query, page.limit, INBOX_BYTES);
 }
 
 /**
@@ -97,7 +109,7 @@ export function listMissed(
   userId: string,
   since: MissedSince,
   page: { after: number; limit: number; now: number },
-): Promise<InboxRow[]> {
+): Promise<FittingRows<InboxRow>> {
   if (since === null) {
     const seqs = openSeqs(db, userId, "undelivered")
       .where(({ not, exists, selectFrom }) =>
@@ -113,16 +125,15 @@ export function listMissed(
       .where("o.seq", ">", page.after)
       .orderBy("o.seq")
       .limit(page.limit);
-    return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
+    return fittingRows(inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq"), page.limit, INBOX_BYTES);
   }
   let query = inbox(db, userId)
     .where((e) => e.or([e("n.expiresAt", "is", null), e("n.expiresAt", ">", page.now)]))
     .where("r.seq", ">", page.after)
-    .orderBy("r.seq")
-    .limit(page.limit);
+    .orderBy("r.seq");
   if ("seq" in since) query = query.where("r.seq", ">", since.seq);
   else query = query.where("n.createdAt", ">=", since.at);
-  return query.execute();
+  return fittingRows(query, page.limit, INBOX_BYTES);
 }
 
 export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: string): Promise<InboxRow | undefined> {
@@ -153,11 +164,13 @@ export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<
     .executeTakeFirst();
 }
 
-/** Everybody a notification went to, and who of them has acknowledged it. */
-export async function allRecipients(
-  db: ReadDb | Trx,
-  notificationId: string,
-): Promise<{ recipients: string[]; acknowledgedBy: string[] }> {
+export interface AllRecipients {
+  readonly recipients: readonly string[];
+  readonly acknowledgedBy: readonly string[];
+}
+
+/** All recipients of a notification, and those of them who acknowledged it. */
+export async function allRecipients(db: ReadDb | Trx, notificationId: string): Promise<AllRecipients> {
   const rows = await db
     .selectFrom("notification_recipients")
     .select(["userId", "acknowledgedAt"])

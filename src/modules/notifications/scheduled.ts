@@ -32,9 +32,9 @@ export function scheduledRoutes({ system }: CoreServices): Route[] {
         const principal = userOf(exchange);
         const page = readPage(query, ["string"]);
         const createdBy = principal.permissions.has("jobs:read") ? null : principal.userId;
-        const { rows, total } = await system.pendingTimers.list("notifications", createdBy, page);
+        const { rows, isCut, total } = await system.pendingTimers.list("notifications", createdBy, page);
         return pageBody(
-          page,
+          { ...page, isCut },
           rows,
           (row) => viewOf(row, principal),
           (row) => [row.id],

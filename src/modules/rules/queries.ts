@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import { holdsText } from "../../store/holds-text.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
@@ -81,23 +82,43 @@ export function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
   return countOf(filtered(db, filter));
 }
 
-export function listRules(db: ReadDb, filter: RuleFilter, sort: RuleSort, page: PageRequest): Promise<RuleWithStats[]> {
+/** Conditions, templates and recipients. */
+const RULE_BYTES: RowBytes = {
+  bytes: bytesOf(
+    ...["description", "condition", "targetRoles", "targetUsers", "messageTemplate", "action"].map(
+      (column) => `rules.${column}`,
+    ),
+  ),
+  largest: 131_072,
+};
+
+/** A page of rules and the first of the next one. */
+export function listRules(
+  db: ReadDb,
+  filter: RuleFilter,
+  sort: RuleSort,
+  page: PageRequest,
+): Promise<FittingRows<RuleWithStats>> {
+  return fittingRows(sorted(db, filter, sort, page.after).offset(page.offset), page.limit + 1, RULE_BYTES);
+}
+
+/** Every rule that passes the filter. */
+export function allRules(db: ReadDb, filter: RuleFilter, sort: RuleSort): Promise<RuleWithStats[]> {
+  return sorted(db, filter, sort, null).execute();
+}
+
+function sorted(db: ReadDb, filter: RuleFilter, sort: RuleSort, after: PageRequest["after"]) {
   const column = `rules.${sort.field}` as const;
   const direction = sort.descending ? "desc" : "asc";
   let query = withStats(filtered(db, filter));
-  if (page.after) {
-    const [value = "", id = ""] = page.after;
+  if (after) {
+    const [value = "", id = ""] = after;
     const operator = sort.descending ? "<" : ">";
     query = query.where((e) =>
       e.or([e(column, operator, value), e.and([e(column, "=", value), e("rules.id", operator, String(id))])]),
     );
   }
-  return query
-    .orderBy(column, direction)
-    .orderBy("rules.id", direction)
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return query.orderBy(column, direction).orderBy("rules.id", direction);
 }
 
 export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | undefined> {
@@ -145,14 +166,12 @@ function visibleVersions(db: ReadDb, ruleId: string, { projectIds, withGlobal }:
   );
 }
 
+const VERSION_BYTES: RowBytes = { bytes: bytesOf("definition"), largest: RULE_BYTES.largest };
+
 export function listVersions(db: ReadDb, ruleId: string, visible: VisibleProjects, page: PageRequest) {
   let query = visibleVersions(db, ruleId, visible).selectAll();
   if (page.after) query = query.where("version", "<", Number(page.after[0]));
-  return query
-    .orderBy("version", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  return fittingRows(query.orderBy("version", "desc").offset(page.offset), page.limit + 1, VERSION_BYTES);
 }
 
 export function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {

@@ -114,10 +114,10 @@ export class RuleService {
       roleId: query.targetRole === undefined ? undefined : (roleId(roles, query.targetRole) ?? query.targetRole),
     };
     if (filter.projectIds?.length === 0 && !filter.withGlobal) throw missingPermission("rules:read");
-    const rows = await queries.listRules(db.scan, filter, sort, request);
+    const { rows, isCut } = await queries.listRules(db.scan, filter, sort, request);
     const total = request.wantsTotal ? await queries.countRules(db.scan, filter) : undefined;
     return pageBody(
-      request,
+      { ...request, isCut },
       rows,
       (row) => ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(row.id)),
       (row) => [row[sort.field], row.id],
@@ -131,7 +131,7 @@ export class RuleService {
     const { db } = this.#services;
     const request = readPage(query, ["number"]);
     const visible = this.#access.visibleProjects(principal);
-    const rows = await queries.listVersions(db.read, id, visible, request);
+    const { rows, isCut } = await queries.listVersions(db.read, id, visible, request);
     const total = request.wantsTotal ? await queries.countVersions(db.read, id, visible) : undefined;
     const view = (row: (typeof rows)[number]) => ({
       version: row.version,
@@ -139,7 +139,7 @@ export class RuleService {
       createdBy: row.createdBy,
       createdAt: toRfc3339(row.createdAt),
     });
-    return pageBody(request, rows, view, (row) => [row.version], total);
+    return pageBody({ ...request, isCut }, rows, view, (row) => [row.version], total);
   }
 
   /** Totals since the rule exists, or counted from the stored decisions of a time; by day the last 30 days unless a time is given. */

@@ -1,6 +1,7 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ScheduleRow } from "../../services/schedules/schedule-definition.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import { countOf, newestFirst } from "../../store/list-queries.ts";
 
 export interface ScheduleFilter {
@@ -10,8 +11,14 @@ export interface ScheduleFilter {
 }
 
 /** Newest first: ids are in the order of time. */
-export function listSchedules(db: ReadDb, filter: ScheduleFilter, page: PageRequest): Promise<ScheduleRow[]> {
-  return newestFirst(filtered(db, filter).selectAll(), page).execute();
+const SCHEDULE_BYTES: RowBytes = { bytes: bytesOf("payload"), largest: 262_144 };
+
+export function listSchedules(
+  db: ReadDb,
+  filter: ScheduleFilter,
+  page: PageRequest,
+): Promise<FittingRows<ScheduleRow>> {
+  return fittingRows(newestFirst(filtered(db, filter).selectAll(), page), page.limit + 1, SCHEDULE_BYTES);
 }
 
 export function countSchedules(db: ReadDb, filter: ScheduleFilter): Promise<number> {

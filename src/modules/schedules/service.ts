@@ -77,10 +77,10 @@ export class ScheduleService {
     const { db, system } = this.#services;
     const { runs, ...rest } = query;
     const request = readPage(rest, ["string"]);
-    const rows = await listSchedules(db.scan, rest, request);
+    const { rows, isCut } = await listSchedules(db.scan, rest, request);
     const total = request.wantsTotal ? await countSchedules(db.scan, rest) : undefined;
     const view = (schedule: Schedule) => scheduleView(system.schedules, schedule, runs);
-    return pageBody(request, rows.map(scheduleOf), view, ({ id }) => [id], total);
+    return pageBody({ ...request, isCut }, rows.map(scheduleOf), view, ({ id }) => [id], total);
   }
 
   async #newWork(

@@ -1,6 +1,7 @@
 import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import { holdsText } from "../../store/holds-text.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { TaskStatus, TasksTable } from "../../store/schema.ts";
@@ -38,7 +39,16 @@ function filtered(db: ReadDb, { userId, status, priority, q }: TaskFilter) {
   return query;
 }
 
-export function listTasks(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequest): Promise<TaskRow[]> {
+/** A title of 255 and a description of 10 000 characters. */
+const TASK_BYTES: RowBytes = { bytes: bytesOf("title", "description"), largest: 41_020 };
+
+/** A page of tasks and the first of the next one. */
+export function listTasks(
+  db: ReadDb,
+  filter: TaskFilter,
+  sort: TaskSort,
+  page: PageRequest,
+): Promise<FittingRows<TaskRow>> {
   const column = sort.field === "dueAt" ? sql<number>`ifnull("dueAt", ${NEVER})` : sql.ref(sort.field);
   const direction = sort.descending ? "desc" : "asc";
   let query = filtered(db, filter).selectAll();
@@ -51,12 +61,8 @@ export function listTasks(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: 
         : sql<boolean>`(${column}, "id") > (${value}, ${id})`,
     );
   }
-  return query
-    .orderBy(column, direction)
-    .orderBy("id", direction)
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
+  const ordered = query.orderBy(column, direction).orderBy("id", direction).offset(page.offset);
+  return fittingRows(ordered, page.limit + 1, TASK_BYTES);
 }
 
 /** What a cursor is made of. */

@@ -120,10 +120,10 @@ export class TaskService {
     const { db } = this.#services;
     const request = readPage(query, positionOf(sort), MAX_TASKS);
     const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
-    const rows = await queries.listTasks(source, filter, sort, request);
-    const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit;
+    const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
+    const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
     const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
-    const body = pageBody(request, rows, taskView, (row) => queries.positionOf(row, sort), total);
+    const body = pageBody({ ...request, isCut }, rows, taskView, (row) => queries.positionOf(row, sort), total);
     const json = JSON.stringify(body);
     return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
   }

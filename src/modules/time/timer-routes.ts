@@ -60,14 +60,14 @@ export function timerRoutes({ timer, idempotency, db, system }: CoreServices): R
         const principal = userOf(exchange);
         const page = readPage(query, ["string"]);
         const createdBy = seesAll(principal) ? null : principal.userId;
-        const { rows, total } = await system.pendingTimers.list("timers", createdBy, page);
+        const { rows, isCut, total } = await system.pendingTimers.list("timers", createdBy, page);
         const view = (row: PendingRow) => {
           const timer = s.timerView(row);
           return mayReadWords(principal, row.createdBy)
             ? timer
             : { ...timer, action: actionWithoutWords(timer.action) };
         };
-        return pageBody(page, rows, view, (row) => [row.id], total);
+        return pageBody({ ...page, isCut }, rows, view, (row) => [row.id], total);
       },
     }),
     route({

@@ -3,6 +3,7 @@ import { toRfc3339 } from "../../base/clock.ts";
 import { csvLine } from "../../base/csv.ts";
 import { auditHash, GENESIS_HASH } from "../../store/audit-chain.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { bytesOf, fittingRows, type RowBytes } from "../../store/fitting-rows.ts";
 import type { AuditLogTable } from "../../store/schema.ts";
 
 export type AuditLogRow = Selectable<AuditLogTable>;
@@ -54,6 +55,9 @@ async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
   return low;
 }
 
+/** Metadata of modules may be large. */
+export const AUDIT_BYTES: RowBytes = { bytes: bytesOf("metadata", "actor"), largest: 131_072 };
+
 /** Rows that pass the filters; the caller orders and limits. */
 export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
   const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
@@ -76,10 +80,11 @@ export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSe
 export async function* scanAudit(db: ReadDb, selection: AuditSelection): AsyncIterable<AuditLogRow> {
   const bounds = await seqBounds(db, selection);
   for (let after = 0; ; ) {
-    const page = await auditRows(db, selection, bounds).where("seq", ">", after).orderBy("seq").limit(PAGE).execute();
-    yield* page;
-    const last = page.at(-1);
-    if (!last || page.length < PAGE) return;
+    const query = auditRows(db, selection, bounds).where("seq", ">", after).orderBy("seq");
+    const { rows, isCut } = await fittingRows(query, PAGE, AUDIT_BYTES);
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last || (rows.length < PAGE && !isCut)) return;
     after = last.seq;
   }
 }

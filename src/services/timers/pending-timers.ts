@@ -4,6 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import { isFarPage, type PageRequest } from "../../http/pagination.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
+import { bytesOf, countFitting, FITTING_BYTES, type FittingRows } from "../../store/fitting-rows.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/audit.ts";
@@ -62,20 +63,18 @@ export class PendingTimers {
     pending: Pending,
     createdBy: string | null,
     page: PageRequest,
-  ): Promise<{ rows: PendingRow[]; total?: number }> {
+  ): Promise<FittingRows<PendingRow> & { total?: number }> {
     const { read, scan } = this.#parts.database;
     // No index knows what an action is, and none has everybody's in order.
     const isNear = pending === "timers" && createdBy !== null && !isFarPage(page);
     const before = page.after ? String(page.after[0]) : null;
-    const rows = await waiting(isNear ? read : scan, pending, createdBy, before)
-      .orderBy("id", "desc")
-      .limit(page.limit + 1)
-      .offset(page.offset)
-      .execute();
+    const source = isNear ? read : scan;
+    const query = waiting(source, pending, createdBy, before).orderBy("id", "desc").offset(page.offset);
+    const { rows, isCut } = await fittingWaiting(source, query, page.limit + 1);
     const found = rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as PendingRow["payload"] }));
-    if (!page.wantsTotal) return { rows: found };
+    if (!page.wantsTotal) return { rows: found, isCut };
     const total = await countOf(scan.selectFrom(waiting(scan, pending, createdBy, null).as("w")));
-    return { rows: found, total };
+    return { rows: found, isCut, total };
   }
 
   /** @param isOwn whether this one may be called off: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
@@ -182,6 +181,22 @@ async function find(trx: Trx, id: string): Promise<Found | undefined> {
 function isMeant(pending: Pending, { kind, payload }: Found): boolean {
   if (pending === "timers") return kind === TIMER_KIND;
   return kind === SCHEDULED_KIND || (JSON.parse(payload) as TimerPayload).action.type === "notify";
+}
+
+/** A payload of a timer, or a notification with its recipients. */
+const LARGEST_BYTES = 131_072;
+
+/** {@link fittingRows} of two tables together. */
+async function fittingWaiting(db: ReadDb, query: ReturnType<typeof waiting>, limit: number) {
+  if (limit * LARGEST_BYTES <= FITTING_BYTES) return { rows: await query.limit(limit).execute(), isCut: false };
+  const sizes = await db
+    .selectFrom(query.limit(limit).as("w"))
+    .select(bytesOf("payload").as("bytes"))
+    .$castTo<{ bytes: number }>()
+    .execute();
+  const fitting = countFitting(sizes.map(({ bytes }) => bytes));
+  const rows = fitting === 0 ? [] : await query.limit(fitting).execute();
+  return { rows, isCut: rows.length < sizes.length };
 }
 
 type PendingLine = Omit<PendingRow, "payload"> & { readonly payload: string };
