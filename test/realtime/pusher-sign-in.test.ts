@@ -173,6 +173,28 @@ test("a watchlist tells who is online at the sign-in, who comes with a first con
   );
 });
 
+test("a watchlist of a user of Prism says nothing more once the user may no longer list users", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["Operator"]);
+  const raw = await establish(t, prism);
+  const path = "/pusher/user-auth";
+  const signed = await prism.post(path, { socket_id: raw.socketId, watchlist: ["bob", "carl"] }, { token: uma.token });
+  raw.client.send({ event: "pusher:signin", data: signed.body });
+  const changes = () => raw.client.all({ event: "pusher_internal:watchlist_events" }).map((each) => dataOf(each));
+  await eventually("the first status", () => changes().length === 1);
+  const [bob, carl] = [await establish(t, prism), await establish(t, prism)];
+  await signIn(prism, bob, { id: "bob" });
+  await eventually("bob", () => changes().length === 2);
+  await prism.patch(`/api/v1/users/${uma.id}`, { roles: ["User"] });
+  const { pusherRegistry: registry } = prism.services.system;
+  const hers = registry.find(raw.socketId);
+  await eventually("the right is gone", () => hers?.principal?.permissions.has("users:read") === false);
+  await signIn(prism, carl, { id: "carl" });
+  raw.client.send({ event: "pusher:ping" });
+  await raw.client.expect({ event: "pusher:pong" });
+  assert.equal(changes().length, 2);
+});
+
 test("a watchlist of a hundred UUIDs fits into the first message; the auth route gives one to holders of users:read", async (t) => {
   const prism = await startPrism(t);
   const raw = await establish(t, prism);

@@ -62,7 +62,7 @@ export class PusherUsers {
       { name: "offline", user_ids: ids.filter((id) => !this.#sockets.has(id)) },
     ];
     const known = events.filter(({ user_ids }) => user_ids.length > 0);
-    if (known.length > 0) socket.send(watchlistText(known));
+    if (known.length > 0 && mayWatch(socket)) socket.send(watchlistText(known));
   }
 
   /** A copy: a watcher that reads too slowly is closed while it is written to. */
@@ -70,8 +70,13 @@ export class PusherUsers {
     const watchers = this.#watchers.get(userId);
     if (!watchers) return;
     const text = watchlistText([{ name, user_ids: [userId] }]);
-    for (const watcher of [...watchers]) if (watcher !== origin) watcher.send(text);
+    for (const watcher of [...watchers]) if (watcher !== origin && mayWatch(watcher)) watcher.send(text);
   }
+}
+
+/** As in the auth route, whoever signed: a connection of a user of ours watches while that user may list users. */
+function mayWatch({ principal }: PusherSocket): boolean {
+  return principal === null || principal.permissions.has("users:read");
 }
 
 function watchlistText(events: readonly WatchlistEvent[]): string {
