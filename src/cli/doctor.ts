@@ -75,6 +75,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     modules,
     { checkPush },
     { checkProviders },
+    { checkIssuer },
   ] = await Promise.all([
     import("./doctor/check.ts"),
     import("./doctor/file-checks.ts"),
@@ -89,6 +90,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     import("./doctor/modules-check.ts"),
     import("./doctor/push-checks.ts"),
     import("./doctor/provider-checks.ts"),
+    import("./doctor/issuer-check.ts"),
   ]);
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config);
@@ -125,6 +127,7 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
   if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config, flags.deep === true))));
   if (isWhole) checks.push(...(await attempt("push", () => checkPush(config, flags.deep === true))));
   if (isWhole) checks.push(...(await attempt("providers", () => checkProviders(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("issuer", () => checkIssuer(config))));
   if (isWhole) checks.push(...(await attempt("port", () => checkPort(config, isServed))));
   return checks;
 }

@@ -85,7 +85,7 @@ export class IssuerKeys {
     this.#isFetching = true;
     this.#begunAt = clock.elapsed();
     try {
-      this.#take(await this.#fetch());
+      this.#take(await fetchKeySet(this.#parts.url, this.#closing.signal));
       this.#loadedAt = clock.elapsed();
       this.#hasFailed = false;
     } catch (error) {
@@ -101,35 +101,43 @@ export class IssuerKeys {
 
   #take(text: string): void {
     if (text === this.#text) return;
-    const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
-    if (!Array.isArray(keys)) throw new Error("the answer is no key set");
-    const usable = keys.slice(0, MAX_KEYS).map(keyOf);
-    this.#keys = usable.filter((key) => key !== undefined);
+    this.#keys = usableKeys(text);
     this.#text = text;
     this.#parts.log.info({ keys: this.#keys.length, url: this.#parts.url }, "the keys of the token issuer are loaded");
     this.#parts.changed();
   }
+}
 
-  async #fetch(): Promise<string> {
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const response = await fetch(this.#parts.url, {
-      redirect: "error",
-      headers: { accept: "application/json, application/jwk-set+json" },
-      signal,
-    });
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      throw new Error(`the issuer answered ${response.status}`);
-    }
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of response.body ?? []) {
-      bytes += chunk.byteLength;
-      if (bytes > MAX_BYTES) throw new Error(`the key set is larger than ${MAX_BYTES} bytes`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString();
+/** The keys of a key set that signatures can be checked with. @throws Error for what is no key set */
+export function usableKeys(text: string): IssuerKey[] {
+  const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
+  if (!Array.isArray(keys)) throw new Error("the answer is no key set");
+  return keys
+    .slice(0, MAX_KEYS)
+    .map(keyOf)
+    .filter((key) => key !== undefined);
+}
+
+/** The text of a key set, fetched within bounds. @throws Error that says what was in the way */
+export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<string> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await fetch(url, {
+    redirect: "error",
+    headers: { accept: "application/json, application/jwk-set+json" },
+    signal: closing ? AbortSignal.any([closing, timeout]) : timeout,
+  });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the issuer answered ${response.status}`);
   }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BYTES) throw new Error(`the key set is larger than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** A key that signatures can be checked with; undefined for any other. Only the public members of its kind are read. */
