@@ -278,6 +278,8 @@ test("S2-27 after any changes an event meets the rules that asking all of them w
           const expected = scan([...rules.values()], each);
           matches += expected.length;
           assert.deepEqual(match(index, each), expected);
+          const walked = [...index.walk(each, RULES_START, assert.fail)];
+          assert.deepEqual(walked, expected, "asking in rule order gives the same");
         }
       },
     ),

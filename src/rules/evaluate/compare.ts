@@ -2,7 +2,7 @@ import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { compareToNumber } from "./decimal.ts";
 import type { Value } from "./value.ts";
 
-type Comparison = (left: Value, right: Value) => boolean;
+export type Comparison = (left: Value, right: Value) => boolean;
 
 /**
  * The six comparisons (contract 6.3). A null on either side makes each of them false (D26); types are never converted, except that a

@@ -2,7 +2,7 @@ import type { Literal } from "../parse/sequence.ts";
 import { mayBe } from "../parse/static-type.ts";
 import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { constantOf, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
-import { COMPARISONS, MIRRORED } from "./compare.ts";
+import { COMPARISONS, type Comparison, MIRRORED } from "./compare.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
 import { holds, isSameText } from "./list-search.ts";
 import type { Read } from "./read-path.ts";
@@ -23,16 +23,22 @@ export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read)
 /** Of two values of the event, which can be long texts. */
 function compareTwo(operator: ComparisonSymbol, left: Read, right: Read): Read {
   const compare = COMPARISONS[operator];
-  const isOrdered = operator !== "==" && operator !== "!=";
-  const isWanted = operator === "==";
+  if (operator === "==" || operator === "!=") return equalTwo(compare, operator === "==", left, right);
+  return (event) => {
+    const first = left(event);
+    const second = right(event);
+    if (typeof first === "string" && first.length > FREE_UNITS && typeof second === "string")
+      evaluationBudget.charge(Math.min(first.length, second.length) >>> 2);
+    return compare(first, second);
+  };
+}
+
+function equalTwo(compare: Comparison, isWanted: boolean, left: Read, right: Read): Read {
   return (event) => {
     const first = left(event);
     const second = right(event);
     if (typeof first !== "string" || typeof second !== "string") return compare(first, second);
-    if (first.length <= FREE_UNITS || second.length <= FREE_UNITS) return compare(first, second);
-    if (!isOrdered) return isSameText(first, second) === isWanted;
-    evaluationBudget.charge(Math.min(first.length, second.length) >>> 2);
-    return compare(first, second);
+    return isSameText(first, second) === isWanted;
   };
 }
 

@@ -10,13 +10,14 @@ const DECIMAL_STEPS = 50;
 export function holds(list: readonly unknown[], value: Value): boolean {
   if (typeof value === "bigint") evaluationBudget.charge(list.length * DECIMAL_STEPS);
   else if (list.length > FREE_ELEMENTS) evaluationBudget.charge(list.length);
-  if (typeof value === "string" && value.length > FREE_UNITS) return list.some((element) => isSameText(element, value));
+  if (typeof value === "string") return list.some((element) => isSameText(element, value));
   return list.some((element) => isEqual(toValue(element), value));
 }
 
 /** Whether `other` is the same text as `text`. @throws ConditionTooCostly */
 export function isSameText(other: unknown, text: string): boolean {
+  if (text.length <= FREE_UNITS) return other === text;
   if (typeof other !== "string" || other.length !== text.length) return false;
-  if (text.length > FREE_UNITS) evaluationBudget.charge(text.length >>> 4);
+  evaluationBudget.charge(text.length >>> 4);
   return other === text;
 }
