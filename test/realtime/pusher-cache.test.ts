@@ -72,7 +72,8 @@ test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with
   assert.equal(await cacheOf("cache-a"), null);
   const late = await establish(t, prism);
   await subscribe(late, "cache-a");
-  await late.client.expect({ event: "pusher:cache_miss", channel: "cache-a" });
+  const miss = await late.client.expect({ event: "pusher:cache_miss" });
+  assert.deepEqual(miss, { event: "pusher:cache_miss", channel: "cache-a" });
   assert.equal(late.client.all({ event: "price" }).length, 0);
 });
 

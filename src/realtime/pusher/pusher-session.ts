@@ -172,7 +172,8 @@ export class PusherSession implements Session, PusherSocket {
     const stream = { kind: "pusher", channel } as const;
     const entry = cachedEntry(hub, channel, clock.now() - cacheTtlMs);
     if (entry) return this.send(pusherProtocol.entryText(streamName(stream), entry));
-    this.#say("pusher:cache_miss", {}, channel);
+    // Without data, as clients of other servers expect it.
+    this.send(JSON.stringify({ event: "pusher:cache_miss", channel }));
     registry.note({ name: "cache_miss", channel });
   }
 
