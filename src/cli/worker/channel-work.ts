@@ -19,13 +19,14 @@ export function channelWork(config: Config): ChannelWork {
   const callers = callersOf(config, systemClock);
   return {
     channels: WORKER_CHANNELS.filter((channel) => callers.get(channel)?.isConfigured),
-    async run({ kind, payload }, signal) {
+    async run({ kind, payload }, signal, stopping) {
       const handed = v.safeParse(Handed, payload);
       const caller = handed.success ? callers.get(handed.output.channel) : undefined;
       if (kind !== ATTEMPT_JOB || !handed.success || !caller?.isConfigured)
         throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
       const { message } = handed.output;
-      return sendWithin((limit) => caller.call(message, limit), signal);
+      // A lost lease is one more reason to give up.
+      return sendWithin((limit) => caller.call(message, limit), AbortSignal.any([signal, stopping]));
     },
     async close() {
       await Promise.all([...callers.values()].map(async (caller) => caller.close?.()));

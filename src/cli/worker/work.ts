@@ -19,8 +19,9 @@ export interface Work {
   /**
    * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, DeadTarget or ProviderDown for what they say,
    * {@link ServerOnly} for a job that this process can never run, anything else to be tried again. It ends soon after the signal has aborted, with whatever it likes
+   * @param stopping aborts when the worker begins to stop; a job that need not be ended then may throw StoppedCall, and is handed back
    */
-  run(job: LeasedJob, signal: AbortSignal): Promise<unknown>;
+  run(job: LeasedJob, signal: AbortSignal, stopping: AbortSignal): Promise<unknown>;
   close(): Promise<void>;
 }
 

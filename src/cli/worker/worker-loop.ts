@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { deferred } from "../../base/deferred.ts";
 import type { Logger } from "../../base/log.ts";
 import { within } from "../../base/within.ts";
+import { StoppedCall } from "../../services/delivery/send-within.ts";
 import { type LeasedJob, ServerOnly, type Work } from "./work.ts";
 import { awayMs, CLAIM_WAIT_MS, type Claimed, type ClaimOf, endOf, verdictOf, type WorkerLink } from "./worker-link.ts";
 
@@ -149,11 +150,12 @@ export class WorkerLoop {
     const { link, log, workOf } = this.#parts;
     const facts = { jobId: job.id, queue: job.queue, kind: job.kind, attempt: job.attempt };
     try {
-      const result = await workOf(job).run(job, signal);
+      const result = await workOf(job).run(job, signal, this.#stop.signal);
       log.debug({ ...facts, durationMs: Math.round(performance.now() - startedAt) }, "a job is done");
       return () => link.complete(job, result);
     } catch (error) {
       if (signal.aborted) return signal.reason === ("stopping" satisfies GivenUp) ? this.#handingBack(job) : null;
+      if (error instanceof StoppedCall) return this.#handingBack(job);
       if (error instanceof ServerOnly) this.#withdraw(job.queue, error);
       else log.warn({ ...facts, err: error }, "a job failed");
       return error instanceof ServerOnly ? this.#handingBack(job) : () => link.fail(job, error);

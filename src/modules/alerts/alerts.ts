@@ -35,9 +35,9 @@ export class Alerts {
     this.#services = services;
     this.#watch = new ErrorWatch(services, (projectId, burst) => this.#raise(projectId, burst));
     services.system.runner.handle(TELL, (job) => this.#tell(job));
-    services.system.runner.handle(MAIL, async (job) => {
+    services.system.runner.handle(MAIL, async (job, signal) => {
       const parts = { mailer: services.system.mailer, db: services.db.read, config: services.config };
-      return { sent: await mailNotice(parts, job.payload as NoticeMail, { id: job.id }) };
+      return { sent: await mailNotice(parts, job.payload as NoticeMail, { id: job.id, signal }) };
     });
   }
 

@@ -49,7 +49,7 @@ export class Digests {
     this.#services = services;
     services.system.runner.handle(SEND, (job) => this.#send(job));
     services.system.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
-    services.system.runner.handle(MAIL, (job) => this.#mail(job));
+    services.system.runner.handle(MAIL, (job, signal) => this.#mail(job, signal));
     services.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
   }
 
@@ -171,11 +171,12 @@ export class Digests {
       : [];
   }
 
-  async #mail(job: RunningJob): Promise<{ sent: boolean }> {
+  async #mail(job: RunningJob, signal: AbortSignal): Promise<{ sent: boolean }> {
     const { db, system, config } = this.#services;
     const { unread, ...notice } = job.payload as DigestMail;
     const sent = await mailNotice({ mailer: system.mailer, db: db.read, config }, notice, {
       id: job.id,
+      signal,
       postscript: postscript(unread),
       unsubscribeBy: this.#unsubscribeAddress(),
     });

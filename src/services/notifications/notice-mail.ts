@@ -3,6 +3,7 @@ import { PermanentError } from "../../jobs/job.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { mailFailure } from "../delivery/mail-failure.ts";
 import { mailOf } from "../delivery/mail-text.ts";
+import { sendWithin } from "../delivery/send-within.ts";
 import { DeadTarget } from "../delivery/sender.ts";
 import { unsubscribeHeaders } from "../delivery/unsubscribe.ts";
 import type { Mailer } from "../mailer.ts";
@@ -27,6 +28,8 @@ export interface NoticeMailOptions {
   readonly postscript?: string;
   /** A further way to end such mails, as List-Unsubscribe takes it. */
   readonly unsubscribeBy?: string;
+  /** Aborts when the server stops: the mail is then soon given up, and the job that sends it given back. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -36,7 +39,7 @@ export interface NoticeMailOptions {
 export async function mailNotice(
   { mailer, db, config }: NoticeMailParts,
   { notificationId, userId }: NoticeMail,
-  { id, postscript, unsubscribeBy }: NoticeMailOptions,
+  { id, postscript, unsubscribeBy, signal }: NoticeMailOptions,
 ): Promise<boolean> {
   const notification = await db
     .selectFrom("notifications")
@@ -54,8 +57,10 @@ export async function mailNotice(
   const message = postscript === undefined ? notification.message : `${notification.message}\n\n${postscript}`;
   const mail = mailOf({ ...notification, message }, id, { timezone: user.timezone, serverUrl: config.publicUrl });
   const unsubscribe = unsubscribeHeaders(config, { userId, kind: notification.kind }, unsubscribeBy);
+  const to = user.email;
   try {
-    await mailer.send({ to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } });
+    const headers = { ...mail.headers, ...unsubscribe };
+    await sendWithin(() => mailer.send({ to, ...mail, headers }), signal);
   } catch (error) {
     const failure = mailFailure(error);
     throw failure instanceof DeadTarget ? new PermanentError(failure.message, { cause: failure }) : failure;

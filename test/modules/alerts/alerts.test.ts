@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { within } from "../../../src/base/within.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject } from "../../helpers/people.ts";
+import { openBeside } from "../../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { alert, alertsOf, alertWorld, errors, join, MINUTE, send, toldBy } from "./support.ts";
 
@@ -232,4 +234,24 @@ test("without a mail server an alert is told in the app alone", async (t) => {
   await send(world, ...errors(1));
   assert.equal((await alert(world)).title, "shop: 1 error within 5 minutes");
   assert.deepEqual([countOf(prism, "notification_recipients"), world.server.mails.length], [2, 0]);
+});
+
+test("a stop gives the mail of an alert back when the mail server stalls, long before shutdownMs", async (t) => {
+  let stalled = 0;
+  const mail = {
+    // Answers never.
+    onRcptTo: () => {
+      stalled++;
+    },
+  };
+  const world = await alertWorld(t, { shutdownMs: "600000" }, mail);
+  const { prism } = world;
+  await join(world, "uma", "uma@example.com");
+  await send(world, ...errors(10));
+  await eventually("the mail is in hand", () => stalled === 1);
+  await within(60_000, prism.stop());
+  const left = openBeside(t, prism.services.config.databaseFile)
+    .prepare("select state, attempts from jobs where kind = 'alert.mail'")
+    .all();
+  assert.deepEqual(left, [{ state: "ready", attempts: 0 }]);
 });

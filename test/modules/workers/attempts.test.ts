@@ -57,7 +57,7 @@ test("S2-123: an attempt is handed out as what its one call needs, and nothing m
     {
       deliveryId: delivery.id,
       channel: "email",
-      message: { to: "ann@example.com", subject: "Fire <b>", text: "leave\n", id: delivery.id },
+      message: { to: "ann@example.com", subject: "Fire <b>", text: "leave\n", id: delivery.id, headers: {} },
     },
   );
   assert.equal(await outcomeOf(worker.complete(job, { result: { providerId: "<x@example.com>" } })), "200");
