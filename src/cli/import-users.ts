@@ -4,7 +4,7 @@ import type { ErrorDetail } from "../base/errors.ts";
 import type { AccountFormat, FiledAccount } from "../services/accounts/account-file.ts";
 import type { AccountsImported, ImportOptions } from "../services/accounts/import-accounts.ts";
 import { type Context, contextOf, isOnline } from "./context.ts";
-import { CommandError, describeFailure } from "./exit-codes.ts";
+import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
 import { printable, table } from "./output.ts";
 import { readStdin, readTextFile } from "./read-input.ts";
 import { serverOf } from "./server-client.ts";
@@ -56,6 +56,8 @@ Examples:
 async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
   const { formatOfText, readAccounts } = await import("../services/accounts/account-file.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
+  // Decoded with replacements: names would come in damaged.
+  if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
   const filed = await readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
   const work = isOnline(context)
     ? importOnline(context, filed, { existing, dryRun })

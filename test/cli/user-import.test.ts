@@ -30,6 +30,10 @@ test("prism user import brings a file in without a server, and reads what export
   ]);
   assert.ok(!refused.stderr.includes(HASH));
 
+  writeFileSync(join(cwd, "latin1.csv"), Buffer.from("username,name\nj\xf6rg,J\xf6rg\n", "latin1"));
+  const latin1 = await runCli(["user", "import", "latin1.csv"], options);
+  assert.deepEqual([latin1.status, latin1.stderr], [7, "prism: the file is not UTF-8; save it as UTF-8\n"]);
+
   for (const format of ["csv", "ndjson", "json"]) {
     const exported = await runCli(["export", "users", "--format", format], options);
     const again = { ...options, input: exported.stdout };
