@@ -84,6 +84,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/prism-client.js",
     "/socket.io/",
     "/socket.io/",
+    "/socket.io/",
     "/ws",
     "/ws/updates",
   ]);

@@ -96,6 +96,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/realtime/:projectId",
       "/socket.io/",
       "/socket.io/",
+      "/socket.io/",
       "/ws",
       "/ws/updates",
     ],

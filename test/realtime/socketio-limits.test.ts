@@ -112,6 +112,14 @@ test("of one address a limited number may have yet to authenticate, 10 seconds e
   await SocketIoClient.ready(t, prism.url, "polling", { token: prism.adminToken });
 });
 
+test("a session that polls and ends with nothing to say is unknown to the next poll", async (t) => {
+  const prism = await startPrism(t);
+  const sid = await handshake(prism);
+  assert.equal((await post(prism, sid, "abc")).status, 200);
+  const { status, body } = await prism.get<ErrorBody>(`${POLLING}&sid=${sid}`, { token: null });
+  assert.deepEqual([status, body.error?.code], [400, "VALIDATION_FAILED"]);
+});
+
 for (const carrier of CARRIERS) {
   test(`over ${carrier} 100 messages at once are taken, and one more ends the connection`, async (t) => {
     const clock = new FakeClock();

@@ -164,8 +164,11 @@ export class SocketIoServer {
     };
     const session = new SocketIoSession({ conn, visitor, carrier, openLine }, this.parts);
     carrier.onFarewell = (packets) => {
+      const poll = session.poll?.isOver === false ? session.poll : null;
+      // With nothing to say, the next poll learns that there is no such session.
+      if (packets === "" && !poll) return;
       this.#farewells.set(conn.id, packets);
-      if (session.poll && !session.poll.isOver) this.bidFarewell(session.poll, conn.id);
+      if (poll) this.bidFarewell(poll, conn.id);
     };
     if (socket) socket.session = session;
     this.sessions.set(conn.id, session);

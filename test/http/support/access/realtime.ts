@@ -17,6 +17,7 @@ export const REALTIME: Table = {
   "GET /ws/updates": [upgradeOnly("/ws/updates")],
   "GET /socket.io/": [notSocketIo],
   "POST /socket.io/": [notSocketIo],
+  "PUT /socket.io/": [notSocketIo],
   "GET /app/:key": [upgradeOnly("/app/any")],
   "GET /api/v1/realtime/:projectId": [upgradeOnly("/api/v1/realtime/default")],
   "POST /api/v1/realtime/ticket": [{ refusal: () => null, request: at("/api/v1/realtime/ticket", {}) }],
