@@ -2,10 +2,12 @@ import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { STATUS_OF } from "./error-status.ts";
+import { nameOf } from "./named-schemas.ts";
 import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";
 
 type Json = Readonly<Record<string, unknown>>;
+type NamedSchemas = Record<string, JsonSchema>;
 
 /** Requests a minute, as the limits stand when the document is made. */
 export interface DocumentedLimits {
@@ -46,12 +48,13 @@ const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
  */
 export function openApiDocument(mounts: readonly Mount[], version: string, limits: DocumentedLimits): Json {
   const paths: Record<string, Record<string, Json>> = {};
+  const schemas: NamedSchemas = {};
   const versioned = versionedPaths(mounts);
   for (const mount of mounts) {
     if (mount.route.undocumented) continue;
     const path = template(mount.path);
     paths[path] ??= {};
-    paths[path][mount.route.method.toLowerCase()] = operation(mount, limits, versioned.has(mount.route.path));
+    paths[path][mount.route.method.toLowerCase()] = operation(mount, limits, versioned.has(mount.route.path), schemas);
   }
   return {
     openapi: "3.1.0",
@@ -81,7 +84,7 @@ export function openApiDocument(mounts: readonly Mount[], version: string, limit
           description: "From POST /api/v1/realtime/ticket: good once, for a minute",
         },
       },
-      schemas: { Error: ERROR_SCHEMA },
+      schemas: { Error: ERROR_SCHEMA, ...sortedByName(schemas) },
     },
   };
 }
@@ -116,6 +119,10 @@ const ERROR_SCHEMA: Json = {
   },
 };
 
+function sortedByName(schemas: NamedSchemas): NamedSchemas {
+  return Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** Canonical paths of resources with a version: something else can be done there that another version refuses. */
 function versionedPaths(mounts: readonly Mount[]): ReadonlySet<string> {
   const changing = mounts.filter(({ route }) => route.errors?.includes("VERSION_CONFLICT"));
@@ -131,6 +138,7 @@ function operation(
   { route, path, isAlias, parameterNames }: Mount,
   limits: DocumentedLimits,
   isVersioned: boolean,
+  schemas: NamedSchemas,
 ): Json {
   const givesTag = route.method === "GET" && (isVersioned || route.tagged === true);
   return {
@@ -141,7 +149,7 @@ function operation(
     ...security(route),
     parameters: [...pathParameters(parameterNames), ...queryParameters(route), ...headerParameters(route, givesTag)],
     ...(route.body ? { requestBody: requestBody(route) } : {}),
-    responses: { ...success(route), ...(givesTag ? NOT_MODIFIED : {}), ...failures(route) },
+    responses: { ...success(route, schemas), ...(givesTag ? NOT_MODIFIED : {}), ...failures(route) },
     "x-rate-limit": rateLimit(route, limits),
   };
 }
@@ -218,7 +226,7 @@ function requestBody({ body, raw, described }: Route): Json {
   return { required, content: Object.fromEntries(types.map((type) => [type, { schema }])) };
 }
 
-function success({ status, otherStatuses = [], response, described }: Route): Json {
+function success({ status, otherStatuses = [], response, described }: Route, schemas: NamedSchemas): Json {
   if (described) {
     const schema = described.response ? foreignSchemaOf(described.response, "output") : {};
     return { 200: { description: "Done", content: { "application/json": { schema } } }, 204: { description: "Done" } };
@@ -227,7 +235,7 @@ function success({ status, otherStatuses = [], response, described }: Route): Js
   const answer =
     "contentType" in response
       ? { description: response.description, content: { [response.contentType]: { schema: { type: "string" } } } }
-      : { description: "Done", content: { "application/json": { schema: schemaOf(response, "output") } } };
+      : { description: "Done", content: { "application/json": { schema: schemaOf(response, "output", schemas) } } };
   const none = { description: "Nothing, and nothing to come" };
   return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, each === 204 ? none : answer]));
 }
@@ -275,17 +283,25 @@ function foreignSchemaOf(schema: unknown, typeMode: "input" | "output"): ReturnT
   }
 }
 
+/** @param schemas given for answers: what has a name is put there, and referred to. */
 function schemaOf(
   schema: v.GenericSchema,
   typeMode: "input" | "output",
+  schemas?: NamedSchemas,
 ): JsonSchema & { properties?: Record<string, JsonSchema>; required?: string[] } {
   const { $schema: _dialect, ...converted } = toJsonSchema(schema, {
     typeMode,
     target: "draft-2020-12",
     // Checks and transforms in code have no JSON Schema form; the metadata beside them says what they demand.
     ignoreActions: ["check", "transform", "to_lower_case"],
-    overrideSchema: ({ valibotSchema, jsonSchema }) =>
-      valibotSchema.type === "custom" ? { ...jsonSchema } : undefined,
+    overrideSchema: ({ valibotSchema, jsonSchema }) => {
+      const name = nameOf(valibotSchema);
+      if (schemas && name !== undefined) {
+        schemas[name] ??= jsonSchema;
+        return { $ref: `#/components/schemas/${name}` };
+      }
+      return valibotSchema.type === "custom" ? { ...jsonSchema } : undefined;
+    },
   }) as JsonSchema & { $schema?: string };
   return converted as ReturnType<typeof schemaOf>;
 }

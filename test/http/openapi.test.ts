@@ -6,7 +6,7 @@ import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
-import { closed, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
+import { closed, inlined, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
 
 interface Content {
   readonly [type: string]: { readonly schema: Schema };
@@ -115,8 +115,8 @@ test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameter
   assert.match(document.openapi, /^3\.1\.\d+$/);
   assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", prism.services.system.version]);
   assert.deepEqual(document.servers, [{ url: "/" }]);
-  assert.deepEqual(Object.keys(document.components.schemas), ["Error"]);
-  assert.deepEqual(schemaFaults(document.components.schemas["Error"]), []);
+  for (const [name, schema] of Object.entries(document.components.schemas))
+    assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), [], name);
   for (const [name, scheme] of Object.entries(document.components.securitySchemes)) {
     assert.ok(scheme["type"] === "http" ? scheme["scheme"] === "bearer" : scheme["type"] === "apiKey", name);
   }
@@ -129,6 +129,28 @@ test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameter
   for (const { name, path, method, operation } of operations) {
     await t.test(name, () => checkOperation(document, path, method, operation));
   }
+});
+
+test("the main resources have one named schema each, which answers refer to", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const { schemas } = document.components;
+  const names = [
+    ...["ApiKey", "AuditRow", "Delivery", "Error", "Event", "Job", "JobDetail", "Message", "Notification"],
+    ...["NotificationDetail", "Project", "ProjectDetail", "ProjectMember", "Queue", "Role", "Rule", "RuleVersion"],
+    ...["RuleWithWarnings", "Schedule", "ServiceToken", "Session", "Sound", "Task", "Timer", "TransferBucket", "User"],
+    ...["Webhook", "WebhookWithSecret"],
+  ];
+  for (const name of names) assert.equal(schemas[name]?.["type"], "object", name);
+  const listed = document.paths["/api/v1/rules"]?.["get"]?.responses["200"]?.content?.["application/json"]?.schema;
+  const properties = (listed?.["properties"] ?? {}) as Schema;
+  assert.deepEqual(properties["data"], { type: "array", items: { $ref: "#/components/schemas/Rule" } });
+  const own = document.paths["/api/v1/users/me"]?.["get"]?.responses["200"]?.content?.["application/json"]?.schema;
+  assert.deepEqual(own, { $ref: "#/components/schemas/User" });
+  const written = JSON.stringify(document.paths);
+  for (const name of Object.keys(schemas)) assert.ok(JSON.stringify(document).includes(`schemas/${name}"`), name);
+  const whole = JSON.stringify(inlined({ paths: document.paths } as Schema, { ...schemas, Error: {} })).length;
+  assert.ok(written.length < whole, `${written.length} of ${whole} characters`);
 });
 
 function checkOperation(document: Document, path: string, method: string, operation: Operation): void {
@@ -151,6 +173,7 @@ function checkOperation(document: Document, path: string, method: string, operat
   }
   if (operation.requestBody) {
     assert.ok(["post", "put", "patch"].includes(method), "only these have a body");
+    // Bodies are what a client writes, and refer to no answer.
     for (const { schema } of Object.values(operation.requestBody.content)) assert.deepEqual(schemaFaults(schema), []);
   }
   const statuses = Object.keys(operation.responses);
@@ -162,7 +185,7 @@ function checkOperation(document: Document, path: string, method: string, operat
     assert.notEqual(description, "");
     for (const [type, { schema }] of Object.entries(content ?? {})) {
       if (Number(status) < 400 || (status === "503" && path.includes("health")))
-        assert.deepEqual(schemaFaults(schema), []);
+        assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), []);
       else {
         assert.deepEqual([type, schema], ["application/json", { $ref: "#/components/schemas/Error" }]);
         for (const code of description.split(", "))
@@ -291,7 +314,8 @@ function checkAnswer(document: Document, operation: Operation, reply: Answer, me
     assert.deepEqual(problemsOf(closed(document.components.schemas["Error"] ?? {}), reply.body), []);
     return;
   }
-  const schema = documented.content?.["application/json"]?.schema ?? {};
+  const { schemas } = document.components;
+  const schema = inlined(documented.content?.["application/json"]?.schema ?? {}, schemas);
   // The document names only the members of its own that every OpenAPI document has.
   const isDocument = operation.summary === "This document";
   assert.deepEqual(problemsOf(isDocument ? schema : closed(schema), reply.body), []);

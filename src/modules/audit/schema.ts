@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, object, pattern } from "../../http/shapes.ts";
 
@@ -17,21 +18,24 @@ export const ExportQuery = object(filters);
 export const VerifyQuery = object({ from: filters.from, to: filters.to });
 export type AuditFilters = v.InferOutput<typeof ExportQuery>;
 
-export const AuditView = v.object({
-  seq: v.number(),
-  id: v.string(),
-  action: v.string(),
-  userId: v.nullable(v.string()),
-  actor: v.record(v.string(), v.unknown()),
-  resourceType: v.nullable(v.string()),
-  resourceId: v.nullable(v.string()),
-  metadata: v.record(v.string(), v.unknown()),
-  ip: v.nullable(v.string()),
-  requestId: v.nullable(v.string()),
-  timestamp: v.string(),
-  prevHash: v.string(),
-  hash: v.string(),
-});
+export const AuditView = named(
+  "AuditRow",
+  v.object({
+    seq: v.number(),
+    id: v.string(),
+    action: v.string(),
+    userId: v.nullable(v.string()),
+    actor: v.record(v.string(), v.unknown()),
+    resourceType: v.nullable(v.string()),
+    resourceId: v.nullable(v.string()),
+    metadata: v.record(v.string(), v.unknown()),
+    ip: v.nullable(v.string()),
+    requestId: v.nullable(v.string()),
+    timestamp: v.string(),
+    prevHash: v.string(),
+    hash: v.string(),
+  }),
+);
 
 export const VerifyReply = v.object({
   ok: v.boolean(),

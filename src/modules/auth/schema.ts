@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { object, text } from "../../http/shapes.ts";
 
 const MAX_PASSWORD_LENGTH = 1024;
@@ -57,11 +58,14 @@ export const loginEntries = {
   refreshToken: v.optional(v.string()),
 };
 
-export const SessionView = v.object({
-  id: v.string(),
-  ip: v.string(),
-  userAgent: v.string(),
-  createdAt: v.string(),
-  lastUsedAt: v.string(),
-  current: v.boolean(),
-});
+export const SessionView = named(
+  "Session",
+  v.object({
+    id: v.string(),
+    ip: v.string(),
+    userAgent: v.string(),
+    createdAt: v.string(),
+    lastUsedAt: v.string(),
+    current: v.boolean(),
+  }),
+);

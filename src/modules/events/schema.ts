@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { LEVELS } from "../../base/levels.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, object, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
 import { EventInput, EventTypePattern } from "../../pipeline/event-envelope.ts";
@@ -75,7 +76,7 @@ const eventEntries = {
   payload: v.record(v.string(), v.unknown()),
 };
 
-export const EventView = v.object(eventEntries);
+export const EventView = named("Event", v.object(eventEntries));
 
 export const EventDetail = v.object({
   ...eventEntries,

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, object, pattern, queryList, text } from "../../http/shapes.ts";
 import { parseQueueName } from "../../jobs/job.ts";
@@ -61,34 +62,40 @@ const jobEntries = {
   createdAt: v.string(),
 };
 
-export const JobView = v.object(jobEntries);
+export const JobView = named("Job", v.object(jobEntries));
 
-export const JobDetail = v.object({
-  ...jobEntries,
-  history: v.pipe(
-    v.array(
-      v.object({
-        attempt: v.number(),
-        startedAt: v.string(),
-        endedAt: v.nullable(v.string()),
-        outcome: v.picklist(["running", "succeeded", "retrying", "dead", "lost"]),
-        error: v.nullable(v.string()),
-        worker: v.string(),
-      }),
+export const JobDetail = named(
+  "JobDetail",
+  v.object({
+    ...jobEntries,
+    history: v.pipe(
+      v.array(
+        v.object({
+          attempt: v.number(),
+          startedAt: v.string(),
+          endedAt: v.nullable(v.string()),
+          outcome: v.picklist(["running", "succeeded", "retrying", "dead", "lost"]),
+          error: v.nullable(v.string()),
+          worker: v.string(),
+        }),
+      ),
+      v.description("Attempts, numbered over all retries; at most the newest 100"),
     ),
-    v.description("Attempts, numbered over all retries; at most the newest 100"),
-  ),
-});
+  }),
+);
 
-export const QueueView = v.object({
-  name: v.string(),
-  ready: v.number(),
-  scheduled: v.number(),
-  running: v.number(),
-  retrying: v.number(),
-  dead: v.number(),
-  paused: v.boolean(),
-  oldestReadyAgeMs: v.nullable(v.number()),
-  concurrency: v.number(),
-  maxAttempts: v.number(),
-});
+export const QueueView = named(
+  "Queue",
+  v.object({
+    name: v.string(),
+    ready: v.number(),
+    scheduled: v.number(),
+    running: v.number(),
+    retrying: v.number(),
+    dead: v.number(),
+    paused: v.boolean(),
+    oldestReadyAgeMs: v.nullable(v.number()),
+    concurrency: v.number(),
+    maxAttempts: v.number(),
+  }),
+);

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, text } from "../../http/shapes.ts";
 
@@ -56,28 +57,31 @@ export const SentView = v.object({
   createdAt: v.string(),
 });
 
-export const MessageView = v.object({
-  id: v.string(),
-  senderId: v.string(),
-  recipientId: v.string(),
-  status: v.picklist(STATUSES),
-  delayMs: v.number(),
-  deliverAt: v.string(),
-  attempts: v.number(),
-  lastError: v.nullable(v.string()),
-  deliveredAt: v.nullable(v.string()),
-  readAt: v.nullable(v.string()),
-  cancelledAt: v.nullable(v.string()),
-  correlationId: v.string(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-  content: v.optional(
-    v.pipe(
-      v.nullable(v.string()),
-      v.description("Absent for who is neither sender nor recipient; null when its encryption key is not configured"),
+export const MessageView = named(
+  "Message",
+  v.object({
+    id: v.string(),
+    senderId: v.string(),
+    recipientId: v.string(),
+    status: v.picklist(STATUSES),
+    delayMs: v.number(),
+    deliverAt: v.string(),
+    attempts: v.number(),
+    lastError: v.nullable(v.string()),
+    deliveredAt: v.nullable(v.string()),
+    readAt: v.nullable(v.string()),
+    cancelledAt: v.nullable(v.string()),
+    correlationId: v.string(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    content: v.optional(
+      v.pipe(
+        v.nullable(v.string()),
+        v.description("Absent for who is neither sender nor recipient; null when its encryption key is not configured"),
+      ),
     ),
-  ),
-});
+  }),
+);
 
 export const StatusView = v.object({
   id: v.string(),

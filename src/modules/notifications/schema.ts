@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
 import { Action, ChannelList } from "../../services/notifications/message-parts.ts";
@@ -92,18 +93,21 @@ export const ScheduledView = v.object({
   createdAt: v.string(),
 });
 
-export const DeliveryView = v.object({
-  id: v.string(),
-  channel: v.picklist(["pusher", "fcm", "apns", "email", "webhook"]),
-  target: v.pipe(v.string(), v.description("Id of the device or webhook; empty where there is one place only")),
-  state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
-  reason: v.pipe(v.nullable(v.string()), v.description("Why it waits or was skipped")),
-  attempts: v.number(),
-  lastError: v.nullable(v.string()),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-  deliveredAt: v.nullable(v.string()),
-});
+export const DeliveryView = named(
+  "Delivery",
+  v.object({
+    id: v.string(),
+    channel: v.picklist(["pusher", "fcm", "apns", "email", "webhook"]),
+    target: v.pipe(v.string(), v.description("Id of the device or webhook; empty where there is one place only")),
+    state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
+    reason: v.pipe(v.nullable(v.string()), v.description("Why it waits or was skipped")),
+    attempts: v.number(),
+    lastError: v.nullable(v.string()),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    deliveredAt: v.nullable(v.string()),
+  }),
+);
 
 export const ReadAllBody = object({ before: v.optional(instant) });
 
@@ -125,40 +129,43 @@ const WebviewAction = v.object({
   at: v.string(),
 });
 
-export const NotificationView = v.object({
-  id: v.string(),
-  ruleId: v.nullable(v.string()),
-  eventId: v.nullable(v.string()),
-  projectId: v.nullable(v.string()),
-  kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate"]),
-  title: v.string(),
-  message: v.string(),
-  body: v.string(),
-  sound: v.nullable(v.string()),
-  soundUrl: v.nullable(v.string()),
-  action: v.nullable(v.record(v.string(), v.unknown())),
-  data: v.nullable(v.record(v.string(), v.unknown())),
-  priority: v.number(),
-  recipients: v.array(v.string()),
-  acknowledgedBy: v.array(v.string()),
-  delivered: v.boolean(),
-  pusherEventSent: v.boolean(),
-  correlationId: v.string(),
-  createdAt: v.string(),
-  deliveredAt: v.nullable(v.string()),
-  aggregateCount: v.number(),
-  offset: v.number(),
-  userId: v.string(),
-  read: v.boolean(),
-  me: v.object({
+export const NotificationView = named(
+  "Notification",
+  v.object({
+    id: v.string(),
+    ruleId: v.nullable(v.string()),
+    eventId: v.nullable(v.string()),
+    projectId: v.nullable(v.string()),
+    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate"]),
+    title: v.string(),
+    message: v.string(),
+    body: v.string(),
+    sound: v.nullable(v.string()),
+    soundUrl: v.nullable(v.string()),
+    action: v.nullable(v.record(v.string(), v.unknown())),
+    data: v.nullable(v.record(v.string(), v.unknown())),
+    priority: v.number(),
+    recipients: v.array(v.string()),
+    acknowledgedBy: v.array(v.string()),
     delivered: v.boolean(),
-    readAt: v.nullable(v.string()),
-    acknowledgedAt: v.nullable(v.string()),
-    acknowledgeNote: v.nullable(v.string()),
-    openedAt: v.nullable(v.string()),
-    webviewAction: v.nullable(WebviewAction),
+    pusherEventSent: v.boolean(),
+    correlationId: v.string(),
+    createdAt: v.string(),
+    deliveredAt: v.nullable(v.string()),
+    aggregateCount: v.number(),
+    offset: v.number(),
+    userId: v.string(),
+    read: v.boolean(),
+    me: v.object({
+      delivered: v.boolean(),
+      readAt: v.nullable(v.string()),
+      acknowledgedAt: v.nullable(v.string()),
+      acknowledgeNote: v.nullable(v.string()),
+      openedAt: v.nullable(v.string()),
+      webviewAction: v.nullable(WebviewAction),
+    }),
   }),
-});
+);
 
 /** Answers of recipients that one notification shows. */
 export const MAX_RESPONSES = 500;
@@ -172,13 +179,16 @@ const ResponseView = v.object({
 });
 
 /** One notification, with what of it went to the caller outside of the list. */
-export const NotificationDetail = v.object({
-  ...NotificationView.entries,
-  deliveries: v.array(DeliveryView),
-  responses: v.pipe(
-    v.array(ResponseView),
-    v.description(
-      `Who acknowledged it or opened something from it, at most ${MAX_RESPONSES}: your own, with notifications:read_all everyone's`,
+export const NotificationDetail = named(
+  "NotificationDetail",
+  v.object({
+    ...NotificationView.entries,
+    deliveries: v.array(DeliveryView),
+    responses: v.pipe(
+      v.array(ResponseView),
+      v.description(
+        `Who acknowledged it or opened something from it, at most ${MAX_RESPONSES}: your own, with notifications:read_all everyone's`,
+      ),
     ),
-  ),
-});
+  }),
+);

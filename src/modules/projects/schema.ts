@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { isUuid } from "../../base/ids.ts";
 import { KEY_SCOPES } from "../../base/permissions.ts";
 import { isTimezone } from "../../base/timezone.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, openObject, pattern, selfChanging, text } from "../../http/shapes.ts";
 
@@ -69,15 +70,18 @@ export const InvitationParams = object({ id: v.string(), invitationId: v.string(
 export const OwnInvitationParams = object({ invitationId: v.string() });
 export const invitationToken = v.pipe(v.string("must be a string"), v.minLength(1), v.maxLength(128));
 
-export const InvitationView = v.object({
-  id: v.string(),
-  email: v.string(),
-  role: v.picklist(ROLES),
-  invitedBy: v.pipe(v.string(), v.description("Id of the user who invited")),
-  createdAt: v.string(),
-  expiresAt: v.string(),
-  inviteUrl: v.optional(v.pipe(v.string(), v.description("Only in the first answer, where no mail can be sent"))),
-});
+export const InvitationView = named(
+  "ProjectInvitation",
+  v.object({
+    id: v.string(),
+    email: v.string(),
+    role: v.picklist(ROLES),
+    invitedBy: v.pipe(v.string(), v.description("Id of the user who invited")),
+    createdAt: v.string(),
+    expiresAt: v.string(),
+    inviteUrl: v.optional(v.pipe(v.string(), v.description("Only in the first answer, where no mail can be sent"))),
+  }),
+);
 
 /** An invitation as the invited person sees it. */
 export const InvitedView = v.object({
@@ -91,13 +95,16 @@ export const InvitedView = v.object({
 
 export const ChangeMember = object({ role: v.picklist(ROLES) });
 
-export const MemberView = v.object({
-  userId: v.string(),
-  username: v.nullable(v.string()),
-  name: v.string(),
-  role: v.picklist(ROLES),
-  createdAt: v.string(),
-});
+export const MemberView = named(
+  "ProjectMember",
+  v.object({
+    userId: v.string(),
+    username: v.nullable(v.string()),
+    name: v.string(),
+    role: v.picklist(ROLES),
+    createdAt: v.string(),
+  }),
+);
 
 export const DeleteEvents = object({ before: v.optional(instant) });
 
@@ -118,15 +125,18 @@ export type CreateKey = v.InferOutput<typeof CreateKey>;
 
 export const RotateKey = object({ graceMs: v.optional(integer(0, 604_800_000)) });
 
-export const KeyView = v.object({
-  id: v.string(),
-  name: v.string(),
-  prefix: v.string(),
-  scopes: v.array(v.picklist(KEY_SCOPES)),
-  expiresAt: v.nullable(v.string()),
-  lastUsedAt: v.nullable(v.string()),
-  createdAt: v.string(),
-});
+export const KeyView = named(
+  "ApiKey",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    prefix: v.string(),
+    scopes: v.array(v.picklist(KEY_SCOPES)),
+    expiresAt: v.nullable(v.string()),
+    lastUsedAt: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
 
 export const IssuedKeyView = v.object({
   id: v.string(),
@@ -148,14 +158,17 @@ const projectEntries = {
   createdAt: v.string(),
 };
 
-export const ProjectView = v.object(projectEntries);
+export const ProjectView = named("Project", v.object(projectEntries));
 export const CreatedProjectView = v.object({
   ...projectEntries,
   apiKey: v.optional(v.pipe(v.string(), v.description("Shown this once"))),
 });
-export const ProjectDetail = v.object({
-  ...projectEntries,
-  eventCount: selfChanging(v.number()),
-  lastEventAt: selfChanging(v.nullable(v.string())),
-  keys: selfChanging(v.array(KeyView)),
-});
+export const ProjectDetail = named(
+  "ProjectDetail",
+  v.object({
+    ...projectEntries,
+    eventCount: selfChanging(v.number()),
+    lastEventAt: selfChanging(v.nullable(v.string())),
+    keys: selfChanging(v.array(KeyView)),
+  }),
+);

@@ -3,6 +3,7 @@ import { toRfc3339 } from "../../base/clock.ts";
 import { isUuid } from "../../base/ids.ts";
 import { shownPermissions } from "../../base/permissions.ts";
 import { sha256Hex } from "../../base/tokens.ts";
+import { named } from "../../http/named-schemas.ts";
 import { Reply, route, versioned } from "../../http/route.ts";
 import { object, text } from "../../http/shapes.ts";
 import { userOf } from "../../services/access/caller-of.ts";
@@ -32,16 +33,19 @@ const UpdateBody = object({
   description: v.optional(text(2000)),
 });
 
-const RoleView = v.object({
-  id: v.string(),
-  name: v.string(),
-  description: v.string(),
-  permissions: v.array(v.string()),
-  builtin: v.boolean(),
-  version: v.number(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-});
+const RoleView = named(
+  "Role",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    description: v.string(),
+    permissions: v.array(v.string()),
+    builtin: v.boolean(),
+    version: v.number(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);
 
 const params = v.object({ id: v.string() });
 /** In the query: the body of a DELETE has no meaning (RFC 9110 section 9.3.5). */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, jsonObject, object, queryBoolean, selfChanging, text, uuid } from "../../http/shapes.ts";
 import { Action, CHANNELS, ChannelList } from "../../services/notifications/message-parts.ts";
@@ -283,52 +284,58 @@ const counts = {
   lastError: v.nullable(v.string()),
 };
 
-export const RuleView = v.object({
-  id: v.string(),
-  projectId: v.nullable(v.string()),
-  name: v.string(),
-  description: v.string(),
-  condition: v.string(),
-  targetRoles: v.array(v.string()),
-  targetUsers: v.array(v.string()),
-  channels: v.array(v.picklist(CHANNELS)),
-  titleTemplate: v.string(),
-  messageTemplate: v.string(),
-  sound: v.nullable(v.string()),
-  soundUrl: selfChanging(v.nullable(v.string())),
-  action: v.nullable(v.record(v.string(), v.unknown())),
-  priority: v.number(),
-  active: v.boolean(),
-  suppression: v.nullable(v.record(v.string(), v.unknown())),
-  dedupe: v.nullable(v.record(v.string(), v.unknown())),
-  cooldownMs: v.number(),
-  version: v.number(),
-  createdBy: v.nullable(v.string()),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-  broken: selfChanging(
-    v.pipe(
-      v.nullable(v.object({ code: v.string(), message: v.string() })),
-      v.description("Why an active rule is not evaluated; null for every other rule"),
+export const RuleView = named(
+  "Rule",
+  v.object({
+    id: v.string(),
+    projectId: v.nullable(v.string()),
+    name: v.string(),
+    description: v.string(),
+    condition: v.string(),
+    targetRoles: v.array(v.string()),
+    targetUsers: v.array(v.string()),
+    channels: v.array(v.picklist(CHANNELS)),
+    titleTemplate: v.string(),
+    messageTemplate: v.string(),
+    sound: v.nullable(v.string()),
+    soundUrl: selfChanging(v.nullable(v.string())),
+    action: v.nullable(v.record(v.string(), v.unknown())),
+    priority: v.number(),
+    active: v.boolean(),
+    suppression: v.nullable(v.record(v.string(), v.unknown())),
+    dedupe: v.nullable(v.record(v.string(), v.unknown())),
+    cooldownMs: v.number(),
+    version: v.number(),
+    createdBy: v.nullable(v.string()),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    broken: selfChanging(
+      v.pipe(
+        v.nullable(v.object({ code: v.string(), message: v.string() })),
+        v.description("Why an active rule is not evaluated; null for every other rule"),
+      ),
     ),
-  ),
-  stats: selfChanging(v.object(counts)),
-});
+    stats: selfChanging(v.object(counts)),
+  }),
+);
 
 /** One rule, with what its author should know. */
-export const RuleWithWarnings = v.object({ ...RuleView.entries, warnings });
+export const RuleWithWarnings = named("RuleWithWarnings", v.object({ ...RuleView.entries, warnings }));
 
 export const StatsView = v.object({
   ...counts,
   perDay: v.array(v.object({ day: v.string(), matched: v.number(), fired: v.number() })),
 });
 
-export const VersionView = v.object({
-  version: v.number(),
-  definition: v.record(v.string(), v.unknown()),
-  createdBy: v.nullable(v.string()),
-  createdAt: v.string(),
-});
+export const VersionView = named(
+  "RuleVersion",
+  v.object({
+    version: v.number(),
+    definition: v.record(v.string(), v.unknown()),
+    createdBy: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
 
 export const TestReply = v.object({
   matched: v.boolean(),

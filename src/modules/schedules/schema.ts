@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, jsonObject, object, queryBoolean, queryInteger, selfChanging, text } from "../../http/shapes.ts";
 import type { Occurrence } from "../../jobs/cron.ts";
@@ -97,29 +98,32 @@ export const PreviewView = v.object({
   nextRuns: v.array(NextRun),
 });
 
-export const ScheduleView = v.object({
-  id: v.string(),
-  name: v.string(),
-  cron: v.nullable(v.string()),
-  everyMs: v.nullable(v.number()),
-  timezone: v.string(),
-  queue: v.string(),
-  kind: v.string(),
-  payload: v.unknown(),
-  label: v.nullable(v.string()),
-  missed: v.picklist(MISSED),
-  overlap: v.picklist(OVERLAP),
-  active: v.boolean(),
-  maxAttempts: v.nullable(v.number()),
-  module: v.nullable(v.string()),
-  createdBy: v.nullable(v.string()),
-  version: v.number(),
-  lastRunAt: selfChanging(v.pipe(v.nullable(v.string()), v.description("The time of the last run that made a job"))),
-  nextRunAt: selfChanging(v.nullable(v.string())),
-  nextRuns: selfChanging(v.array(NextRun)),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-});
+export const ScheduleView = named(
+  "Schedule",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    cron: v.nullable(v.string()),
+    everyMs: v.nullable(v.number()),
+    timezone: v.string(),
+    queue: v.string(),
+    kind: v.string(),
+    payload: v.unknown(),
+    label: v.nullable(v.string()),
+    missed: v.picklist(MISSED),
+    overlap: v.picklist(OVERLAP),
+    active: v.boolean(),
+    maxAttempts: v.nullable(v.number()),
+    module: v.nullable(v.string()),
+    createdBy: v.nullable(v.string()),
+    version: v.number(),
+    lastRunAt: selfChanging(v.pipe(v.nullable(v.string()), v.description("The time of the last run that made a job"))),
+    nextRunAt: selfChanging(v.nullable(v.string())),
+    nextRuns: selfChanging(v.array(NextRun)),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);
 export type ScheduleView = v.InferOutput<typeof ScheduleView>;
 
 export const RunView = v.object({ jobId: v.string(), runAt: v.string(), state: v.string() });

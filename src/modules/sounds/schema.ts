@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
 
@@ -36,14 +37,17 @@ export const DeleteQuery = object({
 /** What is wrong with either is a bad link, whatever it is. */
 export const MediaQuery = object({ exp: v.optional(v.string()), sig: v.optional(v.string()) });
 
-export const SoundView = v.object({
-  id: v.string(),
-  filename: v.string(),
-  mime: v.picklist(["audio/mpeg", "audio/ogg", "audio/wav"]),
-  bytes: v.number(),
-  sha256: v.string(),
-  createdBy: v.nullable(v.string()),
-  createdAt: v.string(),
-  url: v.string(),
-  urlExpiresAt: v.string(),
-});
+export const SoundView = named(
+  "Sound",
+  v.object({
+    id: v.string(),
+    filename: v.string(),
+    mime: v.picklist(["audio/mpeg", "audio/ogg", "audio/wav"]),
+    bytes: v.number(),
+    sha256: v.string(),
+    createdBy: v.nullable(v.string()),
+    createdAt: v.string(),
+    url: v.string(),
+    urlExpiresAt: v.string(),
+  }),
+);

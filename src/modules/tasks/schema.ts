@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, queryInteger, queryList, text } from "../../http/shapes.ts";
 
@@ -40,15 +41,18 @@ export type ListTasks = v.InferOutput<typeof ListTasks>;
 
 export const TaskParams = object({ id: v.string() });
 
-export const TaskView = v.object({
-  id: v.string(),
-  userId: v.string(),
-  title: v.string(),
-  description: v.string(),
-  status: v.picklist(STATUSES),
-  priority: v.number(),
-  dueAt: v.nullable(v.string()),
-  version: v.number(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-});
+export const TaskView = named(
+  "Task",
+  v.object({
+    id: v.string(),
+    userId: v.string(),
+    title: v.string(),
+    description: v.string(),
+    status: v.picklist(STATUSES),
+    priority: v.number(),
+    dueAt: v.nullable(v.string()),
+    version: v.number(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);

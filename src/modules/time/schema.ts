@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
 import type { PendingRow } from "../../services/timers/pending-timers.ts";
@@ -82,23 +83,26 @@ export type TimersQuery = v.InferOutput<typeof TimersQuery>;
 
 export const TimerParams = object({ jobId: v.string() });
 
-export const TimerView = v.object({
-  jobId: v.string(),
-  scheduleId: v.nullable(v.string()),
-  label: v.string(),
-  runAt: v.nullable(v.string()),
-  cron: v.nullable(v.string()),
-  timezone: v.nullable(v.string()),
-  action: v.variant("type", [
-    v.object({ type: v.literal("notify"), payload: v.record(v.string(), v.unknown()) }),
-    v.object({ type: v.literal("event"), event: v.string(), payload: v.unknown(), persist: v.boolean() }),
-    v.object({ type: v.literal("message"), channel: v.string(), payload: v.unknown() }),
-  ]),
-  state: v.string(),
-  createdBy: v.nullable(v.string()),
-  module: v.nullable(v.string()),
-  createdAt: v.string(),
-});
+export const TimerView = named(
+  "Timer",
+  v.object({
+    jobId: v.string(),
+    scheduleId: v.nullable(v.string()),
+    label: v.string(),
+    runAt: v.nullable(v.string()),
+    cron: v.nullable(v.string()),
+    timezone: v.nullable(v.string()),
+    action: v.variant("type", [
+      v.object({ type: v.literal("notify"), payload: v.record(v.string(), v.unknown()) }),
+      v.object({ type: v.literal("event"), event: v.string(), payload: v.unknown(), persist: v.boolean() }),
+      v.object({ type: v.literal("message"), channel: v.string(), payload: v.unknown() }),
+    ]),
+    state: v.string(),
+    createdBy: v.nullable(v.string()),
+    module: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
 
 /** A timer as its owner sees it; a recurring one goes by its schedule's id. */
 export function timerView(row: PendingRow): v.InferOutput<typeof TimerView> {

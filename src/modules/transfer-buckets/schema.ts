@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { moneyText, parseMoney } from "../../base/money.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, object, text } from "../../http/shapes.ts";
 
@@ -73,14 +74,17 @@ export type ListBuckets = v.InferOutput<typeof ListBuckets>;
 
 export const BucketParams = object({ id: v.string() });
 
-export const BucketView = v.object({
-  id: v.string(),
-  name: v.string(),
-  currentBalance: v.string(),
-  threshold: v.string(),
-  currency: v.string(),
-  state: v.picklist(STATES),
-  renotifyMs: v.number(),
-  updatedAt: v.string(),
-  version: v.number(),
-});
+export const BucketView = named(
+  "TransferBucket",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    currentBalance: v.string(),
+    threshold: v.string(),
+    currency: v.string(),
+    state: v.picklist(STATES),
+    renotifyMs: v.number(),
+    updatedAt: v.string(),
+    version: v.number(),
+  }),
+);

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { DAY_MS } from "../../base/clock.ts";
 import { TOKEN_SCOPES } from "../../base/permissions.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, object, pattern, text, uuid } from "../../http/shapes.ts";
 import {
@@ -93,7 +94,10 @@ export const PushBody = v.union(
   "must be {fcm, apns} or {devices: [{kind, device, token}]} and nothing else",
 );
 
-export const DeviceView = v.object({ kind: v.picklist(["fcm", "apns"]), device: v.string(), createdAt: v.string() });
+export const DeviceView = named(
+  "PushDevice",
+  v.object({ kind: v.picklist(["fcm", "apns"]), device: v.string(), createdAt: v.string() }),
+);
 
 export const TokenBody = object({
   name: text(100, 1),
@@ -105,12 +109,15 @@ export const TokenBody = object({
   expiresInMs: v.optional(integer(1000, 3650 * DAY_MS)),
 });
 
-export const TokenView = v.object({
-  id: v.string(),
-  name: v.string(),
-  prefix: v.string(),
-  scopes: v.array(v.string()),
-  expiresAt: v.nullable(v.string()),
-  lastUsedAt: v.nullable(v.string()),
-  createdAt: v.string(),
-});
+export const TokenView = named(
+  "ServiceToken",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    prefix: v.string(),
+    scopes: v.array(v.string()),
+    expiresAt: v.nullable(v.string()),
+    lastUsedAt: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../base/clock.ts";
+import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, object, selfChanging, text } from "../../http/shapes.ts";
 import { EventTypePattern } from "../../pipeline/event-envelope.ts";
@@ -61,34 +62,40 @@ export const WebhookParams = object({ id: v.string() });
 export const ListWebhooks = object({ projectId, ...pageEntries() });
 export type ListWebhooks = v.InferOutput<typeof ListWebhooks>;
 
-export const WebhookView = v.object({
-  id: v.string(),
-  projectId: v.nullable(v.string()),
-  userId: v.pipe(v.nullable(v.string()), v.description("Whose it is; null for a project's")),
-  url: v.string(),
-  eventTypes: v.array(v.string()),
-  active: v.boolean(),
-  failures: selfChanging(
-    v.pipe(v.number(), v.description("Attempts that have failed in a row; the 50th disables the webhook")),
-  ),
-  disabledAt: selfChanging(
-    v.pipe(v.nullable(v.string()), v.description("When it was disabled for its failures, or for answering 410")),
-  ),
-  previousSecretUntil: selfChanging(
-    v.pipe(v.nullable(v.string()), v.description("Until when a secret of before signs too")),
-  ),
-  createdBy: v.nullable(v.string()),
-  version: v.number(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-});
+export const WebhookView = named(
+  "Webhook",
+  v.object({
+    id: v.string(),
+    projectId: v.nullable(v.string()),
+    userId: v.pipe(v.nullable(v.string()), v.description("Whose it is; null for a project's")),
+    url: v.string(),
+    eventTypes: v.array(v.string()),
+    active: v.boolean(),
+    failures: selfChanging(
+      v.pipe(v.number(), v.description("Attempts that have failed in a row; the 50th disables the webhook")),
+    ),
+    disabledAt: selfChanging(
+      v.pipe(v.nullable(v.string()), v.description("When it was disabled for its failures, or for answering 410")),
+    ),
+    previousSecretUntil: selfChanging(
+      v.pipe(v.nullable(v.string()), v.description("Until when a secret of before signs too")),
+    ),
+    createdBy: v.nullable(v.string()),
+    version: v.number(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+  }),
+);
 export type WebhookView = v.InferOutput<typeof WebhookView>;
 
 /** Of a webhook that is made or is given a new secret. */
-export const WebhookWithSecret = v.object({
-  ...WebhookView.entries,
-  secret: v.optional(v.pipe(v.string(), v.description("whsec_ and 32 bytes in base64; shown this once"))),
-});
+export const WebhookWithSecret = named(
+  "WebhookWithSecret",
+  v.object({
+    ...WebhookView.entries,
+    secret: v.optional(v.pipe(v.string(), v.description("whsec_ and 32 bytes in base64; shown this once"))),
+  }),
+);
 
 export const TestView = v.object({
   webhookId: v.pipe(v.string(), v.description("The header webhook-id of the call")),

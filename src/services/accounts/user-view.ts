@@ -3,28 +3,32 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { PERMISSIONS, type Permission } from "../../base/permissions.ts";
+import { named } from "../../http/named-schemas.ts";
 import { selfChanging } from "../../http/shapes.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 
 /** A user as clients see it (contract 4.4): never a hash, a token or lock data. */
-export const UserView = v.object({
-  id: v.string(),
-  email: v.nullable(v.string()),
-  username: v.nullable(v.string()),
-  phone: v.nullable(v.string()),
-  externalId: v.nullable(v.string()),
-  name: v.string(),
-  roles: v.array(v.string()),
-  permissions: v.array(v.picklist(PERMISSIONS)),
-  status: v.picklist(["pending", "active", "disabled", "unverified"]),
-  timezone: v.string(),
-  locale: v.string(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-  pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
-  pusherChannels: v.optional(selfChanging(v.array(v.string()))),
-});
+export const UserView = named(
+  "User",
+  v.object({
+    id: v.string(),
+    email: v.nullable(v.string()),
+    username: v.nullable(v.string()),
+    phone: v.nullable(v.string()),
+    externalId: v.nullable(v.string()),
+    name: v.string(),
+    roles: v.array(v.string()),
+    permissions: v.array(v.picklist(PERMISSIONS)),
+    status: v.picklist(["pending", "active", "disabled", "unverified"]),
+    timezone: v.string(),
+    locale: v.string(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
+    pusherChannels: v.optional(selfChanging(v.array(v.string()))),
+  }),
+);
 
 /** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
 export async function findUser(db: ReadDb, id: string) {

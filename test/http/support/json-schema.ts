@@ -115,6 +115,20 @@ export function schemaFaults(schema: unknown, at = "$"): string[] {
   return faults;
 }
 
+/** The same schema, with the named ones put in where it refers to them. */
+export function inlined(schema: Schema, schemas: Readonly<Record<string, Schema>>): Schema {
+  const value = (each: unknown): unknown => {
+    if (Array.isArray(each)) return each.map(value);
+    if (!isObject(each)) return each;
+    const { $ref } = each;
+    if (typeof $ref !== "string") return mapValues(each, value as (schema: Schema) => Schema);
+    const named = schemas[$ref.replace("#/components/schemas/", "")];
+    if (!named) throw new TypeError(`${$ref} is not in the document`);
+    return value(named);
+  };
+  return value(schema) as Schema;
+}
+
 /** The same schema, with every object that lists its members allowing no others: to see that answers hold nothing that is not documented. */
 export function closed(schema: Schema): Schema {
   const { properties, items, anyOf, ...rest } = schema;
