@@ -65,6 +65,13 @@ export class PrismBinary {
     await this.#end("SIGKILL");
   }
 
+  /** Resolves when the process has ended by itself. */
+  async ended(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise((resolve) => child.once("exit", resolve));
+  }
+
   /** SIGTERM. @returns the exit code. */
   async stop(): Promise<number | null> {
     return this.#end("SIGTERM");

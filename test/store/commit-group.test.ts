@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { runAs } from "../../src/base/caller.ts";
+import { deferred } from "../../src/base/deferred.ts";
 import { lastAuditSeq, verifyAudit } from "../../src/services/audit/audit-log.ts";
 import { Committer } from "../../src/store/committer.ts";
 import { Database, type Trx } from "../../src/store/database.ts";
@@ -190,3 +191,40 @@ test("requests are refused with OVERLOADED when too many writes wait; jobs are n
   committer.releaseTransaction();
   await closed;
 });
+
+for (const [position, stuckAt] of [
+  ["first", 0],
+  ["in the middle", 1],
+  ["last", 2],
+] as const)
+  testBothWriters(
+    `a write that holds the writer for 5 s takes back only its own rows, ${position} of those that share a commit`,
+    async (t, writer) => {
+      const { database, keys } = world(t, writer);
+      t.mock.timers.enable({ apis: ["setTimeout"] });
+      const inside = deferred<Trx>();
+      const followed: string[] = [];
+      const writes = names(3).map((name, i) =>
+        database.write(async (trx) => {
+          database.afterCommit(trx, () => followed.push(name));
+          await put(trx, name);
+          if (i !== stuckAt) return;
+          inside.resolve(trx);
+          await new Promise(() => undefined);
+        }, SHARED),
+      );
+      const ended = Promise.allSettled(writes);
+      const stuck = await inside.promise;
+      t.mock.timers.tick(5000);
+      const codes = (await ended).map((end) => (end.status === "rejected" ? end.reason.code : null));
+      assert.deepEqual(
+        codes,
+        codes.map((_, i) => (i === stuckAt ? "DATABASE_UNAVAILABLE" : null)),
+      );
+      const others = names(3).filter((_, i) => i !== stuckAt);
+      assert.deepEqual([keys(), followed], [others, others]);
+      await assert.rejects(put(stuck, "test.late"), { code: "DATABASE_UNAVAILABLE" });
+      await database.write((trx) => put(trx, "test.next"), SHARED);
+      assert.deepEqual(keys(), [...others, "test.next"]);
+    },
+  );
