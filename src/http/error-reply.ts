@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../base/error-codes.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError, shownPath } from "../base/errors.ts";
+import { isOutOfDescriptors } from "../base/out-of-descriptors.ts";
 import { STATUS_OF } from "./error-status.ts";
 
 /** An error as a client sees it, and nothing more. */
@@ -14,7 +15,10 @@ export interface ErrorBody {
 
 /** What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or data. */
 export function toPrismError(error: unknown): PrismError {
-  return error instanceof PrismError ? error : new PrismError("INTERNAL", "Internal error", { cause: error });
+  if (error instanceof PrismError) return error;
+  if (isOutOfDescriptors(error))
+    return new PrismError("OVERLOADED", "The server has no free file descriptor", { cause: error, retryAfterMs: 1000 });
+  return new PrismError("INTERNAL", "Internal error", { cause: error });
 }
 
 export function errorBody(error: PrismError, requestId: string): ErrorBody {

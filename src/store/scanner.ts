@@ -2,6 +2,7 @@ import type { Worker } from "node:worker_threads";
 import { currentCaller } from "../base/caller.ts";
 import { type Deferred, deferred } from "../base/deferred.ts";
 import { PrismError } from "../base/errors.ts";
+import { isOutOfDescriptors } from "../base/out-of-descriptors.ts";
 import { startThread } from "../base/runtime.ts";
 import type { ScanReply, ScanRequest } from "./scan-thread.ts";
 import { ScanTurns, type WaitingScan } from "./scan-turns.ts";
@@ -103,8 +104,13 @@ export class Scanner {
     thread.on("message", (reply: ScanReply) => {
       if (this.#thread === thread) this.#settle(reply);
     });
-    thread.on("error", (error) => this.#gone(thread, error.message));
-    thread.on("exit", (code) => this.#gone(thread, `the scan thread ended with code ${code}`));
+    thread.on("error", (error) => {
+      const code = isOutOfDescriptors(error) ? error.code : THREAD_GONE;
+      this.#gone(thread, new ThreadError(code, error.message));
+    });
+    thread.on("exit", (code) =>
+      this.#gone(thread, new ThreadError(THREAD_GONE, `the scan thread ended with code ${code}`)),
+    );
     this.#thread = thread;
     return thread;
   }
@@ -117,10 +123,10 @@ export class Scanner {
     this.#runNext();
   }
 
-  #gone(thread: Worker, message: string): void {
+  #gone(thread: Worker, error: ThreadError): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
-    this.#failAll(new ThreadError(THREAD_GONE, message));
+    this.#failAll(error);
   }
 
   #failAll(error: Error): void {

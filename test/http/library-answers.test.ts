@@ -296,3 +296,20 @@ test("S2-90: no answer names the library: `_cfg('silent')` holds", async (t) => 
   // The option is undocumented: where it has gone, the header is back.
   assert.equal(typeof (uWS as unknown as Record<string, unknown>)["_cfg"], "function");
 });
+
+test("a field without a name is answered, but it ends the fields that are seen", async (t) => {
+  const { port } = startBareKernel(t, {
+    routes: [
+      route({
+        method: "GET",
+        path: "/names",
+        summary: "",
+        tag: "test",
+        access: "public",
+        handle: (exchange) => exchange.headerNames(),
+      }),
+    ],
+  });
+  const reply = await exchangeRaw(t, port, "GET /names HTTP/1.1\r\nHost: x\r\n: v\r\nX-After: 1\r\n\r\n");
+  assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, ["host"]]);
+});
