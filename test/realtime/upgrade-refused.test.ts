@@ -7,6 +7,7 @@ import { errorCodeOf, exchangeRaw, requestText } from "../http/support/raw-conne
 import { type LiveClient, Refused } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS } from "./support/live-server.ts";
 import { pulseProtocol } from "./support/pulse-protocol.ts";
+import { HANDSHAKE } from "./support/raw-socket.ts";
 import { WebSocketClient } from "./support/web-socket-client.ts";
 
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -169,4 +170,14 @@ test("one connection too many of a caller, of an address or in all is refused, a
       await server.connect(pulseProtocol);
     });
   }
+});
+
+test("a request with a WebSocket key but without Upgrade is answered 426", async (t) => {
+  const prism = await startPrism(t);
+  const headers = [
+    `Authorization: Bearer ${prism.adminToken}`,
+    ...HANDSHAKE.filter((line) => !line.startsWith("Upgrade")),
+  ];
+  const reply = await exchangeRaw(t, prism.app.port, requestText("GET", "/ws", headers));
+  assert.deepEqual([reply.status, errorCodeOf(reply)], [426, "UPGRADE_REQUIRED"]);
 });
