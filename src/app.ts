@@ -36,7 +36,7 @@ import { awaitFirstAdmin, type FirstAdmin, makeConfiguredAdmin } from "./service
 import { openAccounts } from "./services/accounts/open-accounts.ts";
 import { UnlockWatch } from "./services/accounts/unlock.ts";
 import { AuditService } from "./services/audit/audit.ts";
-import { AuditHeadKeeper } from "./services/audit/audit-head.ts";
+import { AuditHeadKeeper } from "./services/audit/audit-head-keeper.ts";
 import { AuditRetention } from "./services/audit/audit-retention.ts";
 import { bootstrap } from "./services/bootstrap.ts";
 import { openDelivery } from "./services/delivery/open-delivery.ts";
@@ -74,6 +74,8 @@ export interface AppOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly warnings?: readonly string[];
+  /** Takes the audit trail as it is where `audit.head` says otherwise. */
+  readonly acceptAudit?: boolean;
   /** Something without which nothing can be stored has died; the process should end. */
   readonly onFatal: (error: Error) => void;
 }
@@ -107,6 +109,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const audit = new AuditService(database, clock);
   const basis = { config, database, reader, box, clock, log, metrics, audit };
   const settings = new LiveSettings(config);
+  const auditKeeping = { ...basis, dataDir: config.dataDir, log: log.namespace("audit") };
+  const auditHead = new AuditHeadKeeper({ ...auditKeeping, auditKey: store.auditKey });
   const clockTrust = new ClockTrust({ ...basis, isTrusted: () => settings.retention.trustClock });
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const publicUrl = (): string => publicUrlOf(config, port);
@@ -290,6 +294,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     devUserId,
     warnings: options.warnings ?? [],
     clockTrust,
+    auditHead,
     rightsChanged,
   };
   const services: CoreServices = {
@@ -326,12 +331,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     rules.reload();
   });
   const usage = new UsageMarks(database, principals);
-  const auditHead = new AuditHeadKeeper(reader, config.dataDir, log.namespace("audit"));
-  await auditHead.start();
+  await auditHead.start(options.acceptAudit === true);
   const auditRetention = new AuditRetention({
-    ...basis,
-    dataDir: config.dataDir,
-    log: log.namespace("audit"),
+    ...auditKeeping,
     days: () => settings.retention.auditDays,
     isClockTrusted: () => clockTrust.check(),
   });

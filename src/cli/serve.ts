@@ -24,6 +24,7 @@ interface ServeFlags {
   readonly migrate?: boolean;
   readonly modulesDir?: string;
   readonly newDatabase?: boolean;
+  readonly acceptAudit?: boolean;
 }
 
 export function addServe(program: Command): void {
@@ -36,6 +37,7 @@ export function addServe(program: Command): void {
     .option("--migrate", "bring the database up to date first", true)
     .option("--no-migrate", "refuse to start on a database that is not up to date")
     .option("--new-database", "begin with an empty database although the data directory had another one")
+    .option("--accept-audit", "go on with the audit trail as it is although audit.head says otherwise; recorded in it")
     .option("--modules-dir <dir>", "folder of modules to load; by default modules in the data directory")
     .addHelpText(
       "after",
@@ -73,6 +75,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
     config,
     log,
     warnings,
+    acceptAudit: flags.acceptAudit === true,
     onFatal: (error) => {
       log.error({ err: error }, "nothing can be stored any more; ending");
       process.exit(EXIT.failure);

@@ -25,6 +25,7 @@ import type { Projects } from "./access/projects.ts";
 import type { UserDirectory } from "./access/user-directory.ts";
 import type { AccountServices } from "./accounts/open-accounts.ts";
 import type { AuditService } from "./audit/audit.ts";
+import type { AuditHeadKeeper } from "./audit/audit-head-keeper.ts";
 import type { Circuits } from "./delivery/circuits.ts";
 import type { Senders } from "./delivery/senders.ts";
 import type { EventBus } from "./events/event-bus.ts";
@@ -124,6 +125,7 @@ export interface SystemServices extends AccountServices, ProviderServices {
   readonly accessTokens: AccessTokens;
   readonly storage: StorageGuard;
   readonly clockTrust: ClockTrust;
+  readonly auditHead: AuditHeadKeeper;
   readonly settings: LiveSettings;
   readonly metrics: Metrics;
   readonly version: string;

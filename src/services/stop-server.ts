@@ -10,7 +10,7 @@ import type { Store } from "../store/store.ts";
 import type { TrustedIssuer } from "./access/trusted-issuer.ts";
 import type { UsageMarks } from "./access/usage-marks.ts";
 import type { AccountServices } from "./accounts/open-accounts.ts";
-import type { AuditHeadKeeper } from "./audit/audit-head.ts";
+import type { AuditHeadKeeper } from "./audit/audit-head-keeper.ts";
 import type { AuditRetention } from "./audit/audit-retention.ts";
 import type { Senders } from "./delivery/senders.ts";
 import type { EventBus } from "./events/event-bus.ts";

@@ -1,13 +1,19 @@
 import { existsSync, statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import { toRfc3339 } from "../../base/clock.ts";
-import { UnsealError } from "../../base/sealed-box.ts";
+import { type SealedBox, UnsealError } from "../../base/sealed-box.ts";
 import type { Config } from "../../config/load.ts";
 import { sealedBoxOf } from "../../config/sealed-box.ts";
-import { readAuditHead } from "../../services/audit/audit-head.ts";
-import { type AuditHead, firstAuditSeq, lastAuditSeq, verifyAudit } from "../../services/audit/audit-log.ts";
+import { auditHeadProblem, type NotedHead, readAuditHead } from "../../services/audit/audit-head.ts";
+import {
+  type AuditHead,
+  type AuditVerdict,
+  firstAuditSeq,
+  lastAuditSeq,
+  verifyAudit,
+} from "../../services/audit/audit-log.ts";
 import { clockWarning, storedClockFacts } from "../../services/retention/clock-trust.ts";
-import { loadAuditKey } from "../../store/audit-key.ts";
+import { isHeadRequired, loadAuditKey } from "../../store/audit-key.ts";
 import { beatFileOf, lostCommits } from "../../store/beats.ts";
 import { openForReading } from "../../store/connection.ts";
 import { SchemaRefused } from "../../store/migrate.ts";
@@ -98,10 +104,10 @@ export function checkSchema({ databaseFile }: Config): Check[] {
 export async function checkAudit(db: DoctorDatabase, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
   const { dataDir, databaseFile } = config;
   if (!(await hasAuditKey(db))) return [pass("audit", "the trail is empty")];
-  let key: Uint8Array;
-  const connection = openForReading(databaseFile);
+  const noted = await readAuditHead(dataDir);
+  let looked: { readonly key: Uint8Array; readonly problem: string | null };
   try {
-    key = loadAuditKey(connection, sealedBoxOf(config));
+    looked = lookAtHead(databaseFile, sealedBoxOf(config), noted);
   } catch (error) {
     if (!(error instanceof UnsealError)) throw error;
     return [
@@ -111,34 +117,41 @@ export async function checkAudit(db: DoctorDatabase, config: Config, anchor: Aud
         "set PRISM_ENCRYPTION_KEY to that one",
       ),
     ];
+  }
+  const lastSeq = await lastAuditSeq(db);
+  const heads = [noted, anchor].filter((head) => head !== null && head !== undefined);
+  const verdict = await verifyAudit(db, looked.key, lastSeq, {}, heads);
+  if (!verdict.ok) return [fail("audit", brokenChain(verdict))];
+  // A server of an earlier version has noted its head, too, without the mark that one is required.
+  const isMissing = noted === null && lastSeq > 0 && (await hasServed(db));
+  const problem = looked.problem ?? (isMissing ? "audit.head is missing or damaged, though a server has run" : null);
+  if (problem !== null) return [fail("audit", problem, ACCEPT_AUDIT)];
+  const whole = `the chain of ${verdict.checked} rows is whole`;
+  if (anchor && anchor.seq < (await firstAuditSeq(db)))
+    return [warn("audit", `${whole}, but row ${anchor.seq} of the anchor is older than what is kept`)];
+  return [pass("audit", whole)];
+}
+
+const ACCEPT_AUDIT =
+  "compare with --anchor and a head from a log that is kept elsewhere; prism serve --accept-audit goes on from here";
+
+/** @throws UnsealError */
+function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null) {
+  const connection = openForReading(databaseFile);
+  try {
+    const key = loadAuditKey(connection, box);
+    const isRequired = isHeadRequired(connection, box);
+    const read = connection.prepare<[number], string>("select hash from audit_log where seq = ?").pluck();
+    return { key, problem: auditHeadProblem(noted, { key, isRequired, hashAt: (seq) => read.get(seq) }) };
   } finally {
     connection.close();
   }
-  const noted = await readAuditHead(dataDir);
-  if (noted === null && (await lastAuditSeq(db)) > 0 && (await hasServed(db)))
-    return [
-      fail(
-        "audit",
-        "audit.head is missing or damaged, though a server has noted it: compare with --anchor and a head from the log",
-      ),
-    ];
-  const heads = [noted, anchor].filter((head) => head !== null && head !== undefined);
-  const verdict = await verifyAudit(db, key, await lastAuditSeq(db), {}, heads);
-  if (verdict.ok) {
-    const whole = `the chain of ${verdict.checked} rows is whole`;
-    if (anchor && anchor.seq < (await firstAuditSeq(db)))
-      return [warn("audit", `${whole}, but row ${anchor.seq} of the anchor is older than what is kept`)];
-    return [pass("audit", whole)];
-  }
-  const { firstBad } = verdict;
-  return [
-    fail(
-      "audit",
-      firstBad
-        ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
-        : "the first or the last rows are gone, and no checkpoint accounts for them",
-    ),
-  ];
+}
+
+function brokenChain({ firstBad }: AuditVerdict): string {
+  return firstBad
+    ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
+    : "the first or the last rows are gone, and no checkpoint accounts for them";
 }
 
 function clockInDoubt({ databaseFile }: Config): string | null {

@@ -77,7 +77,12 @@ const audit: AppModule = {
         async handle(_exchange, { query }) {
           const head = await readAuditHead(config.dataDir);
           const last = await lastAuditSeq(db.read);
-          return verifyAudit(db.scan, system.store.auditKey, last, query, head ? [head] : []);
+          const verdict = await verifyAudit(db.scan, system.store.auditKey, last, query, head ? [head] : []);
+          const isWhole = query.from === undefined && query.to === undefined;
+          // Without a head to compare with, a trail that was cut off looks whole.
+          return verdict.ok && isWhole && (await system.auditHead.problem()) !== null
+            ? { ...verdict, ok: false, truncated: true }
+            : verdict;
         },
       }),
     );

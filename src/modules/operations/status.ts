@@ -31,7 +31,12 @@ export async function systemStatus(services: CoreServices) {
     consumers: [{ name: "rule-engine", lag: system.backlog.lag() }, ...system.consumers.lags()],
     rules: { active: system.rules.size },
     ingest: { pendingBytes: system.pipeline.pendingBytes },
-    warnings: [...system.warnings, ...system.store.warnings, system.clockTrust.warning].filter((text) => text !== null),
+    warnings: [
+      ...system.warnings,
+      ...system.store.warnings,
+      system.clockTrust.warning,
+      system.auditHead.warning,
+    ].filter((text) => text !== null),
   };
 }
 

@@ -88,7 +88,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       const replaced = await readReplaced(places);
       const { manifest } = reader;
       const settled = await settle({ file: database, box, clock, manifest, replaced });
-      writeBesides(places, besides, settled.head, keys);
+      writeBesides(places, besides, settled.headLine, keys);
       syncFile(database);
       const hadData = existsSync(places.databaseFile);
       commitRestore(places, { staged, kept }, options.onStep);
@@ -147,10 +147,10 @@ async function unpackChecked(
 }
 
 /** What the next verification compares the trail with, the keys, and a folder of sounds where there was one, for it belongs to the old database. */
-function writeBesides({ dataDir }: DataPlaces, folder: string, head: AuditHead, keys: CarriedKeys | null): void {
+function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string, keys: CarriedKeys | null): void {
   const write = (name: string, text: string): void =>
     writeFileSync(join(folder, name), text, { mode: 0o600, flush: true });
-  write("audit.head", `${head.seq}:${head.hash}\n`);
+  write("audit.head", headLine);
   if (existsSync(join(dataDir, SOUNDS_DIR))) mkdirSync(join(folder, SOUNDS_DIR), { recursive: true, mode: 0o700 });
   if (!keys) return;
   const [encryptionKey, ...previous] = [keys.encryptionKey, ...keys.previousEncryptionKeys].map((key) =>

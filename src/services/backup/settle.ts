@@ -10,6 +10,7 @@ import type { Trx } from "../../store/database.ts";
 import { migrateFile } from "../../store/migrate-file.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import { AuditService } from "../audit/audit.ts";
+import { auditHeadLine } from "../audit/audit-head.ts";
 import type { AuditHead } from "../audit/audit-log.ts";
 import { noteAttempt } from "../jobs/job-attempts.ts";
 import { pausedKey } from "../jobs/queue-control.ts";
@@ -49,6 +50,8 @@ export interface Settled {
   readonly offsets: Positions;
   readonly paused: readonly string[];
   readonly head: AuditHead;
+  /** The content of `audit.head` for it. */
+  readonly headLine: string;
 }
 
 /**
@@ -63,7 +66,7 @@ export async function settle(settling: Settling): Promise<Settled> {
     const { offsets, paused } = await runAs(COMMAND_LINE, () => change(store, settling));
     const head = store.reader.prepare<[], AuditHead>(LAST_AUDIT).get();
     if (!head) throw new Error("the restore was not recorded");
-    return { migrated, offsets, paused, head };
+    return { migrated, offsets, paused, head, headLine: auditHeadLine(store.auditKey, head) };
   });
   const left = statSync(`${file}-wal`, { throwIfNoEntry: false });
   if (left && left.size > 0) throw new Error("the restored database's log could not be moved into it");

@@ -244,6 +244,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "sound.delete": "modules/sounds/sounds.test.ts",
   "message.send": "modules/messages/audit.test.ts",
   "message.cancel": "modules/messages/audit.test.ts",
+  "audit.accept": "services/audit/audit-head.test.ts",
   "audit.checkpoint": "services/audit/audit-retention.test.ts",
   "backup.create": "cli/backup.test.ts",
   "backup.restore": "backup/restore.test.ts",

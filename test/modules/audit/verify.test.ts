@@ -65,7 +65,7 @@ test("audit.head, outside the database, finds rows that were cut off together wi
   const prism = await withTrail(t);
   await prism.restart();
   const head = readFileSync(join(prism.dir, "audit.head"), "utf8");
-  const [, seq] = /^(\d+):[0-9a-f]{64}\n$/.exec(head) ?? [];
+  const [, seq] = /^(\d+):[0-9a-f]{64}:[0-9a-f]{64}\n$/.exec(head) ?? [];
   const rows = Number(seq);
   assert.ok(rows > 3, head);
   const connection = intruder(t, prism);
