@@ -5,6 +5,7 @@ import { type DataPlaces, finishRestore, isRestorePending } from "../services/ba
 import { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
+import { requireNotLost } from "./lost-database.ts";
 
 const LOCK_WAIT_MS = 3000;
 const LOCK_RETRY_MS = 50;
@@ -29,7 +30,7 @@ function tryLock(places: DataPlaces): DataDirLock | undefined {
 /**
  * Makes the database where there is none and brings it up to date where it is behind, under the lock. One that is current is left alone, so
  * that this works beside a running server.
- * @throws CommandError 4, SchemaRefused
+ * @throws CommandError 3 where a database is gone, 4; SchemaRefused
  */
 export async function ensureDatabase(config: Config): Promise<void> {
   const { dataDir, databaseFile } = config;
@@ -38,12 +39,24 @@ export async function ensureDatabase(config: Config): Promise<void> {
     prepareDataDir(dataDir);
     const lock = tryLock(config);
     if (lock) {
-      migrateFile(databaseFile);
-      lock.release();
+      try {
+        makeCurrent(config);
+      } finally {
+        lock.release();
+      }
     } else if (Date.now() > deadline) throw held(config);
     // Another command may be making it at this very moment; a server would have done so before.
     else await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
   }
+}
+
+/**
+ * Makes the database where there never was one, and brings it up to date where it is behind. The caller holds the lock.
+ * @returns the migrations that were applied. @throws CommandError 3 where a database is gone, SchemaRefused
+ */
+export function makeCurrent(config: Config): readonly string[] {
+  requireNotLost(config);
+  return migrateFile(config.databaseFile);
 }
 
 /** @returns the migrations that the database lacks. @throws CommandError 4 where there is none; SchemaRefused */

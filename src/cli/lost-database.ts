@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { beatFileOf } from "../store/beats.ts";
 import { archivesIn, BACKUPS_DIR } from "./archives.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** What says that a data directory had a database, where there is none or an empty file now; null where nothing is missing. */
 export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {
@@ -13,4 +14,14 @@ export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" |
   if (existsSync(backups) && archivesIn(backups).length > 0) signs.push(backups);
   if (signs.length === 0) return null;
   return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${signs.length === 1 ? "is" : "are"} of one`;
+}
+
+/** For commands that make a database where there is none. @throws CommandError 3 where there was one */
+export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">): void {
+  const lost = lostDatabase(places);
+  if (lost !== null)
+    throw new CommandError(
+      EXIT.refused,
+      `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
+    );
 }

@@ -7,7 +7,7 @@ import { beatFileOf } from "../store/beats.ts";
 import { migrateFile, migrationStatusOf } from "../store/migrate-file.ts";
 import { confirm } from "./confirm.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
-import { lockDataDir } from "./data-dir.ts";
+import { lockDataDir, makeCurrent } from "./data-dir.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 import { table } from "./output.ts";
 
@@ -53,7 +53,7 @@ function up(context: Context, config: Config, { dryRun }: Flags): void {
   if (dryRun || isCurrent) return report(context, config, []);
   const lock = lockDataDir(config);
   try {
-    report(context, config, migrateFile(config.databaseFile));
+    report(context, config, makeCurrent(config));
   } finally {
     lock.release();
   }

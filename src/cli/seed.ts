@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import type { Config } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
-import { migrateFile } from "../store/migrate-file.ts";
 import { confirm } from "./confirm.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
-import { lockDataDir } from "./data-dir.ts";
+import { lockDataDir, makeCurrent } from "./data-dir.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 import { integerFlag } from "./flag-values.ts";
 import { table } from "./output.ts";
@@ -51,7 +50,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
     throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
   const lock = lockDataDir(config);
   try {
-    migrateFile(config.databaseFile);
+    makeCurrent(config);
     const accounts = await seedAccounts(context, amounts);
     const usernames = accounts.map(({ username }) => username);
     const filled = await fill(context, config, usernames, amounts, demo).catch((error: unknown) => {

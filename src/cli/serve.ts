@@ -13,7 +13,7 @@ import { changedSettings } from "./changed-settings.ts";
 import { type Context, contextOf, refuseUrl } from "./context.ts";
 import { lockDataDir } from "./data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
-import { lostDatabase } from "./lost-database.ts";
+import { lostDatabase, requireNotLost } from "./lost-database.ts";
 import { openLog } from "./open-log.ts";
 import { endOnStray, interrupt } from "./process-ends.ts";
 
@@ -66,8 +66,8 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   for (const warning of warnings) log.warn({}, warning);
   if (config.env === "production" && !config.rateLimit.enabled)
     log.warn({}, "rateLimit.enabled is false: nothing limits requests");
-  const lost = lostDatabase(config);
-  if (lost !== null) beginAnew(config, lost, flags.newDatabase === true);
+  if (flags.newDatabase === true) forgetLost(config);
+  else requireNotLost(config);
   migrate(config.databaseFile, flags.migrate !== false, log);
 
   const { startApp } = await import("../app.ts");
@@ -87,14 +87,10 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   announce(context, config, app, log);
 }
 
-/** What was noted about the database that is gone would accuse the new one. @throws CommandError without the flag */
-function beginAnew({ dataDir }: Config, lost: string, isWanted: boolean): void {
-  if (!isWanted)
-    throw new CommandError(
-      EXIT.refused,
-      `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
-    );
-  for (const file of [join(dataDir, "audit.head"), beatFileOf(dataDir)]) rmSync(file, { force: true });
+/** What was noted about a database that is gone would accuse the new one. */
+function forgetLost(config: Config): void {
+  if (lostDatabase(config) === null) return;
+  for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
 }
 
 /** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */

@@ -8,10 +8,9 @@ import {
   type PusherApp,
   rotatePusherSecret,
 } from "../services/pusher/pusher-app.ts";
-import { migrateFile } from "../store/migrate-file.ts";
 import { type AdminStore, withAdminStore } from "./admin-store.ts";
 import { type Context, refuseUrl } from "./context.ts";
-import { lockDataDir } from "./data-dir.ts";
+import { lockDataDir, makeCurrent } from "./data-dir.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 const NAME = "key pusher";
@@ -41,7 +40,7 @@ async function ownApp(context: Context): Promise<PusherApp> {
 async function rotatedApp(context: Context, config: Config): Promise<PusherApp> {
   const lock = lockDataDir(config);
   try {
-    migrateFile(config.databaseFile);
+    makeCurrent(config);
     return await withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
   } finally {
     lock.release();

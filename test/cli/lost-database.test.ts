@@ -45,6 +45,11 @@ test("commits that are gone after a crash are noticed, and a database that is go
     );
     assert.match(await doctor(), /"FAIL","message":"there is no database/);
   }
+  for (const command of [["migrate"], ["seed"], ["user", "list"]]) {
+    const { status, stderr } = await runCli(command, { cwd });
+    assert.deepEqual([status, /there is no database at .*prism restore/.test(stderr)], [3, true], command.join(" "));
+    assert.equal(existsSync(databaseIn(data)), false);
+  }
   const anew = serve("--new-database");
   await anew.until(/Prism is ready/);
   assert.deepEqual((await runJson<{ pending: string[] }>(["migrate", "status"], { cwd })).pending, []);

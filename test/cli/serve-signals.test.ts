@@ -77,7 +77,7 @@ test("S2-121: SIGTERM: readiness ends, what is under way is answered and on disk
   const stopping = lines.findIndex(({ msg }) => msg === "stopping");
   const noted = lines.slice(stopping).find(({ ns, msg }) => ns === "prism:audit" && msg === "head of the audit chain");
   assert.equal(`${noted?.["seq"]}:${noted?.["hash"]}`, head);
-  assert.equal(readFileSync(join(cwd, "data/audit.head"), "utf8").trim(), head);
+  assert.equal(readFileSync(join(cwd, "data/audit.head"), "utf8").split(":", 2).join(":"), head);
   assert.equal(lines.at(-1)?.msg, "stopped");
 });
 

@@ -108,6 +108,18 @@ test("doctor looks at the certificate as clients will", async (t) => {
   });
 });
 
+test("a TLS key that every account can read is a FAIL of doctor; one for a group is not", async (t) => {
+  const cwd = tlsDir(t);
+  const checkKey = async (mode: number): Promise<string> => {
+    chmodSync(join(cwd, "server.key"), mode);
+    const { stdout } = await runCli(["doctor", "--json"], { cwd, env: { PORT: "0", ...env } });
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; message: string }[] };
+    return checks.flatMap(({ name, status, message }) => (name === "tls" ? `${status} ${message}` : [])).join("\n");
+  };
+  assert.match(await checkKey(0o644), /^FAIL .*server\.key has mode 0644: every account/);
+  assert.doesNotMatch(await checkKey(0o640), /mode/);
+});
+
 test("doctor knows the running server by its port, though it speaks TLS; TLS is switched at a start only", async (t) => {
   const cwd = tlsDir(t);
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
