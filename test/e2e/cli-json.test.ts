@@ -56,7 +56,7 @@ const STEPS: readonly Step[] = [
   { args: ["doctor", "--db"], members: ["checks", "ok"] },
   {
     args: ["rules", "test", "--condition", "event.amount > 1", "--event", EVENT],
-    members: ["matched", "value", "trace"],
+    members: ["matched", "value", "trace", "warnings"],
   },
   { args: ["export", "users", "--out", "users.ndjson"], members: ["kind", "format", "rows", "file"] },
   {
