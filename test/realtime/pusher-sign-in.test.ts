@@ -86,7 +86,7 @@ test("a refused sign-in closes the connection with 4009", async (t) => {
       ({ socketId }: RawPusher) => ({ ...signByLibrary(prism, socketId, "private-a"), user_data: '{"id":"a"}' }),
     ],
     ["an empty id", (own: RawPusher) => signUserData(prism, own, '{"id":""}')],
-    ["an id that is no text", (own: RawPusher) => signUserData(prism, own, '{"id":1}')],
+    ["an id that is neither text nor number", (own: RawPusher) => signUserData(prism, own, '{"id":[1]}')],
     ["an id of 129 characters", (own: RawPusher) => signUserData(prism, own, JSON.stringify({ id: "x".repeat(129) }))],
     ["no JSON", (own: RawPusher) => signUserData(prism, own, "ann")],
     ["101 ids to watch", (own: RawPusher) => signUser(prism, own, { id: "a", watchlist: ids(101) })],
@@ -134,6 +134,15 @@ test("#server-to-user channels are for connections that have signed in as that u
   assert.equal((await raw.client.expect({ event: "hello" }))["channel"], '#server-to-user-an"n');
   raw.client.send({ event: "client-x", channel: '#server-to-user-an"n', data: {} });
   await raw.client.expect({ event: "pusher:error" });
+});
+
+test("who has signed in with a number is sent what goes to the user of that id, before it subscribes", async (t) => {
+  const prism = await startPrism(t);
+  const raw = await establish(t, prism);
+  raw.client.send({ event: "pusher:signin", data: signUserData(prism, raw, '{"id":1}') });
+  await raw.client.expect({ event: "pusher:signin_success" });
+  await backendOf(prism).sendToUser("1", "hello", "x");
+  assert.equal((await raw.client.expect({ event: "hello" }))["channel"], "#server-to-user-1");
 });
 
 test("a signed-in client joins presence channels as its user, without channel_data", async (t) => {

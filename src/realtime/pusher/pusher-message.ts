@@ -55,7 +55,11 @@ export const ToSignIn = v.object({ auth: v.string(), user_data: v.string() });
 
 /** Who signs in: the content of `user_data`. Members that a backend adds for its own clients are ignored. */
 export const UserData = v.object({
-  id: v.pipe(v.string(), v.check(isUserId, "must be 1 to 128 characters without control characters")),
+  id: v.pipe(
+    v.union([v.string(), v.pipe(v.number(), v.safeInteger())]),
+    v.transform(String),
+    v.check(isUserId, "must be 1 to 128 characters without control characters"),
+  ),
   user_info: v.optional(v.unknown()),
   watchlist: v.optional(v.pipe(v.array(v.pipe(v.string(), v.check(isUserId))), v.maxLength(MAX_WATCHLIST)), []),
 });

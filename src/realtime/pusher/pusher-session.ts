@@ -12,6 +12,7 @@ import {
   isEncryptedChannel,
   isPresenceChannel,
   isPublicChannel,
+  serverToUserChannel,
   streamsOf,
   userOfChannel,
 } from "./pusher-channel.ts";
@@ -143,9 +144,18 @@ export class PusherSession implements Session, PusherSocket {
       this.#parts.connections.settle(this.#socket);
       this.send(said("pusher:signin_success", { user_data: userData }));
       this.#parts.registry.users.signIn(this, user);
+      this.#followOwnUser(serverToUserChannel(user.id));
     } catch (error) {
       this.#socket.closeWith(closing(PUSHER_CODE.unauthorised, this.#messageOf(error)));
     }
+  }
+
+  /** Clients subscribe after the sign-in; those that do not are sent what comes all the same. */
+  #followOwnUser(channel: string): void {
+    const { registry } = this.#parts;
+    if (registry.isIn(channel, this)) return;
+    registry.join(channel, this, null);
+    this.#socket.subscribe({ kind: "pusher", channel }, { from: "latest" }, () => {});
   }
 
   #join(channel: string, member: Member | null): void {
