@@ -13,6 +13,7 @@ import * as queries from "./queries.ts";
 import { Reach } from "./reach.ts";
 import { type ExplainedRule, RuleOutcomes } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView } from "./schema.ts";
+import { TraceBudget } from "./trace-budget.ts";
 import { reasonsFor } from "./user-reasons.ts";
 
 /** What is explained, and to whom. */
@@ -85,9 +86,10 @@ export class Explainer {
     const incoming = storedEvent(event);
     const rows = await queries.decisionsOf(this.#services.db.scan, event.seq, ruleId);
     const rules: ExplainedRule[] = [];
+    const traces = new TraceBudget();
     const turns = new LoopTurns();
     for (const row of rows) {
-      rules.push(await this.#outcomes.decided(row, incoming));
+      rules.push(traces.fit(await this.#outcomes.decided(row, incoming)));
       await turns.pause();
     }
     return rules;
@@ -148,9 +150,10 @@ export class Explainer {
       queries.outcomesOf(scan, event.seq),
     ]);
     const silent: ExplainedRule[] = [];
+    const traces = new TraceBudget();
     const turns = new LoopTurns();
     for (const row of rows) {
-      silent.push(this.#outcomes.silent(row, incoming, state));
+      silent.push(traces.fit(this.#outcomes.silent(row, incoming, state)));
       await turns.pause();
     }
     const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
