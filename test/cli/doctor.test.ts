@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -218,6 +228,24 @@ test("beside a running server doctor reads and disturbs nothing", async (t) => {
   assert.equal(found.get("audit"), "PASS");
   assert.equal(status, 0, JSON.stringify(report.checks));
   assert.equal((await prism.post("/events", { type: "order.paid" })).status, 202);
+});
+
+test("a running server that cannot write its database is a FAIL, by what it says itself", async (t) => {
+  const prism = await startPrism(t);
+  const port = new URL(prism.url).port;
+  renameSync(databaseIn(prism.dir), `${databaseIn(prism.dir)}.moved`);
+  const { report, found } = await examine(prism.dir, ["--data-dir", prism.dir], { PORT: port });
+  renameSync(`${databaseIn(prism.dir)}.moved`, databaseIn(prism.dir));
+  assert.equal(found.get("port"), "FAIL");
+  assert.match(saying(report, "port"), /^the running server on \d+ cannot write the database: /);
+});
+
+test("a disk of the database that takes no writes is a FAIL, beside a data directory that does", async (t) => {
+  const cwd = temporaryDir(t);
+  const { report } = await examine(cwd, [], { DATABASE_URL: "sqlite:///sys/prism.db" });
+  const disks = report.checks.flatMap(({ name, status, message }) => (name === "disk" ? `${status} ${message}` : []));
+  assert.equal(disks.length, 2, disks.join("\n"));
+  assert.match(disks.join("\n"), /FAIL \/sys cannot be written/);
 });
 
 test("a port that something else holds is a FAIL", async (t) => {
