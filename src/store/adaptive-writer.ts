@@ -33,6 +33,8 @@ export class AdaptiveWriter implements WriterPort {
   #move: Promise<void> | null = null;
   #onRoom: (() => void) | null = null;
   #windowStart = 0;
+  /** Opened by the move, also while that is under way. */
+  #thread: WriterPort | null = null;
   #windowEvents = 0;
 
   constructor(parts: AdaptiveParts) {
@@ -113,6 +115,10 @@ export class AdaptiveWriter implements WriterPort {
     await this.#port.close();
   }
 
+  unref(): void {
+    this.#thread?.unref();
+  }
+
   #isBusy(events: number, startedAt: number): boolean {
     const now = performance.now();
     if (now - this.#windowStart > WINDOW_MS) {
@@ -134,6 +140,7 @@ export class AdaptiveWriter implements WriterPort {
   async #moveToThread(): Promise<void> {
     const { local, openThread, alone } = this.#parts;
     const thread = openThread();
+    this.#thread = thread;
     try {
       await thread.dataVersion();
       await alone(async () => {

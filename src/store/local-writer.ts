@@ -94,6 +94,9 @@ export class LocalWriter implements WriterPort {
     this.#connection.close();
   }
 
+  /** A connection of this thread keeps no process. */
+  unref(): void {}
+
   #tryBegin(): Error | null {
     try {
       this.#connection.begin();

@@ -116,6 +116,8 @@ export function openStore(options: StoreOptions): Store {
       if (limitMs === undefined) return closing;
       await within(limitMs, closing).finally(() => {
         isOver = true;
+        // What is still at work must not keep the process.
+        port.unref();
       });
       closing.catch(() => undefined);
     },

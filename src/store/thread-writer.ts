@@ -105,6 +105,10 @@ export class ThreadWriter implements WriterPort {
     }
   }
 
+  unref(): void {
+    this.#thread.unref();
+  }
+
   #ask(request: WriterRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#send(request, (reply) => {

@@ -26,4 +26,6 @@ export interface WriterPort {
   dataVersion(): Promise<number>;
   checkpoint(): Promise<void>;
   close(): Promise<void>;
+  /** Lets the process end although the writer was not closed. */
+  unref(): void;
 }

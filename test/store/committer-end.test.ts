@@ -154,3 +154,13 @@ test("a close that has no more time leaves the write-ahead log to the next start
   assert.ok(statSync(`${store.file}-wal`).size > 0, "and it is not moved later either");
   assert.deepEqual(column(openBeside(t, store.file), "select count(*) from events"), [1]);
 });
+
+test("a close that runs out of time leaves no thread that would keep the process", async (t) => {
+  const store = openTestStore(t, { writer: "thread" });
+  const unref = t.mock.method(Worker.prototype, "unref");
+  await store.committer.acquireTransaction();
+  const before = unref.mock.callCount();
+  await store.close(10);
+  assert.equal(unref.mock.callCount(), before + 1);
+  store.committer.releaseTransaction();
+});

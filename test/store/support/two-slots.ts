@@ -71,4 +71,8 @@ export class TwoSlots implements WriterPort {
   close(): Promise<void> {
     return this.#port.close();
   }
+
+  unref(): void {
+    this.#port.unref();
+  }
 }
