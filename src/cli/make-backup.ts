@@ -27,7 +27,7 @@ export async function makeBackup(context: Context, given: string | undefined, fl
   requireSomeDatabase(config);
   const file = targetOf(config.dataDir, given);
   if (flags.keep !== undefined && archiveTime(basename(file)) === undefined)
-    throw new CommandError(EXIT.usage, "--keep goes by the names that Prism gives; name a directory, not a file");
+    throw new CommandError(EXIT.usage, `--keep needs a directory that exists, and ${file} is none`);
   requireNew(file);
   const passphrase = await passphraseOf(flags);
   const progress = out.progress("backing up, MiB");

@@ -6,6 +6,7 @@ import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import type { ReloadableLogger } from "../config/logger.ts";
 import { localUrlOf } from "../config/public-url.ts";
+import { hasLocalPublicUrl } from "../services/access/dev-gate.ts";
 import { beatFileOf } from "../store/beats.ts";
 import type { DataDirLock } from "../store/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
@@ -119,7 +120,12 @@ function announce({ out }: Context, config: Config, app: App, log: Logger): void
   out.note(
     "Development mode: it listens on this machine only unless HOST says otherwise. For production set NODE_ENV=production.",
   );
-  out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
+  if (hasLocalPublicUrl(config))
+    out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
+  else
+    out.note(
+      "Development: no /dev/token, because publicUrl names another host; prism token create --user dev makes a token,",
+    );
   out.note("prism user passwd dev gives that account a password to log in with.");
   out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);
 }

@@ -95,6 +95,10 @@ export const AUTH_OPTIONS = {
     DAY,
     "life of a token of /dev/token; long, so that a socket opened with it lasts a working day",
   ),
-  devTokenCidrs: option(k.list(k.cidr), ["127.0.0.0/8", "::1"], "who may fetch /dev/token in development"),
+  devTokenCidrs: option(
+    k.list(k.cidr),
+    ["127.0.0.0/8", "::1"],
+    "who may fetch /dev/token in development; never through a proxy, nor while publicUrl names another host",
+  ),
   devTokenHosts: option(k.list(k.hostName), [], "host names besides localhost under which /dev/token answers"),
 };

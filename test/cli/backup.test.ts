@@ -116,6 +116,7 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
   const { cwd, data, archive } = madeDir(t);
   const before = readdirSync(cwd);
   writeFileSync(join(cwd, "garbage.tar"), "no archive ".repeat(1000));
+  writeFileSync(join(cwd, "cut.tar"), readFileSync(archive).subarray(0, 600));
   const other = { PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "some other key").toString("base64") };
   await eachCase(
     t,
@@ -155,7 +156,7 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
         name: "--keep with a name of one's own",
         args: ["backup", "a.tar", "--keep", "3"],
         status: 2,
-        says: /name a directory/,
+        says: /--keep needs a directory that exists, and .*a\.tar is none/,
       },
       { name: "--keep 0", args: ["backup", "--keep", "0"], status: 2, says: /from 1 on/ },
       {
@@ -195,6 +196,12 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
         says: /carries no keys/,
         input: PASSPHRASE,
       },
+      {
+        name: "--check of an archive whose end is missing",
+        args: ["restore", "cut.tar", "--check"],
+        status: 8,
+        says: /its end is missing, after 600 bytes/,
+      },
       { name: "--check of garbage", args: ["restore", "garbage.tar", "--check"], status: 8, says: /damaged/ },
       {
         name: "--check under another key",
@@ -219,7 +226,7 @@ test("what cannot be done is said, with its exit code, and leaves nothing", asyn
   );
   // The executable unpacks its addons into the home directory.
   const found = readdirSync(cwd).filter((name) => name !== ".cache");
-  assert.deepEqual(found.sort(), [...before, "garbage.tar"].sort());
+  assert.deepEqual(found.sort(), [...before, "garbage.tar", "cut.tar"].sort());
   assert.deepEqual(users(data), ["ann"]);
   assert.deepEqual(leftovers(cwd, data), []);
 });

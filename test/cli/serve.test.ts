@@ -62,6 +62,20 @@ test("serve --quiet says nothing on stderr; stdout is one JSON object a line", a
   }
 });
 
+test("a development server that clients call by another host's name offers no /dev/token", async (t) => {
+  const cwd = temporaryDir(t);
+  const server = new RunningCli(t, ["serve", "--port", "0"], {
+    cwd,
+    env: { PRISM_PUBLIC_URL: "https://prism.example.org" },
+  });
+  const [, base = ""] = await server.until(/Prism is ready: (http:\/\/127\.0\.0\.1:\d+)/);
+  await server.until(/no \/dev\/token, because publicUrl names another host; prism token create --user dev/);
+  assert.doesNotMatch(server.stderr, /curl -s \S+\/dev\/token/);
+  assert.equal((await fetch(`${base}/dev/token`)).status, 404);
+  const { status } = await runCli(["token", "create", "--user", "dev", "--name", "first"], { cwd });
+  assert.equal(status, 0);
+});
+
 test("serve that cannot start says why in plain words", async (t) => {
   const cwd = temporaryDir(t);
   writeFileSync(join(cwd, "in-the-way"), "");

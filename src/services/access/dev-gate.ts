@@ -35,7 +35,7 @@ export class DevGate {
       this.#isOwnHost(host) &&
       this.#isOwnOrigin(exchange.header("origin"), host) &&
       ["", "none", "same-origin"].includes(exchange.header("sec-fetch-site")) &&
-      this.#isPublicUrlLocal()
+      hasLocalPublicUrl(this.#config)
     );
   }
 
@@ -48,10 +48,11 @@ export class DevGate {
   #isOwnOrigin(origin: string, host: string): boolean {
     return origin === "" || origin === `http://${host}`;
   }
+}
 
-  #isPublicUrlLocal(): boolean {
-    return this.#config.publicUrl === undefined || LOOPBACK_HOST.test(new URL(this.#config.publicUrl).hostname);
-  }
+/** A server that clients call by the name of another host gives no development token, to this machine neither. */
+export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
+  return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
 }
 
 /** @param name in lower case. */

@@ -42,7 +42,8 @@ export class ArchiveReader {
       const stat = await handle.stat();
       if (!stat.isFile()) throw new ArchiveRefused("damaged", `${file} is not a file`);
       const header = await headerAt(handle, 0, MANIFEST_MEMBER);
-      if (header.bytes > Math.min(MAX_MANIFEST_BYTES, stat.size)) throw damaged("its manifest is too large");
+      if (header.bytes > MAX_MANIFEST_BYTES) throw damaged("its manifest is too large");
+      if (TAR_BLOCK + header.bytes > stat.size) throw damaged(`its end is missing, after ${stat.size} bytes`);
       const signed = readManifest(await readAt(handle, TAR_BLOCK, header.bytes));
       const firstAt = tarSpace(header.bytes);
       const padding = await readAt(handle, TAR_BLOCK + header.bytes, paddingOf(header.bytes));
