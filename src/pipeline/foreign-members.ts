@@ -44,7 +44,8 @@ const LAST_MS = 8_640_000_000_000_000;
 export function takeForeign(envelope: Fillable, name: string, value: unknown): boolean {
   switch (name) {
     case "level":
-      envelope.level = LEVEL_SYNONYMS.get(String(value).trim().toLowerCase()) ?? "info";
+      // No text of an object: its own toString would be called.
+      envelope.level = (typeof value === "string" && LEVEL_SYNONYMS.get(value.trim().toLowerCase())) || "info";
       break;
     case "id":
       // Not a dedupe key: such an id often names the subject of many events.

@@ -150,6 +150,11 @@ const FOREIGN: readonly {
   { event: { type: "a", id: 42, payload: { n: 1 } }, payload: { n: 1, id: 42 } },
   { event: { type: "a", id: 42, payload: { id: 7 } }, payload: { id: 7 } },
   { event: { type: "a", level: 3 }, envelope: { level: "info" }, payload: { level: 3 } },
+  ...[{ toString: 1, valueOf: 1 }, ["error"], null].map((level) => ({
+    event: { type: "a", level },
+    envelope: { level: "info" },
+    payload: { level },
+  })),
   { event: { type: "a", level: "critical" }, envelope: { level: "fatal" }, payload: { level: "critical" } },
   { event: { type: "a", level: "warning" }, envelope: { level: "warn" }, payload: { level: "warning" } },
   { event: { type: "a", level: "ERROR" }, envelope: { level: "error" }, payload: { level: "ERROR" } },
