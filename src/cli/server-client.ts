@@ -171,7 +171,10 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
 /** The token that a development server gives to this machine; undefined where none answers, so that the command itself reports why. */
 async function devToken(base: string): Promise<string | undefined> {
   try {
-    const response = await fetch(`${base}/dev/token`, { signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS) });
+    const response = await fetch(`${base}/dev/token`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS),
+    });
     const { token } = (await response.json()) as { token?: unknown };
     return typeof token === "string" ? token : undefined;
   } catch {
