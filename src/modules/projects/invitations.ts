@@ -130,14 +130,18 @@ export class Invitations {
   }
 
   /**
-   * The caller's address, as far as it is known to be theirs. Where anybody registers under any address without confirming it, the link in the
-   * mail is the only way in.
+   * The caller's address, as far as it is known to be theirs. Where anybody registers under any address without confirming it, and for an
+   * address that users changed by themselves, the link in the mail is the only way in.
    */
   async #ownAddress(userId: string, db: ReadDb | Trx): Promise<string | null> {
     const { registration, requireEmailVerification } = this.#services.config.auth;
     if (registration === "open" && !requireEmailVerification) return null;
-    const user = await db.selectFrom("users").select("email").where("id", "=", userId).executeTakeFirst();
-    return user?.email ?? null;
+    const user = await db
+      .selectFrom("users")
+      .select(["email", "hasChosenEmail"])
+      .where("id", "=", userId)
+      .executeTakeFirst();
+    return user && user.hasChosenEmail === 0 ? user.email : null;
   }
 
   #limit(inviterId: string, email: string): void {

@@ -116,7 +116,7 @@ export class UserLifecycle {
     if (changed.length === 0) return changed;
     await trx
       .updateTable("users")
-      .set({ ...values, updatedAt: now })
+      .set({ ...values, ...chosenBy(granter, id, values), updatedAt: now })
       .where("id", "=", id)
       .execute();
     // A link to the old address must not open the account.
@@ -216,6 +216,11 @@ export class UserLifecycle {
   async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {
     await this.#parts.audit.record({ action, resourceType: "user", resourceId: id, metadata }, { trx });
   }
+}
+
+/** An address that users give themselves is not known to be theirs; one that another person gives them is. */
+function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
+  return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
 }
 
 function requirePending({ status }: Account): void {

@@ -32,6 +32,8 @@ export interface UsersTable {
   deletedAt: number | null;
   createdAt: number;
   updatedAt: number;
+  /** Whether the user gave themselves the address: it is not known to be theirs. */
+  hasChosenEmail: Generated<Flag>;
 }
 
 export interface UserRolesTable {

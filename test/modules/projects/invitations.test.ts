@@ -170,6 +170,23 @@ test("where anyone registers under any address, only the link lets in", async (t
   assert.equal((await prism.post(OWN, { token: tokenOf(invited) }, ann)).status, 200);
 });
 
+test("users who change their own address do not get the invitations to it, but by the link", async (t) => {
+  const { prism, path, ann, invite } = await makeTeam(t);
+  const invited = await invite("newcomer@example.com");
+  const { body: own } = await prism.get<{ id: string }>("/api/v1/users/me", ann);
+  const taken = { email: "newcomer@example.com", currentPassword: PASSWORD };
+  assert.equal((await prism.put("/api/v1/users/me", taken, ann)).status, 200);
+  assert.deepEqual((await prism.get<List>(OWN, ann)).body.data, []);
+  const way = `${OWN}/${invited.body.id}`;
+  assert.equal(outcomeOf(await prism.post(`${way}/accept`, undefined, ann)), "404 INVITATION_NOT_FOUND");
+  assert.equal(outcomeOf(await prism.delete(way, ann)), "404 INVITATION_NOT_FOUND");
+  assert.deepEqual(await membersOf(prism, path), ["owner"]);
+  assert.equal((await prism.patch(`/api/v1/users/${own.id}`, { email: "ann@example.org" })).status, 200);
+  await invite("ann@example.org");
+  assert.equal((await prism.get<List>(OWN, ann)).body.data.length, 1, "an address that an administrator set is known");
+  assert.equal((await prism.post(OWN, { token: tokenOf(invited) }, ann)).status, 200);
+});
+
 test("names that users choose make no link in the mail", async (t) => {
   const mail = await MailServer.start(t);
   const { prism, as } = await makeTeam(t, { settings: mail.settings });
