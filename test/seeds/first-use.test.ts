@@ -115,6 +115,7 @@ test("S0: a datetime needs a zone, and its user must be known", async (t) => {
   const prism = await startPrism(t);
   for (const [query, is] of [
     ["datetime=2026-01-15T08:00:00Z&userId=dev", "200"],
+    ["datetime=2026-01-15T08:00:00&userId=dev", "200"],
     ["datetime=2026-01-15&userId=dev", "400 VALIDATION_FAILED"],
     ["datetime=2026-01-15T08:00:00Z&userId=nobody", "404 USER_NOT_FOUND"],
   ])
