@@ -140,7 +140,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const announcer = new Announcer(hub, pipelineMetrics, providers.sounds.urlOf);
   patternPool.limitBytes = config.limits.patternMemoryBytes;
   const rules = new RuleBook({
-    ...{ reader, defaultProjectId, limits: config.limits, log: log.namespace("rules") },
+    ...{ reader, defaultProjectId, limits: config.limits, clock, log: log.namespace("rules") },
     onTooCostly: recordCostlyRules(database, audit, log.namespace("rules")),
   });
   const rightsChanged = (): void => {

@@ -99,6 +99,11 @@ export const LIMIT_OPTIONS = {
     "webhooks of one user, and of one project: each notification asks them all",
     { reloadable: true },
   ),
+  ruleStepsPerMinute: option(
+    k.integer(1_000_000, 1e12),
+    500_000_000,
+    "steps of about 10 ns that costly conditions of one project may take in a minute; beyond that its costliest rule is broken (TOO_COSTLY)",
+  ),
   patternsPerProject: option(
     k.integer(1, 1e9),
     131_072,

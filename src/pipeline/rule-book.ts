@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
+import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import {
@@ -16,6 +17,7 @@ import type { RulesTable } from "../store/schema.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type PatternLimits, PatternQuota } from "./pattern-quota.ts";
 import { RuleStrikes } from "./rule-strikes.ts";
+import { RuleWork } from "./rule-work.ts";
 import { type Restraint, restraintOf } from "./suppression/restraint.ts";
 
 export type RuleRow = Selectable<RulesTable>;
@@ -37,7 +39,8 @@ export interface BrokenRule {
 
 const TOO_COSTLY: BrokenRule = {
   code: "TOO_COSTLY",
-  message: "the condition took too long on ten events within a minute",
+  message:
+    "the condition took too long: on ten events within a minute, or it took the most when the rules of its project went over limits.ruleStepsPerMinute",
 };
 
 type OnRuleError = (rule: ActiveRule, error: unknown) => void;
@@ -45,9 +48,10 @@ type OnRuleError = (rule: ActiveRule, error: unknown) => void;
 export interface RuleBookParts {
   readonly reader: Sqlite;
   readonly defaultProjectId: string;
-  readonly limits: PatternLimits;
+  readonly limits: PatternLimits & { readonly ruleStepsPerMinute: number };
+  readonly clock: Clock;
   readonly log: Logger;
-  /** Called for a rule that is left out from now on because its condition took too long on several events. */
+  /** Called for a rule that is left out from now on because its condition takes too long. */
   onTooCostly(row: RuleRow): void;
 }
 
@@ -97,6 +101,7 @@ export class RuleBook {
   readonly #defaultProjectId: string;
   readonly #quota: PatternQuota;
   readonly #strikes = new RuleStrikes();
+  readonly #work: RuleWork;
   readonly #broken = new Map<string, BrokenRule>();
   /** Rules whose patterns have not been compiled and counted yet. */
   readonly #unmeasured = new Map<string, ActiveRule>();
@@ -108,9 +113,10 @@ export class RuleBook {
   readonly #holdersInProject;
   readonly #named;
 
-  constructor({ reader, defaultProjectId, limits, log, onTooCostly }: RuleBookParts) {
+  constructor({ reader, defaultProjectId, limits, clock, log, onTooCostly }: RuleBookParts) {
     this.#defaultProjectId = defaultProjectId;
     this.#quota = new PatternQuota(limits);
+    this.#work = new RuleWork(limits.ruleStepsPerMinute, clock);
     this.#log = log;
     this.#onTooCostly = onTooCostly;
     this.#active = reader.prepare<[], { id: string; version: number }>(
@@ -183,18 +189,28 @@ export class RuleBook {
 
   /** Rules that match, in rule order; null where asking all of them is too much for one turn of the loop: see {@link walk}. */
   match(event: IncomingEvent, onError: OnRuleError): ActiveRule[] | null {
-    return this.#index.match(event, onError);
+    return this.#index.match(event, onError, (rule, steps) => this.#noteCost(rule, steps, event));
   }
 
   /** One turn of asking the rules after a position, in rule order. */
   walk(event: IncomingEvent, after: RulePosition, onError: OnRuleError): RuleWalk<ActiveRule> {
-    return this.#index.walk(event, after, onError);
+    return this.#index.walk(event, after, onError, (rule, steps) => this.#noteCost(rule, steps, event));
   }
 
   /** A condition failed on an event. One that takes too long on ten events within a minute is evaluated no more. */
   noteError({ row }: ActiveRule, error: unknown, { receivedAt }: IncomingEvent): void {
     if (!(error instanceof ConditionTooCostly)) return;
-    if (!this.#strikes.add(row.id, receivedAt) || this.#broken.has(row.id)) return;
+    if (this.#strikes.add(row.id, receivedAt)) this.#breakCostly(row);
+  }
+
+  /** The costliest rules of a project that takes more than its share are evaluated no more: events of other projects wait for them. */
+  #noteCost({ row }: ActiveRule, steps: number, event: IncomingEvent): void {
+    for (const costliest of this.#work.add(row, steps, event)) this.#breakCostly(costliest);
+  }
+
+  /** A rule that was changed since its evaluation stays. */
+  #breakCostly(row: RuleRow): void {
+    if (this.#broken.has(row.id) || this.#versions.get(row.id) !== row.version) return;
     this.#break(row, TOO_COSTLY);
     this.#onTooCostly(row);
   }

@@ -3,12 +3,14 @@ import { evaluationBudget } from "../evaluate/evaluation-budget.ts";
 import type { RuleEvent } from "../event.ts";
 import type { Fact } from "./facts.ts";
 import { inRuleOrder, type RuleOrder, type RulePosition } from "./rule-order.ts";
-import { type AskedRule, isForNextTurn, RuleWalk } from "./rule-walk.ts";
+import { type AskedRule, COSTLY_STEPS, isForNextTurn, type OnCost, RuleWalk, takenSteps } from "./rule-walk.ts";
 import { Shelf } from "./shelf.ts";
 
 interface Entry<R> extends AskedRule<R> {
   readonly projectId: string | null;
 }
+
+function ignoreCost(): void {}
 
 interface Filed<R> {
   readonly entry: Entry<R>;
@@ -59,9 +61,10 @@ export class RuleIndex<R> {
    * The rules whose conditions are true of `event`, in rule order.
    *
    * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same.
+   * @param onCost is called for each costly evaluation.
    * @returns null where the conditions are too costly to be asked in one turn of the loop: see {@link walk}
    */
-  match(event: RuleEvent, onError: (rule: R, error: unknown) => void): R[] | null {
+  match(event: RuleEvent, onError: (rule: R, error: unknown) => void, onCost: OnCost<R> = ignoreCost): R[] | null {
     const candidates = this.#candidates(event);
     const matched: Entry<R>[] = [];
     evaluationBudget.begin();
@@ -75,14 +78,20 @@ export class RuleIndex<R> {
         if (isForNextTurn(error, before)) return null;
         onError(candidate.rule, error);
       }
+      if (before - evaluationBudget.leftSteps > COSTLY_STEPS) onCost(candidate.rule, takenSteps(before));
     }
     return matched.sort(inRuleOrder).map(({ rule }) => rule);
   }
 
-  /** Asks the rules that come after a position in rule order, for one turn of the loop. @param onError as for {@link match} */
-  walk(event: RuleEvent, after: RulePosition, onError: (rule: R, error: unknown) => void): RuleWalk<R> {
+  /** Asks the rules that come after a position in rule order, for one turn of the loop. @param onError and onCost as for {@link match} */
+  walk(
+    event: RuleEvent,
+    after: RulePosition,
+    onError: (rule: R, error: unknown) => void,
+    onCost: OnCost<R> = ignoreCost,
+  ): RuleWalk<R> {
     const entries = this.#candidates(event).filter((entry) => inRuleOrder(after, entry) < 0);
-    return new RuleWalk(entries.sort(inRuleOrder), event, onError);
+    return new RuleWalk(entries.sort(inRuleOrder), event, onError, onCost);
   }
 
   #candidates(event: RuleEvent): Entry<R>[] {

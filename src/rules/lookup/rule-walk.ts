@@ -10,6 +10,12 @@ export interface AskedRule<R> extends RulePosition {
   readonly rule: R;
 }
 
+/** Is called for each evaluation that took more than {@link COSTLY_STEPS}. */
+export type OnCost<R> = (rule: R, steps: number) => void;
+
+/** 10 us: a condition on short texts and lists takes less. */
+export const COSTLY_STEPS = 1024;
+
 /**
  * One turn of asking rules about an event in rule order; iterating gives those that match. It ends when what a turn may do is used up:
  * a condition that has too little left is asked first in the next turn, and only one that exceeds a whole turn by itself is an error.
@@ -22,11 +28,18 @@ export class RuleWalk<R> implements Iterable<R> {
   readonly #rules: readonly AskedRule<R>[];
   readonly #event: RuleEvent;
   readonly #onError: (rule: R, error: unknown) => void;
+  readonly #onCost: OnCost<R>;
 
-  constructor(rules: readonly AskedRule<R>[], event: RuleEvent, onError: (rule: R, error: unknown) => void) {
+  constructor(
+    rules: readonly AskedRule<R>[],
+    event: RuleEvent,
+    onError: (rule: R, error: unknown) => void,
+    onCost: OnCost<R>,
+  ) {
     this.#rules = rules;
     this.#event = event;
     this.#onError = onError;
+    this.#onCost = onCost;
   }
 
   *[Symbol.iterator](): Generator<R> {
@@ -35,7 +48,9 @@ export class RuleWalk<R> implements Iterable<R> {
     for (const asked of this.#rules) {
       if (leftSteps <= 0) return;
       const answer = this.#ask(asked, leftSteps);
+      const steps = takenSteps(leftSteps);
       leftSteps = evaluationBudget.leftSteps;
+      if (steps > COSTLY_STEPS) this.#onCost(asked.rule, steps);
       if (answer === "later") return;
       if (answer === "matches") yield asked.rule;
       this.last = asked;
@@ -53,6 +68,11 @@ export class RuleWalk<R> implements Iterable<R> {
       return "differs";
     }
   }
+}
+
+/** What an evaluation has taken; work that was refused was not done. @param leftSteps when it began */
+export function takenSteps(leftSteps: number): number {
+  return leftSteps - Math.max(evaluationBudget.leftSteps, 0);
 }
 
 /** Whether a condition failed only because others had used up the turn before it. @param leftSteps when it began */
