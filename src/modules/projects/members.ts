@@ -87,6 +87,7 @@ export class ProjectMembers {
         .where("userId", "=", member.userId)
         .execute();
       await this.#record("member.remove", projectId, { userId: member.userId }, trx);
+      await this.#services.system.projectInvitations.revokeOf(projectId, member.userId, trx);
     });
   }
 
@@ -100,6 +101,7 @@ export class ProjectMembers {
       .where("userId", "=", userId)
       .execute();
     await this.#record("member.update", projectId, { userId, role }, trx);
+    if (role !== "owner") await this.#services.system.projectInvitations.revokeOf(projectId, userId, trx);
     return this.#read(trx, projectId, userId);
   }
 

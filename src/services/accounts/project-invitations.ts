@@ -106,6 +106,19 @@ export class ProjectInvitations {
     await this.#record(action, projectId, { invitationId: id }, trx);
   }
 
+  /** Ends what a user has sent in a project: a removed owner must not come back by an invitation of their own. */
+  async revokeOf(projectId: string, inviterId: string, trx: Trx): Promise<void> {
+    const ended = await trx
+      .updateTable("project_invitations")
+      .set({ endedAt: this.#clock.now() })
+      .where("projectId", "=", projectId)
+      .where("invitedBy", "=", inviterId)
+      .where("endedAt", "is", null)
+      .returning("id")
+      .execute();
+    for (const { id } of ended) await this.#record("invitation.revoke", projectId, { invitationId: id }, trx);
+  }
+
   async #end(id: string, acceptedBy: string | null, trx: Trx): Promise<void> {
     const ended = { endedAt: this.#clock.now(), acceptedBy };
     await trx.updateTable("project_invitations").set(ended).where("id", "=", id).execute();
@@ -120,7 +133,8 @@ export class ProjectInvitations {
       .select(["p.name as projectName", "u.name as inviterName"])
       .where("i.endedAt", "is", null)
       .where("i.expiresAt", ">", this.#clock.now())
-      .where("p.deletedAt", "is", null);
+      .where("p.deletedAt", "is", null)
+      .where("u.status", "=", "active");
   }
 
   /** The address is not in the audit trail: it names a person who may have no account. */

@@ -187,6 +187,28 @@ test("users who change their own address do not get the invitations to it, but b
   assert.equal((await prism.post(OWN, { token: tokenOf(invited) }, ann)).status, 200);
 });
 
+test("an invitation ends when its inviter is removed, is no longer an owner, or is disabled", async (t) => {
+  const { prism, path } = await makeTeam(t);
+  const boss = await makeUser(prism, "boss", ["Admin"]);
+  const asBoss = { token: boss.token };
+  const second = await makeUser(prism, "second", ["User"]);
+  const promote = () => prism.post(`${path}/members`, { userId: second.id, role: "owner" }, asBoss);
+  const invite = async (email: string) =>
+    tokenOf(await prism.post<Invitation>(`${path}/members`, { email, role: "owner" }, { token: second.token }));
+  const open = (token: string) => prism.post("/api/v1/auth/project-invitation", { token }, { token: null });
+  for (const [how, end] of [
+    ["removed", () => prism.delete(`${path}/members/${second.id}`, asBoss)],
+    ["demoted", () => prism.patch(`${path}/members/${second.id}`, { role: "viewer" }, asBoss)],
+    ["disabled", () => prism.patch(`/api/v1/users/${second.id}`, { status: "disabled" }, asBoss)],
+  ] as const) {
+    await promote();
+    const token = await invite(`${how}@example.com`);
+    assert.equal((await open(token)).status, 200, how);
+    assert.ok((await end()).status < 300, how);
+    assert.equal(outcomeOf(await open(token)), "410 LINK_EXPIRED", how);
+  }
+});
+
 test("names that users choose make no link in the mail", async (t) => {
   const mail = await MailServer.start(t);
   const { prism, as } = await makeTeam(t, { settings: mail.settings });
