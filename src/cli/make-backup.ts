@@ -59,11 +59,17 @@ function report({ out }: Context, { file, bytes, sha256, manifest }: Backup, { k
 /** A name with the time for what is a directory; the default one is made where it is missing. */
 function targetOf(dataDir: string, given: string | undefined): string {
   const path = given === undefined ? join(dataDir, BACKUPS_DIR) : resolve(given);
-  const name = archiveName(systemClock.now());
   if (given === undefined && !existsSync(path)) mkdirSync(path, { mode: 0o700 });
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return join(path, name);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return freeName(path);
   if (!existsSync(dirname(path))) throw new CommandError(EXIT.failure, `there is no directory ${dirname(path)}`);
   return path;
+}
+
+/** Names have whole seconds: a second backup within one takes the next second's name. */
+function freeName(folder: string): string {
+  let at = systemClock.now();
+  while (existsSync(join(folder, archiveName(at)))) at += 1000;
+  return join(folder, archiveName(at));
 }
 
 async function passphraseOf({ includeSecrets, stdin }: BackupFlags): Promise<string | undefined> {

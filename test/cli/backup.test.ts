@@ -375,3 +375,14 @@ test("Ctrl-C and SIGTERM end a backup at once, with nothing left; so does a disk
   assert.deepEqual([status, /a\.tar cannot be written: the disk is full/.test(stderr)], [1, true], stderr);
   assert.deepEqual([work(), existsSync(join(cwd, "a.tar"))], [[], false]);
 });
+
+test("two backups within a second have names of their own", async (t) => {
+  const prism = await startPrism(t);
+  const args = ["backup", "--data-dir", prism.dir];
+  const [first, second] = [
+    await runJson<{ file: string }>(args, { cwd: prism.dir }),
+    await runJson<{ file: string }>(args, { cwd: prism.dir }),
+  ];
+  assert.notEqual(first.file, second.file);
+  assert.equal(readdirSync(join(prism.dir, "backups")).filter((name) => name.endsWith(".tar")).length, 2);
+});
