@@ -51,8 +51,8 @@ const HEADINGS = [
 ] as const;
 
 function cellsOf({ id, projectId, active, priority, stats, name }: ShownRule, slugs: ReadonlyMap<string, string>) {
-  const { matched, fired, suppressed, deduped, cooled, limited, errors, lastMatchedAt } = stats;
+  const { matched, fired, suppressed, deduped, cooled, errors, lastMatchedAt } = stats;
   const project = projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId);
-  const heldBack = suppressed + deduped + cooled + limited;
+  const heldBack = suppressed + deduped + cooled;
   return [id, project, active ? "yes" : "no", priority, matched, fired, heldBack, errors, lastMatchedAt, name];
 }

@@ -6,7 +6,7 @@ import type { RuleStats } from "./rule-stats.ts";
 const DECIDING_BUCKETS = [0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1];
 
 /** Why a match makes no notification, as the totals of a rule name it. */
-const SUPPRESSED = ["suppressed", "deduped", "cooled", "limited"] as const;
+const SUPPRESSED = ["suppressed", "deduped", "cooled"] as const;
 
 /** What became of events and what the rules made of them, counted when it is on disk (contract 13). The labels are fixed words. */
 export class PipelineMetrics {
@@ -44,7 +44,6 @@ export class PipelineMetrics {
       suppressed: suppressed({ reason: "suppressed" }),
       deduped: suppressed({ reason: "deduped" }),
       cooled: suppressed({ reason: "cooldown" }),
-      limited: suppressed({ reason: "limited" }),
     };
     this.#sliced = metrics.counter(
       "prism_rule_slices_total",

@@ -15,7 +15,6 @@ export class RuleStats {
         suppressed: 0,
         deduped: 0,
         cooled: 0,
-        limited: 0,
         noRecipients: 0,
         errors: 0,
         lastMatchedAt: null,
@@ -36,7 +35,6 @@ const COUNTED_AS = {
   suppressed: "suppressed",
   deduped: "deduped",
   cooled: "cooled",
-  limited: "limited",
   "no recipients": "noRecipients",
 } as const satisfies Record<DecisionOutcome, keyof RuleStatSum>;
 

@@ -56,7 +56,6 @@ export class WriteSetApplier {
         sum.suppressed,
         sum.deduped,
         sum.cooled,
-        sum.limited,
         sum.noRecipients,
         sum.errors,
         sum.lastMatchedAt,
@@ -99,7 +98,6 @@ export class WriteSetApplier {
       is("suppressed"),
       is("deduped"),
       is("cooled"),
-      is("limited"),
       is("no recipients") - (1 - isNew),
       ruleId,
     );
@@ -258,11 +256,11 @@ function prepareAll(connection: Sqlite) {
       "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
     ),
     ruleStats: prepare(
-      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, limited, noRecipients, errors, lastMatchedAt, lastError)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients, errors, lastMatchedAt, lastError)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
        suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped, cooled = cooled + excluded.cooled,
-       limited = limited + excluded.limited, noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
+       noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
        lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
     ),
     forgetWindow: prepare("delete from suppression_windows where ruleId = ? and key = ?"),
@@ -280,7 +278,7 @@ function prepareAll(connection: Sqlite) {
     earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
     uncount: prepare(
       `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?, deduped = deduped - ?, cooled = cooled - ?,
-       limited = limited - ?, noRecipients = noRecipients - ? where ruleId = ?`,
+       noRecipients = noRecipients - ? where ruleId = ?`,
     ),
     idempotency: prepare(
       `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)

@@ -95,7 +95,6 @@ export interface RuleStatSum {
   readonly suppressed: number;
   readonly deduped: number;
   readonly cooled: number;
-  readonly limited: number;
   readonly noRecipients: number;
   readonly errors: number;
   readonly lastMatchedAt: number | null;

@@ -52,7 +52,6 @@ const WORDS: Readonly<Record<string, string>> = {
   suppressed: "held it back",
   deduped: "joined it to an earlier notification",
   cooled: "kept silent after an earlier notification",
-  limited: "met a rate limit",
   "no recipients": "reached nobody",
 };
 

@@ -121,7 +121,6 @@ const REASONS = {
   suppressed: "held back: it had matched more often than it may tell",
   deduped: "joined to an earlier notification of the same dedupe key",
   cooled: "silent: it had told somebody shortly before",
-  limited: "over the rate limit: it is in the inbox, and goes out later or in one notice with others",
   "no recipients": "the condition was true, but no active user held its roles or was named",
 } as const satisfies Record<queries.DecidedRule["outcome"], string>;
 

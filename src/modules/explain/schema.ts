@@ -13,7 +13,6 @@ export const OUTCOMES = [
   "suppressed",
   "deduped",
   "cooled",
-  "limited",
   "no recipients",
   "condition false",
   "error",

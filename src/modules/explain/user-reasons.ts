@@ -65,7 +65,6 @@ async function ruleReason(
   const missing = definition && at !== null ? reach.missing(definition, at) : null;
   switch (view.outcome) {
     case "fired":
-    case "limited":
       return { told: false, reason: await unreached(db, view, notification, missing) };
     case "suppressed":
       return { told: false, reason: `${orMissing(view.reason, missing)}${await noticed(db, reach, view)}` };

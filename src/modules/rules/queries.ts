@@ -49,7 +49,6 @@ function withStats(query: ReturnType<typeof stored>) {
       "rule_stats.suppressed",
       "rule_stats.deduped",
       "rule_stats.cooled",
-      "rule_stats.limited",
       "rule_stats.noRecipients",
       "rule_stats.errors",
       "rule_stats.lastMatchedAt",

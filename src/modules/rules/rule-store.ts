@@ -176,7 +176,6 @@ function withoutStats({
   suppressed: _s,
   deduped: _d,
   cooled: _o,
-  limited: _i,
   noRecipients: _n,
   errors: _e,
   lastMatchedAt: _l,

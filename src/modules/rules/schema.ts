@@ -277,7 +277,6 @@ const counts = {
   suppressed: v.number(),
   deduped: v.number(),
   cooled: v.number(),
-  limited: v.number(),
   noRecipients: v.number(),
   errors: v.number(),
   lastMatchedAt: v.nullable(v.string()),

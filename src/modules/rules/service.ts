@@ -188,7 +188,7 @@ export class RuleService {
   }
 }
 
-const NO_DECISIONS = { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, limited: 0, noRecipients: 0 };
+const NO_DECISIONS = { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, noRecipients: 0 };
 
 function readSort(sort: string): queries.RuleSort {
   const descending = sort.startsWith("-");

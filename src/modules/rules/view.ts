@@ -51,16 +51,7 @@ function objectOrNull(json: string | null): Record<string, unknown> | null {
 
 type Counts = Pick<
   RuleWithStats,
-  | "matched"
-  | "fired"
-  | "suppressed"
-  | "deduped"
-  | "cooled"
-  | "limited"
-  | "noRecipients"
-  | "errors"
-  | "lastMatchedAt"
-  | "lastError"
+  "matched" | "fired" | "suppressed" | "deduped" | "cooled" | "noRecipients" | "errors" | "lastMatchedAt" | "lastError"
 >;
 
 export function countsView(counts: Counts) {
@@ -70,7 +61,6 @@ export function countsView(counts: Counts) {
     suppressed: counts.suppressed ?? 0,
     deduped: counts.deduped ?? 0,
     cooled: counts.cooled ?? 0,
-    limited: counts.limited ?? 0,
     noRecipients: counts.noRecipients ?? 0,
     errors: counts.errors ?? 0,
     lastMatchedAt: toRfc3339OrNull(counts.lastMatchedAt ?? null),

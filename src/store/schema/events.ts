@@ -3,7 +3,7 @@ import type { Generated } from "kysely";
 import type { Level } from "../../base/levels.ts";
 import type { Flag } from "./flag.ts";
 
-export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "limited" | "no recipients";
+export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "no recipients";
 
 export interface EventsTable {
   seq: number;
@@ -90,7 +90,6 @@ export interface RuleStatsTable {
   suppressed: Generated<number>;
   deduped: Generated<number>;
   cooled: Generated<number>;
-  limited: Generated<number>;
 }
 
 export interface DecisionsTable {

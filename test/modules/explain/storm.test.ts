@@ -25,7 +25,6 @@ const STATS = {
   suppressed: "suppressed",
   deduped: "deduped",
   cooled: "cooled",
-  limited: "limited",
   noRecipients: "no recipients",
 } as const;
 

@@ -20,7 +20,6 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     suppressed: 0,
     deduped: 0,
     cooled: 0,
-    limited: 0,
     noRecipients: 0,
     errors: 0,
     lastMatchedAt: null,
