@@ -17,9 +17,10 @@ const MAX_ERROR_LENGTH = 4000;
 /** Of what a handler leaves for people to read: its result, and how far it has come. */
 const MAX_NOTE_BYTES = 16_384;
 
-type Failed = Extract<JobFinish, { outcome: "retrying" | "dead" }>;
-export type FailedEnd = Failed extends infer F ? (F extends Failed ? Omit<F, keyof JobFinishBase> : never) : never;
-type JobFinishBase = Pick<JobFinish, "id" | "fence" | "attempt" | "workerId" | "startedAt" | "now">;
+/** How an attempt ended, without whose attempt it was. */
+export type JobEnd = JobFinish extends infer F ? (F extends JobFinish ? Omit<F, keyof AttemptRef> : never) : never;
+export type FailedEnd = Extract<JobEnd, { outcome: "retrying" | "dead" }>;
+type AttemptRef = Pick<JobFinish, "id" | "fence" | "attempt" | "workerId" | "startedAt" | "now">;
 
 /** What becomes of a job whose attempt failed (contract 8.2): it waits and is tried again, goes on in the next queue, or is dead. */
 export function endOfFailure(
@@ -66,6 +67,11 @@ export function noteText(value: unknown, { id, kind }: Pick<ClaimedJob, "id" | "
 }
 
 /** The end of an attempt, with the fence that makes it count only while the job is still this worker's. */
-export function finishOf<E extends Pick<JobFinish, "outcome">>(job: ClaimedJob, workerId: string, now: number, end: E) {
+export function finishOf<E extends JobEnd>(
+  job: Pick<ClaimedJob, "id" | "fence" | "attempts" | "startedAt">,
+  workerId: string,
+  now: number,
+  end: E,
+) {
   return { id: job.id, fence: job.fence, attempt: job.attempts, startedAt: job.startedAt, workerId, now, ...end };
 }

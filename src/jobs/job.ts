@@ -94,6 +94,8 @@ export interface NewJob {
   readonly createdBy?: string | null;
   readonly correlationId?: string | null;
   readonly module?: string | null;
+  /** The schedule that makes it. */
+  readonly scheduleId?: string | null;
 }
 
 export const MAX_PAYLOAD_BYTES = 262_144;
@@ -113,11 +115,11 @@ export function newJobRow(job: NewJob, now: number): JobRow {
     priority: job.priority ?? 0,
     runAt: job.runAt,
     maxAttempts: job.maxAttempts,
-    backoff: null,
     dedupeKey: job.dedupeKey ?? null,
     label: job.label ?? null,
     module: job.module ?? null,
     createdBy: job.createdBy ?? null,
+    scheduleId: job.scheduleId ?? null,
     correlationId: job.correlationId ?? null,
     createdAt: now,
   };

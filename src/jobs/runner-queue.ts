@@ -1,6 +1,6 @@
 import fastq from "fastq";
 import type { Clock } from "../base/clock.ts";
-import { STARVATION_STRIDE } from "../store/job-claim.ts";
+import { STARVATION_STRIDE } from "../store/job-sql.ts";
 import type { ClaimedJob, JobClaim } from "../store/write-set.ts";
 import type { QueueName, QueueSettings } from "./job.ts";
 

@@ -4,7 +4,7 @@ import { uuidv7 } from "../base/ids.ts";
 import { within } from "../base/within.ts";
 import { emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobWork } from "../store/write-set.ts";
-import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
+import { endOfFailure, endWithoutSpace, finishOf, type JobEnd, noteText } from "./attempt-end.ts";
 import { DueWatch } from "./due-watch.ts";
 import { type HandlerOptions, JobHandlers } from "./handlers.ts";
 import {
@@ -319,7 +319,7 @@ export class JobRunner implements SetSource {
     }, PROGRESS_DELAY_MS);
   }
 
-  #finishOf<E extends Pick<JobFinish, "outcome">>(job: ClaimedJob, end: E) {
+  #finishOf<E extends JobEnd>(job: ClaimedJob, end: E) {
     return finishOf(job, this.workerId, this.#due.now(), end);
   }
 

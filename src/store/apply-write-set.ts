@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { AuditChain } from "./audit-chain.ts";
 import { DeliveryStatements } from "./delivery-statements.ts";
 import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
-import { JobStatements } from "./job-statements.ts";
+import { JobStatements } from "./job-sql.ts";
 import type { DecisionOutcome } from "./schema.ts";
 import { failureOf } from "./sqlite-errors.ts";
 import { undecidedRows } from "./undecided.ts";

@@ -23,11 +23,11 @@ export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
     priority: 0,
     runAt: retry.runAt,
     maxAttempts: retry.maxAttempts,
-    backoff: null,
     dedupeKey: eventJobKey(eventSeq),
     label: null,
     module: null,
     createdBy: null,
+    scheduleId: null,
     correlationId,
     createdAt: retry.at,
   };

@@ -176,11 +176,11 @@ export interface JobRow {
   readonly priority: number;
   readonly runAt: number;
   readonly maxAttempts: number;
-  readonly backoff: string | null;
   readonly dedupeKey: string | null;
   readonly label: string | null;
   readonly module: string | null;
   readonly createdBy: string | null;
+  readonly scheduleId: string | null;
   readonly correlationId: string | null;
   readonly createdAt: number;
 }
@@ -238,8 +238,8 @@ export type JobFinish = {
       readonly maxAttempts: number;
     }
   | { readonly outcome: "dead"; readonly error: string; readonly queue: string }
-  /** Not counted. With `runAt` it waits until then, without it is ready. */
-  | { readonly outcome: "returned"; readonly runAt?: number }
+  /** Not counted. With `runAt` it waits until then, without it is ready; in another queue if one is given. */
+  | { readonly outcome: "returned"; readonly runAt?: number; readonly queue?: string }
 );
 
 /** A job as a worker is given it. */
@@ -252,7 +252,6 @@ export interface ClaimedJob {
   readonly priority: number;
   readonly attempts: number;
   readonly maxAttempts: number;
-  readonly backoff: string | null;
   readonly fence: number;
   readonly runAt: number;
   readonly startedAt: number;

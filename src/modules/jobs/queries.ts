@@ -12,7 +12,7 @@ const LISTED_BYTES = 4096;
 const CLOCK_STEP_MS = 86_400_000;
 const MAX_HISTORY = 100;
 
-export type JobLine = Omit<Selectable<JobsTable>, "payload" | "backoff" | "fence"> & {
+export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
   /** JSON text; null where it was left out. */
   readonly payload: string | null;
   readonly payloadBytes: number;

@@ -7,12 +7,12 @@ import type { SealedBox } from "../../base/sealed-box.ts";
 import { parseQueueName, type QueueName } from "../../jobs/job.ts";
 import { everyStreamOf } from "../../realtime/stream.ts";
 import type { Trx } from "../../store/database.ts";
+import { removeWorker, requeueLost, runningJobs } from "../../store/job-table.ts";
 import { migrateFile } from "../../store/migrate-file.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import { AuditService } from "../audit/audit.ts";
 import { auditHeadLine } from "../audit/audit-head.ts";
 import type { AuditHead } from "../audit/audit-log.ts";
-import { noteAttempt } from "../jobs/job-attempts.ts";
 import { pausedKey } from "../jobs/queue-control.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -131,24 +131,10 @@ function headText(replaced: ReplacedData | null): string | null {
  * the server, which tells the features concerned.
  */
 async function dropLeases(trx: Trx, now: number): Promise<number> {
-  const running = await trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running")).execute();
+  const running = await runningJobs(trx).execute();
   for (const job of running) {
-    const hasMore = job.attempts < job.maxAttempts;
-    await trx
-      .updateTable("jobs")
-      .set({ workerId: null, ...(hasMore ? { state: "ready" as const } : {}) })
-      .where("seq", "=", job.seq)
-      .execute();
-    if (!hasMore) continue;
-    await noteAttempt(trx, {
-      jobId: job.id,
-      attempt: job.attempts,
-      startedAt: job.startedAt ?? now,
-      endedAt: now,
-      outcome: "lost",
-      error: null,
-      worker: job.workerId ?? "",
-    });
+    if (job.attempts < job.maxAttempts) await requeueLost(trx, job, now);
+    else await removeWorker(trx, job);
   }
   return running.length;
 }

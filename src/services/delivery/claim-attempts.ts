@@ -1,6 +1,6 @@
-import { CompiledQuery, sql } from "kysely";
+import { sql } from "kysely";
 import type { Trx } from "../../store/database.ts";
-import { CLAIM_THESE, inClaimOrder, READY } from "../../store/job-claim.ts";
+import { claimable, claimThese } from "../../store/job-table.ts";
 import type { ClaimedJob, JobClaim } from "../../store/write-set.ts";
 
 /** How far a claim looks past attempts whose place is being called: behind so many to one place others wait for it, too. */
@@ -13,26 +13,18 @@ const MAX_CLAIMED = 32;
  * the calls: an attempt waits while the one before it is under way.
  */
 export async function claimAttempts(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]> {
-  const { queue, workerId, now, oldestFirst } = claim;
-  const seqs = await freeOf(trx, queue, Math.min(claim.limit, MAX_CLAIMED), oldestFirst);
-  if (seqs.length === 0) return [];
-  const parameters = { workerId, now, seqs: JSON.stringify(seqs) };
-  const { rows } = await trx.executeQuery<ClaimedJob>(CompiledQuery.raw(CLAIM_THESE, [parameters]));
-  return inClaimOrder(rows);
+  const seqs = await freeOf(trx, claim.queue, Math.min(claim.limit, MAX_CLAIMED), claim.oldestFirst);
+  return seqs.length === 0 ? [] : claimThese(trx, seqs, claim);
 }
 
 /** The next attempts to places of which none is being called, one each. */
 async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boolean): Promise<number[]> {
-  const text = oldestFirst ? READY.byAge : READY.byPriority;
-  const ready = await trx.executeQuery<{ seq: number }>(CompiledQuery.raw(text, [{ queue, limit: LOOKED_AT }]));
-  if (ready.rows.length === 0) return [];
+  const ready = await claimable(trx, { queue, limit: LOOKED_AT, oldestFirst });
+  if (ready.length === 0) return [];
   const taken = await calledNow(trx, queue);
-  const places = await placesOf(
-    trx,
-    ready.rows.map(({ seq }) => seq),
-  );
+  const places = await placesOf(trx, ready);
   const free: number[] = [];
-  for (const { seq } of ready.rows) {
+  for (const seq of ready) {
     // Whose delivery is gone has no place: the job only needs to be ended.
     const place = places.get(seq);
     if (place !== undefined && taken.has(place)) continue;

@@ -1,11 +1,19 @@
-import type { Selectable } from "kysely";
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import { firstQueue, type QueueName, type QueueSettings } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
-import type { JobState, JobsTable } from "../../store/schema.ts";
+import {
+  cancelWaiting,
+  deleteJobs,
+  findJob,
+  holdersOf,
+  makeReady,
+  restartJobs,
+  type StoredJob,
+} from "../../store/job-table.ts";
+import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { JobHooks, MovedHook } from "./job-hooks.ts";
 import { requireRoom } from "./job-service.ts";
@@ -18,8 +26,6 @@ export interface JobControlParts {
   readonly hooks: JobHooks;
   settingsOf(queue: QueueName): QueueSettings;
 }
-
-type JobLine = Pick<Selectable<JobsTable>, "seq" | "id" | "queue" | "kind" | "state" | "dedupeKey">;
 
 /** What an operator does to one job (contract 8.2); each change is one transaction with its audit row. */
 export class JobControl {
@@ -44,11 +50,7 @@ export class JobControl {
       if (job.state === "running")
         throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only jobs that wait can be cancelled");
       requireState(job, ["scheduled", "ready", "retrying"], "cancelled");
-      await trx
-        .updateTable("jobs")
-        .set({ state: "cancelled", finishedAt: clock.now() })
-        .where("seq", "=", job.seq)
-        .execute();
+      await cancelWaiting(trx, job.queue, [job.seq], clock.now());
       await hooks.tell(trx, job.kind, { jobId, state: "cancelled", error: null });
       database.afterCommit(trx, () => runner.removed(job.queue, 1));
     });
@@ -66,11 +68,7 @@ export class JobControl {
       requireRoom(runner, queue);
       if (job.dedupeKey !== null) await requireFreeKey(trx, queue, job.dedupeKey);
       const runAt = clock.now();
-      await trx
-        .updateTable("jobs")
-        .set(anew(queue, settingsOf(queue), runAt))
-        .where("seq", "=", job.seq)
-        .execute();
+      await restartJobs(trx, [job.seq], { queue, runAt, maxAttempts: settingsOf(queue).maxAttempts });
       await hooks.tell(trx, job.kind, { jobId, state: "ready", error: null });
       database.afterCommit(trx, () => runner.enqueued([{ queue, state: "ready", runAt }]));
     });
@@ -82,7 +80,7 @@ export class JobControl {
     await this.#change("job.promote", jobId, options, async (trx, job) => {
       requireState(job, ["scheduled", "retrying"], "promoted");
       const runAt = clock.now();
-      await trx.updateTable("jobs").set({ state: "ready", runAt }).where("seq", "=", job.seq).execute();
+      await makeReady(trx, [jobId], ["scheduled", "retrying"], runAt);
       database.afterCommit(trx, () => {
         // It was counted as waiting, and is again.
         runner.removed(job.queue, 1);
@@ -95,8 +93,7 @@ export class JobControl {
   async delete(jobId: string, options: InTransaction = {}): Promise<void> {
     await this.#change("job.delete", jobId, options, async (trx, job) => {
       requireState(job, ["succeeded", "dead", "cancelled"], "deleted");
-      await trx.deleteFrom("job_attempts").where("jobId", "=", jobId).execute();
-      await trx.deleteFrom("jobs").where("seq", "=", job.seq).execute();
+      await deleteJobs(trx, [jobId]);
     });
   }
 
@@ -104,10 +101,10 @@ export class JobControl {
     action: string,
     jobId: string,
     options: InTransaction,
-    change: (trx: Trx, job: JobLine) => Promise<void>,
+    change: (trx: Trx, job: StoredJob) => Promise<void>,
   ): Promise<void> {
     await this.#parts.database.writeIn(options, async (trx) => {
-      const job = isUuid(jobId) ? await find(trx, jobId) : undefined;
+      const job = isUuid(jobId) ? await findJob(trx, jobId) : undefined;
       if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
       await change(trx, job);
       const { queue, kind, state } = job;
@@ -117,43 +114,14 @@ export class JobControl {
   }
 }
 
-/** What a dead or cancelled job becomes when it is tried anew. */
-export function anew(queue: QueueName, { maxAttempts }: QueueSettings, runAt: number) {
-  return {
-    queue,
-    state: "ready",
-    runAt,
-    attempts: 0,
-    maxAttempts,
-    workerId: null,
-    startedAt: null,
-    finishedAt: null,
-    progress: null,
-  } as const;
-}
-
-function find(trx: Trx, jobId: string): Promise<JobLine | undefined> {
-  return trx
-    .selectFrom("jobs")
-    .select(["seq", "id", "queue", "kind", "state", "dedupeKey"])
-    .where("id", "=", jobId)
-    .executeTakeFirst();
-}
-
-function requireState({ state }: JobLine, states: readonly JobState[], verb: string): void {
+function requireState({ state }: StoredJob, states: readonly JobState[], verb: string): void {
   if (!states.includes(state))
     throw new PrismError("INVALID_STATE", `The job is ${state}; only ${states.join(", ")} jobs can be ${verb}`);
 }
 
 /** Another job may have taken the key since this one ended. @throws INVALID_STATE */
 async function requireFreeKey(trx: Trx, queue: QueueName, dedupeKey: string): Promise<void> {
-  const holder = await trx
-    .selectFrom("jobs")
-    .select("id")
-    .where("queue", "=", queue)
-    .where("dedupeKey", "=", dedupeKey)
-    .where("finishedAt", "is", null)
-    .executeTakeFirst();
+  const [holder] = await holdersOf(trx, queue, [dedupeKey]);
   if (!holder) return;
   throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and has not ended; it does the work`);
 }

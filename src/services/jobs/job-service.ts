@@ -1,20 +1,19 @@
-import { sql } from "kysely";
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
-import { endOfFailure, type FailedEnd } from "../../jobs/attempt-end.ts";
+import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "../../jobs/attempt-end.ts";
 import type { BegunJobs } from "../../jobs/begun-jobs.ts";
 import { JobEnqueuer } from "../../jobs/enqueuer.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Committer } from "../../store/committer.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
-import { noteAttempt } from "./job-attempts.ts";
+import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/job-table.ts";
+import type { ClaimedJob } from "../../store/write-set.ts";
 import type { JobHooks } from "./job-hooks.ts";
-import { movedTo, takeBack } from "./lost-jobs.ts";
+import { takeBack } from "./lost-jobs.ts";
 
 /** A queue that is full does not empty within a second. */
 const FULL_RETRY_MS = 60_000;
-const ROWS_AT_ONCE = 500;
 
 /** The claim on the job has passed to somebody else: what was done must be rolled back. */
 export class LostLease extends Error {
@@ -80,10 +79,10 @@ export class JobService {
       return enqueued(row);
     }
     return this.#database.writeIn(options, async (trx) => {
-      const held = row.dedupeKey === null ? undefined : await unfinished(trx, row.queue, row.dedupeKey);
+      const [held] = row.dedupeKey === null ? [] : await holdersOf(trx, row.queue, [row.dedupeKey]);
       if (held) return enqueued(held);
       requireRoom(this.#runner, job.queue);
-      await trx.insertInto("jobs").values(row).execute();
+      await insertJobs(trx, [row]);
       this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
       return enqueued(row);
     });
@@ -95,12 +94,7 @@ export class JobService {
     const now = this.#clock.now();
     for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(this.#runner, queue);
     const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: this.#settingsOf(job.queue).maxAttempts }, now));
-    // SQLite binds 32 766 values a statement.
-    for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
-      await trx
-        .insertInto("jobs")
-        .values(rows.slice(at, at + ROWS_AT_ONCE))
-        .execute();
+    await insertJobs(trx, rows);
     this.#database.afterCommit(trx, () => this.#runner.enqueued(rows));
   }
 
@@ -112,14 +106,7 @@ export class JobService {
   /** Makes postponed jobs ready now; those that have begun or ended meanwhile stay as they are. */
   async recall(jobIds: readonly string[]): Promise<void> {
     await this.#database.write(async (trx) => {
-      const runAt = this.#clock.now();
-      const recalled = await trx
-        .updateTable("jobs")
-        .set({ state: "ready", runAt })
-        .where("id", "in", jobIds)
-        .where("state", "=", "scheduled")
-        .returning(["queue", "runAt"])
-        .execute();
+      const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#clock.now());
       this.#database.afterCommit(trx, () => {
         for (const { queue } of recalled) this.#runner.removed(queue, 1);
         this.#runner.enqueued(recalled.map((job) => ({ ...job, state: "ready" })));
@@ -134,19 +121,8 @@ export class JobService {
 
   /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
   async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({
-        state: "succeeded",
-        finishedAt: this.#clock.now(),
-        result: result === undefined ? null : JSON.stringify(result),
-        lastError: null,
-      })
-      .where("id", "=", job.id)
-      .where("fence", "=", job.claimed.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    const text = result === undefined ? null : JSON.stringify(result);
+    await this.#end(job.claimed, trx, { outcome: "succeeded", result: text });
   }
 
   /**
@@ -159,30 +135,8 @@ export class JobService {
     error: unknown,
     worker = this.#runner.workerId,
   ): Promise<FailedEnd> {
-    const { claimed } = job;
-    const now = this.#clock.now();
-    const end = endOfFailure(claimed, error, this.#settingsOf, now);
-    const ended =
-      end.outcome === "dead"
-        ? { state: "dead" as const, finishedAt: now }
-        : { state: "retrying" as const, runAt: end.runAt, maxAttempts: end.maxAttempts };
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({ ...ended, ...movedTo(end.queue, claimed), lastError: end.error })
-      .where("id", "=", job.id)
-      .where("fence", "=", claimed.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new LostLease();
-    await noteAttempt(trx, {
-      jobId: job.id,
-      attempt: claimed.attempts,
-      startedAt: claimed.startedAt,
-      endedAt: now,
-      outcome: end.outcome,
-      error: end.error,
-      worker,
-    });
+    const end = endOfFailure(job.claimed, error, this.#settingsOf, this.#clock.now());
+    await this.#end(job.claimed, trx, end, worker);
     this.#database.afterCommit(trx, () => {
       if (end.outcome === "retrying")
         this.#runner.enqueued([{ queue: end.queue, state: "retrying", runAt: end.runAt }]);
@@ -198,11 +152,7 @@ export class JobService {
   async reclaim(): Promise<number> {
     const now = this.#clock.now();
     return this.#database.write(async (trx) => {
-      const lost = await trx
-        .selectFrom("jobs")
-        .selectAll()
-        // A literal: for a bound value SQLite would read every job there is instead of the index of the running ones.
-        .where("state", "=", sql.lit("running"))
+      const lost = await runningJobs(trx)
         .where((e) =>
           e.not(
             e.exists(
@@ -226,19 +176,18 @@ export class JobService {
 
   /** A running job waits again, as if nobody had tried it. */
   async #putBack(
-    { id, claimed }: Pick<RunningJob, "id" | "claimed">,
+    { claimed }: Pick<RunningJob, "claimed">,
     trx: Trx,
     place: { readonly queue: string; readonly state: "ready" | "scheduled"; readonly runAt: number },
   ): Promise<void> {
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({ ...place, attempts: claimed.attempts - 1, workerId: null })
-      .where("id", "=", id)
-      .where("fence", "=", claimed.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new LostLease();
+    const wait = place.state === "scheduled" ? { runAt: place.runAt } : {};
+    await this.#end(claimed, trx, { outcome: "returned", queue: place.queue, ...wait });
     this.#database.afterCommit(trx, () => this.#runner.enqueued([place]));
+  }
+
+  /** @throws LostLease */
+  async #end(claimed: ClaimedJob, trx: Trx, end: JobEnd, worker = this.#runner.workerId): Promise<void> {
+    if (!(await endAttempt(trx, finishOf(claimed, worker, this.#clock.now(), end)))) throw new LostLease();
   }
 }
 
@@ -251,16 +200,6 @@ export function requireRoom(runner: JobRunner, queue: QueueName): void {
 async function remoteWorkers(trx: Trx): Promise<Set<string>> {
   const workers = await trx.selectFrom("workers").select("id").where("tokenId", "is not", null).execute();
   return new Set(workers.map(({ id }) => id));
-}
-
-function unfinished(trx: Trx, queue: string, dedupeKey: string) {
-  return trx
-    .selectFrom("jobs")
-    .select(["id", "runAt", "state", "label", "payload"])
-    .where("queue", "=", queue)
-    .where("dedupeKey", "=", dedupeKey)
-    .where("finishedAt", "is", null)
-    .executeTakeFirst();
 }
 
 function enqueued({ id, runAt, state, label, payload }: Omit<EnqueuedJob, "jobId"> & { id: string }): EnqueuedJob {

@@ -1,16 +1,14 @@
-import type { Selectable } from "kysely";
-import { endOfFailure, type FailedEnd } from "../../jobs/attempt-end.ts";
+import { endOfFailure, finishOf, type JobEnd } from "../../jobs/attempt-end.ts";
 import type { QueueName, QueueSettings } from "../../jobs/job.ts";
 import type { DeadJob, EnqueuedRow } from "../../jobs/runner-parts.ts";
 import type { Trx } from "../../store/database.ts";
-import type { JobsTable } from "../../store/schema.ts";
-import { noteAttempt } from "./job-attempts.ts";
+import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/job-table.ts";
 import type { JobHooks } from "./job-hooks.ts";
 
 export interface LostParts {
   readonly hooks: JobHooks;
   /** Whether the handler of a lost attempt had begun; absent: each had. */
-  hadBegun?(job: Selectable<JobsTable>): boolean;
+  hadBegun?(job: StoredJob): boolean;
   settingsOf(queue: QueueName): QueueSettings;
 }
 
@@ -29,54 +27,32 @@ const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt")
  */
 export async function takeBack(
   trx: Trx,
-  lost: readonly Selectable<JobsTable>[],
+  lost: readonly StoredJob[],
   now: number,
   { hooks, settingsOf, hadBegun = () => true }: LostParts,
 ): Promise<TakenBack> {
   const waiting: EnqueuedRow[] = [];
   const dead: DeadJob[] = [];
   for (const job of lost) {
+    const { id, queue, kind, label } = job;
+    const claim = { ...job, startedAt: job.startedAt ?? now };
+    const finish = <E extends JobEnd>(end: E) => finishOf(claim, job.workerId ?? "", now, end);
     if (!hadBegun(job)) {
-      const uncounted = { state: "ready", workerId: null, attempts: job.attempts - 1 } as const;
-      await trx.updateTable("jobs").set(uncounted).where("seq", "=", job.seq).execute();
-      waiting.push({ queue: job.queue, state: "ready", runAt: job.runAt });
+      await endAttempt(trx, finish({ outcome: "returned" }));
+      waiting.push({ queue, state: "ready", runAt: job.runAt });
       continue;
     }
-    const ended =
-      job.attempts < job.maxAttempts
-        ? ({ state: "ready", workerId: null } as const)
-        : lostEnd(job, endOfFailure(job, LOST_LAST_ATTEMPT, settingsOf, now), now);
-    await trx.updateTable("jobs").set(ended).where("seq", "=", job.seq).execute();
-    await noteAttempt(trx, {
-      jobId: job.id,
-      attempt: job.attempts,
-      startedAt: job.startedAt ?? now,
-      endedAt: now,
-      outcome: "lost",
-      error: null,
-      worker: job.workerId ?? "",
-    });
-    if (ended.state !== "ready")
-      await hooks.tell(trx, job.kind, { jobId: job.id, state: ended.state, error: ended.lastError });
-    if (ended.state === "dead") {
-      const { id, queue, kind, label } = { ...job, ...ended };
-      dead.push({ id, queue, kind, label, error: ended.lastError });
-    } else {
-      const { queue, state, runAt } = { ...job, ...ended };
-      waiting.push({ queue, state, runAt });
+    if (job.attempts < job.maxAttempts) {
+      await requeueLost(trx, job, now);
+      waiting.push({ queue, state: "ready", runAt: job.runAt });
+      continue;
     }
+    const end = endOfFailure(job, LOST_LAST_ATTEMPT, settingsOf, now);
+    await endLost(trx, job, finish(end));
+    const { outcome: state, error } = end;
+    await hooks.tell(trx, kind, { jobId: id, state, error });
+    if (end.outcome === "dead") dead.push({ id, queue: end.queue, kind, label, error });
+    else waiting.push({ queue: end.queue, state: "retrying", runAt: end.runAt });
   }
   return { waiting, dead };
-}
-
-/** A job whose last attempt was lost is one that failed. */
-function lostEnd(job: { readonly queue: string }, end: FailedEnd, now: number) {
-  const moved = { ...movedTo(end.queue, job), lastError: end.error };
-  if (end.outcome === "dead") return { ...moved, state: "dead", finishedAt: now } as const;
-  return { ...moved, state: "retrying", runAt: end.runAt, maxAttempts: end.maxAttempts } as const;
-}
-
-/** A dedupe key holds in its queue: what moves on leaves it behind. */
-export function movedTo(queue: string, from: { readonly queue: string }) {
-  return queue === from.queue ? {} : { queue, dedupeKey: null };
 }

@@ -3,7 +3,8 @@ import { sql } from "kysely";
 import { actorOf, currentCaller } from "../../base/caller.ts";
 import { DEAD_LETTER_QUEUES, firstQueue, parseQueueName, type QueueName } from "../../jobs/job.ts";
 import type { Trx } from "../../store/database.ts";
-import { anew, type JobControlParts } from "./job-control.ts";
+import { cancelWaiting, holdersOf, restartJobs } from "../../store/job-table.ts";
+import type { JobControlParts } from "./job-control.ts";
 import { requireRoom } from "./job-service.ts";
 
 /** Jobs of one transaction: nobody waits for the writer longer than for a slice. */
@@ -107,11 +108,9 @@ export class QueueControl {
       .limit(SLICE)
       .execute();
     const target = firstQueue(queue);
-    const held = await heldKeys(
-      trx,
-      target,
-      dead.flatMap(({ dedupeKey }) => dedupeKey ?? []),
-    );
+    const keys = dead.flatMap(({ dedupeKey }) => dedupeKey ?? []);
+    const holders = keys.length === 0 ? [] : await holdersOf(trx, target, keys);
+    const held = new Set(holders.map(({ dedupeKey }) => dedupeKey));
     const free = dead.filter(({ dedupeKey }) => {
       if (dedupeKey === null) return true;
       const isFree = !held.has(dedupeKey);
@@ -121,11 +120,7 @@ export class QueueControl {
     const last = dead.at(-1)?.seq ?? null;
     if (free.length === 0) return { requeued: 0, last };
     const runAt = clock.now();
-    await trx
-      .updateTable("jobs")
-      .set(anew(target, settingsOf(target), runAt))
-      .where("seq", "in", seqsOf(free))
-      .execute();
+    await restartJobs(trx, seqsOf(free), { queue: target, runAt, maxAttempts: settingsOf(target).maxAttempts });
     for (const { id, kind } of free) await hooks.tell(trx, kind, { jobId: id, state: "ready", error: null });
     await this.#record(trx, "job.requeue_dead", queue, { requeued: free.length });
     database.afterCommit(trx, () => runner.enqueued(free.map(() => ({ queue: target, state: "ready", runAt }))));
@@ -187,14 +182,7 @@ export class QueueControl {
   async #cancelSlice(queue: QueueName, found: readonly JobKey[]): Promise<number> {
     const { database, runner, clock, hooks } = this.#parts;
     return database.write(async (trx) => {
-      const jobs = await trx
-        .updateTable("jobs")
-        .set({ state: "cancelled", finishedAt: clock.now() })
-        .where("seq", "in", seqsOf(found))
-        .where("queue", "=", queue)
-        .where("state", "in", ["scheduled", "ready", "retrying"])
-        .returning(["id", "kind"])
-        .execute();
+      const jobs = await cancelWaiting(trx, queue, seqsOf(found), clock.now());
       if (jobs.length === 0) return 0;
       for (const { id, kind } of jobs) await hooks.tell(trx, kind, { jobId: id, state: "cancelled", error: null });
       await this.#record(trx, "job.drain", queue, { cancelled: jobs.length });
@@ -210,17 +198,4 @@ export class QueueControl {
 
 function seqsOf(jobs: readonly Pick<JobKey, "seq">[]): number[] {
   return jobs.map(({ seq }) => seq);
-}
-
-/** Which of the keys unfinished jobs of the queue hold. */
-async function heldKeys(trx: Trx, queue: QueueName, keys: readonly string[]): Promise<Set<string>> {
-  if (keys.length === 0) return new Set();
-  const rows = await trx
-    .selectFrom("jobs")
-    .select("dedupeKey")
-    .where("queue", "=", queue)
-    .where("dedupeKey", "in", keys)
-    .where("finishedAt", "is", null)
-    .execute();
-  return new Set(rows.flatMap(({ dedupeKey }) => dedupeKey ?? []));
 }

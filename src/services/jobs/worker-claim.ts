@@ -1,32 +1,8 @@
-import { CompiledQuery, sql } from "kysely";
 import { PrismError } from "../../base/errors.ts";
 import { isUuid } from "../../base/ids.ts";
 import type { Trx } from "../../store/database.ts";
-import { CLAIMS, inClaimOrder } from "../../store/job-claim.ts";
-import type { ClaimedJob, JobClaim } from "../../store/write-set.ts";
-
-/** The claim that the runner's write sets make, within a transaction. */
-export async function claimIn(trx: Trx, { oldestFirst, ...parameters }: JobClaim): Promise<ClaimedJob[]> {
-  const text = oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority;
-  const { rows } = await trx.executeQuery<ClaimedJob>(CompiledQuery.raw(text, [parameters]));
-  return inClaimOrder(rows);
-}
-
-/** Makes claimed jobs ready as if nobody had tried them. @returns those that were still in the hands of the claim. */
-export async function giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<ClaimedJob[]> {
-  const returned: ClaimedJob[] = [];
-  for (const job of jobs) {
-    const { numUpdatedRows } = await trx
-      .updateTable("jobs")
-      .set({ state: "ready", attempts: sql`attempts - 1`, workerId: null })
-      .where("id", "=", job.id)
-      .where("fence", "=", job.fence)
-      .where("state", "=", "running")
-      .executeTakeFirst();
-    if (Number(numUpdatedRows) > 0) returned.push(job);
-  }
-  return returned;
-}
+import { findJob } from "../../store/job-table.ts";
+import type { ClaimedJob } from "../../store/write-set.ts";
 
 /** An attempt that a worker elsewhere speaks of. */
 export interface HeldAttempt {
@@ -55,9 +31,7 @@ export type HeldJob = ClaimedJob & { readonly workerId: string };
  * is another token's
  */
 export async function requireHeld(trx: Trx, { jobId, fence, tokenId }: HeldAttempt): Promise<HeldJob> {
-  const row = isUuid(jobId)
-    ? await trx.selectFrom("jobs").selectAll().where("id", "=", jobId).executeTakeFirst()
-    : undefined;
+  const row = isUuid(jobId) ? await findJob(trx, jobId) : undefined;
   if (!row) throw new PrismError("JOB_NOT_FOUND", "No such job");
   const { state, workerId, startedAt } = row;
   const worker =

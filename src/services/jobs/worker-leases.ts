@@ -1,20 +1,21 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { sql } from "kysely";
 import type { Clock, EpochMs } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { finishOf } from "../../jobs/attempt-end.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { AttemptFacts } from "../../jobs/runner-parts.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import { STARVATION_STRIDE } from "../../store/job-claim.ts";
+import { STARVATION_STRIDE } from "../../store/job-sql.ts";
+import { claimJobs, endAttempt, runningJobs } from "../../store/job-table.ts";
 import type { ClaimedJob } from "../../store/write-set.ts";
 import { ClaimWaiters } from "./claim-waiters.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import type { JobService } from "./job-service.ts";
 import { takeBack } from "./lost-jobs.ts";
 import type { RemoteHandler } from "./remote-handlers.ts";
-import { claimIn, type FailedAttempt, giveBackIn, type HeldAttempt, notYours, requireHeld } from "./worker-claim.ts";
+import { type FailedAttempt, type HeldAttempt, notYours, requireHeld } from "./worker-claim.ts";
 import { beginAll, WorkerEnds } from "./worker-ends.ts";
 
 /** How long a worker keeps its jobs without a word from it (contract 4.12). */
@@ -217,7 +218,7 @@ export class WorkerLeases {
         const oldestFirst = claims % STARVATION_STRIDE === 0;
         const limit = max - claimed.length;
         const claim = { queue, limit, workerId: worker.id, now: clock.now(), oldestFirst };
-        const jobs = await (this.#handlers.get(queue)?.claim(trx, claim) ?? claimIn(trx, claim));
+        const jobs = await (this.#handlers.get(queue)?.claim(trx, claim) ?? claimJobs(trx, claim));
         if (jobs.length === 0) continue;
         claimed.push(...jobs);
         database.afterCommit(trx, () => {
@@ -266,7 +267,11 @@ export class WorkerLeases {
   }
 
   async #giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
-    const returned = await giveBackIn(trx, jobs);
+    const returned: ClaimedJob[] = [];
+    for (const job of jobs) {
+      const finish = finishOf(job, "", this.#parts.clock.now(), { outcome: "returned" });
+      if (await endAttempt(trx, finish)) returned.push(job);
+    }
     if (returned.length === 0) return;
     await this.#tellReturned(trx, returned);
     const rows = returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" as const }));
@@ -342,7 +347,7 @@ export class WorkerLeases {
       const taken = await this.#parts.database.write(async (trx) => {
         // A claim that held the writer before has given the worker a new lease.
         if (this.#leases.get(lease.worker.id) !== lease) return 0;
-        const rows = await runningOf(trx, lease.worker.id).limit(SLICE).execute();
+        const rows = await runningOf(trx, lease.worker.id).orderBy("seq").limit(SLICE).execute();
         return this.#takeBackIn(trx, rows);
       });
       all += taken;
@@ -354,7 +359,7 @@ export class WorkerLeases {
     const before = this.#parts.clock.now() - this.#leaseMs;
     let unknown = runningOf(trx, workerId).where("startedAt", "<=", before);
     if (inHand.length > 0) unknown = unknown.where("id", "not in", inHand);
-    await this.#takeBackIn(trx, await unknown.limit(SLICE).execute());
+    await this.#takeBackIn(trx, await unknown.orderBy("seq").limit(SLICE).execute());
   }
 
   async #takeBackIn(trx: Trx, rows: Parameters<typeof takeBack>[1]): Promise<number> {
@@ -370,8 +375,7 @@ export class WorkerLeases {
 }
 
 function runningOf(trx: Trx, workerId: string) {
-  // A literal: with a bound value SQLite could not use the partial index.
-  return trx.selectFrom("jobs").selectAll().where("workerId", "=", workerId).where("state", "=", sql.lit("running"));
+  return runningJobs(trx).where("workerId", "=", workerId);
 }
 
 /** How many of the jobs fit into one answer; one always does. */

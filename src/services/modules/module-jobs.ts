@@ -7,12 +7,12 @@ import type { Json } from "../../base/json-text.ts";
 import { type ModuleQueue, PermanentError, RetryLater, type RunningJob } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Database, Trx } from "../../store/database.ts";
+import { isWaiting } from "../../store/job-table.ts";
 import type { JobsTable } from "../../store/schema.ts";
 import type { JobControl } from "../jobs/job-control.ts";
 import type { JobService } from "../jobs/job-service.ts";
 import type { InTransaction, JobHandler, JobOptions, JobView, RunningJobView, Scheduler } from "../module-api.ts";
 import type { Schedules } from "../schedules/schedules.ts";
-import { isWaiting } from "../timers/pending-timers.ts";
 import { epochOf } from "../timers/time.ts";
 
 export interface ModuleJobParts {

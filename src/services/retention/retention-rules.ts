@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { deleteJobs } from "../../store/job-table.ts";
 import { ACCOUNT_SWEEPS } from "../accounts/account-retention.ts";
 import { DELIVERY_SWEEPS } from "../delivery/delivery-retention.ts";
 import { MESSAGE_SWEEPS } from "../messages/message-retention.ts";
@@ -55,8 +56,7 @@ const jobs: RetentionRule<string> = {
     const rows = await endedJobs(trx, now).where("id", "in", ids).execute();
     const gone = rows.map(({ id }) => id);
     if (gone.length === 0) return 0;
-    await trx.deleteFrom("job_attempts").where("jobId", "in", gone).execute();
-    await trx.deleteFrom("jobs").where("id", "in", gone).execute();
+    await deleteJobs(trx, gone);
     return gone.length;
   },
 };

@@ -4,6 +4,7 @@ import type { Logger } from "../../base/log.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../../jobs/job.ts";
 import type { JobRunner } from "../../jobs/runner.ts";
 import type { Database, Trx } from "../../store/database.ts";
+import { insertJobs } from "../../store/job-table.ts";
 import type { JobRow } from "../../store/write-set.ts";
 import type { ScheduleRow } from "./schedule-definition.ts";
 import { type FiringPlan, planFiring, type Skipped } from "./schedule-plan.ts";
@@ -13,8 +14,6 @@ import { SKIPPED_KIND, SKIPPED_QUEUE, type SkippedPayload } from "./schedule-ski
 const BATCH = 20;
 /** A literal: for a bound value SQLite would not use the index of the active ones. */
 const ACTIVE = sql.lit(1 as const);
-/** Rows of one insert. */
-const ROWS = 50;
 
 export interface FiringParts {
   readonly database: Database;
@@ -26,11 +25,10 @@ export interface FiringParts {
 }
 
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
-type ScheduledJobRow = JobRow & { readonly scheduleId: string | null };
 
 interface Prepared {
   /** Jobs: those of the schedule, and those that tell of what was skipped. */
-  readonly rows: readonly ScheduledJobRow[];
+  readonly rows: readonly JobRow[];
   readonly plan: FiringPlan;
   readonly lastRunAt: EpochMs | null;
 }
@@ -130,7 +128,7 @@ export class ScheduleFiring {
     payload: unknown,
     runAt: EpochMs,
     more: Pick<NewJob, "dedupeKey" | "correlationId">,
-  ): ScheduledJobRow {
+  ): JobRow {
     const name = queue as QueueName;
     const attempts = maxAttempts ?? this.#parts.settingsOf(name).maxAttempts;
     // Many recurring timers of one user are often due at the same second: timers that run once come first.
@@ -145,29 +143,24 @@ export class ScheduleFiring {
       createdBy,
       module,
       priority,
+      scheduleId: id,
       ...more,
     };
-    return { ...newJobRow(job, this.#parts.clock.now()), scheduleId: id };
+    return newJobRow(job, this.#parts.clock.now());
   }
 
-  #noteOf({ id, name }: ScheduleRow, { reason, nominalAt, count }: Skipped, now: EpochMs): ScheduledJobRow {
+  #noteOf({ id, name }: ScheduleRow, { reason, nominalAt, count }: Skipped, now: EpochMs): JobRow {
     const payload: SkippedPayload = { scheduleId: id, name, nominalAt, reason, count };
     const { maxAttempts } = this.#parts.settingsOf(SKIPPED_QUEUE);
     const job = { queue: SKIPPED_QUEUE, kind: SKIPPED_KIND, payload, runAt: now, maxAttempts };
-    return { ...newJobRow(job, now), scheduleId: null };
+    return newJobRow(job, now);
   }
 
-  async #insert(rows: readonly ScheduledJobRow[], trx: Trx): Promise<void> {
+  async #insert(rows: readonly JobRow[], trx: Trx): Promise<void> {
     const { database, runner } = this.#parts;
     if (rows.length === 0) return;
-    for (let from = 0; from < rows.length; from += ROWS) {
-      // A time that comes again, because the clock was set far back, while its job has not ended.
-      await trx
-        .insertInto("jobs")
-        .values(rows.slice(from, from + ROWS))
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
+    // Without a time that comes again, because the clock was set far back, while its job has not ended.
+    await insertJobs(trx, rows);
     database.afterCommit(trx, () => runner.enqueued(rows));
   }
 }

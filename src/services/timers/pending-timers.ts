@@ -5,6 +5,7 @@ import { isUuid } from "../../base/ids.ts";
 import { isFarPage, type PageRequest } from "../../http/pagination.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import { bytesOf, countFitting, FITTING_BYTES, type FittingRows } from "../../store/fitting-rows.ts";
+import { isWaiting } from "../../store/job-table.ts";
 import { countOf } from "../../store/list-queries.ts";
 import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/audit.ts";
@@ -147,10 +148,6 @@ export class PendingTimers {
     ]);
     return [...one, ...many].map(({ id }) => id);
   }
-}
-
-export function isWaiting(state: JobState): boolean {
-  return state === "scheduled" || state === "ready" || state === "retrying";
 }
 
 interface Found extends Owner {

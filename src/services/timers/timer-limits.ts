@@ -4,6 +4,7 @@ import { PrismError } from "../../base/errors.ts";
 import { limitReached } from "../../base/limit-reached.ts";
 import type { Config } from "../../config/load.ts";
 import type { Trx } from "../../store/database.ts";
+import { holdersOf } from "../../store/job-table.ts";
 
 /** Timers of one creator that have the same priority. */
 const TIMERS_PER_LEVEL = 50;
@@ -23,7 +24,7 @@ export async function timerPriority(
 ): Promise<number> {
   if (createdBy === null) return 0;
   const count = await countUnfinished(trx, createdBy, timersPerUser);
-  if (count >= timersPerUser && !(await holds(trx, dedupeKey)))
+  if (count >= timersPerUser && !(dedupeKey !== null && (await holdersOf(trx, "timers", [dedupeKey])).length > 0))
     throw limitReached("You have too many unfinished timers", "limits.timersPerUser", timersPerUser);
   // A literal 0 for the first level: -0 is no integer for SQLite.
   return 0 - Math.floor(count / TIMERS_PER_LEVEL);
@@ -56,17 +57,4 @@ async function countUnfinished(trx: Trx, createdBy: string, limit: number): Prom
     .select((e) => e.fn.countAll<number>().as("n"))
     .executeTakeFirst();
   return row?.n ?? 0;
-}
-
-/** A timer that waits with this key stands for the new one. */
-async function holds(trx: Trx, dedupeKey: string | null): Promise<boolean> {
-  if (dedupeKey === null) return false;
-  const held = await trx
-    .selectFrom("jobs")
-    .select("id")
-    .where("queue", "=", sql.lit("timers"))
-    .where("dedupeKey", "=", dedupeKey)
-    .where("finishedAt", "is", null)
-    .executeTakeFirst();
-  return held !== undefined;
 }

@@ -6,6 +6,7 @@ import { isUuid, uuidv7 } from "../../base/ids.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
 import { sha256Hex } from "../../base/tokens.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
+import { holdersOf, releaseKey } from "../../store/job-table.ts";
 import type { AuditService } from "../audit/audit.ts";
 import type { Senders } from "../delivery/senders.ts";
 import type { JobControl } from "../jobs/job-control.ts";
@@ -257,15 +258,8 @@ export class TimerService {
 
   /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
   async #release(key: string, trx: Trx): Promise<void> {
-    const held = await trx
-      .selectFrom("jobs")
-      .select(["id", "state"])
-      .where("queue", "=", "timers")
-      .where("dedupeKey", "=", key)
-      .where("finishedAt", "is", null)
-      .executeTakeFirst();
-    if (held?.state === "running")
-      await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", held.id).execute();
+    const [held] = await holdersOf(trx, "timers", [key]);
+    if (held?.state === "running") await releaseKey(trx, held.id);
     else if (held) await this.#parts.jobControl.cancel(held.id, { trx });
   }
 }

@@ -16,7 +16,6 @@ export interface JobsTable {
   runAt: number;
   attempts: Generated<number>;
   maxAttempts: number;
-  backoff: string | null;
   dedupeKey: string | null;
   workerId: string | null;
   fence: Generated<number>;
