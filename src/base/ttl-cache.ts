@@ -1,83 +1,69 @@
-import type { Clock, EpochMs } from "./clock.ts";
+import { LRUCache } from "lru-cache";
+import type { Clock } from "./clock.ts";
 
 export interface TtlCacheOptions<V> {
   readonly maxEntries: number;
   readonly ttlMs: number;
   readonly clock: Clock;
-  /** For values of very different sizes: how large one is, and how large all may be together. */
+  /** For values of very different sizes: the size of one, and how large all may be together. */
   readonly weight?: { readonly maxBytes: number; bytesOf(value: V): number };
 }
 
-interface Entry<V> {
-  readonly value: V;
-  readonly until: EpochMs;
-  readonly bytes: number;
-}
-
 /**
- * A bounded cache whose entries end after `ttlMs`. When full, the entry that was set longest ago goes. Invalidation on write
+ * A bounded cache whose entries end after `ttlMs`. When full, the entry that was not used for longest goes. Invalidation on write
  * is the caller's: the time to live only bounds what a missed invalidation could cost.
  */
-export class TtlCache<K, V> {
-  readonly #entries = new Map<K, Entry<V>>();
-  readonly #maxEntries: number;
+export class TtlCache<K extends string, V extends {}> {
+  readonly #entries: LRUCache<K, V>;
   readonly #ttlMs: number;
   readonly #clock: Clock;
-  readonly #weight: TtlCacheOptions<V>["weight"];
-  #bytes = 0;
   hits = 0;
   misses = 0;
 
-  constructor(options: TtlCacheOptions<V>) {
-    this.#maxEntries = options.maxEntries;
-    this.#ttlMs = options.ttlMs;
-    this.#clock = options.clock;
-    this.#weight = options.weight;
+  constructor({ maxEntries, ttlMs, clock, weight }: TtlCacheOptions<V>) {
+    this.#ttlMs = ttlMs;
+    this.#clock = clock;
+    // No `max`: for that lru-cache allocates all entries at once. The size of an entry bounds their number too.
+    const maxSize = weight?.maxBytes ?? maxEntries;
+    const leastSize = Math.max(1, Math.floor(maxSize / maxEntries));
+    this.#entries = new LRUCache({
+      maxSize,
+      sizeCalculation: (value) => Math.max(leastSize, weight?.bytesOf(value) ?? 0),
+      ttl: ttlMs,
+      ttlResolution: 0,
+      perf: clock,
+    });
   }
 
   get(key: K): V | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined || entry.until <= this.#clock.now()) {
-      this.misses++;
-      this.delete(key);
-      return undefined;
-    }
-    this.hits++;
-    return entry.value;
+    const value = this.#entries.get(key);
+    if (value === undefined) this.misses++;
+    else this.hits++;
+    return value;
   }
 
   /** @param until ends the entry before its time to live, for values that carry an end of their own. */
   set(key: K, value: V, until = Number.POSITIVE_INFINITY): void {
-    this.delete(key);
-    const bytes = this.#weight?.bytesOf(value) ?? 0;
-    const maxBytes = this.#weight?.maxBytes ?? Number.POSITIVE_INFINITY;
-    if (bytes > maxBytes) return;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size < this.#maxEntries && this.#bytes + bytes <= maxBytes) break;
-      this.delete(oldest);
-    }
-    this.#entries.set(key, { value, until: Math.min(until, this.#clock.now() + this.#ttlMs), bytes });
-    this.#bytes += bytes;
+    // lru-cache serves an entry in its last millisecond too.
+    const ttl = Math.min(this.#ttlMs, until - this.#clock.now()) - 1;
+    if (ttl > 0) this.#entries.set(key, value, { ttl });
+    else this.#entries.delete(key);
   }
 
   delete(key: K): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#bytes -= entry.bytes;
     this.#entries.delete(key);
   }
 
   clear(): void {
     this.#entries.clear();
-    this.#bytes = 0;
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  /** By the weights of what is kept; 0 without. */
+  /** The weights of what is kept together, each at least its share of the entries. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#entries.calculatedSize;
   }
 }

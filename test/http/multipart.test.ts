@@ -21,6 +21,12 @@ test("a form with one file gives its name and bytes", async () => {
   assert.equal(readFormFile("multipart/form-data;boundary=x-y", form(FILE, "", "\r\n--x-y--"), "file").bytes.length, 0);
 });
 
+test("a boundary within a line of the file is content", () => {
+  // uWS.getParts ends the file here.
+  const content = "some --x-y bytes";
+  assert.equal(readFormFile(TYPE, form(FILE, content), "file").bytes.toString(), content);
+});
+
 function formData(filename: string, content: string): FormData {
   const data = new FormData();
   data.append("file", new Blob([content]), filename);

@@ -1,7 +1,7 @@
 import { VERSION } from "../../base/version.ts";
 import type { AppModule } from "../module-api.ts";
 import { ModuleFailure } from "./module-failure.ts";
-import { isInRange, parseVersion } from "./version-range.ts";
+import { isInRange, isVersion } from "./version-range.ts";
 
 export const MODULE_NAME = /^[a-z][a-z0-9-]{1,63}$/;
 
@@ -12,7 +12,7 @@ export function checkModule(imported: unknown): AppModule {
   const { name, version, register, dispose, requires } = module as Partial<Record<keyof AppModule, unknown>>;
   if (typeof name !== "string" || !MODULE_NAME.test(name))
     throw new ModuleFailure("the module's name must be 2 to 64 lower-case letters, digits and hyphens, a letter first");
-  if (typeof version !== "string" || !parseVersion(version))
+  if (typeof version !== "string" || !isVersion(version))
     throw new ModuleFailure(`the version of ${name} must be one of semver.org, such as 1.0.0`);
   if (typeof register !== "function") throw new ModuleFailure(`${name} has no register function`);
   if (dispose !== undefined && typeof dispose !== "function")
