@@ -21,7 +21,7 @@ const RANK = {
   bin: 10,
 };
 /** Files of src itself. The worker is started by name, never imported; the generated list of modules belongs to the composition root. */
-const ROOT_FILES = { "src/app.ts": "app", "src/worker.ts": "app", "src/modules/collected.gen.ts": "app" };
+const ROOT_FILES = { "src/worker.ts": "app", "src/modules/collected.gen.ts": "app" };
 const EXCEPTIONS = new Set(["src/base/runtime.ts -> src/worker.ts"]);
 
 const files = ["src", "bin"].flatMap((folder) => find(join(root, folder))).map((path) => relative(root, path));

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type App, startApp } from "../../src/app.ts";
+import { type App, startApp } from "../../src/app/start.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { migrateFile } from "../../src/store/migrate-file.ts";

@@ -84,7 +84,7 @@ async function fill(
   amounts: SeedAmounts,
   isDemo: boolean,
 ): Promise<Filled> {
-  const [{ startApp }, { SeedFill }] = await Promise.all([import("../app.ts"), import("./seed/fill.ts")]);
+  const [{ startApp }, { SeedFill }] = await Promise.all([import("../app/start.ts"), import("./seed/fill.ts")]);
   const app = await startApp({
     config: {
       ...config,

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { App } from "../app.ts";
+import type { App } from "../app/start.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import type { ReloadableLogger } from "../config/logger.ts";
@@ -71,7 +71,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   else requireNotLost(config);
   migrate(config.databaseFile, flags.migrate !== false, log);
 
-  const { startApp } = await import("../app.ts");
+  const { startApp } = await import("../app/start.ts");
   const app = await startApp({
     config,
     log,

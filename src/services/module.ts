@@ -17,6 +17,7 @@ import type { PipelineMetrics } from "../pipeline/pipeline-metrics.ts";
 import type { RuleBook } from "../pipeline/rule-book.ts";
 import type { Connections, RealtimeAccess } from "../realtime/connections.ts";
 import type { Hub } from "../realtime/hub.ts";
+import type { PusherRegistry } from "../realtime/pusher/pusher-registry.ts";
 import type { Database } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { AccessTokens } from "./access/access-tokens.ts";
@@ -39,13 +40,15 @@ import type { LiveSettings } from "./live-settings.ts";
 import type * as api from "./module-api.ts";
 import type { LoadedModules } from "./modules/loaded-modules.ts";
 import type { Notifier } from "./notifications/notifier.ts";
-import type { ProviderServices } from "./open-providers.ts";
+import type { ChannelAuthorizers } from "./pusher/channel-authorizers.ts";
+import type { PusherApp } from "./pusher/pusher-app.ts";
 import type { ReadCaches } from "./reads/read-caches.ts";
 import type { RealtimeService } from "./realtime/realtime.ts";
 import type { RealtimeTickets } from "./realtime/realtime-tickets.ts";
 import type { ClockTrust } from "./retention/clock-trust.ts";
 import type { RetentionJob } from "./retention/retention-job.ts";
 import type { Schedules } from "./schedules/schedules.ts";
+import type { SoundServices } from "./sounds/open-sounds.ts";
 import type { StorageGuard } from "./storage-guard.ts";
 import type { PendingTimers } from "./timers/pending-timers.ts";
 import type { TimeService } from "./timers/time.ts";
@@ -88,7 +91,11 @@ export interface CoreServices extends api.CoreServices {
 }
 
 /** The parts of the running program: what administration looks at and turns. */
-export interface SystemServices extends AccountServices, ProviderServices {
+export interface SystemServices extends AccountServices {
+  readonly sounds: SoundServices;
+  readonly pusher: PusherApp;
+  readonly pusherRegistry: PusherRegistry;
+  readonly channelAuthorizers: ChannelAuthorizers;
   /** Encrypts at rest. */
   readonly box: SealedBox;
   readonly store: Store;

@@ -10,7 +10,7 @@ const SCRIPT = `
   import { createRequire } from "node:module";
   const { cache } = createRequire(import.meta.url);
   const isLoaded = () => Object.keys(cache).some((file) => file.includes("/node_modules/socket.io/"));
-  await import("./src/app.ts");
+  await import("./src/app/start.ts");
   const before = isLoaded();
   const { openEngine } = await import("./src/realtime/socketio/engine.ts");
   await openEngine(() => undefined);

@@ -1,4 +1,4 @@
-import type { App } from "../../app.ts";
+import type { App } from "../../app/start.ts";
 import type { CoreServices } from "../../services/module.ts";
 import { ServerRefused } from "../exit-codes.ts";
 import type { Output } from "../output.ts";

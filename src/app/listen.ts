@@ -1,0 +1,42 @@
+import { noteCertificate } from "../http/tls.ts";
+import type { Parts } from "./parts.ts";
+
+/**
+ * Starts what runs by itself, in order: modules before requests, requests before jobs. @returns once everything runs
+ * @throws ListenRefused
+ */
+export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> {
+  const { base, core, http, services, upkeep } = parts;
+  const { log } = base;
+  await upkeep.auditHead.start(acceptAudit);
+  core.access.issuer?.start();
+  const reclaimed = await core.jobs.jobs.reclaim();
+  if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
+  await services.modules.loaded.start();
+  base.listening.port = openPort(parts);
+  noteCertificate(http.listener.certificate, log);
+  upkeep.descriptors.start();
+}
+
+/** To be called once the server listens. */
+export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
+  upkeep.foreign.start();
+  upkeep.auditRetention.start();
+  upkeep.usage.start();
+  upkeep.retention.start();
+  core.pipeline.backlog.start();
+  core.jobs.runner.start();
+  await services.schedules.start();
+  services.modules.moduleWatch.start();
+  base.bus.emit("system:ready");
+}
+
+function openPort({ base: { config, store }, http: { listener } }: Parts): number {
+  try {
+    return listener.listen(config.host, config.port, config.extraPorts);
+  } catch (error) {
+    listener.close();
+    void store.close();
+    throw error;
+  }
+}

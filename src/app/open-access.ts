@@ -1,0 +1,83 @@
+import { AccessTokens } from "../services/access/access-tokens.ts";
+import { Principals } from "../services/access/principals.ts";
+import { Projects } from "../services/access/projects.ts";
+import { openTrustedIssuer, type TrustedIssuer } from "../services/access/trusted-issuer.ts";
+import { UserDirectory } from "../services/access/user-directory.ts";
+import { makeConfiguredAdmin } from "../services/accounts/first-admin.ts";
+import { type AccountServices, openAccounts } from "../services/accounts/open-accounts.ts";
+import { bootstrap } from "../services/bootstrap.ts";
+import { ReadCaches } from "../services/reads/read-caches.ts";
+import { RealtimeTickets } from "../services/realtime/realtime-tickets.ts";
+import type { Base } from "./open-store.ts";
+
+/** Who may do what: accounts, projects, and what turns credentials into principals. */
+export interface Access {
+  readonly defaultProjectId: string;
+  /** The development administrator; null outside development. */
+  readonly devUserId: string | null;
+  readonly accessTokens: AccessTokens;
+  readonly tickets: RealtimeTickets;
+  readonly issuer: TrustedIssuer | undefined;
+  readonly principals: Principals;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly accounts: AccountServices;
+  /** Answers that are kept until what they show changes. */
+  readonly reads: ReadCaches;
+  /** Users, roles, members, keys or tokens have changed: the next request sees it, live connections within a second. */
+  rightsChanged(): void;
+}
+
+/** Makes what every installation has, and the configured administrator. @throws ConfigRefused, after closing the store */
+export async function openAccess(base: Base, rightsChanged: () => void): Promise<Access> {
+  const { config, database, reader, audit, clock, log, bus, publicUrl } = base;
+  const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
+  const accessTokens = new AccessTokens({
+    secret: config.secrets.access,
+    previousSecrets: config.auth.previousAccessSecrets,
+    audience: config.auth.audience,
+    expiresMs: config.auth.accessExpires,
+    clock,
+  });
+  const tickets = new RealtimeTickets(clock);
+  const authLog = log.namespace("auth");
+  const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog, rightsChanged });
+  const accounts = openAccounts({
+    config,
+    database,
+    audit,
+    clock,
+    log,
+    accessTokens,
+    publicUrl,
+    rightsChanged,
+    approved: (user) => bus.emit("user:approved", user),
+  });
+  const { passwords, userAdmin } = accounts;
+  await makeConfiguredAdmin({ config, database, clock, passwords, userAdmin, log: authLog }).catch(async (error) => {
+    await Promise.all([passwords.close(), base.store.close()]);
+    throw error;
+  });
+  return {
+    defaultProjectId,
+    devUserId,
+    accessTokens,
+    tickets,
+    issuer,
+    principals: new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache }),
+    projects: new Projects(reader, defaultProjectId),
+    users: new UserDirectory({
+      database,
+      reader,
+      audit,
+      clock,
+      unknownRecipient: config.unknownRecipient,
+      timezone: config.timezone,
+      defaultProjectId,
+      onChange: rightsChanged,
+    }),
+    accounts,
+    reads: new ReadCaches({ ...config.cache, clock }),
+    rightsChanged,
+  };
+}

@@ -1,0 +1,46 @@
+import { tlsFilesOf } from "../config/public-url.ts";
+import { AccessLog } from "../http/access-log.ts";
+import { BodyReader } from "../http/body.ts";
+import { clientAddressReader } from "../http/client-address.ts";
+import { HttpKernel } from "../http/kernel.ts";
+import { HttpListener } from "../http/listener.ts";
+import { RateLimiter } from "../http/rate-limiter.ts";
+import { Router } from "../http/router.ts";
+import { HSTS_LINE } from "../http/tls.ts";
+import { tracedAuthenticator } from "../http/traced-authenticator.ts";
+import type { Access } from "./open-access.ts";
+import type { Base } from "./open-store.ts";
+
+/** What answers requests; nothing listens yet. */
+export interface Http {
+  readonly listener: HttpListener;
+  readonly router: Router;
+  /** Counts the bytes of all bodies at hand. */
+  readonly bodies: BodyReader;
+  readonly kernel: HttpKernel;
+}
+
+export function openHttp({ config, settings, clock, log, metrics }: Base, { principals }: Access): Http {
+  const listener = new HttpListener(tlsFilesOf(config));
+  const router = new Router();
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
+  const httpLog = log.namespace("http");
+  const kernel = new HttpKernel({
+    router,
+    bodies,
+    authenticator: tracedAuthenticator(principals, log.namespace("auth")),
+    limiter: new RateLimiter(clock),
+    accessLog: new AccessLog(httpLog, metrics),
+    readAddress: clientAddressReader(config.trustedProxies, (peer) =>
+      httpLog.warn(
+        { peer },
+        "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address",
+      ),
+    ),
+    acceptsChunked: config.chunkedBodies,
+    ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
+    cors: () => settings.cors,
+    limits: () => settings.rateLimit,
+  });
+  return { listener, router, bodies, kernel };
+}

@@ -1,0 +1,47 @@
+import { Connections, type RealtimeAccess } from "../realtime/connections.ts";
+import { Hub } from "../realtime/hub.ts";
+import { Presence } from "../realtime/presence.ts";
+import { PusherRegistry } from "../realtime/pusher/pusher-registry.ts";
+import { ChannelAuthorizers } from "../services/pusher/channel-authorizers.ts";
+import { openPusherApp, type PusherApp } from "../services/pusher/pusher-app.ts";
+import { realtimeAccess } from "../services/realtime/realtime-access.ts";
+import { TableHistory } from "../services/realtime/stream-history.ts";
+import { openSounds, type SoundServices } from "../services/sounds/open-sounds.ts";
+import type { Access } from "./open-access.ts";
+import type { Base } from "./open-store.ts";
+
+/** Live connections and the streams that they follow. */
+export interface Live {
+  readonly sounds: SoundServices;
+  readonly pusher: PusherApp;
+  /** Who is in which channel of the embedded Pusher server; empty with `pusher.mode` remote. */
+  readonly pusherRegistry: PusherRegistry;
+  /** Modules that say who may subscribe to channels of Pusher's. */
+  readonly channelAuthorizers: ChannelAuthorizers;
+  readonly presence: Presence;
+  readonly realtimeAccess: RealtimeAccess;
+  readonly connections: Connections;
+  readonly hub: Hub;
+}
+
+export async function openLive(base: Base, { principals, projects }: Access): Promise<Live> {
+  const { config, database, reader, box, clock, committer, publicUrl } = base;
+  const log = base.log.namespace("realtime");
+  const sounds = openSounds({ config, reader, clock, publicUrl });
+  const channelAuthorizers = new ChannelAuthorizers(log);
+  const presence = new Presence();
+  const access = realtimeAccess(principals, { projects, authorizers: channelAuthorizers });
+  return {
+    sounds,
+    pusher: await openPusherApp({ config, database, box, clock }),
+    pusherRegistry: new PusherRegistry(),
+    channelAuthorizers,
+    presence,
+    realtimeAccess: access,
+    connections: new Connections({ limits: config.realtime, presence, access, clock, log }),
+    hub: new Hub(new TableHistory(reader, box, sounds.urlOf), {
+      events: committer.sequences.events.last,
+      log: committer.sequences.streams.last,
+    }),
+  };
+}

@@ -1,0 +1,94 @@
+import { Announcer } from "../pipeline/announcer.ts";
+import { Backlog } from "../pipeline/backlog.ts";
+import { Decider } from "../pipeline/decide.ts";
+import { IngestService } from "../pipeline/ingest-service.ts";
+import { EventPipeline } from "../pipeline/pipeline.ts";
+import { PipelineMetrics } from "../pipeline/pipeline-metrics.ts";
+import { RuleBook } from "../pipeline/rule-book.ts";
+import { FiringGate } from "../pipeline/suppression/gate.ts";
+import { patternPool } from "../rules/index.ts";
+import { Senders } from "../services/delivery/senders.ts";
+import { type JobServices, openJobs } from "../services/jobs/open-jobs.ts";
+import { recordCostlyRules } from "../services/record-costly-rules.ts";
+import type { Access } from "./open-access.ts";
+import type { Live } from "./open-live.ts";
+import type { Base } from "./open-store.ts";
+
+/** The way of an event: taken in, decided by rules, announced; its jobs run beside it. */
+export interface Pipeline {
+  readonly rules: RuleBook;
+  readonly gate: FiringGate;
+  /** The channels that lead out of the program. */
+  readonly senders: Senders;
+  readonly metrics: PipelineMetrics;
+  /** Tells live connections what has been committed. */
+  readonly announcer: Announcer;
+  readonly backlog: Backlog;
+  readonly events: EventPipeline;
+  readonly ingest: IngestService;
+}
+
+export function openJobQueues(base: Base): JobServices {
+  const { config, database, committer, reader, audit, clock, log, metrics, settings, bus } = base;
+  return openJobs({
+    database,
+    committer,
+    reader,
+    audit,
+    clock,
+    log: log.namespace("jobs"),
+    metrics,
+    settings,
+    dataDir: config.dataDir,
+    onDead: (job) => bus.emit("job:dead", job),
+  });
+}
+
+function openRules(base: Base, defaultProjectId: string): RuleBook {
+  const { config, database, reader, audit, clock } = base;
+  const log = base.log.namespace("rules");
+  patternPool.limitBytes = config.limits.patternMemoryBytes;
+  const onTooCostly = recordCostlyRules(database, audit, log);
+  return new RuleBook({ reader, defaultProjectId, limits: config.limits, clock, log, onTooCostly });
+}
+
+export function openPipeline(
+  base: Base,
+  { defaultProjectId }: Access,
+  { hub, sounds }: Live,
+  { runner }: JobServices,
+): Pipeline {
+  const { config, committer, reader, clock, settings, storage } = base;
+  const rulesLog = base.log.namespace("rules");
+  const metrics = new PipelineMetrics(base.metrics);
+  const announcer = new Announcer(hub, metrics, sounds.urlOf);
+  const rules = openRules(base, defaultProjectId);
+  const gate = FiringGate.overTables(reader, () => settings.defaultSuppression);
+  const senders = new Senders(config.delivery.workers);
+  const settingsOf = settings.queue.bind(settings);
+  const decider = new Decider({ book: rules, gate, offsets: committer.sequences.streams, settingsOf, senders });
+  const deciding = {
+    committer,
+    reader,
+    decider,
+    announcer,
+    clock,
+    metrics,
+    onJobs: runner.enqueued.bind(runner),
+  };
+  const backlog = new Backlog({ ...deciding, log: rulesLog });
+  committer.whenEpochFails(() => {
+    gate.reset();
+    backlog.reset();
+  });
+  const events = new EventPipeline({
+    ...deciding,
+    backlog,
+    highWaterBytes: config.ingest.highWaterBytes,
+    log: base.log.namespace("pipeline"),
+    rulesLog,
+    requireSpace: () => storage.requireSpace(),
+  });
+  const ingest = new IngestService(events, config.ingest, clock);
+  return { rules, gate, senders, metrics, announcer, backlog, events, ingest };
+}

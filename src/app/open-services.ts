@@ -1,0 +1,156 @@
+import { BUILT_IN_MODULES } from "../modules/collected.gen.ts";
+import type { Circuits } from "../services/delivery/circuits.ts";
+import { openDelivery } from "../services/delivery/open-delivery.ts";
+import { Idempotency } from "../services/idempotency.ts";
+import { type ModulesServices, openModules } from "../services/modules/open-modules.ts";
+import type { Notifier } from "../services/notifications/notifier.ts";
+import type { RealtimeService } from "../services/realtime/realtime.ts";
+import { openSchedules } from "../services/schedules/open-schedules.ts";
+import type { Schedules } from "../services/schedules/schedules.ts";
+import { openTimers } from "../services/timers/open-timers.ts";
+import type { PendingTimers } from "../services/timers/pending-timers.ts";
+import type { TimeService } from "../services/timers/time.ts";
+import type { TimerService } from "../services/timers/timers.ts";
+import type { Http } from "./open-http.ts";
+import type { Base } from "./open-store.ts";
+import type { Core } from "./start-core.ts";
+
+/** What notifies, now or later, and by which channel; and what loads modules. */
+export interface Services {
+  readonly time: TimeService;
+  readonly schedules: Schedules;
+  readonly notify: Notifier;
+  readonly timer: TimerService;
+  readonly pendingTimers: PendingTimers;
+  readonly realtime: RealtimeService;
+  readonly circuits: Circuits;
+  readonly idempotency: Idempotency;
+  readonly modules: ModulesServices;
+}
+
+type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pendingTimers" | "realtime">;
+
+export function openServices(base: Base, core: Core, http: Http): Services {
+  const notifying = openNotifying(base, core);
+  return {
+    ...notifying,
+    circuits: openChannels(base, core, notifying),
+    idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
+    modules: openModuleFolder(base, core, http, notifying),
+  };
+}
+
+function openNotifying(base: Base, { access, live, jobs: queues, pipeline }: Core): Notifying {
+  const { config, database, reader, clock, audit, bus, settings } = base;
+  const { runner, jobs, jobControl } = queues;
+  const { announcer, ingest, senders } = pipeline;
+  const { principals, defaultProjectId, users } = access;
+  const { hub, presence, channelAuthorizers } = live;
+  const { timezone } = config;
+  const log = base.log.namespace("schedules");
+  const schedules = openSchedules({
+    database,
+    reader,
+    clock,
+    log,
+    runner,
+    ingest,
+    settings,
+    defaultProjectId,
+    timezone,
+  });
+  const timers = openTimers({
+    database,
+    reader,
+    clock,
+    audit,
+    runner,
+    jobs,
+    jobControl,
+    schedules,
+    principals,
+    directory: users,
+    announcer,
+    ingest,
+    bus,
+    hub,
+    presence,
+    senders,
+    channelAuthorizers,
+    defaultProjectId,
+    timezone,
+    limits: () => settings.limits,
+  });
+  return { schedules, ...timers };
+}
+
+function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core, notifying: Notifying): Circuits {
+  const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
+  const { runner, jobs, jobControl, workerLeases } = queues;
+  const { sounds, pusher, presence } = live;
+  const { rules, gate, senders } = pipeline;
+  const { notify, realtime } = notifying;
+  const { reads } = access;
+  const { mailer } = access.accounts;
+  const { circuits } = openDelivery({
+    config,
+    database,
+    audit,
+    box,
+    clock,
+    metrics,
+    log,
+    mailer,
+    bus,
+    reads,
+    sounds,
+    pusher,
+    jobs,
+    runner,
+    jobControl,
+    workerLeases,
+    presence,
+    senders,
+    settings,
+    notify,
+    realtime,
+    rules,
+    gate,
+  });
+  return circuits;
+}
+
+function openModuleFolder(
+  base: Base,
+  { access, live, jobs: queues, pipeline }: Core,
+  { router, bodies }: Http,
+  { schedules, time, notify, timer, realtime }: Notifying,
+): ModulesServices {
+  const { config, log, clock, database, reader, bus, audit } = base;
+  const { runner, jobs, jobControl } = queues;
+  return openModules({
+    config,
+    log,
+    clock,
+    database,
+    reader,
+    time,
+    notify,
+    timer,
+    bus,
+    audit,
+    realtime,
+    directory: access.users,
+    runner,
+    jobs,
+    jobControl,
+    schedules,
+    router,
+    bodies,
+    ingest: pipeline.ingest,
+    announcer: pipeline.announcer,
+    projects: access.projects,
+    hub: live.hub,
+    builtIn: BUILT_IN_MODULES,
+  });
+}

@@ -1,0 +1,52 @@
+import { DescriptorWatch } from "../http/descriptor-watch.ts";
+import { UsageMarks } from "../services/access/usage-marks.ts";
+import { UnlockWatch } from "../services/accounts/unlock.ts";
+import { AuditHeadKeeper } from "../services/audit/audit-head-keeper.ts";
+import { AuditRetention } from "../services/audit/audit-retention.ts";
+import { ForeignWrites } from "../services/foreign-writes.ts";
+import { openRetention } from "../services/retention/open-retention.ts";
+import type { RetentionJob } from "../services/retention/retention-job.ts";
+import type { Http } from "./open-http.ts";
+import type { Services } from "./open-services.ts";
+import type { Base } from "./open-store.ts";
+import type { Core } from "./start-core.ts";
+
+/** What runs from time to time while the server does. */
+export interface Upkeep {
+  readonly auditHead: AuditHeadKeeper;
+  readonly auditRetention: AuditRetention;
+  readonly retention: RetentionJob;
+  /** Notices what the command line writes beside the server. */
+  readonly foreign: ForeignWrites;
+  readonly usage: UsageMarks;
+  readonly descriptors: DescriptorWatch;
+}
+
+export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedules }: Services): Upkeep {
+  const { config, database, reader, box, audit, clock, clockTrust, settings, store } = base;
+  const { access, pipeline, jobs } = core;
+  const { dataDir } = config;
+  const log = base.log.namespace("audit");
+  const unlocks = new UnlockWatch(reader, access.accounts.loginBackoff);
+  return {
+    auditHead: new AuditHeadKeeper({ database, reader, box, auditKey: store.auditKey, audit, dataDir, log }),
+    auditRetention: new AuditRetention({
+      database,
+      audit,
+      clock,
+      dataDir,
+      log,
+      days: () => settings.retention.auditDays,
+      isClockTrusted: () => clockTrust.check(),
+    }),
+    retention: openRetention({ database, clock, log: base.log, settings, runner: jobs.runner, schedules, clockTrust }),
+    foreign: new ForeignWrites(store.port, () => {
+      unlocks.check();
+      access.reads.changedAll();
+      access.rightsChanged();
+      pipeline.rules.reload();
+    }),
+    usage: new UsageMarks(database, access.principals),
+    descriptors: new DescriptorWatch(listener, base.log.namespace("http")),
+  };
+}

@@ -1,0 +1,29 @@
+import type { JobServices } from "../services/jobs/open-jobs.ts";
+import { type Access, openAccess } from "./open-access.ts";
+import { type Live, openLive } from "./open-live.ts";
+import { openJobQueues, openPipeline, type Pipeline } from "./open-pipeline.ts";
+import type { Base } from "./open-store.ts";
+
+/** What every feature is built on. */
+export interface Core {
+  readonly access: Access;
+  readonly live: Live;
+  readonly jobs: JobServices;
+  readonly pipeline: Pipeline;
+}
+
+export async function startCore(base: Base): Promise<Core> {
+  const rightsChanged = (): void => {
+    access.principals.forget();
+    access.reads.profiles.changedAll();
+    access.projects.forget();
+    pipeline.rules.forgetRecipients();
+    live.connections.noteRightsChanged();
+  };
+  const access = await openAccess(base, rightsChanged);
+  const live = await openLive(base, access);
+  await base.storage.start();
+  const jobs = openJobQueues(base);
+  const pipeline = openPipeline(base, access, live, jobs);
+  return { access, live, jobs, pipeline };
+}

@@ -1,0 +1,54 @@
+import { within } from "../base/within.ts";
+import { lastRequests } from "../http/last-requests.ts";
+import type { Parts } from "./parts.ts";
+
+/** How long a mail server may delay a stop; the links that mails carry can be asked for again. */
+const MAIL_LIMIT_MS = 5000;
+
+/** How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take. */
+const LAST_STEPS_MS = 2000;
+
+/**
+ * Stops in order: no new connections, requests under way are answered, sockets are told to reconnect, jobs end, the database is closed. Kept
+ * connections stay open until nothing more comes on them: what a client has sent before it could know of the stop is answered 503.
+ */
+export async function stop({ base, core, http, services, upkeep }: Parts): Promise<void> {
+  const { bus, store } = base;
+  const { kernel, listener } = http;
+  const { modules } = services;
+  const { accounts } = core.access;
+  const { connections, presence } = core.live;
+  const { shutdownMs } = base.config;
+  bus.emit("system:stopping");
+  upkeep.foreign.stop();
+  upkeep.descriptors.stop();
+  listener.stopListening();
+  const deadline = Date.now() + shutdownMs;
+  const left = (): number => Math.max(0, deadline - Date.now());
+  // For what the next start would have to make up for; on a slow disk it does.
+  const lastLeft = (): number => Math.max(0, deadline + LAST_STEPS_MS - Date.now());
+  const answered = kernel.requests.drain();
+  const quiet = lastRequests(kernel.requests, listener, shutdownMs);
+  // An event stream is a request under way: it ends with the sockets, so the requests cannot be waited for first.
+  await Promise.all([within(left(), answered), connections.drain(Math.min(1000, left()))]);
+  upkeep.retention.stop();
+  await within(left(), services.schedules.stop());
+  modules.moduleWatch.stop();
+  await within(lastLeft(), core.jobs.runner.stop(left()));
+  await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
+  await within(left(), Promise.all([upkeep.usage.stop(), upkeep.auditRetention.stop()]));
+  await within(left(), bus.idle());
+  await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
+  await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
+  await accounts.passwords.close();
+  await within(left(), core.pipeline.senders.close());
+  accounts.mailer.close();
+  core.access.issuer?.stop();
+  base.storage.stop();
+  presence.close();
+  await within(lastLeft(), store.committer.settled());
+  await within(lastLeft(), upkeep.auditHead.stop());
+  await quiet;
+  listener.close();
+  await store.close(lastLeft());
+}
