@@ -9,6 +9,12 @@ export interface TtlCacheOptions<V> {
   readonly weight?: { readonly maxBytes: number; bytesOf(value: V): number };
 }
 
+/** A bounded map. When full, the entry that was not used for longest goes. */
+export function recentlyUsed<K extends string, V extends {}>(maxEntries: number): LRUCache<K, V> {
+  // No `max`: for that lru-cache allocates all entries at once.
+  return new LRUCache({ maxSize: maxEntries, sizeCalculation: () => 1 });
+}
+
 /**
  * A bounded cache whose entries end after `ttlMs`. When full, the entry that was not used for longest goes. Invalidation on write
  * is the caller's: the time to live only bounds what a missed invalidation could cost.

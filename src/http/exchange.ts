@@ -1,10 +1,11 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { Bucket } from "../base/bucket.ts";
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import type { Principal } from "../base/principal.ts";
 import { statusLine } from "./error-status.ts";
 import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
-import type { RateState } from "./rate-limiter.ts";
+import { rateLimitLines } from "./rate-limiter.ts";
 import { type Mount, NO_PARAMS } from "./router.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -49,7 +50,7 @@ export class Exchange {
   principal: Principal | null = null;
   /** What a signed request is counted by. */
   signerKey: string | null = null;
-  rate: RateState | null = null;
+  rate: Bucket | null = null;
   /** Extra header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";
   /** Set while a body is read or written bit by bit: called when that is of no more use. */
@@ -271,7 +272,7 @@ export class Exchange {
   }
 
   #headerBlock(lines: string, fixedHeaders: string): string {
-    const rate = this.rate ? this.rate.headerLines() : "";
+    const rate = this.rate ? rateLimitLines(this.rate) : "";
     return `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
   }
 

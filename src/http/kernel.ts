@@ -15,7 +15,7 @@ import { isAmongTags } from "./etag.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, parseJson, parseQuery } from "./input.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./large-reply.ts";
-import type { RateLimiter } from "./rate-limiter.ts";
+import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { mayRepeat, withoutRepeated } from "./repeated-members.ts";
 import { bodyLimitOf, hasBody, requireBodyType } from "./request-body.ts";
 import { requestCaller } from "./request-caller.ts";
@@ -242,7 +242,7 @@ export class HttpKernel implements BodySink {
   #takeRate(exchange: Exchange, key: string, limit: number, coarseKey: string): void {
     const state = this.#parts.limiter.take(key, limit, 1, coarseKey);
     exchange.rate = state;
-    if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
+    requireAllowed(state, "Too many requests");
   }
 
   #receive(exchange: Exchange, route: Route): void {

@@ -1,4 +1,5 @@
 import type { WebSocket } from "uWebSockets.js";
+import { Bucket } from "../base/bucket.ts";
 import type { Clock, EpochMs } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
@@ -22,8 +23,9 @@ const PING_AFTER_MS = 30_000;
 const SILENT_LIMIT_MS = 60_000;
 const STUCK_LIMIT_MS = 30_000;
 const EXPIRY_NOTICE_MS = 60_000;
-const MESSAGES_PER_SECOND = 50;
 const MESSAGE_BURST = 100;
+/** 50 messages a second. */
+const BURST_REFILL_MS = 2000;
 /** What WebSocket.send returns when the message was not taken. */
 export const SEND_DROPPED = 2;
 
@@ -98,8 +100,7 @@ export class LiveSocket implements Connection, Follower {
   #pingedAt = 0;
   #isPongDue = false;
   #hasBeenWarned = false;
-  #messageTokens = MESSAGE_BURST;
-  #tokensAt: number;
+  readonly #messages: Bucket;
 
   /** @param principal null where the protocol has callers say later who they are, see {@link identify}. */
   constructor(ws: Channel, principal: Principal | null, address: string, parts: SocketParts) {
@@ -110,7 +111,7 @@ export class LiveSocket implements Connection, Follower {
     this.transport = parts.protocol.transport;
     this.#heardAt = parts.clock.elapsed();
     this.#openedAt = this.#heardAt;
-    this.#tokensAt = this.#heardAt;
+    this.#messages = new Bucket(MESSAGE_BURST, BURST_REFILL_MS, this.#heardAt);
     parts.connections.add(this);
   }
 
@@ -197,10 +198,7 @@ export class LiveSocket implements Connection, Follower {
   receive(): boolean {
     const now = this.#parts.clock.elapsed();
     this.#heardAt = now;
-    const refill = ((now - this.#tokensAt) * MESSAGES_PER_SECOND) / 1000;
-    this.#messageTokens = Math.min(MESSAGE_BURST, this.#messageTokens + refill) - 1;
-    this.#tokensAt = now;
-    if (this.#messageTokens >= 0) return true;
+    if (this.#messages.take(1, now)) return true;
     this.close("rate");
     return false;
   }

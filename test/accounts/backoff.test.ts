@@ -38,6 +38,16 @@ test("S4-33: five failures of a name from an address are free, then each waits t
   assert.equal(waitOf(backoff, "ann", "b"), 0, "nor is another address");
 });
 
+test("a clock that is set back an hour makes a login wait no longer than its own back-off", () => {
+  const clock = new FakeClock();
+  const backoff = new LoginBackoff(clock);
+  for (let i = 0; i < 5; i++) waitOf(backoff, "ann", "a");
+  clock.set(-60 * MINUTE);
+  assert.equal(waitOf(backoff, "ann", "a"), 1);
+  clock.advance(1000);
+  assert.equal(waitOf(backoff, "ann", "a"), 0);
+});
+
 test("fifty failures of a name close it for all but the pairs that have succeeded in the last thirty days", () => {
   const clock = new FakeClock();
   const backoff = new LoginBackoff(clock);

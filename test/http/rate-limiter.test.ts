@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { RateLimiter } from "../../src/http/rate-limiter.ts";
+import { RateLimiter, rateLimitLines } from "../../src/http/rate-limiter.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 
 const MINUTE_MS = 60_000;
@@ -44,7 +44,7 @@ test("the answer to a refusal says when the next request will be served", () => 
 test("a count above the limit is given by a full bucket, which is then in debt", () => {
   const { limiter, clock } = limiterWith();
   assert.equal(limiter.take("a", 100, 1000).isAllowed, true);
-  assert.match(limiter.take("a", 100).headerLines(), /RateLimit-Remaining: 0\r\n/);
+  assert.match(rateLimitLines(limiter.take("a", 100)), /RateLimit-Remaining: 0\r\n/);
   clock.advance(9 * MINUTE_MS);
   assert.equal(limiter.take("a", 100).isAllowed, false, "nine minutes pay for nine hundred");
   clock.advance(MINUTE_MS / 100);
@@ -55,7 +55,7 @@ test("RateLimit-* say the limit, what is left, and when the bucket will be full 
   const { limiter } = limiterWith();
   takeMany(limiter, 30, "a", 60);
   assert.equal(
-    limiter.take("a", 60).headerLines(),
+    rateLimitLines(limiter.take("a", 60)),
     "RateLimit-Limit: 60\r\nRateLimit-Remaining: 29\r\nRateLimit-Reset: 31\r\n",
   );
 });
@@ -67,6 +67,17 @@ test("a clock that goes back gives nothing and takes nothing", () => {
   assert.equal(limiter.take("a", 60).isAllowed, false);
   clock.advance(MINUTE_MS + 1000);
   assert.equal(limiter.take("a", 60).isAllowed, true);
+});
+
+test("a spent bucket refills as time passes, though the clock was set back an hour", () => {
+  const { limiter, clock } = limiterWith();
+  takeMany(limiter, 60, "a", 60);
+  clock.set(-60 * MINUTE_MS);
+  clock.advance(10_000);
+  assert.equal(takeMany(limiter, 60, "a", 60), 10);
+  assert.equal(limiter.take("a", 60).waitMs(1), 1000);
+  clock.set(120 * MINUTE_MS);
+  assert.equal(takeMany(limiter, 60, "a", 60), 0, "nor does setting it forward give anything");
 });
 
 test("another limit begins with another bucket", () => {

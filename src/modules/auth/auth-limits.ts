@@ -1,7 +1,7 @@
-import { PrismError } from "../../base/errors.ts";
+import type { Bucket } from "../../base/bucket.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { RateLimiter, type RateState } from "../../http/rate-limiter.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { WIDE_NETWORK_FACTOR } from "../../services/accounts/login-backoff.ts";
 import type { CoreServices } from "../../services/module.ts";
 
@@ -51,10 +51,10 @@ export class AuthLimits {
     return () => ofName.giveBack(1);
   }
 
-  #takeOne(exchange: Exchange, key: string, limit: number, coarseKey = ""): RateState {
+  #takeOne(exchange: Exchange, key: string, limit: number, coarseKey = ""): Bucket {
     const state = this.#limiter.take(key, limit, 1, coarseKey);
     exchange.rate = state;
-    if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many attempts", { retryAfterMs: state.waitMs(1) });
+    requireAllowed(state, "Too many attempts");
     return state;
   }
 }

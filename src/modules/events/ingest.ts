@@ -3,6 +3,7 @@ import { decodeUtf8 } from "../../base/json-text.ts";
 import type { Principal } from "../../base/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { readEvent, requireItemLength } from "../../pipeline/event-input.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../../pipeline/incoming-event.ts";
@@ -148,9 +149,8 @@ export class IngestHandler {
     const { keyEvents } = system.settings.rateLimit;
     const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
     const state = system.eventLimiter.take(principal.key, limit, count, "principals");
-    if (state.isAllowed) return;
-    exchange.rate = state;
-    throw new PrismError("RATE_LIMITED", "Too many events", { retryAfterMs: state.waitMs(count) });
+    if (!state.isAllowed) exchange.rate = state;
+    requireAllowed(state, "Too many events", count);
   }
 
   #release({ idempotent }: IngestRequest): void {

@@ -1,7 +1,7 @@
 import { toRfc3339 } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
 import type { UserPrincipal } from "../../base/principal.ts";
-import { RateLimiter } from "../../http/rate-limiter.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { namesOf } from "../../services/access/user-admin.ts";
 import type { OpenInvitation, ProjectInvitations } from "../../services/accounts/project-invitations.ts";
 import type { CoreServices } from "../../services/module.ts";
@@ -150,9 +150,7 @@ export class Invitations {
       [`inviter:${inviterId}`, PER_INVITER],
       [`address:${email}`, PER_ADDRESS],
     ] as const) {
-      const state = this.#limiter.take(key, limit, 1, "invitations");
-      if (!state.isAllowed)
-        throw new PrismError("RATE_LIMITED", "Too many invitations", { retryAfterMs: state.waitMs(1) });
+      requireAllowed(this.#limiter.take(key, limit, 1, "invitations"), "Too many invitations");
     }
   }
 }

@@ -1,5 +1,4 @@
-import { PrismError } from "../../base/errors.ts";
-import { RateLimiter } from "../../http/rate-limiter.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type BodyType, route } from "../../http/route.ts";
 import type { RunningJob } from "../../jobs/job.ts";
@@ -132,9 +131,7 @@ const sounds: AppModule = {
     /** @throws RATE_LIMITED */
     function take(key: string): void {
       const { enabled, uploads } = system.settings.rateLimit;
-      if (!enabled) return;
-      const state = limiter.take(key, uploads, 1, "uploads");
-      if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many uploads", { retryAfterMs: state.waitMs(1) });
+      if (enabled) requireAllowed(limiter.take(key, uploads, 1, "uploads"), "Too many uploads");
     }
   },
 };

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { PrismError } from "../../base/errors.ts";
+import { recentlyUsed } from "../../base/ttl-cache.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 
 const WINDOW_MS = 15 * 60_000;
@@ -20,6 +21,8 @@ interface Failures {
   at: number;
 }
 
+type Table<V extends {}> = ReturnType<typeof recentlyUsed<string, V>>;
+
 /** An attempt to log in. It counts as a failure until one of these is called. */
 export interface LoginAttempt {
   succeeded(): void;
@@ -37,15 +40,17 @@ export interface LoginAttempt {
  */
 export class LoginBackoff {
   readonly #clock: Clock;
-  readonly #maxEntries: number;
-  readonly #pairs = new Map<string, Failures>();
-  readonly #names = new Map<string, Failures>();
-  readonly #networks = new Map<string, Failures>();
-  readonly #knownPairs = new Map<string, number>();
+  readonly #pairs: Table<Failures>;
+  readonly #names: Table<Failures>;
+  readonly #networks: Table<Failures>;
+  readonly #knownPairs: Table<number>;
 
   constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
     this.#clock = clock;
-    this.#maxEntries = maxEntries;
+    this.#pairs = recentlyUsed(maxEntries);
+    this.#names = recentlyUsed(maxEntries);
+    this.#networks = recentlyUsed(maxEntries);
+    this.#knownPairs = recentlyUsed(maxEntries);
   }
 
   /** An attempt begins; it counts as failed from now on, so that guesses sent side by side count too. @throws RATE_LIMITED */
@@ -56,13 +61,13 @@ export class LoginBackoff {
     const networks = isKnown ? [] : networksOf(address);
     const waitMs = Math.max(
       this.#pairWait(pair, now),
-      isKnown ? 0 : closedFor(this.#names.get(name), NAME_FAILURES, now),
-      ...networks.map(({ key, limit }) => closedFor(this.#networks.get(key), limit, now)),
+      isKnown ? 0 : closedFor(this.#names.peek(name), NAME_FAILURES, now),
+      ...networks.map(({ key, limit }) => closedFor(this.#networks.peek(key), limit, now)),
     );
     if (waitMs > 0) throw new PrismError("RATE_LIMITED", "Too many attempts; wait", { retryAfterMs: waitMs });
-    const ofPair = this.#touch(this.#pairs, pair, now);
-    const counted = networks.map(({ key }) => this.#inWindow(this.#networks, key, now));
-    if (!isKnown) counted.push(this.#inWindow(this.#names, name, now));
+    const ofPair = failuresOf(this.#pairs, pair, now);
+    const counted = networks.map(({ key }) => inWindow(this.#networks, key, now));
+    if (!isKnown) counted.push(inWindow(this.#names, name, now));
     counted.push(ofPair);
     for (const failures of counted) failures.count++;
     ofPair.at = now;
@@ -76,7 +81,7 @@ export class LoginBackoff {
 
   /** Whether the pair has succeeded in the last thirty days, as far as memory goes. */
   isKnown(name: string, address: string): boolean {
-    const at = this.#knownPairs.get(pairKey(name, address));
+    const at = this.#knownPairs.peek(pairKey(name, address));
     return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
   }
 
@@ -88,10 +93,7 @@ export class LoginBackoff {
 
   /** The pair was found to have succeeded before; its failures still count. */
   recall(name: string, address: string): void {
-    const pair = pairKey(name, address);
-    this.#knownPairs.delete(pair);
-    this.#knownPairs.set(pair, this.#clock.elapsed());
-    trim(this.#knownPairs, this.#maxEntries);
+    this.#knownPairs.set(pairKey(name, address), this.#clock.elapsed());
   }
 
   /** Opens everything that was closed (`prism user unlock`). */
@@ -102,29 +104,27 @@ export class LoginBackoff {
   }
 
   #pairWait(pair: string, now: number): number {
-    const failures = this.#pairs.get(pair);
+    const failures = this.#pairs.peek(pair);
     if (!failures || failures.count < FREE_FAILURES) return 0;
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(30, failures.count - FREE_FAILURES));
     return failures.at + wait - now;
   }
+}
 
-  #inWindow(table: Map<string, Failures>, key: string, now: number): Failures {
-    const failures = this.#touch(table, key, now);
-    if (now - failures.at >= WINDOW_MS) {
-      failures.count = 0;
-      failures.at = now;
-    }
-    return failures;
+/** The failures of a window that is not over. */
+function inWindow(table: Table<Failures>, key: string, now: number): Failures {
+  const failures = failuresOf(table, key, now);
+  if (now - failures.at >= WINDOW_MS) {
+    failures.count = 0;
+    failures.at = now;
   }
+  return failures;
+}
 
-  /** The entry, made if need be, as the youngest of its table. */
-  #touch(table: Map<string, Failures>, key: string, now: number): Failures {
-    const failures = table.get(key) ?? { count: 0, at: now };
-    table.delete(key);
-    table.set(key, failures);
-    trim(table, this.#maxEntries);
-    return failures;
-  }
+function failuresOf(table: Table<Failures>, key: string, now: number): Failures {
+  const failures = table.get(key) ?? { count: 0, at: now };
+  table.set(key, failures);
+  return failures;
 }
 
 /** How long a window that is full stays closed, in ms; 0 or less: it is open. */
@@ -146,12 +146,4 @@ function networksOf(address: string): { readonly key: string; readonly limit: nu
   const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };
   if (!address.includes(":")) return [own];
   return [own, { key: `wide ${coarseAddressGroup(address)}`, limit: ADDRESS_FAILURES * WIDE_NETWORK_FACTOR }];
-}
-
-/** Lets go of the oldest: a Map keeps the order in which its keys were set. */
-function trim(table: Map<string, unknown>, maxEntries: number): void {
-  for (const key of table.keys()) {
-    if (table.size <= maxEntries) return;
-    table.delete(key);
-  }
 }

@@ -5,7 +5,7 @@ import { PrismError } from "../../base/errors.ts";
 import { KEY_SCOPES, PERMISSIONS } from "../../base/permissions.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { RateLimiter } from "../../http/rate-limiter.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import type { Access, BodyType, Method, Route } from "../../http/route.ts";
 import type { ModuleServer, RouteHandler, RouteOptions } from "../module-api.ts";
 import { isSchema } from "./check-input.ts";
@@ -146,7 +146,7 @@ function rateTaker(clock: Clock, rate: RouteOptions["rateLimit"]): Route["limit"
       : [`ip:${addressGroup(clientAddress)}`, `ip:${coarseAddressGroup(clientAddress)}`];
     const state = limiter.take(key, rate.max, 1, group);
     exchange.rate = state;
-    if (!state.isAllowed) throw new PrismError("RATE_LIMITED", "Too many requests", { retryAfterMs: state.waitMs(1) });
+    requireAllowed(state, "Too many requests");
   };
 }
 
