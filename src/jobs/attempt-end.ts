@@ -1,7 +1,6 @@
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ClaimedJob, JobFinish } from "../store/write-set.ts";
-import { jitteredDelayMs } from "./backoff.ts";
 import {
   DEAD_LETTER_QUEUES,
   NEXT_QUEUE,
@@ -74,4 +73,22 @@ export function finishOf<E extends JobEnd>(
   end: E,
 ) {
   return { id: job.id, fence: job.fence, attempt: job.attempts, startedAt: job.startedAt, workerId, now, ...end };
+}
+
+/** Delay before attempt n+1: doubling from the base to the cap. */
+export const RETRY_BASE_MS = 1000;
+export const RETRY_CAP_MS = 900_000;
+
+/** The longest the delay after this failed attempt can be. @param attempt counts from 1. */
+export function retryDelayMs(attempt: number, baseMs = RETRY_BASE_MS, capMs = RETRY_CAP_MS): number {
+  return Math.min(baseMs * 2 ** Math.min(attempt - 1, 40), capMs);
+}
+
+/** Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): many jobs that failed together do not come back together. */
+export function jitteredDelayMs(
+  attempt: number,
+  { backoffBaseMs, backoffCapMs }: Pick<QueueSettings, "backoffBaseMs" | "backoffCapMs">,
+  random: () => number = Math.random,
+): number {
+  return Math.round(retryDelayMs(attempt, backoffBaseMs, backoffCapMs) * random());
 }

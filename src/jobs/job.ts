@@ -1,7 +1,8 @@
 import { PrismError } from "../base/errors.ts";
 import { uuidv7 } from "../base/ids.ts";
 import { isWorkerChannel, type WorkerChannel } from "../base/worker-channels.ts";
-import type { ClaimedJob, JobRow } from "../store/write-set.ts";
+import type { JobState } from "../store/schema.ts";
+import type { ClaimedJob, JobFinish, JobRow } from "../store/write-set.ts";
 
 /** The queues of this program (contract 8.3). */
 export const QUEUES = [
@@ -168,3 +169,31 @@ export interface RunningJob {
 export type JobHandler = (job: RunningJob, signal: AbortSignal) => Promise<unknown>;
 
 export const COMPLETED = Symbol("completed");
+
+export interface HandlerOptions {
+  /**
+   * The handler says itself when code begins that could end the process ({@link RunningJob.begun}); before that an attempt that is lost in a crash
+   * does not count. For handlers that only write rows, or wait for something first.
+   */
+  readonly notesBegin?: boolean;
+}
+
+/** How an attempt ended, how long it took, and how long after its time it began. */
+export interface AttemptFacts {
+  readonly queue: QueueName;
+  readonly outcome: JobFinish["outcome"];
+  readonly durationMs: number;
+  readonly latenessMs: number;
+}
+
+/** A job that has failed for good. */
+export interface DeadJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly kind: string;
+  readonly label: string | null;
+  readonly error: string;
+}
+
+/** A job as it has just been written. */
+export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: JobState };

@@ -1,29 +1,51 @@
-import { setMaxListeners } from "node:events";
-import { runAs } from "../base/caller.ts";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../base/clock.ts";
 import { uuidv7 } from "../base/ids.ts";
-import { within } from "../base/within.ts";
-import { emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
-import type { ClaimedJob, CommitOutcome, JobFinish, JobProgress, JobWork } from "../store/write-set.ts";
-import { endOfFailure, endWithoutSpace, finishOf, type JobEnd, noteText } from "./attempt-end.ts";
-import { DueWatch } from "./due-watch.ts";
-import { type HandlerOptions, JobHandlers } from "./handlers.ts";
+import type { Logger } from "../base/log.ts";
+import { type Committer, emptyContent, type SealedSet, type SetSource } from "../store/committer.ts";
+import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../store/write-set.ts";
+import { finishOf } from "./attempt-end.ts";
+import type { BegunJobs } from "./begun-jobs.ts";
+import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
 import {
-  COMPLETED,
+  type AttemptFacts,
+  type DeadJob,
+  type EnqueuedRow,
+  type HandlerOptions,
   type JobHandler,
-  PermanentError,
   parentOf,
   QUEUES,
   type QueueName,
-  type RunningJob,
+  type QueueSettings,
 } from "./job.ts";
-import type { DeadJob, EnqueuedRow, RunnerParts } from "./runner-parts.ts";
+import { JobExecution } from "./job-execution.ts";
 import { RunnerQueue } from "./runner-queue.ts";
-import type { SetBack } from "./set-back.ts";
-import { WaitingCounts } from "./waiting-counts.ts";
+import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
-/** Progress notes are written this much later, the last one of each job. */
-const PROGRESS_DELAY_MS = 100;
 const TRY_AGAIN_MS = 1000;
+/** Waiting jobs are claimed this much before their time, so that they do not run a commit later than they should: twice what a commit takes. */
+const MIN_AHEAD_MS = 10;
+const MAX_AHEAD_MS = 100;
+/** What the last commits say of the next: an average that forgets. */
+const MEMORY = 0.9;
+
+export interface RunnerParts {
+  readonly committer: Committer;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  settingsOf(queue: QueueName): QueueSettings;
+  readonly countWaiting: CountWaiting;
+  readonly begun?: BegunJobs;
+  /** Jobs that may wait in one queue; default: a million. */
+  readonly maxWaiting?: number;
+  /** Called when an attempt has ended. */
+  onAttempt?(attempt: AttemptFacts): void;
+  /** Called for each job that is dead, after the commit that says so. */
+  onDead?(job: DeadJob): void;
+  /** Called when jobs of the queue may be ready which were not; null: of any queue. */
+  onReady?(queue: string | null): void;
+}
 
 interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueAt" | "claim"> {
   readonly setBack: SetBack | null;
@@ -36,34 +58,48 @@ interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueA
 export class JobRunner implements SetSource {
   readonly workerId = uuidv7();
   readonly #parts: RunnerParts;
-  readonly #handlers = new JobHandlers();
   readonly #queues = new Map<QueueName, RunnerQueue>();
-  readonly #stop = new AbortController();
-  readonly #due: DueWatch;
+  readonly #execution: JobExecution;
+  readonly #due: DueTimer;
+  readonly #newest;
   readonly #waiting: WaitingCounts;
   #finished: JobFinish[] = [];
-  readonly #progress = new Map<string, JobProgress>();
-  #progressTimer: NodeJS.Timeout | null = null;
   /** Jobs that the next commit, or the one under way, declares dead. */
   readonly #dying = new Map<string, DeadJob>();
   #isRunning = false;
-  /** Jobs whose handler is at work, by id. */
-  readonly #active = new Map<string, ClaimedJob>();
-  #whenIdle: (() => void) | null = null;
+  #commitMs = MIN_AHEAD_MS / 2;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#waiting = new WaitingCounts(parts.countWaiting, parts.clock, parts.maxWaiting);
     const { reader, clock, log, committer } = parts;
-    this.#due = new DueWatch({ reader, clock, log, wake: () => committer.wantSet(this) });
-    // Every handler may listen for the stop.
-    setMaxListeners(0, this.#stop.signal);
+    const nextDue = reader.prepare<[], { runAt: number | null }>(
+      "select min(runAt) as runAt from jobs where state in ('scheduled', 'retrying')",
+    );
+    this.#newest = reader.prepare<[], { madeAt: number }>(
+      "select max(createdAt, coalesce(startedAt, 0)) as madeAt from jobs order by seq desc limit 1",
+    );
+    const wake = (): void => committer.wantSet(this);
+    this.#due = new DueTimer({
+      clock,
+      readNext: () => nextDue.get()?.runAt ?? null,
+      wake,
+      onSetBack: (byMs) => log.warn({ byMs }, "the clock was set back; jobs that wait go with it"),
+      aheadMs: () => this.#aheadMs,
+    });
+    this.#execution = new JobExecution({
+      ...parts,
+      workerId: this.workerId,
+      now: () => this.#due.now(),
+      ended: (job, finish, facts) => this.#ended(job, finish, facts),
+      progressed: wake,
+    });
     for (const name of QUEUES) this.#addQueue(name, true);
   }
 
   /** @returns a function that takes the handler away again. @throws TypeError when the kind has a handler already. */
   handle(kind: string, handler: JobHandler, options?: HandlerOptions): () => void {
-    return this.#handlers.add(kind, handler, options);
+    return this.#execution.handle(kind, handler, options);
   }
 
   /** Runs the jobs of a module's queue from now on, or those of one that was left to workers; until somebody does they wait. */
@@ -109,6 +145,7 @@ export class JobRunner implements SetSource {
   start(): void {
     this.#isRunning = true;
     void this.#waiting.count();
+    this.#lookBack();
     this.#due.start();
     this.#parts.committer.wantSet(this);
   }
@@ -158,28 +195,27 @@ export class JobRunner implements SetSource {
     this.#isRunning = false;
     this.#due.stop();
     for (const queue of this.#queues.values()) this.#giveBackWaiting(queue);
-    this.#stop.abort(new Error("the server is stopping"));
-    if (this.#active.size > 0) await within(limitMs, this.#idle());
-    if (this.#progressTimer) clearTimeout(this.#progressTimer);
-    for (const job of this.#active.values())
-      this.#finish(this.#queueOf(job.queue), this.#finishOf(job, { outcome: "returned" }));
-    this.#active.clear();
+    for (const job of await this.#execution.stop(limitMs)) this.#giveBack(job);
     this.#parts.begun?.close();
   }
 
-  #idle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#whenIdle = resolve;
-    });
+  /** While the server was down the clock was set back by as much as the newest job seems to be made in the future, or more. */
+  #lookBack(): void {
+    const now = this.#parts.clock.now();
+    const newest = this.#newest.get()?.madeAt ?? 0;
+    if (newest <= now + CLOCK_TOLERANCE_MS) return;
+    const byMs = newest - now;
+    this.#parts.log.warn({ byMs }, "the clock was set back while the server was down; jobs that wait go with it");
+    this.#due.putBack({ byMs, wouldBe: newest, madeFrom: now });
   }
 
   seal(): SealedSet | null {
     const now = this.#due.now();
     const finish = this.#finished;
     this.#finished = [];
-    const progress = [...this.#progress.values()];
-    this.#progress.clear();
-    const { promoteDueAt, setBack } = this.#due.take(now);
+    const progress = this.#execution.takeProgress();
+    const setBack = this.#due.takeSetBack();
+    const promoteDueAt = this.#promoteDueAt(now, setBack);
     if (promoteDueAt !== null) for (const queue of this.#queues.values()) queue.mayHaveReady = true;
     const claimable = this.#isRunning ? [...this.#queues.values()].filter((queue) => queue.isClaimable) : [];
     const claim = claimable.map((queue) => queue.claim(this.workerId, now));
@@ -191,16 +227,31 @@ export class JobRunner implements SetSource {
     return {
       content: { ...emptyContent(), jobs: { insert: [], progress, finish, promoteDueAt, setBack: step, claim } },
       settle: (outcome) => {
-        this.#due.committed(performance.now() - sealedAt);
+        this.#commitMs = this.#commitMs * MEMORY + (performance.now() - sealedAt) * (1 - MEMORY);
         this.#settle(outcome, { progress, finish, promoteDueAt, setBack, claim });
       },
     };
   }
 
+  /**
+   * By which instant waiting jobs are due, or nearly so; null: none is. When the clock was set back, that is what was due by the clock as it
+   * was: waiting jobs that were made in what is the future now are set back with it. So delays and retries take the time they were given, and
+   * a glitch that went forward and back leaves nothing that waits for it.
+   */
+  #promoteDueAt(now: EpochMs, setBack: SetBack | null): EpochMs | null {
+    if (!this.#isRunning) return null;
+    if (setBack) return setBack.wouldBe;
+    return this.#due.isDue(now) ? now + this.#aheadMs : null;
+  }
+
+  get #aheadMs(): number {
+    return Math.round(Math.min(Math.max(2 * this.#commitMs, MIN_AHEAD_MS), MAX_AHEAD_MS));
+  }
+
   #settle(outcome: CommitOutcome, { progress, finish, promoteDueAt, setBack, claim }: SetInFlight): void {
     if (!outcome.ok) {
       this.#finished.unshift(...finish);
-      for (const each of progress) if (!this.#progress.has(each.id)) this.#progress.set(each.id, each);
+      this.#execution.putBackProgress(progress);
       if (setBack) this.#due.putBack(setBack);
       for (const each of claim) this.#queueOf(each.queue).refused(each);
       this.#parts.log.warn({ failure: outcome.failure }, "jobs could not be claimed or completed; trying again");
@@ -218,7 +269,7 @@ export class JobRunner implements SetSource {
       for (const job of jobs) {
         if (this.#isRunning && queue.isServed && !queue.isPaused) queue.begin(job);
         // A stop has come between the claim and its answer.
-        else this.#finish(queue, this.#finishOf(job, { outcome: "returned" }));
+        else this.#giveBack(job);
       }
     }
     if (!this.#isRunning) return;
@@ -226,61 +277,17 @@ export class JobRunner implements SetSource {
     this.#due.arm();
   }
 
-  async #run(claimed: ClaimedJob): Promise<void> {
-    const queue = this.#queueOf(claimed.queue);
-    this.#active.set(claimed.id, claimed);
-    const latenessMs = Math.max(0, this.#parts.clock.now() - claimed.runAt);
-    const startedAt = performance.now();
-    const finish = await this.#attempt(claimed);
-    const durationMs = performance.now() - startedAt;
-    queue.attempted(durationMs);
-    const outcome = finish?.outcome ?? "succeeded";
-    this.#parts.onAttempt?.({ queue: queue.name, outcome, durationMs, latenessMs });
-    const { log } = this.#parts;
-    if (log.isDebug()) {
-      const { id: jobId, kind, attempts: attempt } = claimed;
-      log.debug({ jobId, queue: queue.name, kind, attempt, outcome, durationMs, latenessMs }, "an attempt has ended");
+  #ended(job: ClaimedJob, finish: JobFinish | null, facts: AttemptFacts): void {
+    const queue = this.#queueOf(job.queue);
+    queue.attempted(facts.durationMs);
+    this.#parts.onAttempt?.(facts);
+    if (finish?.outcome === "dead") {
+      const { id, kind, label } = job;
+      this.#dying.set(id, { id, queue: job.queue, kind, label, error: finish.error });
     }
-    // A stop has lost its patience and given the job back.
-    if (!this.#active.delete(claimed.id)) return;
-    this.#progress.delete(claimed.id);
     if (finish) this.#finish(queue, finish);
     else queue.claimed--;
-    if (this.#active.size === 0) this.#whenIdle?.();
     if (this.#isRunning && queue.mayHaveReady) this.#parts.committer.wantSet(this);
-  }
-
-  /** @returns how the attempt ended; null when the handler has written that itself. */
-  async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
-    const begun = this.#parts.begun?.noteOf(claimed);
-    try {
-      const handler = this.#handlers.get(claimed.kind);
-      if (!handler) throw new PermanentError(`no handler for jobs of kind ${claimed.kind}`);
-      const job = this.#runningJob(claimed, () => begun?.begin());
-      if (!handler.notesBegin) job.begun();
-      const caller = { principal: null, ip: null, requestId: null, correlationId: job.correlationId };
-      const result = await runAs({ ...caller, process: "job" }, () => handler.run(job, this.#stop.signal));
-      if (result === COMPLETED) return null;
-      return this.#finishOf(claimed, { outcome: "succeeded", result: noteText(result, claimed, this.#parts.log) });
-    } catch (error) {
-      return this.#failed(claimed, error);
-    } finally {
-      begun?.end();
-    }
-  }
-
-  #failed(claimed: ClaimedJob, error: unknown): JobFinish {
-    if (this.#stop.signal.aborted) return this.#finishOf(claimed, { outcome: "returned" });
-    const end =
-      endWithoutSpace(error, this.#due.now()) ?? endOfFailure(claimed, error, this.#parts.settingsOf, this.#due.now());
-    const isDead = end.outcome === "dead";
-    if (isDead) {
-      const { id, queue, kind, label } = claimed;
-      this.#dying.set(id, { id, queue, kind, label, error: end.error });
-    }
-    const facts = { jobId: claimed.id, kind: claimed.kind, attempt: claimed.attempts, isDead, err: error };
-    this.#parts.log.warn(facts, "a job failed");
-    return this.#finishOf(claimed, end);
   }
 
   /** A job that somebody else has just declared dead, in a transaction of its own. */
@@ -294,33 +301,10 @@ export class JobRunner implements SetSource {
     if (dead) this.died(dead);
   }
 
-  #runningJob(claimed: ClaimedJob, begun: () => void): RunningJob {
-    return {
-      id: claimed.id,
-      kind: claimed.kind,
-      payload: JSON.parse(claimed.payload),
-      attempt: claimed.attempts,
-      label: claimed.label,
-      createdBy: claimed.createdBy,
-      correlationId: claimed.correlationId ?? claimed.id,
-      begun,
-      progress: (value) => this.#noteProgress(claimed, value),
-      claimed,
-    };
-  }
-
-  #noteProgress(claimed: ClaimedJob, value: unknown): void {
-    const progress = noteText(value, claimed, this.#parts.log);
-    if (progress === null || !this.#active.has(claimed.id)) return;
-    this.#progress.set(claimed.id, { id: claimed.id, fence: claimed.fence, progress });
-    this.#progressTimer ??= setTimeout(() => {
-      this.#progressTimer = null;
-      this.#parts.committer.wantSet(this);
-    }, PROGRESS_DELAY_MS);
-  }
-
-  #finishOf<E extends JobEnd>(job: ClaimedJob, end: E) {
-    return finishOf(job, this.workerId, this.#due.now(), end);
+  /** As if it had not been tried. */
+  #giveBack(job: ClaimedJob): void {
+    const end = finishOf(job, this.workerId, this.#due.now(), { outcome: "returned" });
+    this.#finish(this.#queueOf(job.queue), end);
   }
 
   #finish(queue: RunnerQueue, finish: JobFinish): void {
@@ -333,7 +317,7 @@ export class JobRunner implements SetSource {
 
   #giveBackWaiting(queue: RunnerQueue): void {
     const waiting = queue.takeWaiting();
-    for (const job of waiting) this.#finish(queue, this.#finishOf(job, { outcome: "returned" }));
+    for (const job of waiting) this.#giveBack(job);
     if (waiting.length > 0) queue.mayHaveReady = true;
   }
 
@@ -347,7 +331,7 @@ export class JobRunner implements SetSource {
       clock: this.#parts.clock,
       settings: this.#parts.settingsOf(name),
       isServed,
-      run: (job) => this.#run(job),
+      run: (job) => this.#execution.run(job),
       parent: this.#queues.get(parentOf(name) ?? name),
     });
     this.#queues.set(name, queue);

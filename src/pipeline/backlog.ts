@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { PrismError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { EnqueuedRow } from "../jobs/runner-parts.ts";
+import type { EnqueuedRow } from "../jobs/job.ts";
 import type { RulePosition } from "../rules/index.ts";
 import type { Committer, SealedSet, SetSource } from "../store/committer.ts";
 import { emptyContent } from "../store/committer.ts";

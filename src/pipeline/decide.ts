@@ -1,7 +1,7 @@
 import { cleanText } from "../base/clean-text.ts";
 import { uuidv7 } from "../base/ids.ts";
+import type { EnqueuedRow } from "../jobs/job.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../jobs/job.ts";
-import type { EnqueuedRow } from "../jobs/runner-parts.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../rules/index.ts";
 import type { DecisionOutcome } from "../store/schema.ts";
 import type { Sequence } from "../store/sequences.ts";

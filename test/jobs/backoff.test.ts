@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { jitteredDelayMs, RETRY_BASE_MS, RETRY_CAP_MS, retryDelayMs } from "../../src/jobs/backoff.ts";
+import { jitteredDelayMs, RETRY_BASE_MS, RETRY_CAP_MS, retryDelayMs } from "../../src/jobs/attempt-end.ts";
 
 const DEFAULT = { backoffBaseMs: RETRY_BASE_MS, backoffCapMs: RETRY_CAP_MS };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { currentCaller } from "../../src/base/caller.ts";
 import { deferred } from "../../src/base/deferred.ts";
-import { retryDelayMs } from "../../src/jobs/backoff.ts";
+import { retryDelayMs } from "../../src/jobs/attempt-end.ts";
 import { PermanentError, type RunningJob } from "../../src/jobs/job.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";

@@ -1,6 +1,6 @@
 import { uuidv7 } from "../../base/ids.ts";
 import type { WorkerChannel } from "../../base/worker-channels.ts";
-import { jitteredDelayMs } from "../../jobs/backoff.ts";
+import { jitteredDelayMs } from "../../jobs/attempt-end.ts";
 import { PermanentError, RetryLater } from "../../jobs/job.ts";
 import { DeadTarget, ProviderDown } from "../../services/delivery/sender.ts";
 import { CommandError, EXIT, ServerRefused } from "../exit-codes.ts";

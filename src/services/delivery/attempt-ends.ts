@@ -1,8 +1,8 @@
 import type { Selectable, Updateable } from "kysely";
 import { type Clock, DAY_MS, type EpochMs } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import type { AttemptFacts as RunnerFacts } from "../../jobs/job.ts";
 import { PermanentError, RetryLater, type RunningJob } from "../../jobs/job.ts";
-import type { AttemptFacts as RunnerFacts } from "../../jobs/runner-parts.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
 import type { JobService } from "../jobs/job-service.ts";

@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../base/clock.ts";
 import { type Deferred, deferred } from "../../base/deferred.ts";
 import type { Logger } from "../../base/log.ts";
-import { jitteredDelayMs } from "../../jobs/backoff.ts";
+import { jitteredDelayMs } from "../../jobs/attempt-end.ts";
 import { eventJson } from "../../pipeline/views.ts";
 import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";

@@ -1,6 +1,5 @@
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../base/metrics.ts";
-import type { QueueName } from "../../jobs/job.ts";
-import type { AttemptFacts } from "../../jobs/runner-parts.ts";
+import type { AttemptFacts, QueueName } from "../../jobs/job.ts";
 
 interface QueueMetrics {
   readonly duration: Histogram;

@@ -1,6 +1,5 @@
 import { endOfFailure, finishOf, type JobEnd } from "../../jobs/attempt-end.ts";
-import type { QueueName, QueueSettings } from "../../jobs/job.ts";
-import type { DeadJob, EnqueuedRow } from "../../jobs/runner-parts.ts";
+import type { DeadJob, EnqueuedRow, QueueName, QueueSettings } from "../../jobs/job.ts";
 import type { Trx } from "../../store/database.ts";
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/job-table.ts";
 import type { JobHooks } from "./job-hooks.ts";

@@ -1,4 +1,4 @@
-import type { AttemptFacts } from "../../jobs/runner-parts.ts";
+import type { AttemptFacts } from "../../jobs/job.ts";
 import type { Trx } from "../../store/database.ts";
 import type { ClaimedJob, JobClaim } from "../../store/write-set.ts";
 import type { FailedAttempt, HeldJob } from "./worker-claim.ts";

@@ -2,16 +2,11 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import type { Clock, EpochMs } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import { SetBackWatch } from "../../jobs/set-back.ts";
+import { DueTimer } from "../../jobs/due-timer.ts";
 import type { Database } from "../../store/database.ts";
 import { readableTimes } from "./schedule-definition.ts";
 import type { ScheduleFiring } from "./schedule-firing.ts";
 
-/**
- * Longer waits are armed anew: setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so that a clock that is set, or a machine
- * that slept, is noticed within this time.
- */
-const MAX_WAIT_MS = 60_000;
 const TRY_AGAIN_MS = 1000;
 
 /**
@@ -34,12 +29,7 @@ export interface EngineParts {
 /** Fires schedules on time. It knows when the next one is due, so that nobody asks the table before. */
 export class ScheduleEngine {
   readonly #parts: EngineParts;
-  readonly #nextDue;
-  readonly #setBackWatch: SetBackWatch;
-  /** The clock was set back by so much, and the table does not know it yet. */
-  #setBackMs = 0;
-  #nextDueAt = Number.POSITIVE_INFINITY;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #due: DueTimer;
   #isRunning = false;
   #working: Promise<void> | null = null;
   /** Somebody wants another look behind the one under way. */
@@ -47,43 +37,46 @@ export class ScheduleEngine {
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    this.#setBackWatch = new SetBackWatch(parts.clock);
-    this.#nextDue = parts.reader.prepare<[], { at: number | null }>(
+    const { reader, clock, log } = parts;
+    const nextDue = reader.prepare<[], { at: number | null }>(
       "select min(nextRunAt) as at from schedules where active = 1 and nextRunAt is not null",
     );
+    this.#due = new DueTimer({
+      clock,
+      readNext: () => nextDue.get()?.at ?? null,
+      wake: () => void this.look(),
+      onSetBack: (byMs) => log.warn({ byMs }, "the clock was set back; schedules with an interval go with it"),
+    });
   }
 
   /** From now on schedules fire: also those whose time passed while nobody ran, as each of them wants it. */
   async start(): Promise<void> {
     await this.#follow(0);
     this.#isRunning = true;
-    this.#read();
-    this.#arm();
+    this.#due.start();
   }
 
   /** A firing under way ends with its transaction. */
   async stop(): Promise<void> {
     this.#isRunning = false;
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#due.stop();
     await this.#working;
   }
 
   /** Schedules have been committed that were not there, or are not what they were. */
   changed(): void {
     if (!this.#isRunning) return;
-    this.#read();
-    if (!this.#working) this.#arm();
+    this.#due.read();
+    if (!this.#working) this.#due.arm();
   }
 
   /** Looks at the clock, as it does by itself when something is due, and once a minute; fires what is due. */
   look(): Promise<void> {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#due.disarm();
     this.#isWanted = true;
     this.#working ??= this.#work().finally(() => {
       this.#working = null;
-      this.#arm();
+      this.#due.arm();
     });
     return this.#working;
   }
@@ -95,39 +88,24 @@ export class ScheduleEngine {
         await this.#fireDue();
       } catch (error) {
         this.#parts.log.warn({ err: error }, "schedules could not fire; trying again");
-        this.#nextDueAt = this.#parts.clock.now() + TRY_AGAIN_MS;
+        this.#due.retryAt(this.#parts.clock.now() + TRY_AGAIN_MS);
       }
     }
   }
 
   async #fireDue(): Promise<void> {
-    const { clock, log, firing } = this.#parts;
-    const setBack = this.#setBackWatch.read();
-    if (setBack) {
-      log.warn({ byMs: setBack.byMs }, "the clock was set back; schedules with an interval go with it");
-      this.#setBackMs += setBack.byMs;
-    }
-    if (this.#setBackMs > 0) {
-      await this.#follow(this.#setBackMs);
-      this.#setBackMs = 0;
-    }
-    this.#read();
-    while (this.#isRunning && this.#nextDueAt <= clock.now()) {
+    const { clock, firing } = this.#parts;
+    const setBack = this.#due.takeSetBack();
+    if (setBack)
+      await this.#follow(setBack.byMs).catch((error: unknown) => {
+        this.#due.putBack(setBack);
+        throw error;
+      });
+    this.#due.read();
+    while (this.#isRunning && this.#due.isDue(clock.now())) {
       await firing.fire();
-      this.#read();
+      this.#due.read();
     }
-  }
-
-  #read(): void {
-    this.#nextDueAt = this.#nextDue.get()?.at ?? Number.POSITIVE_INFINITY;
-  }
-
-  #arm(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (!this.#isRunning || this.#nextDueAt === Number.POSITIVE_INFINITY) return;
-    const waitMs = Math.min(Math.max(0, this.#nextDueAt - this.#parts.clock.now()), MAX_WAIT_MS);
-    this.#timer = setTimeout(() => void this.look(), waitMs);
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/backoff.ts";
+import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../src/jobs/attempt-end.ts";
 import type { BegunJobs } from "../../../src/jobs/begun-jobs.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../src/jobs/job.ts";
 import { JobRunner } from "../../../src/jobs/runner.ts";

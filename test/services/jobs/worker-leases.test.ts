@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { uuidv7 } from "../../../src/base/ids.ts";
-import type { AttemptFacts } from "../../../src/jobs/runner-parts.ts";
+import type { AttemptFacts } from "../../../src/jobs/job.ts";
 import { JobHooks } from "../../../src/services/jobs/job-hooks.ts";
 import { type ClaimRequest, WorkerLeases } from "../../../src/services/jobs/worker-leases.ts";
 import { eventually } from "../../helpers/eventually.ts";
