@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "../../base/log.ts";
+import { unlessAborted } from "../../base/within.ts";
 import type { Config } from "../../config/load.ts";
 import { PermanentError } from "../../jobs/job.ts";
 import type { AppModule, JobHandler, Json, RunningJobView } from "../../services/module-api.ts";
@@ -79,17 +80,11 @@ async function run(job: LeasedJob, loaded: ReadonlyMap<string, Loaded>, signal: 
   const handler = loaded.get(name)?.handlers.get(job.kind.slice(name.length + 1));
   if (!handler) throw new PermanentError(`no handler for jobs of kind ${job.kind}`);
   try {
-    return await Promise.race([handler(viewOf(job, name), signal), aborted(signal)]);
+    // A handler that does not look at its signal keeps nothing waiting.
+    return await unlessAborted(Promise.resolve(handler(viewOf(job, name), signal)), signal, new Error("given up"));
   } catch (error) {
     throw jobFailure(error);
   }
-}
-
-/** A handler that does not look at its signal keeps nobody waiting. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(new Error("given up")), { once: true });
-  });
 }
 
 /** The job as it was handed out: earlier attempts, and how far it is, are the server's to know. */

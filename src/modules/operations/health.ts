@@ -1,3 +1,4 @@
+import { withinOr } from "../../base/within.ts";
 import { Reply } from "../../http/route.ts";
 import type { CoreServices } from "../../services/module.ts";
 import type { WriteProblem } from "../../store/write-health.ts";
@@ -64,15 +65,7 @@ export class Health {
     this.#running ??= this.#start();
     const { startedAt, commits, result } = this.#running;
     const left = Math.max(0, startedAt + PATIENCE_MS - performance.now());
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<Probe>((resolve) => {
-      timer = setTimeout(() => resolve(this.#unanswered(startedAt, commits)), left);
-    });
-    try {
-      return await Promise.race([result, patience]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return withinOr(left, result, () => this.#unanswered(startedAt, commits));
   }
 
   /** A probe that still waits in line while others are committed is load, and no failure. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { unlessAborted } from "../../base/within.ts";
 import type { Config } from "../../config/load.ts";
 import { PermanentError } from "../../jobs/job.ts";
 import { type FcmAccess, FcmAccessTokens } from "./fcm-access.ts";
@@ -105,14 +106,4 @@ export class FcmClient implements PushClient {
     if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);
     return name.slice(0, 255);
   }
-}
-
-/** Others may wait for the same: what one attempt gives up goes on for them. @throws the signal's reason */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(signal.reason);
-    if (signal.aborted) giveUp();
-    else signal.addEventListener("abort", giveUp, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
-  });
 }

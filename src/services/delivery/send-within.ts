@@ -1,3 +1,5 @@
+import { unlessAborted } from "../../base/within.ts";
+
 /** Senders have shorter limits of their own; this one is for what hangs all the same. */
 const LIMIT_MS = 60_000;
 /** What a provider is left with when this process stops: an answer that comes now saves a second message after the next start. */
@@ -23,11 +25,8 @@ export async function sendWithin<T>(call: (signal: AbortSignal) => Promise<T>, s
   abortIn(LIMIT_MS, new Error(`no answer within ${LIMIT_MS / 1000} seconds`));
   if (stop.aborted) onStop();
   else stop.addEventListener("abort", onStop, { once: true });
-  const givenUp = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
   try {
-    return await Promise.race([call(signal), givenUp]);
+    return await unlessAborted(call(signal), signal);
   } finally {
     stop.removeEventListener("abort", onStop);
     for (const timer of timers) clearTimeout(timer);

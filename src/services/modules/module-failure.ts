@@ -1,3 +1,4 @@
+import { withinOr } from "../../base/within.ts";
 import { placeOf } from "./error-place.ts";
 
 /** Why a module is not active. The message is for operators: it names what is wrong and, where there is one, the next step. */
@@ -29,14 +30,8 @@ export function failureText(error: unknown): string {
 }
 
 /** Resolves as `work` does. @throws ModuleFailure when that takes longer. */
-export async function withinLimit<T>(work: Promise<T> | T, limitMs: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new ModuleFailure(`${what} has not ended within ${limitMs / 1000} s`)), limitMs);
+export function withinLimit<T>(work: Promise<T>, limitMs: number, what: string): Promise<T> {
+  return withinOr(limitMs, work, () => {
+    throw new ModuleFailure(`${what} has not ended within ${limitMs / 1000} s`);
   });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

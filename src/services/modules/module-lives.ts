@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
+import { within } from "../../base/within.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { Router } from "../../http/router.ts";
 import type { AppModule } from "../module-api.ts";
@@ -104,7 +105,7 @@ export class ModuleLives {
     const ended = run.end();
     if (!(await run.idle(IDLE_LIMIT_MS)))
       log.warn({ module: name }, "something of a module still runs that has been ended");
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, IDLE_LIMIT_MS).unref())]);
+    await within(IDLE_LIMIT_MS, ended);
     const error = await run.dispose();
     if (error !== null) log.warn({ module: name, error }, "a module could not dispose of what it took");
     run.close();

@@ -1,5 +1,6 @@
 import { PrismError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { within } from "../../base/within.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { Route } from "../../http/route.ts";
 import type { AppModule, CoreServices } from "../module-api.ts";
@@ -148,12 +149,7 @@ export class ModuleRun {
   /** Resolves when nothing of the module's runs any more, or after so long. @returns whether nothing does. */
   async idle(limitMs: number): Promise<boolean> {
     if (this.#running === 0) return true;
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, limitMs);
-    });
-    await Promise.race([limit, new Promise<void>((resolve) => this.#whenIdle.push(resolve))]);
-    clearTimeout(timer);
+    await within(limitMs, new Promise<void>((resolve) => this.#whenIdle.push(resolve)));
     return this.#running === 0;
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from "../../base/log.ts";
+import { unlessAborted } from "../../base/within.ts";
 import { notificationView, type SoundUrlOf } from "../../pipeline/views.ts";
 import type { Database } from "../../store/database.ts";
 import type { Accepted, Attempt, Sender, Target } from "../delivery/sender.ts";
@@ -40,7 +41,7 @@ export class PusherSender implements Sender {
     const { delivery, signal } = attempt;
     signal.throwIfAborted();
     const event = { channel: userChannel(delivery.userId), name: EVENT, data: this.#dataOf(attempt) };
-    await Promise.race([this.#batches.add(event), aborted(signal)]);
+    await unlessAborted(this.#batches.add(event), signal);
     await this.#noteSent(attempt);
     return {};
   }
@@ -85,10 +86,4 @@ export class PusherSender implements Sender {
         log.warn({ err: error, notificationId: id }, "it could not be noted that Pusher has the event"),
       );
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
