@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { uuidv7 } from "../src/base/ids.ts";
-import { openForWriting } from "../src/store/connection.ts";
-import { migrateUp } from "../src/store/migrate.ts";
+import { uuidv7 } from "../src/core/ids.ts";
+import { openForWriting } from "../src/store/sqlite/connection.ts";
+import { migrateUp } from "../src/store/sqlite/migrate.ts";
 import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";
 import { median, ROUNDS, report, round, SECONDS } from "./lib/report.ts";

@@ -1,7 +1,7 @@
 /** Ingest into a store that already holds two million events, beside the same load on an empty one, in turns. */
 import { join } from "node:path";
-import { uuidv7 } from "../src/base/ids.ts";
-import { openForWriting } from "../src/store/connection.ts";
+import { uuidv7 } from "../src/core/ids.ts";
+import { openForWriting } from "../src/store/sqlite/connection.ts";
 import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";
 import { median, ROUNDS, report, round, SECONDS } from "./lib/report.ts";

@@ -6,7 +6,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { Parser, type Values } from "expr-eval";
-import { type Condition, compileCondition, type RuleEvent, RuleIndex } from "../src/rules/index.ts";
+import {
+  type Condition,
+  compileCondition,
+  type RuleEvent,
+  RuleIndex,
+} from "../src/features/rules/language/language.ts";
 
 const ROUND_MS = 60;
 const ROUNDS = 5;

@@ -1,7 +1,7 @@
-// Writes the two lists that make "drop a file into the folder" work: migrations/ and src/modules/*/index.ts.
+// Writes the two lists that make "drop a file into the folder" work: migrations/ and src/features/**/routes.ts.
 // Runs before every build, test, type check and dev start; a file is rewritten only when its content changes.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
@@ -14,18 +14,20 @@ function write(file, lines) {
 const migrations = readdirSync(join(root, "migrations"))
   .filter((name) => /^\d{4}_\w+\.ts$/.test(name))
   .sort();
-write("src/store/migrations.gen.ts", [
-  ...migrations.map((file, i) => `import { sql as m${i} } from "../../migrations/${file}";`),
+write("src/store/sqlite/migrations.gen.ts", [
+  ...migrations.map((file, i) => `import { sql as m${i} } from "../../../migrations/${file}";`),
   "export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [",
   ...migrations.map((file, i) => `  { name: "${file.replace(/\.ts$/, "")}", sql: m${i} },`),
   "];",
 ]);
 
-const modules = readdirSync(join(root, "src/modules"), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && existsSync(join(root, "src/modules", entry.name, "index.ts")))
-  .map((entry) => entry.name)
+const modules = readdirSync(join(root, "src/features"), { withFileTypes: true, recursive: true })
+  .filter((entry) => entry.name === "routes.ts")
+  .map((entry) => join(entry.parentPath, entry.name))
+  .filter((path) => readFileSync(path, "utf8").includes("export default"))
+  .map((path) => relative(join(root, "src/app"), path))
   .sort();
-write("src/modules/collected.gen.ts", [
-  ...modules.map((name, i) => `import m${i} from "./${name}/index.ts";`),
+write("src/app/collected.gen.ts", [
+  ...modules.map((path, i) => `import m${i} from "${path}";`),
   `export const BUILT_IN_MODULES = [${modules.map((_, i) => `m${i}`).join(", ")}] as const;`,
 ]);

@@ -1,7 +1,7 @@
 // Prints the types of the tables that the migrations make, for src/store/schema/: npm run db:types [-- <table>...]. A test holds that file and the
 // migrations together; which text is one of a few words, and which number is a yes or no, only people know.
 import SqliteDatabase from "better-sqlite3";
-import { migrateUp } from "../src/store/migrate.ts";
+import { migrateUp } from "../src/store/sqlite/migrate.ts";
 
 const TYPES = {
   TEXT: "string",

@@ -1,4 +1,4 @@
-// Writes the types that modules are written against, `prism/module`, as one file: src/services/module-api.ts and what it refers to.
+// Writes the types that modules are written against, `prism/module`, as one file: src/module/module-api.ts and what it refers to.
 // Usage: node scripts/module-types.mjs [file]; by default dist/module.d.ts. build.mjs calls it.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const ENTRY = "services/module-api";
+const ENTRY = "module/module-api";
 
 /** Packages whose types the file refers to; whoever compiles a module has them installed. */
 const PACKAGES = /^import type \{[^}]*\} from "(?:kysely|luxon)";$/gm;

@@ -8,7 +8,7 @@ import { compileTests } from "./compile-tests.mjs";
 /** Test files of one process: loading the program costs each process half a second of processor time. */
 const FILES_PER_PROCESS = 8;
 /** A process of these folders runs for a minute, so it gets fewer files and starts first. */
-const SLOW_FOLDERS = ["test/e2e/", "test/realtime/", "test/cli/", "test/modules/modules/"];
+const SLOW_FOLDERS = ["test/e2e/", "test/live/", "test/cli/", "test/features/plugins/"];
 const FILES_PER_SLOW_PROCESS = 3;
 /** A test that waits for something that never comes fails. The limit holds for a process, so for all of its files together. */
 const LIMIT = "--test-timeout=900000";

@@ -11,7 +11,7 @@ const os = require("node:os");
 const path = require("node:path");
 const vm = require("node:vm");
 const worker = require("node:worker_threads");
-const { unsafeReason, unsafeWayTo } = require("./services/modules/directory-safety.ts");
+const { unsafeReason, unsafeWayTo } = require("./features/plugins/directory-safety.ts");
 
 const loaded = new Map();
 

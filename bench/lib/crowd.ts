@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserAdmin } from "../../src/services/access/user-admin.ts";
+import { UserAdmin } from "../../src/features/access/user-admin.ts";
 import { startEmbedded } from "./embedded.ts";
 
 /** A data directory with many users in it, and who they are. */

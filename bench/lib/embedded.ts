@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type App, startApp } from "../../src/app/start.ts";
-import { silentLogger } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { migrateFile } from "../../src/store/migrate-file.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
 
 /** A whole server in this process, on a directory of its own. */
 export interface Embedded extends Pick<App, "services"> {

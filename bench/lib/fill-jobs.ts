@@ -1,5 +1,5 @@
-import { uuidv7 } from "../../src/base/ids.ts";
-import { openForWriting } from "../../src/store/connection.ts";
+import { uuidv7 } from "../../src/core/ids.ts";
+import { openForWriting } from "../../src/store/sqlite/connection.ts";
 
 const ROWS_PER_COMMIT = 50_000;
 

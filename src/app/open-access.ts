@@ -1,13 +1,17 @@
-import { AccessTokens } from "../services/access/access-tokens.ts";
-import { Principals } from "../services/access/principals.ts";
-import { Projects } from "../services/access/projects.ts";
-import { openTrustedIssuer, type TrustedIssuer } from "../services/access/trusted-issuer.ts";
-import { UserDirectory } from "../services/access/user-directory.ts";
-import { makeConfiguredAdmin } from "../services/accounts/first-admin.ts";
-import { type AccountServices, openAccounts } from "../services/accounts/open-accounts.ts";
-import { bootstrap } from "../services/bootstrap.ts";
-import { ReadCaches } from "../services/reads/read-caches.ts";
-import { RealtimeTickets } from "../services/realtime/realtime-tickets.ts";
+import {
+  AccessTokens,
+  type AccountServices,
+  bootstrap,
+  makeConfiguredAdmin,
+  openAccounts,
+  openTrustedIssuer,
+  Principals,
+  Projects,
+  ReadCaches,
+  type TrustedIssuer,
+  UserDirectory,
+} from "../features/access/index.ts";
+import { RealtimeTickets } from "../features/streams/index.ts";
 import type { Base } from "./open-store.ts";
 
 /** Who may do what: accounts, projects, and what turns credentials into principals. */

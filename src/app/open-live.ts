@@ -1,12 +1,10 @@
-import { Connections, type RealtimeAccess } from "../realtime/connections.ts";
-import { Hub } from "../realtime/hub.ts";
-import { Presence } from "../realtime/presence.ts";
-import { PusherRegistry } from "../realtime/pusher/pusher-registry.ts";
-import { ChannelAuthorizers } from "../services/pusher/channel-authorizers.ts";
-import { openPusherApp, type PusherApp } from "../services/pusher/pusher-app.ts";
-import { realtimeAccess } from "../services/realtime/realtime-access.ts";
-import { TableHistory } from "../services/realtime/stream-history.ts";
-import { openSounds, type SoundServices } from "../services/sounds/open-sounds.ts";
+import { ChannelAuthorizers, openPusherApp, type PusherApp } from "../features/pusher/index.ts";
+import { openSounds, type SoundServices } from "../features/sounds/index.ts";
+import { realtimeAccess, TableHistory } from "../features/streams/index.ts";
+import { Connections, type RealtimeAccess } from "../live/connections.ts";
+import { Hub } from "../live/hub.ts";
+import { Presence } from "../live/presence.ts";
+import { PusherRegistry } from "../live/protocols/pusher/pusher-registry.ts";
 import type { Access } from "./open-access.ts";
 import type { Base } from "./open-store.ts";
 

@@ -1,15 +1,15 @@
-import { Announcer } from "../pipeline/announcer.ts";
-import { Backlog } from "../pipeline/backlog.ts";
-import { Decider } from "../pipeline/decide.ts";
-import { IngestService } from "../pipeline/ingest-service.ts";
-import { EventPipeline } from "../pipeline/pipeline.ts";
-import { PipelineMetrics } from "../pipeline/pipeline-metrics.ts";
-import { RuleBook } from "../pipeline/rule-book.ts";
-import { FiringGate } from "../pipeline/suppression/gate.ts";
-import { patternPool } from "../rules/index.ts";
-import { Senders } from "../services/delivery/senders.ts";
-import { type JobServices, openJobs } from "../services/jobs/open-jobs.ts";
-import { recordCostlyRules } from "../services/record-costly-rules.ts";
+import { Senders } from "../features/delivery/index.ts";
+import { Backlog, EventPipeline, IngestService } from "../features/events/index.ts";
+import { type JobServices, openJobs } from "../features/jobs/index.ts";
+import { Announcer } from "../features/notifications/index.ts";
+import {
+  Decider,
+  FiringGate,
+  PipelineMetrics,
+  patternPool,
+  RuleBook,
+  recordCostlyRules,
+} from "../features/rules/index.ts";
 import type { Access } from "./open-access.ts";
 import type { Live } from "./open-live.ts";
 import type { Base } from "./open-store.ts";

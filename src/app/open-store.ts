@@ -1,21 +1,21 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { type Clock, systemClock } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
-import { Metrics } from "../base/metrics.ts";
-import type { SealedBox } from "../base/sealed-box.ts";
 import type { Config } from "../config/load.ts";
 import { publicUrlOf } from "../config/public-url.ts";
 import { sealedBoxOf } from "../config/sealed-box.ts";
-import { AuditService } from "../services/audit/audit.ts";
-import { EventBus } from "../services/events/event-bus.ts";
-import { LiveSettings } from "../services/live-settings.ts";
-import { ClockTrust } from "../services/retention/clock-trust.ts";
-import { openServerStore } from "../services/server-store.ts";
-import { StorageGuard } from "../services/storage-guard.ts";
-import type { Committer } from "../store/committer.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import { Metrics } from "../core/metrics.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
+import { AuditService } from "../features/audit/index.ts";
+import { EventBus } from "../features/events/index.ts";
+import { ClockTrust } from "../features/retention/index.ts";
+import { LiveSettings } from "../http/live-settings.ts";
+import type { Committer } from "../store/commit/committer.ts";
 import type { Database } from "../store/database.ts";
+import { StorageGuard } from "../store/storage-guard.ts";
 import type { Store } from "../store/store.ts";
+import { openServerStore } from "./server-store.ts";
 
 export interface BaseOptions {
   readonly config: Config;

@@ -1,11 +1,9 @@
+import { UnlockWatch, UsageMarks } from "../features/access/index.ts";
+import { AuditHeadKeeper, AuditRetention } from "../features/audit/index.ts";
+import type { RetentionJob } from "../features/retention/index.ts";
+import { openRetention } from "../features/retention/index.ts";
 import { DescriptorWatch } from "../http/descriptor-watch.ts";
-import { UsageMarks } from "../services/access/usage-marks.ts";
-import { UnlockWatch } from "../services/accounts/unlock.ts";
-import { AuditHeadKeeper } from "../services/audit/audit-head-keeper.ts";
-import { AuditRetention } from "../services/audit/audit-retention.ts";
-import { ForeignWrites } from "../services/foreign-writes.ts";
-import { openRetention } from "../services/retention/open-retention.ts";
-import type { RetentionJob } from "../services/retention/retention-job.ts";
+import { ForeignWrites } from "./foreign-writes.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";

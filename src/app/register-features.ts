@@ -1,14 +1,14 @@
-import { VERSION } from "../base/version.ts";
 import { ownOrigins } from "../config/public-url.ts";
+import { VERSION } from "../core/version.ts";
+import { handlePipelineJobs } from "../features/jobs/index.ts";
+import { DeliveryMarks } from "../features/notifications/index.ts";
+import { registerFeatures as registerAll } from "../features/plugins/index.ts";
+import { liveSockets } from "../features/streams/index.ts";
 import { RateLimiter } from "../http/rate-limiter.ts";
-import { BUILT_IN_MODULES } from "../modules/collected.gen.ts";
-import { handlePipelineJobs } from "../services/jobs/pipeline-jobs.ts";
-import type { CoreServices, SystemServices } from "../services/module.ts";
-import { registerFeatures as registerAll } from "../services/modules/register-features.ts";
-import { DeliveryMarks } from "../services/notifications/delivery-marks.ts";
-import { liveSockets } from "../services/realtime/live-sockets.ts";
-import { registerSystemMetrics } from "../services/system-metrics.ts";
+import { BUILT_IN_MODULES } from "./collected.gen.ts";
+import type { CoreServices, SystemServices } from "./module.ts";
 import type { Parts } from "./parts.ts";
+import { registerSystemMetrics } from "./system-metrics.ts";
 
 /** Puts the features, their jobs, metrics and sockets on the server, which does not answer yet. */
 export async function registerFeatures(parts: Parts): Promise<CoreServices> {

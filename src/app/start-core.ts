@@ -1,4 +1,4 @@
-import type { JobServices } from "../services/jobs/open-jobs.ts";
+import type { JobServices } from "../features/jobs/index.ts";
 import { type Access, openAccess } from "./open-access.ts";
 import { type Live, openLive } from "./open-live.ts";
 import { openJobQueues, openPipeline, type Pipeline } from "./open-pipeline.ts";

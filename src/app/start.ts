@@ -1,7 +1,7 @@
 import type { Config } from "../config/load.ts";
-import { awaitFirstAdmin, type FirstAdmin } from "../services/accounts/first-admin.ts";
-import type { CoreServices } from "../services/module.ts";
+import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
 import { listen, startWork } from "./listen.ts";
+import type { CoreServices } from "./module.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";

@@ -1,4 +1,4 @@
-import { within } from "../base/within.ts";
+import { within } from "../core/within.ts";
 import { lastRequests } from "../http/last-requests.ts";
 import type { Parts } from "./parts.ts";
 

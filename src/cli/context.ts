@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "../config/load.ts";
-import { CommandError, EXIT } from "./exit-codes.ts";
-import { Output } from "./output.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
+import { Output } from "./output/output.ts";
 
 /** Flags that every command takes (contract 10.1). */
 export interface GlobalFlags {

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { prepareDataDir } from "../base/data-dir.ts";
 import type { Config } from "../config/load.ts";
-import { type DataPlaces, finishRestore, isRestorePending } from "../services/backup/swap.ts";
-import { DataDirLock } from "../store/data-dir-lock.ts";
-import { migrateFile, pendingMigrations } from "../store/migrate-file.ts";
-import { CommandError, EXIT } from "./exit-codes.ts";
+import { prepareDataDir } from "../core/data-dir.ts";
+import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
+import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
+import { migrateFile, pendingMigrations } from "../store/sqlite/migrate-file.ts";
 import { requireNotLost } from "./lost-database.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 const LOCK_WAIT_MS = 3000;
 const LOCK_RETRY_MS = 50;

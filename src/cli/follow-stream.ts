@@ -1,5 +1,4 @@
 import { STATUS_OF } from "../http/error-status.ts";
-import { CommandError, EXIT, exitCodeOf, ServerRefused } from "./exit-codes.ts";
 import {
   type ConnectionEnd,
   type Entry,
@@ -7,6 +6,7 @@ import {
   type ServerMessage,
   type StreamStart,
 } from "./live-connection.ts";
+import { CommandError, EXIT, exitCodeOf, ServerRefused } from "./output/exit-codes.ts";
 import { type ServerClient, unreachable } from "./server-client.ts";
 
 const FIRST_DELAY_MS = 250;

@@ -1,6 +1,6 @@
 import WebSocket from "ws";
-import type { ErrorCode } from "../base/error-codes.ts";
-import { cliLog } from "./process-ends.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
+import { cliLog } from "./output/process-ends.ts";
 import { authorization, reasonOf, refusalOf, type ServerClient } from "./server-client.ts";
 
 /** Where to begin: behind an offset, with what is kept, or with what comes next. */

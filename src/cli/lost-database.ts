@@ -1,9 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/load.ts";
-import { beatFileOf } from "../store/beats.ts";
-import { archivesIn, BACKUPS_DIR } from "./archives.ts";
-import { CommandError, EXIT } from "./exit-codes.ts";
+import { beatFileOf } from "../store/read/beats.ts";
+import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 /** What says that a data directory had a database, where there is none or an empty file now; null where nothing is missing. */
 export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { CommandError, EXIT } from "./exit-codes.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 /** The text that a flag names: `@file`, `-` for stdin, else the value itself. @throws CommandError 2 for a file that cannot be read. */
 export async function readInput(given: string, flag: string): Promise<string> {

@@ -1,7 +1,7 @@
-import { openForReading } from "../store/connection.ts";
 import type { ReadDb } from "../store/database.ts";
-import { kyselyOver, ReadDriver } from "../store/kysely-drivers.ts";
-import { StatementCache } from "../store/statement-cache.ts";
+import { openForReading } from "../store/sqlite/connection.ts";
+import { kyselyOver, ReadDriver } from "../store/sqlite/kysely-drivers.ts";
+import { StatementCache } from "../store/sqlite/statement-cache.ts";
 
 /** The database for reading only: beside a running server or without one, and without changing a byte. */
 export interface ReadStore {

@@ -1,11 +1,11 @@
-import type { ErrorDetail } from "../base/errors.ts";
 import { type Environment, readDotEnv } from "../config/environment.ts";
 import { localUrlOf } from "../config/public-url.ts";
-import { readRetryAfter } from "../services/delivery/retry-after.ts";
+import type { ErrorDetail } from "../core/errors.ts";
+import { readRetryAfter } from "../features/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
-import { CommandError, EXIT, ServerRefused } from "./exit-codes.ts";
-import type { Output } from "./output.ts";
-import { cliLog } from "./process-ends.ts";
+import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
+import type { Output } from "./output/output.ts";
+import { cliLog } from "./output/process-ends.ts";
 import { readTextFile } from "./read-input.ts";
 
 const REPLY_LIMIT_MS = 30_000;

@@ -2,7 +2,7 @@ import { createWriteStream, realpathSync, renameSync, rmSync, statSync, type Wri
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { CommandError, EXIT } from "./exit-codes.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 const CHUNK_LENGTH = 65_536;
 

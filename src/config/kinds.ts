@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
-import { parseCidr } from "../base/cidr.ts";
-import { ISSUER_ALGORITHMS } from "../base/issuer-algorithms.ts";
-import { ANY_NAMESPACE, isNamespaceName } from "../base/namespace-name.ts";
-import { isTimezone } from "../base/timezone.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../base/worker-channels.ts";
+import { parseCidr } from "../core/cidr.ts";
+import { ISSUER_ALGORITHMS } from "../core/issuer-algorithms.ts";
+import { ANY_NAMESPACE, isNamespaceName } from "../core/namespace-name.ts";
+import { isTimezone } from "../core/timezone.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../core/worker-channels.ts";
 
 /** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
 export interface Kind<T> {

@@ -1,5 +1,5 @@
 import pino, { type DestinationStream, type Logger as Pino } from "pino";
-import type { LogFields, Logger } from "../base/log.ts";
+import type { LogFields, Logger } from "../core/log.ts";
 import { LineWriter } from "./line-writer.ts";
 import { redactFields, redactText } from "./redact.ts";
 

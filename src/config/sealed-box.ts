@@ -1,4 +1,4 @@
-import { SealedBox } from "../base/sealed-box.ts";
+import { SealedBox } from "../core/sealed-box.ts";
 import type { Config } from "./load.ts";
 
 /** Seals with the configured key and opens what earlier ones sealed. @throws ConfigRefused where no key is configured */

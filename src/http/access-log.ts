@@ -1,7 +1,7 @@
-import type { PrismError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
-import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../base/metrics.ts";
-import type { Principal } from "../base/principal.ts";
+import type { PrismError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
+import type { Principal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Mount } from "./router.ts";
 

@@ -1,6 +1,6 @@
-import { PrismError } from "../base/errors.ts";
-import type { TokenScope } from "../base/permissions.ts";
-import type { Principal, UserPrincipal } from "../base/principal.ts";
+import { PrismError } from "../core/errors.ts";
+import type { TokenScope } from "../core/permissions.ts";
+import type { Principal, UserPrincipal } from "../core/principal.ts";
 import type { Access } from "./route.ts";
 
 /** The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */

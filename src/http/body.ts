@@ -1,5 +1,5 @@
 import { createGunzip } from "node:zlib";
-import { PrismError } from "../base/errors.ts";
+import { PrismError } from "../core/errors.ts";
 import { type BodyAccount, BodyBudget } from "./body-budget.ts";
 import type { Exchange } from "./exchange.ts";
 

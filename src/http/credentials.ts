@@ -1,5 +1,5 @@
-import { PrismError } from "../base/errors.ts";
-import type { Principal } from "../base/principal.ts";
+import { PrismError } from "../core/errors.ts";
+import type { Principal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
 

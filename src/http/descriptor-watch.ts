@@ -1,6 +1,6 @@
 import { close, open } from "node:fs";
 import { promisify } from "node:util";
-import type { Logger } from "../base/log.ts";
+import type { Logger } from "../core/log.ts";
 
 const CHECK_MS = 500;
 /** So many descriptors must be free before connections are taken again. */

@@ -1,6 +1,6 @@
-import type { ErrorCode } from "../base/error-codes.ts";
-import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError, shownPath } from "../base/errors.ts";
-import { isOutOfDescriptors } from "../base/out-of-descriptors.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError, shownPath } from "../core/errors.ts";
+import { isOutOfDescriptors } from "../core/out-of-descriptors.ts";
 import { STATUS_OF } from "./error-status.ts";
 
 /** An error as a client sees it, and nothing more. */

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../base/error-codes.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
 
 /** What each code is on the wire: the only place where a code becomes a status (contract 4.2). */
 export const STATUS_OF = {

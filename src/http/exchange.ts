@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
-import type { Bucket } from "../base/bucket.ts";
-import { PrismError } from "../base/errors.ts";
-import { uuidv7 } from "../base/ids.ts";
-import type { Principal } from "../base/principal.ts";
+import type { Bucket } from "../core/bucket.ts";
+import { PrismError } from "../core/errors.ts";
+import { uuidv7 } from "../core/ids.ts";
+import type { Principal } from "../core/principal.ts";
 import { statusLine } from "./error-status.ts";
 import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";

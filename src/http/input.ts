@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../base/errors.ts";
-import { decodeUtf8, jsonErrorPosition, outlineJson } from "../base/json-text.ts";
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
+import { decodeUtf8, jsonErrorPosition, outlineJson } from "../core/json-text.ts";
 import { defaultText, issueText } from "./issue-text.ts";
 import type { Shape } from "./route.ts";
 

@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
-import { runAs } from "../base/caller.ts";
-import { PrismError } from "../base/errors.ts";
-import type { Principal } from "../base/principal.ts";
+import { runAs } from "../core/caller.ts";
+import { PrismError } from "../core/errors.ts";
+import type { Principal } from "../core/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { ActiveRequests } from "./active-requests.ts";

@@ -1,6 +1,6 @@
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
-import type { ErrorCode } from "../base/error-codes.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
 import { STATUS_OF } from "./error-status.ts";
 import { nameOf } from "./named-schemas.ts";
 import type { Access, Route } from "./route.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PrismError } from "../base/errors.ts";
+import { PrismError } from "../core/errors.ts";
 import { pattern, queryInteger } from "./shapes.ts";
 
 /** The query members of a list (D36): `page`+`limit`, `limit`+`offset`, or `cursor`. */

@@ -1,6 +1,6 @@
-import { Bucket } from "../base/bucket.ts";
-import type { Clock } from "../base/clock.ts";
-import { PrismError } from "../base/errors.ts";
+import { Bucket } from "../core/bucket.ts";
+import type { Clock } from "../core/clock.ts";
+import { PrismError } from "../core/errors.ts";
 
 const MINUTE_MS = 60_000;
 const MAX_BUCKETS = 200_000;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
-import { type Caller, runAs } from "../base/caller.ts";
-import { PrismError } from "../base/errors.ts";
+import { type Caller, runAs } from "../core/caller.ts";
+import { PrismError } from "../core/errors.ts";
 import { requireAccess } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { checkShape, refusalOf } from "./input.ts";

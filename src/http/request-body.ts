@@ -1,4 +1,4 @@
-import { PrismError } from "../base/errors.ts";
+import { PrismError } from "../core/errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
 

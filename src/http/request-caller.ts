@@ -1,4 +1,4 @@
-import type { Caller } from "../base/caller.ts";
+import type { Caller } from "../core/caller.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** On whose behalf the request's handler runs. */

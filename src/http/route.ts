@@ -1,6 +1,6 @@
 import type * as v from "valibot";
-import type { ErrorCode } from "../base/error-codes.ts";
-import type { KeyScope, Permission, TokenScope } from "../base/permissions.ts";
+import type { ErrorCode } from "../core/error-codes.ts";
+import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
 import { tagOf } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
 

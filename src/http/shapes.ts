@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { cleanText, codePointLength } from "../base/clean-text.ts";
-import { parseRfc3339 } from "../base/clock.ts";
-import { MAX_ERROR_DETAILS } from "../base/errors.ts";
-import { isUuid } from "../base/ids.ts";
+import { cleanText, codePointLength } from "../core/clean-text.ts";
+import { parseRfc3339 } from "../core/clock.ts";
+import { MAX_ERROR_DETAILS } from "../core/errors.ts";
+import { isUuid } from "../core/ids.ts";
 
 /**
  * The shapes that requests are made of. Each carries, as metadata before its transforms, what the OpenAPI document says of it: a transform

@@ -1,6 +1,6 @@
 import { pipeline, Readable } from "node:stream";
 import { createGzip } from "node:zlib";
-import { runAs } from "../base/caller.ts";
+import { runAs } from "../core/caller.ts";
 import { acceptsGzip } from "./accept-encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestCaller } from "./request-caller.ts";

@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import type { Logger } from "../base/log.ts";
+import type { Logger } from "../core/log.ts";
 
 /** Files in PEM: the certificate with those that vouch for it, and its private key. */
 export interface TlsFiles {

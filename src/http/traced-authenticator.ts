@@ -1,5 +1,5 @@
-import { PrismError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import { PrismError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import type { Authenticator } from "./credentials.ts";
 
 /** Shows in the log, at debug, who each credential is found to be, or with which code it is refused; never the credential. */

@@ -1,13 +1,13 @@
 import type { Kysely, Transaction } from "kysely";
-import { AsyncScope } from "../base/async-scope.ts";
-import { PrismError } from "../base/errors.ts";
-import { kyselyOver, ReadDriver } from "./kysely-drivers.ts";
-import type { Scanner } from "./scanner.ts";
+import { AsyncScope } from "../core/async-scope.ts";
+import { PrismError } from "../core/errors.ts";
+import { TransactionScope, WriteDriver, type WriteParts } from "./commit/write-driver.ts";
+import type { AuditRow, CommitFailure } from "./commit/write-set.ts";
+import type { Scanner } from "./read/scanner.ts";
 import type { Schema } from "./schema.ts";
-import { commitError, failureOf } from "./sqlite-errors.ts";
-import type { StatementCache } from "./statement-cache.ts";
-import { TransactionScope, WriteDriver, type WriteParts } from "./write-driver.ts";
-import type { AuditRow, CommitFailure } from "./write-set.ts";
+import { kyselyOver, ReadDriver } from "./sqlite/kysely-drivers.ts";
+import { commitError, failureOf } from "./sqlite/sqlite-errors.ts";
+import type { StatementCache } from "./sqlite/statement-cache.ts";
 
 export type Trx = Transaction<Schema>;
 export type ReadDb = Kysely<Schema>;

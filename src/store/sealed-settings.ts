@@ -1,4 +1,4 @@
-import { AUDIT_KEY_SETTING } from "./audit-key.ts";
+import { AUDIT_KEY_SETTING } from "./audit/audit-key.ts";
 
 /** The credentials of this server's own Pusher app. */
 export const PUSHER_APP_SETTING = "pusher.app";

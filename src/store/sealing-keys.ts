@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { SealedBox } from "../base/sealed-box.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
 
 /** Ids of the keys that the server which ran last can open with, as a JSON list. */
 export const SERVER_KEYS_SETTING = "encryption.serverKeys";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { isTokenOf } from "../../src/base/tokens.ts";
+import { isTokenOf } from "../../src/core/tokens.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, runCli, runJson } from "./run-cli.ts";
 

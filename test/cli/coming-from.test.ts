@@ -7,7 +7,7 @@ import { buildProgram } from "../../src/cli/main.ts";
 import { environmentName, flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";
 import { ignoredSeedVariables } from "../../src/config/seed-variables.ts";
-import { parseQueueName } from "../../src/jobs/job.ts";
+import { parseQueueName } from "../../src/features/jobs/runner/job.ts";
 import { startPrism } from "../helpers/prism.ts";
 
 const root = join(import.meta.dirname, "../..");

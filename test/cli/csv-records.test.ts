@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { csvLine } from "../../src/base/csv.ts";
-import { csvRecords } from "../../src/cli/csv-records.ts";
+import { csvRecords } from "../../src/cli/output/csv-records.ts";
+import { csvLine } from "../../src/core/csv.ts";
 
 async function read(text: string, cuts: readonly number[] = []): Promise<string[][]> {
   const places = [0, ...[...cuts].sort((a, b) => a - b), text.length];

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { checkDescriptors } from "../../src/cli/doctor/file-checks.ts";
+import { checkDescriptors } from "../../src/cli/commands/doctor/file-checks.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";

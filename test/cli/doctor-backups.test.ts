@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { DAY_MS } from "../../src/base/clock.ts";
-import { archiveName, archivesIn, archiveTime } from "../../src/cli/archives.ts";
-import { migrateFile } from "../../src/store/migrate-file.ts";
+import { archiveName, archivesIn, archiveTime } from "../../src/cli/commands/server/archives.ts";
+import { DAY_MS } from "../../src/core/clock.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, runCli } from "./run-cli.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { IssuerKey, KeyServer } from "../features/access/sessions/support/issuer.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { IssuerKey, KeyServer } from "../modules/auth/support/issuer.ts";
 import { runCli } from "./run-cli.ts";
 
 async function issuerCheck(t: TestContext, url: string): Promise<string> {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { environmentName } from "../../src/config/option.ts";
-import { pusherPeer } from "../delivery/support/pusher-peer.ts";
+import { pusherPeer } from "../features/delivery/support/pusher-peer.ts";
+import { fakeS3 } from "../features/sounds/support/fake-s3.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { fakeS3 } from "../modules/sounds/support/fake-s3.ts";
 import { runCli } from "./run-cli.ts";
 
 type Settings = Readonly<Record<string, string>>;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { ApnsServer, keyFile } from "../delivery/support/apns-server.ts";
-import { credentialsFile, FcmServer, fcmError } from "../delivery/support/fcm-server.ts";
+import { ApnsServer, keyFile } from "../features/delivery/support/apns-server.ts";
+import { credentialsFile, FcmServer, fcmError } from "../features/delivery/support/fcm-server.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { jobOf, makeJob } from "../features/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { jobOf, makeJob } from "../modules/jobs/support/make-jobs.ts";
 import { runJson } from "./run-cli.ts";
 
 interface Report {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { localTime, withLocalTimes } from "../../src/cli/local-time.ts";
-import type { ExplainView } from "../../src/modules/explain/schema.ts";
+import { localTime, withLocalTimes } from "../../src/cli/output/local-time.ts";
+import type { ExplainView } from "../../src/features/explain/schema.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { runCli, runJson } from "./run-cli.ts";

@@ -9,8 +9,8 @@ import { installCertificate, makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { Refused } from "../realtime/support/live-client.ts";
-import { WebSocketClient } from "../realtime/support/web-socket-client.ts";
+import { Refused } from "../live/support/live-client.ts";
+import { WebSocketClient } from "../live/support/web-socket-client.ts";
 import { RunningCli, runCli } from "./run-cli.ts";
 
 interface Token {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { InvalidArgumentError } from "commander";
-import { LEVELS } from "../../src/base/levels.ts";
-import { durationFlag, futureFlag, integerFlag, listFlag, pastFlag } from "../../src/cli/flag-values.ts";
+import { durationFlag, futureFlag, integerFlag, listFlag, pastFlag } from "../../src/cli/output/flag-values.ts";
+import { LEVELS } from "../../src/core/levels.ts";
 
 const HOUR = 3_600_000;
 

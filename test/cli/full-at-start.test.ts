@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { PrismError } from "../../src/base/errors.ts";
-import { describeFailure } from "../../src/cli/exit-codes.ts";
+import { describeFailure } from "../../src/cli/output/exit-codes.ts";
+import { PrismError } from "../../src/core/errors.ts";
 
 test("a start that finds no room ends with 4 and says what to do", () => {
   const ofSqlite = Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });

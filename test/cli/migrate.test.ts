@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { DataDirLock } from "../../src/store/data-dir-lock.ts";
-import { MIGRATIONS } from "../../src/store/migrations.gen.ts";
+import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
+import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, runCli, runJson } from "./run-cli.ts";
 

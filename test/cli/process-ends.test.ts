@@ -5,13 +5,13 @@ import { closeSync, openSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { confirm } from "../../src/cli/confirm.ts";
-import { CommandError, EXIT, ServerRefused } from "../../src/cli/exit-codes.ts";
-import { Output } from "../../src/cli/output.ts";
-import { reportFailure } from "../../src/cli/process-ends.ts";
+import { confirm } from "../../src/cli/commands/access/confirm.ts";
+import { CommandError, EXIT, ServerRefused } from "../../src/cli/output/exit-codes.ts";
+import { Output } from "../../src/cli/output/output.ts";
+import { reportFailure } from "../../src/cli/output/process-ends.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const source = new URL("../../src/cli/process-ends.ts", import.meta.url).href;
+const source = new URL("../../src/cli/output/process-ends.ts", import.meta.url).href;
 
 /** What is written to stderr from now on; nothing of it gets there. */
 function stderrOf(t: TestContext): { text: string } {

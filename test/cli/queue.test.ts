@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { jobOf, makeJob, queueOf } from "../features/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { jobOf, makeJob, queueOf } from "../modules/jobs/support/make-jobs.ts";
 import { eachCase, jsonLines, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 const NO_JOB = "0198c0de-0000-7000-8000-000000000000";

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { SealedBox } from "../../src/base/sealed-box.ts";
-import { AuditService } from "../../src/services/audit/audit.ts";
-import { reseal, SEALED_COLUMNS } from "../../src/services/sealed-columns.ts";
+import { reseal, SEALED_COLUMNS } from "../../src/app/sealed-columns.ts";
+import { SealedBox } from "../../src/core/sealed-box.ts";
+import { AuditService } from "../../src/features/audit/audit.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
@@ -234,12 +234,12 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .filter((file) => file.endsWith(".ts") && /box\.seal\(/.test(readFileSync(join(src, file), "utf8")))
     .sort();
   assert.deepEqual(sealing, [
-    "modules/users/push-devices.ts",
-    "services/delivery/webhook-secrets.ts",
-    "services/messages/message-view.ts",
-    "services/pusher/pusher-app.ts",
-    "services/sealed-columns.ts",
-    "store/audit-key.ts",
+    "app/sealed-columns.ts",
+    "features/access/users/push-devices.ts",
+    "features/delivery/channels/webhook/webhook-secrets.ts",
+    "features/messages/message-view.ts",
+    "features/pusher/pusher-app.ts",
+    "store/audit/audit-key.ts",
   ]);
   assert.deepEqual(SEALED_COLUMNS.map(({ name }) => name).sort(), [
     "messages.content",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { BacktestReply } from "../../src/modules/rules/schema.ts";
+import type { BacktestReply } from "../../src/features/rules/schema.ts";
+import { makeRule } from "../features/rules/support/backtests.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { makeRule } from "../modules/rules/support/backtests.ts";
 import { eachCase, runCli, runJson } from "./run-cli.ts";
 
 const NO_ID = "0198c0de-0000-7000-8000-000000000000";

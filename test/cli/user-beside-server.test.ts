@@ -8,9 +8,9 @@ import {
   PASSWORD,
   startAccounts,
   type UserBody,
-} from "../accounts/support/auth-client.ts";
+} from "../features/access/accounts/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { WebSocketClient } from "../realtime/support/web-socket-client.ts";
+import { WebSocketClient } from "../live/support/web-socket-client.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const ME = "/api/v1/users/me";

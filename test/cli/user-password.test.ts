@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test from "node:test";
-import { CommandError } from "../../src/cli/exit-codes.ts";
-import { readNewPassword, readPassphrase } from "../../src/cli/read-password.ts";
+import { readNewPassword, readPassphrase } from "../../src/cli/commands/access/read-password.ts";
+import { CommandError } from "../../src/cli/output/exit-codes.ts";
 
 /** A terminal that is typed into. */
 class Keyboard extends PassThrough {

@@ -4,7 +4,7 @@ import { WebSocket } from "ws";
 import { PrismClient, PrismError } from "../../src/client/index.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { LiveServer } from "../realtime/support/live-server.ts";
+import { LiveServer } from "../live/support/live-server.ts";
 
 test("notifications are listed, missed ones read, marked, acknowledged and removed", async (t) => {
   const prism = await startPrism(t);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { WebSocket } from "ws";
-import { deferred } from "../../src/base/deferred.ts";
+import { deferred } from "../../src/core/deferred.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { LiveServer, range } from "../realtime/support/live-server.ts";
+import { LiveServer, range } from "../live/support/live-server.ts";
 import { FakeTime } from "./support/fake-time.ts";
 import { Relay } from "./support/relay.ts";
 import { MemoryStorage, startClient, subscribed } from "./support/start-client.ts";

@@ -13,7 +13,7 @@ import { lastingPort } from "../helpers/free-ports.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { LiveServer } from "../realtime/support/live-server.ts";
+import { LiveServer } from "../live/support/live-server.ts";
 import { makeClientPackage } from "./support/client-package.ts";
 
 /** Runs every example of docs/client.md. */

@@ -7,7 +7,7 @@ import { PrismClient, PrismError } from "../../src/client/index.ts";
 import { REAL_SURROUNDINGS } from "../../src/client/wire.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
-import { LiveServer } from "../realtime/support/live-server.ts";
+import { LiveServer } from "../live/support/live-server.ts";
 import { FakeTime } from "./support/fake-time.ts";
 import { Relay } from "./support/relay.ts";
 import { ScriptedServer } from "./support/scripted-server.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { deleteEvents } from "../realtime/support/feeds.ts";
-import { LiveServer, range } from "../realtime/support/live-server.ts";
-import { SpawnedServer } from "../realtime/support/spawned-server.ts";
+import { deleteEvents } from "../live/support/feeds.ts";
+import { LiveServer, range } from "../live/support/live-server.ts";
+import { SpawnedServer } from "../live/support/spawned-server.ts";
 import { Relay } from "./support/relay.ts";
 import { followProject, MemoryStorage, startClient, stateIs, subscribed } from "./support/start-client.ts";
 

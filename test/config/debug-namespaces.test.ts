@@ -5,12 +5,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { createLogger } from "../../src/config/logger.ts";
+import { moduleText } from "../features/plugins/support/module-dir.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { moduleText } from "../modules/modules/support/module-dir.ts";
-import { WebSocketClient } from "../realtime/support/web-socket-client.ts";
+import { WebSocketClient } from "../live/support/web-socket-client.ts";
 
 /** Stands in every payload and text below; no line may hold it. */
 const SECRET = "zebra-crossing";

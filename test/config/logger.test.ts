@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import type { Logger } from "../../src/base/log.ts";
 import { createLogger, type LoggerOptions, type ReloadableLogger } from "../../src/config/logger.ts";
+import type { Logger } from "../../src/core/log.ts";
 
 interface Written {
   readonly log: ReloadableLogger;

@@ -7,8 +7,8 @@ import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { databaseIn, RunningCli, runCli, runJson } from "../cli/run-cli.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, temporaryDir } from "../helpers/store.ts";
-import { gapsOf, offsetsOf } from "../realtime/support/live-client.ts";
-import { nativeProtocol } from "../realtime/support/native-protocol.ts";
+import { gapsOf, offsetsOf } from "../live/support/live-client.ts";
+import { nativeProtocol } from "../live/support/native-protocol.ts";
 
 const CLIENTS = 6;
 const BACKUPS = 4;

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import { EXIT } from "../../src/cli/exit-codes.ts";
+import { EXIT } from "../../src/cli/output/exit-codes.ts";
 import { type CliOptions, eachCase, RunningCli, runCli, runJson } from "../cli/run-cli.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";

@@ -5,8 +5,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { MailServer } from "../accounts/support/mail-server.ts";
 import { databaseIn, RunningCli } from "../cli/run-cli.ts";
+import { MailServer } from "../features/access/accounts/support/mail-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openBeside, temporaryDir } from "../helpers/store.ts";
 

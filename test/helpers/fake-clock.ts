@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/base/clock.ts";
+import type { Clock } from "../../src/core/clock.ts";
 
 /** A clock that stands until it is told to move. It starts at a real instant: tokens and ids are judged by it. */
 export class FakeClock implements Clock {

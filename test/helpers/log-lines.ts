@@ -1,4 +1,4 @@
-import type { LogFields, Logger } from "../../src/base/log.ts";
+import type { LogFields, Logger } from "../../src/core/log.ts";
 
 export interface LogLine {
   readonly level: "error" | "warn" | "info" | "debug";

@@ -1,4 +1,4 @@
-import { UserAdmin } from "../../src/services/access/user-admin.ts";
+import { UserAdmin } from "../../src/features/access/user-admin.ts";
 import type { TestPrism } from "./prism.ts";
 
 /** A user with roles and an access token, made without going through registration. */

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { type App, startApp } from "../../src/app/start.ts";
-import type { Clock } from "../../src/base/clock.ts";
-import { type Logger, silentLogger } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { DataDirLock } from "../../src/store/data-dir-lock.ts";
-import { migrateFile } from "../../src/store/migrate-file.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { type Logger, silentLogger } from "../../src/core/log.ts";
+import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
 
 export interface PrismOptions {
   /** Settings by dotted key, as on the command line. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
-import { PrismError } from "../../src/base/errors.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import { type Route, route } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { PrismError } from "../../src/base/errors.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import { ANSWERS_LATER, type Route, route } from "../../src/http/route.ts";
 import { streamReply } from "../../src/http/stream-reply.ts";
 import { eventually } from "../helpers/eventually.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ERROR_CODES } from "../../src/base/error-codes.ts";
-import { PrismError } from "../../src/base/errors.ts";
+import { ERROR_CODES } from "../../src/core/error-codes.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "../../src/http/error-reply.ts";
 import { STATUS_OF, statusLine } from "../../src/http/error-status.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
-import { PrismError } from "../../src/base/errors.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import { BodyReader } from "../../src/http/body.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UserAdmin } from "../../src/services/access/user-admin.ts";
+import { UserAdmin } from "../../src/features/access/user-admin.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";

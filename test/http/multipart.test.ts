@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { PrismError } from "../../src/base/errors.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import { readFormFile } from "../../src/http/multipart.ts";
 
 const TYPE = 'multipart/form-data; boundary="x-y"';

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { PrismError } from "../../src/base/errors.ts";
+import { PrismError } from "../../src/core/errors.ts";
 import type { Authenticator } from "../../src/http/credentials.ts";
 import { type Route, route } from "../../src/http/route.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";

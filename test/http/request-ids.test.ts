@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { isUuid } from "../../src/base/ids.ts";
+import { isUuid } from "../../src/core/ids.ts";
 import { route } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";

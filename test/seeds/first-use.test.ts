@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { makeAccount, startAccounts } from "../accounts/support/auth-client.ts";
 import { RunningCli, runCli } from "../cli/run-cli.ts";
 import { GOOD_SECRETS } from "../config/support/load.ts";
+import { makeAccount, startAccounts } from "../features/access/accounts/support/auth-client.ts";
+import { ModuleDir, moduleText, startWith, stateOf } from "../features/plugins/support/module-dir.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { ModuleDir, moduleText, startWith, stateOf } from "../modules/modules/support/module-dir.ts";
 
 /** What docs/coming-from.md says of first steps and no other test drives. */
 const codeOf = ({ status, body }: Reply<unknown>): string =>

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { Committer, emptyContent } from "../../src/store/committer.ts";
-import { commitError } from "../../src/store/sqlite-errors.ts";
-import { undecidedRows } from "../../src/store/undecided.ts";
-import type { Effects } from "../../src/store/write-set.ts";
+import { Committer, emptyContent } from "../../src/store/commit/committer.ts";
+import { undecidedRows } from "../../src/store/commit/undecided.ts";
+import type { Effects } from "../../src/store/commit/write-set.ts";
+import { commitError } from "../../src/store/sqlite/sqlite-errors.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

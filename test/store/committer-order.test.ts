@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { Committer, emptyContent } from "../../src/store/committer.ts";
+import { Committer, emptyContent } from "../../src/store/commit/committer.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../src/base/deferred.ts";
-import { PrismError } from "../../src/base/errors.ts";
-import { Committer } from "../../src/store/committer.ts";
+import { deferred } from "../../src/core/deferred.ts";
+import { PrismError } from "../../src/core/errors.ts";
+import { Committer } from "../../src/store/commit/committer.ts";
+import type { TransactionEnd } from "../../src/store/commit/writing-connection.ts";
 import { Database, type Trx } from "../../src/store/database.ts";
-import { Scanner } from "../../src/store/scanner.ts";
-import { StatementCache } from "../../src/store/statement-cache.ts";
-import type { TransactionEnd } from "../../src/store/writing-connection.ts";
+import { Scanner } from "../../src/store/read/scanner.ts";
+import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -4,10 +4,10 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { DataDirRefused } from "../../src/base/data-dir.ts";
-import { type Migration, migrateUp, migrationStatus, SchemaRefused } from "../../src/store/migrate.ts";
-import { migrateFile, migrationStatusOf, pendingMigrations } from "../../src/store/migrate-file.ts";
-import { MIGRATIONS } from "../../src/store/migrations.gen.ts";
+import { DataDirRefused } from "../../src/core/data-dir.ts";
+import { type Migration, migrateUp, migrationStatus, SchemaRefused } from "../../src/store/sqlite/migrate.ts";
+import { migrateFile, migrationStatusOf, pendingMigrations } from "../../src/store/sqlite/migrate-file.ts";
+import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { column, openBeside, temporaryDatabase, temporaryDir } from "../helpers/store.ts";
 
 const ALL = MIGRATIONS.map(({ name }) => name);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { uuidv7 } from "../../src/base/ids.ts";
+import { uuidv7 } from "../../src/core/ids.ts";
+import { allDecided } from "../features/events/pipeline/support/all-decided.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
-import { allDecided } from "../pipeline/support/all-decided.ts";
 
 const TABLES = [
   "users",

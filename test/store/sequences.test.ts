@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import fc from "fast-check";
-import { Sequence, Sequences } from "../../src/store/sequences.ts";
+import { Sequence, Sequences } from "../../src/store/commit/sequences.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { eventColumns, TestSource, WRITTEN } from "./support/write-sets.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import test from "node:test";
-import { silentLogger } from "../../src/base/log.ts";
-import { SealedBox, UnsealError } from "../../src/base/sealed-box.ts";
-import { DataDirLock } from "../../src/store/data-dir-lock.ts";
-import { commitError, failureOf } from "../../src/store/sqlite-errors.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { SealedBox, UnsealError } from "../../src/core/sealed-box.ts";
+import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
+import { commitError, failureOf } from "../../src/store/sqlite/sqlite-errors.ts";
 import { openStore } from "../../src/store/store.ts";
 import { column, openBeside, openTestStore, temporaryDatabase, temporaryDir } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { renameSync } from "node:fs";
 import test from "node:test";
-import { sortErrno } from "../../src/store/disk-problem.ts";
-import { failureOf, withDiskReason } from "../../src/store/sqlite-errors.ts";
-import { WriteHealth } from "../../src/store/write-health.ts";
-import { WriteRecord } from "../../src/store/write-record.ts";
+import { WriteHealth } from "../../src/store/commit/write-health.ts";
+import { WriteRecord } from "../../src/store/commit/write-record.ts";
+import { sortErrno } from "../../src/store/sqlite/disk-problem.ts";
+import { failureOf, withDiskReason } from "../../src/store/sqlite/sqlite-errors.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { openTestStore, temporaryDatabase } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -1,6 +1,6 @@
 /** The event log, the rules, and what these decided. */
 import type { Generated } from "kysely";
-import type { Level } from "../../base/levels.ts";
+import type { Level } from "../../core/levels.ts";
 import type { Flag } from "./flag.ts";
 
 export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "no recipients";

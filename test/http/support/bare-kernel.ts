@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
-import { Metrics } from "../../../src/base/metrics.ts";
-import type { Principal } from "../../../src/base/principal.ts";
+import { Metrics } from "../../../src/core/metrics.ts";
+import type { Principal } from "../../../src/core/principal.ts";
 import { AccessLog } from "../../../src/http/access-log.ts";
 import { BodyReader, type BodyTimes } from "../../../src/http/body.ts";
 import { clientAddressReader } from "../../../src/http/client-address.ts";

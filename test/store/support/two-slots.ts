@@ -1,7 +1,7 @@
-import type { QueryRows } from "../../../src/store/statement-cache.ts";
-import type { CommitOutcome, WriteSet } from "../../../src/store/write-set.ts";
-import type { WriterPort } from "../../../src/store/writer-port.ts";
-import type { TransactionEnd } from "../../../src/store/writing-connection.ts";
+import type { CommitOutcome, WriteSet } from "../../../src/store/commit/write-set.ts";
+import type { WriterPort } from "../../../src/store/commit/writer-port.ts";
+import type { TransactionEnd } from "../../../src/store/commit/writing-connection.ts";
+import type { QueryRows } from "../../../src/store/sqlite/statement-cache.ts";
 
 /**
  * Either writer with two sets on their way at any time, each handed over a turn later: what a thread does when the disk is slow, without a

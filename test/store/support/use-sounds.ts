@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import { follow, type Sound, upload } from "../../features/sounds/support/upload.ts";
 import { wavFile } from "../../helpers/audio.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
-import { follow, type Sound, upload } from "../../modules/sounds/support/upload.ts";
 
 const PATH = "/api/v1/sounds";
 

@@ -1,7 +1,7 @@
-import { uuidv7 } from "../../../src/base/ids.ts";
-import { type Committer, emptyContent, type SetContent, type SetSource } from "../../../src/store/committer.ts";
-import { eventColumns as columnsOf, type EventColumns } from "../../../src/store/event-columns.ts";
-import type { AuditRow, CommitOutcome, Effects, JobRow, NotificationRow } from "../../../src/store/write-set.ts";
+import { uuidv7 } from "../../../src/core/ids.ts";
+import { type Committer, emptyContent, type SetContent, type SetSource } from "../../../src/store/commit/committer.ts";
+import { eventColumns as columnsOf, type EventColumns } from "../../../src/store/commit/event-columns.ts";
+import type { AuditRow, CommitOutcome, Effects, JobRow, NotificationRow } from "../../../src/store/commit/write-set.ts";
 
 export interface EventSketch {
   readonly seq: number;

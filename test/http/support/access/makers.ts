@@ -1,5 +1,5 @@
-import { uuidv7 } from "../../../../src/base/ids.ts";
-import { UserAdmin } from "../../../../src/services/access/user-admin.ts";
+import { uuidv7 } from "../../../../src/core/ids.ts";
+import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import type { Membership } from "./known.ts";
 

@@ -1,4 +1,4 @@
-import { uuidv7 } from "../../../../src/base/ids.ts";
+import { uuidv7 } from "../../../../src/core/ids.ts";
 import { makeJob } from "./makers.ts";
 import { may, NO_KEYS } from "./refusals.ts";
 import { NO_ID, type Row, type Rule, type Table } from "./row.ts";

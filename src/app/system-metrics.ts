@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import type { Metrics } from "../core/metrics.ts";
+import { VERSION } from "../core/version.ts";
+import type { CoreServices } from "./module.ts";
+
+/** What dashboards for Node processes expect, under the names of prom-client. */
+function registerProcessMetrics(metrics: Metrics): void {
+  metrics.gauge("prism_build_info", "Version of the server; always 1", () => [[{ version: VERSION }, 1]]);
+  const maxDescriptors = readLimit();
+  metrics.gauge("process_open_fds", "Open file descriptors", openDescriptors);
+  metrics.gauge("process_max_fds", "Limit of open file descriptors", () => maxDescriptors);
+  metrics.gauge("nodejs_heap_size_total_bytes", "Heap that is reserved", () => process.memoryUsage().heapTotal);
+  metrics.gauge("nodejs_heap_size_used_bytes", "Heap that is used", () => process.memoryUsage().heapUsed);
+  metrics.gauge("nodejs_external_memory_bytes", "Memory outside of the heap", () => process.memoryUsage().external);
+  let gcSeconds = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) gcSeconds += duration / 1000;
+  }).observe({ entryTypes: ["gc"] });
+  metrics.counterOf("nodejs_gc_duration_seconds_sum", "Time spent collecting garbage", () => gcSeconds);
+}
+
+const DESCRIPTORS = "/proc/self/fd";
+
+/** The directory's size is their number since Linux 6.2; before, its names are counted. 0 where the system does not tell. */
+function openDescriptors(): number {
+  try {
+    return statSync(DESCRIPTORS).size || readdirSync(DESCRIPTORS).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The soft limit; 0 where the system does not tell. */
+function readLimit(): number {
+  try {
+    return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics (contract 13). */
+export function registerSystemMetrics({ system, db }: CoreServices): void {
+  const { metrics, store, connections, principals, reads, backlog, pipeline, consumers } = system;
+  const lag = monitorEventLoopDelay({ resolution: 20 });
+  lag.enable();
+  metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", () => {
+    const seconds = lag.max / 1e9;
+    lag.reset();
+    return seconds;
+  });
+  metrics.gauge("prism_db_size_bytes", "Size of the database file", () => store.sizes().databaseBytes);
+  metrics.gauge("prism_wal_bytes", "Size of the write-ahead log", () => store.sizes().walBytes);
+  metrics.gauge("prism_pending_bytes", "Bytes of events that wait for the writer", () => pipeline.pendingBytes);
+  metrics.gauge("prism_consumer_lag", "Stored events that a consumer has not handled", () => [
+    [{ consumer: "rule-engine" }, backlog.lag()],
+    ...consumers.lags().map(({ name, lag }) => [{ consumer: name }, lag] as const),
+  ]);
+  metrics.gauge("prism_ws_connections", "Live connections by transport", () =>
+    Object.entries(connections.counts).map(([transport, count]) => [{ transport }, count] as const),
+  );
+  metrics.counterOf(
+    "prism_ws_slow_closed_total",
+    "Live connections ended because their client did not read",
+    () => connections.slowClosed,
+  );
+  const caches = { principals, tasks: reads.tasks, profiles: reads.profiles };
+  metrics.counterOf("prism_cache_hits_total", "Look-ups in the caches by result", () =>
+    Object.entries(caches).flatMap(([cache, { cacheStats }]) => [
+      [{ cache, result: "hit" }, cacheStats.hits] as const,
+      [{ cache, result: "miss" }, cacheStats.misses] as const,
+    ]),
+  );
+  metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
+  metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => system.startedAt / 1000);
+  metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {
+    const { user, system: kernel } = process.cpuUsage();
+    return (user + kernel) / 1e6;
+  });
+  registerProcessMetrics(metrics);
+  void db;
+}

@@ -1,0 +1,182 @@
+import type { Selectable } from "kysely";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { PERMISSIONS } from "../../../core/permissions.ts";
+import { userFields } from "../../../features/access/accounts/user-view.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { Schema, UserStatus } from "../../../store/schema.ts";
+
+/** Lists and look-ups of users, tokens, keys and projects for the command line. What it shows is never a secret or the hash of one. */
+
+export interface UserSelection {
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  /** Name of a role. */
+  readonly role?: string | undefined;
+  readonly status?: UserStatus | undefined;
+}
+
+/** Users that are not deleted, oldest first, with the names of their roles. */
+export async function listUsers(db: ReadDb | Trx, { email, username, role, status }: UserSelection = {}) {
+  let query = db.selectFrom("users").selectAll().where("deletedAt", "is", null).orderBy("createdAt").orderBy("id");
+  if (email !== undefined) query = query.where("email", "=", email.toLowerCase());
+  if (username !== undefined) query = query.where("username", "=", username.toLowerCase());
+  if (status !== undefined) query = query.where("status", "=", status);
+  const users = await query.execute();
+  const roles = await rolesByUser(db);
+  const shown = users.map((user) => userView(user, roles.get(user.id) ?? []));
+  return role === undefined
+    ? shown
+    : shown.filter((user) => user.roles.some((name) => name.toLowerCase() === role.toLowerCase()));
+}
+
+/** One user as {@link listUsers} shows it. */
+export async function getUser(db: ReadDb | Trx, id: string) {
+  const user = await db.selectFrom("users").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+  return userView(user, (await rolesByUser(db)).get(id) ?? []);
+}
+
+/** Names of the roles of every user who holds one. */
+export async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string, readonly string[]>> {
+  const rows = await db
+    .selectFrom("user_roles")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select(["user_roles.userId", "roles.name"])
+    .orderBy("roles.name")
+    .execute();
+  const byUser = new Map<string, string[]>();
+  for (const { userId, name } of rows) byUser.set(userId, [...(byUser.get(userId) ?? []), name]);
+  return byUser;
+}
+
+export function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
+  return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
+}
+
+/** The user whom an id, an external id, a username or a mail address means (D18). @throws USER_NOT_FOUND */
+export async function findUserRef(db: ReadDb | Trx, ref: string) {
+  const users = await db
+    .selectFrom("users")
+    .select(["id", "email", "username", "externalId", "status"])
+    .where("deletedAt", "is", null)
+    .where((e) =>
+      e.or([
+        e("id", "=", ref),
+        e("externalId", "=", ref),
+        e("username", "=", ref.toLowerCase()),
+        e("email", "=", ref.toLowerCase()),
+      ]),
+    )
+    .execute();
+  const rank = (user: (typeof users)[number]): number =>
+    user.id === ref ? 0 : user.externalId === ref ? 1 : user.username === ref.toLowerCase() ? 2 : 3;
+  const [user] = users.sort((left, right) => rank(left) - rank(right));
+  if (!user) throw new PrismError("USER_NOT_FOUND", `There is no user ${ref}`);
+  return { ...user, label: user.username ?? user.email ?? user.externalId ?? user.id };
+}
+
+/** The project that an id or a slug means. @throws PROJECT_NOT_FOUND */
+export async function findProjectRef(db: ReadDb | Trx, ref: string): Promise<{ id: string; slug: string }> {
+  const projects = await db
+    .selectFrom("projects")
+    .select(["id", "slug"])
+    .where("deletedAt", "is", null)
+    .where((e) => e.or([e("id", "=", ref), e("slug", "=", ref)]))
+    .execute();
+  const project = projects.find(({ id }) => id === ref) ?? projects[0];
+  if (!project) throw new PrismError("PROJECT_NOT_FOUND", `There is no project ${ref}`);
+  return project;
+}
+
+/** Service tokens, oldest first. @param userId of one user only. @param all those that have ended, too. */
+export async function listTokens(
+  db: ReadDb | Trx,
+  { userId, all, now }: ListOptions & { userId?: string | undefined },
+) {
+  let query = db
+    .selectFrom("service_tokens")
+    .innerJoin("users", "users.id", "service_tokens.userId")
+    .selectAll("service_tokens")
+    .select(["users.username", "users.email", "users.externalId"])
+    .orderBy("service_tokens.createdAt");
+  if (userId !== undefined) query = query.where("service_tokens.userId", "=", userId);
+  const rows = await query.execute();
+  return rows
+    .map((row) => ({
+      id: row.id,
+      userId: row.userId,
+      user: row.username ?? row.email ?? row.externalId,
+      name: row.name,
+      prefix: row.prefix,
+      scopes: JSON.parse(row.scopes) as string[],
+      ...endOf(row, now),
+      createdAt: toRfc3339(row.createdAt),
+    }))
+    .filter(({ state }) => all || state === "active");
+}
+
+/** API keys, oldest first. @param projectId of one project only. @param all those that have ended, too. */
+export async function listKeys(
+  db: ReadDb | Trx,
+  { projectId, all, now }: ListOptions & { projectId?: string | undefined },
+) {
+  let query = db
+    .selectFrom("api_keys")
+    .innerJoin("projects", "projects.id", "api_keys.projectId")
+    .selectAll("api_keys")
+    .select("projects.slug")
+    .orderBy("api_keys.createdAt");
+  if (projectId !== undefined) query = query.where("api_keys.projectId", "=", projectId);
+  const rows = await query.execute();
+  return rows
+    .map((row) => ({
+      id: row.id,
+      projectId: row.projectId,
+      project: row.slug,
+      name: row.name,
+      prefix: row.prefix,
+      scopes: JSON.parse(row.scopes) as string[],
+      rateLimit: row.rateLimit,
+      ...endOf(row, now),
+      createdAt: toRfc3339(row.createdAt),
+    }))
+    .filter(({ state }) => all || state === "active");
+}
+
+interface ListOptions {
+  readonly all: boolean;
+  /** Epoch ms. */
+  readonly now: number;
+}
+
+/** The project a key belongs to. @param expected id or slug it must have, if given. @throws API_KEY_NOT_FOUND, PROJECT_NOT_FOUND */
+export async function projectOfKey(db: ReadDb | Trx, keyId: string, expected: string | undefined): Promise<string> {
+  const key = await db.selectFrom("api_keys").select("projectId").where("id", "=", keyId).executeTakeFirst();
+  const isElsewhere = expected !== undefined && (await findProjectRef(db, expected)).id !== key?.projectId;
+  if (!key || isElsewhere) throw new PrismError("API_KEY_NOT_FOUND", `There is no API key ${keyId}`);
+  return key.projectId;
+}
+
+/** The names of roles, as they were given. */
+export async function roleNameList(db: ReadDb | Trx): Promise<readonly string[]> {
+  const roles = await db.selectFrom("roles").select("name").orderBy("name").execute();
+  return roles.map(({ name }) => name);
+}
+
+/** Whether all permissions there are stand in a list. */
+export function isEveryPermission(scopes: readonly string[]): boolean {
+  return PERMISSIONS.every((permission) => scopes.includes(permission));
+}
+
+function endOf(
+  row: { readonly expiresAt: number | null; readonly lastUsedAt: number | null; readonly revokedAt: number | null },
+  now: number,
+) {
+  const isExpired = row.expiresAt !== null && row.expiresAt <= now;
+  return {
+    state: row.revokedAt !== null ? "revoked" : isExpired ? "expired" : "active",
+    expiresAt: toRfc3339OrNull(row.expiresAt),
+    lastUsedAt: toRfc3339OrNull(row.lastUsedAt),
+    revokedAt: toRfc3339OrNull(row.revokedAt),
+  } as const;
+}

@@ -1,0 +1,125 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Config } from "../../../config/load.ts";
+import { createLogger } from "../../../config/logger.ts";
+import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { silentLogger } from "../../../core/log.ts";
+import type { AccountServices } from "../../../features/access/accounts/open-accounts.ts";
+import { bootstrap } from "../../../features/access/bootstrap.ts";
+import { KeyAdmin } from "../../../features/access/key-admin.ts";
+import { UserAdmin } from "../../../features/access/user-admin.ts";
+import { AuditService } from "../../../features/audit/audit.ts";
+import type { Database } from "../../../store/database.ts";
+import { openStore, type Store } from "../../../store/store.ts";
+import { type Context, refuseUrl } from "../../context.ts";
+import { ensureDatabase, requireDatabase } from "../../data-dir.ts";
+
+/** What administers a data directory from the command line. */
+export interface AdminStore {
+  readonly database: Database;
+  /** Sees every commit whose promise is settled. */
+  readonly reader: Sqlite;
+  readonly audit: AuditService;
+  readonly users: UserAdmin;
+  readonly keys: KeyAdmin;
+  readonly defaultProjectId: string;
+  readonly config: Config;
+  /** What happens to accounts, and their passwords. Made when asked for, and ended with the command. */
+  accounts(): Promise<AccountServices>;
+}
+
+/**
+ * Runs `work` on the data directory's database, in the name of whoever runs the command. The database is made and migrated first where that
+ * is needed. Beside a running server this is safe: what `work` writes touches no table that holds an offset or a job, and the server
+ * notices the commit (D35).
+ * @throws CommandError 2 for `--url`, 4 when the database is held or cannot be used; ConfigRefused, SchemaRefused, UnsealError
+ */
+export async function withAdminStore<T>(
+  context: Context,
+  command: string,
+  work: (store: AdminStore) => Promise<T>,
+): Promise<T> {
+  refuseUrl(context, command);
+  const { config } = context.loadConfig("generate");
+  await ensureDatabase(config);
+  return withStore(context, config, work);
+}
+
+/** {@link withAdminStore} on a database that must be there. @throws CommandError 3, 4 where it is not, or is behind. */
+export async function withExistingStore<T>(context: Context, work: (store: AdminStore) => Promise<T>): Promise<T> {
+  const { config } = context.loadConfig("require");
+  requireDatabase(config);
+  return withStore(context, config, work);
+}
+
+async function withStore<T>(context: Context, config: Config, work: (store: AdminStore) => Promise<T>): Promise<T> {
+  const store = open(context, config);
+  let opened: AccountServices | undefined;
+  try {
+    return await runAs(COMMAND_LINE, async () => {
+      const { database, reader } = store;
+      const audit = new AuditService(database, systemClock);
+      const isDevelopment = config.env === "development";
+      const { defaultProjectId } = await bootstrap(database, reader, audit, systemClock, isDevelopment);
+      const users = new UserAdmin(audit, systemClock, config.timezone);
+      const keys = new KeyAdmin(audit, systemClock);
+      const accounts = async (): Promise<AccountServices> => {
+        opened ??= await openCliAccounts(config, database, audit);
+        return opened;
+      };
+      return work({ database, reader, audit, users, keys, defaultProjectId, config, accounts });
+    });
+  } finally {
+    await opened?.passwords.close();
+    opened?.mailer.close();
+    await store.close();
+  }
+}
+
+async function openCliAccounts(config: Config, database: Database, audit: AuditService): Promise<AccountServices> {
+  // Loaded by the few commands that need them.
+  const [{ openAccounts }, { AccessTokens }] = await Promise.all([
+    import("../../../features/access/accounts/open-accounts.ts"),
+    import("../../../features/access/access-tokens.ts"),
+  ]);
+  const { secrets, auth } = config;
+  return openAccounts({
+    config,
+    database,
+    audit,
+    clock: systemClock,
+    log: silentLogger,
+    accessTokens: new AccessTokens({
+      secret: secrets.access,
+      previousSecrets: auth.previousAccessSecrets,
+      audience: auth.audience,
+      expiresMs: auth.accessExpires,
+      clock: systemClock,
+    }),
+    publicUrl: () => config.publicUrl ?? "",
+    // The server beside notices the commit by itself.
+    rightsChanged: () => undefined,
+  });
+}
+
+function open({ flags }: Context, config: Config): Store {
+  return openStore({
+    file: config.databaseFile,
+    box: sealedBoxOf(config),
+    // A thread would cost its start and serve nothing: the command waits for its commit anyway.
+    writer: "main",
+    isOwner: false,
+    maxBytes: config.maxDbBytes,
+    log: createLogger({
+      level: flags.logLevel === undefined ? "error" : config.log.level,
+      debug: config.debug,
+      // Results are on stdout.
+      destination: { write: (line) => void process.stderr.write(line) },
+    }),
+    onCommit: () => undefined,
+    onWriterDeath: (error) => {
+      throw error;
+    },
+  });
+}

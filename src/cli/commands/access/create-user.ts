@@ -1,0 +1,87 @@
+import { type Command, Option } from "commander";
+import { cleanText, codePointLength } from "../../../core/clean-text.ts";
+import { isUuid } from "../../../core/ids.ts";
+import type { UserStatus } from "../../../store/schema.ts";
+import { contextOf } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { collectFlag } from "../../output/flag-values.ts";
+import { printable } from "../../output/output.ts";
+import { userLine } from "./change-user.ts";
+import { USER_STATUSES } from "./list-users.ts";
+import { readNewPassword } from "./read-password.ts";
+import { knownRoles } from "./role-names.ts";
+
+interface Flags {
+  readonly id?: string;
+  readonly externalId?: string;
+  readonly phone?: string;
+  readonly email?: string;
+  readonly username?: string;
+  readonly name?: string;
+  readonly role?: readonly string[];
+  readonly status: UserStatus;
+  readonly password?: boolean;
+  readonly stdin?: boolean;
+}
+
+/** What an approval grants when nobody says more, too. */
+const DEFAULT_ROLES = ["User"];
+const MAX_NAME = 255;
+const MAX_EXTERNAL_ID = 128;
+
+export function addCreateUser(user: Command): void {
+  user
+    .command("create")
+    .description("make a user; works beside a running server")
+    .option("--email <address>", "mail address")
+    .option("--username <name>", "3 to 64 of a-z, 0-9, dot, dash, underscore")
+    .option("--phone <number>", "phone number with country code, such as +4930123456")
+    .option("--external-id <id>", "what another program calls the user")
+    .option("--id <uuid>", "id of the account (default: a new one)")
+    .option("--name <name>", "how the person is called")
+    .option("--role <name>", "a role to hold; may be given several times (default: User)", collectFlag)
+    .addOption(new Option("--status <status>", "state of the account").choices(USER_STATUSES).default("active"))
+    .option("--password", "ask for a password to log in with; without one the account has none")
+    .option("--stdin", "read that password from stdin")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism user create --username admin --role Admin --password\n  $ prism user create --email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
+    )
+    .action(async (flags: Flags, command: Command) => create(flags, command));
+}
+
+async function create(flags: Flags, command: Command): Promise<void> {
+  const context = contextOf(command);
+  const { id, externalId, email, username, phone, status } = flags;
+  if ([email, username, externalId].every((flag) => flag === undefined))
+    throw new CommandError(EXIT.usage, "give --username, --email or --external-id");
+  if (id !== undefined && !isUuid(id))
+    throw new CommandError(EXIT.conflict, "--id must be a UUID in its canonical lower-case form");
+  if (externalId !== undefined && (externalId === "" || codePointLength(externalId) > MAX_EXTERNAL_ID))
+    throw new CommandError(EXIT.conflict, `--external-id must be 1 to ${MAX_EXTERNAL_ID} characters long`);
+  const name = cleanText(flags.name ?? "");
+  if (codePointLength(name) > MAX_NAME)
+    throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
+  const [{ withAdminStore }, { getUser, roleNameList }, { requireStrong }] = await Promise.all([
+    import("./admin-store.ts"),
+    import("./account-queries.ts"),
+    import("../../../features/access/accounts/password-text.ts"),
+  ]);
+  const hasPassword = flags.password === true || flags.stdin === true;
+  const password = hasPassword ? await readNewPassword(flags.stdin === true) : undefined;
+  const created = await withAdminStore(context, "user create", async ({ database, users, config, accounts }) => {
+    const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
+    if (password !== undefined) requireStrong(password, config.auth.passwordMin, [email, username, phone]);
+    const passwordHash = password === undefined ? undefined : await (await accounts()).passwords.hash(password);
+    return database.write(async (trx) => {
+      const named = name === "" ? {} : { name };
+      const names = { id, externalId: externalId && cleanText(externalId), email, username, phone };
+      const made = await users.create({ ...names, status, roles, passwordHash, ...named }, trx);
+      return getUser(trx, made.id);
+    });
+  });
+  const label = printable(created.username ?? created.email ?? created.externalId ?? created.id);
+  context.out.result(created, () => userLine(created));
+  if (!hasPassword) context.out.note(`A password for ${label}: prism user passwd ${label}`);
+  context.out.note(`A token for ${label}: prism token create --user ${label}`);
+}

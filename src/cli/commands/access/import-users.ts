@@ -1,0 +1,131 @@
+import { extname } from "node:path";
+import { type Command, Option } from "commander";
+import type { ErrorDetail } from "../../../core/errors.ts";
+import type { AccountFormat, FiledAccount } from "../../../features/access/accounts/account-file.ts";
+import type { AccountsImported, ImportOptions } from "../../../features/access/accounts/import-accounts.ts";
+import { type Context, contextOf, isOnline } from "../../context.ts";
+import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
+import { printable, table } from "../../output/output.ts";
+import { readStdin, readTextFile } from "../../read-input.ts";
+import { serverOf } from "../../server-client.ts";
+
+interface Flags {
+  readonly format?: AccountFormat;
+  readonly existing: ImportOptions["existing"];
+  readonly dryRun?: boolean;
+}
+
+const FORMAT_OF_ENDING: Readonly<Record<string, AccountFormat>> = {
+  ".csv": "csv",
+  ".json": "json",
+  ".ndjson": "ndjson",
+  ".jsonl": "ndjson",
+};
+
+export function addImportUsers(user: Command): void {
+  user
+    .command("import")
+    .description("bring accounts of another program in, all or none; works beside a running server")
+    .argument("<file>", "CSV, a JSON object a line, or a JSON list; - for stdin")
+    .addOption(
+      new Option("--format <format>", "of the file, where its name and text do not show it").choices([
+        "csv",
+        "ndjson",
+        "json",
+      ]),
+    )
+    .addOption(
+      new Option("--existing <what>", "what to do with an account that is there and differs")
+        .choices(["refuse", "skip", "update"])
+        .default("refuse"),
+    )
+    .option("--dry-run", "check everything and say what would be done, and do nothing")
+    .addHelpText(
+      "after",
+      `
+Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale. In CSV the first line names
+them, and several roles have semicolons between them. On the data directory; on a server when --url or PRISM_URL names one.
+
+Examples:
+  $ prism user import users.csv --dry-run
+  $ prism export users --format ndjson | prism user import - --existing update`,
+    )
+    .action(async (file: string, flags: Flags, command: Command) => run(contextOf(command), file, flags));
+}
+
+async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
+  const { formatOfText, readAccounts } = await import("../../../features/access/accounts/account-file.ts");
+  const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
+  // Decoded with replacements: names would come in damaged.
+  if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
+  const filed = await readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
+  const work = isOnline(context)
+    ? importOnline(context, filed, { existing, dryRun })
+    : importOffline(context, filed, { existing, dryRun });
+  const reply = await work.catch((error: unknown) => {
+    throw withLines(error, filed);
+  });
+  context.out.result(reply, () =>
+    table(
+      ["ID", dryRun ? "WOULD BE" : "OUTCOME", "ACCOUNT"],
+      reply.users.map(({ id, outcome }, at) => [id ?? "-", outcome, labelOf(filed[at])]),
+    ),
+  );
+  const { created, updated, unchanged, skipped } = reply;
+  const counts = `${created} created, ${updated} updated, ${unchanged} unchanged, ${skipped} skipped`;
+  context.out.note(`${dryRun ? "Would be: " : ""}${counts}`);
+}
+
+async function importOnline(
+  context: Context,
+  filed: readonly FiledAccount[],
+  { existing, dryRun }: ImportOptions,
+): Promise<AccountsImported> {
+  const server = await serverOf(context);
+  const users = filed.map(({ value }) => value);
+  return server.post<AccountsImported>(`/api/v1/users/import?existing=${existing}&dryRun=${dryRun}`, { users });
+}
+
+async function importOffline(
+  context: Context,
+  filed: readonly FiledAccount[],
+  options: ImportOptions,
+): Promise<AccountsImported> {
+  const [{ systemClock }, { withAdminStore }, { importAccounts }, { COMMAND_LINE }] = await Promise.all([
+    import("../../../core/clock.ts"),
+    import("./admin-store.ts"),
+    import("../../../features/access/accounts/import-accounts.ts"),
+    import("../../../features/access/accounts/role-grants.ts"),
+  ]);
+  return withAdminStore(context, "user import", async ({ accounts, audit }) => {
+    const { userAdmin, userLifecycle } = await accounts();
+    return importAccounts({ userAdmin, userLifecycle, audit, clock: systemClock }, filed, options, COMMAND_LINE);
+  });
+}
+
+/** A refusal, with the line of each problem in the file. */
+function withLines(error: unknown, filed: readonly FiledAccount[]): unknown {
+  const details = error instanceof Error && "details" in error ? (error.details as readonly ErrorDetail[]) : undefined;
+  const placed = (details ?? []).filter(({ path }) => path?.startsWith("users."));
+  const failure = describeFailure(error);
+  if (!failure || placed.length === 0) return error;
+  const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
+  const head = `nothing was imported, for this is not valid${code}:`;
+  const lines = placed.map((detail) => `  ${problemLine(detail, filed)}`);
+  return new CommandError(failure.exitCode, [head, ...lines].join("\n"), { cause: error });
+}
+
+function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledAccount[]): string {
+  const [, at = "", member] = /^users\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
+  const account = filed[Number(at)];
+  const line = account?.line ?? null;
+  const place = line === null ? `account ${Number(at) + 1}` : `line ${line}`;
+  return `${place} (${labelOf(account)}): ${member === undefined ? "" : `${printable(member)}: `}${message}`;
+}
+
+/** What a person knows the account by. */
+function labelOf(account: FiledAccount | undefined): string {
+  const { username, email, externalId, id } = { ...(account?.value as Readonly<Record<string, unknown>> | undefined) };
+  const label = [username, email, externalId, id].find((name) => typeof name === "string");
+  return typeof label === "string" ? printable(label) : "-";
+}

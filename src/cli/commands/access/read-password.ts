@@ -1,0 +1,110 @@
+import { StringDecoder } from "node:string_decoder";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { interrupt } from "../../output/process-ends.ts";
+import { readStdin } from "../../read-input.ts";
+
+/** Where a person types, unseen. */
+export interface PasswordTerminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
+  readonly output: NodeJS.WritableStream;
+}
+
+/**
+ * A new password: asked for twice at the terminal, or with `--stdin` all that stdin holds, without the line's end. Never an argument, for whoever
+ * lists processes reads those. @throws CommandError 2 where there is no terminal, 7 for two that differ or an empty one
+ */
+export async function readNewPassword(
+  fromStdin: boolean,
+  terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
+): Promise<string> {
+  const password = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await askTwice(terminal, "password");
+  if (password === "") throw new CommandError(EXIT.conflict, "the password is empty");
+  return password;
+}
+
+/**
+ * The passphrase of an archive's keys, as {@link readNewPassword} reads; a known one is asked for once.
+ * @throws CommandError 2 where there is no terminal, 7 for two that differ, an empty one, or a new one that is too short
+ */
+export async function readPassphrase(
+  { fromStdin, isNew }: { readonly fromStdin: boolean; readonly isNew: boolean },
+  terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
+): Promise<string> {
+  const ask = (): Promise<string> =>
+    isNew
+      ? askTwice(terminal, "passphrase")
+      : askUnseen(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(first);
+  const passphrase = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await ask();
+  if (passphrase === "") throw new CommandError(EXIT.conflict, "the passphrase is empty");
+  if (isNew && [...passphrase].length < MIN_PASSPHRASE)
+    throw new CommandError(EXIT.conflict, `the passphrase has less than ${MIN_PASSPHRASE} characters`);
+  return passphrase;
+}
+
+/** Whoever has the archive may try as many as they like. */
+const MIN_PASSPHRASE = 12;
+
+async function askTwice(terminal: PasswordTerminal, what: string): Promise<string> {
+  const questions = [`New ${what}: `, "The same again: "];
+  const [password, again] = await askUnseen(questions, requireTerminal(terminal, what));
+  if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, `the two ${what}s differ`);
+  return password;
+}
+
+function requireTerminal(terminal: PasswordTerminal, what: string): PasswordTerminal {
+  if (terminal.input.isTTY === true) return terminal;
+  throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
+}
+
+function first([answer = ""]: readonly string[]): string {
+  return answer;
+}
+
+/** Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when the input ends before the answers do */
+function askUnseen(questions: readonly string[], { input, output }: PasswordTerminal): Promise<string[]> {
+  const decoder = new StringDecoder("utf8");
+  const answers: string[] = [];
+  let typed: string[] = [];
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      input.off("data", read);
+      input.off("end", broken);
+      input.setRawMode?.(false);
+      input.pause();
+    };
+    const broken = (): void => {
+      end();
+      output.write("\n");
+      reject(new CommandError(EXIT.usage, "the input ended before the answer did"));
+    };
+    const read = (chunk: Buffer | string): void => {
+      // Both answers may come in one chunk, when they are pasted.
+      for (const character of decoder.write(Buffer.from(chunk))) {
+        if (character === "\u0003") {
+          end();
+          output.write("\n");
+          return interrupt();
+        }
+        if (character === "\u0004") return broken();
+        if (character === "\u007f" || character === "\b") typed.pop();
+        else if (character === "\u0015") typed = [];
+        else if (character === "\r" || character === "\n") {
+          answers.push(typed.join(""));
+          typed = [];
+          output.write("\n");
+          const next = questions[answers.length];
+          if (next === undefined) {
+            end();
+            return resolve(answers);
+          }
+          output.write(next);
+        } else if (character >= " ") typed.push(character);
+      }
+    };
+    input.setRawMode?.(true);
+    input.on("data", read);
+    input.once("end", broken);
+    output.write(questions[0] ?? "");
+    input.resume();
+  });
+}

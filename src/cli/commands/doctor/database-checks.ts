@@ -1,0 +1,206 @@
+import { existsSync, statSync } from "node:fs";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Config } from "../../../config/load.ts";
+import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { type SealedBox, UnsealError } from "../../../core/sealed-box.ts";
+import { auditHeadProblem, type NotedHead, readAuditHead } from "../../../features/audit/audit-head.ts";
+import {
+  type AuditHead,
+  type AuditVerdict,
+  firstAuditSeq,
+  lastAuditSeq,
+  verifyAudit,
+} from "../../../features/audit/audit-log.ts";
+import { clockWarning, storedClockFacts } from "../../../features/retention/clock-trust.ts";
+import { isHeadRequired, loadAuditKey } from "../../../store/audit/audit-key.ts";
+import { beatFileOf, lostCommits } from "../../../store/read/beats.ts";
+import { openForReading } from "../../../store/sqlite/connection.ts";
+import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
+import { migrationStatusOf } from "../../../store/sqlite/migrate-file.ts";
+import { requireOwnSchema } from "../../../store/sqlite/own-schema.ts";
+import { lostDatabase } from "../../lost-database.ts";
+import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
+import { clockFacts, foreignKeyViolations, hasAuditKey, hasServed, quickCheck } from "./database-queries.ts";
+import type { DoctorDatabase } from "./doctor-database.ts";
+import { checkEncryption } from "./encryption-check.ts";
+import { checkQueues } from "./queues-check.ts";
+
+const CLOCK_TOLERANCE_MS = 5000;
+/** This program was written later than this; a clock before it is wrong. */
+const EARLIEST = Date.UTC(2025, 0, 1);
+const SHOWN_PROBLEMS = 5;
+
+/** Whether there is a database to look into. */
+export function checkDatabaseFile(config: Config): Check[] {
+  const { dataDir, databaseFile } = config;
+  const lost = lostDatabase(config);
+  if (lost !== null) return [fail("database", lost, "prism restore brings an archive back")];
+  if (!existsSync(databaseFile))
+    return [warn("database", `there is no database at ${databaseFile} yet`, "prism serve or prism migrate makes it")];
+  const connection = openForReading(databaseFile);
+  try {
+    const missing = hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null;
+    return missing === null ? [] : [fail("database", missing, "the log of that server may tell more")];
+  } finally {
+    connection.close();
+  }
+}
+
+function hasSettings(connection: Sqlite): boolean {
+  return connection.prepare("select 1 from sqlite_schema where name = 'settings'").get() !== undefined;
+}
+
+/** Whether the file is what SQLite wrote. @param deep compares the indexes with their tables as well. */
+export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Config, deep: boolean): Promise<Check[]> {
+  const problems = await quickCheck(db, deep);
+  if (problems.length > 0) {
+    const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
+    return [
+      fail(
+        "database",
+        `damaged: ${shown}`,
+        "stop the server and go back to a backup with prism restore, which keeps these files",
+      ),
+    ];
+  }
+  const size = bytesText(statSync(databaseFile).size);
+  return [pass("database", `${size}, ${deep ? "integrity check" : "quick check"} found nothing`)];
+}
+
+export async function checkForeignKeys(db: DoctorDatabase): Promise<Check[]> {
+  const violations = await foreignKeyViolations(db);
+  if (violations.length === 0) return [pass("foreign keys", "every reference leads somewhere")];
+  const shown = violations.slice(0, SHOWN_PROBLEMS).map(({ table, parent }) => `${table} to ${parent}`);
+  return [fail("foreign keys", `${violations.length} references lead nowhere: ${shown.join(", ")}`)];
+}
+
+/** A newer database is a SchemaRefused, which the caller reports. */
+export function checkMigrations({ databaseFile }: Config): Check[] {
+  const { applied, pending } = migrationStatusOf(databaseFile);
+  if (pending.length === 0) return [pass("migrations", `${applied.length} applied, none missing`)];
+  return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
+}
+
+/** Whether a backup could be restored: it holds the tables of the migrations and those of modules, and nothing else. */
+export function checkSchema({ databaseFile }: Config): Check[] {
+  const connection = openForReading(databaseFile);
+  try {
+    requireOwnSchema(connection);
+    return [pass("schema", "a backup of it can be restored")];
+  } catch (error) {
+    if (!(error instanceof SchemaRefused)) throw error;
+    const remedy = "drop it; modules may have tables named module_<name>_… and indexes on them";
+    return [fail("schema", `${error.message}: no backup can be made or restored`, remedy)];
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * The chain of the audit trail, whose key also tells whether the encryption key is the database's own.
+ * @param anchor a head of the chain that was noted elsewhere.
+ */
+export async function checkAudit(db: DoctorDatabase, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
+  const { dataDir, databaseFile } = config;
+  if (!(await hasAuditKey(db))) return [pass("audit", "the trail is empty")];
+  const noted = await readAuditHead(dataDir);
+  let looked: { readonly key: Uint8Array; readonly problem: string | null };
+  try {
+    looked = lookAtHead(databaseFile, sealedBoxOf(config), noted);
+  } catch (error) {
+    if (!(error instanceof UnsealError)) throw error;
+    return [
+      fail(
+        "audit",
+        "the encryption key is not the one this database was made with",
+        "set PRISM_ENCRYPTION_KEY to that one",
+      ),
+    ];
+  }
+  const lastSeq = await lastAuditSeq(db);
+  const heads = [noted, anchor].filter((head) => head !== null && head !== undefined);
+  const verdict = await verifyAudit(db, looked.key, lastSeq, {}, heads);
+  if (!verdict.ok) return [fail("audit", brokenChain(verdict))];
+  // A server of an earlier version has noted its head, too, without the mark that one is required.
+  const isMissing = noted === null && lastSeq > 0 && (await hasServed(db));
+  const problem = looked.problem ?? (isMissing ? "audit.head is missing or damaged, though a server has run" : null);
+  if (problem !== null) return [fail("audit", problem, ACCEPT_AUDIT)];
+  const whole = `the chain of ${verdict.checked} rows is whole`;
+  if (anchor && anchor.seq < (await firstAuditSeq(db)))
+    return [warn("audit", `${whole}, but row ${anchor.seq} of the anchor is older than what is kept`)];
+  return [pass("audit", whole)];
+}
+
+const ACCEPT_AUDIT =
+  "compare with --anchor and a head from a log that is kept elsewhere; prism serve --accept-audit goes on from here";
+
+/** @throws UnsealError */
+function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null) {
+  const connection = openForReading(databaseFile);
+  try {
+    const key = loadAuditKey(connection, box);
+    const isRequired = isHeadRequired(connection, box);
+    const read = connection.prepare<[number], string>("select hash from audit_log where seq = ?").pluck();
+    return { key, problem: auditHeadProblem(noted, { key, isRequired, hashAt: (seq) => read.get(seq) }) };
+  } finally {
+    connection.close();
+  }
+}
+
+function brokenChain({ firstBad }: AuditVerdict): string {
+  return firstBad
+    ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
+    : "the first or the last rows are gone, and no checkpoint accounts for them";
+}
+
+function clockInDoubt({ databaseFile }: Config): string | null {
+  const connection = openForReading(databaseFile);
+  try {
+    return clockWarning(storedClockFacts(connection));
+  } finally {
+    connection.close();
+  }
+}
+
+/** A clock that runs behind what is stored would order new rows before old ones; one that jumped ahead keeps retention waiting. */
+export async function checkClock(db: DoctorDatabase | null, config: Config): Promise<Check[]> {
+  const now = Date.now();
+  if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];
+  const newestAt = db ? await clockFacts(db) : 0;
+  if (newestAt > now + CLOCK_TOLERANCE_MS) {
+    const behindS = Math.round((newestAt - now) / 1000);
+    return [warn("clock", `is ${behindS} s behind the newest row (${toRfc3339(newestAt)})`, "set the clock")];
+  }
+  const doubt = db ? clockInDoubt(config) : null;
+  return [doubt === null ? pass("clock", toRfc3339(now)) : warn("clock", doubt)];
+}
+
+export interface DatabaseLook {
+  readonly deep: boolean;
+  readonly isServed: boolean;
+  readonly anchor: AuditHead | undefined;
+}
+
+/** Everything that needs a look into the database, each look by itself. */
+export async function checkDatabase(
+  db: DoctorDatabase,
+  config: Config,
+  { deep, isServed, anchor }: DatabaseLook,
+): Promise<readonly Check[]> {
+  const integrity = await attempt("database", () => checkIntegrity(db, config, deep));
+  // What a damaged file says about itself is worth nothing.
+  if (integrity.some(({ status }) => status === "FAIL")) return integrity;
+  const migrations = await attempt("migrations", async () => checkMigrations(config));
+  const isCurrent = migrations.every(({ status }) => status === "PASS");
+  if (!isCurrent) return [...integrity, ...migrations];
+  return [
+    ...integrity,
+    ...migrations,
+    ...(await attempt("schema", async () => checkSchema(config))),
+    ...(await attempt("foreign keys", () => checkForeignKeys(db))),
+    ...(await attempt("encryption", () => checkEncryption(db, config))),
+    ...(await attempt("audit", () => checkAudit(db, config, anchor))),
+    ...(await attempt("queues", () => checkQueues(db, isServed))),
+  ];
+}

@@ -1,0 +1,95 @@
+import { chmodSync, existsSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Config } from "../../../config/load.ts";
+import { type DiskProblem, diskProblem } from "../../../store/sqlite/disk-problem.ts";
+import { archivesOf } from "./backup-checks.ts";
+import { bytesText, type Check, fail, pass, warn } from "./check.ts";
+
+/** Nobody but the owner reads the data directory and what is secret in it. @param fix takes the rights of others away. */
+export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
+  if (!existsSync(dataDir))
+    return [warn("permissions", `there is no data directory ${dataDir} yet; the first start makes it`)];
+  const wanted = [
+    [dataDir, 0o700],
+    ...[join(dataDir, "secrets.json"), databaseFile, `${databaseFile}-wal`, ...archivesOf(dataDir)].map(
+      (file) => [file, 0o600] as const,
+    ),
+  ] as const;
+  const loose = wanted.filter(([path]) => existsSync(path) && isOpenToOthers(path));
+  if (loose.length === 0) return [pass("permissions", `only the owner may read ${dataDir}`)];
+  return loose.map(([path, mode]) => (fix ? repair(path, mode) : tooOpen(path, mode)));
+}
+
+function isOpenToOthers(path: string): boolean {
+  return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+}
+
+function tooOpen(path: string, mode: number): Check {
+  const now = (statSync(path).mode & 0o777).toString(8).padStart(4, "0");
+  return fail(
+    "permissions",
+    `${path} has mode ${now}: others can get at it`,
+    `chmod ${mode.toString(8)} ${path}, or --fix`,
+  );
+}
+
+function repair(path: string, mode: number): Check {
+  try {
+    chmodSync(path, mode);
+    return pass("permissions", `${path} was open to others; now it has mode 0${mode.toString(8)}`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail("permissions", `${path} is open to others and could not be closed: ${reason}`);
+  }
+}
+
+/** Whether the disks of the data directory and of the database, where that is another one, take what is written. */
+export function checkDisk(config: Config): Check[] {
+  const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
+  const seen = new Set<number>();
+  const isNew = (dir: string): boolean => !seen.has(statSync(dir).dev) && seen.add(statSync(dir).dev).size > 0;
+  return dirs.filter(isNew).flatMap((dir) => checkDiskOf(dir, config.minFreeBytes));
+}
+
+/** Room to store events; below `minFreeBytes` ingest answers 507. */
+function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
+  const { bavail, bsize } = statfsSync(dir);
+  const freeBytes = bavail * bsize;
+  const problem = diskProblem(dir);
+  if (problem !== null) return [fail("disk", `${dir} ${UNWRITABLE[problem]}`)];
+  const said = `${dir}: ${bytesText(freeBytes)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
+  if (freeBytes < minFreeBytes) return [fail("disk", `${said}: events are refused with 507`, "free some space")];
+  if (freeBytes < 2 * minFreeBytes) return [warn("disk", said, "free some space before events are refused")];
+  return [pass("disk", said)];
+}
+
+const UNWRITABLE: Readonly<Record<DiskProblem, string>> = {
+  full: "takes no more bytes: its disk or the quota is full",
+  readonly: "cannot be written: its file system is read-only, or its owner is another",
+  failed: "cannot be written: its disk fails",
+};
+
+function nearestDirectory(path: string): string {
+  return existsSync(path) ? path : nearestDirectory(dirname(path));
+}
+
+/** Each connection takes a file descriptor. */
+const WANTED_DESCRIPTORS = 65_536;
+
+/** How many file descriptors a server that is started like this command may have. */
+export function checkDescriptors(limits = readLimits()): Check[] {
+  const limit = /^Max open files +(\d+|unlimited)/m.exec(limits)?.[1];
+  if (limit === undefined) return [];
+  if (limit === "unlimited" || Number(limit) >= WANTED_DESCRIPTORS)
+    return [pass("descriptors", `${limit} files and connections may be open`)];
+  const remedy = "LimitNOFILE=65536 in the unit, or ulimit -n 65536 before the start";
+  return [warn("descriptors", `only ${limit} files and connections may be open here`, remedy)];
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,76 @@
+import http, { type IncomingMessage } from "node:http";
+import https from "node:https";
+import { createServer } from "node:net";
+import { json } from "node:stream/consumers";
+import type { Config } from "../../../config/load.ts";
+import { tlsFilesOf } from "../../../config/public-url.ts";
+import { type Check, fail, pass } from "./check.ts";
+
+const ANSWER_LIMIT_MS = 2000;
+
+/** Whether a server could listen, on every port that it shall, or the one that runs on this data directory does. */
+export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
+  const main = config.port === 0 ? pass("port", "any free one is taken at start") : await checkOne(config, isServed);
+  const extra = config.extraPorts.map((port) => checkOne({ ...config, port }, isServed, "PRISM_EXTRA_PORTS"));
+  return [main, ...(await Promise.all(extra))];
+}
+
+/** @param setting what to change where the port cannot be had. */
+async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Promise<Check> {
+  const { host, port } = config;
+  const problem = await tryListen(host, port);
+  if (problem === undefined) {
+    return pass("port", isServed ? `${port} is free; the running server listens on another` : `${port} is free`);
+  }
+  if (problem !== "EADDRINUSE") return fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another");
+  const found = await askPrism(config);
+  if (found === undefined) return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
+  if (!isServed)
+    return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
+  if (found.database !== "ok")
+    return fail("port", `the running server on ${port} cannot write the database: ${found.database}`, "see its log");
+  return pass("port", `${port} is held by the running server, version ${found.version}`);
+}
+
+/** @returns why not; undefined when it would work. */
+function tryListen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
+interface FoundServer {
+  readonly version: string;
+  /** `ok`, or what the server says of the database. */
+  readonly database: string;
+}
+
+/** @returns what it says of itself, if it is Prism that answers. */
+function askPrism(config: Config): Promise<FoundServer | undefined> {
+  const { host, port } = config;
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const options = { host: name, port, path: "/health", signal };
+  return new Promise((resolve) => {
+    const read = (response: IncomingMessage): void => {
+      json(response).then(
+        (body) => resolve(serverIn(body)),
+        () => resolve(undefined),
+      );
+    };
+    // Who it is, not whether its certificate names this address, is what is asked here; nothing secret is sent.
+    const request = tlsFilesOf(config)
+      ? https.get({ ...options, rejectUnauthorized: false }, read)
+      : http.get(options, read);
+    request.on("error", () => resolve(undefined));
+  });
+}
+
+function serverIn(body: unknown): FoundServer | undefined {
+  const { version, uptimeMs, checks } = Object(body) as { version?: unknown; uptimeMs?: unknown; checks?: unknown };
+  if (typeof version !== "string" || typeof uptimeMs !== "number") return undefined;
+  const { database } = Object(checks) as { database?: unknown };
+  return { version, database: typeof database === "string" ? database : "ok" };
+}

@@ -1,0 +1,96 @@
+import type { Command } from "commander";
+import { toRfc3339 } from "../../../core/clock.ts";
+import type { BacktestReply } from "../../../features/rules/schema.ts";
+import { type Context, contextOf } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";
+import { type Output, table } from "../../output/output.ts";
+import { serverOf } from "../../server-client.ts";
+import { withCaret } from "./test-rule.ts";
+import { warningLines } from "./warning-lines.ts";
+
+interface Flags {
+  readonly condition?: string;
+  readonly rule?: string;
+  readonly project?: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly suppress?: { readonly count: number; readonly windowMs: number };
+  readonly samples?: number;
+}
+
+type Line = BacktestReply | { readonly scanned: number; readonly total: number };
+
+export function addBacktestRule(rules: Command): void {
+  rules
+    .command("backtest")
+    .description("what a rule would have made of the events that are stored; nothing is stored")
+    .option("--condition <text>", "the condition; with --rule in place of the rule's own")
+    .option("--rule <id>", "a stored rule; the answer has the difference to it")
+    .option("--project <project>", "id or slug; by default the rule's project, else default")
+    .option("--from <time>", "events received then or later; by default the first that is stored", pastFlag)
+    .option("--to <time>", "events received before then", pastFlag)
+    .option("--suppress <n/ms>", "tell no more than n matches in that time, such as 20/60000 or 20/1m", rateFlag)
+    .option("--samples <n>", "how many of the events that would be told are shown, 0 to 20", integerFlag(0, 20))
+    .addHelpText(
+      "after",
+      `
+Decided by the running server, on a thread of its own. Ctrl-C ends it there too.
+
+Examples:
+  $ prism rules backtest --condition "event.amount > 1000" --from 7d
+  $ prism rules backtest --rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --suppress 20/1m`,
+    )
+    .action(async (flags: Flags, command: Command) => {
+      const context = contextOf(command);
+      if (flags.condition === undefined && flags.rule === undefined)
+        throw new CommandError(EXIT.usage, "give --condition or --rule");
+      const reply = await backtest(context, flags).catch((error: unknown) => {
+        throw withCaret(error, flags.condition ?? "");
+      });
+      context.out.result(reply, () => backtestText(reply, context.out));
+      for (const line of warningLines(reply.warnings ?? [], flags.condition ?? "")) context.out.note(line);
+    });
+}
+
+async function backtest(context: Context, flags: Flags): Promise<BacktestReply> {
+  const { condition, rule: ruleId, project: projectId, from, to, suppress: suppression, samples } = flags;
+  const times = {
+    ...(from === undefined ? {} : { from: toRfc3339(from) }),
+    ...(to === undefined ? {} : { to: toRfc3339(to) }),
+  };
+  const body = { condition, ruleId, projectId, suppression, samples, ...times };
+  const server = await serverOf(context);
+  const progress = context.out.progress("events");
+  try {
+    for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {
+      if ("matched" in line) return line;
+      progress.update(line.scanned, line.total);
+    }
+  } finally {
+    progress.end();
+  }
+  throw new CommandError(EXIT.unreachable, `${server.base} ended the backtest before its end`);
+}
+
+function backtestText(reply: BacktestReply, out: Output): string[] {
+  const { scanned, matched, from, to, errors, wouldReach, diff, perDay, samples } = reply;
+  if (from === null || to === null) return ["no events are stored in that time"];
+  const lines = [
+    out.bold(`${matched} of ${scanned} events matched, received from ${from} to ${to}`),
+    `told ${reply.fired}, held back ${reply.suppressed}, joined to an earlier one ${reply.deduped}, silent after an earlier one ${reply.cooled}`,
+  ];
+  if (errors > 0) lines.push(out.red(`on ${errors} events the condition or a key stopped`));
+  if (wouldReach.users !== null)
+    lines.push(`it reaches ${wouldReach.users} ${wouldReach.users === 1 ? "user" : "users"} now`);
+  if (diff) lines.push(`against the stored version: ${diff.added} more told, ${diff.removed} no longer`);
+  if (perDay.length > 0) {
+    const rows = perDay.map((day) => [day.day, day.matched, day.fired, day.suppressed, day.deduped, day.cooled]);
+    lines.push("", ...table(["DAY", "MATCHED", "TOLD", "HELD BACK", "JOINED", "SILENT"], rows));
+  }
+  if (samples.length > 0) {
+    const rows = samples.map(({ receivedAt, eventId, type, title }) => [receivedAt, eventId, type, title]);
+    lines.push("", ...table(["RECEIVED", "EVENT", "TYPE", "TITLE"], rows));
+  }
+  return lines;
+}

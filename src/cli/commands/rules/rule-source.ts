@@ -1,0 +1,100 @@
+import { sql } from "kysely";
+import type { ruleView } from "../../../features/rules/view.ts";
+import type { ReadDb } from "../../../store/database.ts";
+import { type Context, isOnline } from "../../context.ts";
+import { requireDatabase } from "../../data-dir.ts";
+import { ServerRefused } from "../../output/exit-codes.ts";
+import { type ServerClient, serverOf } from "../../server-client.ts";
+
+/** A rule as the API shows it. */
+export type ShownRule = ReturnType<typeof ruleView>;
+
+/** Rules, oldest first, and what the ids in them mean elsewhere. */
+export interface RuleSet {
+  readonly rules: readonly ShownRule[];
+  /** Slug of a project; the id itself where it is not to be read. */
+  readonly slugs: ReadonlyMap<string, string>;
+  /** External id, username or mail address of a user; of those that may not be read there is none. */
+  readonly users: ReadonlyMap<string, string>;
+}
+
+/** Rules of all projects, or of one: from a server as far as the token may read, else from the data directory. @throws CommandError, PrismError */
+export async function readRules(
+  context: Context,
+  project: string | undefined,
+  { withUsers }: { readonly withUsers: boolean },
+): Promise<RuleSet> {
+  if (isOnline(context)) return rulesOfServer(await serverOf(context), project, withUsers);
+  const { config } = context.loadConfig("none");
+  requireDatabase(config);
+  const { openReadStore } = await import("../../read-store.ts");
+  const store = openReadStore(config.databaseFile);
+  try {
+    return await rulesOfStore(store.db, project, withUsers);
+  } finally {
+    store.close();
+  }
+}
+
+async function rulesOfStore(db: ReadDb, project: string | undefined, withUsers: boolean): Promise<RuleSet> {
+  const [{ findProjectRef }, { allRules, roleNames }, { ruleView }] = await Promise.all([
+    import("../access/account-queries.ts"),
+    import("../../../features/rules/queries.ts"),
+    import("../../../features/rules/view.ts"),
+  ]);
+  const projectId = project === undefined ? undefined : (await findProjectRef(db, project)).id;
+  const everything = { projectIds: null, withGlobal: true, active: undefined, q: undefined, createdBy: undefined };
+  const filter = { ...everything, projectId, roleId: undefined };
+  const roles = await roleNames(db);
+  const rows = await allRules(db, filter, { field: "createdAt", descending: false });
+  const projects = await db.selectFrom("projects").select(["id", "slug"]).execute();
+  const rules = rows.map((row) => ruleView(row, roles, () => null));
+  const ids = JSON.stringify([...new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : [])]);
+  const users = await db
+    .selectFrom("users")
+    .select(["id", "externalId", "username", "email"])
+    .where(sql<boolean>`id in (select value from json_each(${ids}))`)
+    .execute();
+  return {
+    rules,
+    slugs: new Map(projects.map(({ id, slug }) => [id, slug])),
+    users: new Map(users.map((user) => [user.id, referenceOf(user)])),
+  };
+}
+
+async function rulesOfServer(server: ServerClient, project: string | undefined, withUsers: boolean): Promise<RuleSet> {
+  const query = { sort: "createdAt", projectId: project };
+  const rules: ShownRule[] = [];
+  for await (const rule of server.list<ShownRule>("/api/v1/rules", query)) rules.push(rule);
+  const slugs = new Map<string, string>();
+  for await (const { id, slug } of server.list<{ id: string; slug: string }>("/api/v1/projects")) slugs.set(id, slug);
+  const users = new Map<string, string>();
+  const ids = new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : []);
+  for (const id of ids) {
+    const reference = await referenceOnServer(server, id);
+    if (reference !== undefined) users.set(id, reference);
+  }
+  return { rules, slugs, users };
+}
+
+interface Named {
+  readonly id: string;
+  readonly externalId: string | null;
+  readonly username: string | null;
+  readonly email: string | null;
+}
+
+async function referenceOnServer(server: ServerClient, id: string): Promise<string | undefined> {
+  try {
+    return referenceOf(await server.get<Named>(`/api/v1/users/${id}`));
+  } catch (error) {
+    // Whoever may read rules may not always read users.
+    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
+    throw error;
+  }
+}
+
+/** What means the user on another Prism, too. */
+function referenceOf({ id, externalId, username, email }: Named): string {
+  return externalId ?? username ?? email ?? id;
+}

@@ -1,0 +1,91 @@
+import { type Command, Option } from "commander";
+import type { RuleTestResult } from "../../../features/events/rule-tester.ts";
+import { type Context, contextOf, isOnline } from "../../context.ts";
+import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
+import { printable } from "../../output/output.ts";
+import { readJsonObject } from "../../read-input.ts";
+import { serverOf } from "../../server-client.ts";
+import { caretLines } from "./caret.ts";
+import { findRuleDraft, type RuleDraft } from "./rule-draft.ts";
+import { warningLines } from "./warning-lines.ts";
+
+interface Flags {
+  readonly condition?: string;
+  readonly rule?: string;
+  readonly file?: string;
+  readonly event: string;
+  readonly expect?: "true" | "false";
+}
+
+export function addTestRule(rules: Command): void {
+  rules
+    .command("test")
+    .description("try a condition on an event and see why it matches or not; nothing is stored")
+    .addOption(new Option("--condition <text>", "the condition").conflicts(["rule", "file"]))
+    .addOption(new Option("--rule <id>", "the condition and templates of a stored rule").conflicts("file"))
+    .option("--file <path>", "a file with the condition, or with a rule as JSON; - for stdin")
+    .requiredOption("--event <json>", "the event: JSON, @file, or - for stdin")
+    .addOption(new Option("--expect <answer>", "exit 8 if the condition decides otherwise").choices(["true", "false"]))
+    .addHelpText(
+      "after",
+      `
+Here by default; on a server when --url or PRISM_URL names one. A condition that is not valid exits 7.
+
+Examples:
+  $ prism rules test --condition "event.amount > 1000" --event '{"type":"payment","amount":1500}'
+  $ prism rules test --rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --event @payment.json --expect true`,
+    )
+    .action(async (flags: Flags, command: Command) => testRule(contextOf(command), flags));
+}
+
+async function testRule(context: Context, flags: Flags): Promise<void> {
+  if (flags.file === "-" && flags.event === "-")
+    throw new CommandError(EXIT.usage, "--file and --event cannot both be read from stdin");
+  const draft = await findRuleDraft(context, flags);
+  const event = await readJsonObject(flags.event, "--event");
+  const result = await decide(context, draft, event).catch((error: unknown) => {
+    throw withCaret(error, draft.condition);
+  });
+  context.out.result(result, () => explain(context, result, draft.condition));
+  if (flags.expect !== undefined && result.matched !== (flags.expect === "true"))
+    throw new CommandError(EXIT.checkFailed, `expected ${flags.expect}, but the condition gave ${result.matched}`);
+}
+
+async function decide(context: Context, draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
+  if (isOnline(context))
+    return (await serverOf(context)).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
+  const tester = await import("../../../features/events/rule-tester.ts");
+  const projectId = typeof event["projectId"] === "string" ? event["projectId"] : "default";
+  return tester.testRule({ ...draft, event: tester.trialEvent(event, projectId, Date.now()) });
+}
+
+/** A refused condition, with the place under it that is meant. */
+export function withCaret(error: unknown, condition: string): unknown {
+  const details = error instanceof Error && "details" in error ? (error.details as ServerRefused["details"]) : [];
+  const isCondition = error instanceof Error && "code" in error && error.code === "INVALID_CONDITION";
+  const position = details?.[0]?.["position"];
+  if (!isCondition || typeof position !== "number") return error;
+  const lines = caretLines(condition, position).map((line) => `  ${line}`);
+  const expected = details[0]?.["expected"];
+  const hint = Array.isArray(expected) && expected.length > 0 ? [`  expected ${expected.join(" or ")}`] : [];
+  const head = `${error.message} (INVALID_CONDITION)`;
+  return new CommandError(EXIT.conflict, [head, ...lines, ...hint].join("\n"), { cause: error });
+}
+
+function explain({ out }: Context, result: RuleTestResult, condition: string): string[] {
+  const values = result.trace.map(({ value, type }) =>
+    type === "decimal" ? `${String(value)} (decimal)` : printable(JSON.stringify(value)),
+  );
+  const width = Math.min(40, Math.max(0, ...values.map(({ length }) => length)));
+  return [
+    `matched: ${result.matched ? out.green("yes") : out.red("no")}`,
+    ...result.trace.flatMap(({ text, hint }, at) => [
+      `  ${(values[at] ?? "").padEnd(width)}  ${out.dim(printable(text))}`,
+      ...(hint === undefined ? [] : [`  ${" ".repeat(width)}  ^ ${hint}`]),
+    ]),
+    ...(result.error === undefined ? [] : [`stopped: ${result.error}`]),
+    ...warningLines(result.warnings ?? [], condition),
+    ...(result.title === undefined ? [] : [`title:   ${printable(result.title)}`]),
+    ...(result.message === undefined ? [] : [`message: ${printable(result.message)}`]),
+  ];
+}

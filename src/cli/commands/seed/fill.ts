@@ -1,0 +1,199 @@
+import type { CoreServices } from "../../../app/module.ts";
+import type { App } from "../../../app/start.ts";
+import { ServerRefused } from "../../output/exit-codes.ts";
+import type { Output } from "../../output/output.ts";
+import { ServerClient } from "../../server-client.ts";
+import { DemoExtras } from "./demo-extras.ts";
+import * as samples from "./samples.ts";
+
+/** How many of a kind were made now, and how many were there. */
+export interface SeededKind {
+  readonly kind: string;
+  readonly made: number;
+  readonly kept: number;
+}
+
+export interface Filled {
+  readonly kinds: readonly SeededKind[];
+  /** The first key of the demo's project, shown this once; null where the project was there before. */
+  readonly apiKey: string | null;
+}
+
+/** Events of one request. */
+const BATCH = 500;
+
+/**
+ * Fills a running server as its clients would, over HTTP: what is made is checked, decided and told like anything else. What is there by its name
+ * is left as it is.
+ */
+export class SeedFill {
+  readonly #app: App;
+  readonly #out: Output;
+  readonly #usernames: readonly string[];
+  readonly #clients = new Map<string, Promise<ServerClient>>();
+
+  /** @param usernames of the accounts that there are, `admin` first. */
+  constructor(app: App, out: Output, usernames: readonly string[]) {
+    this.#app = app;
+    this.#out = out;
+    this.#usernames = usernames;
+  }
+
+  async run({ events, tasks }: samples.SeedAmounts, isDemo: boolean): Promise<Filled> {
+    const apiKey = isDemo ? await this.#project() : undefined;
+    const extras = new DemoExtras(this.#services, (username) => this.#as(username));
+    const kinds = [
+      ...(isDemo ? [counted("projects", [apiKey !== undefined]), counted("sounds", [await extras.sound()])] : []),
+      counted("rules", await this.#rules(isDemo ? [...samples.RULES, ...samples.DEMO_RULES] : samples.RULES)),
+      counted("buckets", await this.#buckets()),
+      counted("tasks", await this.#tasks(tasks)),
+      await this.#events(events, isDemo),
+      ...(isDemo ? [counted("schedules", [await this.#schedule()]), counted("messages", [await this.#message()])] : []),
+      ...(isDemo ? await this.#extras(extras) : []),
+    ];
+    return { kinds, apiKey: apiKey ?? null };
+  }
+
+  /** @returns the key of the project, undefined when it was there. */
+  async #project(): Promise<string | undefined> {
+    const { projects } = this.#services;
+    if (projects.find(samples.SHOP.slug) !== undefined) return undefined;
+    const admin = await this.#as(samples.ADMIN.username);
+    const { apiKey } = await admin.post<{ apiKey: string }>("/api/v1/projects", samples.SHOP);
+    await admin.patch(`/api/v1/projects/${samples.SHOP.slug}`, samples.SHOP_SETTINGS);
+    for (const userId of this.#usernames.slice(1, 3))
+      await admin.post(`/api/v1/projects/${samples.SHOP.slug}/members`, { userId, role: "editor" });
+    return apiKey;
+  }
+
+  #rules(wanted: readonly { readonly name: string; readonly projectId: string }[]): Promise<boolean[]> {
+    return eachOf(wanted, async (rule) => {
+      const projectId = this.#services.projects.find(rule.projectId);
+      const found = this.#services.db.read.selectFrom("rules").select("id").where("name", "=", rule.name);
+      if (await found.where("projectId", "=", projectId ?? "").executeTakeFirst()) return false;
+      await (await this.#as(samples.ADMIN.username)).post("/api/v1/rules", rule);
+      return true;
+    });
+  }
+
+  #buckets(): Promise<boolean[]> {
+    return eachOf(samples.BUCKETS, async (bucket) => {
+      const { db } = this.#services;
+      const found = db.read.selectFrom("transfer_buckets").select("id").where("name", "=", bucket.name);
+      if (await found.where("currency", "=", bucket.currency).executeTakeFirst()) return false;
+      await (await this.#as(samples.ADMIN.username)).post("/api/v1/transfer-buckets", bucket);
+      return true;
+    });
+  }
+
+  /** Of everybody in turn who may have tasks; one that its owner has deleted does not come back. */
+  #tasks(count: number): Promise<boolean[]> {
+    return eachOf([...Array(count).keys()], async (at) => {
+      const task = samples.sampleTask(at);
+      const username = this.#usernames[at % Math.min(2, this.#usernames.length)] ?? samples.ADMIN.username;
+      const found = this.#services.db.read.selectFrom("tasks").select("id").where("title", "=", task.title);
+      if (await found.where("userId", "=", this.#idOf(username)).executeTakeFirst()) return false;
+      await (await this.#as(username)).post("/api/v1/tasks", task);
+      return true;
+    });
+  }
+
+  async #events(count: number, isDemo: boolean): Promise<SeededKind> {
+    const { db, projects, clock } = this.#services;
+    const shop = projects.find(samples.SHOP.slug);
+    const stored = await db.read
+      .selectFrom("events")
+      .select("dedupeKey")
+      .where("projectId", "in", shop === undefined ? [projects.defaultId] : [projects.defaultId, shop])
+      .where("dedupeKey", ">=", samples.eventKey(0))
+      .where("dedupeKey", "<=", samples.eventKey(count - 1))
+      .execute();
+    const keys = new Set(stored.map(({ dedupeKey }) => dedupeKey));
+    const now = clock.now();
+    const missing = [...Array(count).keys()].filter((at) => !keys.has(samples.eventKey(at)));
+    const progress = this.#out.progress("storing events");
+    for (let from = 0; from < missing.length; from += BATCH) {
+      progress.update(from, missing.length);
+      const batch = missing.slice(from, from + BATCH).map((at) => {
+        const event = samples.sampleEvent(at, count, now);
+        return isDemo && samples.isOfShop(event) ? { ...event, projectId: samples.SHOP.slug } : event;
+      });
+      await (await this.#as(samples.ADMIN.username)).post("/api/v1/events?results=errors", batch);
+    }
+    progress.end();
+    if (isDemo && missing.length > 0) await this.#openNotice();
+    return { kind: "events", made: missing.length, kept: count - missing.length };
+  }
+
+  /** `admin` has opened the last notice, and the others wait unread. */
+  async #openNotice(): Promise<void> {
+    const admin = await this.#as(samples.ADMIN.username);
+    const { data } = await admin.get<{ data: readonly { id: string }[] }>("/api/v1/notifications", { limit: 1 });
+    for (const { id } of data) await admin.post(`/api/v1/notifications/${id}/webview-action`, { action: "open" });
+  }
+
+  async #schedule(): Promise<boolean> {
+    if (await this.#services.system.schedules.findByName(samples.SCHEDULE.name)) return false;
+    await (await this.#as(samples.ADMIN.username)).post("/api/v1/schedules", samples.SCHEDULE);
+    return true;
+  }
+
+  async #message(): Promise<boolean> {
+    const sender = this.#usernames[1] ?? samples.ADMIN.username;
+    const found = this.#services.db.read.selectFrom("messages").select("id").where("senderId", "=", this.#idOf(sender));
+    const recipientId = this.#idOf(samples.ADMIN.username);
+    if (await found.where("recipientId", "=", recipientId).limit(1).executeTakeFirst()) return false;
+    await (await this.#as(sender)).post("/api/v1/messages", samples.MESSAGE);
+    return true;
+  }
+
+  async #extras(extras: DemoExtras): Promise<SeededKind[]> {
+    const reader = this.#usernames[1] ?? samples.ADMIN.username;
+    const everybody = this.#usernames.map((username) => this.#idOf(username));
+    return [
+      counted("preferences", [await extras.preferences(reader, this.#idOf(reader))]),
+      counted("notifications", [await extras.notification(everybody, reader)]),
+      counted("publications", [await extras.publication()]),
+    ];
+  }
+
+  /** A client in the name of an account. Its token ends with the server's life, a few seconds from now. */
+  #as(username: string): Promise<ServerClient> {
+    const known = this.#clients.get(username);
+    if (known) return known;
+    const { port, services } = this.#app;
+    const made = services.system.accessTokens
+      .issue(this.#idOf(username))
+      .then(({ token }) => new ServerClient(`http://127.0.0.1:${port}`, token, this.#out));
+    this.#clients.set(username, made);
+    return made;
+  }
+
+  /** @throws ServerRefused for an account that was closed */
+  #idOf(username: string): string {
+    const id = this.#services.users.find(username);
+    if (id !== undefined) return id;
+    throw new ServerRefused(
+      404,
+      "USER_NOT_FOUND",
+      `The account ${username} is not active; nothing can be made for it`,
+      [],
+    );
+  }
+
+  get #services(): CoreServices {
+    return this.#app.services;
+  }
+}
+
+/** One after the other, so that they stand in their order. @returns for each whether it was made. */
+async function eachOf<T>(wanted: readonly T[], make: (item: T) => Promise<boolean>): Promise<boolean[]> {
+  const made: boolean[] = [];
+  for (const item of wanted) made.push(await make(item));
+  return made;
+}
+
+function counted(kind: string, made: readonly boolean[]): SeededKind {
+  const count = made.filter((isMade) => isMade).length;
+  return { kind, made: count, kept: made.length - count };
+}

@@ -1,0 +1,160 @@
+import { existsSync } from "node:fs";
+import { type Command, InvalidArgumentError } from "commander";
+import type { DescribedOption } from "../../../config/describe.ts";
+import type { LoadedConfig } from "../../../config/load.ts";
+import { parseAuditHead } from "../../../features/audit/audit-head.ts";
+import type { AuditHead } from "../../../features/audit/audit-log.ts";
+import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { type Output, table } from "../../output/output.ts";
+import type { Check } from "../doctor/check.ts";
+
+interface Flags {
+  readonly fix?: boolean;
+  readonly db?: boolean;
+  readonly redis?: boolean;
+  readonly deep?: boolean;
+  readonly anchor?: AuditHead;
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command("doctor")
+    .description("look whether everything is in order; also beside a running server, which it does not disturb")
+    .option("--fix", "close the data directory and its secrets to others; remove what interrupted commands left")
+    .option("--db", "look at the database only")
+    .option("--redis", "say where Redis is: embedded")
+    .option(
+      "--deep",
+      "compare the database's indexes with their tables, send a test mail to the sender, use the bucket, Pusher and the keys for push; takes longer",
+    )
+    .option("--anchor <seq:hash>", "a head of the audit chain kept elsewhere, such as in the log", anchorFlag)
+    .addHelpText(
+      "after",
+      `
+Exits 8 when a check FAILs. Without --db and --redis it begins with the configuration in force, and where each value is from.
+
+Examples:
+  $ prism doctor
+  $ prism doctor --fix
+  $ prism doctor --db --deep --json`,
+    )
+    .action(async (flags: Flags, command: Command) => doctor(contextOf(command), flags));
+}
+
+async function doctor(context: Context, flags: Flags): Promise<void> {
+  refuseUrl(context, "doctor");
+  const { out } = context;
+  const { checkConfig } = await import("../doctor/config-checks.ts");
+  const { loaded, checks: ofConfig, settings } = checkConfig(() => context.loadConfig("require"));
+  const isPart = flags.db === true || flags.redis === true;
+  const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags) : [])];
+  const failed = checks.filter(({ status }) => status === "FAIL").length;
+  const config = isPart ? {} : { config: settings.map(({ key, value, origin }) => ({ key, value, origin })) };
+  out.result({ checks, ok: failed === 0, ...config }, () => [
+    ...(isPart || settings.length === 0 ? [] : [...settingsTable(settings), ""]),
+    ...checksTable(out, checks),
+  ]);
+  if (!loaded) out.note("The other checks need a valid configuration.");
+  if (failed > 0) throw new CommandError(EXIT.checkFailed, failed === 1 ? "1 check failed" : `${failed} checks failed`);
+}
+
+/** What the flags ask for; everything, if they ask for nothing. */
+async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
+  const [
+    { attempt },
+    files,
+    { checkTls },
+    databases,
+    { checkPort },
+    { checkSmtp },
+    { openDoctorDatabase },
+    { DataDirLock },
+    { checkRedis },
+    backups,
+    modules,
+    { checkPush },
+    { checkProviders },
+    { checkIssuer },
+  ] = await Promise.all([
+    import("../doctor/check.ts"),
+    import("../doctor/file-checks.ts"),
+    import("../doctor/tls-check.ts"),
+    import("../doctor/database-checks.ts"),
+    import("../doctor/port-check.ts"),
+    import("../doctor/smtp-check.ts"),
+    import("../doctor/doctor-database.ts"),
+    import("../../../store/sqlite/data-dir-lock.ts"),
+    import("../doctor/config-checks.ts"),
+    import("../doctor/backup-checks.ts"),
+    import("../doctor/modules-check.ts"),
+    import("../doctor/push-checks.ts"),
+    import("../doctor/provider-checks.ts"),
+    import("../doctor/issuer-check.ts"),
+  ]);
+  const isWhole = flags.db !== true && flags.redis !== true;
+  const isServed = DataDirLock.isHeld(config);
+  const checks: Check[] = [];
+  if (isWhole) {
+    checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));
+    checks.push(...(await attempt("descriptors", async () => files.checkDescriptors())));
+    checks.push(...(await attempt("tls", async () => checkTls(config))));
+    checks.push(...(await attempt("disk", async () => files.checkDisk(config))));
+    checks.push(...(await attempt("backups", async () => backups.checkBackups(config))));
+    checks.push(...(await attempt("leftovers", async () => backups.checkLeftovers(config, flags.fix === true))));
+    checks.push(...(await attempt("modules", () => modules.checkModulesDir(config))));
+  }
+  if (isWhole || flags.db) {
+    checks.push(...(await attempt("database", async () => databases.checkDatabaseFile(config))));
+    if (existsSync(config.databaseFile)) {
+      const { db, close } = openDoctorDatabase(config.databaseFile);
+      const progress = out.progress("looking into the database");
+      const found = await databases.checkDatabase(db, config, {
+        deep: flags.deep === true,
+        isServed,
+        anchor: flags.anchor,
+      });
+      const isReadable = found.every(
+        ({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name),
+      );
+      checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null, config))));
+      if (isWhole && isReadable) checks.push(...(await attempt("modules", () => modules.checkModuleStates(db))));
+      progress.end();
+      await close();
+    } else checks.push(...(await databases.checkClock(null, config)));
+  }
+  if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
+  if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("push", () => checkPush(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("providers", () => checkProviders(config, flags.deep === true))));
+  if (isWhole) checks.push(...(await attempt("issuer", () => checkIssuer(config))));
+  if (isWhole) checks.push(...(await attempt("port", () => checkPort(config, isServed))));
+  return checks;
+}
+
+function settingsTable(settings: readonly DescribedOption[]): string[] {
+  return table(
+    ["SETTING", "FROM", "VALUE"],
+    settings.map(({ key, value, origin }) => [
+      key,
+      origin,
+      value === null ? null : typeof value === "string" ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+function checksTable(out: Output, checks: readonly Check[]): string[] {
+  const paint = { PASS: out.green, WARN: out.yellow, FAIL: out.red };
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  return checks.map(({ name, status, message, remedy }) => {
+    const line = `${paint[status].call(out, status)}  ${name.padEnd(width)}  ${message}`;
+    return remedy === undefined ? line : `${line}; ${remedy}`;
+  });
+}
+
+function anchorFlag(text: string): AuditHead {
+  const head = parseAuditHead(text);
+  if (!head)
+    throw new InvalidArgumentError("Use a number and 64 hex digits, such as 4711:9fca…, as the log shows them.");
+  return head;
+}

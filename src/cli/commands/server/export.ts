@@ -1,0 +1,78 @@
+import { Argument, type Command, Option } from "commander";
+import { type Context, contextOf, isOnline } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { pastFlag } from "../../output/flag-values.ts";
+import { writeRows } from "../../write-rows.ts";
+import {
+  EXPORT_FORMATS,
+  EXPORT_KINDS,
+  type ExportFormat,
+  type ExportKind,
+  type ExportSelection,
+} from "./export-kinds.ts";
+import { formatRows } from "./export-rows.ts";
+
+interface Flags extends ExportSelection {
+  readonly format: ExportFormat;
+  readonly out?: string;
+  readonly gzip?: boolean;
+}
+
+export function addExport(program: Command): void {
+  program
+    .command("export")
+    .description("write events, notifications, the audit trail, rules or users as rows")
+    .addArgument(new Argument("<kind>", "what to export").choices(EXPORT_KINDS))
+    .addOption(new Option("--format <format>", "form of the rows").choices(EXPORT_FORMATS).default("ndjson"))
+    .option("--from <time>", "not before: a time, a day, or a duration before now such as 24h", pastFlag)
+    .option("--to <time>", "before this time", pastFlag)
+    .option("--project <project>", "id or slug: events, notifications or rules of one project")
+    .option("--out <file>", "where to; without it, or with -, to stdout")
+    .option("--gzip", "compress")
+    .addHelpText(
+      "after",
+      `
+From the data directory, also beside a running server; from a server when --url or PRISM_URL names one, as far as the
+token may read there. No secret and no hash of one is ever written. Exporting the audit trail is itself recorded in it.
+
+Examples:
+  $ prism export events --from 24h | jq .type
+  $ prism export audit --format csv --out audit.csv.gz --gzip
+  $ prism export notifications --project shop --from 2026-01-01 --to 2026-02-01 --format json`,
+    )
+    .action(async (kind: ExportKind, flags: Flags, command: Command) => run(contextOf(command), kind, flags));
+}
+
+async function run(
+  context: Context,
+  kind: ExportKind,
+  { format, out, gzip = false, ...selection }: Flags,
+): Promise<void> {
+  if (selection.project !== undefined && (kind === "audit" || kind === "users"))
+    throw new CommandError(EXIT.usage, `--project does not select ${kind}; it selects events, notifications and rules`);
+  const file = out === "-" ? undefined : out;
+  if (gzip && file === undefined && process.stdout.isTTY === true)
+    throw new CommandError(
+      EXIT.usage,
+      "--gzip would fill the terminal with bytes; give --out, or send stdout elsewhere",
+    );
+  const wanted = { kind, format, ...selection };
+  const source = isOnline(context)
+    ? await import("./export-online.ts").then(({ onlineRows }) => onlineRows(context, wanted))
+    : await import("./export-offline.ts").then(({ offlineRows }) => offlineRows(context, wanted));
+  const progress = context.out.progress(`exporting ${kind}`);
+  let rows = 0;
+  const count = (): void => {
+    rows++;
+    // Rows on the terminal are progress enough.
+    if (file !== undefined || process.stdout.isTTY !== true) progress.update(rows);
+  };
+  try {
+    await writeRows(formatRows(source, format, count), { file, gzip });
+  } finally {
+    progress.end();
+    await source.close();
+  }
+  if (file !== undefined) context.out.result({ kind, format, rows, file }, () => "");
+  context.out.note(`${rows} ${rows === 1 ? "row" : "rows"} of ${kind}${file === undefined ? "" : ` in ${file}`}`);
+}

@@ -1,0 +1,112 @@
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Argument, type Command } from "commander";
+import type { Config } from "../../../config/load.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { beatFileOf } from "../../../store/read/beats.ts";
+import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate-file.ts";
+import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { table } from "../../output/output.ts";
+import { confirm } from "../access/confirm.ts";
+
+interface Flags {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly force?: boolean;
+}
+
+export function addMigrate(program: Command): void {
+  program
+    .command("migrate")
+    .description("bring the database up to date, say where it stands, or make it anew")
+    .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
+    .option("--dry-run", "say what would be done, and do nothing")
+    .option("--yes", "reset: do not ask")
+    .option("--force", "reset: in production, too")
+    .addHelpText(
+      "after",
+      `
+up      applies what is missing, forward only; exits 4 if something is missing while a server runs
+status  lists what is applied and what is missing; exits 8 if something is
+reset   deletes the database with everything in it, and makes an empty one
+
+Examples:
+  $ prism migrate
+  $ prism migrate status --json
+  $ prism migrate reset --dry-run`,
+    )
+    .action(async (action: "up" | "status" | "reset", flags: Flags, command: Command) => {
+      const context = contextOf(command);
+      refuseUrl(context, "migrate");
+      const { config } = context.loadConfig("none");
+      if (action === "status") showStatus(context, config);
+      else if (action === "up") up(context, config, flags);
+      else await reset(context, config, flags);
+    });
+}
+
+function up(context: Context, config: Config, { dryRun }: Flags): void {
+  // A running server holds the lock; where nothing is missing, there is nothing to keep it from.
+  const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
+  if (dryRun || isCurrent) return report(context, config, []);
+  const lock = lockDataDir(config);
+  try {
+    report(context, config, makeCurrent(config));
+  } finally {
+    lock.release();
+  }
+}
+
+function showStatus(context: Context, config: Config): void {
+  report(context, config, []);
+  const { pending } = migrationStatusOf(config.databaseFile);
+  if (pending.length > 0) {
+    const what = pending.length === 1 ? "1 migration is" : `${pending.length} migrations are`;
+    throw new CommandError(EXIT.checkFailed, `${what} missing; run prism migrate`);
+  }
+}
+
+/** `applied` and `pending` of the database as it is now; what was applied just now stands in `appliedNow` as well. */
+function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
+  const { applied, pending } = migrationStatusOf(databaseFile);
+  out.result({ applied: applied.map(({ name }) => name), pending, appliedNow }, () =>
+    table(
+      ["MIGRATION", "APPLIED"],
+      [
+        ...applied.map(({ name, appliedAt }) => [name, toRfc3339(appliedAt)] as const),
+        ...pending.map((name) => [name, "no"] as const),
+      ],
+    ),
+  );
+  if (appliedNow.length > 0) out.note(`${appliedNow.length} applied to ${databaseFile}`);
+}
+
+async function reset(context: Context, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
+  const { dataDir, databaseFile } = config;
+  // What was noted about this database would accuse the next one.
+  const parts = [
+    databaseFile,
+    `${databaseFile}-wal`,
+    `${databaseFile}-shm`,
+    join(dataDir, "audit.head"),
+    beatFileOf(dataDir),
+  ];
+  const files = parts.filter((file) => existsSync(file));
+  if (dryRun) {
+    context.out.result({ wouldDelete: files }, () => files.map((file) => `would delete ${file}`));
+    return;
+  }
+  if (config.env === "production" && !force)
+    throw new CommandError(EXIT.usage, "this is production; to delete the database all the same, add --force");
+  if (!yes && !(await confirm(`Delete ${databaseFile} with everything in it?`)))
+    throw new CommandError(EXIT.usage, "nothing was deleted; add --yes to do it without being asked");
+  const lock = lockDataDir(config);
+  try {
+    for (const file of files) rmSync(file, { force: true });
+    report(context, config, migrateFile(databaseFile));
+  } finally {
+    lock.release();
+  }
+}

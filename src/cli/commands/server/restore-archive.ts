@@ -1,0 +1,162 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { LoadedConfig } from "../../../config/load.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { UnsealError } from "../../../core/sealed-box.ts";
+import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
+import {
+  type ArchiveOptions,
+  checkArchive,
+  type Restored,
+  restore,
+  stagedName,
+} from "../../../features/backup/restore.ts";
+import { type DataPlaces, foldersOf, isRestorePending } from "../../../features/backup/swap.ts";
+import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
+import { type Context, refuseUrl } from "../../context.ts";
+import { lockDataDir } from "../../data-dir.ts";
+import { cleaningUp } from "../../output/cleaning-up.ts";
+import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
+import { mebibytes } from "../../output/output.ts";
+import { confirm } from "../access/confirm.ts";
+import { readPassphrase } from "../access/read-password.ts";
+
+export interface RestoreFlags {
+  readonly yes?: boolean;
+  readonly check?: boolean;
+  readonly to?: string;
+  readonly trustArchive?: boolean;
+  readonly includeSecrets?: boolean;
+  readonly stdin?: boolean;
+}
+
+/** @throws CommandError, ArchiveRefused, ConfigRefused, SchemaRefused, UnsealError */
+export async function restoreArchive(context: Context, given: string, flags: RestoreFlags): Promise<void> {
+  refuseUrl(context, "restore");
+  const file = resolve(given);
+  if (!existsSync(file)) throw new CommandError(EXIT.notFound, `there is no archive ${file}`);
+  if (flags.check && (flags.to !== undefined || flags.yes))
+    throw new CommandError(EXIT.usage, "--check changes nothing; give it without --to and --yes");
+  // What comes with the archive is asked for no keys of its own here.
+  const loaded = context.loadConfig(flags.includeSecrets ? "none" : "require");
+  const passphrase = await passphraseOf(flags);
+  const { secrets, previousEncryptionKeys } = loaded.config;
+  const keys = flags.includeSecrets ? [] : [secrets.encryptionKey, ...previousEncryptionKeys];
+  const progress = context.out.progress("unpacking, MiB");
+  const archive = {
+    file,
+    keys,
+    passphrase,
+    trust: flags.trustArchive === true,
+    onBytes: (bytes: number, ofBytes: number) => progress.update(mebibytes(bytes), mebibytes(ofBytes)),
+  };
+  try {
+    if (flags.check) await check(context, archive);
+    else await replace(context, archive, loaded, flags);
+  } finally {
+    progress.end();
+  }
+}
+
+async function check({ out }: Context, archive: ArchiveOptions): Promise<void> {
+  // A new one of a name that nobody can guess: others may write into that directory, too.
+  const work = mkdtempSync(join(tmpdir(), "prism-check-"));
+  const cleanUp = (): void => rmSync(work, { recursive: true, force: true });
+  const { file } = archive;
+  try {
+    const { manifest, schema } = await cleaningUp(cleanUp, () => checkArchive(archive, work));
+    const { id, version, createdAt, offsets } = manifest;
+    out.result({ ok: true, file, id, version, createdAt, schema: schema.at(-1), offsets }, () => [
+      `${file} can be restored`,
+      `made ${createdAt} by Prism ${version}, schema ${schema.at(-1)}`,
+    ]);
+  } catch (error) {
+    if (!isFinding(error)) throw error;
+    const problem = describeFailure(error)?.message ?? "";
+    if (out.json) out.result({ ok: false, file, problem }, () => []);
+    throw new CommandError(EXIT.checkFailed, problem, { cause: error });
+  } finally {
+    cleanUp();
+  }
+}
+
+/** What an archive is found to be; a disk without room or a wrong passphrase says nothing about it. */
+function isFinding(error: unknown): boolean {
+  if (error instanceof ArchiveRefused) return error.problem !== "space" && error.problem !== "passphrase";
+  return error instanceof SchemaRefused || error instanceof UnsealError;
+}
+
+async function replace(
+  context: Context,
+  archive: ArchiveOptions,
+  loaded: LoadedConfig,
+  flags: RestoreFlags,
+): Promise<void> {
+  const places = placesOf(loaded, flags.to);
+  if (existsSync(places.databaseFile) && !flags.yes) {
+    const question = `Replace ${places.databaseFile} by ${archive.file}? What is there is kept beside it.`;
+    if (!(await confirm(question)))
+      throw new CommandError(EXIT.usage, "nothing was restored; add --yes to do it without being asked");
+  }
+  const lock = lockDataDir(places);
+  const cleanUp = (): void => {
+    if (isRestorePending(places)) return;
+    for (const folder of foldersOf(places, stagedName())) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const restored = await cleaningUp(cleanUp, () => restore({ ...archive, places, clock: systemClock }));
+    report(context, archive.file, places, restored);
+    noteKeys(context, places, restored, loaded);
+  } finally {
+    lock.release();
+  }
+}
+
+function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces {
+  if (to === undefined) return config;
+  const dataDir = resolve(to);
+  // Lock files are what an earlier try leaves.
+  const found = existsSync(dataDir) ? readdirSync(dataDir).filter((name) => !name.endsWith(".lock")) : [];
+  if (found.length > 0)
+    throw new CommandError(EXIT.conflict, `${dataDir} is not empty; --to takes a new or empty directory`);
+  return { dataDir, databaseFile: join(dataDir, "prism.db") };
+}
+
+function report({ out }: Context, file: string, places: DataPlaces, restored: Restored): void {
+  const { manifest, offsets, paused, migrated, kept } = restored;
+  const { id, version, createdAt } = manifest;
+  const { dataDir, databaseFile: database } = places;
+  out.result({ file, id, version, createdAt, dataDir, database, offsets, migrated, paused, kept }, () => [
+    `${database} is what it was at ${createdAt}`,
+    ...(kept ?? []).map((folder) => `what was there before is kept in ${folder}`),
+  ]);
+  out.note(
+    `Everybody has to log in again. Streams go on at ${offsets.events} (events) and ${offsets.streams} (all others).`,
+  );
+  out.note(`Paused until prism queue resume: ${paused.join(", ")}.`);
+}
+
+/** A database is of no use without its keys, and where those are depends. */
+function noteKeys(
+  { out }: Context,
+  { dataDir }: DataPlaces,
+  { keys }: Restored,
+  { config, origins }: LoadedConfig,
+): void {
+  const isGenerated = origins.get("encryptionKey") === "generated";
+  if (keys) {
+    out.note(`The keys are in ${join(dataDir, "secrets.json")}, which only development reads.`);
+    if (config.env === "production" || !isGenerated)
+      out.note("Set PRISM_ENCRYPTION_KEY and JWT_SECRET to its encryptionKey and jwtSecret.");
+    if (keys.previousEncryptionKeys.length > 0)
+      out.note("Set PRISM_PREVIOUS_ENCRYPTION_KEYS to its previousEncryptionKeys.");
+  } else if (isGenerated && dataDir !== config.dataDir)
+    out.note(`The database needs the keys in ${join(config.dataDir, "secrets.json")}: copy that file to ${dataDir}.`);
+}
+
+async function passphraseOf({ includeSecrets, stdin }: RestoreFlags): Promise<string | undefined> {
+  if (includeSecrets) return readPassphrase({ fromStdin: stdin === true, isNew: false });
+  if (stdin) throw new CommandError(EXIT.usage, "--stdin is for the passphrase of --include-secrets");
+  return undefined;
+}

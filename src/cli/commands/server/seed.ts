@@ -1,0 +1,137 @@
+import type { Command } from "commander";
+import type { Config } from "../../../config/load.ts";
+import { createLogger } from "../../../config/logger.ts";
+import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { integerFlag } from "../../output/flag-values.ts";
+import { table } from "../../output/output.ts";
+import { confirm } from "../access/confirm.ts";
+import type { SeededAccount } from "../seed/accounts.ts";
+import type { Filled } from "../seed/fill.ts";
+import { DEMO, PLAIN, type SeedAmounts, sampleAccounts } from "../seed/samples.ts";
+
+interface Flags {
+  readonly demo?: boolean;
+  readonly users?: number;
+  readonly events?: number;
+  readonly tasks?: number;
+  readonly yes?: boolean;
+}
+
+export function addSeed(program: Command): void {
+  program
+    .command("seed")
+    .description(
+      "fill the database with accounts, rules, tasks and events to try things on; a second run makes nothing anew",
+    )
+    .option("--demo", "more of everything, and one of each other kind: project, sound, schedule, message and more")
+    .option("--users <n>", "accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
+    .option("--events <n>", "events (default: 20, with --demo 500)", integerFlag(0, 100_000))
+    .option("--tasks <n>", "tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
+    .option("--yes", "do not ask in production")
+    .addHelpText(
+      "after",
+      `
+The passwords of new accounts stand on stdout, this once. Needs the data directory for itself: stop the server before.
+
+Examples:
+  $ prism seed
+  $ prism seed --demo --events 5000 --json`,
+    )
+    .action(async (flags: Flags, command: Command) => seed(contextOf(command), flags));
+}
+
+async function seed(context: Context, { demo = false, yes = false, ...given }: Flags): Promise<void> {
+  refuseUrl(context, "seed");
+  const { config } = context.loadConfig("generate");
+  const amounts = { ...(demo ? DEMO : PLAIN), ...given };
+  if (config.env === "production" && !yes && !(await confirm(`Put accounts and samples into ${config.databaseFile}?`)))
+    throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
+  const lock = lockDataDir(config);
+  try {
+    makeCurrent(config);
+    const accounts = await seedAccounts(context, amounts);
+    const usernames = accounts.map(({ username }) => username);
+    const filled = await fill(context, config, usernames, amounts, demo).catch((error: unknown) => {
+      // Passwords that were made are known to nobody else, whatever became of the rest.
+      if (accounts.some(({ password }) => password !== null)) show(context, accounts, { kinds: [], apiKey: null });
+      throw error;
+    });
+    show(context, accounts, filled);
+  } finally {
+    lock.release();
+  }
+}
+
+async function seedAccounts(context: Context, { users }: SeedAmounts): Promise<SeededAccount[]> {
+  const [{ withAdminStore }, accounts] = await Promise.all([
+    import("../access/admin-store.ts"),
+    import("../seed/accounts.ts"),
+  ]);
+  const progress = context.out.progress("making accounts");
+  try {
+    return await withAdminStore(context, "seed", (store) =>
+      accounts.seedAccounts(store, sampleAccounts(users), progress),
+    );
+  } finally {
+    progress.end();
+  }
+}
+
+/** Runs a server for this command alone, on a port of this machine that nobody else knows. */
+async function fill(
+  context: Context,
+  config: Config,
+  usernames: readonly string[],
+  amounts: SeedAmounts,
+  isDemo: boolean,
+): Promise<Filled> {
+  const [{ startApp }, { SeedFill }] = await Promise.all([import("../../../app/start.ts"), import("../seed/fill.ts")]);
+  const app = await startApp({
+    config: {
+      ...config,
+      port: 0,
+      host: "127.0.0.1",
+      extraPorts: [],
+      tls: { certFile: undefined, keyFile: undefined },
+      rateLimit: { ...config.rateLimit, enabled: false },
+    },
+    log: createLogger({
+      level: context.flags.logLevel === undefined ? "error" : config.log.level,
+      debug: config.debug,
+      // Results are on stdout.
+      destination: { write: (line) => void process.stderr.write(line) },
+    }),
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  try {
+    return await new SeedFill(app, context.out, usernames).run(amounts, isDemo);
+  } finally {
+    await app.stop();
+  }
+}
+
+function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, apiKey }: Filled): void {
+  const made = accounts.filter(({ password }) => password !== null);
+  const all = [{ kind: "accounts", made: made.length, kept: accounts.length - made.length }, ...kinds];
+  const perKind = (key: "made" | "kept") => Object.fromEntries(all.map((each) => [each.kind, each[key]]));
+  out.result({ accounts, made: perKind("made"), kept: perKind("kept"), apiKey }, () => [
+    ...table(
+      ["WHAT", "MADE", "THERE BEFORE"],
+      all.map((each) => [each.kind, each.made, each.kept]),
+    ),
+    ...(made.length === 0 ? [] : ["", ...accountLines(made)]),
+    ...(apiKey === null ? [] : ["", `API key of the project shop: ${apiKey}`]),
+  ]);
+  if (made.length > 0) out.note("The passwords are not shown again.");
+}
+
+function accountLines(accounts: readonly SeededAccount[]): string[] {
+  return table(
+    ["USERNAME", "EMAIL", "ROLE", "PASSWORD"],
+    accounts.map(({ username, email, role, password }) => [username, email, role, password]),
+  );
+}

@@ -1,0 +1,199 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { App } from "../../../app/start.ts";
+import type { Config, LoadedConfig } from "../../../config/load.ts";
+import type { ReloadableLogger } from "../../../config/logger.ts";
+import { localUrlOf } from "../../../config/public-url.ts";
+import type { Logger } from "../../../core/log.ts";
+import { hasLocalPublicUrl } from "../../../features/access/dev-gate.ts";
+import { beatFileOf } from "../../../store/read/beats.ts";
+import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
+import { migrateFile, pendingMigrations } from "../../../store/sqlite/migrate-file.ts";
+import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { lockDataDir } from "../../data-dir.ts";
+import { lostDatabase, requireNotLost } from "../../lost-database.ts";
+import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
+import { openLog } from "../../output/open-log.ts";
+import { endOnStray, interrupt } from "../../output/process-ends.ts";
+import { changedSettings } from "./changed-settings.ts";
+
+interface ServeFlags {
+  readonly port?: string;
+  readonly host?: string;
+  readonly dev?: boolean;
+  readonly migrate?: boolean;
+  readonly modulesDir?: string;
+  readonly newDatabase?: boolean;
+  readonly acceptAudit?: boolean;
+}
+
+export function addServe(program: Command): void {
+  program
+    .command("serve")
+    .description("run the server")
+    .option("--port <n>", "TCP port; 0 takes a free one")
+    .option("--host <address>", "address to listen on")
+    .option("--dev", "development mode, whatever NODE_ENV says")
+    .option("--migrate", "bring the database up to date first", true)
+    .option("--no-migrate", "refuse to start on a database that is not up to date")
+    .option("--new-database", "begin with an empty database although the data directory had another one")
+    .option("--accept-audit", "go on with the audit trail as it is although audit.head says otherwise; recorded in it")
+    .option("--modules-dir <dir>", "folder of modules to load; by default modules in the data directory")
+    .addHelpText(
+      "after",
+      `
+SIGTERM and SIGINT end it in order, a second one at once; SIGHUP takes over the settings that may change while it runs, and the
+certificate.
+
+Examples:
+  $ prism serve
+  $ prism serve --port 8080 --data-dir /var/lib/prism
+  $ NODE_ENV=production prism serve`,
+    )
+    .action(async (flags: ServeFlags, command: Command) => serve(contextOf(command), flags));
+}
+
+async function serve(context: Context, flags: ServeFlags): Promise<void> {
+  refuseUrl(context, "serve");
+  const { port, host, dev, modulesDir } = flags;
+  const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
+  const load = (): LoadedConfig => context.loadConfig("generate", overrides);
+  const { config, warnings } = load();
+  const log = openLog(context, config);
+  endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
+  ignoreSignals(log);
+  const lock = lockDataDir(config);
+  for (const warning of warnings) log.warn({}, warning);
+  if (config.env === "production" && !config.rateLimit.enabled)
+    log.warn({}, "rateLimit.enabled is false: nothing limits requests");
+  if (flags.newDatabase === true) forgetLost(config);
+  else requireNotLost(config);
+  migrate(config.databaseFile, flags.migrate !== false, log);
+
+  const { startApp } = await import("../../../app/start.ts");
+  const app = await startApp({
+    config,
+    log,
+    warnings,
+    acceptAudit: flags.acceptAudit === true,
+    onFatal: (error) => {
+      log.error({ err: error }, "nothing can be stored any more; ending");
+      process.exit(EXIT.failure);
+    },
+  });
+  // Whoever waits for the ready line may send a signal at once.
+  stopOnSignals(app, lock, log);
+  reloadOnSignal(app, config, load, log);
+  announce(context, config, app, log);
+}
+
+/** What was noted about a database that is gone would accuse the new one. */
+function forgetLost(config: Config): void {
+  if (lostDatabase(config) === null) return;
+  for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
+}
+
+/** @throws SchemaRefused for a newer database, CommandError for an older one that may not be migrated. */
+function migrate(file: string, mayMigrate: boolean, log: Logger): void {
+  if (!mayMigrate) {
+    const pending = pendingMigrations(file);
+    if (pending.length === 0) return;
+    throw new CommandError(
+      EXIT.refused,
+      `the database lacks ${pending.join(", ")}; run prism migrate, or serve without --no-migrate`,
+    );
+  }
+  const applied = migrateFile(file);
+  if (applied.length > 0) log.info({ applied }, "database migrated");
+}
+
+function announce({ out }: Context, config: Config, app: App, log: Logger): void {
+  const { host, env, dataDir, extraPorts } = config;
+  const at = (port: number): string => localUrlOf(config, port);
+  const base = at(app.port);
+  const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
+  log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");
+  out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
+  announceFirstAdmin(out, app, base);
+  if (env !== "development") return;
+  out.note(
+    "Development mode: it listens on this machine only unless HOST says otherwise. For production set NODE_ENV=production.",
+  );
+  if (hasLocalPublicUrl(config))
+    out.note(`Development: curl -s ${base}/dev/token gives a token of the administrator dev to this machine;`);
+  else
+    out.note(
+      "Development: no /dev/token, because publicUrl names another host; prism token create --user dev makes a token,",
+    );
+  out.note("prism user passwd dev gives that account a password to log in with.");
+  out.note(`Look at events as they come: PRISM_TOKEN=… prism tail --url ${base}`);
+}
+
+/** A terminal is where secrets are shown; with --quiet, too, for it is the only time. */
+function announceFirstAdmin(out: Context["out"], { firstAdmin }: App, base: string): void {
+  const orByCommand = "or: prism user create --username admin --role Admin --password";
+  if (firstAdmin.state === "setupToken") {
+    process.stderr.write(
+      `No administrator yet. Setup token, shown this once: ${firstAdmin.token}\n` +
+        `Send it as setupToken with the first registration (POST ${base}/api/v1/auth/register), ${orByCommand}\n`,
+    );
+  } else if (firstAdmin.state === "awaited") {
+    out.note(`No administrator yet. Register with the setup token that the first start has shown, ${orByCommand}`);
+  }
+}
+
+/** Without a handler SIGUSR1 opens Node's inspector, and the others end the process at once. */
+function ignoreSignals(log: Logger): void {
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
+    process.on(signal, () => log.info({ signal }, "this signal has no effect; SIGHUP reloads the configuration"));
+}
+
+function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(EXIT.failure);
+    isStopping = true;
+    log.info({ signal }, "stopping");
+    app.stop().then(
+      () => {
+        lock.release();
+        log.info({}, "stopped");
+        process.exit(EXIT.done);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, "stopping failed");
+        process.exit(EXIT.failure);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGQUIT", stop);
+  process.off("SIGINT", interrupt);
+  process.on("SIGINT", stop);
+}
+
+function reloadOnSignal(app: App, config: Config, load: () => LoadedConfig, log: ReloadableLogger): void {
+  let current = config;
+  const reload = async (): Promise<void> => {
+    const next = load().config;
+    const { inForce, needRestart } = changedSettings(current, next);
+    app.reload(next);
+    log.reload({ level: next.log.level, debug: next.debug });
+    current = next;
+    log.info({ inForce }, "configuration reloaded");
+    if (needRestart.length > 0)
+      log.warn({ needRestart }, "some settings have changed that count from the next start on");
+    await app.services.audit.record({
+      action: "config.reload",
+      resourceType: "config",
+      metadata: { inForce: [...inForce] },
+    });
+  };
+  process.on("SIGHUP", () => {
+    reload().catch((error: unknown) => {
+      const reason = describeFailure(error)?.message;
+      log.error(reason === undefined ? { err: error } : { reason }, "the configuration was not reloaded");
+    });
+  });
+}

@@ -1,0 +1,94 @@
+import type { Config } from "../../../config/load.ts";
+import { localUrlOf } from "../../../config/public-url.ts";
+import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { systemClock } from "../../../core/clock.ts";
+import {
+  configuredPusherApp,
+  ownPusherApp,
+  type PusherApp,
+  rotatePusherSecret,
+} from "../../../features/pusher/pusher-app.ts";
+import { type Context, refuseUrl } from "../../context.ts";
+import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { type AdminStore, withAdminStore } from "../access/admin-store.ts";
+
+const NAME = "key pusher";
+
+/**
+ * `key pusher`: what a library for Pusher needs to talk to this server or to the app at Pusher. A secret that is configured is not shown.
+ * @throws CommandError 7 for `rotate` of an app that is configured, 4 while a server holds the data directory; ConfigRefused, SchemaRefused, UnsealError
+ */
+export async function showPusherApp(context: Context, { rotate }: { readonly rotate: boolean }): Promise<void> {
+  refuseUrl(context, NAME);
+  const { config } = context.loadConfig("generate");
+  const configured = configuredPusherApp(config);
+  if (!configured)
+    return showOwn(context, config, rotate ? await rotatedApp(context, config) : await ownApp(context), rotate);
+  if (!rotate) return showConfigured(context, config, configured);
+  throw new CommandError(
+    EXIT.conflict,
+    "the app is configured; set another pusher.secret (PUSHER_SECRET) and restart the server",
+  );
+}
+
+async function ownApp(context: Context): Promise<PusherApp> {
+  return withAdminStore(context, NAME, (store) => ownPusherApp(partsOf(store)));
+}
+
+/** @throws CommandError 4 while a server holds the data directory: it would go on with the old secret. */
+async function rotatedApp(context: Context, config: Config): Promise<PusherApp> {
+  const lock = lockDataDir(config);
+  try {
+    makeCurrent(config);
+    return await withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
+  } finally {
+    lock.release();
+  }
+}
+
+function partsOf({ database, audit, config }: AdminStore) {
+  return { database, audit, box: sealedBoxOf(config), clock: systemClock };
+}
+
+function showOwn({ out }: Context, config: Config, app: PusherApp, isRotated: boolean): void {
+  const { appId, key, secret } = app;
+  show(out, { mode: "embedded", source: "generated", appId, key, secret, ...placeOf(config) });
+  out.note("The app is this server's own. Whoever has the secret speaks for it: it is for backends, never for pages.");
+  out.note("Host and port are those of the settings of this command; a server that runs with others is elsewhere.");
+  if (isRotated) out.note("The old secret has ended; id and key are what they were.");
+}
+
+function showConfigured({ out }: Context, config: Config, { appId, key }: PusherApp): void {
+  const { mode } = config.pusher;
+  show(out, { mode, source: "configured", appId, key, ...placeOf(config) });
+  out.note(
+    "The app is the one of the configuration, and so is its secret, which is not shown: pusher.secret (PUSHER_SECRET).",
+  );
+}
+
+/** Where the app's REST API is, by the options that libraries have for it. */
+function placeOf({ pusher, publicUrl, port, ...listening }: Config) {
+  const { mode, endpoint, cluster } = pusher;
+  if (mode === "remote") return endpoint === undefined ? { cluster } : addressOf(endpoint);
+  const address = addressOf(publicUrl ?? localUrlOf(listening, port));
+  // Port 0 is one that nobody knows before the server listens.
+  return publicUrl === undefined && port === 0 ? { ...address, port: null } : address;
+}
+
+function addressOf(url: string) {
+  const { hostname: host, port, protocol } = new URL(url);
+  const useTLS = protocol === "https:";
+  return { host, port: port === "" ? (useTLS ? 443 : 80) : Number(port), useTLS };
+}
+
+function show(
+  out: Context["out"],
+  shown: Readonly<Record<string, string | number | boolean | null | undefined>>,
+): void {
+  const members = Object.entries(shown).filter(([, value]) => value !== undefined);
+  out.result(shown, () => members.map(([name, value]) => `${name.padEnd(NAME_WIDTH)}${value ?? "-"}`));
+}
+
+/** Of the longest member's name, `useTLS` or `cluster`, and two spaces. */
+const NAME_WIDTH = 9;

@@ -1,0 +1,52 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { isModuleQueue, parseQueueName } from "../../../features/jobs/runner/job.ts";
+import { contextOf } from "../../context.ts";
+import { integerFlag } from "../../output/flag-values.ts";
+import type { ServedQueue, WorkerFlags } from "../worker/run-worker.ts";
+
+const SERVED = "notification-delivery, push-notification or module:<name>";
+
+export function addWorker(program: Command): void {
+  program
+    .command("worker")
+    .description("run jobs of a server elsewhere: mail, push, webhooks, and jobs of modules")
+    .requiredOption("--queues <list>", `whose jobs, comma separated: ${SERVED}`, queuesFlag)
+    .option("--concurrency <n>", "jobs at a time", integerFlag(1, 1000), 16)
+    .option("--modules-dir <dir>", "folder of the modules whose queues it serves")
+    .addHelpText(
+      "after",
+      `
+It talks to the server by --url, with a service token of the right jobs:work, and opens no database. Mail, push and webhooks go out with
+the settings smtp.*, fcm.*, apns.* and webhooks.* of this process; the server leaves a channel to workers by delivery.workers.
+SIGTERM and SIGINT let what runs end within shutdownMs and hand the rest back; a second one ends it at once.
+
+Examples:
+  $ export PRISM_TOKEN=$(prism token create --user admin --name worker --scopes jobs:work)
+  $ prism worker --url https://prism.example.com --queues notification-delivery,push-notification
+  $ prism worker --url https://prism.example.com --queues module:reports --modules-dir ./modules --concurrency 4`,
+    )
+    .action(async (flags: WorkerFlags, command: Command) => {
+      const { runWorker } = await import("../worker/run-worker.ts");
+      await runWorker(contextOf(command), flags);
+    });
+}
+
+function queuesFlag(text: string): readonly ServedQueue[] {
+  const names = text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  if (names.length === 0) throw new InvalidArgumentError(`Use one or more of ${SERVED}.`);
+  return [...new Set(names.map(servedQueue))];
+}
+
+function servedQueue(name: string): ServedQueue {
+  const queue = parseQueueName(name);
+  if (
+    queue !== undefined &&
+    (queue === "notification-delivery" || queue === "push-notification" || isModuleQueue(queue))
+  )
+    return queue;
+  const why = queue === undefined ? "is no queue" : "is run by the server itself";
+  throw new InvalidArgumentError(`${name} ${why}; use one or more of ${SERVED}.`);
+}

@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../../../config/load.ts";
+import type { Logger } from "../../../core/log.ts";
+import { unlessAborted } from "../../../core/within.ts";
+import { PermanentError } from "../../../features/jobs/runner/job.ts";
+import { findModules, type ModuleFolder } from "../../../features/plugins/find-modules.ts";
+import { ModuleImporter } from "../../../features/plugins/import-module.ts";
+import { failureText, withinLimit } from "../../../features/plugins/module-failure.ts";
+import { jobFailure } from "../../../features/plugins/module-jobs.ts";
+import type { AppModule, JobHandler, Json, RunningJobView } from "../../../module/module-api.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { moduleStand } from "./module-services.ts";
+import type { LeasedJob, Work } from "./work.ts";
+
+const REGISTER_LIMIT_MS = 10_000;
+const DISPOSE_LIMIT_MS = 5000;
+
+interface Loaded {
+  readonly module: AppModule;
+  readonly handlers: ReadonlyMap<string, JobHandler>;
+}
+
+/** Loads the modules whose queues are served. @throws CommandError 3 for one that is not there, or cannot run here */
+export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<Work> {
+  const copies = mkdtempSync(join(tmpdir(), "prism-worker-"));
+  const loaded = new Map<string, Loaded>();
+  const close = async (): Promise<void> => {
+    for (const { module } of loaded.values()) await dispose(module, log);
+    rmSync(copies, { recursive: true, force: true });
+  };
+  try {
+    const importer = new ModuleImporter(copies, config.env === "production");
+    for (const name of names) loaded.set(name, await load(name, importer, config, log));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { run: (job, signal) => run(job, loaded, signal), close };
+}
+
+async function load(name: string, importer: ModuleImporter, config: Config, log: Logger): Promise<Loaded> {
+  const refused = (error: unknown): CommandError =>
+    new CommandError(EXIT.refused, `the module ${name} cannot run in a worker: ${failureText(error)}`, {
+      cause: error,
+    });
+  const { modules } = findModules(config.modulesDir);
+  const module = await find(name, modules, importer).catch((error: unknown) => {
+    throw refused(error);
+  });
+  if (!module)
+    throw new CommandError(EXIT.refused, `there is no module ${name} in ${config.modulesDir} (--modules-dir)`);
+  const { server, services, handlers, registered } = moduleStand(name, config, log);
+  try {
+    await withinLimit((async () => module.register(server, services))(), REGISTER_LIMIT_MS, "register");
+  } catch (error) {
+    throw refused(error);
+  }
+  registered();
+  if (handlers.size === 0) throw refused("it handles no jobs");
+  return { module, handlers };
+}
+
+/** A folder may be called otherwise than its module; the code of others is read only where none has the name. */
+async function find(
+  name: string,
+  folders: readonly ModuleFolder[],
+  importer: ModuleImporter,
+): Promise<AppModule | undefined> {
+  for (const folder of [...folders].sort((a, b) => Number(b.folder === name) - Number(a.folder === name))) {
+    const { module } = await importer.import(folder);
+    if (module.name === name) return module;
+  }
+  return undefined;
+}
+
+async function run(job: LeasedJob, loaded: ReadonlyMap<string, Loaded>, signal: AbortSignal): Promise<unknown> {
+  const name = job.queue.slice("module:".length);
+  const handler = loaded.get(name)?.handlers.get(job.kind.slice(name.length + 1));
+  if (!handler) throw new PermanentError(`no handler for jobs of kind ${job.kind}`);
+  try {
+    // A handler that does not look at its signal keeps nothing waiting.
+    return await unlessAborted(Promise.resolve(handler(viewOf(job, name), signal)), signal, new Error("given up"));
+  } catch (error) {
+    throw jobFailure(error);
+  }
+}
+
+/** The job as it was handed out: earlier attempts, and how far it is, are the server's to know. */
+function viewOf(job: LeasedJob, module: string): RunningJobView {
+  const { id, queue, kind, attempt, maxAttempts, runAt, correlationId } = job;
+  return {
+    id,
+    queue,
+    kind: kind.slice(module.length + 1),
+    payload: job.payload as Json,
+    state: "running",
+    attempts: attempt,
+    maxAttempts,
+    runAt,
+    correlationId,
+    createdAt: new Date(timeOf(id) ?? Date.parse(runAt)).toISOString(),
+    finishedAt: null,
+    lastError: null,
+    result: null,
+    progress: () => undefined,
+  };
+}
+
+/** When a UUIDv7 was made (RFC 9562 section 5.7), which the ids of modules' jobs are. */
+function timeOf(id: string): number | undefined {
+  return id[14] === "7" ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
+}
+
+async function dispose(module: AppModule, log: Logger): Promise<void> {
+  try {
+    await withinLimit((async () => module.dispose?.())(), DISPOSE_LIMIT_MS, "dispose");
+  } catch (error) {
+    log.warn({ module: module.name, err: error }, "a module could not be disposed of");
+  }
+}

@@ -1,0 +1,135 @@
+import { hostname } from "node:os";
+import type { Config } from "../../../config/load.ts";
+import type { Logger } from "../../../core/log.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
+import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../features/jobs/runner/job.ts";
+import type { Context } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { openLog } from "../../output/open-log.ts";
+import { Output } from "../../output/output.ts";
+import { endOnStray, interrupt } from "../../output/process-ends.ts";
+import { serverOf } from "../../server-client.ts";
+import { channelWork } from "./channel-work.ts";
+import type { ChannelWork, LeasedJob, Work } from "./work.ts";
+import { type Claimed, WorkerLink } from "./worker-link.ts";
+import { WorkerLoop } from "./worker-loop.ts";
+
+export type ServedQueue = "notification-delivery" | "push-notification" | ModuleQueue;
+
+export interface WorkerFlags {
+  readonly queues: readonly ServedQueue[];
+  readonly concurrency: number;
+  readonly modulesDir?: string;
+}
+
+/** Runs until a signal ends it. @throws CommandError, ServerRefused when the server takes it no more */
+export async function runWorker(context: Context, { queues, concurrency, modulesDir }: WorkerFlags): Promise<void> {
+  if (context.flags.dataDir !== undefined)
+    throw new CommandError(
+      EXIT.usage,
+      "prism worker opens no data directory and takes no --data-dir; it talks to --url",
+    );
+  const { config, warnings } = context.loadConfig("none", { modulesDir });
+  // Its own words are in the log: a claim that waits is no news.
+  const server = await serverOf({ ...context, out: new Output({ json: true, quiet: true, color: false }) }, false);
+  if (server.token === undefined)
+    throw new CommandError(
+      EXIT.unauthorised,
+      "a worker needs a service token of the right jobs:work: PRISM_TOKEN, or --token",
+    );
+  const log = openLog(context, config).namespace("worker");
+  for (const warning of warnings) log.warn({}, warning);
+  endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
+  if (isOpenLine(server.base))
+    log.warn({ url: server.base }, "the token, messages and addresses go over a line that is not encrypted; use https");
+  const channels = channelWork(config);
+  const wanted = channelsOf(queues, channels);
+  const names = queues.filter(isModuleQueue).map((queue) => queue.slice("module:".length));
+  const modules = names.length > 0 ? await modulesOf(names, config, log) : null;
+  const link = new WorkerLink(server, hostname());
+  const loop = new WorkerLoop({
+    link,
+    log,
+    claim: { queues, channels: wanted },
+    concurrency,
+    shutdownMs: config.shutdownMs,
+    workOf: ({ queue }: LeasedJob): Work => (modules && isModuleQueue(queue) ? modules : channels),
+    onClaimed: announcer(context, log, { url: server.base, queues, wanted, concurrency, workerId: link.workerId }),
+  });
+  stopOnSignals(loop, log);
+  try {
+    await loop.run();
+  } catch (error) {
+    log.error({ reason: error instanceof Error ? error.message : String(error) }, "the worker ends");
+    throw error;
+  } finally {
+    await Promise.all([channels.close(), modules?.close()]);
+  }
+  log.info({}, "stopped");
+  process.exit(EXIT.done);
+}
+
+/** http to another machine. */
+function isOpenLine(base: string): boolean {
+  const { protocol, hostname: host } = new URL(base);
+  return protocol === "http:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
+}
+
+/** The channels of the queues that this process can send by. @throws CommandError 3 for a queue of which it can send nothing */
+function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): readonly WorkerChannel[] {
+  for (const queue of queues) {
+    const all = WORKER_CHANNELS.filter((channel) => deliveryQueue(channel) === queue);
+    if (isModuleQueue(queue) || all.some((channel) => channels.includes(channel))) continue;
+    const settings = all.map((channel) => `${channel}.*`).join(" or ");
+    throw new CommandError(EXIT.refused, `${queue}: this process can send nothing of it; set ${settings} here`);
+  }
+  return channels.filter((channel) => queues.some((queue) => deliveryQueue(channel) === queue));
+}
+
+async function modulesOf(names: readonly string[], config: Config, log: Logger): Promise<Work> {
+  const { moduleWork } = await import("./module-work.ts");
+  return moduleWork(names, config, log);
+}
+
+interface Facts {
+  readonly url: string;
+  readonly queues: readonly string[];
+  readonly wanted: readonly WorkerChannel[];
+  readonly concurrency: number;
+  readonly workerId: string;
+}
+
+/** Says that the worker works, once the server has answered; and by which channels, whenever that changes. */
+function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
+  let last: string | null = null;
+  return ({ channels }) => {
+    const now = channels.join(", ");
+    if (now === last) return;
+    const isFirst = last === null;
+    last = now;
+    if (isFirst) {
+      log.info({ ...facts, channels, pid: process.pid }, "ready");
+      out.note(`Prism worker is ready: ${facts.url}  queues ${facts.queues.join(" ")}`);
+    } else log.info({ channels }, "the server leaves other channels to workers now");
+    const missing = wanted.filter((channel) => !channels.includes(channel));
+    if (channels.length === 0 && wanted.length > 0)
+      log.warn(
+        { wanted },
+        "the server leaves none of these channels to workers: name them in its setting delivery.workers",
+      );
+    else if (missing.length > 0) log.info({ missing }, "the server sends by these channels itself (delivery.workers)");
+  };
+}
+
+function stopOnSignals(loop: WorkerLoop, log: Logger): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(EXIT.failure);
+    isStopping = true;
+    log.info({ signal }, "stopping");
+    loop.stop();
+  };
+  process.on("SIGTERM", stop);
+  process.off("SIGINT", interrupt);
+  process.on("SIGINT", stop);
+}

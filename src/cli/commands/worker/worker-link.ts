@@ -1,0 +1,112 @@
+import { uuidv7 } from "../../../core/ids.ts";
+import type { WorkerChannel } from "../../../core/worker-channels.ts";
+import { DeadTarget, ProviderDown } from "../../../features/delivery/sender.ts";
+import { jitteredDelayMs } from "../../../features/jobs/runner/attempt-end.ts";
+import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { type LeasedJob, ServerOnly } from "./work.ts";
+
+/** How long a claim waits at the server for a job; each renews the lease, which lasts a minute. */
+export const CLAIM_WAIT_MS = 20_000;
+const CLAIM_LIMIT_MS = CLAIM_WAIT_MS + 30_000;
+/** Of a claim (contract 4.12). */
+const MAX_CLAIMED = 100;
+const MAX_ERROR = 4000;
+/** What the server keeps of a result. */
+const MAX_RESULT_BYTES = 16_384;
+/** Between attempts to reach a server that is away; the same jitter as of jobs, so that many workers do not come back at once. */
+const AWAY = { backoffBaseMs: 500, backoffCapMs: 15_000 };
+
+export interface Claimed {
+  readonly jobs: readonly LeasedJob[];
+  /** Of the channels that were named those that the server leaves to workers. */
+  readonly channels: readonly string[];
+}
+
+export interface ClaimOf {
+  readonly queues: readonly string[];
+  readonly channels: readonly WorkerChannel[];
+}
+
+/** One process that works for a server: four requests on behalf of one token. */
+export class WorkerLink {
+  /** Made when it starts, and its own as long as it runs. */
+  readonly workerId = uuidv7();
+  readonly #server: ServerClient;
+  readonly #host: string;
+
+  constructor(server: ServerClient, host: string) {
+    this.#server = server;
+    this.#host = host.slice(0, 255) || "unknown";
+  }
+
+  claim({ queues, channels }: ClaimOf, max: number, waitMs: number, signal?: AbortSignal): Promise<Claimed> {
+    const body = {
+      workerId: this.workerId,
+      host: this.#host,
+      queues,
+      channels,
+      max: Math.min(max, MAX_CLAIMED),
+      waitMs,
+    };
+    return this.#server.post<Claimed>("/api/v1/workers/claim", body, CLAIM_LIMIT_MS, signal);
+  }
+
+  /** @param jobs those that it has in hand: what else it was given never reached it. */
+  async renew(jobs: readonly string[]): Promise<void> {
+    await this.#server.post("/api/v1/workers/renew", { workerId: this.workerId, jobs });
+  }
+
+  async complete({ id, fence }: LeasedJob, result: unknown): Promise<void> {
+    const text = JSON.stringify(result);
+    const isKept = text !== undefined && Buffer.byteLength(text) <= MAX_RESULT_BYTES;
+    await this.#server.post(`/api/v1/jobs/${id}/complete`, { fence, ...(isKept ? { result } : {}) });
+  }
+
+  async fail({ id, fence }: LeasedJob, error: unknown): Promise<void> {
+    await this.#server.post(`/api/v1/jobs/${id}/fail`, { fence, ...failureOf(error) });
+  }
+
+  async handBack({ id, fence }: LeasedJob): Promise<void> {
+    await this.#server.post(`/api/v1/jobs/${id}/fail`, { fence, handBack: true });
+  }
+}
+
+/** An error as the server is told it: its class is what becomes of the job. */
+function failureOf(error: unknown) {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  const words = { error: Array.from(text).slice(0, MAX_ERROR).join("") || "failed" };
+  if (error instanceof DeadTarget)
+    return { ...words, fault: "target", ...(error.since === undefined ? {} : { since: error.since }) };
+  if (error instanceof ProviderDown) return { ...words, fault: "provider" };
+  if (error instanceof PermanentError) return { ...words, permanent: true };
+  return error instanceof RetryLater ? { ...words, retryAfterMs: Math.round(error.retryAfterMs) } : words;
+}
+
+/**
+ * What a failed request means to a worker. `away`: the server is restarting, out of reach or busy, and the same may be said again. `over`: what it
+ * was about is the worker's no more. `end`: nothing that it says will be heard again.
+ */
+export function verdictOf(error: unknown): "away" | "over" | "end" {
+  if (error instanceof CommandError) return error.exitCode === EXIT.unreachable ? "away" : "end";
+  if (!(error instanceof ServerRefused)) return "end";
+  if (error.status >= 500 || error.status === 429 || error.status === 408) return "away";
+  return error.code === "INVALID_STATE" || error.code === "JOB_NOT_FOUND" ? "over" : "end";
+}
+
+/** How long to wait before the server is asked again. @param failures in a row */
+export function awayMs(failures: number, error: unknown): number {
+  const asked = error instanceof ServerRefused ? (error.retryAfterMs ?? 0) : 0;
+  return asked + jitteredDelayMs(failures, AWAY);
+}
+
+/** The error that ends the worker, with the next step where it is about the token. */
+export function endOf(error: unknown): unknown {
+  if (error instanceof ServerOnly) return new CommandError(EXIT.refused, error.message, { cause: error });
+  if (!(error instanceof ServerRefused)) return error;
+  const { status, code, message, details } = error;
+  if (status !== 401 && status !== 403) return error;
+  const hint = "a worker needs a service token in force that holds jobs:work (prism token create --scopes jobs:work)";
+  return new ServerRefused(status, code, `${message}; ${hint}`, details);
+}

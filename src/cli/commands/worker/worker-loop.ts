@@ -1,0 +1,227 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { deferred } from "../../../core/deferred.ts";
+import type { Logger } from "../../../core/log.ts";
+import { within } from "../../../core/within.ts";
+import { StoppedCall } from "../../../features/delivery/send-within.ts";
+import { type LeasedJob, ServerOnly, type Work } from "./work.ts";
+import { awayMs, CLAIM_WAIT_MS, type Claimed, type ClaimOf, endOf, verdictOf, type WorkerLink } from "./worker-link.ts";
+
+const RENEW_EVERY_MS = 20_000;
+/** An answer that is on its way when the worker stops brings jobs that are better handed back at once than missed for a minute. */
+const LAST_CLAIM_MS = 250;
+/** Of the time that a stop has, for handing back what has not ended. */
+const HAND_BACK_MS = 3000;
+
+export interface WorkerLoopParts {
+  readonly link: WorkerLink;
+  readonly log: Logger;
+  readonly claim: ClaimOf;
+  readonly concurrency: number;
+  readonly shutdownMs: number;
+  workOf(job: LeasedJob): Work;
+  /** The server has answered a claim. */
+  onClaimed(claimed: Claimed): void;
+}
+
+/** A job in hand: at work, or its end on the way to the server. */
+interface Hand {
+  readonly job: LeasedJob;
+  readonly controller: AbortController;
+}
+
+/** Why a job at work was given up. */
+type GivenUp = "stopping" | "lost";
+
+/**
+ * Claims, runs, tells; renews the lease of all it has in hand. `running` → `stopping` (nothing is claimed, what runs goes on) → `handing back` → ended.
+ * A server that is away is waited for; what is in hand goes on meanwhile, and its end is told when the server is there again.
+ */
+export class WorkerLoop {
+  readonly #parts: WorkerLoopParts;
+  readonly #hands = new Map<string, Hand>();
+  readonly #stop = new AbortController();
+  /** Nobody will hear anything any more. */
+  readonly #failed = deferred<never>();
+  #queues: readonly string[];
+  #freed = deferred<void>();
+  #isRegistered = false;
+
+  constructor(parts: WorkerLoopParts) {
+    this.#parts = parts;
+    this.#queues = parts.claim.queues;
+    this.#failed.promise.catch(() => undefined);
+    setMaxListeners(0, this.#stop.signal);
+  }
+
+  /** Runs until {@link stop}. @throws what the server says when it takes the worker no more */
+  async run(): Promise<void> {
+    const renewal = setInterval(() => void this.#renew(), RENEW_EVERY_MS);
+    try {
+      await Promise.race([this.#claimOn(), this.#failed.promise]);
+      await Promise.race([this.#end(), this.#failed.promise]);
+    } catch (error) {
+      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies GivenUp);
+      throw endOf(error);
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  get #isStopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  async #claimOn(): Promise<void> {
+    for (let failures = 0; !this.#isStopping; ) {
+      const free = this.#parts.concurrency - this.#hands.size;
+      if (free <= 0) {
+        await this.#untilFreed();
+        continue;
+      }
+      try {
+        // The first claim, and the first after a silence, do not wait: they say who is there.
+        const claimed = await this.#claim(free, this.#isRegistered && failures === 0 ? CLAIM_WAIT_MS : 0);
+        this.#took(claimed);
+        if (failures > 0) this.#parts.log.info({ failures }, "the server answers again");
+        failures = 0;
+      } catch (error) {
+        if (this.#isStopping) return;
+        if (verdictOf(error) === "end") throw error;
+        await this.#pause(awayMs(++failures, error), failures, error);
+      }
+    }
+  }
+
+  async #claim(free: number, waitMs: number): Promise<Claimed> {
+    const { link, claim } = this.#parts;
+    const giveUp = new AbortController();
+    const onStop = (): void => void setTimeout(() => giveUp.abort(), LAST_CLAIM_MS);
+    this.#stop.signal.addEventListener("abort", onStop, { once: true });
+    try {
+      return await link.claim({ ...claim, queues: this.#queues }, free, waitMs, giveUp.signal);
+    } finally {
+      this.#stop.signal.removeEventListener("abort", onStop);
+    }
+  }
+
+  #took(claimed: Claimed): void {
+    this.#isRegistered = true;
+    this.#parts.onClaimed(claimed);
+    for (const job of claimed.jobs) void this.#work(job);
+  }
+
+  async #pause(delayMs: number, failures: number, error: unknown): Promise<void> {
+    const { log } = this.#parts;
+    const facts = { failures, delayMs, reason: error instanceof Error ? error.message : String(error) };
+    // A server that restarts is away for a second or two: that wakes nobody.
+    if (failures === 1 || failures % 10 === 0) log.warn(facts, "the server cannot be asked for jobs; trying again");
+    else log.debug(facts, "the server cannot be asked for jobs; trying again");
+    await sleep(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+  }
+
+  async #untilFreed(): Promise<void> {
+    const stopped = deferred<void>();
+    const onStop = (): void => stopped.resolve();
+    this.#stop.signal.addEventListener("abort", onStop, { once: true });
+    await Promise.race([this.#freed.promise, stopped.promise]);
+    this.#stop.signal.removeEventListener("abort", onStop);
+  }
+
+  async #work(job: LeasedJob): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    setMaxListeners(0, signal);
+    this.#hands.set(job.id, { job, controller });
+    const startedAt = performance.now();
+    const end = this.#isStopping ? this.#handingBack(job) : await this.#attempt(job, signal, startedAt);
+    await this.#tell(job, end);
+    this.#hands.delete(job.id);
+    this.#freed.resolve();
+    this.#freed = deferred<void>();
+  }
+
+  /** @returns what tells the server how it ended; null when it is none of ours any more */
+  async #attempt(job: LeasedJob, signal: AbortSignal, startedAt: number): Promise<(() => Promise<void>) | null> {
+    const { link, log, workOf } = this.#parts;
+    const facts = { jobId: job.id, queue: job.queue, kind: job.kind, attempt: job.attempt };
+    try {
+      const result = await workOf(job).run(job, signal, this.#stop.signal);
+      log.debug({ ...facts, durationMs: Math.round(performance.now() - startedAt) }, "a job is done");
+      return () => link.complete(job, result);
+    } catch (error) {
+      if (signal.aborted) return signal.reason === ("stopping" satisfies GivenUp) ? this.#handingBack(job) : null;
+      if (error instanceof StoppedCall) return this.#handingBack(job);
+      if (error instanceof ServerOnly) this.#withdraw(job.queue, error);
+      else log.warn({ ...facts, err: error }, "a job failed");
+      return error instanceof ServerOnly ? this.#handingBack(job) : () => link.fail(job, error);
+    }
+  }
+
+  #handingBack(job: LeasedJob): () => Promise<void> {
+    return () => this.#parts.link.handBack(job);
+  }
+
+  /** Nothing more is claimed where this job was from. Without any queue left there is nothing to do. */
+  #withdraw(queue: string, error: ServerOnly): void {
+    const { log } = this.#parts;
+    if (!this.#queues.includes(queue)) return;
+    this.#queues = this.#queues.filter((name) => name !== queue);
+    log.error({ queue, reason: error.message }, "jobs of the queue cannot run in a worker; no more of it are claimed");
+    if (this.#queues.length === 0) this.#failed.reject(error);
+  }
+
+  /** Until it has been heard: nobody else knows how the attempt ended. */
+  async #tell(job: LeasedJob, end: (() => Promise<void>) | null): Promise<void> {
+    const { log } = this.#parts;
+    for (let failures = 0; end !== null; ) {
+      try {
+        return await end();
+      } catch (error) {
+        const verdict = verdictOf(error);
+        const facts = { jobId: job.id, queue: job.queue, reason: error instanceof Error ? error.message : "" };
+        if (verdict === "away") await sleep(awayMs(++failures, error));
+        else if (verdict === "over") {
+          log.warn(facts, "the end of a job came too late: the server has taken it back, and it runs again");
+          return;
+        } else {
+          this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
+          return;
+        }
+      }
+    }
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.#isRegistered) return;
+    const { link, log } = this.#parts;
+    try {
+      await link.renew([...this.#hands.keys()]);
+    } catch (error) {
+      const verdict = verdictOf(error);
+      if (verdict === "end") this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
+      if (verdict !== "over" || this.#hands.size === 0) return;
+      log.warn({ jobs: this.#hands.size }, "the lease has run out; what was in hand is left, for it runs again");
+      for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies GivenUp);
+    }
+  }
+
+  /** What runs may end by itself; what has not is handed back. */
+  async #end(): Promise<void> {
+    const { shutdownMs, log } = this.#parts;
+    const deadline = Date.now() + shutdownMs;
+    await within(Math.max(0, shutdownMs - HAND_BACK_MS), this.#idle());
+    const left = this.#hands.size;
+    for (const { controller } of this.#hands.values()) controller.abort("stopping" satisfies GivenUp);
+    if (left > 0) await within(Math.max(HAND_BACK_MS, deadline - Date.now()), this.#idle());
+    if (left > 0) log.info({ jobs: left, untold: this.#hands.size }, "what had not ended was handed back");
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#hands.size > 0) await this.#freed.promise;
+  }
+}

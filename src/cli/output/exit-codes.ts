@@ -1,0 +1,115 @@
+import { ConfigRefused } from "../../config/config-refused.ts";
+import { DataDirRefused } from "../../core/data-dir.ts";
+import { type ErrorDetail, PrismError } from "../../core/errors.ts";
+import { UnsealError } from "../../core/sealed-box.ts";
+import { type ArchiveProblem, ArchiveRefused } from "../../features/backup/archive-refused.ts";
+import { STATUS_OF } from "../../http/error-status.ts";
+import { ListenRefused } from "../../http/listen-refused.ts";
+import { TlsRefused } from "../../http/tls.ts";
+import { SchemaRefused } from "../../store/sqlite/migrate.ts";
+import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
+
+/** What a command's exit says (contract 10.1). */
+export const EXIT = {
+  done: 0,
+  failure: 1,
+  usage: 2,
+  refused: 3,
+  unreachable: 4,
+  unauthorised: 5,
+  notFound: 6,
+  conflict: 7,
+  checkFailed: 8,
+  interrupted: 130,
+} as const;
+
+/** An expected end of a command: the message goes to stderr, without a stack. */
+export class CommandError extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "CommandError";
+    this.exitCode = exitCode;
+  }
+}
+
+/** A server's refusal of a request, as its error body tells it. */
+export class ServerRefused extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly details: readonly ErrorDetail[];
+  /** How long the server asks to be left alone. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[], retryAfterMs?: number) {
+    super(message);
+    this.name = "ServerRefused";
+    this.status = status;
+    this.code = code;
+    this.details = details;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The exit code and the words for an error that ended a command; undefined for one that nobody foresaw. */
+export function describeFailure(error: unknown): { exitCode: number; message: string } | undefined {
+  if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
+  if (error instanceof ConfigRefused) {
+    const list = error.problems.map((problem) => `  - ${problem}`).join("\n");
+    return { exitCode: EXIT.refused, message: `the configuration is not valid:\n${list}` };
+  }
+  if (error instanceof SchemaRefused || error instanceof TlsRefused)
+    return { exitCode: EXIT.refused, message: error.message };
+  if (error instanceof UnsealError) return { exitCode: EXIT.refused, message: OTHER_KEY };
+  if (error instanceof ListenRefused || error instanceof DataDirRefused)
+    return { exitCode: EXIT.unreachable, message: error.message };
+  if (error instanceof ArchiveRefused) return { exitCode: EXIT_OF_ARCHIVE[error.problem], message: error.message };
+  if (failureOf(error) === "full" || (error instanceof PrismError && error.code === "STORAGE_FULL"))
+    return { exitCode: EXIT.unreachable, message: DISK_FULL };
+  if (error instanceof PrismError) {
+    const exitCode = exitCodeOf(STATUS_OF[error.code], error.code);
+    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
+  }
+  if (error instanceof ServerRefused) {
+    const exitCode = exitCodeOf(error.status, error.code);
+    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
+  }
+  if (sqliteCode(error).startsWith("SQLITE_") && error instanceof Error)
+    return {
+      exitCode: EXIT.unreachable,
+      message: `the database cannot be used: ${error.message}; prism doctor looks closer`,
+    };
+  return undefined;
+}
+
+const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {
+  damaged: EXIT.conflict,
+  exists: EXIT.conflict,
+  untrusted: EXIT.refused,
+  newer: EXIT.refused,
+  passphrase: EXIT.unauthorised,
+  space: EXIT.failure,
+};
+
+const DISK_FULL =
+  "the disk of the database is full, or maxDbBytes is reached: make room (its log needs some, too) and start again; nothing that was stored is lost";
+
+const OTHER_KEY =
+  "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, or bring back secrets.json of its data directory";
+
+/** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, other 4xx → 7, 5xx → 4. */
+export function exitCodeOf(status: number, code: string): number {
+  if (code === "RECIPIENT_NOT_FOUND") return EXIT.notFound;
+  if (status === 401 || status === 403) return EXIT.unauthorised;
+  if (status === 404) return EXIT.notFound;
+  return status >= 500 ? EXIT.unreachable : EXIT.conflict;
+}
+
+/** One line per detail that the message does not say already. */
+function withDetails(message: string, details: readonly ErrorDetail[] = []): string {
+  const lines = details
+    .filter((detail) => !message.includes(detail.message))
+    .map(({ path, message: text }) => `  - ${path ? `${path}: ` : ""}${text}`);
+  return [message, ...lines].join("\n");
+}

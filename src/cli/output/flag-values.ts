@@ -1,0 +1,79 @@
+import { InvalidArgumentError } from "commander";
+import { parseDuration } from "../../config/kinds.ts";
+import { nearestName } from "../../config/nearest.ts";
+import { parseRfc3339 } from "../../core/clock.ts";
+
+/** @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`; a bare number is milliseconds. */
+export function durationFlag(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs === undefined)
+    throw new InvalidArgumentError("Use a duration such as 500ms, 5s, 10m, 2h, 1d, or a number of milliseconds.");
+  return durationMs;
+}
+
+/** @returns epoch ms of an RFC 3339 time, of a day (its beginning in UTC), or of a duration before now. */
+export function pastFlag(text: string): number {
+  return instant(text, -1);
+}
+
+/** {@link pastFlag}, but a duration counts from now on. */
+export function futureFlag(text: string): number {
+  return instant(text, 1);
+}
+
+function instant(text: string, direction: 1 | -1): number {
+  const at = parseRfc3339(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (at !== undefined) return at;
+  // A bare number could be meant as a time as well as a duration: neither is guessed.
+  const durationMs = /[a-z]$/.test(text.trim()) ? parseDuration(text) : undefined;
+  if (durationMs === undefined) {
+    const relative = direction === 1 ? "from now (30d)" : "before now (24h)";
+    throw new InvalidArgumentError(
+      `Use a time such as 2026-01-31T08:00:00Z, a day such as 2026-01-31, or a duration ${relative}.`,
+    );
+  }
+  return Date.now() + direction * durationMs;
+}
+
+/** @returns a parser of whole numbers in a range. */
+export function integerFlag(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d{1,16}$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`Use a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** @returns a parser of comma separated names out of a fixed list. */
+export function listFlag<const T extends string>(known: readonly T[]): (text: string) => readonly T[] {
+  return (text) => {
+    const names = text
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== "");
+    if (names.length === 0) throw new InvalidArgumentError(`Use one or more of ${known.join(", ")}.`);
+    return [...new Set(names)].map((name) => {
+      const found = known.find((each) => each === name);
+      if (found !== undefined) return found;
+      const nearest = nearestName(name, known);
+      throw new InvalidArgumentError(
+        nearest ? `${name} is none of them; did you mean ${nearest}?` : `Use one or more of ${known.join(", ")}.`,
+      );
+    });
+  };
+}
+
+/** @returns how many in what time: `20/60000`, `20/1m`. */
+export function rateFlag(text: string): { readonly count: number; readonly windowMs: number } {
+  const [count = "", window = "", ...more] = text.split("/");
+  const windowMs = parseDuration(window);
+  if (!/^[1-9]\d{0,6}$/.test(count) || windowMs === undefined || more.length > 0)
+    throw new InvalidArgumentError("Use a number and a time such as 20/60000 or 20/1m.");
+  return { count: Number(count), windowMs };
+}
+
+/** For flags that may be given several times. */
+export function collectFlag(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}

@@ -1,0 +1,67 @@
+import { CommanderError } from "commander";
+import { createLogger } from "../../config/logger.ts";
+import type { Logger } from "../../core/log.ts";
+import { isStrayClaimed } from "../../core/stray.ts";
+import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
+import { printable } from "./output.ts";
+
+/** All the ways a command ends other than by having done its work. */
+
+let log: Logger | undefined;
+
+/** What `DEBUG=prism:cli` shows of the command line itself: JSON lines on stderr, for results are on stdout. */
+export function cliLog(): Logger {
+  const { DEBUG, PRISM_DEBUG } = process.env;
+  const destination = { write: (line: string) => void process.stderr.write(line) };
+  log ??= createLogger({ level: "error", debug: PRISM_DEBUG ?? DEBUG, destination }).namespace("cli");
+  return log;
+}
+
+/** Says on stderr why a command failed. @returns its exit code. */
+export function reportFailure(error: unknown): number {
+  // Commander has said it already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  cliLog().debug({ err: error }, "the command failed");
+  const { exitCode, message } = describeFailure(error) ?? unforeseen(error);
+  // What a server or a stored rule says is part of some messages.
+  process.stderr.write(`prism: ${message.split("\n").map(printable).join("\n")}\n`);
+  return exitCode;
+}
+
+/** What nobody foresaw: its message in one line; where it is from is for those who ask. */
+function unforeseen(error: unknown): { exitCode: number; message: string } {
+  const [line = ""] = (error instanceof Error ? error.message || error.name : String(error)).split("\n");
+  return { exitCode: EXIT.failure, message: `unexpected: ${line}; DEBUG=prism:cli shows where it is from` };
+}
+
+/** Ctrl-C ends every command at once; the server takes {@link interrupt} off and ends in order. */
+export function endOnInterrupt(): void {
+  process.on("SIGINT", interrupt);
+}
+
+export function interrupt(): void {
+  process.exit(EXIT.interrupted);
+}
+
+/** `prism export … | head` is no failure: whoever read has seen enough. */
+export function endQuietlyOnBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(EXIT.done);
+      throw new CommandError(EXIT.failure, `the output cannot be written: ${error.message}`, { cause: error });
+    });
+  }
+}
+
+/**
+ * An error in a callback that nobody waits for ends the process as any other does, unless somebody answers for it. A later call replaces an
+ * earlier one's `report`.
+ */
+export function endOnStray(report: (error: Error) => unknown): void {
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => {
+    if (isStrayClaimed(error)) return;
+    report(error);
+    process.exit(EXIT.failure);
+  });
+}

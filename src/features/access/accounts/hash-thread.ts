@@ -1,0 +1,42 @@
+import { parentPort } from "node:worker_threads";
+import bcrypt from "bcrypt";
+import { yieldToOthers } from "../../../core/thread-priority.ts";
+import { costOf, nobodysHash } from "./password-text.ts";
+
+/** One task at a time: the pool sends the next when it has the answer. */
+export type HashTask =
+  | { readonly op: "hash"; readonly input: string; readonly cost: number }
+  | { readonly op: "compare"; readonly input: string; readonly hash: string; readonly cost: number };
+
+export type HashAnswer =
+  | { readonly ok: true; readonly value: string | boolean }
+  | { readonly ok: false; readonly message: string };
+
+/** bcrypt's synchronous calls in a thread of their own: its asynchronous ones would take libuv's pool from signatures, files and names. */
+export function runHashThread(): void {
+  const port = parentPort;
+  if (!port) throw new TypeError("passwords are hashed in a thread of their own");
+  // A flood of logins must not take the processor from events.
+  yieldToOthers();
+  port.on("message", (task: HashTask) => port.postMessage(perform(task)));
+}
+
+function perform(task: HashTask): HashAnswer {
+  try {
+    const value =
+      task.op === "hash" ? bcrypt.hashSync(task.input, task.cost) : compareAtCost(task.input, task.hash, task.cost);
+    return { ok: true, value };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/**
+ * Takes the time of `cost`, also where the hash is of a time when the cost was lower, so that an old account does not show: each step up doubles
+ * the rounds, and 2^a + 2^a + 2^(a+1) + … + 2^(b-1) = 2^b.
+ */
+export function compareAtCost(input: string, hash: string, cost: number): boolean {
+  const isRight = bcrypt.compareSync(input, hash);
+  for (let step = costOf(hash) ?? cost; step < cost; step++) bcrypt.compareSync(input, nobodysHash(step));
+  return isRight;
+}

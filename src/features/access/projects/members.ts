@@ -1,0 +1,156 @@
+import type { CoreServices } from "../../../app/module.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import { missingPermission } from "../../../http/access.ts";
+import { pageBody, readPage } from "../../../http/pagination.ts";
+import type { Trx } from "../../../store/database.ts";
+import type { ProjectRole } from "../../../store/schema.ts";
+import type { ProjectRight } from "../project-rights.ts";
+import type { Invitations } from "./invitations.ts";
+import * as queries from "./member-queries.ts";
+import type { AddMember, ListMembers } from "./schema.ts";
+import { requireStill } from "./still-may.ts";
+
+/** Who belongs to a project. Everybody in it may look; its owners decide (contract 4.6). */
+export class ProjectMembers {
+  readonly #services: CoreServices;
+
+  readonly #invitations: Invitations;
+
+  constructor(services: CoreServices, invitations: Invitations) {
+    this.#services = services;
+    this.#invitations = invitations;
+  }
+
+  async list(principal: UserPrincipal, ref: string, query: ListMembers) {
+    const { db, projects } = this.#services;
+    const projectId = projects.require(principal, ref, "project:read");
+    const request = readPage(query, ["string"]);
+    const rows = await queries.listMembers(db.read, projectId, request);
+    const total = request.wantsTotal ? await queries.countMembers(db.read, projectId) : undefined;
+    return pageBody(request, rows, viewOf, (row) => [row.userId], total);
+  }
+
+  /**
+   * Invites a mail address, adds a user at once, or changes the role of a member. A user is added without being asked only by a caller who may
+   * read users: anyone else could reach people through a project's rules, and would learn which accounts exist.
+   * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link Invitations.invite} throws
+   */
+  async add(principal: UserPrincipal, ref: string, { email, userId: userRef, role }: AddMember) {
+    const { projects, users } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
+    if (email !== undefined) return this.#invitations.invite(principal, projectId, email, role);
+    const wanted = userRef ?? "";
+    const userId = users.find(wanted);
+    const isMember = userId !== undefined && (await queries.isMember(this.#services.db.read, projectId, userId));
+    if (!isMember) {
+      const mayAdd = principal.permissions.has("users:read");
+      if (wanted.includes("@") && !(mayAdd && userId !== undefined))
+        return this.#invitations.invite(principal, projectId, wanted, role);
+      if (!mayAdd) throw missingPermission("users:read", 'invite the person by mail address: {"email": …, "role": …}');
+    }
+    if (userId === undefined) throw userNotFound();
+    return this.#write(principal, projectId, "project:manage", async (trx) => {
+      const member = await queries.findMember(trx, projectId, userId);
+      if (member) return this.#change(trx, member, role);
+      const createdAt = this.#services.clock.now();
+      await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
+      await this.#record("member.add", projectId, { userId, role }, trx);
+      return this.#read(trx, projectId, userId);
+    });
+  }
+
+  /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
+  async change(principal: UserPrincipal, ref: string, userRef: string, role: ProjectRole) {
+    const { projects, users } = this.#services;
+    const projectId = projects.require(principal, ref, "project:manage");
+    const userId = users.findAny(userRef) ?? userRef;
+    return this.#write(principal, projectId, "project:manage", async (trx) =>
+      this.#change(trx, await this.#require(trx, projectId, userId), role),
+    );
+  }
+
+  /** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
+  async remove(principal: UserPrincipal, ref: string, userRef: string): Promise<void> {
+    const { projects, users } = this.#services;
+    const userId = users.findAny(userRef) ?? userRef;
+    const right = userId === principal.userId ? "project:read" : "project:manage";
+    const projectId = projects.require(principal, ref, right);
+    await this.#write(principal, projectId, right, async (trx) => {
+      const member = await this.#require(trx, projectId, userId);
+      await requireOtherOwner(trx, member);
+      await trx
+        .deleteFrom("project_members")
+        .where("projectId", "=", projectId)
+        .where("userId", "=", member.userId)
+        .execute();
+      await this.#record("member.remove", projectId, { userId: member.userId }, trx);
+      await this.#services.system.projectInvitations.revokeOf(projectId, member.userId, trx);
+    });
+  }
+
+  async #change(trx: Trx, member: queries.MemberRow, role: ProjectRole) {
+    const { projectId, userId } = member;
+    if (role !== "owner") await requireOtherOwner(trx, member);
+    await trx
+      .updateTable("project_members")
+      .set({ role })
+      .where("projectId", "=", projectId)
+      .where("userId", "=", userId)
+      .execute();
+    await this.#record("member.update", projectId, { userId, role }, trx);
+    if (role !== "owner") await this.#services.system.projectInvitations.revokeOf(projectId, userId, trx);
+    return this.#read(trx, projectId, userId);
+  }
+
+  /** What a member may do, and whom the project's rules reach, is read anew behind the commit. */
+  #write<T>(
+    principal: UserPrincipal,
+    projectId: string,
+    right: ProjectRight,
+    change: (trx: Trx) => Promise<T>,
+  ): Promise<T> {
+    const { db, system } = this.#services;
+    return db.write(async (trx) => {
+      await requireStill(this.#services, principal, projectId, right, trx);
+      db.afterCommit(trx, () => system.rightsChanged());
+      return change(trx);
+    });
+  }
+
+  async #require(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {
+    const member = await queries.findMember(trx, projectId, userId);
+    if (!member) throw userNotFound();
+    return member;
+  }
+
+  async #read(trx: Trx, projectId: string, userId: string) {
+    return viewOf(await this.#require(trx, projectId, userId));
+  }
+
+  async #record(action: string, projectId: string, metadata: Readonly<Record<string, string>>, trx: Trx) {
+    await this.#services.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
+  }
+}
+
+/** @throws LAST_ADMIN when this member is the only owner. */
+async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.MemberRow): Promise<void> {
+  if (role !== "owner" || (await queries.hasOtherOwner(trx, projectId, userId))) return;
+  throw new PrismError("LAST_ADMIN", "A project keeps at least one owner");
+}
+
+function oneOfBoth(): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: "email", code: "VALUE", message: "give either email or userId" }],
+  });
+}
+
+function userNotFound(): PrismError {
+  return new PrismError("USER_NOT_FOUND", "No such user");
+}
+
+function viewOf({ userId, username, name, role, createdAt }: queries.MemberRow) {
+  return { userId, username, name, role, createdAt: toRfc3339(createdAt) };
+}

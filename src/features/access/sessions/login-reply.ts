@@ -1,0 +1,46 @@
+import type { CoreServices } from "../../../app/module.ts";
+import { Reply } from "../../../http/route.ts";
+import type { Login } from "../accounts/accounts.ts";
+import { findUser, ownDetails, userView } from "../accounts/user-view.ts";
+import type { RefreshCookie } from "./refresh-cookie.ts";
+
+/** How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients without cookies, in the body. */
+export type TokenDelivery = "cookie" | "body";
+
+/** The answer to everything that logs in (D12). */
+export async function loginReply(
+  { db, clock, system }: CoreServices,
+  cookie: RefreshCookie,
+  login: Login,
+  {
+    delivery = "cookie",
+    isCookieSpent = false,
+    endsWithBrowser = false,
+    status = 200,
+    extra = {},
+  }: {
+    delivery?: TokenDelivery | undefined;
+    isCookieSpent?: boolean;
+    endsWithBrowser?: boolean;
+    status?: number;
+    extra?: object;
+  } = {},
+): Promise<Reply> {
+  const { accessToken, accessExpiresAt, session, userId } = login;
+  const now = clock.now();
+  const user = await findUser(db.read, userId);
+  const body = {
+    token: accessToken,
+    accessToken,
+    tokenType: "Bearer",
+    expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
+    user: userView(user, await ownDetails(db.read, system.pusherRegistry, userId)),
+    ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
+    ...extra,
+  };
+  const headers: Record<string, string> = {};
+  if (delivery === "cookie")
+    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
+  else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
+  return new Reply(status, body, headers);
+}

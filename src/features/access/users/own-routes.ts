@@ -1,0 +1,147 @@
+import * as v from "valibot";
+import type { CoreServices } from "../../../app/module.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Exchange } from "../../../http/exchange.ts";
+import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
+import { Preferences } from "../../delivery/index.ts";
+import { clientOf } from "../accounts/client-of.ts";
+import { granterOf } from "../accounts/role-grants.ts";
+import { findUser, ownDetails, UserView, userView } from "../accounts/user-view.ts";
+import { userOf } from "../caller-of.ts";
+import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
+import { namesOf } from "../user-admin.ts";
+import { PushDevices } from "./push-devices.ts";
+import { DeviceView, OwnBody, PasswordBody, PushBody } from "./schema.ts";
+
+type OwnChange = v.InferOutput<typeof OwnBody>;
+
+/** What everybody does with the account that is theirs (contract 4.5). */
+export function ownRoutes(services: CoreServices): Route[] {
+  const { db, clock, system } = services;
+  const { accounts, userLifecycle } = system;
+  const devices = new PushDevices(services);
+  const tag = "Users";
+
+  const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
+    const principal = userOf(exchange);
+    const { currentPassword, ...patch } = body;
+    // Whoever finds a session open must not be able to take the account over.
+    if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
+      if (currentPassword === undefined) {
+        throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+          details: [{ path: "currentPassword", code: "REQUIRED", message: "is required to change the mail address" }],
+        });
+      }
+      await accounts.requirePassword(principal.userId, currentPassword, clientOf(exchange));
+    }
+    // As the person, whatever a service token carries: nothing here gives a right.
+    await userLifecycle.update(principal.userId, patch, granterOf(system.principals.ofUser(principal.userId)));
+    return view(await findUser(db.read, principal.userId));
+  };
+  const view = async (user: Awaited<ReturnType<typeof findUser>>) =>
+    userView(user, await ownDetails(db.read, system.pusherRegistry, user.id));
+  const profile = async (userId: string): Promise<KeptAnswer> => {
+    // What is live is not kept: it changes without a row that is written.
+    const { pusherChannels: _live, ...kept } = await view(await findUser(db.read, userId));
+    return keptAnswer(userId, JSON.stringify(kept));
+  };
+  const isOther = async (email: string, userId: string): Promise<boolean> =>
+    namesOf({ email }).email !== (await findUser(db.read, userId)).email;
+  const changing = {
+    summary: "Change the caller's own account",
+    tag,
+    access: { tokenScopes: ["account:own"] },
+    body: OwnBody,
+    response: UserView,
+    errors: ["EMAIL_TAKEN", "PHONE_TAKEN", "INVALID_TIMEZONE", "INVALID_CREDENTIALS", "RATE_LIMITED"],
+    handle: change,
+  } as const;
+
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/users/me",
+      aliases: ["/api/profile", "/api/v1/profile"],
+      summary: "The caller's own account",
+      tag,
+      access: { tokenScopes: ["account:own"] },
+      response: UserView,
+      async handle(exchange) {
+        const { userId, permissions, kind } = userOf(exchange);
+        if (kind === "user") {
+          const { json } = await system.reads.profiles.read(`profile:${userId}`, () => profile(userId));
+          const channels = JSON.stringify(system.pusherRegistry.channelsOf(userId));
+          return new Reply(200, new RawJson(`${json.slice(0, -1)},"pusherChannels":${channels}}`));
+        }
+        // Of a service token, what it may do.
+        const user = await findUser(db.read, userId);
+        const held = user.permissions.filter((permission) => permissions.has(permission));
+        return view({ ...user, permissions: held });
+      },
+    }),
+    route({ ...changing, method: "PUT", path: "/api/v1/users/me", aliases: ["/api/profile", "/api/v1/profile"] }),
+    route({ ...changing, method: "PATCH", path: "/api/v1/profile", aliases: ["/api/profile"] }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/password",
+      summary: "Choose a new password; the caller's other sessions end",
+      tag,
+      access: {},
+      body: PasswordBody,
+      status: 204,
+      errors: ["INVALID_CREDENTIALS", "WEAK_PASSWORD", "RATE_LIMITED", "OVERLOADED"],
+      async handle(exchange, { body }) {
+        const principal = userOf(exchange);
+        await accounts.changePassword(principal, body.currentPassword, body.password, clientOf(exchange));
+        return new Reply(204);
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/users/me/preferences",
+      summary: "How and when the caller wants to be told",
+      tag,
+      access: { tokenScopes: ["account:own"] },
+      response: Preferences,
+      async handle(exchange) {
+        return preferencesOf((await findUser(db.read, userOf(exchange).userId)).prefs);
+      },
+    }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/preferences",
+      summary: "Say how and when one wants to be told",
+      tag,
+      access: { tokenScopes: ["account:own"] },
+      body: Preferences,
+      response: Preferences,
+      async handle(exchange, { body }) {
+        const { userId } = userOf(exchange);
+        const prefs = JSON.stringify(body);
+        await db.write(async (trx) => {
+          await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
+          db.afterCommit(trx, () => system.reads.profiles.changed(userId));
+        });
+        return preferencesOf(prefs);
+      },
+    }),
+    route({
+      method: "PUT",
+      path: "/api/v1/users/me/push-tokens",
+      summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
+      tag,
+      access: { tokenScopes: ["account:own"] },
+      body: PushBody,
+      response: v.object({ devices: v.array(DeviceView) }),
+      async handle(exchange, { body }) {
+        return { devices: await devices.replace(userOf(exchange), body) };
+      },
+    }),
+  ];
+}
+
+const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: null, channels: {} };
+
+function preferencesOf(prefs: string) {
+  return { ...DEFAULTS, ...(JSON.parse(prefs) as Preferences) };
+}

@@ -1,0 +1,112 @@
+import type * as v from "valibot";
+import type { CoreServices } from "../../../app/module.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import { sha256Hex } from "../../../core/tokens.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { PushBody } from "./schema.ts";
+
+type Kind = "fcm" | "apns";
+
+/**
+ * The devices that push goes to. A token names one device, of the user who registered it last. One registered as `fcm` or `apns` is the device
+ * of the caller's login and is removed when that login ends; a list names devices of several logins, which stay.
+ */
+export class PushDevices {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
+  async replace(
+    { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
+    body: v.InferOutput<typeof PushBody>,
+  ) {
+    const { db, system } = this.#services;
+    await db.write(async (trx) => {
+      // Everybody's: a token that is said here leaves whoever had it.
+      db.afterCommit(trx, () => system.reads.profiles.changedAll());
+      if ("devices" in body) {
+        const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
+        for (const { id, kind, device } of await this.#ofUser(userId, trx))
+          if (!named.has(nameOf(kind, device))) await trx.deleteFrom("push_devices").where("id", "=", id).execute();
+        for (const { kind, device, token } of body.devices)
+          await this.#put({ userId, sessionId: null }, { kind, device, token }, trx);
+        return;
+      }
+      for (const kind of ["fcm", "apns"] as const) {
+        const token = body[kind];
+        if (token === undefined) continue;
+        if (token === null) await this.#remove(userId, kind, trx);
+        else await this.#put({ userId, sessionId }, { kind, device: "default", token }, trx);
+      }
+    });
+    const rows = await this.#ofUser(userId, db.read);
+    return rows.map(({ kind, device, createdAt }) => ({ kind, device, createdAt: toRfc3339(createdAt) }));
+  }
+
+  #ofUser(userId: string, db: ReadDb) {
+    return db
+      .selectFrom("push_devices")
+      .select(["id", "kind", "device", "createdAt"])
+      .where("userId", "=", userId)
+      .orderBy("kind")
+      .orderBy("device")
+      .execute();
+  }
+
+  /** @param owner `sessionId`: the login that the device ends with. */
+  async #put(
+    { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
+    { kind, device, token }: { readonly kind: Kind; readonly device: string; readonly token: string },
+    trx: Trx,
+  ): Promise<void> {
+    const { system, clock } = this.#services;
+    const tokenHash = sha256Hex(token);
+    await trx
+      .deleteFrom("push_devices")
+      .where("kind", "=", kind)
+      .where("tokenHash", "=", tokenHash)
+      .where(({ or, eb }) => or([eb("userId", "!=", userId), eb("device", "!=", device)]))
+      .execute();
+    const now = clock.now();
+    // What is on its way to a device that says its token again still finds it.
+    const same = await trx
+      .updateTable("push_devices")
+      .set({ disabledAt: null, updatedAt: now, sessionId })
+      .where("userId", "=", userId)
+      .where("kind", "=", kind)
+      .where("device", "=", device)
+      .where("tokenHash", "=", tokenHash)
+      .executeTakeFirst();
+    if (same.numUpdatedRows > 0) return;
+    const id = uuidv7();
+    const sealed = system.box.seal(`push_devices.token.${id}`, Buffer.from(token));
+    await trx
+      .insertInto("push_devices")
+      .values({ id, userId, kind, device, token: sealed, tokenHash, sessionId, createdAt: now, updatedAt: now })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["userId", "kind", "device"])
+          .doUpdateSet({ id, token: sealed, tokenHash, disabledAt: null, lastUsedAt: null, updatedAt: now, sessionId }),
+      )
+      .execute();
+  }
+
+  async #remove(userId: string, kind: Kind, trx: Trx): Promise<void> {
+    await trx
+      .deleteFrom("push_devices")
+      .where("userId", "=", userId)
+      .where("kind", "=", kind)
+      .where("device", "=", "default")
+      .execute();
+  }
+}
+
+/** A colon stands in no kind. */
+function nameOf(kind: string, device: string): string {
+  return `${kind}:${device}`;
+}

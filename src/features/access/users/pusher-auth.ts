@@ -1,0 +1,149 @@
+import * as v from "valibot";
+import type { CoreServices } from "../../../app/module.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { decodeUtf8 } from "../../../core/json-text.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import { missingPermission } from "../../../http/access.ts";
+import type { Exchange } from "../../../http/exchange.ts";
+import { checkShape, parseJson, parseQuery } from "../../../http/input.ts";
+import { type Route, route } from "../../../http/route.ts";
+import { pattern } from "../../../http/shapes.ts";
+import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../../live/protocols/pusher/pusher-channel.ts";
+import { MAX_WATCHLIST } from "../../../live/protocols/pusher/pusher-message.ts";
+import { maySubscribe, PUSHER_CHANNEL, sharedSecretOf, signChannel, signUser } from "../../pusher/index.ts";
+import { userOf } from "../caller-of.ts";
+
+const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
+
+/** What Pusher's clients send; whatever they send besides is theirs. */
+const AuthRequest = v.object({
+  socket_id: SocketId,
+  channel_name: pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
+});
+type AuthRequest = v.InferOutput<typeof AuthRequest>;
+
+/** What Pusher's clients send to sign in. */
+const SignInRequest = v.object({
+  socket_id: SocketId,
+  watchlist: v.optional(
+    v.pipe(
+      v.union([v.string(), v.array(v.string())], "must be a list of user ids, or a text with commas"),
+      v.description("Ids of up to 100 users whose coming and going the connection hears of; it needs users:read"),
+    ),
+  ),
+});
+
+const SignInReply = v.object({
+  auth: v.pipe(v.string(), v.description("<key>:<HMAC-SHA-256 in hex>")),
+  user_data: v.pipe(v.string(), v.description("Who the user is, as it was signed")),
+});
+
+const AuthReply = v.object({
+  auth: v.pipe(v.string(), v.description("<key>:<HMAC-SHA-256 in hex>")),
+  channel_data: v.optional(
+    v.pipe(v.string(), v.description("Of a presence channel: who the member is, as it was signed")),
+  ),
+  shared_secret: v.optional(
+    v.pipe(v.string(), v.description("Of an encrypted channel: the key of its events, in base64")),
+  ),
+});
+
+const PATH = "/api/v1/users/me/pusher-auth";
+const USER_PATH = "/api/v1/users/me/pusher-user-auth";
+const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
+
+/** What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET reads the query, POST a form or JSON. */
+export function pusherAuthRoutes({ projects, system, config }: CoreServices): Route[] {
+  const common = {
+    path: PATH,
+    summary: "The signature with which a Pusher client subscribes to a private or presence channel",
+    tag: "Users",
+    access: { anyToken: true },
+    response: AuthReply,
+    errors: ["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED"],
+  } as const;
+
+  const sign = (principal: UserPrincipal, { socket_id, channel_name }: AuthRequest) => {
+    if (!maySubscribe(principal, channel_name, { projects, authorizers: system.channelAuthorizers }))
+      throw new PrismError("CHANNEL_FORBIDDEN", "You may not subscribe to this channel");
+    const { encryptionMasterKey: masterKey } = config.pusher;
+    if (isEncryptedChannel(channel_name) && masterKey === undefined)
+      throw new PrismError("CHANNEL_FORBIDDEN", "Encrypted channels need pusher.encryptionMasterKey on this server");
+    bind(system, principal, socket_id);
+    if (!isPresenceChannel(channel_name)) {
+      const auth = signChannel(system.pusher, socket_id, channel_name);
+      if (!isEncryptedChannel(channel_name) || masterKey === undefined) return { auth };
+      return { auth, shared_secret: sharedSecretOf(masterKey, channel_name) };
+    }
+    // Ours alone: a client that names somebody else is not listened to.
+    const channel_data = JSON.stringify({ user_id: principal.userId, user_info: { name: principal.name } });
+    return { auth: signChannel(system.pusher, socket_id, channel_name, channel_data), channel_data };
+  };
+
+  return [
+    route({
+      ...common,
+      method: "GET",
+      query: AuthRequest,
+      handle: (exchange, { query }) => sign(userOf(exchange), query),
+    }),
+    route({
+      ...common,
+      method: "POST",
+      aliases: ["/pusher/auth"],
+      body: AuthRequest,
+      raw: FORM_OR_JSON,
+      handle: (exchange, { body }) =>
+        sign(userOf(exchange), readBody(AuthRequest, exchange, body as unknown as Buffer)),
+    }),
+  ];
+}
+
+/** What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of all of a user's connections. */
+export function pusherUserAuthRoute({ system }: CoreServices): Route {
+  return route({
+    path: USER_PATH,
+    aliases: ["/pusher/user-auth"],
+    method: "POST",
+    summary: "The signature with which a Pusher client signs in as the caller",
+    tag: "Users",
+    access: { tokenScopes: ["notifications:own"] },
+    body: SignInRequest,
+    raw: FORM_OR_JSON,
+    response: SignInReply,
+    errors: ["CHANNEL_FORBIDDEN", "UNAUTHORIZED_ROLE", "VALIDATION_FAILED", "RATE_LIMITED"],
+    handle(exchange, { body }) {
+      const principal = userOf(exchange);
+      const asked = readBody(SignInRequest, exchange, body as unknown as Buffer);
+      const socketId = asked.socket_id;
+      const watched = asked.watchlist === undefined ? {} : { watchlist: readWatchlist(principal, asked.watchlist) };
+      bind(system, principal, socketId);
+      const user_data = JSON.stringify({ id: principal.userId, user_info: { name: principal.name }, ...watched });
+      return { auth: signUser(system.pusher, socketId, user_data), user_data };
+    },
+  });
+}
+
+/** Who is connected is for those to know who may list users. @throws UNAUTHORIZED_ROLE, VALIDATION_FAILED */
+function readWatchlist(principal: UserPrincipal, given: string | readonly string[]): readonly string[] {
+  if (!principal.permissions.has("users:read"))
+    throw missingPermission("users:read", "without it sign in without a watchlist");
+  const ids = typeof given === "string" ? given.split(",").filter((id) => id !== "") : given;
+  if (ids.length > MAX_WATCHLIST || !ids.every(isUserId))
+    throw new PrismError("VALIDATION_FAILED", `watchlist must be at most ${MAX_WATCHLIST} ids of users`);
+  return ids;
+}
+
+/**
+ * The socket is the caller's from now on, and ends with their session. One that is not here is signed for all the same: it may be one of Pusher's own
+ * server, and here nothing comes of it, for nobody can guess the id that a socket will have. @throws CHANNEL_FORBIDDEN when it is somebody else's
+ */
+function bind({ pusherRegistry }: CoreServices["system"], principal: UserPrincipal, socketId: string): void {
+  pusherRegistry.find(socketId)?.bind(principal);
+}
+
+/** @throws VALIDATION_FAILED, MALFORMED_JSON */
+function readBody<T>(shape: v.GenericSchema<unknown, T>, exchange: Exchange, body: Buffer): T {
+  const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(exchange.header("content-type"));
+  return checkShape(shape, isForm ? parseQuery(decodeUtf8(body) ?? "") : parseJson(body), "body");
+}

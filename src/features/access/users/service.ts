@@ -1,0 +1,97 @@
+import type { CoreServices } from "../../../app/module.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import { pageBody, readPage } from "../../../http/pagination.ts";
+import { requireStrong } from "../accounts/password-text.ts";
+import { granterOf, permissionsOf, requireHeld, rolesByName } from "../accounts/role-grants.ts";
+import { detailsOfUsers, findUser, userView } from "../accounts/user-view.ts";
+import type { NewUser } from "../user-admin.ts";
+import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
+
+type NewAccount = Omit<NewUser, "roles"> & {
+  readonly password?: string | undefined;
+  readonly roles?: readonly string[] | undefined;
+};
+
+export class UserService {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** @param viewer of whom it depends how much of each user is shown. */
+  async list(filter: UserFilter, query: Parameters<typeof readPage>[0], viewer: UserPrincipal) {
+    const { db, system } = this.#services;
+    const request = readPage(query, ["string"]);
+    const rows = await listUsers(db.scan, filter, request);
+    const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
+    const ids = rows.map(({ id }) => id);
+    const roles = await rolesOfUsers(db.read, ids);
+    const details = await detailsOfUsers(
+      db.read,
+      system.pusherRegistry,
+      ids.filter((id) => maySeeDetails(viewer, id)),
+    );
+    const viewOf = (row: (typeof rows)[number]) => {
+      const held = roles.filter(({ userId }) => userId === row.id);
+      const permissions = new Set(held.flatMap((role) => JSON.parse(role.permissions) as Permission[]));
+      const user = {
+        ...row,
+        roles: held.map(({ name }) => name),
+        permissions: PERMISSIONS.filter((permission) => permissions.has(permission)),
+      };
+      return userView(user, details.get(row.id));
+    };
+    return pageBody(request, rows, viewOf, ({ id }) => [id], total);
+  }
+
+  /** @throws USER_NOT_FOUND */
+  async view(id: string, viewer: UserPrincipal) {
+    const { db, system } = this.#services;
+    const details = await detailsOfUsers(db.read, system.pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
+    return userView(await findUser(db.read, id), details.get(id));
+  }
+
+  /**
+   * Makes an account. Without a password it is active with the first use of its invitation, which goes out by mail, or, where no mail can be
+   * sent, is returned once for the administrator to hand over. An account that is made disabled is not invited.
+   * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
+   */
+  async create(account: NewAccount, creator: UserPrincipal) {
+    const { db, system, config } = this.#services;
+    const { password, roles = ["User"], ...user } = account;
+    if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
+    const hasPassword = password !== undefined || user.passwordHash !== undefined;
+    const status = user.status ?? (hasPassword ? "active" : "pending");
+    if (password !== undefined)
+      requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
+    const passwordHash = password === undefined ? user.passwordHash : await system.passwords.hash(password);
+    const made = await db.write(async (trx) => {
+      requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
+      const { id, email } = await system.userAdmin.create({ ...user, status, roles, passwordHash }, trx);
+      const isInvited = !hasPassword && status !== "disabled";
+      const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
+      // Rules reach whoever holds a role.
+      db.afterCommit(trx, () => system.rightsChanged());
+      return { id, email, invitation };
+    });
+    const view = await this.view(made.id, creator);
+    if (made.invitation === null) return view;
+    if (made.email !== null && system.accountMail.isConfigured) {
+      system.accountMail.invite(made.email, made.invitation);
+      return view;
+    }
+    return { ...view, inviteUrl: system.accountMail.link("invite", made.invitation) };
+  }
+}
+
+function bothPasswords(): PrismError {
+  const message = "give password or passwordHash, not both";
+  return new PrismError("VALIDATION_FAILED", message, { details: [{ path: "passwordHash", code: "VALUE", message }] });
+}
+
+function maySeeDetails({ userId, permissions }: UserPrincipal, id: string): boolean {
+  return id === userId || permissions.has("users:manage");
+}

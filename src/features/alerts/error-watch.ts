@@ -1,0 +1,206 @@
+import type { CoreServices } from "../../app/module.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import { deferred } from "../../core/deferred.ts";
+import { firstSeqSince, isErrorEvent } from "../events/index.ts";
+import type { Observer } from "../notifications/index.ts";
+import type { IncomingEvent } from "../rules/index.ts";
+import { ErrorSum } from "./error-sum.ts";
+import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
+import * as queries from "./queries.ts";
+
+const PAGE = 5000;
+/** Errors that may wait until what happened before the start is known. */
+const MAX_HELD = 100_000;
+/** Of projects that have had an error; then those whose window is over are forgotten. */
+const MAX_WINDOWS = 10_000;
+/** Behind this a job that should have told an alert may be gone: cancelled, say. If it still waits, its key stands for the new one. */
+const BUSY_MS = 300_000;
+
+interface NotedError {
+  readonly projectId: string;
+  readonly seq: number;
+  readonly receivedAt: EpochMs;
+}
+
+/** A burst that is to be told. */
+export interface RaisedBurst extends ErrorBurst {
+  /** It happened while the project was silent, which ends at `runAt`; then all errors of the silence are told. */
+  readonly isFollowUp: boolean;
+  readonly runAt: EpochMs;
+}
+
+/** Told of a burst; it resolves when the alert's job is in the table. */
+type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
+
+/**
+ * Counts the errors of each project as they are committed (D28, D29): a look at level and type of an event costs ingest nothing that can be measured,
+ * and the log is not read again. What had happened before a start is read once, in the scan thread.
+ */
+export class ErrorWatch implements Observer {
+  readonly #services: CoreServices;
+  readonly #raise: Raise;
+  readonly #thresholdOf;
+  readonly #windows = new Map<string, ErrorWindow>();
+  /** What projects have not been told yet, from an alert on until its silence is over. */
+  readonly #untold = new Map<string, ErrorSum>();
+  /** When projects were alerted last, for the silence behind it. */
+  readonly #toldAt = new Map<string, EpochMs>();
+  /** Projects whose alert is being told, and since when. */
+  readonly #busy = new Map<string, EpochMs>();
+  /** What came before the past was known; null since it is. */
+  #held: NotedError[] | null = [];
+  #bursts = new Map<string, RaisedBurst>();
+  #wakeUp = deferred<void>();
+
+  constructor(services: CoreServices, raise: Raise) {
+    this.#services = services;
+    this.#raise = raise;
+    this.#thresholdOf = services.system.store.reader.prepare<[string], { threshold: number | null }>(
+      "select json_extract(settings, '$.alertThreshold') as threshold from projects where id = ?",
+    );
+  }
+
+  /** Resolves when the past is known; nobody needs to wait for it. */
+  async start(): Promise<void> {
+    const { system, log } = this.#services;
+    system.announcer.observe(this);
+    void this.#work();
+    const last = system.store.reader
+      .prepare<[], { seq: number; receivedAt: number }>(
+        "select seq, receivedAt from events where seq = (select max(seq) from events)",
+      )
+      .get();
+    try {
+      await this.#recall(last);
+    } catch (error) {
+      log.warn({ err: error }, "errors before the start are not counted for alerts");
+    }
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.#note(held);
+  }
+
+  events(events: readonly IncomingEvent[]): void {
+    const errors = events.filter(isErrorEvent);
+    if (errors.length === 0) return;
+    if (this.#held === null) this.#note(errors);
+    else if (this.#held.length < MAX_HELD) this.#held.push(...errors.map(factsOf));
+  }
+
+  notifications(): void {}
+
+  /** The project was told of these errors, or had been before: those after them count on. */
+  told(projectId: string, at: EpochMs, burst: Pick<ErrorBurst, "count" | "lastSeq" | "lastAt">): void {
+    this.#busy.delete(projectId);
+    this.#toldAt.set(projectId, at);
+    this.#windows.get(projectId)?.drop(burst.lastSeq);
+    this.#untold.get(projectId)?.drop(burst.count, burst.lastSeq, burst.lastAt);
+    this.#look(projectId);
+  }
+
+  /** All that a project has not been told yet; null when this process has not seen it. */
+  untold(projectId: string): ErrorBurst | null {
+    return this.#untold.get(projectId)?.facts() ?? null;
+  }
+
+  /** The job has come to nothing: the next error may raise another. */
+  released(projectId: string): void {
+    this.#busy.delete(projectId);
+  }
+
+  #note(errors: readonly NotedError[]): void {
+    const projects = new Set<string>();
+    for (const { projectId, receivedAt, seq } of errors) {
+      this.#windowOf(projectId).add(receivedAt, seq);
+      this.#untold.get(projectId)?.add(receivedAt, seq);
+      projects.add(projectId);
+    }
+    for (const projectId of projects) this.#look(projectId);
+  }
+
+  #windowOf(projectId: string): ErrorWindow {
+    const known = this.#windows.get(projectId);
+    if (known) return known;
+    if (this.#windows.size >= MAX_WINDOWS) this.#forgetOld();
+    const made = new ErrorWindow();
+    this.#windows.set(projectId, made);
+    return made;
+  }
+
+  #forgetOld(): void {
+    const { clock, system } = this.#services;
+    const now = clock.now();
+    const { windowMs, cooldownMs } = system.settings.alert;
+    for (const [id, window] of this.#windows) if (window.isOver(now, windowMs)) this.#windows.delete(id);
+    for (const [id, at] of this.#toldAt) {
+      if (isSilent(now, at, cooldownMs)) continue;
+      this.#toldAt.delete(id);
+      if (!this.#busy.has(id)) this.#untold.delete(id);
+    }
+  }
+
+  #look(projectId: string): void {
+    const { clock, system } = this.#services;
+    const { errorThreshold, windowMs, cooldownMs } = system.settings.alert;
+    const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
+    const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
+    if (!burst) return;
+    const now = clock.now();
+    const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
+    const isFollowUp = isSilent(now, toldAt, cooldownMs);
+    if (now < (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY) + BUSY_MS) return;
+    this.#busy.set(projectId, now);
+    if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));
+    this.#bursts.set(projectId, { ...burst, isFollowUp, runAt: isFollowUp ? toldAt + cooldownMs : now });
+    // The commit that tells of the error is not the place to write in.
+    this.#wakeUp.resolve();
+  }
+
+  async #work(): Promise<never> {
+    for (;;) {
+      await this.#wakeUp.promise;
+      this.#wakeUp = deferred();
+      const bursts = this.#bursts;
+      this.#bursts = new Map();
+      for (const [projectId, burst] of bursts)
+        await this.#raise(projectId, burst).catch((error: unknown) => {
+          this.released(projectId);
+          this.#services.log.warn(
+            { projectId, err: error },
+            "an alert could not be queued; the next error tries again",
+          );
+        });
+    }
+  }
+
+  /** Errors of before the start that still count, and the silences that have not ended. */
+  async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
+    const { db, clock, system } = this.#services;
+    const { windowMs } = system.settings.alert;
+    const marks = await queries.allMarks(db.read);
+    const { cooldownMs } = system.settings.alert;
+    for (const [projectId, { at }] of marks) {
+      this.#toldAt.set(projectId, at);
+      if (isSilent(clock.now(), at, cooldownMs)) this.#untold.set(projectId, new ErrorSum());
+    }
+    const since = clock.now() - windowMs;
+    // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
+    if (!last || last.receivedAt < since) return;
+    for (let from = await firstSeqSince(db.scan, since); from <= last.seq; ) {
+      const page = await queries.errorsBetween(db.scan, from, last.seq, PAGE);
+      this.#note(page.filter(({ projectId, seq }) => seq > (marks.get(projectId)?.upToSeq ?? 0)));
+      if (page.length < PAGE) return;
+      from = (page.at(-1)?.seq ?? last.seq) + 1;
+    }
+  }
+}
+
+/** Whether an alert still keeps its project silent; also where the clock was set back behind it. */
+export function isSilent(now: EpochMs, toldAt: EpochMs, cooldownMs: number): boolean {
+  return Math.abs(now - toldAt) < cooldownMs;
+}
+
+/** The event itself would be kept with its payload. */
+function factsOf({ projectId, seq, receivedAt }: NotedError): NotedError {
+  return { projectId, seq, receivedAt };
+}

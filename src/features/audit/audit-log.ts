@@ -1,0 +1,230 @@
+import type { Selectable } from "kysely";
+import { toRfc3339 } from "../../core/clock.ts";
+import { csvLine } from "../../core/csv.ts";
+import { auditHash, GENESIS_HASH } from "../../store/audit/audit-chain.ts";
+import type { ReadDb } from "../../store/database.ts";
+import type { AuditLogTable } from "../../store/schema.ts";
+import { bytesOf, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
+
+export type AuditLogRow = Selectable<AuditLogTable>;
+
+export interface AuditSelection {
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly userId?: string | undefined;
+  /** Exact, or `resource.*`. */
+  readonly action?: string | undefined;
+  readonly resourceType?: string | undefined;
+  readonly resourceId?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+const PAGE = 1000;
+/** A clock that is set back by up to this much hides no row from a selection by time. */
+const CLOCK_STEP_MS = 86_400_000;
+
+/** Numbers outside of which no row of a selection stands. */
+export interface SeqBounds {
+  readonly fromSeq: number;
+  readonly toSeq: number;
+}
+
+/** The numbers of the log are in the order of time (contract 3), so those of a time are found by halving, without reading the rest. */
+export async function seqBounds(db: ReadDb, { from, to }: AuditSelection): Promise<SeqBounds> {
+  return {
+    fromSeq: from === undefined ? 0 : await firstSeqSince(db, from - CLOCK_STEP_MS),
+    toSeq: to === undefined ? Number.MAX_SAFE_INTEGER : await firstSeqSince(db, to + CLOCK_STEP_MS),
+  };
+}
+
+async function firstSeqSince(db: ReadDb, at: number): Promise<number> {
+  let low = 0;
+  let high = (await lastAuditSeq(db)) + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const row = await db
+      .selectFrom("audit_log")
+      .select(["seq", "timestamp"])
+      .where("seq", ">=", middle)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (row && row.timestamp < at) low = row.seq + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Metadata of modules may be large. */
+export const AUDIT_BYTES: RowBytes = { bytes: bytesOf("metadata", "actor"), largest: 131_072 };
+
+/** Rows that pass the filters; the caller orders and limits. */
+export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
+  const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
+  let query = db.selectFrom("audit_log").selectAll();
+  if (from !== undefined) query = query.where("seq", ">=", fromSeq);
+  if (to !== undefined) query = query.where("seq", "<", toSeq);
+  if (from !== undefined) query = query.where("timestamp", ">=", from);
+  if (to !== undefined) query = query.where("timestamp", "<", to);
+  if (userId !== undefined) query = query.where("userId", "=", userId);
+  if (action?.endsWith(".*"))
+    query = query.where("action", ">=", action.slice(0, -1)).where("action", "<", `${action.slice(0, -2)}/`);
+  else if (action !== undefined) query = query.where("action", "=", action);
+  if (resourceType !== undefined) query = query.where("resourceType", "=", resourceType);
+  if (resourceId !== undefined) query = query.where("resourceId", "=", resourceId);
+  if (requestId !== undefined) query = query.where("requestId", "=", requestId);
+  return query;
+}
+
+/** All rows that pass, oldest first, in pages that are short reads each. */
+export async function* scanAudit(db: ReadDb, selection: AuditSelection): AsyncIterable<AuditLogRow> {
+  const bounds = await seqBounds(db, selection);
+  for (let after = 0; ; ) {
+    const query = auditRows(db, selection, bounds).where("seq", ">", after).orderBy("seq");
+    const { rows, isCut } = await fittingRows(query, PAGE, AUDIT_BYTES);
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last || (rows.length < PAGE && !isCut)) return;
+    after = last.seq;
+  }
+}
+
+/** A row as clients see it. */
+export function auditView(row: AuditLogRow) {
+  return {
+    ...row,
+    actor: JSON.parse(row.actor) as Record<string, unknown>,
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    timestamp: toRfc3339(row.timestamp),
+  };
+}
+
+/** The columns of the audit trail in CSV; over HTTP and from the command line alike. */
+export const AUDIT_COLUMNS = [
+  "seq",
+  "id",
+  "timestamp",
+  "action",
+  "userId",
+  "actor",
+  "resourceType",
+  "resourceId",
+  "metadata",
+  "ip",
+  "requestId",
+  "prevHash",
+  "hash",
+] as const;
+
+/** The audit trail as CSV: header row, then one line per row (contract 4.11). */
+export async function* auditCsv(db: ReadDb, selection: AuditSelection): AsyncIterable<string> {
+  yield csvLine(AUDIT_COLUMNS);
+  for await (const row of scanAudit(db, selection)) yield csvLine(auditCells(row));
+}
+
+/** A row's cells, in the order of {@link AUDIT_COLUMNS}. */
+export function auditCells(row: AuditLogRow): (string | number | null)[] {
+  const shown = { ...row, timestamp: toRfc3339(row.timestamp) };
+  return AUDIT_COLUMNS.map((column) => shown[column]);
+}
+
+export interface AuditVerdict {
+  readonly ok: boolean;
+  readonly checked: number;
+  readonly firstBad?: { readonly seq: number; readonly id: string };
+  /** Rows are missing at the beginning, without a checkpoint that accounts for them, or at the end. */
+  readonly truncated?: boolean;
+}
+
+/** The row that stands for those that retention has removed; its metadata names the last of them. */
+export const CHECKPOINT_ACTION = "audit.checkpoint";
+
+/** A row of the chain by its number, noted outside the database. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/**
+ * Recomputes the chain. Each row must follow the one before it, carry the hash of its own content, and be the one that a head names; the last
+ * must be the last that was ever given. The first must be the first of all, or follow the row that a checkpoint further on names: such a row is made by retention
+ * alone and vouched for by its own hash. A part of the log is checked from its first row on, whose own link is taken as given.
+ * @param heads of the chain as noted elsewhere: whoever can write the database cannot change them with it.
+ */
+export async function verifyAudit(
+  db: ReadDb,
+  key: Uint8Array,
+  lastGiven: number,
+  selection: Pick<AuditSelection, "from" | "to"> = {},
+  heads: readonly AuditHead[] = [],
+): Promise<AuditVerdict> {
+  const isWhole = selection.from === undefined && selection.to === undefined;
+  const noted = new Map(heads.map(({ seq, hash }) => [seq, hash]));
+  let checked = 0;
+  let previous: AuditLogRow | null = null;
+  /** What the first row follows, until a checkpoint accounts for it. */
+  let removed: (AuditHead & { readonly before: string }) | null = null;
+  for await (const row of rowsOfTime(db, selection)) {
+    const follows: boolean = previous
+      ? row.prevHash === previous.hash && row.seq === previous.seq + 1
+      : row.seq > 1 || row.prevHash === GENESIS_HASH;
+    if (!follows && previous && previous.seq < (await firstAuditSeq(db)) - 1)
+      // Retention has overtaken the reading: what it has left is looked at from its beginning.
+      return verifyAudit(db, key, lastGiven, selection, heads);
+    if (!follows || row.hash !== auditHash(key, row) || (noted.get(row.seq) ?? row.hash) !== row.hash)
+      return { ok: false, checked, firstBad: { seq: row.seq, id: row.id } };
+    if (!previous && isWhole && row.seq > 1) removed = { seq: row.seq - 1, hash: row.prevHash, before: row.id };
+    if (removed && accountsFor(row, removed)) removed = null;
+    previous = row;
+    checked++;
+  }
+  const last = Math.max(lastGiven, ...noted.keys());
+  if (removed) return { ok: false, checked, firstBad: { seq: removed.seq + 1, id: removed.before }, truncated: true };
+  if (isWhole && (previous?.seq ?? 0) < last) return { ok: false, checked, truncated: true };
+  return { ok: true, checked };
+}
+
+function accountsFor({ action, metadata }: AuditLogRow, removed: AuditHead): boolean {
+  if (action !== CHECKPOINT_ACTION) return false;
+  const { seq, hash } = JSON.parse(metadata) as Partial<AuditHead>;
+  return seq === removed.seq && hash === removed.hash;
+}
+
+/** The rows from the first to the last of a time, without a hole: a clock that was set back leaves other times between them. */
+async function* rowsOfTime(db: ReadDb, { from, to }: Pick<AuditSelection, "from" | "to">): AsyncIterable<AuditLogRow> {
+  const first = from === undefined ? 0 : await edgeSeq(db, { from }, "asc");
+  const last = to === undefined ? Number.MAX_SAFE_INTEGER : await edgeSeq(db, { to }, "desc");
+  if (first === undefined || last === undefined) return;
+  for (let after = first - 1; ; ) {
+    const page = await db
+      .selectFrom("audit_log")
+      .selectAll()
+      .where("seq", ">", after)
+      .where("seq", "<=", last)
+      .orderBy("seq")
+      .limit(PAGE)
+      .execute();
+    yield* page;
+    const end = page.at(-1);
+    if (!end || page.length < PAGE) return;
+    after = end.seq;
+  }
+}
+
+async function edgeSeq(db: ReadDb, selection: AuditSelection, direction: "asc" | "desc"): Promise<number | undefined> {
+  const bounds = await seqBounds(db, selection);
+  const row = await auditRows(db, selection, bounds).orderBy("seq", direction).limit(1).executeTakeFirst();
+  return row?.seq;
+}
+
+/** The number of the oldest row that is kept; 0 of an empty trail. */
+export async function firstAuditSeq(db: ReadDb): Promise<number> {
+  const row = await db.selectFrom("audit_log").select("seq").orderBy("seq").limit(1).executeTakeFirst();
+  return row?.seq ?? 0;
+}
+
+/** The number of the row that was appended last, whether it is still there or not. */
+export async function lastAuditSeq(db: ReadDb): Promise<number> {
+  const row = await db.selectFrom("sqlite_sequence").select("seq").where("name", "=", "audit_log").executeTakeFirst();
+  return row?.seq ?? 0;
+}

@@ -1,0 +1,212 @@
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Config } from "../../config/load.ts";
+import { sealedBoxOf } from "../../config/sealed-box.ts";
+import { COMMAND_LINE, runAs } from "../../core/caller.ts";
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { createDatabaseFile } from "../../core/data-dir.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { VERSION } from "../../core/version.ts";
+import { appendAudit, requireAuditKey } from "../../store/audit/append-audit.ts";
+import { readSequences } from "../../store/commit/sequences.ts";
+import { openForReading } from "../../store/sqlite/connection.ts";
+import { SchemaRefused } from "../../store/sqlite/migrate.ts";
+import { requireOwnSchema } from "../../store/sqlite/own-schema.ts";
+import { snapshotBytes, snapshotDatabase } from "../../store/sqlite/snapshot.ts";
+import { auditRow } from "../audit/index.ts";
+import { ArchiveRefused } from "./archive-refused.ts";
+import { checkDatabase } from "./check-database.ts";
+import { type FreeBytes, freeBytes, requireRoom } from "./free-space.ts";
+import { DATABASE_MEMBER, KEYS_MEMBER, type Manifest, SOUNDS_DIR, signManifest } from "./manifest.ts";
+import { ArchiveReader } from "./read-archive.ts";
+import { type CarriedKeys, sealKeys } from "./sealed-keys.ts";
+import { syncDir } from "./sync-dir.ts";
+import {
+  type ArchiveSource,
+  type MeasuredSource,
+  measure,
+  type WrittenArchive,
+  writeArchive,
+} from "./write-archive.ts";
+
+export interface BackupParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** The archive; it must not be there yet. */
+  readonly file: string;
+  /** Seals the secrets with it and puts them into the archive. */
+  readonly passphrase?: string | undefined;
+  /** Looks into what was written as a restore would, before it gets its name. */
+  readonly verify: boolean;
+  readonly free?: FreeBytes;
+  /** How far it is. Each byte is copied twice: out of the database, and into the archive. */
+  onBytes(bytes: number, ofBytes: number): void;
+}
+
+export interface Backup extends WrittenArchive {
+  readonly file: string;
+  readonly manifest: Pick<Manifest, "id" | "schema" | "offsets" | "members">;
+}
+
+/** Manifest, headers, filling. */
+const OVERHEAD_BYTES = 1_048_576;
+const LOOK_EVERY_MS = 200;
+
+/** Where a backup works until it is whole: beside the archive, so that a rename is all that is left. */
+export function workDirOf(file: string): string {
+  return join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
+}
+
+/**
+ * Writes an archive of the database as one commit left it, and of the sounds. It gets its name when it is whole, on disk, and recorded in the audit
+ * trail; until then, and if it never is, everything stands in {@link workDirOf}, which is removed in the end.
+ * @throws ArchiveRefused, UnsealError, and what SQLite and the file system throw
+ */
+export async function createBackup(parts: BackupParts): Promise<Backup> {
+  const { config, file, verify, clock } = parts;
+  // Before the long work: with another key, or with a schema that no restore takes, it would end in vain.
+  requireAuditKey(config.databaseFile, sealedBoxOf(config));
+  requireRestorableSchema(config.databaseFile);
+  const expected = snapshotBytes(config.databaseFile);
+  const sounds = soundsIn(config.dataDir);
+  requireSpace(parts, expected, sounds);
+  const work = workDirOf(file);
+  mkdirSync(work, { mode: 0o700 });
+  try {
+    const snapshot = join(work, DATABASE_MEMBER);
+    await takeSnapshot(parts, snapshot, expected);
+    if (verify) await checkDatabase(snapshot, sealedBoxOf(config));
+    const facts = { id: uuidv7(), version: VERSION, createdAt: toRfc3339(clock.now()), ...factsOf(snapshot) };
+    const members = await measureAll(parts, [{ name: DATABASE_MEMBER, content: { file: snapshot } }, ...sounds]);
+    const named = members.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 }));
+    const manifest = signManifest({ ...facts, members: named }, config.secrets.encryptionKey);
+    const total = members.reduce((sum, { bytes }) => sum + bytes, 0);
+    const partial = join(work, "archive");
+    const written = await writeArchive(partial, manifest, members, clock.now(), counting(parts, total));
+    if (verify) await readBack(partial);
+    record(parts, facts.id, written);
+    // Somebody may have put another there meanwhile.
+    requireNew(file);
+    renameSync(partial, file);
+    syncDir(dirname(file));
+    return { file, ...written, manifest: { ...facts, members: named } };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** @throws ArchiveRefused when there is something under the name: an archive is never written over. */
+export function requireNew(file: string): void {
+  if (existsSync(file))
+    throw new ArchiveRefused(
+      "exists",
+      `${file} is there already, and archives are never replaced; choose another name`,
+    );
+}
+
+/** @throws SchemaRefused when a restore would refuse the schema: an archive of it is none. */
+function requireRestorableSchema(file: string): void {
+  const connection = openForReading(file);
+  try {
+    requireOwnSchema(connection);
+  } catch (error) {
+    if (!(error instanceof SchemaRefused)) throw error;
+    throw new SchemaRefused(`${error.message}; a restore would refuse it, so no archive was made: drop it first`);
+  } finally {
+    connection.close();
+  }
+}
+
+function requireSpace(
+  { config, file, free = freeBytes }: BackupParts,
+  expected: number,
+  sounds: readonly ArchiveSource[],
+): void {
+  const dir = dirname(file);
+  const soundBytes = sounds.reduce(
+    (sum, { content }) => sum + (Buffer.isBuffer(content) ? 0 : statSync(content.file).size),
+    0,
+  );
+  // Below that much, a server on the same disk would refuse events.
+  const kept = statSync(dir).dev === statSync(config.dataDir).dev ? config.minFreeBytes : 0;
+  requireRoom(dir, 2 * expected + soundBytes + OVERHEAD_BYTES + kept, free);
+}
+
+/** SQLite tells nothing while it copies: the growing file does. */
+async function takeSnapshot({ config, onBytes }: BackupParts, into: string, expected: number): Promise<void> {
+  createDatabaseFile(into);
+  const timer = setInterval(() => {
+    onBytes(statSync(into, { throwIfNoEntry: false })?.size ?? 0, 2 * expected);
+  }, LOOK_EVERY_MS);
+  try {
+    await snapshotDatabase({ file: config.databaseFile, into });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function factsOf(snapshot: string): Pick<Manifest, "schema" | "offsets"> {
+  const connection = openForReading(snapshot);
+  try {
+    const schema = connection
+      .prepare<[], { name: string; checksum: string }>("select name, checksum from migrations order by name")
+      .all();
+    const { events, streams } = readSequences(connection);
+    return { schema, offsets: { events: events.last, streams: streams.last } };
+  } finally {
+    connection.close();
+  }
+}
+
+async function measureAll(parts: BackupParts, sources: readonly ArchiveSource[]): Promise<MeasuredSource[]> {
+  const keys = parts.passphrase === undefined ? [] : [await keysMember(parts.config, parts.passphrase)];
+  const measured: MeasuredSource[] = [];
+  // The keys stand first: a restore may need them before anything else can be looked at.
+  for (const source of [...keys, ...sources]) measured.push(await measure(source));
+  return measured;
+}
+
+async function keysMember({ secrets, previousEncryptionKeys }: Config, passphrase: string): Promise<ArchiveSource> {
+  const keys: CarriedKeys = {
+    jwtSecret: secrets.access,
+    encryptionKey: secrets.encryptionKey,
+    previousEncryptionKeys,
+  };
+  return { name: KEYS_MEMBER, content: await sealKeys(keys, passphrase) };
+}
+
+/** Plain files of names that an archive may have; sounds are stored under generated ones, and nothing else belongs there. */
+function soundsIn(dataDir: string): ArchiveSource[] {
+  const dir = join(dataDir, SOUNDS_DIR);
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir)
+    .filter((name) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/.test(name) && lstatSync(join(dir, name)).isFile())
+    .sort()
+    .map((name) => ({ name: `${SOUNDS_DIR}/${name}`, content: { file: join(dir, name) } }));
+}
+
+async function readBack(file: string): Promise<void> {
+  const reader = await ArchiveReader.open(file);
+  try {
+    await reader.readThrough();
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Before the archive gets its name: one that is not recorded is none. */
+function record({ config, clock, passphrase }: BackupParts, id: string, { bytes, sha256 }: WrittenArchive): void {
+  const metadata = { bytes, sha256, withSecrets: passphrase !== undefined };
+  const entry = { action: "backup.create", resourceType: "backup", resourceId: id, metadata };
+  const row = runAs(COMMAND_LINE, () => auditRow(entry, clock.now()));
+  appendAudit(config.databaseFile, sealedBoxOf(config), row);
+}
+
+/** The second half of the way. */
+function counting({ onBytes }: BackupParts, total: number): (bytes: number) => void {
+  let done = total;
+  return (bytes) => {
+    done += bytes;
+    onBytes(done, 2 * total);
+  };
+}

@@ -1,0 +1,156 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { paddingOf, readTarHeader, TAR_BLOCK, TAR_END_BYTES, TarRefused, tarSpace } from "../../core/tar.ts";
+import { ArchiveRefused } from "./archive-refused.ts";
+import {
+  type ArchiveMember,
+  KEYS_MEMBER,
+  MANIFEST_MEMBER,
+  type Manifest,
+  type ReadManifest,
+  readManifest,
+} from "./manifest.ts";
+
+/** A manifest of some hundred thousand sounds. */
+const MAX_MANIFEST_BYTES = 67_108_864;
+const MAX_KEYS_BYTES = 65_536;
+const CHUNK_BYTES = 1_048_576;
+
+/**
+ * An archive that may be anybody's. The manifest says which members there are, in which order and how large: whatever else stands in the file, and
+ * whatever is not exactly so, makes it damaged. Only names that the manifest may have become paths.
+ */
+export class ArchiveReader {
+  readonly manifest: Manifest;
+  readonly #signed: ReadManifest;
+  readonly #handle: FileHandle;
+  readonly #firstAt: number;
+
+  private constructor(handle: FileHandle, signed: ReadManifest, firstAt: number) {
+    this.#handle = handle;
+    this.#signed = signed;
+    this.#firstAt = firstAt;
+    this.manifest = signed.manifest;
+  }
+
+  /** Reads the manifest and compares the file's size with it. @throws ArchiveRefused, and what opening a file throws */
+  static async open(file: string): Promise<ArchiveReader> {
+    const handle = await open(file, "r");
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) throw new ArchiveRefused("damaged", `${file} is not a file`);
+      const header = await headerAt(handle, 0, MANIFEST_MEMBER);
+      if (header.bytes > MAX_MANIFEST_BYTES) throw damaged("its manifest is too large");
+      if (TAR_BLOCK + header.bytes > stat.size) throw damaged(`its end is missing, after ${stat.size} bytes`);
+      const signed = readManifest(await readAt(handle, TAR_BLOCK, header.bytes));
+      const firstAt = tarSpace(header.bytes);
+      const padding = await readAt(handle, TAR_BLOCK + header.bytes, paddingOf(header.bytes));
+      if (padding.some((byte) => byte !== 0)) throw damaged(`something stands behind ${MANIFEST_MEMBER}`);
+      const wanted = signed.manifest.members.reduce((at, { bytes }) => at + tarSpace(bytes), firstAt) + TAR_END_BYTES;
+      if (stat.size !== wanted) throw damaged(`it has ${stat.size} bytes of ${wanted}`);
+      return new ArchiveReader(handle, signed, firstAt);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The manifest with its signature, which nobody has looked at yet. */
+  get signed(): ReadManifest {
+    return this.#signed;
+  }
+
+  /** Bytes that {@link unpack} will write. */
+  get contentBytes(): number {
+    return this.manifest.members.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The sealed keys; undefined when the archive has none. @throws ArchiveRefused */
+  async keys(): Promise<Buffer | undefined> {
+    const index = this.manifest.members.findIndex(({ name }) => name === KEYS_MEMBER);
+    const member = this.manifest.members[index];
+    if (!member) return undefined;
+    if (member.bytes > MAX_KEYS_BYTES) throw damaged(`${KEYS_MEMBER} is too large`);
+    const chunks: Buffer[] = [];
+    await this.#read(member, this.#placeOf(index), async (chunk) => void chunks.push(Buffer.from(chunk)));
+    return Buffer.concat(chunks);
+  }
+
+  /** Writes the members but the keys, each file new and for its owner only. @param pathOf where a member goes. @throws ArchiveRefused */
+  async unpack(pathOf: (name: string) => string, onBytes: (bytes: number) => void): Promise<void> {
+    for (const [index, member] of this.manifest.members.entries()) {
+      if (member.name === KEYS_MEMBER) continue;
+      const path = pathOf(member.name);
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const target = await open(path, "wx", 0o600);
+      try {
+        await this.#read(member, this.#placeOf(index), async (chunk) => {
+          await target.writeFile(chunk);
+          onBytes(chunk.length);
+        });
+        await target.sync();
+      } finally {
+        await target.close();
+      }
+    }
+    const end = await readAt(this.#handle, this.#placeOf(this.manifest.members.length), TAR_END_BYTES);
+    if (end.some((byte) => byte !== 0)) throw damaged("something stands behind its last member");
+  }
+
+  /** Reads every member, and keeps none. @throws ArchiveRefused */
+  async readThrough(): Promise<void> {
+    for (const [index, member] of this.manifest.members.entries())
+      await this.#read(member, this.#placeOf(index), async () => undefined);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  #placeOf(index: number): number {
+    return this.manifest.members.slice(0, index).reduce((at, { bytes }) => at + tarSpace(bytes), this.#firstAt);
+  }
+
+  async #read(member: ArchiveMember, at: number, take: (chunk: Buffer) => Promise<unknown>): Promise<void> {
+    const { name, bytes, sha256 } = member;
+    const header = await headerAt(this.#handle, at, name);
+    if (header.bytes !== bytes) throw damaged(`${name} has another size than its manifest says`);
+    const hash = createHash("sha256");
+    for (let done = 0; done < bytes; ) {
+      const chunk = await readAt(this.#handle, at + TAR_BLOCK + done, Math.min(CHUNK_BYTES, bytes - done));
+      hash.update(chunk);
+      await take(chunk);
+      done += chunk.length;
+    }
+    const padding = await readAt(this.#handle, at + TAR_BLOCK + bytes, paddingOf(bytes));
+    if (padding.some((byte) => byte !== 0)) throw damaged(`something stands behind ${name}`);
+    if (hash.digest("hex") !== sha256) throw damaged(`${name} is not what its manifest says`);
+  }
+}
+
+async function headerAt(handle: FileHandle, at: number, name: string) {
+  try {
+    const header = readTarHeader(await readAt(handle, at, TAR_BLOCK));
+    if (header?.name === name) return header;
+    throw damaged(header ? `${JSON.stringify(header.name)} stands where ${name} should` : `${name} is missing`);
+  } catch (error) {
+    if (error instanceof TarRefused) throw damaged(error.message);
+    throw error;
+  }
+}
+
+async function readAt(handle: FileHandle, at: number, bytes: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(bytes);
+  for (let done = 0; done < bytes; ) {
+    const { bytesRead } = await handle.read(buffer, done, bytes - done, at + done);
+    if (bytesRead === 0) throw damaged("it ends too early");
+    done += bytesRead;
+  }
+  return buffer;
+}
+
+function damaged(why: string): ArchiveRefused {
+  return new ArchiveRefused("damaged", `the archive is damaged: ${why}`);
+}

@@ -1,0 +1,191 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { SealedBox } from "../../core/sealed-box.ts";
+import { readSequences } from "../../store/commit/sequences.ts";
+import { openForWriting } from "../../store/sqlite/connection.ts";
+import type { AuditHead } from "../audit/index.ts";
+import { readAuditHead } from "../audit/index.ts";
+import { ArchiveRefused } from "./archive-refused.ts";
+import { checkDatabase } from "./check-database.ts";
+import { type FreeBytes, requireRoom } from "./free-space.ts";
+import { DATABASE_MEMBER, type Manifest, requireSigned, SOUNDS_DIR } from "./manifest.ts";
+import { ArchiveReader } from "./read-archive.ts";
+import { type CarriedKeys, openKeys } from "./sealed-keys.ts";
+import { type ReplacedData, type Settled, settle } from "./settle.ts";
+import { commitRestore, type DataPlaces, foldersOf, isRestorePending } from "./swap.ts";
+import { syncFile } from "./sync-dir.ts";
+
+export interface ArchiveOptions {
+  readonly file: string;
+  /** The configured encryption key and its predecessors; empty where none is. */
+  readonly keys: readonly Uint8Array[];
+  /** Opens the keys that the archive carries, which then count instead of the configured ones. */
+  readonly passphrase?: string | undefined;
+  /** Take an archive that nobody has signed whose key is known. */
+  readonly trust: boolean;
+  readonly free?: FreeBytes | undefined;
+  onBytes(bytes: number, ofBytes: number): void;
+}
+
+export interface RestoreOptions extends ArchiveOptions {
+  readonly places: DataPlaces;
+  readonly clock: Clock;
+  /** For tests that interrupt. */
+  onStep?(what: string): void;
+}
+
+export interface CheckedArchive {
+  readonly manifest: Manifest;
+  /** Migrations that the archive's database has. */
+  readonly schema: readonly string[];
+}
+
+export interface Restored extends Settled {
+  readonly manifest: Manifest;
+  /** Where the old data is kept; null when there was none. */
+  readonly kept: readonly string[] | null;
+  /** The keys came with the archive and are in secrets.json now. */
+  readonly keys: CarriedKeys | null;
+}
+
+/** Unpacked members need a little more than their own bytes. */
+const OVERHEAD_BYTES = 1_048_576;
+
+/** Looks at all of an archive as a restore would. @param work a new folder, which the caller removes. @throws ArchiveRefused, SchemaRefused, UnsealError */
+export async function checkArchive(options: ArchiveOptions, work: string): Promise<CheckedArchive> {
+  return withArchive(options, async (reader, box) => {
+    mkdirSync(work, { recursive: true, mode: 0o700 });
+    const schema = await unpackChecked(reader, box, options, [work], (name) => join(work, name));
+    return { manifest: reader.manifest, schema };
+  });
+}
+
+/** Name of the folders in which a restore works before anything counts. */
+export function stagedName(): string {
+  return `.restore-${process.pid}.partial`;
+}
+
+/**
+ * Puts an archive's data in the place of what is there. The caller holds the data directory's lock. Until everything is unpacked, checked and ready the old
+ * data is not touched; afterwards it stands in a folder beside the new. @throws ArchiveRefused, SchemaRefused, UnsealError, and what SQLite throws
+ */
+export async function restore(options: RestoreOptions): Promise<Restored> {
+  const { places, clock } = options;
+  const [staged, kept] = [stagedName(), keptName(clock.now())];
+  const folders = foldersOf(places, staged);
+  const [databaseFolder = "", besides = databaseFolder] = folders;
+  const database = join(databaseFolder, basename(places.databaseFile));
+  for (const folder of folders) {
+    // Of a process of the same number that was killed.
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+  try {
+    return await withArchive(options, async (reader, box, keys) => {
+      const pathOf = (name: string): string => (name === DATABASE_MEMBER ? database : join(besides, name));
+      await unpackChecked(reader, box, options, folders, pathOf);
+      const replaced = await readReplaced(places);
+      const { manifest } = reader;
+      const settled = await settle({ file: database, box, clock, manifest, replaced });
+      writeBesides(places, besides, settled.headLine, keys);
+      syncFile(database);
+      const hadData = existsSync(places.databaseFile);
+      commitRestore(places, { staged, kept }, options.onStep);
+      const keptFolders = foldersOf(places, kept).filter((folder) => existsSync(folder));
+      return { ...settled, manifest, kept: hadData ? keptFolders : null, keys };
+    });
+  } finally {
+    // Once the marker is written this is the data, and whoever comes next moves what is left of it.
+    if (!isRestorePending(places)) for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Opens an archive, decides with which keys it is looked at, and whether its maker is trusted. */
+async function withArchive<T>(
+  { file, keys, passphrase, trust }: ArchiveOptions,
+  work: (reader: ArchiveReader, box: SealedBox, carried: CarriedKeys | null) => Promise<T>,
+): Promise<T> {
+  const reader = await ArchiveReader.open(file);
+  try {
+    const carried = passphrase === undefined ? null : await carriedKeys(reader, passphrase);
+    const all = carried ? [carried.encryptionKey, ...carried.previousEncryptionKeys] : keys;
+    if (!trust) requireSigned(reader.signed, all);
+    const [key, ...previous] = all;
+    if (!key)
+      throw new ArchiveRefused(
+        "untrusted",
+        "no encryption key is configured, and the database cannot be read without; set PRISM_ENCRYPTION_KEY",
+      );
+    return await work(reader, new SealedBox([key, ...previous]), carried);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function carriedKeys(reader: ArchiveReader, passphrase: string): Promise<CarriedKeys> {
+  const sealed = await reader.keys();
+  if (!sealed) throw new ArchiveRefused("damaged", "the archive carries no keys; leave --include-secrets out");
+  return openKeys(sealed, passphrase);
+}
+
+async function unpackChecked(
+  reader: ArchiveReader,
+  box: SealedBox,
+  { free, onBytes }: ArchiveOptions,
+  folders: readonly string[],
+  pathOf: (name: string) => string,
+): Promise<readonly string[]> {
+  const total = reader.contentBytes;
+  for (const folder of folders) requireRoom(folder, total + OVERHEAD_BYTES, free);
+  let done = 0;
+  await reader.unpack(pathOf, (bytes) => {
+    done += bytes;
+    onBytes(done, total);
+  });
+  return checkDatabase(pathOf(DATABASE_MEMBER), box);
+}
+
+/** What the next verification compares the trail with, the keys, and a folder of sounds where there was one, for it belongs to the old database. */
+function writeBesides({ dataDir }: DataPlaces, folder: string, headLine: string, keys: CarriedKeys | null): void {
+  const write = (name: string, text: string): void =>
+    writeFileSync(join(folder, name), text, { mode: 0o600, flush: true });
+  write("audit.head", headLine);
+  if (existsSync(join(dataDir, SOUNDS_DIR))) mkdirSync(join(folder, SOUNDS_DIR), { recursive: true, mode: 0o700 });
+  if (!keys) return;
+  const [encryptionKey, ...previous] = [keys.encryptionKey, ...keys.previousEncryptionKeys].map((key) =>
+    Buffer.from(key).toString("base64"),
+  );
+  const made = {
+    jwtSecret: keys.jwtSecret,
+    encryptionKey,
+    ...(previous.length > 0 ? { previousEncryptionKeys: previous } : {}),
+  };
+  write("secrets.json", `${JSON.stringify(made, null, 2)}\n`);
+}
+
+/** Null where there is no database, or none that can be read: a restore is what one does then. */
+async function readReplaced({ dataDir, databaseFile }: DataPlaces): Promise<ReplacedData | null> {
+  if (!existsSync(databaseFile)) return null;
+  try {
+    // Closing the last connection moves the log into the file: the old data is kept as one.
+    const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 1000 });
+    try {
+      const { events, streams } = readSequences(connection);
+      const last = connection.prepare<[], AuditHead>("select seq, hash from audit_log order by seq desc limit 1").get();
+      return {
+        positions: { events: events.last, streams: streams.last },
+        head: last ?? (await readAuditHead(dataDir)),
+      };
+    } finally {
+      connection.close();
+    }
+  } catch {
+    return null;
+  }
+}
+
+/** Each restore keeps what it replaced by itself: a second one, of the right archive this time, must not cost the data that the first put aside. */
+function keptName(now: EpochMs): string {
+  return `${toRfc3339(now).replace(/[-:.]/g, "")}.before-restore`;
+}

@@ -1,0 +1,183 @@
+import { statSync } from "node:fs";
+import { sql } from "kysely";
+import { COMMAND_LINE, runAs } from "../../core/caller.ts";
+import type { Clock } from "../../core/clock.ts";
+import { silentLogger } from "../../core/log.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import { everyStreamOf } from "../../live/stream.ts";
+import { removeWorker, requeueLost, runningJobs } from "../../store/commit/job-table.ts";
+import type { Trx } from "../../store/database.ts";
+import { migrateFile } from "../../store/sqlite/migrate-file.ts";
+import { openStore, type Store } from "../../store/store.ts";
+import type { AuditHead } from "../audit/index.ts";
+import { AuditService, auditHeadLine } from "../audit/index.ts";
+import { parseQueueName, pausedKey, type QueueName } from "../jobs/index.ts";
+import type { Manifest } from "./manifest.ts";
+
+/** How far the counters of all streams go on behind what they had reached: no number of the old data is given to something else. */
+export const OFFSET_JUMP = 1_000_000;
+
+/** Queues whose jobs reach people and systems outside. What was sent after the backup would be sent again, unasked. */
+const OUTWARD_QUEUES: readonly QueueName[] = ["notification-delivery", "push-notification", "alert", "digest"];
+
+/** Where the counters stood. */
+export interface Positions {
+  readonly events: number;
+  readonly streams: number;
+}
+
+/** What the data that is replaced can still say of itself. */
+export interface ReplacedData {
+  readonly positions: Positions;
+  readonly head: AuditHead | null;
+}
+
+export interface Settling {
+  /** The database from the archive, where nobody else has it open. */
+  readonly file: string;
+  readonly box: SealedBox;
+  readonly clock: Clock;
+  readonly manifest: Pick<Manifest, "id" | "createdAt">;
+  /** Null when there is none, or when it cannot be read. */
+  readonly replaced: ReplacedData | null;
+}
+
+export interface Settled {
+  readonly migrated: readonly string[];
+  /** Where the counters go on. */
+  readonly offsets: Positions;
+  readonly paused: readonly string[];
+  readonly head: AuditHead;
+  /** The content of `audit.head` for it. */
+  readonly headLine: string;
+}
+
+/**
+ * Makes a checked database ready for a server: brings it up to date, and in one transaction with its `backup.restore` record ends sessions, links and
+ * leases, moves the counters on, tells every stream of the gap, and pauses the queues that lead outside. Everything is in the file itself afterwards.
+ * @throws UnsealError, and what SQLite throws
+ */
+export async function settle(settling: Settling): Promise<Settled> {
+  const { file, box } = settling;
+  const migrated = migrateFile(file);
+  const settled = await withStore(file, box, async (store) => {
+    const { offsets, paused } = await runAs(COMMAND_LINE, () => change(store, settling));
+    const head = store.reader.prepare<[], AuditHead>(LAST_AUDIT).get();
+    if (!head) throw new Error("the restore was not recorded");
+    return { migrated, offsets, paused, head, headLine: auditHeadLine(store.auditKey, head) };
+  });
+  const left = statSync(`${file}-wal`, { throwIfNoEntry: false });
+  if (left && left.size > 0) throw new Error("the restored database's log could not be moved into it");
+  return settled;
+}
+
+const LAST_AUDIT = "select seq, hash from audit_log order by seq desc limit 1";
+
+async function withStore<T>(file: string, box: SealedBox, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = openStore({
+    file,
+    box,
+    writer: "main",
+    isOwner: false,
+    log: silentLogger,
+    onCommit: () => undefined,
+    onWriterDeath: () => undefined,
+  });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function change(store: Store, { clock, manifest, replaced }: Settling): Promise<Pick<Settled, "offsets" | "paused">> {
+  const { database } = store;
+  const now = clock.now();
+  return database.write(async (trx) => {
+    for (const table of ["refresh_tokens", "sessions", "one_time_tokens", "project_invitations", "workers"] as const)
+      await trx.deleteFrom(table).execute();
+    const returned = await dropLeases(trx, now);
+    const restored = store.committer.sequences;
+    const positions = replaced?.positions ?? { events: 0, streams: 0 };
+    const offsets = {
+      events: Math.max(positions.events, restored.events.last) + OFFSET_JUMP,
+      streams: Math.max(positions.streams, restored.streams.last) + OFFSET_JUMP,
+    };
+    await moveCounters(trx, offsets, now);
+    await noteGaps(trx, offsets);
+    const paused = await pauseOutward(trx, now);
+    await new AuditService(database, clock).record(
+      {
+        action: "backup.restore",
+        resourceType: "backup",
+        resourceId: manifest.id,
+        // With the head of the trail that is replaced, the restored one says what it took the place of.
+        metadata: { createdAt: manifest.createdAt, ...offsets, jobs: returned, replaced: headText(replaced) },
+      },
+      { trx },
+    );
+    return { offsets, paused };
+  });
+}
+
+function headText(replaced: ReplacedData | null): string | null {
+  return replaced?.head ? `${replaced.head.seq}:${replaced.head.hash}` : null;
+}
+
+/**
+ * Jobs that ran when the copy was made run again; the attempt counts, as it does after a crash. What has no attempt left is ended by the next start of
+ * the server, which tells the features concerned.
+ */
+async function dropLeases(trx: Trx, now: number): Promise<number> {
+  const running = await runningJobs(trx).execute();
+  for (const job of running) {
+    if (job.attempts < job.maxAttempts) await requeueLost(trx, job, now);
+    else await removeWorker(trx, job);
+  }
+  return running.length;
+}
+
+/** As a graceful stop leaves them (src/store/commit/sequences.ts). */
+async function moveCounters(trx: Trx, offsets: Positions, now: number): Promise<void> {
+  for (const name of ["events", "streams"] as const)
+    for (const key of [`sequence.${name}`, `sequence.${name}.last`]) await keep(trx, key, offsets[name], now);
+}
+
+/** Nothing behind the last entry that was restored can be read again, whatever the clients have seen of it. */
+async function noteGaps(trx: Trx, offsets: Positions): Promise<void> {
+  const last = await sql<Positions>`select
+    coalesce((select max(seq) from events), 0) as events,
+    max(coalesce((select max(seq) from stream_log), 0), coalesce((select max(seq) from notification_recipients), 0)) as streams`.execute(
+    trx,
+  );
+  const kept = last.rows[0] ?? { events: 0, streams: 0 };
+  for (const [counter, from, to] of [
+    ["events", kept.events, offsets.events],
+    ["log", kept.streams, offsets.streams],
+  ] as const) {
+    const stream = everyStreamOf(counter);
+    // A gap of an earlier restore that reaches up to here becomes part of this one.
+    await trx.deleteFrom("stream_gaps").where("stream", "=", stream).where("fromSeq", ">=", from).execute();
+    await trx.insertInto("stream_gaps").values({ stream, fromSeq: from, toSeq: to }).execute();
+  }
+}
+
+/** @returns the queues that wait for `queue resume`. What a module does nobody knows, so its queue counts as leading outside. */
+async function pauseOutward(trx: Trx, now: number): Promise<readonly string[]> {
+  const { rows } = await sql<{ queue: string }>`
+    select distinct queue from jobs where finishedAt is null and queue >= 'module:' and queue < 'module;'
+    union select distinct queue from schedules where queue >= 'module:' and queue < 'module;'
+    union select 'module:' || name from modules`.execute(trx);
+  const modules = rows.map(({ queue }) => parseQueueName(queue)).filter((queue) => queue !== undefined);
+  const paused = [...OUTWARD_QUEUES, ...modules];
+  for (const queue of paused) await keep(trx, pausedKey(queue), 1, now);
+  return paused;
+}
+
+async function keep(trx: Trx, key: string, value: number, now: number): Promise<void> {
+  await trx
+    .insertInto("settings")
+    .values({ key, value, updatedAt: now })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value, updatedAt: now }))
+    .execute();
+}

@@ -1,0 +1,122 @@
+import type { CoreServices } from "../../app/module.ts";
+import type { Trx } from "../../store/database.ts";
+import { COMPLETED, finishOf, type QueueName, type RunningJob } from "../jobs/index.ts";
+import { type BucketEvent, judge } from "./judge.ts";
+import * as queries from "./queries.ts";
+
+const QUEUE: QueueName = "bucket-monitoring";
+const CHECK = "bucket.check";
+const TELL = "bucket.event";
+const SCHEDULE = "prism:bucket-monitoring";
+const PAGE = 500;
+/** An event that cannot be stored now (the disk is full, say) is not given up within minutes. */
+const TELL_ATTEMPTS = 20;
+
+interface TellPayload {
+  readonly type: BucketEvent;
+  readonly bucket: { readonly bucketId: string; readonly name: string; readonly [amount: string]: string };
+}
+
+/**
+ * Watches the balances (contract 8.3, bucket-monitoring). What a bucket has become, and the job that makes an event of it, are one transaction; the
+ * event has the id of that job and is one commit with its end. So each crossing is one event, whatever crashes.
+ */
+export class BucketMonitor {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    services.system.runner.handle(CHECK, (_job, signal) => this.#check(signal));
+    services.system.runner.handle(TELL, (job) => this.#tell(job));
+  }
+
+  /** Takes over the interval of the configuration, where there is something to watch. */
+  async start(): Promise<void> {
+    const { db } = this.#services;
+    if (await queries.hasBuckets(db.read)) await db.write((trx) => this.watch(trx));
+  }
+
+  /** Sees to it that the balances are checked. While there are no buckets nothing is, see {@link rest}. */
+  async watch(trx: Trx): Promise<void> {
+    const { system, config } = this.#services;
+    const everyMs = config.buckets.checkMs;
+    await system.schedules.put(
+      { name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" },
+      { trx },
+    );
+  }
+
+  /** Ends the checks when the last bucket is gone. */
+  async rest(trx: Trx): Promise<void> {
+    if (!(await queries.hasBuckets(trx))) await this.#services.system.schedules.remove(SCHEDULE, { trx });
+  }
+
+  /** A bucket as it is to be written, judged; what there is to tell follows as a job of the same transaction. */
+  async judged(bucket: queries.BucketRow, trx: Trx): Promise<queries.BucketRow> {
+    const { jobs, clock } = this.#services;
+    const now = clock.now();
+    const { event, ...verdict } = judge(bucket, now);
+    const row: queries.BucketRow = { ...bucket, ...verdict };
+    if (event) {
+      const payload: TellPayload = {
+        type: event,
+        bucket: {
+          bucketId: row.id,
+          name: row.name,
+          balance: row.currentBalance,
+          threshold: row.threshold,
+          currency: row.currency,
+        },
+      };
+      await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt: now, maxAttempts: TELL_ATTEMPTS }, { trx });
+    }
+    return row;
+  }
+
+  /** Most buckets are as they were: only the others are written, each in a transaction that reads it again. */
+  async #check(signal: AbortSignal): Promise<{ checked: number; told: number }> {
+    const { db, clock } = this.#services;
+    let checked = 0;
+    let told = 0;
+    for (let after = ""; ; ) {
+      signal.throwIfAborted();
+      const page = await queries.bucketsBehind(db.scan, after, PAGE);
+      for (const seen of page) if (judge(seen, clock.now()).event && (await this.#settle(seen.id))) told++;
+      checked += page.length;
+      after = page.at(-1)?.id ?? after;
+      if (page.length < PAGE) return { checked, told };
+    }
+  }
+
+  #settle(id: string): Promise<boolean> {
+    const { db, clock } = this.#services;
+    return db.write(async (trx) => {
+      const bucket = await queries.findBucket(trx, id);
+      if (!bucket || !judge(bucket, clock.now()).event) return false;
+      const row = await this.judged(bucket, trx);
+      // Another state is another version; being told again is none.
+      const changed = row.state === bucket.state ? {} : { version: row.version + 1, updatedAt: clock.now() };
+      await queries.replaceBucket(trx, { ...row, ...changed });
+      return true;
+    });
+  }
+
+  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
+    const { ingest, projects, system, clock } = this.#services;
+    const { type, bucket } = job.payload as TellPayload;
+    const end = finishOf(job.claimed, system.runner.workerId, clock.now(), { outcome: "succeeded", result: null });
+    await ingest.ingest(
+      {
+        id: job.id,
+        type,
+        payload: bucket,
+        source: "transfer-buckets",
+        level: type === "bucket.recovered" ? "info" : "warn",
+        projectId: projects.defaultId,
+        correlationId: job.correlationId,
+      },
+      end,
+    );
+    return COMPLETED;
+  }
+}

@@ -1,0 +1,109 @@
+import type { Config } from "../../../../config/load.ts";
+import type { Clock } from "../../../../core/clock.ts";
+import { unlessAborted } from "../../../../core/within.ts";
+import { PermanentError } from "../../../jobs/index.ts";
+import { ProviderDown } from "../../sender.ts";
+import { type FcmAccess, FcmAccessTokens } from "./fcm-access.ts";
+import { fcmRefusal } from "./fcm-refusal.ts";
+import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient, type PushMessage } from "./push-client.ts";
+import { reasonOf, tryAgain } from "./push-failure.ts";
+import { type PostReply, postText } from "./push-http.ts";
+
+export interface FcmOptions {
+  /** Path of the service account's file. */
+  readonly credentials: string;
+  readonly endpoint?: string | undefined;
+  readonly tokenEndpoint?: string | undefined;
+  readonly timeoutMs?: number;
+}
+
+/** @returns null where FCM is not configured. */
+export function fcmOptionsOf({ fcm }: Config): FcmOptions | null {
+  const { credentials, endpoint, tokenEndpoint } = fcm;
+  return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint };
+}
+
+const ENDPOINT = "https://fcm.googleapis.com";
+/** What FCM asks for where it has sent no Retry-After with a 429. */
+const QUOTA_PAUSE_MS = 60_000;
+/** No device has this token; with `validate_only` none would be told either. */
+const NOBODY = "prism-doctor";
+
+/** The HTTP v1 API of Firebase Cloud Messaging (https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send). */
+export class FcmClient implements PushClient {
+  readonly #options: FcmOptions;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #access: FcmAccessTokens;
+  readonly #closing = new AbortController();
+
+  constructor(options: FcmOptions, clock: Clock) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? PUSH_TIMEOUT_MS;
+    this.#clock = clock;
+    this.#access = new FcmAccessTokens(
+      { ...options, timeoutMs: this.#timeoutMs, closing: this.#closing.signal },
+      clock,
+    );
+  }
+
+  async send({ token, body }: PushMessage, signal: AbortSignal): Promise<PushAnswer> {
+    this.#closing.signal.throwIfAborted();
+    return this.#post(body, token, signal);
+  }
+
+  async check(): Promise<void> {
+    const message = { token: NOBODY, notification: { title: "prism", body: "prism" } };
+    // That nobody has the token is the answer of a provider that takes everything else.
+    await this.#post(JSON.stringify({ validate_only: true, message }), NOBODY, this.#closing.signal);
+  }
+
+  close(): void {
+    this.#closing.abort(new Error("the server stops"));
+  }
+
+  async #post(body: string, token: string, signal: AbortSignal): Promise<PushAnswer> {
+    const access = await unlessAborted(this.#access.get(), signal);
+    const reply = await this.#postAs(access, body, signal);
+    const refusal = reply.status === 401 ? fcmRefusal(reply.json) : undefined;
+    if (refusal === undefined || refusal.code === "THIRD_PARTY_AUTH_ERROR") return this.#answer(reply, token);
+    // A key that was replaced ends its tokens early.
+    const renewed = await unlessAborted(this.#access.get(access.token), signal);
+    return this.#answer(await this.#postAs(renewed, body, signal), token);
+  }
+
+  async #postAs({ token, projectId }: FcmAccess, body: string, signal: AbortSignal): Promise<PostReply> {
+    return postText({
+      provider: "FCM",
+      url: `${this.#options.endpoint ?? ENDPOINT}/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body,
+      timeoutMs: this.#timeoutMs,
+      signal,
+      now: this.#clock.now(),
+    });
+  }
+
+  #answer({ status, json, retryAfterMs }: PostReply, token: string): PushAnswer {
+    if (status === 200) return { kind: "accepted", providerId: this.#nameOf(json) };
+    const { code, message, namesToken } = fcmRefusal(json);
+    const said = `FCM answered ${status} ${code}: ${reasonOf(message, token)}`;
+    if (status === 429) throw tryAgain(said, retryAfterMs ?? QUOTA_PAUSE_MS);
+    // A redirect is of somebody in between.
+    if (status < 400 || status >= 500) throw tryAgain(said, retryAfterMs);
+    const isBadToken =
+      (status === 404 && code === "UNREGISTERED") ||
+      (status === 403 && code === "SENDER_ID_MISMATCH") ||
+      (status === 400 && code === "INVALID_ARGUMENT" && namesToken);
+    if (isBadToken) return { kind: "bad-token", reason: said };
+    if (status === 401 || status === 403) throw new ProviderDown(said);
+    throw new PermanentError(said);
+  }
+
+  /** `projects/{project}/messages/{id}`: what FCM calls the message. Without it something else than FCM has answered. */
+  #nameOf(json: unknown): string {
+    const name: unknown = Object(json).name;
+    if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);
+    return name.slice(0, 255);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Clock } from "../../../../core/clock.ts";
+import type { Logger } from "../../../../core/log.ts";
+import type { Database, Trx } from "../../../../store/database.ts";
+import type { AuditService } from "../../../audit/index.ts";
+import type { Bus } from "../../../events/index.ts";
+
+export interface WebhookHealthParts {
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Why a webhook is called no more until somebody switches it on again. */
+export type DisabledReason = "gone" | "failures";
+
+/** Failed attempts in a row after which a webhook is disabled. */
+export const MAX_FAILURES = 50;
+
+/** Counts what fails in a row, and disables webhooks that are gone or have failed too often. */
+export class WebhookHealth {
+  readonly #parts: WebhookHealthParts;
+
+  constructor(parts: WebhookHealthParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns whether the webhook is disabled by it. */
+  async failed(id: string): Promise<boolean> {
+    return this.#parts.database.write(async (trx) => {
+      const row = await trx
+        .updateTable("webhooks")
+        .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
+        .where("id", "=", id)
+        .returning("failures")
+        .executeTakeFirst();
+      return row !== undefined && row.failures >= MAX_FAILURES && (await this.disable(id, "failures", trx));
+    });
+  }
+
+  /** Writes nothing while nothing has failed, which is nearly always. */
+  async succeeded(id: string): Promise<void> {
+    const { database } = this.#parts;
+    const row = await database.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
+    if (!row || row.failures === 0) return;
+    await database.write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute());
+  }
+
+  /** @returns whether it was in use until now. */
+  async disable(id: string, reason: DisabledReason, trx: Trx): Promise<boolean> {
+    const { database, audit, bus, clock, log } = this.#parts;
+    const now = clock.now();
+    const row = await trx
+      .updateTable("webhooks")
+      .set(({ eb }) => ({ active: 0, disabledAt: now, updatedAt: now, version: eb("version", "+", 1) }))
+      .where("id", "=", id)
+      .where("active", "=", 1)
+      .returning(["projectId", "userId"])
+      .executeTakeFirst();
+    if (!row) return false;
+    await audit.record(
+      { action: "webhook.disable", resourceType: "webhook", resourceId: id, metadata: { reason } },
+      { trx },
+    );
+    database.afterCommit(trx, () => {
+      log.warn({ webhookId: id, reason }, "a webhook has been disabled");
+      bus.emit("webhook:disabled", { id, ...row, reason });
+    });
+    return true;
+  }
+}

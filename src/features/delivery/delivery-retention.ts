@@ -1,0 +1,26 @@
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+
+const DELIVERY_DAYS = 30;
+
+/** What has come to its end; what waits, for a time that a sender chose or a provider to come back, stays. */
+function endedDeliveries(db: ReadDb | Trx, now: number) {
+  return db
+    .selectFrom("deliveries")
+    .select("id")
+    .where("updatedAt", "<=", daysBefore(now, DELIVERY_DAYS))
+    .where("state", "in", ["delivered", "dead", "skipped"]);
+}
+
+const deliveries: RetentionRule<string> = {
+  name: "deliveries",
+  find: async (scan, now, limit) =>
+    (await endedDeliveries(scan, now).orderBy("updatedAt").limit(limit).execute()).map(({ id }) => id),
+  async remove(trx, ids, now) {
+    const gone = (await endedDeliveries(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+    if (gone.length > 0) await trx.deleteFrom("deliveries").where("id", "in", gone).execute();
+    return gone.length;
+  },
+};
+
+export const DELIVERY_SWEEPS = [sweepOf(deliveries)];

@@ -1,0 +1,94 @@
+import * as v from "valibot";
+import type { EpochMs } from "../../core/clock.ts";
+import { integer, object, pattern } from "../../http/shapes.ts";
+import type { NotificationKind, OutsideChannel } from "../../store/schema.ts";
+import { quietUntil } from "./quiet-hours.ts";
+import type { DeliveryReason } from "./reasons.ts";
+import type { NotificationFacts } from "./sender.ts";
+
+const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
+const CHANNELS = ["in_app", "push", "email", "webhook"] as const;
+const channels = v.optional(v.pipe(v.array(v.picklist(CHANNELS)), v.maxLength(4)));
+const channelsByKind = {
+  rule: channels,
+  direct: channels,
+  timer: channels,
+  digest: channels,
+  alert: channels,
+  aggregate: channels,
+} satisfies Record<NotificationKind, typeof channels>;
+
+export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];
+
+/** How and when somebody wants to be told. Kept as sent; what is absent is the default. */
+export const Preferences = object({
+  channels: v.optional(
+    v.pipe(
+      object(channelsByKind),
+      v.description("By kind, by which channels it may come besides the list of notifications; absent: by all"),
+    ),
+  ),
+  quietHours: v.optional(
+    v.pipe(
+      v.nullable(object({ from: clockTime, to: clockTime })),
+      v.description("Local times between which push and mail wait, unless the priority is 500 or more"),
+    ),
+  ),
+  minPriority: v.optional(
+    v.pipe(integer(0, 1000), v.description("What is less important stays in the list of notifications")),
+  ),
+  emailAlerts: v.optional(v.boolean()),
+  digest: v.optional(v.boolean()),
+});
+export type Preferences = v.InferOutput<typeof Preferences>;
+
+/** From here on a notification is worth waking somebody for. */
+export const URGENT = 500;
+
+/** As people name them: which service a device uses is nobody's choice, and Pusher is one more way to be connected. */
+const NAMED = {
+  pusher: "in_app",
+  fcm: "push",
+  apns: "push",
+  email: "email",
+  webhook: "webhook",
+} as const satisfies Record<OutsideChannel, string>;
+
+type Told = Pick<NotificationFacts, "kind" | "priority">;
+
+/** Why somebody does not want a notification by a channel; null when he does. */
+export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, priority }: Told): DeliveryReason | null {
+  const wanted = prefs.channels?.[kind];
+  if (wanted && !wanted.includes(NAMED[channel])) return "channel off";
+  if (channel === "email" && !wantsMail(prefs, kind)) return "channel off";
+  return priority < (prefs.minPriority ?? 0) ? "below minimum priority" : null;
+}
+
+/** Whether somebody takes mails of a kind. */
+export function wantsMail({ channels, emailAlerts, digest }: Preferences, kind: NotificationKind): boolean {
+  if (kind === "alert" && emailAlerts === false) return false;
+  if (kind === "digest" && digest === false) return false;
+  return channels?.[kind]?.includes("email") ?? true;
+}
+
+/** The same preferences without mails of a kind; its other channels stay. */
+export function withoutMail(prefs: Preferences, kind: NotificationKind): Preferences {
+  const others = (prefs.channels?.[kind] ?? CHANNELS).filter((channel) => channel !== "email");
+  return { ...prefs, channels: { ...prefs.channels, [kind]: others } };
+}
+
+/** Until when a notification has to wait for the end of somebody's quiet hours; null when it does not. */
+export function heldUntil(
+  prefs: Preferences,
+  timezone: string,
+  channel: OutsideChannel,
+  { priority }: Told,
+  at: EpochMs,
+): EpochMs | null {
+  const isHeld = (isPush(channel) || channel === "email") && priority < URGENT;
+  return isHeld && prefs.quietHours ? quietUntil(at, timezone, prefs.quietHours) : null;
+}
+
+export function isPush(channel: OutsideChannel): boolean {
+  return NAMED[channel] === "push";
+}

@@ -1,0 +1,288 @@
+import type { Clock } from "../../core/clock.ts";
+import { Bulkheads, type SharedLimit } from "./bulkheads.ts";
+
+/** Attempts wait with a worker in hand only for a call that ends this soon. */
+const PATIENCE_MS = 250;
+/** Attempts to one target that may wait so. */
+const MAX_LINE = 3;
+/** A deferred attempt comes back by itself after this time, should it not be recalled before. */
+const DEFERRED_MS = 30_000;
+/** One that has not come back this much later was cancelled or is elsewhere. */
+const GRACE_MS = 5_000;
+/** A recalled attempt is on its way for two commits: quick targets have so many on their way. */
+const MAX_RECALLED = 8;
+/** Deferred attempts whose order is kept. */
+const MAX_DEFERRED = 50_000;
+
+/** An attempt that wants to call a target. */
+export interface TargetCall<T> {
+  readonly jobId: string;
+  /** Calls to one target are made one after the other. */
+  readonly target: string;
+  readonly limits: readonly SharedLimit[];
+  run(): Promise<T>;
+  /** Puts the job back for so many milliseconds, or until it is recalled; it holds no worker meanwhile. */
+  defer(waitMs: number): Promise<T>;
+}
+
+interface Deferred {
+  readonly returnAt: number;
+  /** The job waits in the table: before that it cannot be recalled. */
+  isStored: boolean;
+  isRecalled: boolean;
+}
+
+interface Waiting {
+  readonly jobId: string;
+  /** Called with false when the attempt has to be deferred after all. */
+  go(isNext: boolean): void;
+}
+
+interface Target {
+  readonly key: string;
+  limits: readonly SharedLimit[];
+  /** Since when a call is under way, by elapsed time; null while none is. */
+  busySince: number | null;
+  /** How long the last call took. */
+  tookMs: number;
+  line: Waiting[];
+  /** In the order in which they came, by job. */
+  deferred: Map<string, Deferred>;
+  timer: NodeJS.Timeout | null;
+}
+
+/**
+ * Calls each target once at a time, in the order in which attempts came, and lets no channel, host or owner hold more workers than its limits
+ * say. An attempt that would have to wait is deferred: its job goes back into the table and is recalled as soon as the target can take it, so a
+ * line drains as fast as the target answers.
+ */
+export class TargetQueues {
+  readonly #clock: Clock;
+  readonly #recall: (jobIds: readonly string[]) => void;
+  readonly #targets = new Map<string, Target>();
+  readonly #bulkheads = new Bulkheads<Target>();
+  #deferredCount = 0;
+
+  /** @param recall makes these jobs ready now, in this order; must not throw */
+  constructor(clock: Clock, recall: (jobIds: readonly string[]) => void) {
+    this.#clock = clock;
+    this.#recall = recall;
+  }
+
+  async call<T>(call: TargetCall<T>): Promise<T> {
+    const target = this.#targetOf(call);
+    const turn = this.#enter(target, call.jobId);
+    // Without a pause between the two: the target could be forgotten in it.
+    if (turn === false || !(await turn)) return this.#defer(target, call);
+    try {
+      return await call.run();
+    } finally {
+      this.#leave(target);
+    }
+  }
+
+  /** A deferred attempt will not come back: those after it need not wait for it. */
+  forget(key: string, jobId: string): void {
+    const target = this.#targets.get(key);
+    if (!target || !this.#remove(target, jobId)) return;
+    this.#recallNext(target);
+    this.#trim(target);
+  }
+
+  /** Workers that attempts under these limits hold: calls, and attempts that wait for one. For tests and metrics. */
+  heldBy(limit: SharedLimit): number {
+    return this.#bulkheads.of(limit).held;
+  }
+
+  /** @returns whether the target is the caller's now. */
+  #enter(target: Target, jobId: string): boolean | Promise<boolean> {
+    this.#dropLost(target);
+    const [first] = target.deferred.keys();
+    if (first !== undefined && first !== jobId) return false;
+    if (this.#fullLimit(target)) return false;
+    if (target.busySince === null) {
+      this.#hold(target, jobId);
+      this.#begin(target);
+      return true;
+    }
+    if (target.line.length >= MAX_LINE || this.#isSlow(target)) return false;
+    this.#hold(target, jobId);
+    return new Promise((resolve) => {
+      target.line.push({ jobId, go: resolve });
+      this.#watchLine(target);
+    });
+  }
+
+  #hold(target: Target, jobId: string): void {
+    this.#remove(target, jobId);
+    for (const limit of target.limits) this.#bulkheads.of(limit).held++;
+  }
+
+  #begin(target: Target): void {
+    target.busySince = this.#clock.elapsed();
+    if (target.line.length > 0) this.#watchLine(target);
+  }
+
+  #leave(target: Target): void {
+    const now = this.#clock.elapsed();
+    target.tookMs = now - (target.busySince ?? now);
+    target.busySince = null;
+    this.#giveBack(target);
+    const next = target.line.shift();
+    if (next) this.#begin(target);
+    next?.go(true);
+    this.#recallNext(target);
+    this.#recallWaiting(target);
+    this.#trim(target);
+  }
+
+  #giveBack(target: Target): void {
+    for (const limit of target.limits) this.#bulkheads.of(limit).held--;
+  }
+
+  /** Sends the line away when the call under way takes long. */
+  #watchLine(target: Target): void {
+    if (target.timer) return;
+    const leftMs = (target.busySince ?? 0) + PATIENCE_MS - this.#clock.elapsed();
+    target.timer = setTimeout(
+      () => {
+        target.timer = null;
+        if (target.line.length === 0) return;
+        if (this.#busyMs(target) < PATIENCE_MS) this.#watchLine(target);
+        else this.#sendLineAway(target);
+      },
+      Math.max(1, leftMs),
+    ).unref();
+  }
+
+  /** They came before those that are deferred already. */
+  #sendLineAway(target: Target): void {
+    const line = target.line.splice(0);
+    const entries = line.map(({ jobId }) => [jobId, this.#newDeferred()] as const);
+    target.deferred = new Map([...entries, ...target.deferred]);
+    this.#deferredCount += line.length;
+    for (const { go } of line) {
+      this.#giveBack(target);
+      go(false);
+    }
+    this.#recallWaiting(target);
+  }
+
+  async #defer<T>(target: Target, { jobId, defer }: TargetCall<T>): Promise<T> {
+    const entry = this.#noteDeferred(target, jobId);
+    const full = this.#fullLimit(target);
+    if (full) this.#bulkheads.of(full).waiting.add(target);
+    // One more each, so that their order in the table is theirs here.
+    const waitMs = DEFERRED_MS + target.deferred.size;
+    try {
+      return await defer(waitMs);
+    } catch (error) {
+      this.#remove(target, jobId);
+      throw error;
+    } finally {
+      if (entry) entry.isStored = true;
+      this.#recallNext(target);
+      this.#trim(target);
+    }
+  }
+
+  /** One that comes back too early keeps its position. */
+  #noteDeferred(target: Target, jobId: string): Deferred | undefined {
+    const known = target.deferred.get(jobId);
+    if (!known && this.#deferredCount >= MAX_DEFERRED) return undefined;
+    const entry = this.#newDeferred();
+    if (!known) this.#deferredCount++;
+    target.deferred.set(jobId, entry);
+    return entry;
+  }
+
+  #newDeferred(): Deferred {
+    return { returnAt: this.#clock.elapsed() + DEFERRED_MS, isStored: false, isRecalled: false };
+  }
+
+  /** Recalls as many deferred attempts as the target can take by the time they are back. */
+  #recallNext(target: Target): void {
+    if (target.deferred.size === 0) return;
+    const full = this.#fullLimit(target);
+    if (full) {
+      this.#bulkheads.of(full).waiting.add(target);
+      return;
+    }
+    const wanted = this.#recallDepth(target) - (target.busySince === null ? 0 : 1) - target.line.length;
+    const jobIds: string[] = [];
+    let position = 0;
+    for (const [jobId, entry] of target.deferred) {
+      if (position++ >= wanted || !entry.isStored) break;
+      if (entry.isRecalled) continue;
+      entry.isRecalled = true;
+      jobIds.push(jobId);
+    }
+    if (jobIds.length > 0) this.#recall(jobIds);
+  }
+
+  /** 1 where the call takes long: what comes back then would only be deferred again. */
+  #recallDepth(target: Target): number {
+    if (this.#isSlow(target)) return 1;
+    return Math.max(2, Math.min(MAX_RECALLED, Math.floor(PATIENCE_MS / Math.max(1, target.tookMs))));
+  }
+
+  /** There is room again under a limit of this target: others may wait for it. */
+  #recallWaiting({ limits }: Target): void {
+    for (const limit of limits) {
+      const bulkhead = this.#bulkheads.of(limit);
+      const free = bulkhead.limit - bulkhead.held;
+      for (const waiting of [...bulkhead.waiting].slice(0, Math.max(0, free))) {
+        bulkhead.waiting.delete(waiting);
+        this.#recallNext(waiting);
+        this.#trim(waiting);
+      }
+    }
+  }
+
+  #fullLimit({ limits }: Target): SharedLimit | undefined {
+    return limits.find((limit) => !this.#bulkheads.of(limit).hasRoom);
+  }
+
+  #isSlow(target: Target): boolean {
+    return Math.max(target.tookMs, this.#busyMs(target)) >= PATIENCE_MS;
+  }
+
+  #busyMs({ busySince }: Target): number {
+    return busySince === null ? 0 : this.#clock.elapsed() - busySince;
+  }
+
+  #dropLost(target: Target): void {
+    const now = this.#clock.elapsed();
+    for (const [jobId, { returnAt }] of target.deferred) {
+      if (returnAt + GRACE_MS > now) return;
+      this.#remove(target, jobId);
+    }
+  }
+
+  #remove(target: Target, jobId: string): boolean {
+    const isKnown = target.deferred.delete(jobId);
+    if (isKnown) this.#deferredCount--;
+    return isKnown;
+  }
+
+  #targetOf({ target: key, limits }: Pick<TargetCall<unknown>, "target" | "limits">): Target {
+    const known = this.#targets.get(key);
+    // Limits may only change while nothing of the target is held.
+    if (known && known.busySince === null && known.line.length === 0) known.limits = limits;
+    if (known) return known;
+    const target: Target = { key, limits, busySince: null, tookMs: 0, line: [], deferred: new Map(), timer: null };
+    this.#targets.set(key, target);
+    return target;
+  }
+
+  /** Keeps nothing of a target that nothing calls and nothing waits for. */
+  #trim(target: Target): void {
+    const { key, limits, busySince, line, deferred, timer } = target;
+    if (deferred.size === 0) for (const limit of limits) this.#bulkheads.of(limit).waiting.delete(target);
+    if (busySince !== null || line.length > 0 || deferred.size > 0) return;
+    if (timer) clearTimeout(timer);
+    target.timer = null;
+    this.#targets.delete(key);
+    this.#bulkheads.trim(limits);
+  }
+}

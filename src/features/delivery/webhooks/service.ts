@@ -1,0 +1,163 @@
+import type { CoreServices } from "../../../app/module.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { limitReached } from "../../../core/limit-reached.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import { pageBody, readPage } from "../../../http/pagination.ts";
+import { requireVersion } from "../../../http/versions.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
+import type { WebhookRow } from "../channels/webhook/webhook-call.ts";
+import { findWebhook } from "../channels/webhook/webhook-queries.ts";
+import { asPrevious, newSecret } from "../channels/webhook/webhook-secrets.ts";
+import * as queries from "./queries.ts";
+import { type CreateWebhook, DEFAULT_GRACE_MS, type ListWebhooks, type UpdateWebhook, webhookView } from "./schema.ts";
+
+/** A webhook, and its secret where it has just been made. */
+export interface Changed {
+  readonly webhook: WebhookRow;
+  readonly secret?: string;
+}
+
+/** Webhooks: one's own, and those of projects whose events the caller may read (contract 4.12). A change and its audit row are one transaction. */
+export class WebhookService {
+  readonly #services: CoreServices;
+  readonly #fetch: SafeFetch;
+
+  constructor(services: CoreServices, fetch: SafeFetch) {
+    this.#services = services;
+    this.#fetch = fetch;
+  }
+
+  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+  async list(principal: UserPrincipal, { projectId, ...query }: ListWebhooks) {
+    const { db, clock } = this.#services;
+    const owner = this.#owner(principal, projectId);
+    const request = readPage(query, ["string"]);
+    const rows = await queries.listWebhooks(db.read, owner, request);
+    const total = request.wantsTotal ? await queries.countWebhooks(db.read, owner) : undefined;
+    const view = (row: WebhookRow) => webhookView(row, clock.now());
+    return pageBody(request, rows, view, ({ id }) => [id], total);
+  }
+
+  /** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
+  get(principal: UserPrincipal, id: string): Promise<WebhookRow> {
+    return this.#existing(principal, id, this.#services.db.read);
+  }
+
+  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
+  async create(principal: UserPrincipal, { url, eventTypes, active, projectId }: CreateWebhook): Promise<Changed> {
+    const { db, clock, system } = this.#services;
+    system.storage.requireSpace();
+    const owner = this.#owner(principal, projectId);
+    await this.#fetch.check(url);
+    return db.write(async (trx) => {
+      if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
+      const { webhooksPerOwner } = system.settings.limits;
+      if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
+        throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
+      const id = uuidv7();
+      const secret = newSecret(system.box, id);
+      const now = clock.now();
+      await queries.insertWebhook(trx, {
+        id,
+        ...owner,
+        url,
+        secret: secret.sealed,
+        eventTypes: JSON.stringify(eventTypes ?? ["*"]),
+        active: active === false ? 0 : 1,
+        createdBy: principal.userId,
+        createdAt: now,
+        updatedAt: now,
+      });
+      const webhook = await this.#existing(principal, id, trx);
+      await this.#record("webhook.create", webhook, trx);
+      return { webhook, secret: secret.text };
+    });
+  }
+
+  /** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */
+  async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateWebhook): Promise<Changed> {
+    const { db, clock, system } = this.#services;
+    system.storage.requireSpace();
+    await this.get(principal, id);
+    // Not within the transaction: a name is resolved.
+    if (input.url !== undefined) await this.#fetch.check(input.url);
+    return db.write(async (trx) => {
+      const old = await this.#existing(principal, id, trx);
+      requireVersion(ifMatch, old.version);
+      const { url = old.url, eventTypes, active } = input;
+      const rotation = input.rotateSecret === true ? this.#rotation(old, input.graceMs ?? DEFAULT_GRACE_MS) : null;
+      await queries.updateWebhook(trx, id, {
+        url,
+        eventTypes: eventTypes ? JSON.stringify(eventTypes) : old.eventTypes,
+        ...(active === undefined ? {} : { active: active ? 1 : 0 }),
+        ...(active === true ? { failures: 0, disabledAt: null } : {}),
+        ...rotation?.values,
+        version: old.version + 1,
+        updatedAt: clock.now(),
+      });
+      const webhook = await this.#existing(principal, id, trx);
+      await this.#record("webhook.update", webhook, trx, { members: Object.keys(input) });
+      return rotation ? { webhook, secret: rotation.secret } : { webhook };
+    });
+  }
+
+  /** @throws WEBHOOK_NOT_FOUND */
+  async delete(principal: UserPrincipal, id: string): Promise<void> {
+    await this.#services.db.write(async (trx) => {
+      const webhook = await this.#existing(principal, id, trx);
+      await queries.deleteWebhook(trx, id);
+      await this.#record("webhook.delete", webhook, trx);
+    });
+  }
+
+  /** Notes that somebody is about to call the webhook. @throws WEBHOOK_NOT_FOUND */
+  beginTest(principal: UserPrincipal, id: string): Promise<WebhookRow> {
+    return this.#services.db.write(async (trx) => {
+      const webhook = await this.#existing(principal, id, trx);
+      await this.#record("webhook.test", webhook, trx);
+      return webhook;
+    });
+  }
+
+  #rotation(old: WebhookRow, graceMs: number) {
+    const { clock, system } = this.#services;
+    const { text, sealed } = newSecret(system.box, old.id);
+    const previous =
+      graceMs === 0
+        ? { previousSecret: null, previousSecretUntil: null }
+        : { previousSecret: asPrevious(system.box, old), previousSecretUntil: clock.now() + graceMs };
+    return { secret: text, values: { secret: sealed, ...previous } };
+  }
+
+  #owner(principal: UserPrincipal, projectRef: string | undefined): queries.WebhookOwner {
+    if (projectRef === undefined) return { userId: principal.userId };
+    return { projectId: this.#services.projects.require(principal, projectRef, "events:read") };
+  }
+
+  async #existing(principal: UserPrincipal, id: string, db: ReadDb | Trx): Promise<WebhookRow> {
+    const webhook = isUuid(id) ? await findWebhook(db, id) : undefined;
+    if (!webhook || !this.#isTheirs(principal, webhook)) throw new PrismError("WEBHOOK_NOT_FOUND", "No such webhook");
+    return webhook;
+  }
+
+  #isTheirs(principal: UserPrincipal, { projectId, userId }: WebhookRow): boolean {
+    if (projectId === null) return userId === principal.userId;
+    return this.#services.projects.has(principal, projectId, "events:read");
+  }
+
+  async #record(
+    action: "webhook.create" | "webhook.update" | "webhook.delete" | "webhook.test",
+    { id, projectId, version }: WebhookRow,
+    trx: Trx,
+    more: Readonly<Record<string, string[]>> = {},
+  ): Promise<void> {
+    const metadata = { version, projectId, ...more };
+    await this.#services.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
+  }
+}
+
+function noProject(): PrismError {
+  return new PrismError("PROJECT_NOT_FOUND", "No such project");
+}

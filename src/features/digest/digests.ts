@@ -1,0 +1,217 @@
+import type { CoreServices } from "../../app/module.ts";
+import { ConfigRefused } from "../../config/config-refused.ts";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { zoneOffsetMs } from "../../core/zone-offset.ts";
+import { type ProjectPerson, projectPeople } from "../access/index.ts";
+import { smtpOptionsOf } from "../delivery/index.ts";
+import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
+import { mailNotice, type NoticeMail } from "../notifications/index.ts";
+import { readCron } from "../schedules/index.ts";
+import { digestText, postscript } from "./digest-text.ts";
+import * as queries from "./queries.ts";
+
+const QUEUE: QueueName = "digest";
+const SEND = "digest";
+const MAIL = "digest.mail";
+/** Makes the jobs of projects that say nothing of a digest. */
+const SEND_DEFAULT = "digest.default";
+const DEFAULT_SCHEDULE = "prism:digest";
+const SCHEDULE = "prism:digest:";
+/** Projects of one transaction. */
+const PROJECTS_AT_ONCE = 100;
+/** Types and levels that apps are given; the text names fewer. */
+const DATA_EVENTS = 50;
+
+interface DigestPayload {
+  readonly projectId: string;
+  /** The project says nothing of a digest: it has one on days with events. */
+  readonly isDefault?: boolean;
+}
+
+interface DigestMail extends NoticeMail {
+  readonly unread: number;
+}
+
+/** Somebody whom the digest has something to say. */
+interface Reader extends ProjectPerson {
+  readonly unread: number;
+}
+
+/**
+ * Tells the people of a project once a day what happened in it (contract 7, Digest). A project that wants it has a schedule, which follows its settings;
+ * the notification, a job for each mail and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
+ */
+export class Digests {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    services.system.runner.handle(SEND, (job) => this.#send(job));
+    services.system.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
+    services.system.runner.handle(MAIL, (job, signal) => this.#mail(job, signal));
+    services.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
+  }
+
+  /** Takes over the pattern and zone of the configuration, and what projects said while nobody listened. @throws ConfigRefused */
+  async start(): Promise<void> {
+    const { db, config } = this.#services;
+    requirePattern(config.digest.cron);
+    const projects = await queries.liveProjects(db.read);
+    for (const { id, settings } of projects) if (digestOf(settings).isWanted) await this.follow(id);
+    await this.#followDefault();
+  }
+
+  get #isDefault(): boolean {
+    const { digest, smtp } = this.#services.config;
+    return digest.enabled ?? smtp.host !== undefined;
+  }
+
+  async #followDefault(): Promise<void> {
+    const { db, system, config } = this.#services;
+    const { cron, timezone } = config.digest;
+    const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
+    if (this.#isDefault) await system.schedules.put(schedule);
+    else if (await system.schedules.findByName(DEFAULT_SCHEDULE))
+      await db.write((trx) => system.schedules.remove(DEFAULT_SCHEDULE, { trx }));
+  }
+
+  async #sendDefault(): Promise<{ projects: number }> {
+    const { db, jobs, clock } = this.#services;
+    const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
+    for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
+      await db.write(async (trx) => {
+        for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
+          const payload: DigestPayload = { projectId, isDefault: true };
+          const dedupeKey = `digest:default:${projectId}`;
+          await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
+        }
+      });
+    return { projects: projects.length };
+  }
+
+  /** Sees to it that there is a schedule while the project wants a digest. */
+  async follow(projectId: string): Promise<void> {
+    const { db, system, config } = this.#services;
+    const { cron, timezone } = config.digest;
+    const name = SCHEDULE + projectId;
+    const seen = digestOf((await queries.liveProject(db.read, projectId))?.settings ?? "{}");
+    // Most projects have none, and want none.
+    if (!seen.isWanted && !(await system.schedules.findByName(name))) return;
+    await db.write(async (trx) => {
+      const project = await queries.liveProject(trx, projectId);
+      const { isWanted, zone } = digestOf(project?.settings ?? "{}");
+      if (!isWanted) await system.schedules.remove(name, { trx });
+      else
+        await system.schedules.put(
+          { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
+          { trx },
+        );
+    });
+  }
+
+  async #send(job: RunningJob): Promise<unknown> {
+    const { db, clock, jobs, config } = this.#services;
+    const { projectId, isDefault = false } = job.payload as DigestPayload;
+    const project = await queries.liveProject(db.read, projectId);
+    const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
+    if (!project || !(isDefault ? isUnset && this.#isDefault : isWanted)) {
+      await this.follow(projectId);
+      return { told: 0 };
+    }
+    const now = clock.now();
+    const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
+    const hasEvents = activity.events.length > 0;
+    const readers = isDefault && !hasEvents ? [] : await this.#readers(projectId, hasEvents);
+    const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
+    await db.write(async (trx) => {
+      // An operator may have had it run a second time.
+      const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
+      if (isDue) {
+        const { id: notificationId } = await this.#services.notify.send(
+          {
+            ...digestText({ project: project.name, ...activity }),
+            kind: "digest",
+            recipients: readers.map(({ id }) => id),
+            projectId,
+            channels: ["in_app"],
+            data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
+            dedupeKey: key,
+            correlationId: job.correlationId,
+          },
+          { trx },
+        );
+        for (const { id: userId, unread } of this.#mailReaders(readers)) {
+          const payload: DigestMail = { notificationId, userId, unread };
+          const dedupeKey = `${key}:${userId}`;
+          await jobs.enqueue({ queue: QUEUE, kind: MAIL, payload, runAt: now, dedupeKey }, { trx });
+        }
+      }
+      await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
+    });
+    return COMPLETED;
+  }
+
+  /** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
+  async #readers(projectId: string, hasEvents: boolean): Promise<Reader[]> {
+    const { db, projects, users } = this.#services;
+    const people = await projectPeople(db.read, projectId, projects.defaultId);
+    const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
+    const reachable = new Set(users.reachable(willing, projectId));
+    if (reachable.size === 0) return [];
+    const unread = await queries.unreadOf(db.scan, [...reachable]);
+    return people
+      .filter(({ id }) => reachable.has(id) && (hasEvents || unread.has(id)))
+      .map((person) => ({ ...person, unread: unread.get(person.id) ?? 0 }));
+  }
+
+  #mailReaders(readers: readonly Reader[]): readonly Reader[] {
+    return this.#services.system.mailer.isConfigured
+      ? readers.filter(({ email, wantsDigestMail }) => email !== null && wantsDigestMail)
+      : [];
+  }
+
+  async #mail(job: RunningJob, signal: AbortSignal): Promise<{ sent: boolean }> {
+    const { db, system, config } = this.#services;
+    const { unread, ...notice } = job.payload as DigestMail;
+    const sent = await mailNotice({ mailer: system.mailer, db: db.read, config }, notice, {
+      id: job.id,
+      signal,
+      postscript: postscript(unread),
+      unsubscribeBy: this.#unsubscribeAddress(),
+    });
+    return { sent };
+  }
+
+  /** RFC 2369 section 3.2: who has no way into the program asks its operator. */
+  #unsubscribeAddress(): string {
+    const from = smtpOptionsOf(this.#services.config)?.from ?? "";
+    const address = /<([^<>]+)>\s*$/.exec(from)?.[1] ?? from;
+    return `<mailto:${encodeURI(address)}?subject=unsubscribe%20digest>`;
+  }
+}
+
+/** `digest` of a project's settings: true, or an object with the zone of its clock. */
+function digestOf(settings: string): {
+  readonly isWanted: boolean;
+  readonly isUnset: boolean;
+  readonly zone: string | null;
+} {
+  const { digest } = JSON.parse(settings) as { digest?: boolean | { readonly timezone?: string } };
+  if (typeof digest === "object") return { isWanted: true, isUnset: false, zone: digest.timezone ?? null };
+  return { isWanted: digest === true, isUnset: digest === undefined, zone: null };
+}
+
+/** Here and not with the other settings, which know nothing of patterns. @throws ConfigRefused */
+function requirePattern(cron: string): void {
+  try {
+    readCron(cron);
+  } catch (error) {
+    if (error instanceof PrismError) throw new ConfigRefused([`digest.cron: ${error.message}`]);
+    throw error;
+  }
+}
+
+function localDate(at: EpochMs, timezone: string): string {
+  return new Date(at + zoneOffsetMs(timezone, at)).toISOString().slice(0, 10);
+}

@@ -1,0 +1,125 @@
+import { AsyncResource } from "node:async_hooks";
+import { type Caller, currentCaller, runAs } from "../../../core/caller.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { Logger } from "../../../core/log.ts";
+
+export interface BusMeta {
+  readonly event: string;
+  readonly correlationId: string;
+}
+
+export type BusHandler = (payload: unknown, meta: BusMeta) => void | Promise<void>;
+
+interface Subscription {
+  /** Handlers are called in the order in which they subscribed, to whatever pattern. */
+  readonly order: number;
+  readonly handler: BusHandler;
+  /** The module that has subscribed; absent: Prism itself. */
+  readonly module: string | undefined;
+  isActive: boolean;
+}
+
+/**
+ * Signals inside the process: at most once, gone with it. What must survive is an event of the log. `emit` never throws to the emitter;
+ * handlers run after it has returned, on behalf of the emitter's caller, in the order they subscribed, and one that fails or never ends harms
+ * no other. They are outside of the emitter's transaction, which they could not join. `a:*` hears every `a:…`.
+ */
+export class Bus {
+  readonly #log: Logger;
+  readonly #subscriptions = new Map<string, Set<Subscription>>();
+  readonly #running = new Set<Promise<void>>();
+  /** The asynchronous context that the bus was made in: no transaction is open there. */
+  readonly #outside = new AsyncResource("PrismBus");
+  #lastOrder = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  emit(event: string, payload?: unknown, correlationId: string = uuidv7()): void {
+    void this.deliver(event, payload, correlationId);
+  }
+
+  /**
+   * {@link emit}, for who wants to know when every handler has been called. @returns how many were.
+   * @param done a handler whose work the caller has done: it is not called.
+   */
+  async deliver(
+    event: string,
+    payload: unknown,
+    correlationId: string,
+    done?: BusHandler,
+  ): Promise<{ called: number }> {
+    const subscriptions = this.#matching(event).filter(({ handler }) => handler !== done);
+    const caller = currentCaller();
+    if (this.#log.isDebug())
+      this.#log.debug({ event, correlationId, handlers: subscriptions.length }, "an event is emitted");
+    await Promise.resolve();
+    let called = 0;
+    for (const subscription of subscriptions) {
+      // Whoever has unsubscribed meanwhile, or was called once already, hears nothing more.
+      if (!subscription.isActive) continue;
+      called++;
+      this.#call(subscription, payload, { event, correlationId }, caller);
+    }
+    return { called };
+  }
+
+  /** @returns a function that ends the subscription. */
+  on(event: string, handler: BusHandler, module?: string): () => void {
+    const subscription: Subscription = { order: ++this.#lastOrder, handler, module, isActive: true };
+    const subscriptions = this.#subscriptions.get(event) ?? new Set();
+    subscriptions.add(subscription);
+    this.#subscriptions.set(event, subscriptions);
+    return () => {
+      subscription.isActive = false;
+      subscriptions.delete(subscription);
+      if (subscriptions.size === 0 && this.#subscriptions.get(event) === subscriptions)
+        this.#subscriptions.delete(event);
+    };
+  }
+
+  /** Whether anybody hears events whose name begins so, up to a colon: asked before making many of them. @param prefix such as `event:` */
+  hasSubscribers(prefix: string): boolean {
+    for (const name of this.#subscriptions.keys()) if (name.startsWith(prefix)) return true;
+    return false;
+  }
+
+  /** Whether anybody hears this event. */
+  isHeard(event: string): boolean {
+    return this.#matching(event).length > 0;
+  }
+
+  once(event: string, handler: (payload: unknown) => void | Promise<void>): () => void {
+    const off = this.on(event, (payload) => {
+      off();
+      return handler(payload);
+    });
+    return off;
+  }
+
+  /** Resolves when the handlers that run now have ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  #call({ handler, module }: Subscription, payload: unknown, meta: BusMeta, caller: Caller): void {
+    const facts = { ...meta, ...(module === undefined ? {} : { module }) };
+    const failed = (error: unknown): void => this.#log.error({ ...facts, err: error }, "a bus handler failed");
+    try {
+      const result = this.#outside.runInAsyncScope(() => runAs(caller, () => handler(payload, meta)));
+      if (!(result instanceof Promise)) return;
+      const run: Promise<void> = result.catch(failed).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #matching(event: string): Subscription[] {
+    const found = [...(this.#subscriptions.get(event) ?? [])];
+    for (let colon = event.lastIndexOf(":"); colon > 0; colon = event.lastIndexOf(":", colon - 1))
+      found.push(...(this.#subscriptions.get(`${event.slice(0, colon)}:*`) ?? []));
+    return found.sort((a, b) => a.order - b.order);
+  }
+}

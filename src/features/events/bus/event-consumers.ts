@@ -1,0 +1,232 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../../core/clock.ts";
+import { type Deferred, deferred } from "../../../core/deferred.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { ConsumeOptions, StoredEvent } from "../../../module/module-api.ts";
+import type { Database } from "../../../store/database.ts";
+import type { EventsTable } from "../../../store/schema.ts";
+import { jitteredDelayMs } from "../../jobs/index.ts";
+import { eventJson } from "../../notifications/index.ts";
+
+export interface ConsumerParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The `seq` of the last event whose commit has been announced. */
+  head(): number;
+}
+
+export type BatchHandler = (batch: StoredEvent[]) => Promise<void>;
+
+/** A batch has at most so many events, and about so many bytes. */
+const BATCH_EVENTS = 200;
+const BATCH_BYTES = 1_048_576;
+const BACKOFF = { backoffBaseMs: 500, backoffCapMs: 60_000 };
+
+/**
+ * Named readers of the event log, each with a place of its own in the table (contract 7). What is on disk up to the announced head is read, so
+ * nothing is passed over; the place moves on when a batch is done, so what a crash or an error cuts short comes again. Commits wake a reader
+ * that has read everything: none asks while nothing happens.
+ */
+export class EventConsumers {
+  readonly #parts: ConsumerParts;
+  readonly #consumers = new Map<string, Consumer>();
+  /** Readers that were ended and still work on their last batch, by name. */
+  readonly #ending = new Map<string, Promise<void>>();
+  readonly #events;
+
+  constructor(parts: ConsumerParts) {
+    this.#parts = parts;
+    this.#events = parts.reader.prepare<{ after: number; upTo: number; limit: number }, EventsTable>(
+      "select * from events where seq > @after and seq <= @upTo order by seq limit @limit",
+    );
+  }
+
+  /** A reader without a place in the table begins behind the last event there is. @returns what ends it. @throws TypeError for a name in use */
+  consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
+    if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
+    const { database, clock, log, head } = this.#parts;
+    const consumer = new Consumer({
+      name,
+      handler,
+      maxAttempts,
+      log,
+      startsAt: head(),
+      head,
+      before: this.#ending.get(name) ?? Promise.resolve(),
+      read: (after, upTo) => this.#read(after, upTo),
+      async place(start) {
+        const row = { name, cursor: start, updatedAt: clock.now() };
+        const kept = await database.write(async (trx) => {
+          await trx
+            .insertInto("event_consumers")
+            .values(row)
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+          return trx.selectFrom("event_consumers").select("cursor").where("name", "=", name).executeTakeFirst();
+        });
+        return kept?.cursor ?? start;
+      },
+      async move(cursor) {
+        await database.write((trx) =>
+          trx.updateTable("event_consumers").set({ cursor, updatedAt: clock.now() }).where("name", "=", name).execute(),
+        );
+      },
+    });
+    this.#consumers.set(name, consumer);
+    consumer.start();
+    return () => this.#end(name, consumer);
+  }
+
+  /** Events have been committed. */
+  wake(): void {
+    for (const consumer of this.#consumers.values()) consumer.wake();
+  }
+
+  /** How many numbers of the log each has before it. */
+  lags(): { name: string; lag: number }[] {
+    return [...this.#consumers.values()].map(({ name, lag }) => ({ name, lag }));
+  }
+
+  /** Resolves when every batch under way has ended. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#consumers].map(([name, consumer]) => this.#end(name, consumer)));
+    await Promise.all(this.#ending.values());
+  }
+
+  #end(name: string, consumer: Consumer): Promise<void> {
+    if (this.#consumers.get(name) !== consumer) return this.#ending.get(name) ?? Promise.resolve();
+    this.#consumers.delete(name);
+    const ended = consumer.end().finally(() => {
+      if (this.#ending.get(name) === ended) this.#ending.delete(name);
+    });
+    this.#ending.set(name, ended);
+    return ended;
+  }
+
+  #read(after: number, upTo: number): StoredEvent[] {
+    const batch: StoredEvent[] = [];
+    let bytes = 0;
+    for (const row of this.#events.iterate({ after, upTo, limit: BATCH_EVENTS })) {
+      batch.push(JSON.parse(eventJson(row)) as StoredEvent);
+      bytes += row.payload.length;
+      if (bytes >= BATCH_BYTES) break;
+    }
+    return batch;
+  }
+}
+
+interface ReaderParts {
+  readonly name: string;
+  readonly handler: BatchHandler;
+  /** Failures in a row after which the events of a batch are handed over one at a time. */
+  readonly maxAttempts: number;
+  readonly log: Logger;
+  readonly startsAt: number;
+  /** What must have ended first. */
+  readonly before: Promise<void>;
+  head(): number;
+  read(after: number, upTo: number): StoredEvent[];
+  /** Where the reader has come to; it begins at `start` if it is new. */
+  place(start: number): Promise<number>;
+  move(cursor: number): Promise<void>;
+}
+
+class Consumer {
+  readonly name: string;
+  readonly #parts: ReaderParts;
+  /** Nothing up to here is left to read; null until the table was asked. */
+  #doneUpTo: number | null = null;
+  #isEnded = false;
+  #wakeUp: Deferred<void> = deferred();
+  #run: Promise<void> = Promise.resolve();
+
+  constructor(parts: ReaderParts) {
+    this.name = parts.name;
+    this.#parts = parts;
+  }
+
+  get lag(): number {
+    return Math.max(0, this.#parts.head() - (this.#doneUpTo ?? this.#parts.startsAt));
+  }
+
+  start(): void {
+    this.#run = this.#parts.before.then(() => this.#work());
+  }
+
+  wake(): void {
+    this.#wakeUp.resolve();
+  }
+
+  end(): Promise<void> {
+    this.#isEnded = true;
+    this.#wakeUp.resolve();
+    return this.#run;
+  }
+
+  async #work(): Promise<void> {
+    for (let failures = 0; !this.#isEnded; ) {
+      this.#wakeUp = deferred();
+      try {
+        const isMore = await this.#step(failures >= this.#parts.maxAttempts);
+        failures = 0;
+        if (!isMore) await this.#wakeUp.promise;
+      } catch (error) {
+        failures++;
+        const retryMs = jitteredDelayMs(failures, BACKOFF);
+        const facts = { consumer: this.name, failures, retryMs, after: this.#doneUpTo, err: error };
+        this.#parts.log.warn(facts, "a consumer failed; its batch comes again");
+        await this.#pause(retryMs);
+      }
+    }
+  }
+
+  /** One batch. @param isApart each event by itself, and one that fails then is passed over. @returns whether there may be more. */
+  async #step(isApart: boolean): Promise<boolean> {
+    const { read, place, move, handler, startsAt, head } = this.#parts;
+    this.#doneUpTo ??= await place(startsAt);
+    const upTo = head();
+    const batch = upTo > this.#doneUpTo ? read(this.#doneUpTo, upTo) : [];
+    const last = batch.at(-1);
+    if (!last || this.#isEnded) {
+      // Numbers without an event: deleted ones, and those that a crash has skipped.
+      if (!last) this.#doneUpTo = Math.max(upTo, this.#doneUpTo);
+      return false;
+    }
+    if (isApart) for (const event of batch) await this.#one(event);
+    else await handler(batch);
+    await move(last.seq);
+    this.#doneUpTo = last.seq;
+    return true;
+  }
+
+  /** An event that the handler fails at by itself is passed over, so that it does not hold up all that come after it. */
+  async #one(event: StoredEvent): Promise<void> {
+    const { handler, log } = this.#parts;
+    if (this.#isEnded) throw new Error("the consumer has ended");
+    try {
+      await handler([event]);
+    } catch (error) {
+      const { id: eventId, seq } = event;
+      log.error(
+        { consumer: this.name, eventId, seq, err: error },
+        "a consumer has skipped an event that it cannot handle",
+      );
+    }
+  }
+
+  /** Only the end cuts it short, not what is committed meanwhile. */
+  async #pause(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    while (!this.#isEnded && performance.now() < until) {
+      this.#wakeUp = deferred();
+      let timer: NodeJS.Timeout | undefined;
+      const time = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, until - performance.now());
+      });
+      await Promise.race([time, this.#wakeUp.promise]);
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,179 @@
+import type { CoreServices } from "../../app/module.ts";
+import { PrismError } from "../../core/errors.ts";
+import { decodeUtf8 } from "../../core/json-text.ts";
+import type { Principal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import type { IdempotentRequest } from "../../http/idempotency.ts";
+import { requireAllowed } from "../../http/rate-limiter.ts";
+import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
+import { BatchGate } from "./batch-gate.ts";
+import { BatchIngest } from "./batch-ingest.ts";
+import { readEvent, requireItemLength } from "./pipeline/event-input.ts";
+import { arrayElements, ndjsonLines, parseItem, readBatch } from "./read-batch.ts";
+import { SingleIngest } from "./single-ingest.ts";
+
+const ERRORS_ONLY_OVER_LINES = 1000;
+
+interface IngestRequest {
+  readonly exchange: Exchange;
+  readonly principal: Principal;
+  readonly receivedAt: number;
+  readonly idempotent: IdempotentRequest | null;
+}
+
+/** POST /events: one object, an array, or NDJSON. */
+export class IngestHandler {
+  readonly #services: CoreServices;
+  readonly #gate: BatchGate;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#gate = new BatchGate(services.system.bodies, services.system.pipeline);
+  }
+
+  handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
+    const { principal } = exchange;
+    if (!principal) throw new TypeError("ingest is not public");
+    const idempotent = this.#services.idempotency.begin(exchange, principal, body);
+    if (idempotent instanceof Reply) return idempotent;
+    const request = { exchange, principal, receivedAt: this.#services.clock.now(), idempotent };
+    try {
+      return this.#receive(request, body, results);
+    } catch (error) {
+      this.#release(request);
+      if (error instanceof PrismError && error.code === "OVERLOADED") return refuseLater(error);
+      throw error;
+    }
+  }
+
+  /** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
+  #receive(request: IngestRequest, body: Buffer, results: "all" | "errors" | undefined): unknown {
+    const { pipeline } = this.#services.system;
+    pipeline.requireRoom(body.length);
+    const text = decodeUtf8(body);
+    if (text === undefined)
+      throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+    const type = request.exchange.header("content-type");
+    const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
+    if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
+    const free = pipeline.reserve(aboutPendingBytes(body));
+    const read = () => this.#batch(request, text, isNdjson, results, free);
+    return this.#gate.pass(request.exchange, body.length, read).catch((error: unknown) => {
+      free();
+      this.#release(request);
+      throw error;
+    });
+  }
+
+  #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
+    const { exchange, receivedAt, idempotent } = request;
+    const { system, idempotency } = this.#services;
+    const event = this.#readSingle(request, text);
+    this.#takeEventRate(request, 1);
+    system.pipeline.requireRoom(event.bytes);
+    exchange.madeCorrelationId = event.correlationId;
+    system.pipeline.accept(event, new SingleIngest(exchange, receivedAt, system.kernel, idempotency, idempotent));
+    return ANSWERS_LATER;
+  }
+
+  #readSingle(request: IngestRequest, text: string): IncomingEvent {
+    const { exchange } = request;
+    try {
+      return this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
+    } catch (error) {
+      this.#services.system.pipelineMetrics.rejected(1);
+      throw error;
+    }
+  }
+
+  async #batch(
+    request: IngestRequest,
+    text: string,
+    isNdjson: boolean,
+    results: "all" | "errors" | undefined,
+    free: () => void,
+  ): Promise<typeof ANSWERS_LATER> {
+    const { config, system, idempotency, projects } = this.#services;
+    // Whoever sent it has gone away while it waited: nothing of it has been stored, and nobody would hear of it.
+    if (request.exchange.isOver) {
+      free();
+      this.#release(request);
+      return ANSWERS_LATER;
+    }
+    // Who may write nowhere is told so once, not per item.
+    if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
+    const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
+    const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
+    system.pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
+    const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
+    this.#takeEventRate(request, items.length);
+    const batch = new BatchIngest(
+      {
+        exchange: request.exchange,
+        kernel: system.kernel,
+        idempotency,
+        request: request.idempotent,
+        wantsAllResults: (results ?? (shortByDefault ? "errors" : "all")) === "all",
+      },
+      items,
+    );
+    free();
+    batch.start(system.pipeline);
+    return ANSWERS_LATER;
+  }
+
+  #read({ principal, exchange, receivedAt }: IngestRequest, text: string, newId: string | null): IncomingEvent {
+    const { projects, config } = this.#services;
+    requireItemLength(text, config.ingest);
+    const { value, outline } = parseItem(text);
+    return readEvent(
+      {
+        text,
+        outline,
+        value,
+        receivedAt,
+        newId,
+        correlationId: exchange.givenCorrelationId,
+        projectOf: (given) => projects.require(principal, projects.refOf(principal, given), "events:write"),
+      },
+      config.ingest,
+    );
+  }
+
+  /** @throws RATE_LIMITED */
+  #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
+    const { system } = this.#services;
+    if (principal.kind !== "apiKey" || !system.settings.rateLimit.enabled) return;
+    const { keyEvents } = system.settings.rateLimit;
+    const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
+    const state = system.eventLimiter.take(principal.key, limit, count, "principals");
+    if (!state.isAllowed) exchange.rate = state;
+    requireAllowed(state, "Too many events", count);
+  }
+
+  #release({ idempotent }: IngestRequest): void {
+    if (idempotent) this.#services.idempotency.end(idempotent);
+  }
+}
+
+/** A client that sends again at once would have the loop receive bodies instead of storing events: its answer waits this long. */
+const REFUSAL_DELAY_MS = 250;
+
+async function refuseLater(error: PrismError): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, REFUSAL_DELAY_MS));
+  throw error;
+}
+
+const SAMPLE_BYTES = 2048;
+const TYPE_MEMBER = '"type"';
+
+/** About what the batch's events will hold while they wait. Every event names its type once; long bodies are judged by their beginning. */
+function aboutPendingBytes(body: Buffer): number {
+  const sample = body.subarray(0, SAMPLE_BYTES);
+  let events = 0;
+  for (let at = sample.indexOf(TYPE_MEMBER); at >= 0; at = sample.indexOf(TYPE_MEMBER, at + 1)) events++;
+  const scale = sample.length === 0 ? 1 : body.length / sample.length;
+  return body.length + Math.ceil(events * scale) * EVENT_OVERHEAD_BYTES;
+}

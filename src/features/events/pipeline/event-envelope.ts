@@ -1,0 +1,154 @@
+import * as v from "valibot";
+import { cleanText, codePointLength } from "../../../core/clean-text.ts";
+import { parseRfc3339 } from "../../../core/clock.ts";
+import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
+import { LEVELS, type Level } from "../../../core/levels.ts";
+import { instant, jsonObject, text } from "../../../http/shapes.ts";
+import { takeForeign } from "./foreign-members.ts";
+
+/** Nearly every type: what needs no closer look. */
+const PLAIN_TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;
+const TYPE_LENGTH = 100;
+const TYPE_RULE = `must be 1 to ${TYPE_LENGTH} characters long, without line breaks and tabs`;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const LEVEL_RULE = `must be one of ${LEVELS.join(", ")}`;
+
+const anyUuid = v.pipe(
+  v.string("must be a string"),
+  v.metadata({ format: "uuid" }),
+  v.toLowerCase(),
+  v.regex(UUID, "must be a UUID"),
+);
+
+/** Which events are meant: those of a type, or of all types that begin alike. */
+export const EventTypePattern = v.pipe(
+  text(TYPE_LENGTH + 1, 1),
+  v.regex(/^[^*]*\*?$/, "must be an event type, or the beginning of one followed by *"),
+);
+
+/**
+ * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the same by hand, for it runs once per event; a
+ * property test holds the two together. Unknown members are allowed for (D52).
+ */
+export const EventInput = v.object({
+  type: v.pipe(
+    v.string("must be a string"),
+    v.metadata({ minLength: 1, maxLength: TYPE_LENGTH }),
+    v.transform(typeText),
+    v.check(isType, TYPE_RULE),
+    v.description("Dotted name, such as order.failed"),
+  ),
+  payload: v.optional(
+    v.pipe(jsonObject(Number.MAX_SAFE_INTEGER), v.description("Any JSON object; kept as it was written")),
+  ),
+  source: v.optional(v.nullable(text(100))),
+  level: v.optional(
+    v.pipe(
+      v.picklist(LEVELS, LEVEL_RULE),
+      v.description("Names of other systems, such as WARNING or critical, are understood unless ingest.lenient is off"),
+    ),
+  ),
+  occurredAt: v.optional(v.pipe(instant, v.description("Default: time of receipt; at most 24 hours ahead"))),
+  id: v.optional(v.pipe(anyUuid, v.description("Makes a repetition harmless: the same id is stored once"))),
+  dedupeKey: v.optional(v.nullable(text(256, 1))),
+  projectId: v.optional(
+    v.pipe(
+      v.string("must be a string"),
+      v.description("Id or slug; of callers with a user's rights, default: default"),
+    ),
+  ),
+});
+
+/** The members of an event that are not its payload's, checked. */
+export class Envelope {
+  type = "";
+  payload: Record<string, unknown> | undefined = undefined;
+  source: string | null = null;
+  level: Level = "info";
+  occurredAt: number | undefined = undefined;
+  id: string | undefined = undefined;
+  dedupeKey: string | null = null;
+  projectId: string | undefined = undefined;
+  /** Names of members that an event does not have. */
+  unknown: string[] | null = null;
+}
+
+/** @param isLenient whether members of other systems are mapped. @throws VALIDATION_FAILED with everything that is wrong. */
+export function readEnvelope(value: Record<string, unknown>, isLenient = false): Envelope {
+  const envelope = new Envelope();
+  let problems: ErrorDetail[] | null = null;
+  for (const name in value) {
+    const problem = readMember(envelope, name, value[name]);
+    if (problem === null || (isLenient && takeForeign(envelope, name, value[name]))) continue;
+    problems ??= [];
+    problems.push({ path: name, code: "VALUE", message: problem });
+  }
+  if (value["type"] === undefined) {
+    problems ??= [];
+    problems.push({ path: "type", code: "REQUIRED", message: "is required" });
+  }
+  if (problems !== null) throw new PrismError("VALIDATION_FAILED", "The event is not valid", { details: problems });
+  return envelope;
+}
+
+/** @returns what is wrong with the member, null when nothing is. */
+function readMember(envelope: Envelope, name: string, value: unknown): string | null {
+  switch (name) {
+    case "type":
+      if (typeof value !== "string") return "must be a string";
+      envelope.type = value;
+      if (PLAIN_TYPE.test(value)) return null;
+      envelope.type = typeText(value);
+      return isType(envelope.type) ? null : TYPE_RULE;
+    case "payload":
+      if (!isPlainObject(value)) return "must be a JSON object";
+      envelope.payload = value;
+      return null;
+    case "source":
+      if (value === null) return null;
+      if (typeof value !== "string") return "must be a string";
+      envelope.source = cleanText(value);
+      return codePointLength(envelope.source) <= 100 ? null : "must be at most 100 characters long";
+    case "level":
+      envelope.level = value as Level;
+      return (LEVELS as readonly unknown[]).includes(value) ? null : LEVEL_RULE;
+    case "occurredAt":
+      envelope.occurredAt = typeof value === "string" ? parseRfc3339(value) : undefined;
+      return envelope.occurredAt === undefined
+        ? "must be an RFC 3339 date-time with offset, such as 2026-01-31T08:00:00Z"
+        : null;
+    case "id":
+      if (typeof value !== "string") return "must be a string";
+      envelope.id = value.toLowerCase();
+      return UUID.test(envelope.id) ? null : "must be a UUID";
+    case "dedupeKey": {
+      if (value === null) return null;
+      if (typeof value !== "string") return "must be a string";
+      envelope.dedupeKey = cleanText(value);
+      const length = codePointLength(envelope.dedupeKey);
+      return length >= 1 && length <= 256 ? null : "must be 1 to 256 characters long";
+    }
+    case "projectId":
+      if (typeof value !== "string") return "must be a string";
+      envelope.projectId = value;
+      return null;
+    default:
+      envelope.unknown ??= [];
+      envelope.unknown.push(name);
+      return null;
+  }
+}
+
+function typeText(text: string): string {
+  return cleanText(text).trim();
+}
+
+function isType(text: string): boolean {
+  if (PLAIN_TYPE.test(text)) return true;
+  const length = codePointLength(text);
+  return length >= 1 && length <= TYPE_LENGTH && !/[\n\t\u2028\u2029]/.test(text);
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

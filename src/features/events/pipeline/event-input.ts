@@ -1,0 +1,182 @@
+import { DAY_MS } from "../../../core/clock.ts";
+import { PrismError, shownPath } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { type JsonOutline, minifyJson, replaceLoneSurrogates } from "../../../core/json-text.ts";
+import { IncomingEvent } from "../../rules/index.ts";
+import { type Envelope, isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { foreignTime } from "./foreign-members.ts";
+
+/**
+ * An item's text may have this many times the units that its payload may have bytes, and the room of an envelope besides: the payload is
+ * measured without the whitespace between its tokens, and an indented one has two or three times as much of that as of itself; the longest
+ * envelope (256 + 100 + 100 code points as surrogate escapes of 12 units each) has 6 KiB. What is longer is refused before it is parsed.
+ */
+const TEXT_PER_PAYLOAD = 6;
+const ENVELOPE_UNITS = 16_384;
+/** Members of an event besides its own eight that are folded into its payload. */
+const MAX_UNKNOWN_MEMBERS = 1000;
+const OWN_MEMBERS = 8;
+
+export interface EventLimits {
+  readonly maxEventBytes: number;
+  readonly lenient: boolean;
+}
+
+/** What is wrong with one event of a request. */
+export interface ItemError {
+  readonly code: PrismError["code"];
+  readonly message: string;
+  readonly path: string;
+}
+
+export interface EventSource {
+  /** The JSON text of the event, and where its members stand in it. */
+  readonly text: string;
+  readonly outline: JsonOutline;
+  /** What the parser made of the text. */
+  readonly value: unknown;
+  readonly receivedAt: number;
+  /** Becomes the event's id where it has none of its own. */
+  readonly newId: string | null;
+  /** The caller's correlation id; null: the event's id. */
+  readonly correlationId: string | null;
+  /** @returns the project's id. @throws PrismError when the caller may not write there. */
+  projectOf(given: string | undefined): string;
+}
+
+/** Asked before anything of the text is read. @throws PAYLOAD_TOO_LARGE */
+export function requireItemLength(text: string, { maxEventBytes }: EventLimits): void {
+  if (text.length > maxEventBytes * TEXT_PER_PAYLOAD + ENVELOPE_UNITS) throw payloadTooLarge(maxEventBytes);
+}
+
+/** Asked before the text is parsed; a name that stands twice counts twice. @throws VALIDATION_FAILED */
+export function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
+  if (kind !== "object" || keyStarts.length <= MAX_UNKNOWN_MEMBERS + OWN_MEMBERS) return;
+  throw invalid("", `has more than ${MAX_UNKNOWN_MEMBERS} members that belong into its payload`);
+}
+
+/**
+ * Reads one event: checks the envelope, folds unknown members into the payload (D52), and keeps the payload's own text, so that what is
+ * stored is what was sent, its numbers to the last digit.
+ * @throws PrismError VALIDATION_FAILED, PAYLOAD_TOO_LARGE, and what `projectOf` throws.
+ */
+export function readEvent(source: EventSource, limits: EventLimits): IncomingEvent {
+  const { value, receivedAt } = source;
+  if (!isPlainObject(value)) throw new PrismError("VALIDATION_FAILED", "An event must be a JSON object");
+  const given = readEnvelope(value, limits.lenient);
+  const occurredAt = given.occurredAt ?? foreignTimeOf(given, value, receivedAt, limits) ?? receivedAt;
+  if (occurredAt > receivedAt + DAY_MS) throw invalid("occurredAt", "must not be more than 24 hours ahead");
+  if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
+  const sentText = readPayloadText(source, given.payload, given.unknown);
+  const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
+  if (payloadText.length * 3 > limits.maxEventBytes && Buffer.byteLength(payloadText) > limits.maxEventBytes) {
+    throw payloadTooLarge(limits.maxEventBytes);
+  }
+  const id = given.id ?? source.newId ?? uuidv7();
+  return new IncomingEvent({
+    id,
+    isGivenId: given.id !== undefined,
+    projectId: source.projectOf(given.projectId),
+    type: given.type,
+    level: given.level,
+    source: given.source,
+    // The text is the truth. Where it says something else than the parser was given, it is read again: a decision made later reads it too.
+    payload:
+      given.unknown || payloadText !== sentText
+        ? (JSON.parse(payloadText) as Record<string, unknown>)
+        : (given.payload ?? {}),
+    payloadText,
+    dedupeKey: given.dedupeKey,
+    occurredAt,
+    receivedAt,
+    givenCorrelationId: source.correlationId === id ? null : source.correlationId,
+  });
+}
+
+function foreignTimeOf(
+  { unknown }: Envelope,
+  value: Record<string, unknown>,
+  receivedAt: number,
+  { lenient }: EventLimits,
+): number | undefined {
+  return unknown !== null && lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
+}
+
+/** An error of one event in the form of a batch result. */
+export function itemError(error: PrismError): ItemError {
+  const detail = error.details?.[0];
+  const at = shownPath(detail?.path ?? "");
+  const message = detail ? `${at === "" ? "the event" : at} ${detail.message}` : error.message;
+  return { code: error.code, message, path: at };
+}
+
+function payloadTooLarge(maxEventBytes: number): PrismError {
+  return new PrismError("PAYLOAD_TOO_LARGE", `The payload is larger than ${maxEventBytes} bytes`, {
+    details: [{ path: "payload", code: "PAYLOAD_TOO_LARGE", message: `must be at most ${maxEventBytes} bytes` }],
+  });
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The event is not valid", { details: [{ path, code: "VALUE", message }] });
+}
+
+function unknownMembers(names: readonly string[]): PrismError {
+  const details = names.map((path) => ({ path, code: "UNKNOWN_MEMBER", message: "is not a member of an event" }));
+  return new PrismError("VALIDATION_FAILED", "The event is not valid", { details });
+}
+
+function readPayloadText(
+  source: EventSource,
+  payload: Record<string, unknown> | undefined,
+  unknown: readonly string[] | null,
+): string {
+  const { outline } = source;
+  if (unknown !== null) return foldedText(source, payload, unknown);
+  if (payload === undefined) return "{}";
+  const sent = outline.unicodeEscape
+    ? valueText(source, keysOf(source).get("payload"))
+    : literalMember(source, "payload");
+  return outline.innerSpace ? minifyJson(sent) : sent;
+}
+
+/** The payload with the unknown members behind its own. */
+function foldedText(
+  source: EventSource,
+  payload: Record<string, unknown> | undefined,
+  unknown: readonly string[],
+): string {
+  const keys = keysOf(source);
+  const own = payload === undefined ? "" : minifyJson(valueText(source, keys.get("payload"))).slice(1, -1);
+  const members = own === "" ? [] : [own];
+  for (const name of unknown) {
+    if (payload !== undefined && Object.hasOwn(payload, name)) continue;
+    members.push(`${JSON.stringify(name)}:${minifyJson(valueText(source, keys.get(name)))}`);
+  }
+  return `{${members.join(",")}}`;
+}
+
+/** Where each member stands, by its name as the parser reads it: an escape can write one name in two ways. Of repeated ones the last, as kept. */
+function keysOf({ text, outline }: EventSource): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [i, start] of outline.keyStarts.entries()) {
+    const key = text.slice(start, outline.keyEnds[i]);
+    places.set(key.includes("\\") ? (JSON.parse(key) as string) : key.slice(1, -1), i);
+  }
+  return places;
+}
+
+/** The value of a member whose key has no escape. */
+function literalMember(source: EventSource, name: string): string {
+  const { text, outline } = source;
+  const key = `"${name}"`;
+  for (let i = outline.keyStarts.length - 1; i >= 0; i--) {
+    const start = outline.keyStarts[i] as number;
+    if (outline.keyEnds[i] === start + key.length && text.startsWith(key, start)) return valueText(source, i);
+  }
+  return valueText(source, undefined);
+}
+
+function valueText({ text, outline }: EventSource, place: number | undefined): string {
+  if (place === undefined) throw new TypeError("the outline lacks a member that the parser found");
+  return text.slice(outline.valueStarts[place], outline.valueEnds[place]);
+}

@@ -1,0 +1,90 @@
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { outlineJson } from "../../../core/json-text.ts";
+import type { JobFinish } from "../../../store/commit/write-set.ts";
+import type { EventResult, IncomingEvent } from "../../rules/index.ts";
+import { type EventLimits, readEvent } from "./event-input.ts";
+import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline.ts";
+
+/** An event made inside the process. */
+export interface InternalEvent {
+  readonly type: string;
+  readonly payload?: Readonly<Record<string, unknown>>;
+  readonly projectId: string;
+  readonly id?: string;
+  readonly source?: string;
+  readonly level?: string;
+  readonly dedupeKey?: string;
+  /** RFC 3339. */
+  readonly occurredAt?: string;
+  readonly correlationId?: string;
+}
+
+/** Events of timers, modules and features, on the same way as those of producers. */
+export class IngestService {
+  readonly #pipeline: EventPipeline;
+  readonly #limits: EventLimits;
+  readonly #clock: Clock;
+
+  constructor(pipeline: EventPipeline, limits: EventLimits, clock: Clock) {
+    this.#pipeline = pipeline;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /**
+   * Stores an event; resolves when it is on disk. @param finish a running job that is completed in the same commit.
+   * @throws VALIDATION_FAILED, ID_CONFLICT, OVERLOADED, STORAGE_FULL
+   */
+  async ingest(event: InternalEvent, finish?: JobFinish): Promise<{ id: string; seq: number }> {
+    const { correlationId, projectId, ...envelope } = event;
+    const text = JSON.stringify(envelope);
+    const incoming = readEvent(
+      {
+        text,
+        outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+        value: JSON.parse(text),
+        receivedAt: this.#clock.now(),
+        newId: null,
+        correlationId: correlationId ?? null,
+        projectOf: () => projectId,
+      },
+      this.#limits,
+    );
+    this.#pipeline.requireRoom(incoming.bytes);
+    return new Promise((resolve, reject) => this.#pipeline.accept(incoming, new PromiseOwner(resolve, reject, finish)));
+  }
+}
+
+class PromiseOwner implements EventOwner {
+  readonly isAbandoned = false;
+  readonly hasRows: boolean;
+  readonly #resolve: (stored: { id: string; seq: number }) => void;
+  readonly #reject: (error: PrismError) => void;
+  readonly #finish: JobFinish | undefined;
+
+  constructor(
+    resolve: (stored: { id: string; seq: number }) => void,
+    reject: (error: PrismError) => void,
+    finish: JobFinish | undefined,
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#finish = finish;
+    this.hasRows = finish !== undefined;
+  }
+
+  rowsFor([result]: readonly EventResult[]): OwnerRows {
+    return this.#finish && result?.status !== "conflict" ? { finish: this.#finish } : {};
+  }
+
+  settled(_event: IncomingEvent, result: EventResult): void {
+    if (result.status === "conflict")
+      this.#reject(new PrismError("ID_CONFLICT", "Another project has an event with this id"));
+    else this.#resolve({ id: result.id, seq: result.seq });
+  }
+
+  failed(_event: IncomingEvent, error: PrismError): void {
+    this.#reject(error);
+  }
+}

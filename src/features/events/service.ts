@@ -1,0 +1,153 @@
+import type { CoreServices } from "../../app/module.ts";
+import { csvLine } from "../../core/csv.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { Principal } from "../../core/principal.ts";
+import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, readPage, requireCursor } from "../../http/pagination.ts";
+import { RawJson } from "../../http/route.ts";
+import { eventJobKey } from "../../store/commit/undecided.ts";
+import type { ReadDb } from "../../store/database.ts";
+import type { EventsTable } from "../../store/schema.ts";
+import { countFitting } from "../../store/sqlite/fitting-rows.ts";
+import type { EventJobPayload } from "../jobs/index.ts";
+import { eventJson } from "../notifications/index.ts";
+import { EVENT_COLUMNS, eventCells } from "./cells.ts";
+import * as queries from "./queries.ts";
+import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
+
+const EXPORT_PAGE = 1000;
+/** Of the payloads of an export's page. */
+const EXPORT_BYTES = 1_048_576;
+/** Beyond this the payloads of a page are read in the scan thread. */
+const LARGE_PAGE_BYTES = 262_144;
+
+/** Reading the event log. */
+export class EventReader {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  async list(principal: Principal, { projectId: ref, ...query }: ListQuery): Promise<RawJson> {
+    const { db } = this.#services;
+    const request = readPage(query, ["number"]);
+    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
+    const before = request.after ? Number(request.after[0]) : null;
+    const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+    const sizes = await queries.sizesOfPage(source, selection, {
+      before,
+      limit: request.limit + 1,
+      offset: request.offset,
+    });
+    const { taken, bytes } = fitting(sizes.slice(0, request.limit), MAX_PAGE_BYTES);
+    if (taken.length < Math.min(sizes.length, request.limit)) requireCursor(request);
+    const from = bytes > LARGE_PAGE_BYTES ? db.scan : source;
+    const rows = (await readEvents(from, selection, taken)).reverse();
+    const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
+    const { data, ...rest } = pageBody(request, rows, eventJson, (row) => [row.seq], total);
+    const last = rows[data.length - 1]?.seq;
+    if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
+    return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
+  }
+
+  async get(principal: Principal, id: string): Promise<RawJson> {
+    const { db } = this.#services;
+    const event = await this.#readable(principal, id);
+    const notifications = await queries.notificationsOf(db.read, event.seq);
+    const failure = await queries.openFailure(db.read, event.seq);
+    const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
+    return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
+  }
+
+  /** Has the event's rules asked again by a job. Those that have decided it are left out, unless they had nobody to tell. */
+  async reprocess(principal: Principal, id: string): Promise<{ jobId: string }> {
+    const { db, jobs, audit, clock } = this.#services;
+    const { seq } = await this.#readable(principal, id);
+    return db.write(async (trx) => {
+      const payload: EventJobPayload = { eventSeq: seq, again: true };
+      const { jobId } = await jobs.enqueue(
+        {
+          queue: "event-processing",
+          kind: "event.process",
+          payload,
+          runAt: clock.now(),
+          dedupeKey: eventJobKey(seq),
+          createdBy: principal.kind === "apiKey" ? null : principal.userId,
+        },
+        { trx },
+      );
+      await audit.record(
+        { action: "job.reprocess", resourceType: "event", resourceId: id, metadata: { jobId } },
+        { trx },
+      );
+      return { jobId };
+    });
+  }
+
+  /** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
+  export(principal: Principal, { projectId: ref, format = "ndjson", ...query }: ExportQuery): AsyncIterable<string> {
+    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
+    const scan = this.#services.db.scan;
+    return (async function* () {
+      if (format === "csv") yield csvLine(EVENT_COLUMNS);
+      for (let after = selection.afterSeq ?? 0; ; ) {
+        const { taken } = fitting(await queries.sizesAfter(scan, selection, after, EXPORT_PAGE), EXPORT_BYTES);
+        for (const event of await readEvents(scan, selection, taken))
+          yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
+        const last = taken.at(-1);
+        if (!last) return;
+        after = last.seq;
+      }
+    })();
+  }
+
+  /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
+  async #readable(principal: Principal, id: string): Promise<EventsTable> {
+    const { db, projects } = this.#services;
+    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+    if (!event || !projects.has(principal, event.projectId, "events:read"))
+      throw new PrismError("EVENT_NOT_FOUND", "No such event");
+    return event;
+  }
+
+  #project(principal: Principal, ref: string | undefined): string {
+    const { projects } = this.#services;
+    return projects.require(principal, projects.refOf(principal, ref), "events:read");
+  }
+}
+
+function filtersOf(query: EventFilters): EventFilters {
+  const { type, level, source, from, to, afterSeq, processed } = query;
+  return { type, level, source, from, to, afterSeq, processed };
+}
+
+/** Whether an index finds the page at once; every other read could look at the whole project. */
+function isIndexed({ level, source, from, to, processed, type }: EventFilters): boolean {
+  const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
+  return isOneType && [level, source, from, to, processed].every((filter) => filter === undefined);
+}
+
+/** As many of the events as the limit allows, at least one. */
+function fitting(
+  sizes: readonly queries.EventSize[],
+  limitBytes: number,
+): { taken: queries.EventSize[]; bytes: number } {
+  const count = countFitting(
+    sizes.map(({ bytes }) => bytes),
+    limitBytes,
+  );
+  const taken = sizes.slice(0, count);
+  return { taken, bytes: taken.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** The events that the sizes name, oldest first. */
+async function readEvents(
+  db: ReadDb,
+  selection: queries.EventSelection,
+  taken: readonly queries.EventSize[],
+): Promise<EventsTable[]> {
+  const [first, last] = [taken[0]?.seq, taken.at(-1)?.seq];
+  if (first === undefined || last === undefined) return [];
+  return queries.eventsBetween(db, selection, [Math.min(first, last), Math.max(first, last)]);
+}

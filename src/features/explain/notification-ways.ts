@@ -1,0 +1,113 @@
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { ReadDb } from "../../store/database.ts";
+import * as queries from "./queries.ts";
+import { nameOf } from "./reach.ts";
+import { stormView } from "./rule-outcomes.ts";
+import type { DeliveryView, NotificationView, RecipientView } from "./schema.ts";
+
+const LISTED_RECIPIENTS = 50;
+
+/** Whose part of a notification is shown. */
+export interface Whose {
+  /** Nobody else's; null: everybody's. */
+  readonly only: string | null;
+  /** Shown even where only the first are. */
+  readonly also: string | null;
+}
+
+/** A notification on its way to its people: recipients, channels, attempts, read and acknowledged. */
+export async function notificationWay(
+  db: ReadDb,
+  notification: queries.Notification,
+  { only, also }: Whose,
+): Promise<NotificationView> {
+  const { id } = notification;
+  const [counts, channels, first, asked, storm] = await Promise.all([
+    queries.recipientCounts(db, id),
+    queries.channelCounts(db, id, only),
+    queries.recipientsOf(db, id, only, LISTED_RECIPIENTS),
+    also === null || only !== null ? [] : queries.recipientsOf(db, id, also, 1),
+    only === null ? stormOf(db, notification) : undefined,
+  ]);
+  const rows = [...first, ...asked.filter(({ userId }) => !first.some((row) => row.userId === userId))];
+  const recipients = await withDeliveries(db, id, rows);
+  return {
+    id,
+    ruleId: notification.ruleId,
+    kind: notification.kind,
+    title: notification.title,
+    createdAt: toRfc3339(notification.createdAt),
+    aggregateCount: notification.aggregateCount,
+    counts: only === null ? counts : ownCounts(recipients),
+    channels,
+    storm: storm ? stormView(storm) : null,
+    recipients,
+    recipientsLeftOut: only === null ? counts.recipients - recipients.length : 0,
+  };
+}
+
+/** A rolling notice is named by its storm; a summary says which events it was. */
+function stormOf(db: ReadDb, { id, kind, ruleId, data }: queries.Notification) {
+  if (kind !== "aggregate" || ruleId === null) return undefined;
+  const firstSeq = data === null ? undefined : (JSON.parse(data) as Record<string, unknown>)["firstSeq"];
+  return typeof firstSeq === "number" ? queries.stormFrom(db, ruleId, firstSeq) : queries.stormOfNotice(db, id);
+}
+
+/** How many others there are is not for everybody. */
+function ownCounts(recipients: readonly RecipientView[]): NotificationView["counts"] {
+  const count = (is: (recipient: RecipientView) => boolean) => recipients.filter(is).length;
+  return {
+    recipients: recipients.length,
+    delivered: count(({ delivered }) => delivered),
+    read: count(({ readAt }) => readAt !== null),
+    acknowledged: count(({ acknowledgedAt }) => acknowledgedAt !== null),
+  };
+}
+
+async function withDeliveries(
+  db: ReadDb,
+  notificationId: string,
+  rows: readonly queries.Recipient[],
+): Promise<RecipientView[]> {
+  const userIds = rows.map(({ userId }) => userId);
+  const deliveries = userIds.length === 0 ? [] : await queries.deliveriesTo(db, notificationId, userIds);
+  const jobIds = deliveries.flatMap(({ jobId }) => (jobId === null ? [] : [jobId]));
+  const attempts = jobIds.length === 0 ? [] : await queries.attemptsOf(db, [...new Set(jobIds)]);
+  return rows.map((row) => ({
+    userId: row.userId,
+    name: nameOf(row),
+    offset: row.seq,
+    delivered: row.delivered === 1,
+    deliveredAt: toRfc3339OrNull(row.deliveredAt),
+    readAt: toRfc3339OrNull(row.readAt),
+    acknowledgedAt: toRfc3339OrNull(row.acknowledgedAt),
+    acknowledgeNote: row.acknowledgeNote,
+    openedAt: toRfc3339OrNull(row.openedAt),
+    deletedAt: toRfc3339OrNull(row.deletedAt),
+    deliveries: deliveries.filter(({ userId }) => userId === row.userId).map((each) => deliveryView(each, attempts)),
+  }));
+}
+
+function deliveryView(delivery: queries.Delivery, attempts: readonly queries.Attempt[]): DeliveryView {
+  return {
+    id: delivery.id,
+    channel: delivery.channel,
+    state: delivery.state,
+    reason: delivery.reason,
+    attempts: delivery.attempts,
+    lastError: delivery.lastError,
+    providerId: delivery.providerId,
+    createdAt: toRfc3339(delivery.createdAt),
+    updatedAt: toRfc3339(delivery.updatedAt),
+    deliveredAt: toRfc3339OrNull(delivery.deliveredAt),
+    history: attempts
+      .filter(({ jobId }) => jobId === delivery.jobId)
+      .map(({ attempt, startedAt, endedAt, outcome, error }) => ({
+        attempt,
+        startedAt: toRfc3339(startedAt),
+        endedAt: toRfc3339OrNull(endedAt),
+        outcome,
+        error,
+      })),
+  };
+}

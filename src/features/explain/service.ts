@@ -1,0 +1,226 @@
+import type { CoreServices } from "../../app/module.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import { LoopTurns } from "../../core/loop-turns.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { EventsTable } from "../../store/schema.ts";
+import { storedEvent } from "../rules/index.ts";
+import { answerOf } from "./answer.ts";
+import { notificationWay } from "./notification-ways.ts";
+import * as queries from "./queries.ts";
+import { Reach } from "./reach.ts";
+import { type ExplainedRule, RuleOutcomes } from "./rule-outcomes.ts";
+import type { ExplainView, NotificationView } from "./schema.ts";
+import { TraceBudget } from "./trace-budget.ts";
+import { reasonsFor } from "./user-reasons.ts";
+
+/** What is explained, and to whom. */
+interface Asked {
+  readonly kind: "event" | "notification";
+  readonly id: string;
+  readonly event: EventsTable | undefined;
+  /** Whose part alone is shown; null: everything. */
+  readonly only: string | null;
+  readonly userId: string | null;
+}
+
+/** Says what became of an event or led to a notification, and why somebody was told or not (contract 4.9). Reads only. */
+export class Explainer {
+  readonly #services: CoreServices;
+  readonly #outcomes: RuleOutcomes;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#outcomes = new RuleOutcomes(services.db.scan, () => services.system.settings.defaultSuppression);
+  }
+
+  /** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
+  async event(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
+    const { db, projects } = this.#services;
+    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+    if (!event) throw new PrismError("EVENT_NOT_FOUND", "No such event");
+    const seesEvent = projects.has(principal, event.projectId, "events:read");
+    const isFull = seesEvent && principal.permissions.has("notifications:read_all");
+    const only = isFull ? null : principal.userId;
+    const rules = await this.#rules(event);
+    if (only !== null && (await this.#notifications(rules, { only, also: null })).length === 0)
+      throw seesEvent
+        ? missingPermission("notifications:read_all")
+        : new PrismError("EVENT_NOT_FOUND", "No such event");
+    const userId = this.#user(userRef, only);
+    return this.#explain({ kind: "event", id, event, only, userId }, rules, null);
+  }
+
+  /** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but not the event behind it */
+  async notification(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
+    const { db, projects } = this.#services;
+    const notification = isUuid(id) ? await queries.findNotification(db.read, id) : undefined;
+    if (!notification) throw notFound();
+    const event = notification.eventId === null ? undefined : await queries.findEvent(db.read, notification.eventId);
+    const seesAll = principal.permissions.has("notifications:read_all");
+    const projectId = event?.projectId ?? notification.projectId;
+    const seesEvents =
+      projectId === null ? principal.permissions.has("events:read") : projects.has(principal, projectId, "events:read");
+    const only = seesAll && seesEvents ? null : principal.userId;
+    if (only !== null) {
+      const [own] = await queries.recipientsOf(db.read, id, only, 1);
+      if (!own || own.deletedAt !== null) throw seesAll ? missingPermission("events:read") : notFound();
+    }
+    const rules = event && notification.ruleId !== null ? await this.#rules(event, notification.ruleId) : [];
+    const userId = this.#user(userRef, only);
+    return this.#explain({ kind: "notification", id, event, only, userId }, rules, notification);
+  }
+
+  /** Who is asked about: for somebody who sees the own part alone, always that one. */
+  #user(ref: string | undefined, only: string | null): string | null {
+    if (ref === undefined) return only;
+    const userId = this.#services.users.findAny(ref);
+    if (only !== null && userId !== only) throw missingPermission("notifications:read_all");
+    if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+    return userId;
+  }
+
+  async #rules(event: EventsTable, ruleId: string | null = null): Promise<ExplainedRule[]> {
+    const incoming = storedEvent(event);
+    const rows = await queries.decisionsOf(this.#services.db.scan, event.seq, ruleId);
+    const rules: ExplainedRule[] = [];
+    const traces = new TraceBudget();
+    const turns = new LoopTurns();
+    for (const row of rows) {
+      rules.push(traces.fit(await this.#outcomes.decided(row, incoming)));
+      await turns.pause();
+    }
+    return rules;
+  }
+
+  async #notifications(
+    rules: readonly ExplainedRule[],
+    whose: { readonly only: string | null; readonly also: string | null },
+  ): Promise<NotificationView[]> {
+    const { scan } = this.#services.db;
+    const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
+    const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
+    const ways: NotificationView[] = [];
+    for (const row of rows) ways.push(await notificationWay(scan, row, whose));
+    if (whose.only === null) return ways;
+    return ways.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
+  }
+
+  async #explain(
+    asked: Asked,
+    decided: readonly ExplainedRule[],
+    notification: queries.Notification | null,
+  ): Promise<ExplainView> {
+    const { scan } = this.#services.db;
+    const { event, only, userId } = asked;
+    const state = event ? await stateOf(scan, event) : null;
+    const whose = { only, also: userId };
+    const notifications = notification
+      ? [await notificationWay(scan, notification, whose)]
+      : await this.#notifications(decided, whose);
+    const isWhole = asked.kind === "event" && only === null;
+    const all = event && state && isWhole ? await this.#withSilent(event, state.state, decided) : null;
+    const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));
+    const reach = await this.#reach(userId, event?.projectId ?? null);
+    const user = reach && (await reasonsFor(scan, reach, rules, notifications, asked.event?.receivedAt ?? null));
+    const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
+    const parts = {
+      subject: { kind: asked.kind, id: asked.id },
+      scope: only === null ? ("full" as const) : ("own" as const),
+      event: event && state ? eventView(event, state) : null,
+      counts: all?.counts ?? countOf(rules),
+      rules: views,
+      rulesLeftOut: all?.leftOut ?? 0,
+      notifications,
+      user: user && { id: user.id, name: user.name, told: user.told, reasons: user.reasons },
+    };
+    return { ...parts, answer: answerOf(parts) };
+  }
+
+  /** With the rules that left no decision, each with the reason. */
+  async #withSilent(event: EventsTable, state: State["state"], decided: readonly ExplainedRule[]) {
+    const { scan } = this.#services.db;
+    const at = event.processedAt ?? event.receivedAt;
+    const incoming = storedEvent(event);
+    const [rows, silentTotal, outcomes] = await Promise.all([
+      queries.silentRules(scan, event, at, queries.LISTED),
+      queries.countSilent(scan, event, at),
+      queries.outcomesOf(scan, event.seq),
+    ]);
+    const silent: ExplainedRule[] = [];
+    const traces = new TraceBudget();
+    const turns = new LoopTurns();
+    for (const row of rows) {
+      silent.push(traces.fit(this.#outcomes.silent(row, incoming, state)));
+      await turns.pause();
+    }
+    const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
+    const rules = [...decided, ...silent];
+    return {
+      rules,
+      counts: { ...outcomes, ...countOf(silent) },
+      leftOut: decidedTotal + silentTotal - rules.length,
+    };
+  }
+
+  async #reach(userId: string | null, projectId: string | null): Promise<Reach | null> {
+    if (userId === null) return null;
+    const { db, projects } = this.#services;
+    return Reach.read(db.scan, userId, projectId, projects.defaultId);
+  }
+}
+
+interface State {
+  readonly state: "decided" | "waiting" | "failed";
+  readonly failure: {
+    readonly attempts: number;
+    readonly lastError: string | null;
+    readonly jobId: string | null;
+  } | null;
+}
+
+async function stateOf(db: CoreServices["db"]["scan"], event: EventsTable): Promise<State> {
+  const failure = (await queries.openFailure(db, event.seq)) ?? null;
+  if (failure) return { state: "failed", failure };
+  return { state: event.processedAt === null ? "waiting" : "decided", failure };
+}
+
+function eventView(event: EventsTable, { state, failure }: State) {
+  const { id, seq, projectId, type, level, source, occurredAt, receivedAt, processedAt } = event;
+  return {
+    id,
+    seq,
+    projectId,
+    type,
+    level,
+    source,
+    occurredAt: toRfc3339(occurredAt),
+    receivedAt: toRfc3339(receivedAt),
+    state,
+    decidedAt: toRfc3339OrNull(processedAt),
+    failure,
+  };
+}
+
+/** Of the rules only those that told the reader, without what they saw in the event. */
+function ownPart(rules: readonly ExplainedRule[], notifications: readonly NotificationView[]): ExplainedRule[] {
+  const ids = new Set(notifications.map(({ id }) => id));
+  return rules
+    .filter(({ view }) => view.notificationId !== null && ids.has(view.notificationId))
+    .map(({ definition, view }) => ({
+      definition,
+      view: { ...view, condition: null, trace: null, suppression: null },
+    }));
+}
+
+function countOf(rules: readonly ExplainedRule[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { view } of rules) counts[view.outcome] = (counts[view.outcome] ?? 0) + 1;
+  return counts;
+}
+
+function notFound(): PrismError {
+  return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
+}

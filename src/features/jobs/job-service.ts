@@ -1,0 +1,207 @@
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Committer } from "../../store/commit/committer.ts";
+import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/commit/job-table.ts";
+import type { ClaimedJob } from "../../store/commit/write-set.ts";
+import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import type { JobHooks } from "./job-hooks.ts";
+import { takeBack } from "./lost-jobs.ts";
+import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
+import type { BegunJobs } from "./runner/begun-jobs.ts";
+import { JobEnqueuer } from "./runner/enqueuer.ts";
+import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "./runner/job.ts";
+import type { JobRunner } from "./runner/runner.ts";
+
+/** A queue that is full does not empty within a second. */
+const FULL_RETRY_MS = 60_000;
+
+/** The claim on the job has passed to somebody else: what was done must be rolled back. */
+export class LostLease extends Error {
+  constructor() {
+    super("the job's lease was lost");
+    this.name = "LostLease";
+  }
+}
+
+/** The job that stands in the table: the new one, or the unfinished one that held its dedupe key. */
+export interface EnqueuedJob {
+  readonly jobId: string;
+  readonly runAt: number;
+  readonly state: string;
+  readonly label: string | null;
+  /** JSON text. */
+  readonly payload: string;
+}
+
+export interface JobServiceParts {
+  readonly database: Database;
+  readonly committer: Committer;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  readonly hooks: JobHooks;
+  /** Which attempts of this server had begun when it ended; absent: all. */
+  readonly begun?: BegunJobs;
+  settingsOf(queue: QueueName): QueueSettings;
+}
+
+/** Puts jobs into the table in the transaction of what causes them, or with others in one commit, and completes them in the transaction of their effect. */
+export class JobService {
+  readonly #database: Database;
+  readonly #runner: JobRunner;
+  readonly #clock: Clock;
+  readonly #hooks: JobHooks;
+  readonly #enqueuer: JobEnqueuer;
+  readonly #settingsOf: (queue: QueueName) => QueueSettings;
+
+  readonly #begun: BegunJobs | undefined;
+
+  constructor({ database, committer, runner, clock, hooks, settingsOf, begun }: JobServiceParts) {
+    this.#begun = begun;
+    this.#database = database;
+    this.#runner = runner;
+    this.#clock = clock;
+    this.#hooks = hooks;
+    this.#settingsOf = settingsOf;
+    this.#enqueuer = new JobEnqueuer(committer, (rows) => runner.enqueued(rows));
+  }
+
+  /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
+  async enqueue(
+    job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
+    options: InTransaction = {},
+  ): Promise<EnqueuedJob> {
+    const { maxAttempts = this.#settingsOf(job.queue).maxAttempts } = job;
+    const row = newJobRow({ ...job, maxAttempts }, this.#clock.now());
+    if (!options.trx && row.dedupeKey === null) {
+      this.#database.requireOutside();
+      requireRoom(this.#runner, job.queue);
+      await this.#enqueuer.add(row);
+      return enqueued(row);
+    }
+    return this.#database.writeIn(options, async (trx) => {
+      const [held] = row.dedupeKey === null ? [] : await holdersOf(trx, row.queue, [row.dedupeKey]);
+      if (held) return enqueued(held);
+      requireRoom(this.#runner, job.queue);
+      await insertJobs(trx, [row]);
+      this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
+      return enqueued(row);
+    });
+  }
+
+  /** Puts jobs into the table that nothing can have put there before: their keys are new. @throws OVERLOADED when too many wait in a queue. */
+  async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
+    if (jobs.length === 0) return;
+    const now = this.#clock.now();
+    for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(this.#runner, queue);
+    const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: this.#settingsOf(job.queue).maxAttempts }, now));
+    await insertJobs(trx, rows);
+    this.#database.afterCommit(trx, () => this.#runner.enqueued(rows));
+  }
+
+  /** Has a running job wait without its attempt being counted: what it needs is not there. The handler then resolves to COMPLETED. @throws LostLease */
+  postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
+    return this.#putBack(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
+  }
+
+  /** Makes postponed jobs ready now; those that have begun or ended meanwhile stay as they are. */
+  async recall(jobIds: readonly string[]): Promise<void> {
+    await this.#database.write(async (trx) => {
+      const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#clock.now());
+      this.#database.afterCommit(trx, () => {
+        for (const { queue } of recalled) this.#runner.removed(queue, 1);
+        this.#runner.enqueued(recalled.map((job) => ({ ...job, state: "ready" })));
+      });
+    });
+  }
+
+  /** Has a running job wait in another queue, as if nobody had tried it: who claims from that one runs it. @throws LostLease */
+  moveTo(queue: QueueName, job: Pick<RunningJob, "id" | "claimed">, trx: Trx): Promise<void> {
+    return this.#putBack(job, trx, { queue, state: "ready", runAt: job.claimed.runAt });
+  }
+
+  /** Completes a running job within the transaction that did its work: effect and completion are one. @throws LostLease */
+  async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
+    const text = result === undefined ? null : JSON.stringify(result);
+    await this.#end(job.claimed, trx, { outcome: "succeeded", result: text });
+  }
+
+  /**
+   * Ends a running attempt as failed, within the transaction of what the handler has to say about it; what becomes of the job is what would
+   * have become of it had the handler thrown. The handler then resolves to COMPLETED. @param worker who made the attempt. @throws LostLease
+   */
+  async fail(
+    job: Pick<RunningJob, "id" | "kind" | "label" | "claimed">,
+    trx: Trx,
+    error: unknown,
+    worker = this.#runner.workerId,
+  ): Promise<FailedEnd> {
+    const end = endOfFailure(job.claimed, error, this.#settingsOf, this.#clock.now());
+    await this.#end(job.claimed, trx, end, worker);
+    this.#database.afterCommit(trx, () => {
+      if (end.outcome === "retrying")
+        this.#runner.enqueued([{ queue: end.queue, state: "retrying", runAt: end.runAt }]);
+      else this.#runner.died({ id: job.id, queue: end.queue, kind: job.kind, label: job.label, error: end.error });
+    });
+    return end;
+  }
+
+  /**
+   * Takes over what workers that are gone left running: an attempt that had begun counts, and a job without attempts left is dead. Of workers
+   * elsewhere each had begun. Those whose lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
+   */
+  async reclaim(): Promise<number> {
+    const now = this.#clock.now();
+    return this.#database.write(async (trx) => {
+      const lost = await runningJobs(trx)
+        .where((e) =>
+          e.not(
+            e.exists(
+              e
+                .selectFrom("workers")
+                .select("workers.id")
+                .whereRef("workers.id", "=", "jobs.workerId")
+                .where("workers.tokenId", "is not", null)
+                .where("workers.leaseUntil", ">", now),
+            ),
+          ),
+        )
+        .execute();
+      const remote = await remoteWorkers(trx);
+      const hadBegun = (job: (typeof lost)[number]): boolean =>
+        this.#begun === undefined || remote.has(job.workerId ?? "") || this.#begun.hadBegun(job);
+      await takeBack(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf, hadBegun });
+      return lost.length;
+    });
+  }
+
+  /** A running job waits again, as if nobody had tried it. */
+  async #putBack(
+    { claimed }: Pick<RunningJob, "claimed">,
+    trx: Trx,
+    place: { readonly queue: string; readonly state: "ready" | "scheduled"; readonly runAt: number },
+  ): Promise<void> {
+    const wait = place.state === "scheduled" ? { runAt: place.runAt } : {};
+    await this.#end(claimed, trx, { outcome: "returned", queue: place.queue, ...wait });
+    this.#database.afterCommit(trx, () => this.#runner.enqueued([place]));
+  }
+
+  /** @throws LostLease */
+  async #end(claimed: ClaimedJob, trx: Trx, end: JobEnd, worker = this.#runner.workerId): Promise<void> {
+    if (!(await endAttempt(trx, finishOf(claimed, worker, this.#clock.now(), end)))) throw new LostLease();
+  }
+}
+
+/** @throws OVERLOADED when so many jobs wait in the queue that no more may. */
+export function requireRoom(runner: JobRunner, queue: QueueName): void {
+  if (runner.isFull(queue))
+    throw new PrismError("OVERLOADED", `Too many jobs wait in ${queue}`, { retryAfterMs: FULL_RETRY_MS });
+}
+
+async function remoteWorkers(trx: Trx): Promise<Set<string>> {
+  const workers = await trx.selectFrom("workers").select("id").where("tokenId", "is not", null).execute();
+  return new Set(workers.map(({ id }) => id));
+}
+
+function enqueued({ id, runAt, state, label, payload }: Omit<EnqueuedJob, "jobId"> & { id: string }): EnqueuedJob {
+  return { jobId: id, runAt, state, label, payload };
+}

@@ -1,0 +1,185 @@
+import { type RawBuilder, type Selectable, sql } from "kysely";
+import type { ReadDb } from "../../store/database.ts";
+import type { JobAttemptsTable, JobState, JobsTable } from "../../store/schema.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
+import { holdsText } from "../../store/sqlite/holds-text.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { JobFilters } from "./schema.ts";
+
+/** A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs. */
+const LISTED_BYTES = 4096;
+/** A clock that is set back by up to this much hides no job from a selection by time. */
+const CLOCK_STEP_MS = 86_400_000;
+const MAX_HISTORY = 100;
+
+export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
+  /** JSON text; null where it was left out. */
+  readonly payload: string | null;
+  readonly payloadBytes: number;
+};
+
+export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
+
+/** Jobs are looked for among the numbers from `first` to `last`. */
+export interface SeqRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+const COLUMNS = [
+  "seq",
+  "id",
+  "queue",
+  "kind",
+  "state",
+  "priority",
+  "runAt",
+  "attempts",
+  "maxAttempts",
+  "dedupeKey",
+  "workerId",
+  "label",
+  "module",
+  "createdBy",
+  "scheduleId",
+  "lastError",
+  "correlationId",
+  "startedAt",
+  "finishedAt",
+  "createdAt",
+] as const;
+
+/** The states whose jobs a partial index holds, with its condition word for word: a bound value could be any, and would use none. */
+const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: RawBuilder<boolean> }[] = [
+  { states: ["ready"], holds: sql`state = 'ready'` },
+  { states: ["scheduled", "retrying"], holds: sql`state in ('scheduled', 'retrying')` },
+  { states: ["running"], holds: sql`state = 'running'` },
+  { states: ["dead"], holds: sql`state = 'dead'` },
+];
+
+/** Whether only jobs are asked for that stand in one of the partial indexes, however many others there are. */
+export function isByIndex({ state }: JobFilters): boolean {
+  return state?.every((each) => INDEXED.some(({ states }) => states.includes(each))) === true;
+}
+
+/** One look-up each: asked for both together, SQLite would read the whole table. */
+async function wholeRange(db: ReadDb): Promise<SeqRange> {
+  const first = await db
+    .selectFrom("jobs")
+    .select((e) => e.fn.min("seq").as("seq"))
+    .executeTakeFirst();
+  const last = await db
+    .selectFrom("jobs")
+    .select((e) => e.fn.max("seq").as("seq"))
+    .executeTakeFirst();
+  return { first: first?.seq ?? 1, last: last?.seq ?? 0 };
+}
+
+/** Jobs are numbered as they are made, so those of a time are found by halving, without reading the rest. */
+export async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
+  const whole = await wholeRange(db);
+  const first = from === undefined ? whole.first : await firstSince(db, whole, from - CLOCK_STEP_MS);
+  const last = to === undefined ? whole.last : (await firstSince(db, whole, to + CLOCK_STEP_MS)) - 1;
+  return { first, last };
+}
+
+async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Promise<number> {
+  let low = first;
+  let high = last + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const row = await db
+      .selectFrom("jobs")
+      .select(["seq", "createdAt"])
+      .where("seq", ">=", middle)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (row && row.createdAt < at) low = row.seq + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Jobs that pass the filters, unordered and unlimited. */
+function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
+  const { queue, kind, state, label, q, from, to } = filters;
+  let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
+  if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters));
+  if (queue !== undefined) query = query.where("queue", "=", queue);
+  if (kind !== undefined) query = query.where("kind", "=", kind);
+  if (state !== undefined) query = query.where("state", "in", state);
+  if (label !== undefined) query = query.where("label", "=", label);
+  if (q !== undefined)
+    query = query.where((e) => e.or([holdsText("label", q), holdsText("kind", q), holdsText("lastError", q)]));
+  if (from !== undefined) query = query.where("createdAt", ">=", from);
+  if (to !== undefined) query = query.where("createdAt", "<", to);
+  return query;
+}
+
+/** The numbers of all jobs in the partial indexes of the states. */
+function seqsByIndex(db: ReadDb, { state = [], queue }: JobFilters) {
+  const parts = INDEXED.filter(({ states }) => states.some((each) => state.includes(each))).map(({ holds }) => {
+    const part = db.selectFrom("jobs").select("seq").where(holds);
+    return queue === undefined ? part : part.where("queue", "=", queue);
+  });
+  const [head, ...tail] = parts;
+  if (!head) throw new TypeError("no state of these has an index");
+  return tail.reduce((all, part) => all.unionAll(part), head);
+}
+
+const listed = (name: "payload" | "progress" | "result"): RawBuilder<string | null> =>
+  sql<string | null>`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, ${sql.ref(name)}, null)`;
+
+/** Three listed texts, an error of 4000 characters and the names. */
+const JOB_BYTES: RowBytes = {
+  bytes: sql<number>`${bytesOf("lastError", "label", "dedupeKey")} + ${sql.join(
+    (["payload", "progress", "result"] as const).map(
+      (name) => sql`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, octet_length(${sql.ref(name)}), 0)`,
+    ),
+    sql` + `,
+  )}`,
+  largest: 32_768,
+};
+
+/** Newest first. */
+export function listJobs(
+  db: ReadDb,
+  filters: JobFilters,
+  range: SeqRange,
+  page: { readonly limit: number; readonly offset: number },
+): Promise<FittingRows<JobLine>> {
+  const query = selected(db, filters, range)
+    .select(COLUMNS)
+    .select([
+      ...(["payload", "progress", "result"] as const).map((name) => listed(name).as(name)),
+      sql<number>`octet_length(payload)`.as("payloadBytes"),
+    ])
+    .orderBy("seq", "desc")
+    .offset(page.offset);
+  return fittingRows(query, page.limit, JOB_BYTES);
+}
+
+export function countSelected(db: ReadDb, filters: JobFilters, range: SeqRange): Promise<number> {
+  return countOf(selected(db, filters, range));
+}
+
+export function findJob(db: ReadDb, id: string): Promise<JobLine | undefined> {
+  return db
+    .selectFrom("jobs")
+    .select([...COLUMNS, "payload", "progress", "result", sql<number>`octet_length(payload)`.as("payloadBytes")])
+    .where("id", "=", id)
+    .executeTakeFirst();
+}
+
+/** The newest attempts that did not succeed, oldest of them first. */
+export async function attemptsOf(db: ReadDb, jobId: string): Promise<AttemptLine[]> {
+  const rows = await db
+    .selectFrom("job_attempts")
+    .select(["attempt", "startedAt", "endedAt", "outcome", "error", "worker"])
+    .where("jobId", "=", jobId)
+    .orderBy("attempt", "desc")
+    .limit(MAX_HISTORY)
+    .execute();
+  return rows.reverse();
+}

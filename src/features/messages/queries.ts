@@ -1,0 +1,140 @@
+import { sql } from "kysely";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { JobState, MessageStatus } from "../../store/schema.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { MessageRow } from "./message-view.ts";
+import type { BOXES } from "./schema.ts";
+
+/** A step of a message's way. */
+export interface Step {
+  readonly status: MessageStatus;
+  readonly at: number;
+}
+
+/** A message, and what its job is doing. `status` is what stands in its row, `shownStatus` what it is at this moment. */
+export interface TrackedMessage extends MessageRow {
+  readonly shownStatus: MessageStatus;
+  readonly jobState: JobState | null;
+  readonly queue: string | null;
+  readonly jobRunAt: number | null;
+  readonly jobStartedAt: number | null;
+}
+
+/**
+ * Until it is over, a message is where its job is: what a worker or an operator does to that needs no row of its own, and a message whose
+ * handler could not write is told right. One whose job is gone without having delivered it is dead.
+ */
+const SHOWN_STATUS = sql<MessageStatus>`case
+  when m.status in ('delivered', 'read', 'cancelled') then m.status
+  when j.state is null then 'dead'
+  when j.state = 'running' then 'delivering'
+  when j.state = 'ready' then iif(j.attempts = 0, 'queued', 'retrying')
+  when j.state in ('scheduled', 'retrying', 'dead', 'cancelled') then j.state
+  else m.status end`;
+
+function joined(db: ReadDb | Trx) {
+  return db.selectFrom("messages as m").leftJoin("jobs as j", "j.id", "m.jobId");
+}
+
+function tracked(db: ReadDb | Trx) {
+  return joined(db)
+    .selectAll("m")
+    .select([
+      SHOWN_STATUS.as("shownStatus"),
+      "j.state as jobState",
+      "j.queue as queue",
+      "j.runAt as jobRunAt",
+      "j.startedAt as jobStartedAt",
+    ]);
+}
+
+export function findMessage(db: ReadDb | Trx, id: string): Promise<TrackedMessage | undefined> {
+  return tracked(db).where("m.id", "=", id).executeTakeFirst();
+}
+
+export function findByJob(trx: Trx, jobId: string): Promise<TrackedMessage | undefined> {
+  return tracked(trx).where("m.jobId", "=", jobId).executeTakeFirst();
+}
+
+export interface MessageFilter {
+  /** Whose messages. */
+  readonly userId: string;
+  readonly box: (typeof BOXES)[number];
+  /** Only those from or to this user. */
+  readonly withId: string | undefined;
+  readonly status: MessageStatus | undefined;
+}
+
+export interface MessagePage {
+  /** The position behind which the page begins. */
+  readonly after: { readonly deliverAt: number; readonly id: string } | null;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** Whether an index gives a page of these without stepping over messages that are not of it. */
+export function isIndexed({ box, withId, status }: MessageFilter): boolean {
+  return status === undefined && (withId === undefined || box === "sent");
+}
+
+/** SQLite leaves the join out where nothing of the job is asked for. */
+function keysOf(db: ReadDb) {
+  return joined(db).select(["m.id as id", "m.deliverAt as deliverAt"]);
+}
+type Keys = ReturnType<typeof keysOf>;
+
+function behind(keys: Keys, after: MessagePage["after"]): Keys {
+  if (after === null) return keys;
+  return keys
+    .where("m.deliverAt", "<=", after.deliverAt)
+    .where((e) => e.or([e("m.deliverAt", "<", after.deliverAt), e("m.id", "<", after.id)]));
+}
+
+function sent(db: ReadDb, { userId, withId, status }: MessageFilter): Keys {
+  let keys = keysOf(db).where("m.senderId", "=", userId);
+  if (withId !== undefined) keys = keys.where("m.recipientId", "=", withId);
+  if (status !== undefined) keys = keys.where(SHOWN_STATUS, "=", status);
+  return keys;
+}
+
+/** What has reached the user; word for word as in the partial index. */
+function received(db: ReadDb, { userId, withId, status }: MessageFilter): Keys {
+  let keys = keysOf(db)
+    .where("m.recipientId", "=", userId)
+    .where("m.status", "in", [sql.lit<MessageStatus>("delivered"), sql.lit<MessageStatus>("read")]);
+  if (withId !== undefined) keys = keys.where("m.senderId", "=", withId);
+  if (status !== undefined) keys = keys.where("m.status", "=", status);
+  return keys;
+}
+
+/** Both sides; what somebody has sent to himself is among the sent. */
+function all(db: ReadDb, filter: MessageFilter, after: MessagePage["after"]) {
+  const { userId } = filter;
+  const others = behind(received(db, filter).where("m.senderId", "<>", userId), after);
+  return behind(sent(db, filter), after).unionAll(others);
+}
+
+function keysIn(db: ReadDb, filter: MessageFilter, after: MessagePage["after"]) {
+  if (filter.box === "all") return all(db, filter, after);
+  return behind(filter.box === "sent" ? sent(db, filter) : received(db, filter), after);
+}
+
+/** The latest due first. */
+export async function listMessages(db: ReadDb, filter: MessageFilter, page: MessagePage): Promise<TrackedMessage[]> {
+  const keys = await keysIn(db, filter, page.after)
+    .orderBy("deliverAt", "desc")
+    .orderBy("id", "desc")
+    .limit(page.limit)
+    .offset(page.offset)
+    .execute();
+  if (keys.length === 0) return [];
+  const ids = keys.map(({ id }) => id);
+  const rows = await tracked(db).where("m.id", "in", ids).execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  // One that retention has removed between the two is left out.
+  return ids.flatMap((id) => byId.get(id) ?? []);
+}
+
+export function countMessages(db: ReadDb, filter: MessageFilter): Promise<number> {
+  return countOf(db.selectFrom(keysIn(db, filter, null).as("u")));
+}

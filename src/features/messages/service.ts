@@ -1,0 +1,226 @@
+import type { CoreServices } from "../../app/module.ts";
+import { currentCaller } from "../../core/caller.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { Reply } from "../../http/route.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { MESSAGE_JOB, type MessageJob } from "./deliver.ts";
+import { mayUseMessages } from "./message-rights.ts";
+import { messageView, metadataView, sealContent } from "./message-view.ts";
+import * as queries from "./queries.ts";
+import type { ListQuery, SendBody } from "./schema.ts";
+import { SendingRate } from "./sending-rate.ts";
+import { moveTo, stepsOf, tellStatus } from "./transition.ts";
+
+/** Who asks is to a message: its sender, its recipient after it was delivered, or somebody who may read what is not content. */
+type Part = "sender" | "recipient" | "reader";
+
+/** What people do with messages (contract 4.10). */
+export class Messages {
+  readonly #services: CoreServices;
+  readonly #rate: SendingRate;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#rate = new SendingRate(services);
+  }
+
+  /** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
+  send(exchange: Exchange, principal: UserPrincipal, body: SendBody): Promise<Reply> {
+    const { db, idempotency, system } = this.#services;
+    return this.#rate.run(exchange, principal.userId, (requireRoom) =>
+      idempotency.run(exchange, principal, body, db, async (trx) => {
+        requireRoom(trx);
+        system.storage.requireSpace();
+        return new Reply(202, await this.#accept(trx, principal.userId, body));
+      }),
+    );
+  }
+
+  async #accept(trx: Trx, senderId: string, body: SendBody) {
+    const { users, jobs, audit, clock, system } = this.#services;
+    const now = clock.now();
+    const delayMs = this.#delayOf(body, now);
+    const deliverAt = now + delayMs;
+    const path = body.recipientId === undefined ? "recipient_id" : "recipientId";
+    const recipientId = await users.recipient(body[path] ?? "", trx, null, path);
+    const id = uuidv7();
+    const correlationId = currentCaller().correlationId ?? id;
+    const payload: MessageJob = { messageId: id };
+    const queued = { queue: "messages", kind: MESSAGE_JOB, payload, createdBy: senderId, correlationId } as const;
+    const { jobId } = await jobs.enqueue({ ...queued, runAt: deliverAt }, { trx });
+    const steps: readonly queries.Step[] = [{ status: "scheduled", at: now }];
+    const row = {
+      id,
+      senderId,
+      recipientId,
+      content: sealContent(system.box, id, body.content),
+      status: "scheduled",
+      delayMs,
+      deliverAt,
+      jobId,
+      attempts: 0,
+      lastError: null,
+      deliveredAt: null,
+      readAt: null,
+      cancelledAt: null,
+      history: JSON.stringify(steps),
+      correlationId,
+      createdAt: now,
+      updatedAt: now,
+    } as const;
+    await trx.insertInto("messages").values(row).execute();
+    const metadata = { recipientId, delayMs };
+    await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
+    await tellStatus(this.#services, trx, row);
+    const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
+    return { id, status: row.status, delayMs, senderId, recipientId, ...at };
+  }
+
+  /** D30: `sendAt`, else `delayMs`, else what is configured. @throws VALIDATION_FAILED */
+  #delayOf({ sendAt, delayMs }: SendBody, now: number): number {
+    const { defaultDelayMs, maxDelayMs } = this.#services.system.settings.messages;
+    // A default that was configured above the maximum is the operator's own word.
+    if (sendAt === undefined && delayMs === undefined) return defaultDelayMs;
+    const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
+    if (wanted <= maxDelayMs) return wanted;
+    const path = sendAt === undefined ? "delayMs" : "sendAt";
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+      details: [{ path, code: "VALUE", message: `must be at most ${maxDelayMs} ms from now` }],
+    });
+  }
+
+  /**
+   * One's own messages with their content; somebody else's, as that user has them, without.
+   * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, VALIDATION_FAILED, INVALID_CURSOR
+   */
+  async list(principal: UserPrincipal, { userId: ref = "me", box = "all", with: other, status, ...page }: ListQuery) {
+    const { db, users, system } = this.#services;
+    const userId = users.findAny(ref);
+    const isOwn = userId === principal.userId;
+    requirePermission(principal, isOwn ? "messages:own" : "messages:read_all");
+    if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+    const request = readPage(page, ["number", "string"]);
+    const [deliverAt, id] = request.after ?? [];
+    const filter = { userId, box, withId: other === undefined ? undefined : this.#idOf(other), status };
+    const source = queries.isIndexed(filter) && !isFarPage(request) ? db.read : db.scan;
+    const rows = await queries.listMessages(source, filter, {
+      after: request.after ? { deliverAt: Number(deliverAt), id: String(id) } : null,
+      limit: request.limit + 1,
+      offset: request.offset,
+    });
+    const total = request.wantsTotal ? await queries.countMessages(db.scan, filter) : undefined;
+    return pageBody(
+      request,
+      rows.map(asShown),
+      (row) => (isOwn ? messageView(system.box, row) : metadataView(row)),
+      (row) => [row.deliverAt, row.id],
+      total,
+    );
+  }
+
+  /** The id of somebody who may be gone; a reference that nobody has finds nothing. */
+  #idOf(ref: string): string {
+    return this.#services.users.findAny(ref) ?? ref;
+  }
+
+  /** @throws MESSAGE_NOT_FOUND */
+  async get(principal: UserPrincipal, id: string) {
+    const { message, part } = await this.#find(this.#services.db.read, principal, id);
+    return part === "reader" ? metadataView(asShown(message)) : this.#view(message);
+  }
+
+  /** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
+  async status(principal: UserPrincipal, id: string) {
+    const { message } = await this.#find(this.#services.db.read, principal, id);
+    const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
+    const isOver = deliveredAt !== null || shownStatus === "cancelled";
+    return {
+      id: message.id,
+      status: shownStatus,
+      queue: isOver ? null : queue,
+      attempts,
+      deliverAt: toRfc3339(deliverAt),
+      deliveredAt: toRfc3339OrNull(deliveredAt),
+      readAt: toRfc3339OrNull(readAt),
+      ...(lastError === null ? {} : { lastError }),
+      history: stepsOf(message).map(({ status, at }) => ({ status, at: toRfc3339(at) })),
+    };
+  }
+
+  /** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
+  read(principal: UserPrincipal, id: string) {
+    const { db, clock } = this.#services;
+    return db.write(async (trx) => {
+      const { message } = await this.#find(trx, principal, id);
+      if (message.recipientId !== principal.userId || message.deliveredAt === null) throw notFound();
+      if (message.readAt !== null) return this.#view(message);
+      const at = clock.now();
+      const read = await moveTo(this.#services, trx, message, "read", { readAt: at, at });
+      return this.#view({ ...read, shownStatus: "read" });
+    });
+  }
+
+  /**
+   * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes its status.
+   * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
+   */
+  async cancel(principal: UserPrincipal, id: string) {
+    const { db, audit, system } = this.#services;
+    await db.write(async (trx) => {
+      const { message, part } = await this.#find(trx, principal, id);
+      if (part !== "sender") throw notFound();
+      const { shownStatus, jobId } = message;
+      if (shownStatus !== "scheduled" && shownStatus !== "queued" && shownStatus !== "retrying")
+        throw new PrismError(
+          "MESSAGE_NOT_CANCELLABLE",
+          `The message is ${shownStatus}; only one that waits can be cancelled`,
+        );
+      await system.jobControl.cancel(jobId, { trx });
+      await audit.record({ action: "message.cancel", resourceType: "message", resourceId: id }, { trx });
+    });
+    return { status: "cancelled" };
+  }
+
+  /** @throws MESSAGE_NOT_FOUND, also for the recipient before the delivery */
+  async #find(
+    db: ReadDb | Trx,
+    principal: UserPrincipal,
+    id: string,
+  ): Promise<{ readonly message: queries.TrackedMessage; readonly part: Part }> {
+    const message = isUuid(id) ? await queries.findMessage(db, id) : undefined;
+    const part = message && partOf(message, principal);
+    if (!message || !part) throw notFound();
+    return { message, part };
+  }
+
+  #view(message: queries.TrackedMessage) {
+    return messageView(this.#services.system.box, asShown(message));
+  }
+}
+
+function partOf(message: queries.TrackedMessage, principal: UserPrincipal): Part | undefined {
+  const { userId, permissions } = principal;
+  if (mayUseMessages(principal)) {
+    if (message.senderId === userId) return "sender";
+    if (message.recipientId === userId && message.deliveredAt !== null) return "recipient";
+  }
+  return permissions.has("messages:read_all") ? "reader" : undefined;
+}
+
+function asShown(message: queries.TrackedMessage): queries.TrackedMessage {
+  return { ...message, status: message.shownStatus };
+}
+
+function requirePermission({ permissions }: UserPrincipal, permission: "messages:own" | "messages:read_all"): void {
+  if (!permissions.has(permission)) throw missingPermission(permission);
+}
+
+function notFound(): PrismError {
+  return new PrismError("MESSAGE_NOT_FOUND", "No such message");
+}

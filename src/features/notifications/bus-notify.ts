@@ -1,0 +1,33 @@
+import * as v from "valibot";
+import { checkShape } from "../../http/input.ts";
+import { text } from "../../http/shapes.ts";
+import type { BusHandler } from "../events/index.ts";
+import type { NotifyInput } from "./notifier.ts";
+
+/** The bus event that reaches a user. */
+export const NOTIFY_EVENT = "notify";
+
+/** As a timer's body has it, so that the paths of what is wrong are those of the request. */
+const BusNotify = v.object({
+  action: v.object({
+    payload: v.object({
+      userId: text(128, 1),
+      title: text(255, 1),
+      body: v.optional(text(4000)),
+      message: v.optional(text(4000)),
+    }),
+  }),
+});
+
+/** What the payload of the event `notify` asks for. @throws VALIDATION_FAILED */
+export function readBusNotify(payload: unknown): Pick<NotifyInput, "recipients" | "title" | "message"> {
+  const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
+  return { recipients: [userId], title, message: message ?? body ?? "" };
+}
+
+/** The program's own subscriber to `notify`. A timer sends by itself and skips this one on the bus. */
+export function busNotifier(send: (input: NotifyInput) => Promise<unknown>): BusHandler {
+  return async (payload, { correlationId }) => {
+    await send({ ...readBusNotify(payload), correlationId });
+  };
+}

@@ -1,0 +1,218 @@
+import { setImmediate } from "node:timers/promises";
+import type { CoreServices } from "../../app/module.ts";
+import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { checkShape } from "../../http/input.ts";
+import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { object } from "../../http/shapes.ts";
+import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
+import type { FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import * as queries from "./queries.ts";
+import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";
+import { notificationView, type WebviewActionView } from "./views.ts";
+
+const DEFAULT_MISSED = 100;
+/** Unread notifications that are counted at once; the scan thread counts those who have more. */
+const COUNTED_AT_ONCE = 10_000;
+/** Recipients of one notification that are read without letting other work run. */
+const READ_AT_ONCE = 1000;
+/** An id in JSON, with its quotes and comma. */
+const ID_BYTES = 39;
+
+/** Reading notifications: one's own, and others' with the right to. */
+export class Inbox {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** @throws UNAUTHORIZED_ROLE for somebody else's list without the right to read it, USER_NOT_FOUND */
+  list(principal: UserPrincipal, { userId = "me", ...query }: ListQuery) {
+    const isOwn = this.#services.users.findAny(userId) === principal.userId;
+    if (!isOwn && !principal.permissions.has("notifications:read_all"))
+      throw missingPermission("notifications:read_all");
+    return this.#page(principal, this.#owner(principal, userId), query);
+  }
+
+  history(
+    principal: UserPrincipal,
+    userRef: string,
+    query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
+  ) {
+    return this.#page(principal, this.#owner(principal, userRef), query);
+  }
+
+  /** For code that is nobody's own: what the user would see. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
+  async historyOf(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
+    const userId = this.#services.users.findAny(userRef);
+    if (userId === undefined) throw noSuchUser();
+    const query = checkShape(PageQuery, asQuery(page), "query");
+    return this.#page(NOBODY, userId, query);
+  }
+
+  async get(principal: UserPrincipal, id: string) {
+    const { db } = this.#services;
+    const seesAll = principal.permissions.has("notifications:read_all");
+    const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
+    const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
+    if (!row) throw notFound();
+    const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
+    const view = viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
+    const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
+    return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
+  }
+
+  /**
+   * What has not reached the user, or comes after an offset, or at or after a time. With `ack` exactly what the page shows is marked delivered on
+   * disk before this resolves: asking again gives the next page.
+   */
+  async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
+    const { db, clock } = this.#services;
+    const request = readPage({ limit, cursor }, ["number"]);
+    const after = request.after ? Number(request.after[0]) : 0;
+    const behind = readSince(since);
+    // No index finds a time: the inbox is read from its beginning.
+    const source = behind !== null && "at" in behind ? db.scan : db.read;
+    const { rows, isCut } = await queries.listMissed(source, principal.userId, behind, {
+      after,
+      limit: limit + 1,
+      now: clock.now(),
+    });
+    const view = (row: queries.InboxRow) => viewOf(row, null, this.#services);
+    const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
+    if (!ack) return { ...page, page: null };
+    const marked = await this.#markDelivered(principal.userId, rows.slice(0, page.data.length));
+    return { ...page, data: marked.map(view), page: null };
+  }
+
+  /** @returns the rows as they are afterwards. */
+  async #markDelivered(userId: string, rows: readonly queries.InboxRow[]): Promise<queries.InboxRow[]> {
+    const { db, clock, system } = this.#services;
+    const seqs = rows.map(({ seq }) => seq);
+    const at = clock.now();
+    await system.store.committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
+    return queries.inboxRows(db.read, userId, seqs);
+  }
+
+  async unreadCount(principal: UserPrincipal) {
+    const { db } = this.#services;
+    const { userId } = principal;
+    const few = await queries.countUnreadUpTo(db.read, userId, COUNTED_AT_ONCE);
+    const count = few < COUNTED_AT_ONCE ? few : await queries.countUnread(db.scan, userId);
+    return { count, unreadCount: count };
+  }
+
+  async #page(
+    principal: Pick<UserPrincipal, "permissions">,
+    userId: string,
+    query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
+  ) {
+    const { db } = this.#services;
+    const request = readPage(query, ["number"]);
+    const before = request.after ? Number(request.after[0]) : null;
+    const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+    const found = await queries.listInbox(source, userId, query, {
+      before,
+      limit: request.limit + 1,
+      offset: request.offset,
+    });
+    const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
+    const seesAll = principal.permissions.has("notifications:read_all");
+    const { all, rows, isCut } = seesAll
+      ? await this.#withRecipients(found, request.limit)
+      : { ...found, all: new Map<string, queries.AllRecipients>() };
+    return pageBody(
+      { ...request, isCut },
+      rows,
+      (row) => viewOf(row, all.get(row.id) ?? null, this.#services),
+      (row) => [row.seq],
+      total,
+    );
+  }
+
+  /** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
+  async #withRecipients({ rows, isCut }: FittingRows<queries.InboxRow>, limit: number) {
+    const { db } = this.#services;
+    const all = new Map<string, queries.AllRecipients>();
+    let bytes = 0;
+    for (const { id } of rows.slice(0, limit)) {
+      const each = await queries.allRecipients(db.read, id);
+      all.set(id, each);
+      bytes += (each.recipients.length + each.acknowledgedBy.length) * ID_BYTES;
+      if (bytes > MAX_PAGE_BYTES && all.size < rows.length) return { all, rows: rows.slice(0, all.size), isCut: true };
+      if (each.recipients.length > READ_AT_ONCE) await setImmediate();
+    }
+    return { all, rows, isCut };
+  }
+
+  /** @throws USER_NOT_FOUND, also for somebody else without the right to read everybody's */
+  #owner(principal: UserPrincipal, ref: string): string {
+    const userId = this.#services.users.findAny(ref);
+    const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
+    if (userId === undefined || !isAllowed) throw noSuchUser();
+    return userId;
+  }
+}
+
+export function viewOf(
+  row: queries.InboxRow,
+  all: Parameters<typeof notificationView>[2],
+  { system }: Pick<CoreServices, "system">,
+) {
+  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all, system.sounds.urlOf);
+}
+
+function responseView({ userId, acknowledgedAt, acknowledgeNote, openedAt, webviewAction }: queries.ResponseRow) {
+  return {
+    userId,
+    acknowledgedAt: toRfc3339OrNull(acknowledgedAt),
+    note: acknowledgeNote,
+    openedAt: toRfc3339OrNull(openedAt),
+    webviewAction: webviewAction === null ? null : (JSON.parse(webviewAction) as WebviewActionView),
+  };
+}
+
+function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: queries.DeliveryRow) {
+  return {
+    ...delivery,
+    createdAt: toRfc3339(createdAt),
+    updatedAt: toRfc3339(updatedAt),
+    deliveredAt: toRfc3339OrNull(deliveredAt),
+  };
+}
+
+const PageQuery = object(pageEntries());
+
+/** Whoever asks for somebody is told what that one would be told. */
+const NOBODY: Pick<UserPrincipal, "permissions"> = { permissions: new Set() };
+
+/** Members that are given, as they would stand in a query. */
+function asQuery(page: PageInput): Record<string, string> {
+  const given = Object.entries(page).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
+}
+
+function noSuchUser(): PrismError {
+  return new PrismError("USER_NOT_FOUND", "No such user");
+}
+
+export function notFound(): PrismError {
+  return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
+}
+
+/** @throws VALIDATION_FAILED */
+function readSince(since: string | undefined): { seq: number } | { at: number } | null {
+  if (since === undefined) return null;
+  if (/^\d{1,16}$/.test(since)) return { seq: Number(since) };
+  const at = parseRfc3339(since);
+  if (at === undefined) {
+    throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+      details: [{ path: "since", code: "VALUE", message: "must be an offset or an RFC 3339 date-time" }],
+    });
+  }
+  return { at };
+}

@@ -1,0 +1,297 @@
+import type { Selectable } from "kysely";
+import { sql } from "kysely";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
+import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { Filters } from "./schema.ts";
+
+/** A notification with one recipient's part in it. */
+export type InboxRow = Selectable<NotificationsTable> &
+  Omit<Selectable<NotificationRecipientsTable>, "delivered" | "deliveredAt"> & { recipientDelivered: 0 | 1 };
+
+function inbox(db: ReadDb | Trx, userId: string) {
+  return db
+    .selectFrom("notification_recipients as r")
+    .innerJoin("notifications as n", "n.id", "r.notificationId")
+    .selectAll("n")
+    .select([
+      "r.notificationId",
+      "r.userId",
+      "r.seq",
+      "r.readAt",
+      "r.acknowledgedAt",
+      "r.openedAt",
+      "r.deletedAt",
+      "r.acknowledgeNote",
+      "r.webviewAction",
+      "r.delivered as recipientDelivered",
+    ])
+    .where("r.userId", "=", userId)
+    .where("r.deletedAt", "is", null);
+}
+
+function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to, after }: Filters) {
+  let query = inbox(db, userId);
+  if (status === "unread") query = query.where("r.readAt", "is", null);
+  if (status === "read") query = query.where("r.readAt", "is not", null);
+  if (status === "acknowledged") query = query.where("r.acknowledgedAt", "is not", null);
+  if (status === "undelivered") query = query.where("r.delivered", "=", 0);
+  if (ruleId !== undefined) query = query.where("n.ruleId", "=", ruleId);
+  if (from !== undefined) query = query.where("n.createdAt", ">=", from);
+  if (to !== undefined) query = query.where("n.createdAt", "<", to);
+  if (after !== undefined) query = query.where("r.seq", ">", after);
+  return query;
+}
+
+export interface InboxPage {
+  readonly before: number | null;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** Whether an index serves these filters: for every other one the whole inbox may have to be looked at. */
+export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): boolean {
+  const isServed = status === "all" || status === "unread" || status === "undelivered";
+  return isServed && ruleId === undefined && from === undefined && to === undefined;
+}
+
+/** The message is shown under two names. */
+const INBOX_BYTES: RowBytes = {
+  bytes: bytesOf("n.title", "n.message", "n.message", "n.data", "n.action", "r.webviewAction", "r.acknowledgeNote"),
+  largest: 65_536,
+};
+
+/** Newest first. */
+export function listInbox(
+  db: ReadDb,
+  userId: string,
+  filters: Filters,
+  page: InboxPage,
+): Promise<FittingRows<InboxRow>> {
+  const { status } = filters;
+  if ((status === "unread" || status === "undelivered") && isInboxIndexed(filters)) {
+    let seqs = openSeqs(db, userId, status).orderBy("o.seq", "desc").limit(page.limit).offset(page.offset);
+    if (filters.after !== undefined) seqs = seqs.where("o.seq", ">", filters.after);
+    if (page.before !== null) seqs = seqs.where("o.seq", "<", page.before);
+    return fittingRows(inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq", "desc"), page.limit, INBOX_BYTES);
+  }
+  let query = filtered(db, userId, filters).orderBy("r.seq", "desc").offset(page.offset);
+  if (page.before !== null) query = query.where("r.seq", "<", page.before);
+  return fittingRows(query, page.limit, INBOX_BYTES);
+}
+
+/**
+ * Offsets of what a user has not read, or not been told, from the partial index of those alone: SQLite would rather read the inbox than look
+ * each row up from there. The conditions are its own word for word, `delivered` with a literal.
+ */
+function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
+  const query = db
+    .selectFrom("notification_recipients as o")
+    .select("o.seq")
+    .where("o.userId", "=", userId)
+    .where("o.deletedAt", "is", null);
+  return status === "unread" ? query.where("o.readAt", "is", null) : query.where("o.delivered", "=", sql.lit<0>(0));
+}
+
+export function countInbox(db: ReadDb, userId: string, filters: Filters): Promise<number> {
+  return countOf(filtered(db, userId, filters));
+}
+
+export type MissedSince = { readonly seq: number } | { readonly at: number } | null;
+
+/**
+ * Oldest first: what a client that was away has not seen, but for what has expired. @param after the offset behind which the page begins.
+ * @param now epoch ms
+ */
+export function listMissed(
+  db: ReadDb,
+  userId: string,
+  since: MissedSince,
+  page: { after: number; limit: number; now: number },
+): Promise<FittingRows<InboxRow>> {
+  if (since === null) {
+    const seqs = openSeqs(db, userId, "undelivered")
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("notifications as x")
+              .select("x.id")
+              .whereRef("x.id", "=", "o.notificationId")
+              .where("x.expiresAt", "<=", page.now),
+          ),
+        ),
+      )
+      .where("o.seq", ">", page.after)
+      .orderBy("o.seq")
+      .limit(page.limit);
+    return fittingRows(inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq"), page.limit, INBOX_BYTES);
+  }
+  let query = inbox(db, userId)
+    .where((e) => e.or([e("n.expiresAt", "is", null), e("n.expiresAt", ">", page.now)]))
+    .where("r.seq", ">", page.after)
+    .orderBy("r.seq");
+  if ("seq" in since) query = query.where("r.seq", ">", since.seq);
+  else query = query.where("n.createdAt", ">=", since.at);
+  return fittingRows(query, page.limit, INBOX_BYTES);
+}
+
+export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: string): Promise<InboxRow | undefined> {
+  return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
+}
+
+/** Anybody's part, for those who may read all; the recipient with the lowest offset. */
+export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<InboxRow | undefined> {
+  return db
+    .selectFrom("notification_recipients as r")
+    .innerJoin("notifications as n", "n.id", "r.notificationId")
+    .selectAll("n")
+    .select([
+      "r.notificationId",
+      "r.userId",
+      "r.seq",
+      "r.readAt",
+      "r.acknowledgedAt",
+      "r.openedAt",
+      "r.deletedAt",
+      "r.acknowledgeNote",
+      "r.webviewAction",
+      "r.delivered as recipientDelivered",
+    ])
+    .where("r.notificationId", "=", notificationId)
+    .orderBy("r.seq")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+export interface AllRecipients {
+  readonly recipients: readonly string[];
+  readonly acknowledgedBy: readonly string[];
+}
+
+/** All recipients of a notification, and those of them who acknowledged it. */
+export async function allRecipients(db: ReadDb | Trx, notificationId: string): Promise<AllRecipients> {
+  const rows = await db
+    .selectFrom("notification_recipients")
+    .select(["userId", "acknowledgedAt"])
+    .where("notificationId", "=", notificationId)
+    .orderBy("seq")
+    .execute();
+  return {
+    recipients: rows.map(({ userId }) => userId),
+    acknowledgedBy: rows.filter(({ acknowledgedAt }) => acknowledgedAt !== null).map(({ userId }) => userId),
+  };
+}
+
+/** Recipients who acknowledged it or opened something from it. @param userId of one user alone; null: of all. */
+export function responsesTo(db: ReadDb, notificationId: string, userId: string | null, limit: number) {
+  let query = db
+    .selectFrom("notification_recipients")
+    .select(["userId", "acknowledgedAt", "acknowledgeNote", "openedAt", "webviewAction"])
+    .where("notificationId", "=", notificationId)
+    .where((e) => e.or([e("acknowledgedAt", "is not", null), e("openedAt", "is not", null)]));
+  if (userId !== null) query = query.where("userId", "=", userId);
+  return query.orderBy("userId").limit(limit).execute();
+}
+
+export type ResponseRow = Awaited<ReturnType<typeof responsesTo>>[number];
+
+/** Rows of a user's inbox by their offsets, oldest first. */
+export function inboxRows(db: ReadDb, userId: string, seqs: readonly number[]): Promise<InboxRow[]> {
+  return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
+}
+
+/** By the index of what is unread alone. */
+export function countUnread(db: ReadDb | Trx, userId: string): Promise<number> {
+  return countOf(openSeqs(db, userId, "unread"));
+}
+
+/** {@link countUnread}, but it stops counting at `limit`. */
+export function countUnreadUpTo(db: ReadDb, userId: string, limit: number): Promise<number> {
+  return countOf(db.selectFrom(openSeqs(db, userId, "unread").limit(limit).as("u")));
+}
+
+type Mark = "readAt" | "acknowledgedAt" | "openedAt" | "deletedAt";
+
+type Response = Partial<Pick<InboxRow, "acknowledgeNote" | "webviewAction">>;
+
+/**
+ * Sets times that are not set yet, for the first time counts, and stores the recipient's response in the place of an earlier one.
+ * @param row as this transaction has found it. @returns the row as it is then; the same object when nothing changed
+ */
+export async function mark(
+  trx: Trx,
+  row: InboxRow,
+  { times, now, response = {} }: { times: readonly Mark[]; now: number; response?: Response },
+): Promise<InboxRow> {
+  const unset = times.filter((column) => row[column] === null);
+  const changes = { ...Object.fromEntries(unset.map((column) => [column, now])), ...response };
+  if (Object.keys(changes).length === 0) return row;
+  await trx
+    .updateTable("notification_recipients")
+    .set(changes)
+    .where("userId", "=", row.userId)
+    .where("seq", "=", row.seq)
+    .execute();
+  return { ...row, ...changes };
+}
+
+/** The first `limit` unread offsets of a user in (`after`, `upTo`], ascending. */
+export async function unreadSeqs(
+  trx: Trx,
+  userId: string,
+  range: { after: number; upTo: number; limit: number },
+): Promise<number[]> {
+  const rows = await openSeqs(trx, userId, "unread")
+    .where("o.seq", ">", range.after)
+    .where("o.seq", "<=", range.upTo)
+    .orderBy("o.seq")
+    .limit(range.limit)
+    .execute();
+  return rows.map(({ seq }) => seq);
+}
+
+/** Marks these as read, or those of them that were made before a time. @returns how many were. */
+export async function markRead(
+  trx: Trx,
+  userId: string,
+  seqs: readonly number[],
+  before: number | null,
+  now: number,
+): Promise<number> {
+  let query = trx
+    .updateTable("notification_recipients")
+    .set({ readAt: now })
+    .where("userId", "=", userId)
+    .where("seq", "in", seqs);
+  if (before !== null)
+    query = query.where(sql<boolean>`(select createdAt from notifications where id = notificationId) < ${before}`);
+  const { numUpdatedRows } = await query.executeTakeFirst();
+  return Number(numUpdatedRows);
+}
+
+const DELIVERY_COLUMNS = [
+  "id",
+  "channel",
+  "target",
+  "state",
+  "reason",
+  "attempts",
+  "lastError",
+  "createdAt",
+  "updatedAt",
+  "deliveredAt",
+] as const;
+export type DeliveryRow = Pick<Selectable<DeliveriesTable>, (typeof DELIVERY_COLUMNS)[number]>;
+
+/** A user's deliveries of a notification: one for each of his places. */
+export function deliveriesOf(db: ReadDb, notificationId: string, userId: string): Promise<DeliveryRow[]> {
+  return db
+    .selectFrom("deliveries")
+    .select(DELIVERY_COLUMNS)
+    .where("notificationId", "=", notificationId)
+    .where("userId", "=", userId)
+    .orderBy("channel")
+    .orderBy("target")
+    .execute();
+}

@@ -1,0 +1,194 @@
+import * as v from "valibot";
+import { named } from "../../http/named-schemas.ts";
+import { pageEntries } from "../../http/pagination.ts";
+import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
+import { Action, ChannelList } from "./message-parts.ts";
+
+export const MAX_DELAY_MS = 31_536_000_000;
+
+const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
+
+const filters = {
+  status: v.optional(v.picklist(STATUSES)),
+  ruleId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  from: v.optional(instant),
+  to: v.optional(instant),
+  after: v.optional(v.pipe(queryInteger(0, Number.MAX_SAFE_INTEGER), v.description("Only those behind this offset"))),
+};
+
+export const ListQuery = object({
+  ...filters,
+  userId: v.optional(
+    v.pipe(v.string(), v.maxLength(128), v.description("Somebody else's; needs notifications:read_all")),
+  ),
+  ...pageEntries(),
+});
+export type ListQuery = v.InferOutput<typeof ListQuery>;
+export type Filters = Omit<ListQuery, "userId" | "limit" | "page" | "offset" | "cursor">;
+
+export const HistoryQuery = object({ status: filters.status, ...pageEntries() });
+
+export const MissedQuery = object({
+  since: v.optional(
+    v.pipe(v.string(), v.maxLength(40), v.description("An offset, or a time; default: everything undelivered")),
+  ),
+  limit: pageEntries().limit,
+  cursor: pageEntries().cursor,
+  ack: v.optional(v.pipe(queryBoolean, v.description("What is shown is marked delivered before the answer"))),
+});
+export type MissedQuery = v.InferOutput<typeof MissedQuery>;
+
+export const UserParams = object({ userId: v.string() });
+export const Params = object({ id: v.string() });
+
+export const SendBody = v.pipe(
+  object({
+    recipients: v.optional(v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(1000))),
+    userId: v.optional(text(128, 1)),
+    title: text(255, 1),
+    message: v.optional(text(4000, 1)),
+    body: v.optional(v.pipe(text(4000, 1), v.description("Another name of message"))),
+    sound: v.optional(v.nullable(text(255, 1))),
+    action: v.optional(v.nullable(Action)),
+    data: v.optional(v.nullable(jsonObject(16_384))),
+    priority: v.optional(integer(0, 1000)),
+    channels: v.optional(ChannelList),
+    dedupeKey: v.optional(
+      v.pipe(
+        text(256, 1),
+        v.description("The sender's own: the notification that holds it is answered in place of a new one"),
+      ),
+    ),
+    sendAt: v.optional(
+      v.pipe(instant, v.description("Later: at this instant, within a year; one that is past is now")),
+    ),
+    delayMs: v.optional(v.pipe(integer(0, MAX_DELAY_MS), v.description("Later: milliseconds from now, up to a year"))),
+  }),
+  v.check((value) => (value.recipients === undefined) !== (value.userId === undefined), "give recipients or userId"),
+  v.check((value) => (value.message === undefined) !== (value.body === undefined), "give message or body"),
+  v.check((value) => value.sendAt === undefined || value.delayMs === undefined, "give sendAt or delayMs"),
+);
+export type SendBody = v.InferOutput<typeof SendBody>;
+
+/** The answer to a notification that is sent later. */
+export const ScheduledReply = v.object({ jobId: v.string(), runAt: v.string() });
+
+export const ScheduledQuery = object(pageEntries());
+
+export const JobParams = object({ jobId: v.string() });
+
+export const ScheduledView = v.object({
+  jobId: v.string(),
+  scheduleId: v.nullable(v.string()),
+  kind: v.picklist(["direct", "timer"]),
+  label: v.nullable(v.string()),
+  runAt: v.nullable(v.string()),
+  cron: v.nullable(v.string()),
+  timezone: v.nullable(v.string()),
+  state: v.string(),
+  title: v.string(),
+  message: v.string(),
+  recipients: v.array(v.string()),
+  createdBy: v.nullable(v.string()),
+  createdAt: v.string(),
+});
+
+export const DeliveryView = named(
+  "Delivery",
+  v.object({
+    id: v.string(),
+    channel: v.picklist(["pusher", "fcm", "apns", "email", "webhook"]),
+    target: v.pipe(v.string(), v.description("Id of the device or webhook; empty where there is one place only")),
+    state: v.picklist(["queued", "sending", "delivered", "failed", "dead", "skipped"]),
+    reason: v.pipe(v.nullable(v.string()), v.description("Why it waits or was skipped")),
+    attempts: v.number(),
+    lastError: v.nullable(v.string()),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    deliveredAt: v.nullable(v.string()),
+  }),
+);
+
+export const ReadAllBody = object({ before: v.optional(instant) });
+
+export const AcknowledgeBody = object({
+  note: v.optional(v.pipe(text(500), v.description("Stored with your acknowledgement; a later one replaces it"))),
+});
+
+export const WebviewBody = object({
+  action: v.optional(text(100, 1)),
+  url: v.optional(text(2048, 1)),
+  metadata: v.optional(jsonObject(4096)),
+});
+export type WebviewBody = v.InferOutput<typeof WebviewBody>;
+
+const WebviewAction = v.object({
+  action: v.string(),
+  url: v.nullable(v.string()),
+  metadata: v.nullable(v.record(v.string(), v.unknown())),
+  at: v.string(),
+});
+
+export const NotificationView = named(
+  "Notification",
+  v.object({
+    id: v.string(),
+    ruleId: v.nullable(v.string()),
+    eventId: v.nullable(v.string()),
+    projectId: v.nullable(v.string()),
+    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate"]),
+    title: v.string(),
+    message: v.string(),
+    body: v.string(),
+    sound: v.nullable(v.string()),
+    soundUrl: v.nullable(v.string()),
+    action: v.nullable(v.record(v.string(), v.unknown())),
+    data: v.nullable(v.record(v.string(), v.unknown())),
+    priority: v.number(),
+    recipients: v.array(v.string()),
+    acknowledgedBy: v.array(v.string()),
+    delivered: v.boolean(),
+    pusherEventSent: v.boolean(),
+    correlationId: v.string(),
+    createdAt: v.string(),
+    deliveredAt: v.nullable(v.string()),
+    aggregateCount: v.number(),
+    offset: v.number(),
+    userId: v.string(),
+    read: v.boolean(),
+    me: v.object({
+      delivered: v.boolean(),
+      readAt: v.nullable(v.string()),
+      acknowledgedAt: v.nullable(v.string()),
+      acknowledgeNote: v.nullable(v.string()),
+      openedAt: v.nullable(v.string()),
+      webviewAction: v.nullable(WebviewAction),
+    }),
+  }),
+);
+
+/** Answers of recipients that one notification shows. */
+export const MAX_RESPONSES = 500;
+
+const ResponseView = v.object({
+  userId: v.string(),
+  acknowledgedAt: v.nullable(v.string()),
+  note: v.nullable(v.string()),
+  openedAt: v.nullable(v.string()),
+  webviewAction: v.nullable(WebviewAction),
+});
+
+/** One notification, with what of it went to the caller outside of the list. */
+export const NotificationDetail = named(
+  "NotificationDetail",
+  v.object({
+    ...NotificationView.entries,
+    deliveries: v.array(DeliveryView),
+    responses: v.pipe(
+      v.array(ResponseView),
+      v.description(
+        `Who acknowledged it or opened something from it, at most ${MAX_RESPONSES}: your own, with notifications:read_all everyone's`,
+      ),
+    ),
+  }),
+);

@@ -1,0 +1,73 @@
+import type { CoreServices } from "../../app/module.ts";
+import { toRfc3339 } from "../../core/clock.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { Reply } from "../../http/route.ts";
+import type { Trx } from "../../store/database.ts";
+import { requireSound } from "../sounds/index.ts";
+import { viewOf } from "./inbox.ts";
+import { requireLink } from "./links.ts";
+import { requireServed } from "./message-parts.ts";
+import type { NotifyInput } from "./notifier.ts";
+import * as queries from "./queries.ts";
+import { readWhen } from "./scheduled.ts";
+import type { SendBody } from "./schema.ts";
+
+/** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
+export async function sendNotification(
+  services: CoreServices,
+  exchange: Exchange,
+  principal: Principal,
+  body: SendBody,
+): Promise<Reply> {
+  const { db, idempotency } = services;
+  requireServed(body.channels, services.system.senders);
+  requireLink(body.action?.url, "action.url", services.config);
+  const sound = await requireSound(body.sound, db.read);
+  const when = readWhen(body, services.clock.now());
+  const input: NotifyInput = {
+    recipients: body.recipients ?? [body.userId ?? ""],
+    title: body.title,
+    message: body.message ?? body.body ?? "",
+    sound,
+    action: body.action,
+    data: body.data,
+    priority: body.priority ?? 0,
+    projectId: principal.kind === "apiKey" ? principal.projectId : null,
+    dedupeKey: body.dedupeKey,
+    channels: body.channels,
+  };
+  return idempotency.run(exchange, principal, body, db, async (trx) => {
+    services.system.storage.requireSpace();
+    if (when) {
+      const { jobId, runAt } = await services.notify.schedule(input, when, { trx });
+      return new Reply(202, { jobId, runAt: toRfc3339(runAt) });
+    }
+    const { id } = await services.notify.send(input, { trx });
+    return new Reply(201, await asSenderSees(trx, id, principal, services));
+  });
+}
+
+/** What nobody has received yet. */
+const UNTOUCHED = {
+  delivered: 0,
+  deliveredAt: null,
+  pusherEventSent: 0,
+  recipientDelivered: 0,
+  readAt: null,
+  acknowledgedAt: null,
+  openedAt: null,
+} as const;
+
+/**
+ * For everybody it went to, from the first recipient's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
+ * done with it since is told to those who may read it all, others get the answer of the first time again (D21).
+ */
+async function asSenderSees(trx: Trx, id: string, principal: Principal, services: CoreServices) {
+  const row = await queries.findAnywhere(trx, id);
+  if (!row) throw new TypeError("a notification without recipients was stored");
+  const all = await queries.allRecipients(trx, id);
+  if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
+    return viewOf(row, all, services);
+  return viewOf({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, services);
+}

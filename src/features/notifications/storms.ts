@@ -1,0 +1,218 @@
+import type { Selectable } from "kysely";
+import { cleanText } from "../../core/clean-text.ts";
+import type { Clock } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/clock.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
+import type { Bus } from "../events/index.ts";
+import type { DeadJob, JobControl, JobRunner, JobService } from "../jobs/index.ts";
+import { COMPLETED, type RunningJob } from "../jobs/index.ts";
+import type { FiringGate } from "../rules/index.ts";
+import {
+  compileTemplate,
+  cutText,
+  MAX_DIRECT_RECIPIENTS,
+  type RuleBook,
+  restraintOf,
+  STORM_JOB,
+  storedEvent,
+  stormJob,
+} from "../rules/index.ts";
+import type { RuleNotices } from "./rule-notices.ts";
+
+/** A notice is brought up to date no more often than this. */
+const UPDATE_EVERY_MS = 5000;
+const TITLE_LENGTH = 255;
+const SAMPLE_LENGTH = 200;
+/** Dedupe keys that a notice lists, and how many are counted beyond them. */
+const LISTED_KEYS = 20;
+const COUNTED_KEYS = 1000;
+const KEY_LENGTH = 80;
+
+type Batch = Selectable<SuppressedBatchesTable>;
+type RuleRow = Selectable<RulesTable>;
+
+export interface StormParts {
+  readonly database: Database;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly jobControl: JobControl;
+  readonly bus: Bus;
+  readonly notices: RuleNotices;
+  readonly rules: RuleBook;
+  readonly gate: FiringGate;
+  readonly clock: Clock;
+}
+
+interface StormPayload {
+  readonly batchId: string;
+}
+
+/**
+ * Tells of storms (contract 7, Suppression): while matches of a rule are held back its people have one notice that says how many, kept up to
+ * date, and when it is over a summary. A storm is never silent, and never loud: the notice sounds once.
+ */
+export class Storms {
+  readonly #parts: StormParts;
+
+  constructor(parts: StormParts) {
+    this.#parts = parts;
+    parts.runner.handle(STORM_JOB, (job) => this.#tell(job));
+    parts.jobControl.whenEnded(STORM_JOB, async (trx, { jobId, state }) => {
+      if (state === "cancelled" || state === "dead") await this.#abandon(trx, jobId);
+    });
+    parts.bus.on("job:dead", async (job) => {
+      const { id, kind } = Object(job) as Partial<DeadJob>;
+      if (kind === STORM_JOB && id !== undefined) await parts.database.write((trx) => this.#abandon(trx, id));
+    });
+  }
+
+  /** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
+  async #abandon(trx: Trx, jobId: string): Promise<void> {
+    const { database, gate, clock } = this.#parts;
+    const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
+    const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
+    if (!batch) return;
+    await remember(trx, batch, { closedAt: clock.now() });
+    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
+  }
+
+  /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */
+  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
+    const { batchId } = job.payload as StormPayload;
+    const { database, jobs, clock } = this.#parts;
+    await database.write(async (trx) => {
+      const batch = await openBatch(trx, batchId);
+      const rule = batch && (await ruleOf(trx, batch.ruleId));
+      await jobs.complete(job, trx);
+      if (!batch || !rule) return;
+      const { matches, count } = this.#parts.gate.pressure(rule.id, restraintOf(rule), batch.key, clock.now());
+      if (matches > count) await this.#goOn(trx, rule, batch);
+      else await this.#end(trx, rule, batch);
+    });
+    return COMPLETED;
+  }
+
+  async #goOn(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+    const { jobs, clock, notices } = this.#parts;
+    if (batch.noticeId === null) {
+      const noticeId = await this.#send(trx, rule, {
+        ...noticeText(rule, batch, await keysOf(trx, batch)),
+        sound: rule.sound,
+        data: null,
+      });
+      await remember(trx, batch, { noticeId, toldCount: batch.count });
+    } else if (batch.count !== batch.toldCount) {
+      const text = noticeText(rule, batch, await keysOf(trx, batch));
+      await notices.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
+      await remember(trx, batch, { toldCount: batch.count });
+    }
+    await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
+  }
+
+  async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+    const { database, gate, clock, notices } = this.#parts;
+    const keys = await keysOf(trx, batch);
+    if (batch.noticeId !== null && batch.count !== batch.toldCount)
+      await notices.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
+    const isBatch = restraintOf(rule).suppression?.mode === "batch";
+    const samples = isBatch ? await this.#samples(trx, rule, batch) : [];
+    const data = {
+      heldBack: batch.count,
+      firstSeq: batch.firstSeq,
+      lastSeq: batch.lastSeq,
+      ...(isBatch ? { samples } : {}),
+      ...(keys.length > 0 ? { keys: keys.slice(0, LISTED_KEYS) } : {}),
+    };
+    await this.#send(trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
+    await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
+    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
+  }
+
+  /** To everybody whom the rule reaches now. @returns the notification's id. */
+  async #send(
+    trx: Trx,
+    rule: RuleRow,
+    content: { title: string; message: string; sound: string | null; data: unknown },
+  ): Promise<string> {
+    const { rules, notices } = this.#parts;
+    const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
+    return notices.send(rule, { ...content, kind: "aggregate" }, userIds, trx);
+  }
+
+  async #samples(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {
+    const ids = JSON.parse(batch.samples) as string[];
+    const events = await trx.selectFrom("events").selectAll().where("id", "in", ids).orderBy("seq").execute();
+    const template = compileTemplate(rule.titleTemplate, "titleTemplate");
+    return events.map((row) => ({
+      eventId: row.id,
+      title: cutText(cleanText(template.render(storedEvent(row), SAMPLE_LENGTH)), SAMPLE_LENGTH),
+    }));
+  }
+}
+
+function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
+  return trx
+    .selectFrom("suppressed_batches")
+    .selectAll()
+    .where("id", "=", id)
+    .where("closedAt", "is", null)
+    .executeTakeFirst();
+}
+
+/** Also one that is inactive or deleted by now: what it held back is told all the same. */
+function ruleOf(trx: Trx, id: string): Promise<RuleRow | undefined> {
+  return trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+async function remember(
+  trx: Trx,
+  { id }: Batch,
+  told: Partial<Pick<Batch, "noticeId" | "toldCount" | "closedAt">>,
+): Promise<void> {
+  await trx.updateTable("suppressed_batches").set(told).where("id", "=", id).execute();
+}
+
+/** Dedupe keys of what the storm holds back, one more than are counted at most; none where the storm is of one key. */
+async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
+  const rows = await trx
+    .selectFrom("suppressed_keys")
+    .select("key")
+    .where("batchId", "=", id)
+    .orderBy("key")
+    .limit(COUNTED_KEYS + 1)
+    .execute();
+  return rows.map(({ key }) => key);
+}
+
+function noticeText(rule: RuleRow, batch: Batch, keys: readonly string[]) {
+  return {
+    title: cutText(`${rule.name}: ${batch.count} held back${keyText(batch)}`, TITLE_LENGTH),
+    message: `The rule matches more often than it may tell. ${batch.count} further matches since ${toRfc3339(batch.startedAt)} are held back; a summary follows when it is over.${keysText(keys)}`,
+  };
+}
+
+function summaryText(
+  rule: RuleRow,
+  batch: Batch,
+  samples: readonly { readonly title: string }[],
+  keys: readonly string[],
+) {
+  const list = samples.map(({ title }) => `\n- ${title}`).join("");
+  return {
+    title: cutText(`${rule.name}: over, ${batch.count} were held back${keyText(batch)}`, TITLE_LENGTH),
+    message: `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
+  };
+}
+
+function keyText({ key }: Batch): string {
+  return key === "" ? "" : ` (${key})`;
+}
+
+function keysText(keys: readonly string[]): string {
+  if (keys.length === 0) return "";
+  const listed = keys.slice(0, LISTED_KEYS).map((key) => cutText(key, KEY_LENGTH));
+  const others = keys.length - listed.length;
+  const more = keys.length > COUNTED_KEYS ? `more than ${COUNTED_KEYS - LISTED_KEYS} others` : `${others} more`;
+  return `\nKeys: ${listed.join(", ")}${others > 0 ? ` and ${more}` : ""}.`;
+}

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import type { BodyReader } from "../../http/body.ts";
+import type { Router } from "../../http/router.ts";
+import type { Hub } from "../../live/hub.ts";
+import type { Projects } from "../access/index.ts";
+import type { IngestService } from "../events/index.ts";
+import { EventConsumers, tellBus } from "../events/index.ts";
+import type { Announcer } from "../notifications/index.ts";
+import { type FeatureServices, featureServices } from "./feature-services.ts";
+import { ModuleImporter } from "./import-module.ts";
+import { LoadedModules } from "./loaded-modules.ts";
+import { ModuleScope } from "./module-scope.ts";
+import type { ModuleServiceParts } from "./module-services.ts";
+import { ModuleWatch } from "./watch-modules.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export interface ModulesParts extends ModuleServiceParts {
+  readonly router: Router;
+  readonly ingest: IngestService;
+  readonly projects: Projects;
+  readonly hub: Hub;
+  readonly bodies: BodyReader;
+  readonly announcer: Announcer;
+  readonly builtIn: readonly { readonly name: string; readonly version: string }[];
+}
+
+export interface ModulesServices {
+  readonly consumers: EventConsumers;
+  readonly loaded: LoadedModules;
+  readonly moduleWatch: ModuleWatch;
+  /** What a feature of the program has of its own. */
+  own(name: string): FeatureServices;
+}
+
+/** What loads modules, and what only they use: readers of the event log, committed rows as events of the bus. */
+export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
+  const { config, database, reader, clock, bus } = parts;
+  const log = parts.log.namespace("modules");
+  const head = (): number => hub.head({ kind: "project", projectId: "" });
+  const consumers = new EventConsumers({ database, reader, clock, log: parts.log.namespace("consumers"), head });
+  bus.connect({ ...parts, consumers });
+  tellBus(announcer, bus, consumers);
+  const watchdog = new Watchdog(log);
+  const loaded = new LoadedModules({
+    services: parts,
+    router,
+    importer: new ModuleImporter(join(config.dataDir, ".modules"), config.env === "production"),
+    scope: new ModuleScope(watchdog),
+    watchdog,
+    clock,
+    log,
+    modulesDir: config.modulesDir,
+    hold: (exchange, bytes) => bodies.hold(exchange, bytes),
+    builtIn,
+  });
+  const isWatched = config.modules.hotReload ?? config.env === "development";
+  const moduleWatch = new ModuleWatch(config.modulesDir, isWatched, loaded, log);
+  return { consumers, loaded, moduleWatch, own: (name) => featureServices(name, parts) };
+}

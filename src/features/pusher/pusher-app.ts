@@ -1,0 +1,120 @@
+import { createHash, createHmac, randomBytes, randomInt } from "node:crypto";
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { PUSHER_APP_SETTING, sealedSettingPlace } from "../../store/sealed-settings.ts";
+import type { AuditService } from "../audit/index.ts";
+
+/** The credentials of an app of Pusher Channels; clients know all but the secret. */
+export interface PusherApp {
+  readonly appId: string;
+  readonly key: string;
+  readonly secret: string;
+}
+
+interface OwnAppParts {
+  readonly database: Database;
+  readonly box: SealedBox;
+  readonly clock: Clock;
+}
+
+/** The app that is configured; else one of this server's own. @throws UnsealError */
+export async function openPusherApp(
+  parts: OwnAppParts & { readonly config: Pick<Config, "pusher"> },
+): Promise<PusherApp> {
+  return configuredPusherApp(parts.config) ?? ownPusherApp(parts);
+}
+
+/** The app that is configured: for the embedded server, or one at Pusher. */
+export function configuredPusherApp({ pusher }: Pick<Config, "pusher">): PusherApp | undefined {
+  const { appId, key, secret } = pusher;
+  if (appId === undefined || key === undefined || secret === undefined) return undefined;
+  return { appId, key, secret };
+}
+
+/** This server's own app, made where there is none yet and kept under the encryption key. @throws UnsealError */
+export async function ownPusherApp({ database, box, clock }: OwnAppParts): Promise<PusherApp> {
+  const kept = await keptApp(database.read, box);
+  if (kept) return kept;
+  return database.write(async (trx) => {
+    // A server and a command may both be the first.
+    const other = await keptApp(trx, box);
+    if (other) return other;
+    const made = makeApp();
+    await keepApp(trx, box, clock, made);
+    return made;
+  });
+}
+
+/**
+ * Gives this server's own app another secret. Id and key stay, which pages in browsers have. For whoever holds the data directory: a running server
+ * would go on with the secret that it has read. @throws UnsealError
+ */
+export async function rotatePusherSecret(parts: OwnAppParts & { readonly audit: AuditService }): Promise<PusherApp> {
+  const { database, box, clock, audit } = parts;
+  const old = await ownPusherApp(parts);
+  const rotated = { ...old, secret: makeSecret() };
+  await database.write(async (trx) => {
+    await keepApp(trx, box, clock, rotated);
+    await audit.record({ action: "key.rotate", resourceType: "pusher_app", resourceId: old.appId }, { trx });
+  });
+  return rotated;
+}
+
+async function keptApp(db: ReadDb, box: SealedBox): Promise<PusherApp | undefined> {
+  const row = await db.selectFrom("settings").select("value").where("key", "=", PUSHER_APP_SETTING).executeTakeFirst();
+  if (!row) return undefined;
+  const json = box.open(sealedSettingPlace(PUSHER_APP_SETTING), row.value as Uint8Array).toString("utf8");
+  return JSON.parse(json) as PusherApp;
+}
+
+async function keepApp(trx: Trx, box: SealedBox, clock: Clock, app: PusherApp): Promise<void> {
+  const value = box.seal(sealedSettingPlace(PUSHER_APP_SETTING), Buffer.from(JSON.stringify(app)));
+  const row = { key: PUSHER_APP_SETTING, value, updatedAt: clock.now() };
+  await trx
+    .insertInto("settings")
+    .values(row)
+    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
+    .execute();
+}
+
+/** In the forms that Pusher's own have. */
+function makeApp(): PusherApp {
+  return {
+    appId: String(randomInt(100_000, 10_000_000)),
+    key: randomBytes(10).toString("hex"),
+    secret: makeSecret(),
+  };
+}
+
+function makeSecret(): string {
+  return randomBytes(16).toString("hex");
+}
+
+/**
+ * What lets one socket into one channel: key and HMAC-SHA-256 (contract 5.5; pusher.com/docs/channels/library_auth_reference/auth-signatures).
+ * @param channelData of a presence channel, exactly as it is sent along
+ */
+export function signChannel(
+  { key, secret }: PusherApp,
+  socketId: string,
+  channel: string,
+  channelData?: string,
+): string {
+  const text = channelData === undefined ? `${socketId}:${channel}` : `${socketId}:${channel}:${channelData}`;
+  return `${key}:${createHmac("sha256", secret).update(text).digest("hex")}`;
+}
+
+/**
+ * What lets one socket sign in as a user (pusher.com/docs/channels/library_auth_reference/auth-signatures).
+ * @param userData JSON text, exactly as it is sent along
+ */
+export function signUser({ key, secret }: PusherApp, socketId: string, userData: string): string {
+  return `${key}:${createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex")}`;
+}
+
+/** The key of one encrypted channel, in base64, as Pusher's server libraries derive it from the master key. */
+export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
+  return createHash("sha256").update(channel).update(masterKey).digest("base64");
+}

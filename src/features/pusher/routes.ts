@@ -1,0 +1,169 @@
+import { setTimeout as delay } from "node:timers/promises";
+import * as v from "valibot";
+import type { AppModule, CoreServices } from "../../app/module.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
+import { type Route, route } from "../../http/route.ts";
+import { MAX_DATA_BYTES } from "../../live/protocols/pusher/pusher-message.ts";
+import { cachedInfo, channelInfo, channelInfos, requireCountable, requirePresence } from "./channel-info.ts";
+import { BatchBody, type BatchEvent, ChannelParams, ChannelQuery, ChannelsQuery, TriggerBody } from "./schema.ts";
+import { requireBody, requireSignature } from "./signed-request.ts";
+import { type TriggeredEvent, Triggers } from "./triggers.ts";
+import { PusherWebhooks } from "./webhooks.ts";
+
+const PATH = "/apps/:appId";
+/** Ten events of the largest data, every byte of which may be an escape of six. */
+const MAX_BODY_BYTES = 1_048_576;
+/** How often it is looked whether all sockets are closed, while the server stops. */
+const CLOSING_EVERY_MS = 20;
+/** Raw, for the bytes are what is signed. */
+const BODY = { raw: { types: ["application/json"], gzip: false }, maxBodyBytes: MAX_BODY_BYTES } as const;
+
+/**
+ * The REST API of the embedded Pusher server (contract 5.5): any server library for Pusher Channels triggers events here and asks who is there. A
+ * protocol of its own, with its own signature in place of credentials. With `pusher.mode` remote all of this is Pusher's, and not here.
+ */
+const pusher: AppModule = {
+  name: "pusher",
+  version: "1.0.0",
+  register(server, services) {
+    if (services.config.pusher.mode !== "embedded") return;
+    const routes = [...triggerRoutes(services), ...channelRoutes(services), ...userRoutes(services)];
+    for (const each of routes) server.route(each);
+    if (services.config.pusher.webhooks.urls.length > 0) serveWebhooks(services);
+  },
+};
+
+export default pusher;
+
+function serveWebhooks(services: CoreServices): void {
+  const { system, events, config } = services;
+  const webhooks = new PusherWebhooks({ ...services, app: system.pusher });
+  system.pusherRegistry.observe((happening) => webhooks.note(happening));
+  events.on("system:stopping", async () => {
+    const endAt = performance.now() + config.shutdownMs;
+    while (system.connections.counts.pusher > 0 && performance.now() < endAt) await delay(CLOSING_EVERY_MS);
+    await webhooks.close();
+  });
+}
+
+/** What all of the routes have in common. */
+function commonOf({ system, clock }: CoreServices) {
+  const signer = (exchange: Exchange): string => {
+    const { appId, key } = system.pusher;
+    if (exchange.params["appId"] !== appId) throw new PrismError("NOT_FOUND", "No such Pusher app");
+    requireSignature(system.pusher, exchange, clock.now());
+    return `pusher:${key}`;
+  };
+  const errors = ["SIGNATURE_INVALID", "NOT_FOUND", "VALIDATION_FAILED"] as const;
+  return { tag: "Pusher", access: { signer }, undocumented: true, errors } as const;
+}
+
+function triggerRoutes(services: CoreServices): Route[] {
+  const { system } = services;
+  const triggers = new Triggers(services);
+  const common = { ...commonOf(services), ...BODY, method: "POST" } as const;
+
+  const trigger = async (events: readonly TriggeredEvent[]): Promise<void> => {
+    if (events.some(({ data }) => Buffer.byteLength(data) > MAX_DATA_BYTES))
+      throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an event is larger than ${MAX_DATA_BYTES} bytes`);
+    system.storage.requireSpace();
+    await triggers.add(events);
+  };
+
+  return [
+    route({
+      ...common,
+      path: `${PATH}/events`,
+      summary: "Trigger an event on up to a hundred channels",
+      body: TriggerBody,
+      async handle(exchange, { body }) {
+        const { name, data, socket_id: socketId, info, channel, channels } = signedBody(TriggerBody, exchange, body);
+        const named = [...new Set(channels ?? [channel ?? ""])];
+        await trigger(named.map((each) => ({ channel: each, name, data, socketId })));
+        return info ? { channels: channelInfos(system.pusherRegistry, named, info) } : {};
+      },
+    }),
+    route({
+      ...common,
+      path: `${PATH}/batch_events`,
+      summary: "Trigger up to ten events, each on its channel",
+      body: BatchBody,
+      async handle(exchange, { body }) {
+        const { batch } = signedBody(BatchBody, exchange, body);
+        await trigger(batch.map(({ channel, name, data, socket_id: socketId }) => ({ channel, name, data, socketId })));
+        if (!batch.some(({ info }) => info)) return {};
+        const infoOf = ({ channel, info }: BatchEvent) => channelInfo(system.pusherRegistry, channel, info ?? []);
+        return { batch: batch.map(infoOf) };
+      },
+    }),
+  ];
+}
+
+function channelRoutes(services: CoreServices): Route[] {
+  const { pusherRegistry: registry, hub } = services.system;
+  const { cacheTtlMs } = services.config.pusher;
+  const common = { ...commonOf(services), method: "GET" } as const;
+  return [
+    route({
+      ...common,
+      path: `${PATH}/channels`,
+      summary: "Channels that somebody is in",
+      query: ChannelsQuery,
+      handle(_exchange, { query: { filter_by_prefix: prefix, info } }) {
+        requireCountable(prefix, info);
+        return { channels: channelInfos(registry, registry.occupied(prefix), info) };
+      },
+    }),
+    route({
+      ...common,
+      path: `${PATH}/channels/:name`,
+      summary: "Whether somebody is in a channel",
+      params: ChannelParams,
+      query: ChannelQuery,
+      handle(_exchange, { params: { name }, query: { info } }) {
+        requireCountable(name, info);
+        const cache = info.includes("cache") ? { cache: cachedInfo(hub, name, cacheTtlMs, services.clock.now()) } : {};
+        return { occupied: registry.subscriptionCount(name) > 0, ...channelInfo(registry, name, info), ...cache };
+      },
+    }),
+    route({
+      ...common,
+      path: `${PATH}/channels/:name/users`,
+      summary: "The members of a presence channel",
+      params: ChannelParams,
+      handle(_exchange, { params: { name } }) {
+        requirePresence(name);
+        return { users: registry.members(name).map(({ user_id: id }) => ({ id })) };
+      },
+    }),
+  ];
+}
+
+function userRoutes(services: CoreServices): Route[] {
+  const { pusherRegistry } = services.system;
+  return [
+    route({
+      ...commonOf(services),
+      ...BODY,
+      method: "POST",
+      path: `${PATH}/users/:id/terminate_connections`,
+      summary: "End the connections of a user",
+      params: v.object({ appId: v.string(), id: v.string() }),
+      body: v.object({}),
+      handle(exchange, { params: { id }, body }) {
+        signedBody(v.object({}), exchange, body);
+        for (const socket of pusherRegistry.socketsOf(id)) socket.terminate();
+        return {};
+      },
+    }),
+  ];
+}
+
+/** The body of a signed request, which is raw: its bytes are signed. @throws SIGNATURE_INVALID, MALFORMED_JSON, VALIDATION_FAILED */
+function signedBody<T>(shape: v.GenericSchema<unknown, T>, exchange: Exchange, body: unknown): T {
+  const bytes = body as Buffer;
+  requireBody(parseQuery(exchange.queryText), bytes);
+  return checkShape(shape, parseJson(bytes), "body");
+}

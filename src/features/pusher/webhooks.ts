@@ -1,0 +1,205 @@
+import { AsyncResource } from "node:async_hooks";
+import { createHmac } from "node:crypto";
+import type { CoreServices } from "../../app/module.ts";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { VERSION } from "../../core/version.ts";
+import type { PusherHappening } from "../../live/protocols/pusher/pusher-observer.ts";
+import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
+import { PermanentError } from "../jobs/index.ts";
+import { Departures } from "./departures.ts";
+import type { PusherApp } from "./pusher-app.ts";
+
+/** As at Pusher: a webhook waits for others this long, and has up to this many events. */
+const BATCH_MS = 250;
+const MAX_BATCH = 20;
+/** Of the texts of one batch; the payload of a job has 256 KiB, and JSON may double them. */
+const MAX_BATCH_LENGTH = 65_536;
+/** Events that wait for the next batch, and what is taken of them at a time. */
+const MAX_WAITING = 100_000;
+const MAX_AT_ONCE = 1000;
+/** First attempts under way at a time; batches beyond that become jobs at once. */
+const MAX_CALLS = 8;
+/** Of the job. With the waits of `jobs.module.*` about five minutes, as at Pusher. */
+const MAX_ATTEMPTS = 10;
+const TIMEOUT_MS = 4000;
+const KIND = "webhook";
+const LOG_EVERY_MS = 60_000;
+
+/** What one job sends. */
+interface Batch {
+  readonly url: string;
+  readonly time_ms: number;
+  readonly events: readonly PusherHappening[];
+}
+
+type Feed = Pick<CoreServices, "db" | "scheduler" | "config" | "log" | "clock"> & { readonly app: PusherApp };
+
+/**
+ * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no write; one that fails becomes a job of this module,
+ * which is tried for about five minutes, also after a restart.
+ */
+export class PusherWebhooks {
+  readonly #feed: Feed;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #fetch: SafeFetch;
+  readonly #urls: readonly string[];
+  readonly #wanted: ReadonlySet<string>;
+  readonly #departures: Departures;
+  // A socket may be closed within somebody's transaction; what is written here is no part of it.
+  readonly #flushOutside = AsyncResource.bind(() => this.#flush());
+  readonly #stop = new AbortController();
+  #waiting: PusherHappening[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  readonly #calls = new Set<Promise<void>>();
+  #dropped = 0;
+  #loggedAt: number | null = null;
+
+  constructor(feed: Feed) {
+    const { clock, log, config, scheduler } = feed;
+    this.#feed = feed;
+    this.#clock = clock;
+    this.#log = log.namespace("pusher");
+    this.#fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { timeoutMs: TIMEOUT_MS });
+    this.#urls = config.pusher.webhooks.urls;
+    this.#departures = new Departures(clock, (happening) => this.#add(happening));
+    this.#wanted = new Set(config.pusher.webhooks.events);
+    scheduler.handle(KIND, ({ payload }, signal) => this.#send(payload as unknown as Batch, signal));
+  }
+
+  /** Takes what has happened. It returns at once. */
+  note(happening: PusherHappening): void {
+    if (!this.#departures.take(happening)) this.#add(happening);
+  }
+
+  /** Nothing waits any more: those who have left while the server stops are gone. Resolves when all of it is sent or a job. */
+  async close(): Promise<void> {
+    this.#departures.close();
+    this.#stop.abort(new Error("the server is stopping"));
+    while (this.#waiting.length > 0) {
+      this.#flush();
+      await Promise.all(this.#calls);
+    }
+    await Promise.all(this.#calls);
+  }
+
+  #add(happening: PusherHappening): void {
+    if (!this.#wanted.has(happening.name)) return;
+    if (this.#waiting.length >= MAX_WAITING) return this.#drop(1);
+    this.#waiting.push(happening);
+    const isFull = this.#waiting.length === MAX_BATCH;
+    if (isFull && this.#timer) clearTimeout(this.#timer);
+    if (isFull) this.#timer = setTimeout(this.#flushOutside, 0);
+    else this.#timer ??= setTimeout(this.#flushOutside, BATCH_MS);
+  }
+
+  #flush(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    const happenings = lastCounts(this.#waiting.splice(0, MAX_AT_ONCE));
+    if (this.#waiting.length > 0) this.#timer = setTimeout(this.#flushOutside, 0);
+    const time_ms = this.#clock.now();
+    const late: Batch[] = [];
+    for (const events of batchesOf(happenings))
+      for (const url of this.#urls) {
+        const batch: Batch = { url, time_ms, events };
+        if (this.#calls.size < MAX_CALLS && !this.#stop.signal.aborted) this.#track(this.#try(batch));
+        else late.push(batch);
+      }
+    if (late.length > 0) this.#track(this.#enqueue(late));
+  }
+
+  #track(call: Promise<void>): void {
+    this.#calls.add(call);
+    void call.finally(() => this.#calls.delete(call));
+  }
+
+  /** The first attempt. */
+  async #try(batch: Batch): Promise<void> {
+    try {
+      await this.#send(batch, this.#stop.signal);
+    } catch (error) {
+      if (error instanceof PermanentError) this.#drop(batch.events.length, error);
+      else await this.#enqueue([batch]);
+    }
+  }
+
+  async #enqueue(batches: readonly Batch[]): Promise<void> {
+    const { db, scheduler } = this.#feed;
+    try {
+      await db.write(async (trx) => {
+        for (const batch of batches)
+          await scheduler.add(
+            "pusher",
+            KIND,
+            { ...batch, events: [...batch.events] },
+            { trx, maxAttempts: MAX_ATTEMPTS },
+          );
+      });
+    } catch (error) {
+      this.#drop(
+        batches.reduce((sum, { events }) => sum + events.length, 0),
+        error,
+      );
+    }
+  }
+
+  /** Too many jobs wait, the disk is full, or the URL is refused. */
+  #drop(count: number, error?: unknown): void {
+    this.#dropped += count;
+    const now = this.#clock.elapsed();
+    if (this.#loggedAt !== null && now - this.#loggedAt < LOG_EVERY_MS) return;
+    this.#loggedAt = now;
+    this.#log.warn({ events: this.#dropped, err: error }, "events for Pusher's webhooks were dropped");
+    this.#dropped = 0;
+  }
+
+  /** @throws PermanentError where the URL is refused, Error to be tried again. Neither names the URL, which may hold a secret. */
+  async #send({ url, time_ms, events }: Batch, signal: AbortSignal): Promise<{ status: number }> {
+    const { key, secret } = this.#feed.app;
+    const body = Buffer.from(JSON.stringify({ time_ms, events }));
+    const headers = {
+      // Exactly this: Pusher's libraries take no charset.
+      "Content-Type": "application/json",
+      "User-Agent": `Prism/${VERSION}`,
+      "X-Pusher-Key": key,
+      "X-Pusher-Signature": createHmac("sha256", secret).update(body).digest("hex"),
+    };
+    const { status } = await this.#fetch.request(url, { method: "POST", headers, body, signal }).catch(asFailure);
+    if (status < 200 || status >= 300) throw new Error(`the webhook answered ${status}`);
+    return { status };
+  }
+}
+
+/** @throws what the job is to make of it */
+function asFailure(error: unknown): never {
+  const isRefused =
+    error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
+  throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+}
+
+/** Of the counts of a channel the last one only. */
+function lastCounts(happenings: readonly PusherHappening[]): PusherHappening[] {
+  const last = new Map<string, PusherHappening>();
+  for (const each of happenings) if (each.name === "subscription_count") last.set(each.channel, each);
+  return happenings.filter((each) => each.name !== "subscription_count" || last.get(each.channel) === each);
+}
+
+function batchesOf(happenings: readonly PusherHappening[]): PusherHappening[][] {
+  const batches: PusherHappening[][] = [];
+  let length = 0;
+  for (const happening of happenings) {
+    const own = happening.name === "client_event" ? happening.data.length : 0;
+    const batch = batches.at(-1);
+    if (batch && batch.length < MAX_BATCH && length + own <= MAX_BATCH_LENGTH) {
+      batch.push(happening);
+      length += own;
+    } else {
+      batches.push([happening]);
+      length = own;
+    }
+  }
+  return batches;
+}

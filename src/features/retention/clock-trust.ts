@@ -1,0 +1,100 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { type Clock, DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Database } from "../../store/database.ts";
+
+const TRUSTED_SETTING = "clock.trustedAt";
+const DOUBTED_SETTING = "clock.doubtedAt";
+/** A clock that is further ahead of the last trusted time may be wrong. */
+const MAX_GAP_MS = 7 * DAY_MS;
+/** How long a server runs on a clock in doubt before it is believed: time for an operator, or NTP, to set it. */
+const DOUBT_MS = DAY_MS;
+
+/** What is known of the clock. `trustedAt`: a time that it showed and that was believed. `doubtedAt`: the first one that was not. */
+export interface ClockFacts {
+  readonly trustedAt: EpochMs | null;
+  readonly doubtedAt: EpochMs | null;
+}
+
+/** What a clock that shows `now` makes of the facts; it is believed when `doubtedAt` is null. */
+export function judgeClock({ trustedAt, doubtedAt }: ClockFacts, now: EpochMs): ClockFacts {
+  if (trustedAt === null || now <= trustedAt + MAX_GAP_MS) return { trustedAt: now, doubtedAt: null };
+  const ranMs = doubtedAt === null ? 0 : now - doubtedAt;
+  // Another jump begins another day of doubt.
+  if (doubtedAt === null || ranMs < 0 || ranMs > DOUBT_MS + MAX_GAP_MS) return { trustedAt, doubtedAt: now };
+  return ranMs < DOUBT_MS ? { trustedAt, doubtedAt } : { trustedAt: now, doubtedAt: null };
+}
+
+/** Words for an operator; null while the clock is believed. */
+export function clockWarning({ trustedAt, doubtedAt }: ClockFacts): string | null {
+  if (doubtedAt === null || trustedAt === null) return null;
+  const days = Math.floor((doubtedAt - trustedAt) / DAY_MS);
+  return `the clock jumped ${days} days ahead of the last time known (${toRfc3339(trustedAt)}): nothing is removed by age until ${toRfc3339(doubtedAt + DOUBT_MS)}; set the clock, or retention.trustClock if it is right`;
+}
+
+export interface ClockTrustParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The operator says that the clock is right. */
+  isTrusted(): boolean;
+}
+
+/** Keeps retention from removing everything because a clock is wrong. To be made before a server writes its first row. */
+export class ClockTrust {
+  readonly #parts: ClockTrustParts;
+  #facts: ClockFacts;
+  #storing: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ClockTrustParts) {
+    this.#parts = parts;
+    const stored = storedClockFacts(parts.reader);
+    this.#facts = judgeClock(stored, parts.clock.now());
+    // Rows of this run would look like evidence to the next one.
+    if (this.#facts.doubtedAt !== stored.doubtedAt) this.#storing = this.#store().catch(() => undefined);
+  }
+
+  get warning(): string | null {
+    return this.#parts.isTrusted() ? null : clockWarning(this.#facts);
+  }
+
+  /** @returns whether what is over by the clock may be removed now. */
+  async check(): Promise<boolean> {
+    await this.#storing;
+    const now = this.#parts.clock.now();
+    this.#facts = this.#parts.isTrusted() ? { trustedAt: now, doubtedAt: null } : judgeClock(this.#facts, now);
+    await this.#store();
+    if (this.warning !== null) this.#parts.log.warn({}, this.warning);
+    return this.warning === null;
+  }
+
+  async #store(): Promise<void> {
+    const { database, clock } = this.#parts;
+    const updatedAt = clock.now();
+    await database.write(async (trx) => {
+      for (const [key, value] of [
+        [TRUSTED_SETTING, this.#facts.trustedAt],
+        [DOUBTED_SETTING, this.#facts.doubtedAt ?? 0],
+      ] as const)
+        await trx
+          .insertInto("settings")
+          .values({ key, value: value ?? 0, updatedAt })
+          .onConflict((conflict) => conflict.column("key").doUpdateSet({ value: value ?? 0, updatedAt }))
+          .execute();
+    });
+  }
+}
+
+/** As the last server has left them; before there was one, the newest rows tell the last time known. */
+export function storedClockFacts(reader: Sqlite): ClockFacts {
+  const setting = reader.prepare<[string], number>("select value from settings where key = ?").pluck();
+  const newest = [
+    "select receivedAt from events where seq = (select max(seq) from events)",
+    "select timestamp from audit_log where seq = (select max(seq) from audit_log)",
+  ].map((sql) => reader.prepare<[], number>(sql).pluck().get() ?? 0);
+  return {
+    trustedAt: setting.get(TRUSTED_SETTING) || Math.max(...newest) || null,
+    doubtedAt: setting.get(DOUBTED_SETTING) || null,
+  };
+}

@@ -1,0 +1,121 @@
+import { setTimeout } from "node:timers/promises";
+import { sql } from "kysely";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type Sweep } from "../../store/retention.ts";
+import { removeEvents } from "../events/index.ts";
+
+/** What one transaction removes: events, rows with their decisions, and bytes of payload, for a large text is many pages to give back. */
+const SLICE_EVENTS = 500;
+const SLICE_ROWS = 2000;
+const SLICE_BYTES = 4_194_304;
+/** Between two transactions, so that ingest has the writer for most of the time. */
+const PAUSE_MS = 10;
+
+interface OldEvent {
+  readonly seq: number;
+  readonly receivedAt: number;
+  readonly bytes: number;
+  readonly decisions: number;
+  readonly isOver: 0 | 1;
+}
+
+/**
+ * Removes events when the days of their project are over (contract 7, Retention). An event that no rule was asked about yet stays, and so does one whose
+ * failure is open: somebody may still have it processed.
+ * @param days for projects that say nothing; 0 keeps everything.
+ */
+export function eventSweep(days: () => number): { readonly name: string; sweep: Sweep } {
+  return {
+    name: "events",
+    async sweep(database, now, isStopped) {
+      let removed = 0;
+      for (const project of await projectDays(database.scan, days()))
+        removed += await sweepProject(database, project.id, daysBefore(now, project.days), isStopped);
+      return removed;
+    },
+  };
+}
+
+/** Projects whose events are not kept for ever, deleted ones too. */
+async function projectDays(scan: ReadDb, days: number): Promise<{ id: string; days: number }[]> {
+  const rows = await scan.selectFrom("projects").select(["id", "settings"]).execute();
+  return rows
+    .map(({ id, settings }) => ({
+      id,
+      days: (JSON.parse(settings) as { retentionDays?: number }).retentionDays ?? days,
+    }))
+    .filter((project) => project.days > 0);
+}
+
+async function sweepProject(
+  database: Database,
+  projectId: string,
+  before: number,
+  isStopped: () => boolean,
+): Promise<number> {
+  let removed = 0;
+  for (let after = 0; !isStopped(); await setTimeout(PAUSE_MS)) {
+    const found = await oldest(database.scan, projectId, after);
+    const old = firstOld(found, before);
+    const slice = firstOf(old);
+    const last = slice.at(-1);
+    if (!last) break;
+    const seqs = slice.filter(({ isOver }) => isOver === 1).map(({ seq }) => seq);
+    if (seqs.length > 0) removed += await database.write((trx) => removeOver(trx, projectId, seqs));
+    after = last.seq;
+    if (slice.length === found.length && found.length < SLICE_EVENTS) break;
+  }
+  return removed;
+}
+
+/** What may go of an event: its rules were asked, and nothing of it failed for good. */
+const IS_OVER = sql<0 | 1>`("processedAt" is not null and not exists (
+  select 1 from event_failures f where f.eventSeq = events.seq and f.resolvedAt is null))`;
+
+function oldest(scan: ReadDb, projectId: string, after: number): Promise<OldEvent[]> {
+  return scan
+    .selectFrom("events")
+    .select(["seq", "receivedAt", IS_OVER.as("isOver")])
+    .select(sql<number>`octet_length(payload)`.as("bytes"))
+    .select(sql<number>`(select count(*) from decisions d where d.eventSeq = events.seq)`.as("decisions"))
+    .where("projectId", "=", projectId)
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .limit(SLICE_EVENTS)
+    .execute();
+}
+
+/** Offsets are in the order of receipt: behind the first event that is kept there is nothing to find. */
+function firstOld(events: readonly OldEvent[], before: number): readonly OldEvent[] {
+  const kept = events.findIndex(({ receivedAt }) => receivedAt > before);
+  return kept === -1 ? events : events.slice(0, kept);
+}
+
+/** As many as one transaction may remove; at least one. */
+function firstOf(events: readonly OldEvent[]): readonly OldEvent[] {
+  let rows = 0;
+  let bytes = 0;
+  const end = events.findIndex((event) => {
+    rows += 1 + event.decisions;
+    bytes += event.bytes;
+    return rows > SLICE_ROWS || bytes > SLICE_BYTES;
+  });
+  return end === -1 ? events : events.slice(0, Math.max(1, end));
+}
+
+/** Asked again: somebody may have had one processed anew meanwhile. */
+async function removeOver(trx: Trx, projectId: string, seqs: readonly number[]): Promise<number> {
+  const rows = await trx
+    .selectFrom("events")
+    .select("seq")
+    .where("seq", "in", seqs)
+    .where(IS_OVER, "=", 1)
+    .orderBy("seq")
+    .execute();
+  await removeEvents(
+    trx,
+    projectId,
+    rows.map(({ seq }) => seq),
+  );
+  return rows.length;
+}

@@ -1,0 +1,71 @@
+import { setTimeout } from "node:timers/promises";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type Sweep } from "../../store/retention.ts";
+import { noteRemoved } from "../streams/index.ts";
+
+const SLICE_NOTIFICATIONS = 100;
+/** Of one transaction. Each of their users may need a note in his stream that an entry is gone. */
+const SLICE_RECIPIENTS = 100;
+const PAUSE_MS = 10;
+
+/**
+ * Removes notifications when their days are over, with what their recipients have of them and the attempts to deliver them, and says in the recipients'
+ * streams that they are gone. @param days 0 keeps everything.
+ */
+export function notificationSweep(days: () => number): { readonly name: string; sweep: Sweep } {
+  return {
+    name: "notifications",
+    async sweep(database, now, isStopped) {
+      let removed = 0;
+      if (days() === 0) return removed;
+      while (!isStopped()) {
+        const ids = await oldest(database.scan, daysBefore(now, days()));
+        if (ids.length === 0) return removed;
+        removed += await remove(database, ids, isStopped);
+      }
+      return removed;
+    },
+  };
+}
+
+/** Ids are in the order of time: behind the first that is kept there is nothing to find. */
+async function oldest(scan: ReadDb, before: number): Promise<string[]> {
+  const rows = await scan
+    .selectFrom("notifications")
+    .select(["id", "createdAt"])
+    .orderBy("id")
+    .limit(SLICE_NOTIFICATIONS)
+    .execute();
+  const kept = rows.findIndex(({ createdAt }) => createdAt > before);
+  return rows.slice(0, kept === -1 ? rows.length : kept).map(({ id }) => id);
+}
+
+/** One that told many goes in many transactions, itself with the last of its recipients. */
+async function remove(database: Database, ids: readonly string[], isStopped: () => boolean): Promise<number> {
+  for (; !isStopped(); await setTimeout(PAUSE_MS)) {
+    const isDone = await database.write(async (trx) => {
+      if ((await removeRecipients(trx, ids)) === SLICE_RECIPIENTS) return false;
+      await trx.deleteFrom("deliveries").where("notificationId", "in", ids).execute();
+      await trx.deleteFrom("notifications").where("id", "in", ids).execute();
+      return true;
+    });
+    if (isDone) return ids.length;
+  }
+  return 0;
+}
+
+async function removeRecipients(trx: Trx, notificationIds: readonly string[]): Promise<number> {
+  const rows = await trx
+    .selectFrom("notification_recipients")
+    .select(["userId", "seq"])
+    .where("notificationId", "in", notificationIds)
+    .limit(SLICE_RECIPIENTS)
+    .execute();
+  const seqsOf = new Map<string, number[]>();
+  for (const { userId, seq } of rows) seqsOf.set(userId, [...(seqsOf.get(userId) ?? []), seq]);
+  for (const [userId, seqs] of seqsOf) {
+    await trx.deleteFrom("notification_recipients").where("userId", "=", userId).where("seq", "in", seqs).execute();
+    await noteRemoved(trx, `user:${userId}`, seqs);
+  }
+  return rows.length;
+}

@@ -1,0 +1,65 @@
+import { DAY_MS } from "../../core/clock.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+
+/** The longest window that a rule can have, and the hour in which a clock that was set back may come to it again. */
+const WINDOW_MS = DAY_MS + 3_600_000;
+const BATCH_DAYS = 7;
+
+const windows: RetentionRule<{ ruleId: string; key: string; bucketStart: number }> = {
+  name: "suppression_windows",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("suppression_windows")
+      .select(["ruleId", "key", "bucketStart"])
+      .where("bucketStart", "<=", now - WINDOW_MS)
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys) {
+    for (const { ruleId, key, bucketStart } of keys)
+      await trx
+        .deleteFrom("suppression_windows")
+        .where("ruleId", "=", ruleId)
+        .where("key", "=", key)
+        .where("bucketStart", "=", bucketStart)
+        .execute();
+    return keys.length;
+  },
+};
+
+/** Before their batches: a batch can have many. */
+const keysOfClosed: RetentionRule<{ batchId: string; key: string }> = {
+  name: "suppressed_keys",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("suppressed_batches as b")
+      .innerJoin("suppressed_keys as k", "k.batchId", "b.id")
+      .select(["k.batchId", "k.key"])
+      .where("b.closedAt", "<=", daysBefore(now, BATCH_DAYS))
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys) {
+    for (const { batchId, key } of keys)
+      await trx.deleteFrom("suppressed_keys").where("batchId", "=", batchId).where("key", "=", key).execute();
+    return keys.length;
+  },
+};
+
+const closedBatches: RetentionRule<string> = {
+  name: "suppressed_batches",
+  async find(scan, now, limit) {
+    const rows = await scan
+      .selectFrom("suppressed_batches")
+      .select("id")
+      .where("closedAt", "<=", daysBefore(now, BATCH_DAYS))
+      .limit(limit)
+      .execute();
+    return rows.map(({ id }) => id);
+  },
+  async remove(trx, ids) {
+    await trx.deleteFrom("suppressed_batches").where("id", "in", ids).execute();
+    return ids.length;
+  },
+};
+
+/** What storms leave behind. */
+export const SUPPRESSION_SWEEPS = [sweepOf(windows), sweepOf(keysOfClosed), sweepOf(closedBatches)];

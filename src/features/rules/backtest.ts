@@ -1,0 +1,169 @@
+import type { CoreServices } from "../../app/module.ts";
+import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { streamReply } from "../../http/stream-reply.ts";
+import { userOf } from "../access/index.ts";
+import { type BacktestRun, Backtests } from "./backtest/backtests.ts";
+import type { BacktestOutcome, BacktestPlan, BacktestProgress, TriedRule } from "./backtest/plan.ts";
+import { compileCondition, conditionWarnings } from "./language/language.ts";
+import type { RuleRow } from "./queries.ts";
+import { restraint } from "./rule-store.ts";
+import type { BacktestReply, BacktestRule } from "./schema.ts";
+import type { RuleService } from "./service.ts";
+
+const NDJSON = "application/x-ndjson";
+const DEFAULT_SAMPLES = 5;
+/** Users whom a rule reaches are counted so far. */
+const COUNTED_USERS = 10_000;
+const PAGE_USERS = 500;
+
+interface Prepared {
+  readonly plan: BacktestPlan;
+  readonly rule: RuleRow | null;
+}
+
+/** Tries rules on stored events, in threads beside the server (contract 4.8). */
+export class Backtester {
+  readonly #services: CoreServices;
+  readonly #rules: RuleService;
+  readonly #backtests: Backtests;
+
+  constructor(services: CoreServices, rules: RuleService) {
+    this.#services = services;
+    this.#rules = rules;
+    this.#backtests = new Backtests(services.config.databaseFile);
+    services.events.on("system:stopping", () => this.#backtests.stop());
+  }
+
+  /** Answers with one document, or with lines of progress and the answer as the last. A client that goes away ends it. */
+  async answer(exchange: Exchange, input: BacktestRule): Promise<Reply | typeof ANSWERS_LATER> {
+    const startedAt = this.#services.clock.elapsed();
+    const prepared = await this.#prepare(userOf(exchange), input);
+    if (exchange.isOver) return new Reply(204);
+    const isLive = exchange.header("accept").includes(NDJSON);
+    const steps = new Steps();
+    const run = this.#backtests.start(prepared.plan, (progress) => steps.put(progress));
+    const cancel = () => run.cancel();
+    if (isLive)
+      return streamReply(
+        exchange,
+        { contentType: NDJSON, live: { gone: cancel } },
+        this.#lines(run, steps, prepared, startedAt),
+      );
+    exchange.onAbort = cancel;
+    const outcome = await run.outcome;
+    exchange.onAbort = null;
+    return new Reply(200, await this.#reply(outcome, prepared, startedAt));
+  }
+
+  async *#lines(run: BacktestRun, steps: Steps, prepared: Prepared, startedAt: number): AsyncIterable<string> {
+    try {
+      const ended = run.outcome.finally(() => steps.end());
+      ended.catch(() => undefined);
+      for (;;) {
+        const progress = await steps.next();
+        if (progress === null) break;
+        yield `${JSON.stringify(progress)}\n`;
+      }
+      yield `${JSON.stringify(await this.#reply(await ended, prepared, startedAt))}\n`;
+    } finally {
+      run.cancel();
+    }
+  }
+
+  /** @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED */
+  async #prepare(principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
+    const { projects, clock, system } = this.#services;
+    const rule = input.ruleId === undefined ? null : await this.#rules.stored(principal, input.ruleId);
+    const ref = input.projectId ?? rule?.projectId ?? projects.refOf(principal, undefined);
+    const projectId = projects.require(principal, ref, "rules:read");
+    projects.require(principal, ref, "events:read");
+    const to = Math.min(input.to ?? Number.POSITIVE_INFINITY, clock.now() + DAY_MS);
+    if (input.from !== undefined && input.from >= to)
+      throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+        details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
+      });
+    const defaults = system.settings.defaultSuppression;
+    const tried: TriedRule = {
+      condition: input.condition ?? rule?.condition ?? "",
+      ...restraint(input, rule ?? undefined),
+      titleTemplate: rule?.titleTemplate ?? null,
+    };
+    compileCondition(tried.condition);
+    const plan: BacktestPlan = {
+      projectId,
+      from: input.from ?? null,
+      to,
+      samples: input.samples ?? DEFAULT_SAMPLES,
+      rule: tried,
+      stored: rule && triedOf(rule),
+      defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
+    };
+    return { plan, rule };
+  }
+
+  async #reply(outcome: BacktestOutcome, { plan, rule }: Prepared, startedAt: number): Promise<BacktestReply> {
+    const { condition } = plan.rule;
+    const { diff, firstAt, lastAt, samples, perDay, ...counts } = outcome;
+    return {
+      ...counts,
+      from: toRfc3339OrNull(firstAt),
+      to: toRfc3339OrNull(lastAt),
+      perDay: [...perDay],
+      samples: samples.map((sample) => ({ ...sample, receivedAt: toRfc3339(sample.receivedAt) })),
+      wouldReach: { users: rule && (await this.#reached(rule)) },
+      ...(diff ? { diff } : {}),
+      warnings: conditionWarnings(condition),
+      tookMs: Math.round(this.#services.clock.elapsed() - startedAt),
+    };
+  }
+
+  /** How many users the rule reaches now, a page at a time. */
+  async #reached(rule: RuleRow): Promise<number> {
+    const { rules } = this.#services.system;
+    let users = 0;
+    for (let after = ""; users < COUNTED_USERS; ) {
+      const page = rules.recipientPage(rule, after, PAGE_USERS);
+      users += page.length;
+      after = page.at(-1) ?? "";
+      if (page.length < PAGE_USERS) return users;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return users;
+  }
+}
+
+function triedOf({ condition, suppression, dedupe, cooldownMs, titleTemplate }: RuleRow): TriedRule {
+  return { condition, suppression, dedupe, cooldownMs, titleTemplate };
+}
+
+/** Progress on its way to a reader: of what has not been read, only the newest. */
+class Steps {
+  #newest: BacktestProgress | null = null;
+  #isOver = false;
+  #wake: () => void = () => undefined;
+
+  put(progress: BacktestProgress): void {
+    this.#newest = progress;
+    this.#wake();
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  /** @returns null when no more comes */
+  async next(): Promise<BacktestProgress | null> {
+    while (this.#newest === null && !this.#isOver)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    const progress = this.#newest;
+    this.#newest = null;
+    return progress;
+  }
+}

@@ -1,0 +1,375 @@
+import { cleanText } from "../../../core/clean-text.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { Sequence } from "../../../store/commit/sequences.ts";
+import type {
+  DecisionRow,
+  Effects,
+  JobRow,
+  NotificationRow,
+  RecipientRow,
+  RetryPlan,
+  SliceMark,
+  StormRow,
+  SuppressionRows,
+} from "../../../store/commit/write-set.ts";
+import type { DecisionOutcome } from "../../../store/schema.ts";
+import type { EnqueuedRow } from "../../jobs/index.ts";
+import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../../jobs/index.ts";
+import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
+import type { FiringGate, Verdict } from "../throttle/gate.ts";
+import type { IncomingEvent } from "./incoming-event.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
+import { countDecisions, type RuleStats } from "./rule-stats.ts";
+import { Slice } from "./slice.ts";
+
+/** One list stands for all that are empty, and crosses to the writer once. */
+const NONE: readonly never[] = [];
+const TITLE_LENGTH = 255;
+const MESSAGE_LENGTH = 4000;
+/** Between a failure and the first new attempt. */
+const TRY_AGAIN_MS = 1000;
+
+/** What the rules make of one event. Sealed with it, so that both are on disk or neither. */
+export interface Decision {
+  readonly effects: Effects;
+  /** One row per user who hears of it, for the live streams. */
+  readonly told: readonly { readonly notification: NotificationRow; readonly recipient: RecipientRow }[];
+  /** Further rules remain: this is a slice, and the event stays undecided until those after this position have been asked. */
+  readonly askedTo: RulePosition | null;
+}
+
+/** What rules have decided on an event before: they are left out. */
+export interface Earlier {
+  readonly outcomes: ReadonlyMap<string, DecisionOutcome>;
+  /** The event is decided again, out of its turn; otherwise it is the rest of an event that is decided in slices. */
+  readonly isLate: boolean;
+  /** Where an earlier slice ended. */
+  readonly askedTo: RulePosition | null;
+}
+
+/** A condition that failed. */
+interface RuleError {
+  readonly rule: ActiveRule;
+  readonly error: unknown;
+}
+
+/** What one turn has made of the rules of an event. */
+interface Turn {
+  readonly decided: readonly Decided[];
+  readonly errors: readonly RuleError[];
+  /** Null: no rule remains. */
+  readonly askedTo: RulePosition | null;
+}
+
+export interface DeciderParts {
+  readonly book: RuleBook;
+  readonly gate: FiringGate;
+  /** The offset of user streams. */
+  readonly offsets: Sequence;
+  settingsOf(queue: QueueName): QueueSettings;
+  /** Whether a notification with these channels can leave the program. */
+  readonly senders: { leadOut(channels: string | null): boolean };
+}
+
+/** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
+export class Decider {
+  readonly #parts: DeciderParts;
+  #stormJobs: JobRow[] = [];
+  #retry: RetryPlan = { at: Number.NaN, runAt: 0, maxAttempts: 0 };
+
+  constructor(parts: DeciderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody.
+   * Of an event with many or costly rules this is one {@link Slice}; the next call, with where this one ended, goes on.
+   * @param earlier what earlier slices or attempts have stored of this event. A rule that had no recipients and now has some is decided again.
+   * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
+   */
+  decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
+    const after = earlier?.askedTo ?? null;
+    const turn = after ? this.#decideAfter(after, event, now, earlier) : this.#decideWhole(event, now, earlier);
+    const { decided, errors, askedTo } = turn;
+    // Counted and remembered when nothing can throw any more: a poisonous event adds nothing.
+    this.#countErrors(errors, event, stats);
+    if (decided.length === 0 && askedTo === null && after === null) return null;
+    const decision = this.#decisionOf(event, turn, after !== null, now);
+    countDecisions(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
+    return decision;
+  }
+
+  /** Asks all rules at once, as nearly every event is decided. */
+  #decideWhole(event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
+    const errors: RuleError[] = [];
+    const rules = this.#parts.book.match(event, (rule, error) => errors.push({ rule, error }));
+    // Too much for one turn: the next ones ask them in order.
+    if (rules === null) return { decided: NONE, errors: NONE, askedTo: RULES_START };
+    const { decided, isFull } = this.#slice(rules, event, now, earlier);
+    const last = decided.at(-1);
+    if (!isFull || !last) return { decided, errors, askedTo: null };
+    const askedTo = positionOf(last.rule);
+    // The others are asked again with the rules that remain.
+    return { decided, askedTo, errors: errors.filter(({ rule }) => inRuleOrder(positionOf(rule), askedTo) <= 0) };
+  }
+
+  /** Asks the rules that earlier slices have left, as far as one turn goes. */
+  #decideAfter(after: RulePosition, event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
+    const errors: RuleError[] = [];
+    const walk = this.#parts.book.walk(event, after, (rule, error) => errors.push({ rule, error }));
+    const { decided } = this.#slice(walk, event, now, earlier);
+    return { decided, errors, askedTo: walk.isComplete ? null : (walk.last ?? after) };
+  }
+
+  #countErrors(errors: readonly RuleError[], event: IncomingEvent, stats: RuleStats): void {
+    for (const { rule, error } of errors) {
+      const sum = stats.of(rule.row.id);
+      sum.errors++;
+      sum.lastError = messageOf(error);
+      this.#parts.book.noteError(rule, error, event);
+    }
+  }
+
+  /** Judges rules in their order until the slice is full. */
+  #slice(
+    rules: Iterable<ActiveRule>,
+    event: IncomingEvent,
+    now: number,
+    earlier: Earlier | null,
+  ): { readonly decided: readonly Decided[]; readonly isFull: boolean } {
+    const decided: Decided[] = [];
+    const slice = new Slice(event.bytes);
+    for (const rule of rules) {
+      const before = earlier?.outcomes.get(rule.row.id);
+      if (before !== undefined && before !== "no recipients") continue;
+      if (slice.isFull()) return { decided, isFull: true };
+      const next = this.#judge(rule, event, now, earlier?.isLate);
+      if (next.verdict === null && before !== undefined) continue;
+      decided.push(next);
+      slice.add(next.notification ? Math.min(next.users.length, MAX_DIRECT_RECIPIENTS) : 0);
+    }
+    return { decided, isFull: false };
+  }
+
+  #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided {
+    const { book, gate } = this.#parts;
+    const users = book.recipientsOf(rule);
+    if (users.length === 0) return { rule, users, verdict: null, notification: null };
+    const verdict = gate.judge(rule, event, isLate);
+    const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
+    return { rule, users, verdict, notification };
+  }
+
+  #decisionOf(event: IncomingEvent, { decided, askedTo }: Turn, isSliced: boolean, now: number): Decision {
+    const { gate, offsets } = this.#parts;
+    const decisions: DecisionRow[] = [];
+    const notifications: NotificationRow[] = [];
+    const recipients: RecipientRow[] = [];
+    const jobs: JobRow[] = [];
+    const told: { notification: NotificationRow; recipient: RecipientRow }[] = [];
+    for (const { rule, users, verdict, notification } of decided) {
+      const storm = verdict && gate.apply(verdict, event, notification?.id ?? null);
+      if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
+      decisions.push(decisionRow(event, rule, verdict, notification, now));
+      if (!notification) continue;
+      notifications.push(notification);
+      if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#jobRow(recipientsJob(notification, rule.row), now));
+      else {
+        for (const userId of users) {
+          const recipient = { notificationId: notification.id, userId, seq: offsets.next() };
+          recipients.push(recipient);
+          told.push({ notification, recipient });
+        }
+        if (this.#parts.senders.leadOut(notification.channels)) jobs.push(this.#jobRow(deliverJob(notification), now));
+      }
+    }
+    const slice = askedTo || isSliced ? sliceMark(askedTo) : null;
+    const effects = { ...this.noEffects(event, now), decisions, slice };
+    const written = notifications.length > 0 ? { ...effects, notifications, recipients, jobs } : effects;
+    return { effects: written, told, askedTo };
+  }
+
+  /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
+  takeSuppression(): SuppressionRows | null {
+    const rows = this.#parts.gate.take();
+    const jobs = this.#stormJobs;
+    if (jobs.length > 0) this.#stormJobs = [];
+    return rows && { ...rows, jobs };
+  }
+
+  /** The database refused some effects of a set that has settled: what was remembered of them as told is forgotten. @param failed their indexes */
+  refused(effects: readonly Effects[], failed: readonly number[]): void {
+    for (const i of failed)
+      for (const notification of effects[i]?.notifications ?? []) this.#parts.gate.refused(notification);
+  }
+
+  /** The effects of an event that could not be decided: it stays stored, the failure is recorded, and a job tries again. */
+  poisoned(event: IncomingEvent, error: unknown, now: number): Effects {
+    return { ...this.noEffects(event, now), poison: messageOf(error) };
+  }
+
+  /** Nothing follows from the event; the frame that everything else is put into. */
+  noEffects(event: IncomingEvent, now: number): Effects {
+    return {
+      eventSeq: event.seq,
+      correlationId: event.correlationId,
+      poison: null,
+      processedAt: null,
+      decisions: NONE,
+      notifications: NONE,
+      recipients: NONE,
+      jobs: NONE,
+      slice: null,
+      resolves: null,
+      retry: this.#retryAt(now),
+    };
+  }
+
+  /** The same object for all events of a set: it crosses to the writer once. */
+  #retryAt(now: number): RetryPlan {
+    if (this.#retry.at !== now) {
+      const { maxAttempts } = this.#parts.settingsOf("event-processing");
+      this.#retry = { at: now, runAt: now + TRY_AGAIN_MS, maxAttempts };
+    }
+    return this.#retry;
+  }
+
+  #stormJob({ id, jobId }: StormRow, { row }: ActiveRule, now: number): JobRow {
+    return this.#jobRow({ id: jobId, ...stormJob(id, row.priority, now) }, now);
+  }
+
+  #jobRow(job: Omit<NewJob, "maxAttempts">, now: number): JobRow {
+    return newJobRow({ ...job, maxAttempts: this.#parts.settingsOf(job.queue).maxAttempts }, now);
+  }
+}
+
+/** The jobs that a set has written with its events' effects. @param refused indexes of effects in whose place there is a job that tries again. */
+export function enqueuedBy(
+  effects: readonly Effects[],
+  refused: ReadonlySet<number>,
+  suppression: SuppressionRows | null,
+): EnqueuedRow[] {
+  const jobs: EnqueuedRow[] = [];
+  for (const [i, { jobs: own, poison, retry }] of effects.entries()) {
+    if (!refused.has(i) && poison === null) jobs.push(...own);
+    else jobs.push({ queue: "event-processing", runAt: retry.runAt, state: "scheduled" });
+  }
+  if (suppression) jobs.push(...suppression.jobs);
+  return jobs;
+}
+
+/** The job that writes the recipients of a rule that reaches many. */
+export function recipientsJob(
+  { id, correlationId, createdAt }: NotificationRow,
+  {
+    targetUsers,
+    targetRoles,
+    projectId,
+    priority,
+  }: Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId" | "priority">,
+): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: "notification.recipients",
+    payload: { notificationId: id, targetUsers, targetRoles, projectId },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `recipients:${id}`,
+    correlationId,
+  };
+}
+
+export const DELIVER_JOB = "notification.deliver";
+
+/** The job that plans what of a notification goes out besides the live streams; made when all its recipients are written. */
+export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: DELIVER_JOB,
+    payload: { notificationId: id },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `deliver:${id}`,
+    correlationId,
+  };
+}
+
+export const STORM_JOB = "suppression.storm";
+
+/** The job that tells of a storm; there is one at a time. */
+export function stormJob(batchId: string, priority: number, runAt: number): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "alert-suppression",
+    kind: STORM_JOB,
+    payload: { batchId },
+    runAt,
+    priority,
+    dedupeKey: `storm:${batchId}`,
+  };
+}
+
+/** A rule that matched, and what becomes of it; no verdict where it has nobody to tell. */
+interface Decided {
+  readonly rule: ActiveRule;
+  readonly users: readonly string[];
+  readonly verdict: Verdict | null;
+  readonly notification: NotificationRow | null;
+}
+
+function positionOf({ row: { id, priority, createdAt } }: ActiveRule): RulePosition {
+  return { priority, createdAt, key: id };
+}
+
+/** @param askedTo null when no rule remains */
+export function sliceMark(askedTo: RulePosition | null): SliceMark {
+  if (askedTo === null) return { after: null };
+  return { after: { priority: askedTo.priority, createdAt: askedTo.createdAt, ruleId: askedTo.key } };
+}
+
+/** The notification it names is the one that was made, or the earlier one that stands for it. */
+function decisionRow(
+  event: IncomingEvent,
+  { row }: ActiveRule,
+  verdict: Verdict | null,
+  notification: NotificationRow | null,
+  now: number,
+): DecisionRow {
+  const outcome = verdict?.outcome ?? "no recipients";
+  const earlier = verdict?.outcome === "deduped" ? verdict.notificationId : null;
+  const notificationId = notification?.id ?? earlier;
+  return { eventSeq: event.seq, ruleId: row.id, ruleVersion: row.version, outcome, notificationId, at: now };
+}
+
+function notificationOf(
+  event: IncomingEvent,
+  { row, title, message }: ActiveRule,
+  dedupeKey: string | null,
+  now: number,
+): NotificationRow {
+  return {
+    id: uuidv7(),
+    ruleId: row.id,
+    eventId: event.id,
+    projectId: event.projectId,
+    kind: "rule",
+    title: rendered(title, event, TITLE_LENGTH),
+    message: rendered(message, event, MESSAGE_LENGTH),
+    sound: row.sound,
+    action: row.action,
+    data: null,
+    priority: row.priority,
+    dedupeKey,
+    correlationId: event.correlationId,
+    createdAt: now,
+    channels: row.channels,
+  };
+}
+
+/** Normalising can make a text longer, so it is cut once more behind it. */
+function rendered(template: Template, event: IncomingEvent, length: number): string {
+  return cutText(cleanText(template.render(event, length)), length);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

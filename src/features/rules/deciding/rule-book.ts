@@ -1,0 +1,294 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Selectable } from "kysely";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { RulesTable } from "../../../store/schema.ts";
+import {
+  type Condition,
+  ConditionTooCostly,
+  compileTemplate,
+  RuleIndex,
+  type RulePosition,
+  type RuleWalk,
+  readCondition,
+  type Template,
+} from "../language/language.ts";
+import { type Restraint, restraintOf } from "../throttle/restraint.ts";
+import type { IncomingEvent } from "./incoming-event.ts";
+import { type PatternLimits, PatternQuota } from "./pattern-quota.ts";
+import { RuleStrikes } from "./rule-strikes.ts";
+import { RuleWork } from "./rule-work.ts";
+
+export type RuleRow = Selectable<RulesTable>;
+
+/** A rule as the pipeline runs it. */
+export interface ActiveRule {
+  readonly row: RuleRow;
+  readonly condition: Condition;
+  readonly title: Template;
+  readonly message: Template;
+  readonly restraint: Restraint;
+}
+
+/** Why an active rule is not evaluated. */
+export interface BrokenRule {
+  readonly code: string;
+  readonly message: string;
+}
+
+const TOO_COSTLY: BrokenRule = {
+  code: "TOO_COSTLY",
+  message:
+    "the condition took too long: on ten events within a minute, or it took the most when the rules of its project went over limits.ruleStepsPerMinute",
+};
+
+type OnRuleError = (rule: ActiveRule, error: unknown) => void;
+
+export interface RuleBookParts {
+  readonly reader: Sqlite;
+  readonly defaultProjectId: string;
+  readonly limits: PatternLimits & { readonly ruleStepsPerMinute: number };
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called for a rule that is left out from now on because its condition takes too long. */
+  onTooCostly(row: RuleRow): void;
+}
+
+/** Compiling patterns takes this much of a turn of the loop, and one condition more. */
+const MEASURE_MS = 5;
+
+/** A rule that reaches more users than this has its recipients written by a job. */
+export const MAX_DIRECT_RECIPIENTS = 200;
+
+const IS_ACTIVE = "u.status = 'active' and u.deletedAt is null";
+
+/**
+ * Whom a rule reaches: holders of its roles and the users it names; where it is bound to a project, that project's members only, which for
+ * `default` is everybody (D27). One look-up per role, each along an index in the order of ids and ended by its limit: what it costs does not
+ * grow with the number of users. `cross join` keeps SQLite from turning the order round.
+ */
+const HOLDERS = `
+  select u.id from user_roles r cross join users u on u.id = r.userId
+  where r.roleId = @role and r.userId > @after and ${IS_ACTIVE} order by r.userId limit @limit`;
+const HOLDERS_IN_PROJECT = `
+  select u.id from project_members m cross join user_roles r on r.userId = m.userId and r.roleId = @role
+  cross join users u on u.id = m.userId
+  where m.projectId = @projectId and m.userId > @after and ${IS_ACTIVE} order by m.userId limit @limit`;
+const NAMED = `
+  select u.id from json_each(@users) j cross join users u on u.id = j.value
+  where u.id > @after and ${IS_ACTIVE}
+    and (@projectId is null or exists (select 1 from project_members m where m.projectId = @projectId and m.userId = u.id))
+  order by u.id limit @limit`;
+
+interface Page {
+  readonly projectId: string | null;
+  readonly after: string;
+  readonly limit: number;
+}
+
+type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
+
+/**
+ * The active rules, compiled and indexed, and whom each reaches. A copy of tables: whoever changes a rule tells {@link put} or
+ * {@link remove} after the commit; whoever changes users, roles or members calls {@link forgetRecipients}.
+ */
+export class RuleBook {
+  readonly #index = new RuleIndex<ActiveRule>();
+  /** What has been read of each rule, one that does not compile included: it is reported once. */
+  readonly #versions = new Map<string, number>();
+  readonly #recipients = new Map<string, readonly string[]>();
+  readonly #defaultProjectId: string;
+  readonly #quota: PatternQuota;
+  readonly #strikes = new RuleStrikes();
+  readonly #work: RuleWork;
+  readonly #broken = new Map<string, BrokenRule>();
+  /** Rules whose patterns have not been compiled and counted yet. */
+  readonly #unmeasured = new Map<string, ActiveRule>();
+  readonly #log: Logger;
+  readonly #onTooCostly: RuleBookParts["onTooCostly"];
+  readonly #active;
+  readonly #one;
+  readonly #holders;
+  readonly #holdersInProject;
+  readonly #named;
+
+  constructor({ reader, defaultProjectId, limits, clock, log, onTooCostly }: RuleBookParts) {
+    this.#defaultProjectId = defaultProjectId;
+    this.#quota = new PatternQuota(limits);
+    this.#work = new RuleWork(limits.ruleStepsPerMinute, clock);
+    this.#log = log;
+    this.#onTooCostly = onTooCostly;
+    this.#active = reader.prepare<[], { id: string; version: number }>(
+      "select id, version from rules where active = 1 and deletedAt is null",
+    );
+    this.#one = reader.prepare<[string], RuleRow>("select * from rules where id = ?");
+    this.#holders = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS);
+    this.#holdersInProject = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS_IN_PROJECT);
+    this.#named = reader.prepare<Page & { users: string }, { id: string }>(NAMED);
+    this.reload();
+  }
+
+  /** Compares all active rules with their tables and reads what has changed; for changes made beside the server. */
+  reload(): void {
+    const rows = this.#active.all();
+    const ids = new Set(rows.map((row) => row.id));
+    for (const id of [...this.#versions.keys()]) if (!ids.has(id)) this.remove(id);
+    for (const { id, version } of rows) {
+      if (this.#versions.get(id) === version) continue;
+      const row = this.#one.get(id);
+      if (row) this.put(row);
+    }
+    this.forgetRecipients();
+    this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "the active rules are read");
+  }
+
+  /** Takes a rule as it now is; one that is not active goes. Running it again changes nothing. */
+  put(row: RuleRow): void {
+    this.remove(row.id);
+    if (row.active === 0 || row.deletedAt !== null) return;
+    this.#versions.set(row.id, row.version);
+    if (row.tooCostlyVersion === row.version) {
+      this.#break(row, TOO_COSTLY);
+      return;
+    }
+    try {
+      const rule: ActiveRule = {
+        row,
+        condition: readCondition(row.condition),
+        title: compileTemplate(row.titleTemplate, "titleTemplate"),
+        message: compileTemplate(row.messageTemplate, "messageTemplate"),
+        restraint: restraintOf(row),
+      };
+      this.#index.add(row.id, rule.condition, row, row.projectId, rule);
+      this.#measureLater(rule);
+      this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
+    } catch (error) {
+      // It was checked when it was stored, so this is a rule of another version of the program. The others go on.
+      this.#break(row, reasonOf(error));
+    }
+  }
+
+  remove(id: string): void {
+    this.#recipients.delete(id);
+    if (!this.#versions.delete(id)) return;
+    this.#leaveOut(id);
+    this.#broken.delete(id);
+    this.#strikes.forget(id);
+  }
+
+  /** Why an active rule is not evaluated; null for one that is, and for one that is not active. */
+  brokenOf(id: string): BrokenRule | null {
+    return this.#broken.get(id) ?? null;
+  }
+
+  /** See {@link PatternQuota.refusalOf}. */
+  patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null {
+    return this.#quota.refusalOf(projectId, size, replaced);
+  }
+
+  /** Rules that match, in rule order; null where asking all of them is too much for one turn of the loop: see {@link walk}. */
+  match(event: IncomingEvent, onError: OnRuleError): ActiveRule[] | null {
+    return this.#index.match(event, onError, (rule, steps) => this.#noteCost(rule, steps, event));
+  }
+
+  /** One turn of asking the rules after a position, in rule order. */
+  walk(event: IncomingEvent, after: RulePosition, onError: OnRuleError): RuleWalk<ActiveRule> {
+    return this.#index.walk(event, after, onError, (rule, steps) => this.#noteCost(rule, steps, event));
+  }
+
+  /** A condition failed on an event. One that takes too long on ten events within a minute is evaluated no more. */
+  noteError({ row }: ActiveRule, error: unknown, { receivedAt }: IncomingEvent): void {
+    if (!(error instanceof ConditionTooCostly)) return;
+    if (this.#strikes.add(row.id, receivedAt)) this.#breakCostly(row);
+  }
+
+  /** The costliest rules of a project that takes more than its share are evaluated no more: events of other projects wait for them. */
+  #noteCost({ row }: ActiveRule, steps: number, event: IncomingEvent): void {
+    for (const costliest of this.#work.add(row, steps, event)) this.#breakCostly(costliest);
+  }
+
+  /** A rule that was changed since its evaluation stays. */
+  #breakCostly(row: RuleRow): void {
+    if (this.#broken.has(row.id) || this.#versions.get(row.id) !== row.version) return;
+    this.#break(row, TOO_COSTLY);
+    this.#onTooCostly(row);
+  }
+
+  /** Patterns are compiled in slices: ten thousand rules must not hold the start, nor the loop. */
+  #measureLater(rule: ActiveRule): void {
+    if (this.#unmeasured.size === 0) setImmediate(() => this.#measureSome());
+    this.#unmeasured.set(rule.row.id, rule);
+  }
+
+  #measureSome(): void {
+    const until = performance.now() + MEASURE_MS;
+    for (const [id, rule] of this.#unmeasured) {
+      this.#unmeasured.delete(id);
+      this.#measure(rule);
+      if (performance.now() > until) break;
+    }
+    if (this.#unmeasured.size > 0) setImmediate(() => this.#measureSome());
+  }
+
+  #measure({ row, condition }: ActiveRule): void {
+    try {
+      const size = condition.measure();
+      const refusal = size > 0 ? this.#quota.refusal(row.projectId, size) : null;
+      if (refusal === null) this.#quota.set(row.id, row.projectId, size);
+      else this.#break(row, { code: "INVALID_CONDITION", message: refusal });
+    } catch (error) {
+      this.#break(row, reasonOf(error));
+    }
+  }
+
+  #break(row: RuleRow, reason: BrokenRule): void {
+    this.#leaveOut(row.id);
+    this.#broken.set(row.id, reason);
+    this.#log.error(
+      { ruleId: row.id, projectId: row.projectId, code: reason.code, reason: reason.message },
+      "a rule is broken and is left out until it is changed",
+    );
+  }
+
+  #leaveOut(id: string): void {
+    this.#index.remove(id);
+    this.#unmeasured.delete(id);
+    this.#quota.delete(id);
+  }
+
+  /** Ids of the users a rule reaches, ascending; one more than {@link MAX_DIRECT_RECIPIENTS} at most, which says that there are too many. */
+  recipientsOf({ row }: ActiveRule): readonly string[] {
+    let ids = this.#recipients.get(row.id);
+    if (!ids) {
+      ids = this.recipientPage(row, "", MAX_DIRECT_RECIPIENTS + 1);
+      this.#recipients.set(row.id, ids);
+    }
+    return ids;
+  }
+
+  /** The first users a rule reaches whose id is greater than `after`, ascending. */
+  recipientPage(rule: Targets, after: string, limit: number): string[] {
+    const projectId = rule.projectId === this.#defaultProjectId ? null : rule.projectId;
+    const page = { projectId, after, limit };
+    const holders = projectId === null ? this.#holders : this.#holdersInProject;
+    const found = new Set(this.#named.all({ ...page, users: rule.targetUsers }).map(({ id }) => id));
+    for (const role of JSON.parse(rule.targetRoles) as string[])
+      for (const { id } of holders.all({ ...page, role })) found.add(id);
+    return [...found].sort().slice(0, limit);
+  }
+
+  forgetRecipients(): void {
+    this.#recipients.clear();
+  }
+
+  /** Rules in force. */
+  get size(): number {
+    return this.#index.size;
+  }
+}
+
+function reasonOf(error: unknown): BrokenRule {
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: error instanceof PrismError ? error.code : "INTERNAL", message };
+}

@@ -1,0 +1,82 @@
+import type { Clock } from "../../../core/clock.ts";
+import type { IncomingEvent } from "./incoming-event.ts";
+import type { RuleRow } from "./rule-book.ts";
+
+const WINDOW_MS = 60_000;
+/** Conditions of a project may take this much of one event uncounted, in steps: such events are limited by their rate only. */
+const FREE_EVENT_STEPS = 262_144;
+
+interface RuleSum {
+  row: RuleRow;
+  steps: number;
+}
+
+interface ProjectSum {
+  steps: number;
+  readonly rules: Map<string, RuleSum>;
+  /** The event that was asked last, and what it has taken so far. */
+  eventSeq: number;
+  eventSteps: number;
+}
+
+/** Adds up, for a minute at a time, what the costly conditions of each project take. Rules of every project are a project of their own. */
+export class RuleWork {
+  readonly #limitSteps: number;
+  readonly #clock: Clock;
+  readonly #projects = new Map<string | null, ProjectSum>();
+  #sinceMs: number;
+
+  /** @param limitSteps that the conditions of one project may take in a minute */
+  constructor(limitSteps: number, clock: Clock) {
+    this.#limitSteps = limitSteps;
+    this.#clock = clock;
+    this.#sinceMs = clock.elapsed();
+  }
+
+  /**
+   * To be called for a costly evaluation. A rule that is given back counts no more.
+   * @returns the rules that have taken the most, as many as bring the project back to its limit; usually none
+   */
+  add(row: RuleRow, steps: number, { seq }: IncomingEvent): RuleRow[] {
+    const sum = this.#sumOf(row.projectId);
+    if (sum.eventSeq !== seq) {
+      sum.eventSeq = seq;
+      sum.eventSteps = 0;
+    }
+    sum.eventSteps += steps;
+    if (sum.eventSteps <= FREE_EVENT_STEPS) return [];
+    const rule = sum.rules.get(row.id) ?? { row, steps: 0 };
+    rule.row = row;
+    rule.steps += steps;
+    sum.rules.set(row.id, rule);
+    sum.steps += steps;
+    return this.#takeCostliest(sum);
+  }
+
+  #sumOf(projectId: string | null): ProjectSum {
+    const now = this.#clock.elapsed();
+    if (now - this.#sinceMs >= WINDOW_MS) {
+      this.#projects.clear();
+      this.#sinceMs = now;
+    }
+    let sum = this.#projects.get(projectId);
+    if (!sum) {
+      sum = { steps: 0, rules: new Map(), eventSeq: -1, eventSteps: 0 };
+      this.#projects.set(projectId, sum);
+    }
+    return sum;
+  }
+
+  #takeCostliest(sum: ProjectSum): RuleRow[] {
+    const taken: RuleRow[] = [];
+    while (sum.steps > this.#limitSteps) {
+      let costliest: RuleSum | null = null;
+      for (const rule of sum.rules.values()) if (!costliest || rule.steps > costliest.steps) costliest = rule;
+      if (!costliest) break;
+      sum.rules.delete(costliest.row.id);
+      sum.steps -= costliest.steps;
+      taken.push(costliest.row);
+    }
+    return taken;
+  }
+}

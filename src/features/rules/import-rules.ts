@@ -1,0 +1,194 @@
+import { isDeepStrictEqual } from "node:util";
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
+import { LoopTurns } from "../../core/loop-turns.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import { type ConditionWarning, conditionWarnings } from "./language/language.ts";
+import * as queries from "./queries.ts";
+import type { RuleStore } from "./rule-store.ts";
+import type { IMPORT_OUTCOMES, ImportRules } from "./schema.ts";
+import { definitionView } from "./view.ts";
+
+type GivenRule = ImportRules["rules"][number];
+
+/** Who imports: on whose behalf rules are made, and what their references mean to that one. */
+export interface Importer {
+  /** Null: nobody's, the command line's. */
+  readonly userId: string | null;
+  /** Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+  projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
+  /** The id of an active user. */
+  userOf(ref: string, trx: Trx): Promise<string | undefined>;
+  /** @throws UNAUTHORIZED_ROLE where the importer may not store a rule like this */
+  requireStorable?(row: queries.RuleRow): void;
+}
+
+export interface ImportReply {
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly dryRun: boolean;
+  readonly rules: readonly {
+    readonly id: string | null;
+    readonly name: string;
+    readonly projectId: string | null;
+    readonly outcome: Outcome;
+    readonly warnings: readonly ConditionWarning[];
+  }[];
+}
+
+type Outcome = (typeof IMPORT_OUTCOMES)[number];
+
+interface Step {
+  readonly outcome: Outcome;
+  readonly row: queries.RuleRow;
+}
+
+/**
+ * Stores rules, all or none, in one transaction. A rule is known by its name in its project; one that is there already and equal is left alone, one
+ * that differs is changed with `update` only, and members that are missing stay as they are. Every rule is checked before the first is stored.
+ * @throws PrismError with the code of the first problem; `details` has all of them, each with its place: `rules.3.condition`
+ */
+export function importRules(
+  db: Database,
+  store: RuleStore,
+  { rules, update = false, dryRun = false }: ImportRules,
+  importer: Importer,
+): Promise<ImportReply> {
+  return db.write(async (trx) => {
+    const steps = await plan(trx, store, rules, update, importer);
+    store.requirePatternRoom(steps.map(({ row }) => row));
+    for (const { outcome, row } of dryRun ? [] : steps) {
+      if (outcome === "created") await store.insert(trx, row, importer.userId);
+      else if (outcome === "updated") await store.replace(trx, row, importer.userId);
+    }
+    if (!dryRun) {
+      const changed = steps.filter(({ outcome }) => outcome !== "unchanged");
+      await store.requireRoom(
+        trx,
+        changed.map(({ row }) => row),
+      );
+    }
+    const count = (wanted: Outcome): number => steps.filter(({ outcome }) => outcome === wanted).length;
+    return {
+      created: count("created"),
+      updated: count("updated"),
+      unchanged: count("unchanged"),
+      dryRun,
+      rules: steps.map(({ outcome, row: { id, name, projectId, condition } }) => ({
+        id: dryRun && outcome === "created" ? null : id,
+        name,
+        projectId,
+        outcome,
+        warnings: conditionWarnings(condition),
+      })),
+    };
+  });
+}
+
+async function plan(
+  trx: Trx,
+  store: RuleStore,
+  rules: readonly GivenRule[],
+  update: boolean,
+  importer: Importer,
+): Promise<Step[]> {
+  const roles = await queries.roleNames(trx);
+  const steps: Step[] = [];
+  const problems: Problem[] = [];
+  const places = new Map<string, number>();
+  // Compiling what many rules hold must not keep the loop.
+  const turns = new LoopTurns();
+  for (const [at, rule] of rules.entries()) {
+    await turns.pause();
+    try {
+      const projectId = await importer.projectOf(rule.projectId, trx);
+      requireOnce(places, `${projectId} ${rule.name}`, at);
+      steps.push(
+        await stepOf(trx, store, await withUserIds(rule, importer, trx), projectId, { update, importer, roles }),
+      );
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      problems.push({ at, name: rule.name, error });
+    }
+  }
+  if (problems.length > 0) throw refusalOf(problems);
+  return steps;
+}
+
+async function stepOf(
+  trx: Trx,
+  store: RuleStore,
+  rule: GivenRule,
+  projectId: string | null,
+  { update, importer, roles }: { update: boolean; importer: Importer; roles: ReadonlyMap<string, string> },
+): Promise<Step> {
+  const [stored, another] = await queries.rulesByName(trx, projectId, rule.name);
+  if (another) throw refused("NAME_TAKEN", "name", "several rules there have this name; rename all but one of them");
+  if (!stored) {
+    const created = await store.newRow(trx, projectId, rule, importer.userId);
+    importer.requireStorable?.(created);
+    return { outcome: "created", row: created };
+  }
+  const row = await store.changedRow(trx, stored, projectId, rule);
+  if (isDeepStrictEqual(comparable(row, roles), comparable(stored, roles)))
+    return { outcome: "unchanged", row: stored };
+  if (!update) throw refused("NAME_TAKEN", "name", "there is a rule of this name that differs; update changes it");
+  importer.requireStorable?.(row);
+  return { outcome: "updated", row };
+}
+
+/** What a rule consists of; the order of those it reaches says nothing. */
+function comparable(row: queries.RuleRow, roles: ReadonlyMap<string, string>) {
+  const { targetRoles, targetUsers, ...definition } = definitionView(row, roles);
+  return { ...definition, targetRoles: [...targetRoles].sort(), targetUsers: [...targetUsers].sort() };
+}
+
+/** With ids for its users: an import makes no user of a name that nobody has. @throws RECIPIENT_NOT_FOUND */
+async function withUserIds(rule: GivenRule, importer: Importer, trx: Trx): Promise<GivenRule> {
+  if (rule.targetUsers === undefined) return rule;
+  const targetUsers: string[] = [];
+  for (const [at, ref] of rule.targetUsers.entries()) {
+    const id = await importer.userOf(ref, trx);
+    if (id === undefined)
+      throw refused("RECIPIENT_NOT_FOUND", `targetUsers.${at}`, `${ref} is no active user that you can reach`);
+    targetUsers.push(id);
+  }
+  return { ...rule, targetUsers };
+}
+
+/** @throws VALIDATION_FAILED for a rule that stands twice in what is imported */
+function requireOnce(places: Map<string, number>, key: string, at: number): void {
+  const earlier = places.get(key);
+  if (earlier !== undefined)
+    throw refused("VALIDATION_FAILED", "name", `rules.${earlier} has the same name in the same project`);
+  places.set(key, at);
+}
+
+function refused(
+  code: "NAME_TAKEN" | "RECIPIENT_NOT_FOUND" | "VALIDATION_FAILED",
+  path: string,
+  message: string,
+): PrismError {
+  return new PrismError(code, `${path}: ${message}`, { details: [{ path, code, message }] });
+}
+
+interface Problem {
+  readonly at: number;
+  readonly name: string;
+  readonly error: PrismError;
+}
+
+function refusalOf(problems: readonly Problem[]): PrismError {
+  const [first] = problems;
+  if (!first) throw new TypeError("a refusal needs a problem");
+  const others = problems.length - 1;
+  const more = others === 0 ? "" : `; ${others} more ${others === 1 ? "rule is" : "rules are"} not valid`;
+  return new PrismError(first.error.code, `rules.${first.at} (${first.name}): ${first.error.message}${more}`, {
+    details: problems.flatMap(detailsOf).slice(0, MAX_ERROR_DETAILS),
+  });
+}
+
+function detailsOf({ at, error: { code, message, details } }: Problem): ErrorDetail[] {
+  const found: readonly ErrorDetail[] = details ?? [{ code, message }];
+  return found.map((detail) => ({ ...detail, path: `rules.${at}${detail.path ? `.${detail.path}` : ""}` }));
+}

@@ -1,0 +1,255 @@
+import { nearestName } from "../../../../config/nearest.ts";
+import { LIMITS } from "../limits.ts";
+import { Refusal } from "../refusal.ts";
+import { isRefusedName } from "./names.ts";
+import { type Path, readPath } from "./path.ts";
+import { missingOperand, unexpectedAfterOperand } from "./sequence-errors.ts";
+import { FUNCTION_NAMES, isFunctionName, OTHER_NAMES } from "./signatures.ts";
+import type { SymbolName, TokenList } from "./tokens.ts";
+
+/** What stands where a value is wanted and holds no expression of its own. `last` is the index of its last token. */
+export type Operand = { readonly last: number } & (
+  | { readonly kind: "path"; readonly path: Path }
+  | { readonly kind: "literal"; readonly value: Literal }
+  | { readonly kind: "emptyList" }
+);
+
+export type Literal = null | boolean | number | string;
+
+/** A checked order of tokens: what the parser is given to find the precedence, and what the tree is then built from. */
+export interface Sequence {
+  /** The condition with each operand and function name written as `t` and the index of its first token. */
+  readonly spelling: string;
+  /** By index of the first token. */
+  readonly operands: ReadonlyMap<number, Operand>;
+  /** Index of the closing bracket by that of the function name, of the list's or the group's opening bracket. */
+  readonly closings: ReadonlyMap<number, number>;
+  /** Indexes of the parentheses that only group. */
+  readonly groups: ReadonlySet<number>;
+}
+
+interface Frame {
+  readonly kind: "condition" | "group" | "call" | "list";
+  /** Index of the token the closing bracket belongs to in `closings`. */
+  readonly opener: number;
+  items: number;
+  /** Of `?` that still want their `:`. */
+  choices: number;
+}
+
+const CLOSING: Readonly<Record<Frame["kind"], SymbolName | "end">> = {
+  condition: "end",
+  group: ")",
+  call: ")",
+  list: "]",
+};
+
+const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
+  ...(["and", "or", "in", "==", "!=", "<", "<=", ">", ">="] as const),
+  ...(["+", "-", "*", "/", "%"] as const),
+]);
+
+/**
+ * Checks that operands and operators take turns, that brackets and `?:` close, that names are known, and the limits that can be
+ * counted from left to right. The parser alone would let two operands stand side by side, read a lone `not` as a variable, and say
+ * of other mistakes neither where they are nor what should be there.
+ *
+ * @throws Refusal at the first token that cannot stand where it does.
+ */
+export function checkSequence(tokens: TokenList): Sequence {
+  return new SequenceReader(tokens).read();
+}
+
+class SequenceReader {
+  readonly #tokens: TokenList;
+  readonly #operands = new Map<number, Operand>();
+  readonly #closings = new Map<number, number>();
+  readonly #groups = new Set<number>();
+  readonly #words: string[] = [];
+  readonly #frames: Frame[] = [];
+  #frame: Frame = { kind: "condition", opener: -1, items: 1, choices: 0 };
+  #index = 0;
+  #nodes = 0;
+
+  constructor(tokens: TokenList) {
+    this.#tokens = tokens;
+  }
+
+  read(): Sequence {
+    let wantsOperand = true;
+    while (wantsOperand || this.#tokens.at(this.#index).kind !== "end") {
+      wantsOperand = wantsOperand ? this.#readOperand() : this.#readOperator();
+    }
+    if (this.#frame.kind !== "condition" || this.#frame.choices > 0) throw this.#unexpected();
+    return {
+      spelling: this.#words.join(" "),
+      operands: this.#operands,
+      closings: this.#closings,
+      groups: this.#groups,
+    };
+  }
+
+  /** @returns whether an operand is still wanted. */
+  #readOperand(): boolean {
+    const index = this.#index;
+    const token = this.#tokens.at(index);
+    switch (token.kind) {
+      case "number":
+      case "string":
+        return this.#addOperand({ kind: "literal", value: token.value, last: index });
+      case "name":
+        return this.#tokens.isSymbol(index + 1, "(") && token.name !== "event"
+          ? this.#openCall(token.name)
+          : this.#addPath();
+      case "symbol":
+        return this.#readOperandSymbol(token.symbol);
+      case "end":
+        throw missingOperand(this.#tokens, this.#index);
+    }
+  }
+
+  #readOperandSymbol(symbol: SymbolName): boolean {
+    const index = this.#index;
+    switch (symbol) {
+      case "true":
+      case "false":
+        return this.#addOperand({ kind: "literal", value: symbol === "true", last: index });
+      case "null":
+        return this.#addOperand({ kind: "literal", value: null, last: index });
+      case "-":
+      case "not":
+        this.#countNode();
+        this.#take(symbol);
+        return true;
+      case "(":
+        this.#groups.add(index);
+        this.#open("group", index);
+        this.#take("(");
+        return true;
+      case "[":
+        if (this.#tokens.isSymbol(index + 1, "]")) return this.#addOperand({ kind: "emptyList", last: index + 1 });
+        this.#countNode();
+        this.#open("list", index);
+        this.#take("[");
+        return true;
+      default:
+        throw missingOperand(this.#tokens, this.#index);
+    }
+  }
+
+  #addPath(): boolean {
+    const { path, next } = readPath(this.#tokens, this.#index);
+    return this.#addOperand({ kind: "path", path, last: next - 1 });
+  }
+
+  #addOperand(operand: Operand): boolean {
+    this.#countNode();
+    this.#operands.set(this.#index, operand);
+    this.#words.push(`t${this.#index}`);
+    this.#index = operand.last + 1;
+    return false;
+  }
+
+  #openCall(name: string): boolean {
+    const index = this.#index;
+    const { start } = this.#tokens.at(index);
+    if (isRefusedName(name)) throw new Refusal("UNSAFE_NAME", start, `the name ${name} is refused everywhere`);
+    if (!isFunctionName(name)) {
+      throw new Refusal("UNKNOWN_NAME", start, unknownFunction(name, this.#tokens.quote(index)), [...FUNCTION_NAMES]);
+    }
+    this.#countNode();
+    this.#take(`t${index}`);
+    this.#open("call", index);
+    this.#take("(");
+    if (!this.#tokens.isSymbol(this.#index, ")")) return true;
+    this.#close();
+    return false;
+  }
+
+  /** @returns whether an operand is wanted next. */
+  #readOperator(): boolean {
+    const token = this.#tokens.at(this.#index);
+    if (token.kind !== "symbol") throw this.#unexpected();
+    const { symbol } = token;
+    const frame = this.#frame;
+
+    if (BINARY.has(symbol)) {
+      this.#countNode();
+    } else if (symbol === "?") {
+      this.#countNode();
+      frame.choices += 1;
+    } else if (symbol === ":" && frame.choices > 0) {
+      frame.choices -= 1;
+    } else if (symbol === "," && (frame.kind === "call" || frame.kind === "list") && frame.choices === 0) {
+      this.#nextItem(frame);
+    } else if (symbol === CLOSING[frame.kind] && frame.choices === 0) {
+      this.#close();
+      return false;
+    } else {
+      throw this.#unexpected();
+    }
+    this.#take(symbol);
+    return true;
+  }
+
+  #take(word: string): void {
+    this.#words.push(word);
+    this.#index += 1;
+  }
+
+  #countNode(): void {
+    this.#nodes += 1;
+    if (this.#nodes > LIMITS.nodes) {
+      throw new Refusal("LIMIT", this.#position(), `a condition has at most ${LIMITS.nodes} nodes`);
+    }
+  }
+
+  #open(kind: Frame["kind"], opener: number): void {
+    if (this.#frames.length === LIMITS.depth) {
+      throw new Refusal("LIMIT", this.#position(), `brackets nest at most ${LIMITS.depth} deep`);
+    }
+    this.#frames.push(this.#frame);
+    this.#frame = { kind, opener, items: 1, choices: 0 };
+  }
+
+  #close(): void {
+    this.#closings.set(this.#frame.opener, this.#index);
+    this.#take(this.#frame.kind === "list" ? "]" : ")");
+    this.#frame = this.#frames.pop() ?? this.#frame;
+  }
+
+  /** At a comma: the item after it is one more. */
+  #nextItem(frame: Frame): void {
+    frame.items += 1;
+    const most = frame.kind === "list" ? LIMITS.listElements : LIMITS.arguments;
+    if (frame.items > most) {
+      const message =
+        frame.kind === "list" ? `a list has at most ${most} elements` : `a call has at most ${most} arguments`;
+      throw new Refusal("LIMIT", this.#tokens.at(this.#index + 1).start, message);
+    }
+  }
+
+  #unexpected(): Refusal {
+    return unexpectedAfterOperand(this.#tokens, this.#index, expectedIn(this.#frame));
+  }
+
+  #position(): number {
+    return this.#tokens.at(this.#index).start;
+  }
+}
+
+const SHORT_NAME = 4;
+
+function unknownFunction(name: string, quoted: string): string {
+  // Two edits make any short name of any other.
+  const similar = name.length < SHORT_NAME ? undefined : nearestName(name, FUNCTION_NAMES);
+  const nearest = OTHER_NAMES.get(name.toLowerCase()) ?? similar;
+  return `there is no function ${quoted}${nearest === undefined ? "" : `; write ${nearest}`}`;
+}
+
+/** What can follow an operand inside `frame`. */
+function expectedIn({ kind, choices }: Frame): readonly string[] {
+  if (choices > 0) return ["operator", ":"];
+  const closing = CLOSING[kind];
+  return kind === "call" || kind === "list" ? ["operator", ",", closing] : ["operator", closing];
+}

@@ -1,0 +1,107 @@
+import { isDeepStrictEqual } from "node:util";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { Projects } from "../access/index.ts";
+import { URGENT_PRIORITY } from "../delivery/index.ts";
+import * as queries from "./queries.ts";
+
+/**
+ * Who may see and write which rules. A rule with `projectId` null acts on the events of every project. A caller with `rules:write` but without
+ * `projects:all` may reduce such a rule (switch it off, delete it, narrow it to a project), but never make one: it would show events of projects
+ * that the caller may not read.
+ */
+export class RuleAccess {
+  readonly #projects: Projects;
+
+  constructor(projects: Projects) {
+    this.#projects = projects;
+  }
+
+  /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
+  async visible(principal: UserPrincipal, id: string, db: ReadDb | Trx): Promise<queries.RuleWithStats> {
+    const rule = isUuid(id) ? await queries.findRule(db, id) : undefined;
+    if (!rule || !this.#has(principal, rule.projectId, "rules:read"))
+      throw new PrismError("RULE_NOT_FOUND", "No such rule");
+    return rule;
+  }
+
+  /** @throws RULE_NOT_FOUND, UNAUTHORIZED_ROLE */
+  async writable(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.RuleWithStats> {
+    const rule = await this.visible(principal, id, trx);
+    if (!this.#has(principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
+    return rule;
+  }
+
+  visibleProjects(principal: UserPrincipal): queries.VisibleProjects {
+    const projects = this.#projects;
+    const withGlobal = principal.permissions.has("rules:read");
+    if (withGlobal && seesAllProjects(principal)) return { projectIds: null, withGlobal };
+    const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
+    return { projectIds: [...candidates].filter((id) => projects.has(principal, id, "rules:read")), withGlobal };
+  }
+
+  /**
+   * The project of a new rule. @param ref id or slug; null: every project; undefined: every project for holders of `projects:all`, the default
+   * project for everyone else. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE
+   */
+  projectOf(principal: UserPrincipal, ref: string | null | undefined): string | null {
+    if (typeof ref === "string") return this.#projects.require(principal, ref, "rules:write");
+    if (!principal.permissions.has("rules:write"))
+      throw missingPermission("rules:write", "or a projectId of a project that you own");
+    if (seesAllProjects(principal)) return null;
+    if (ref === undefined) return this.#projects.defaultId;
+    throw missingPermission("projects:all", "leave projectId out for a rule of the default project");
+  }
+
+  /** The project of a changed rule; undefined leaves it. @throws as {@link projectOf} */
+  projectAfter(principal: UserPrincipal, old: queries.RuleRow, ref: string | null | undefined): string | null {
+    return ref === undefined || ref === old.projectId ? old.projectId : this.projectOf(principal, ref);
+  }
+
+  /**
+   * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose content changes becomes one of the default
+   * project, as long as there is no other project that would lose it. @throws UNAUTHORIZED_ROLE where there is one
+   */
+  async allowedRow(
+    principal: UserPrincipal,
+    old: queries.RuleRow,
+    row: queries.RuleRow,
+    trx: Trx,
+  ): Promise<queries.RuleRow> {
+    if (row.projectId !== null || seesAllProjects(principal)) return row;
+    if (isDeepStrictEqual(contentOf(row), contentOf(old))) return row;
+    const { defaultId } = this.#projects;
+    if (!(await queries.hasProjectBesides(trx, defaultId))) return { ...row, projectId: defaultId };
+    throw missingPermission(
+      "projects:all",
+      'this rule acts on every project; send projectId "default" with the change to make it a rule of the default project',
+    );
+  }
+
+  #has(principal: UserPrincipal, projectId: string | null, right: "rules:read" | "rules:write"): boolean {
+    return projectId === null ? principal.permissions.has(right) : this.#projects.has(principal, projectId, right);
+  }
+}
+
+/**
+ * An active rule that breaks through quiet hours needs the right to send notifications: a project's owner may otherwise wake people who have only
+ * agreed to be its members. @throws UNAUTHORIZED_ROLE
+ */
+export function requirePriority({ permissions }: UserPrincipal, { priority, active }: queries.RuleRow): void {
+  if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;
+  throw missingPermission("notifications:send", `or a priority below ${URGENT_PRIORITY}`);
+}
+
+function seesAllProjects(principal: UserPrincipal): boolean {
+  return principal.permissions.has("projects:all");
+}
+
+/** What decides which events a rule shows to whom. */
+function contentOf(row: queries.RuleRow) {
+  const { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action } = row;
+  const { suppression, dedupe } = row;
+  return { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action, suppression, dedupe };
+}

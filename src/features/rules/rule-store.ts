@@ -1,0 +1,221 @@
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { limitReached } from "../../core/limit-reached.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { UserDirectory } from "../access/index.ts";
+import type { AuditService } from "../audit/index.ts";
+import type { Senders } from "../delivery/index.ts";
+import { DEFAULT_CHANNELS, requireLink, requireServed } from "../notifications/index.ts";
+import { requireSound } from "../sounds/index.ts";
+import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
+import * as queries from "./queries.ts";
+import type { CreateRule, UpdateRule } from "./schema.ts";
+import { resolveTargets } from "./targets.ts";
+import { restraintOf } from "./throttle/restraint.ts";
+import { definitionView } from "./view.ts";
+
+export interface RuleStoreParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly audit: AuditService;
+  readonly users: UserDirectory;
+  readonly config: Config;
+  readonly senders: Pick<Senders, "accepts">;
+  limits(): Config["limits"];
+  /** Why patterns of this size do not fit into the limits; see RuleBook.patternRefusal. */
+  patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null;
+  /** Called after the commit of a rule that was stored. */
+  inForce(row: queries.RuleRow): void;
+}
+
+/** Checks rules and stores them, in a running server and on its data directory alike. Who may do so is the caller's to ask. */
+export class RuleStore {
+  readonly #parts: RuleStoreParts;
+
+  constructor(parts: RuleStoreParts) {
+    this.#parts = parts;
+  }
+
+  /** A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, and the like */
+  async newRow(
+    trx: Trx,
+    projectId: string | null,
+    input: CreateRule,
+    createdBy: string | null,
+  ): Promise<queries.RuleRow> {
+    this.#check(input);
+    const now = this.#parts.clock.now();
+    return {
+      id: uuidv7(),
+      projectId,
+      name: input.name,
+      description: input.description ?? "",
+      condition: input.condition,
+      ...(await resolveTargets(trx, this.#parts.users, projectId, input, null)),
+      channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
+      ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
+      sound: await requireSound(input.sound, trx),
+      action: input.action ? JSON.stringify(input.action) : null,
+      priority: input.priority ?? 0,
+      active: input.active === false ? 0 : 1,
+      ...restraint(input),
+      version: 1,
+      tooCostlyVersion: null,
+      createdBy,
+      deletedAt: null,
+      createdAt: now,
+      updatedAt: now,
+    };
+  }
+
+  /** A stored rule as it is to become; members that are missing stay. @throws as {@link newRow} */
+  async changedRow(
+    trx: Trx,
+    stored: queries.RuleWithStats,
+    projectId: string | null,
+    input: UpdateRule,
+  ): Promise<queries.RuleRow> {
+    this.#check(input);
+    const old = withoutStats(stored);
+    return {
+      ...old,
+      projectId,
+      name: input.name ?? old.name,
+      description: input.description ?? old.description,
+      condition: input.condition ?? old.condition,
+      ...(await resolveTargets(trx, this.#parts.users, projectId, input, old)),
+      channels: input.channels ? JSON.stringify(input.channels) : old.channels,
+      ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
+      sound: input.sound === undefined ? old.sound : await requireSound(input.sound, trx),
+      action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
+      priority: input.priority ?? old.priority,
+      active: input.active === undefined ? old.active : input.active ? 1 : 0,
+      ...restraint(input, old),
+      version: old.version + 1,
+      updatedAt: this.#parts.clock.now(),
+    };
+  }
+
+  /** Rule, version and audit row are one transaction. @param by whose doing it is, for the history of versions. */
+  async insert(trx: Trx, row: queries.RuleRow, by: string | null): Promise<void> {
+    await trx.insertInto("rules").values(row).execute();
+    await this.#recordVersion(row, by, "rule.create", trx);
+  }
+
+  /** {@link insert}, in the place of what is stored under the row's id. */
+  async replace(trx: Trx, row: queries.RuleRow, by: string | null): Promise<void> {
+    const { id, createdAt: _c, createdBy: _b, ...changes } = row;
+    await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
+    await this.#recordVersion(row, by, "rule.update", trx);
+  }
+
+  /** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
+  async requireRoom(
+    trx: Trx,
+    rows: readonly Pick<queries.RuleRow, "projectId" | "createdBy" | "active">[],
+  ): Promise<void> {
+    const { rulesPerProject, rulesPerUser } = this.#parts.limits();
+    const active = rows.filter((row) => row.active === 1);
+    for (const projectId of new Set(active.map((row) => row.projectId)))
+      if ((await queries.countActive(trx, "projectId", projectId)) > rulesPerProject)
+        throw limitReached("A project has too many active rules", "limits.rulesPerProject", rulesPerProject);
+    for (const createdBy of new Set(active.map((row) => row.createdBy)))
+      if (createdBy !== null && (await queries.countActive(trx, "createdBy", createdBy)) > rulesPerUser)
+        throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
+  }
+
+  /** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */
+  requirePatternRoom(rows: readonly queries.RuleRow[]): void {
+    const byProject = new Map<string | null, { size: number; ids: string[] }>();
+    for (const { id, projectId, condition, active } of rows) {
+      if (active === 0) continue;
+      const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
+      sum.size += readCondition(condition).measure();
+      sum.ids.push(id);
+      byProject.set(projectId, sum);
+    }
+    for (const [projectId, { size, ids }] of byProject) {
+      const message = size > 0 ? this.#parts.patternRefusal(projectId, size, ids) : null;
+      if (message !== null) throw patternsRefused(message);
+    }
+  }
+
+  #check({ channels, action, condition }: UpdateRule): void {
+    const { config, senders } = this.#parts;
+    requireServed(channels, senders);
+    requireLink(action?.url, "action.url", config);
+    if (condition !== undefined) compileCondition(condition);
+  }
+
+  async #recordVersion(
+    row: queries.RuleRow,
+    createdBy: string | null,
+    action: "rule.create" | "rule.update",
+    trx: Trx,
+  ): Promise<void> {
+    const { db, audit, inForce } = this.#parts;
+    const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
+    const version = { ruleId: row.id, version: row.version, definition, createdBy, createdAt: row.updatedAt };
+    await trx.insertInto("rule_versions").values(version).execute();
+    await audit.record(
+      { action, resourceType: "rule", resourceId: row.id, metadata: { version: row.version } },
+      { trx },
+    );
+    // In force for everything sealed after this commit: the writer is released behind it.
+    db.afterCommit(trx, () => inForce(row));
+  }
+}
+
+/** The columns of the rule alone. */
+function withoutStats({
+  matched: _m,
+  fired: _f,
+  suppressed: _s,
+  deduped: _d,
+  cooled: _o,
+  noRecipients: _n,
+  errors: _e,
+  lastMatchedAt: _l,
+  lastError: _x,
+  ...row
+}: queries.RuleWithStats): queries.RuleRow {
+  return row;
+}
+
+function patternsRefused(message: string): PrismError {
+  return new PrismError("INVALID_CONDITION", message, { details: [{ path: "condition", code: "LIMIT", message }] });
+}
+
+/** @throws INVALID_TEMPLATE */
+function templates(titleTemplate: string, messageTemplate: string): { titleTemplate: string; messageTemplate: string } {
+  compileTemplate(titleTemplate, "titleTemplate");
+  compileTemplate(messageTemplate, "messageTemplate");
+  return { titleTemplate, messageTemplate };
+}
+
+const UNRESTRAINED = { suppression: null, dedupe: null, cooldownMs: 0 };
+
+/** What keeps the rule from telling too much, as it is stored. @throws INVALID_TEMPLATE */
+export function restraint(
+  input: Pick<CreateRule, "suppression" | "dedupe" | "cooldownMs">,
+  old: Pick<queries.RuleRow, "suppression" | "dedupe" | "cooldownMs"> = UNRESTRAINED,
+) {
+  const stored = {
+    suppression: input.suppression === undefined ? old.suppression : textOrNull(input.suppression),
+    dedupe: input.dedupe === undefined ? old.dedupe : textOrNull(input.dedupe),
+    cooldownMs: input.cooldownMs ?? old.cooldownMs,
+  };
+  restraintOf(stored);
+  return stored;
+}
+
+function textOrNull(value: object | null): string | null {
+  return value && JSON.stringify(value);
+}
+
+/** A rule's name as a title that says just that, braces and all. */
+function asTemplate(name: string): string {
+  return name.replaceAll("{{", "{ {");
+}

@@ -1,0 +1,255 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { EpochMs } from "../../../core/clock.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type {
+  NotificationRow,
+  StormKey,
+  StormRow,
+  SuppressionRows,
+  WindowCount,
+  WindowName,
+} from "../../../store/commit/write-set.ts";
+import type { IncomingEvent } from "../deciding/incoming-event.ts";
+import { Firings } from "./firings.ts";
+import { MatchWindow } from "./match-window.ts";
+import { type GateMemory, StoredMemory } from "./memory.ts";
+import type { Restraint } from "./restraint.ts";
+
+/** What is judged of a rule that matched. */
+export interface JudgedRule {
+  readonly row: { readonly id: string };
+  readonly restraint: Restraint;
+}
+
+/** What becomes of a match. */
+export type Verdict = {
+  readonly rule: JudgedRule;
+  readonly key: string;
+  readonly dedupeKey: string | null;
+  /** When the match counts in its window; null: it does not count. */
+  readonly countsAt: EpochMs | null;
+} & (
+  | { readonly outcome: "fired" | "suppressed" | "cooled" }
+  | { readonly outcome: "deduped"; readonly notificationId: string }
+);
+
+type Restrained = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string } | null;
+
+const COOLED = { outcome: "cooled" } as const;
+const FIRED = { outcome: "fired" } as const;
+
+/** For rules that say nothing of storms; null: nothing is held back then. */
+export type DefaultSuppression = () => NonNullable<Restraint["suppression"]> | null;
+
+const MAX_KEY_LENGTH = 256;
+const MAX_STATES = 50_000;
+const MAX_SAMPLES = 5;
+
+/** The matches of one rule and key. */
+interface KeyState {
+  readonly windowMs: number;
+  readonly window: MatchWindow;
+  /** What is being held back; null while nothing is. */
+  storm: StormRow | null;
+}
+
+/**
+ * Decides which matches fire: suppression in a sliding window, dedupe, cooldown. A rule's own suppression counts every match and is asked
+ * first; the default one counts per dedupe key, and not what dedupe joins. A function of the events in their order and of
+ * their own instants, so that deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a cache that already
+ * holds what sets on their way will write: {@link reset} after such a set has failed.
+ */
+export class FiringGate {
+  readonly #states = new Map<string, KeyState>();
+  readonly #firings: Firings;
+  readonly #defaults: DefaultSuppression;
+  readonly #memory: GateMemory;
+  readonly #capacity: number;
+  #windows = new Map<string, { -readonly [K in keyof WindowCount]: WindowCount[K] }>();
+  #begunAnew = new Map<string, WindowName>();
+  #storms = new Map<string, StormRow>();
+  #stormKeys = new Map<string, StormKey>();
+  #repeats = new Map<string, number>();
+
+  /** @param capacity rules and keys that are remembered; what the others did has to be in `memory`. */
+  constructor(memory: GateMemory, defaults: DefaultSuppression, capacity = MAX_STATES) {
+    this.#memory = memory;
+    this.#defaults = defaults;
+    this.#capacity = capacity;
+    this.#firings = new Firings(memory.firing, capacity);
+  }
+
+  /** The gate of the running program: it goes on where its tables end. */
+  static overTables(reader: Sqlite, defaults: DefaultSuppression): FiringGate {
+    return new FiringGate(new StoredMemory(reader), defaults);
+  }
+
+  /**
+   * Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous.
+   * @param isLate the event is decided again, out of its turn: it counts with the newest matches, for at an instant long past it would begin
+   * their window anew. @throws what a key's template throws
+   */
+  judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
+    const { suppression: own, dedupe } = rule.restraint;
+    const suppression = own ?? this.#defaults();
+    const at = event.receivedAt;
+    const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
+    // Under the default each dedupe key has a window of its own: a storm of one never holds back the first match of another.
+    const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
+    const early = own ? null : this.#restrained(rule, dedupeKey, at);
+    if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
+    const window = suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window;
+    const countsAt = window && isLate ? Math.max(at, window.newestAt) : at;
+    const base = { rule, key, dedupeKey, countsAt };
+    if (suppression && window && window.sumAt(countsAt) >= suppression.count) return { ...base, outcome: "suppressed" };
+    return { ...base, ...((own ? this.#restrained(rule, dedupeKey, at) : early) ?? FIRED) };
+  }
+
+  /** What dedupe and cooldown make of a match; null when they let it through. */
+  #restrained(
+    { row, restraint: { dedupe, cooldownMs } }: JudgedRule,
+    dedupeKey: string | null,
+    at: EpochMs,
+  ): Restrained {
+    if (!dedupe && cooldownMs === 0) return null;
+    const last = this.#firings.last(row.id, dedupeKey);
+    if (last && dedupe && isWithin(at, last.at, dedupe.windowMs))
+      return { outcome: "deduped", notificationId: last.notificationId };
+    return last && isWithin(at, last.at, cooldownMs) ? COOLED : null;
+  }
+
+  /** Takes a verdict over into what is remembered and written. @returns the storm that begins with it; null mostly. */
+  apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
+    const { rule, key, dedupeKey, countsAt, outcome } = verdict;
+    const ruleId = rule.row.id;
+    const suppression = rule.restraint.suppression ?? this.#defaults();
+    if (outcome === "deduped")
+      this.#repeats.set(verdict.notificationId, (this.#repeats.get(verdict.notificationId) ?? 0) + 1);
+    if (outcome === "fired" && notificationId !== null) {
+      const isAsked = rule.restraint.dedupe !== null || rule.restraint.cooldownMs > 0;
+      this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId, seq: event.seq }, isAsked);
+    }
+    if (!suppression || countsAt === null) return null;
+    const state = this.#stateOf(ruleId, key, suppression.windowMs);
+    // To the end of the line: what was counted lately may not be in the tables yet, and must not be the one that goes.
+    const name = nameOf(ruleId, key);
+    this.#states.delete(name);
+    this.#states.set(name, state);
+    if (state.window.isBehind(countsAt)) this.#beginAnew(ruleId, key);
+    this.#count(ruleId, key, state.window.add(countsAt));
+    return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
+  }
+
+  /** The database refused what a firing had made: nobody was told, so that it holds nothing back. To be called when its set has settled. */
+  refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
+    if (ruleId !== null) this.#firings.forget(ruleId, dedupeKey, id);
+  }
+
+  /** What has to be on disk with the decisions since the last call. */
+  take(): Omit<SuppressionRows, "jobs"> | null {
+    if (this.#windows.size === 0 && this.#repeats.size === 0) return null;
+    const rows = {
+      begunAnew: [...this.#begunAnew.values()],
+      windows: [...this.#windows.values()],
+      storms: [...this.#storms.values()],
+      keys: [...this.#stormKeys.values()],
+      repeats: [...this.#repeats].map(([notificationId, count]) => ({ notificationId, count })),
+    };
+    this.#begunAnew = new Map();
+    this.#windows = new Map();
+    this.#storms = new Map();
+    this.#stormKeys = new Map();
+    this.#repeats = new Map();
+    return rows;
+  }
+
+  /** Matches of the rule and key that lie in its window at an instant, and how many of them are told; for whoever holds the writer. */
+  pressure(ruleId: string, restraint: Restraint, key: string, at: EpochMs): { matches: number; count: number } {
+    const suppression = restraint.suppression ?? this.#defaults();
+    if (!suppression) return { matches: 0, count: 0 };
+    const { window } = this.#stateOf(ruleId, key, suppression.windowMs);
+    return { matches: window.sumAt(at), count: suppression.count };
+  }
+
+  /** The storm is over and told of. To be called when that is on disk. */
+  closed(ruleId: string, key: string): void {
+    const state = this.#states.get(nameOf(ruleId, key));
+    if (state) state.storm = null;
+  }
+
+  /** Nothing is remembered any more: the tables are read anew. */
+  reset(): void {
+    this.#states.clear();
+    this.#firings.clear();
+    this.take();
+  }
+
+  #hold(state: KeyState, { rule, key, dedupeKey }: Verdict, event: IncomingEvent): StormRow | null {
+    const ruleId = rule.row.id;
+    const { seq, id, receivedAt } = event;
+    const before = state.storm;
+    const storm: StormRow = before
+      ? {
+          ...before,
+          count: before.count + 1,
+          lastSeq: Math.max(before.lastSeq, seq),
+          lastAt: Math.max(before.lastAt, receivedAt),
+          samples: before.samples.length < MAX_SAMPLES ? [...before.samples, id] : before.samples,
+        }
+      : {
+          id: uuidv7(),
+          ruleId,
+          key,
+          count: 1,
+          firstSeq: seq,
+          lastSeq: seq,
+          startedAt: receivedAt,
+          lastAt: receivedAt,
+          samples: [id],
+          jobId: uuidv7(),
+        };
+    state.storm = storm;
+    this.#storms.set(storm.id, storm);
+    if (dedupeKey !== null && dedupeKey !== key)
+      this.#stormKeys.set(nameOf(storm.id, dedupeKey), { batchId: storm.id, key: dedupeKey });
+    return before ? null : storm;
+  }
+
+  /** Whoever reads the tables cannot tell what was counted before the clock was set back: it goes, as it has from the window. */
+  #beginAnew(ruleId: string, key: string): void {
+    for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
+    this.#begunAnew.set(nameOf(ruleId, key), { ruleId, key });
+  }
+
+  #count(ruleId: string, key: string, bucketStart: EpochMs): void {
+    const name = `${nameOf(ruleId, key)} ${bucketStart}`;
+    const sum = this.#windows.get(name);
+    if (sum) sum.count++;
+    else this.#windows.set(name, { ruleId, key, bucketStart, count: 1 });
+  }
+
+  #stateOf(ruleId: string, key: string, windowMs: number): KeyState {
+    const name = nameOf(ruleId, key);
+    const known = this.#states.get(name);
+    if (known?.windowMs === windowMs) return known;
+    const state: KeyState = {
+      windowMs,
+      window: new MatchWindow(windowMs, this.#memory.buckets(ruleId, key)),
+      // A rule whose window was changed goes on with the storm it has.
+      storm: known?.storm ?? this.#memory.storm(ruleId, key),
+    };
+    // The one that has counted nothing for longest goes; whatever it counted has long been written.
+    if (this.#states.size >= this.#capacity) this.#states.delete(this.#states.keys().next().value ?? "");
+    this.#states.set(name, state);
+    return state;
+  }
+}
+
+function nameOf(ruleId: string, key: string): string {
+  return `${ruleId} ${key}`;
+}
+
+/** Also where the clock was set back in between. */
+function isWithin(at: EpochMs, last: EpochMs, windowMs: number): boolean {
+  return Math.abs(at - last) < windowMs;
+}

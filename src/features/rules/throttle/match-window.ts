@@ -1,0 +1,90 @@
+import type { EpochMs } from "../../../core/clock.ts";
+
+/** Sub-buckets of a window: matches are counted to a tenth of it. */
+export const BUCKETS = 10;
+
+/** Matches of one bucket, by the instant the bucket begins. */
+export interface Bucket {
+  readonly bucketStart: EpochMs;
+  readonly count: number;
+}
+
+/**
+ * How many matches lie in the last `windowMs`, in ten buckets of which the present one is not over. It is a function of the instants it was
+ * told and nothing else: whoever counts the same events later, or reads the buckets back from their table, has the same window.
+ */
+export class MatchWindow {
+  readonly #widthMs: number;
+  readonly #counts = new Array<number>(BUCKETS).fill(0);
+  /** Number of the newest bucket since 1970; those before it lie behind it in the ring. */
+  #newest = Number.NEGATIVE_INFINITY;
+  #sum = 0;
+
+  constructor(windowMs: number, buckets: Iterable<Bucket> = []) {
+    this.#widthMs = Math.max(1, Math.floor(windowMs / BUCKETS));
+    for (const { bucketStart, count } of [...buckets].sort((a, b) => a.bucketStart - b.bucketStart)) {
+      this.#moveTo(Math.floor(bucketStart / this.#widthMs));
+      this.#put(count);
+    }
+  }
+
+  /** Matches in the window as it stands at an instant, which may lie behind the last one. */
+  sumAt(at: EpochMs): number {
+    const number = this.#numberAt(at);
+    if (this.#isOutside(number)) return 0;
+    let sum = this.#sum;
+    for (let left = number - BUCKETS; left > this.#newest - BUCKETS; left--) sum -= this.#counts[slot(left)] ?? 0;
+    return sum;
+  }
+
+  /** Where the newest bucket begins. */
+  get newestAt(): EpochMs {
+    return this.#newest * this.#widthMs;
+  }
+
+  /** Whether an instant lies so far behind the last one that a match at it begins the window anew: the clock was set back. */
+  isBehind(at: EpochMs): boolean {
+    return this.#numberAt(at) < this.#newest;
+  }
+
+  /** Counts a match. @returns where its bucket begins. */
+  add(at: EpochMs): EpochMs {
+    this.#moveTo(this.#numberAt(at));
+    this.#put(1);
+    return this.newestAt;
+  }
+
+  /** The bucket of an instant. A clock that was set back a little goes on with the newest bucket; one that was set back far begins anew. */
+  #numberAt(at: EpochMs): number {
+    const number = Math.floor(at / this.#widthMs);
+    return number < this.#newest && number > this.#newest - BUCKETS ? this.#newest : number;
+  }
+
+  #isOutside(number: number): boolean {
+    return number >= this.#newest + BUCKETS || number < this.#newest;
+  }
+
+  #moveTo(number: number): void {
+    if (number === this.#newest) return;
+    if (this.#isOutside(number)) {
+      this.#counts.fill(0);
+      this.#sum = 0;
+    } else {
+      for (let next = this.#newest + 1; next <= number; next++) {
+        this.#sum -= this.#counts[slot(next)] ?? 0;
+        this.#counts[slot(next)] = 0;
+      }
+    }
+    this.#newest = number;
+  }
+
+  #put(count: number): void {
+    const at = slot(this.#newest);
+    this.#counts[at] = (this.#counts[at] ?? 0) + count;
+    this.#sum += count;
+  }
+}
+
+function slot(number: number): number {
+  return ((number % BUCKETS) + BUCKETS) % BUCKETS;
+}

@@ -1,0 +1,69 @@
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { SoundUrlOf } from "../notifications/index.ts";
+import type { BrokenRule } from "./deciding/rule-book.ts";
+import type { RuleRow, RuleWithStats } from "./queries.ts";
+
+/** A rule as clients see it; which rules are broken is known to a running server. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
+export function ruleView(
+  row: RuleWithStats,
+  roles: ReadonlyMap<string, string>,
+  soundUrlOf: SoundUrlOf,
+  broken: BrokenRule | null = null,
+) {
+  return {
+    id: row.id,
+    ...definitionView(row, roles),
+    soundUrl: soundUrlOf(row.sound),
+    version: row.version,
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+    updatedAt: toRfc3339(row.updatedAt),
+    broken,
+    stats: countsView(row),
+  };
+}
+
+/** What a version of a rule consists of. */
+export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>) {
+  return {
+    projectId: row.projectId,
+    name: row.name,
+    description: row.description,
+    condition: row.condition,
+    targetRoles: (JSON.parse(row.targetRoles) as string[]).map((id) => roles.get(id) ?? id),
+    targetUsers: JSON.parse(row.targetUsers) as string[],
+    channels: JSON.parse(row.channels) as string[],
+    titleTemplate: row.titleTemplate,
+    messageTemplate: row.messageTemplate,
+    sound: row.sound,
+    action: objectOrNull(row.action),
+    priority: row.priority,
+    active: row.active === 1,
+    suppression: objectOrNull(row.suppression),
+    dedupe: objectOrNull(row.dedupe),
+    cooldownMs: row.cooldownMs,
+  };
+}
+
+function objectOrNull(json: string | null): Record<string, unknown> | null {
+  return json === null ? null : (JSON.parse(json) as Record<string, unknown>);
+}
+
+type Counts = Pick<
+  RuleWithStats,
+  "matched" | "fired" | "suppressed" | "deduped" | "cooled" | "noRecipients" | "errors" | "lastMatchedAt" | "lastError"
+>;
+
+export function countsView(counts: Counts) {
+  return {
+    matched: counts.matched ?? 0,
+    fired: counts.fired ?? 0,
+    suppressed: counts.suppressed ?? 0,
+    deduped: counts.deduped ?? 0,
+    cooled: counts.cooled ?? 0,
+    noRecipients: counts.noRecipients ?? 0,
+    errors: counts.errors ?? 0,
+    lastMatchedAt: toRfc3339OrNull(counts.lastMatchedAt ?? null),
+    lastError: counts.lastError ?? null,
+  };
+}

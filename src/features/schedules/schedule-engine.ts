@@ -1,0 +1,174 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { sql } from "kysely";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Database } from "../../store/database.ts";
+import { DueTimer } from "../jobs/index.ts";
+import { readableTimes } from "./schedule-definition.ts";
+import type { ScheduleFiring } from "./schedule-firing.ts";
+
+const TRY_AGAIN_MS = 1000;
+
+/**
+ * When the clock is set back, the times of patterns between its new and its old reading have been served and do not come again. Times
+ * that lie further ahead than this are a correction: the clock was wrong before, and the schedule follows the new one.
+ */
+export const SERVED_AHEAD_MS = 10_800_000;
+
+/** Schedules whose next time is looked at in one go. */
+const PAGE = 200;
+
+export interface EngineParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly firing: ScheduleFiring;
+}
+
+/** Fires schedules on time. It knows when the next one is due, so that nobody asks the table before. */
+export class ScheduleEngine {
+  readonly #parts: EngineParts;
+  readonly #due: DueTimer;
+  #isRunning = false;
+  #working: Promise<void> | null = null;
+  /** Somebody wants another look behind the one under way. */
+  #isWanted = false;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
+    const { reader, clock, log } = parts;
+    const nextDue = reader.prepare<[], { at: number | null }>(
+      "select min(nextRunAt) as at from schedules where active = 1 and nextRunAt is not null",
+    );
+    this.#due = new DueTimer({
+      clock,
+      readNext: () => nextDue.get()?.at ?? null,
+      wake: () => void this.look(),
+      onSetBack: (byMs) => log.warn({ byMs }, "the clock was set back; schedules with an interval go with it"),
+    });
+  }
+
+  /** From now on schedules fire: also those whose time passed while nobody ran, as each of them wants it. */
+  async start(): Promise<void> {
+    await this.#follow(0);
+    this.#isRunning = true;
+    this.#due.start();
+  }
+
+  /** A firing under way ends with its transaction. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#due.stop();
+    await this.#working;
+  }
+
+  /** Schedules have been committed that were not there, or are not what they were. */
+  changed(): void {
+    if (!this.#isRunning) return;
+    this.#due.read();
+    if (!this.#working) this.#due.arm();
+  }
+
+  /** Looks at the clock, as it does by itself when something is due, and once a minute; fires what is due. */
+  look(): Promise<void> {
+    this.#due.disarm();
+    this.#isWanted = true;
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+      this.#due.arm();
+    });
+    return this.#working;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#isWanted && this.#isRunning) {
+      this.#isWanted = false;
+      try {
+        await this.#fireDue();
+      } catch (error) {
+        this.#parts.log.warn({ err: error }, "schedules could not fire; trying again");
+        this.#due.retryAt(this.#parts.clock.now() + TRY_AGAIN_MS);
+      }
+    }
+  }
+
+  async #fireDue(): Promise<void> {
+    const { clock, firing } = this.#parts;
+    const setBack = this.#due.takeSetBack();
+    if (setBack)
+      await this.#follow(setBack.byMs).catch((error: unknown) => {
+        this.#due.putBack(setBack);
+        throw error;
+      });
+    this.#due.read();
+    while (this.#isRunning && this.#due.isDue(clock.now())) {
+      await firing.fire();
+      this.#due.read();
+    }
+  }
+
+  /**
+   * Brings next times in line with a clock that was set back: by so much while we watched, or while nobody did (0). Intervals take the time
+   * that they take. @param byMs by how much.
+   */
+  async #follow(byMs: number): Promise<void> {
+    const { database, clock } = this.#parts;
+    const now = clock.now();
+    if (byMs > 0)
+      await database.write((trx) =>
+        trx
+          .updateTable("schedules")
+          // A step of whole intervals would give times that there have been, and a time comes once: it names its job.
+          .set({ nextRunAt: sql`nextRunAt - ${byMs} + (case when ${byMs} % everyMs = 0 then 1 else 0 end)` })
+          .where("everyMs", "is not", null)
+          .where("nextRunAt", "is not", null)
+          .execute(),
+      );
+    const tooFar = sql<boolean>`everyMs is not null and nextRunAt > ${now} + everyMs`;
+    const ahead = await database.read.selectFrom("schedules").select("id").where(tooFar).limit(1).executeTakeFirst();
+    // A start with nothing to correct writes nothing.
+    if (ahead)
+      await database.write((trx) =>
+        trx
+          .updateTable("schedules")
+          .set({ nextRunAt: sql`${now} + everyMs` })
+          .where(tooFar)
+          .execute(),
+      );
+    await this.#correctPatterns(now);
+  }
+
+  /** Schedules with a pattern that would wait for a time which is far ahead, though the pattern has an earlier one. */
+  async #correctPatterns(now: EpochMs): Promise<void> {
+    const { database } = this.#parts;
+    const servedUntil = now + SERVED_AHEAD_MS;
+    for (let after = ""; ; ) {
+      const rows = await database.read
+        .selectFrom("schedules")
+        .select(["id", "cron", "everyMs", "timezone", "nextRunAt"])
+        .where("id", ">", after)
+        .where("cron", "is not", null)
+        .where("nextRunAt", ">", servedUntil)
+        .orderBy("id")
+        .limit(PAGE)
+        .execute();
+      const corrected = rows.flatMap((row) => {
+        const next = readableTimes(row, servedUntil)?.next(servedUntil) ?? null;
+        return next !== null && row.nextRunAt !== null && next < row.nextRunAt ? [{ ...row, next }] : [];
+      });
+      if (corrected.length > 0)
+        await database.write(async (trx) => {
+          for (const { id, nextRunAt, next } of corrected)
+            await trx
+              .updateTable("schedules")
+              .set({ nextRunAt: next })
+              .where("id", "=", id)
+              .where("nextRunAt", "=", nextRunAt)
+              .execute();
+        });
+      after = rows.at(-1)?.id ?? "";
+      if (rows.length < PAGE) return;
+    }
+  }
+}

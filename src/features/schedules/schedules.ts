@@ -1,0 +1,285 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { currentCaller } from "../../core/caller.ts";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { limitReached } from "../../core/limit-reached.ts";
+import type { Logger } from "../../core/log.ts";
+import { requireVersion } from "../../http/versions.ts";
+import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import type { IngestService } from "../events/index.ts";
+import type { JobRunner, QueueName, QueueSettings } from "../jobs/index.ts";
+import { requireRoom } from "../jobs/index.ts";
+import type { Occurrence } from "./cron/cron.ts";
+import { recurrenceOf } from "./cron/recurrence.ts";
+import {
+  definitionOf,
+  firstRunAt,
+  readableTimes,
+  requireTimezone,
+  type Schedule,
+  type ScheduleChanges,
+  type ScheduleInput,
+  type ScheduleRow,
+  scheduleOf,
+} from "./schedule-definition.ts";
+import { ScheduleEngine } from "./schedule-engine.ts";
+import { ScheduleFiring } from "./schedule-firing.ts";
+import { ScheduleOffers, type SettlePayload } from "./schedule-offers.ts";
+import { tellOfSkippedRuns } from "./schedule-skipped.ts";
+
+export type { Schedule, ScheduleChanges, ScheduleInput } from "./schedule-definition.ts";
+
+export interface ScheduleParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly runner: JobRunner;
+  readonly ingest: IngestService;
+  readonly defaultProjectId: string;
+  /** The zone of schedules that name none. */
+  readonly timezone: string;
+  settingsOf(queue: QueueName): QueueSettings;
+  maxCatchUp(): number;
+  maxPerCreator(): number;
+}
+
+/** The job that a schedule has just made. */
+export interface ScheduleRun {
+  readonly jobId: string;
+  readonly runAt: EpochMs;
+  readonly state: string;
+}
+
+/**
+ * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract 8.4, 8.5). Each firing is one
+ * transaction. What is said of a schedule here is in force with the commit.
+ */
+export class Schedules {
+  readonly #parts: ScheduleParts;
+  readonly #firing: ScheduleFiring;
+  readonly #engine: ScheduleEngine;
+  /** What may be scheduled from outside. */
+  readonly offers = new ScheduleOffers();
+
+  constructor(parts: ScheduleParts) {
+    this.#parts = parts;
+    this.#firing = new ScheduleFiring(parts);
+    this.#engine = new ScheduleEngine({ ...parts, firing: this.#firing });
+    tellOfSkippedRuns(parts);
+  }
+
+  /** The zone of schedules that name none. */
+  get timezone(): string {
+    return this.#parts.timezone;
+  }
+
+  start(): Promise<void> {
+    return this.#engine.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#engine.stop();
+  }
+
+  /** Looks at the clock now. It does so by itself whenever something is due, and at least once a minute. */
+  look(): Promise<void> {
+    return this.#engine.look();
+  }
+
+  /** Says that operators may have jobs of this kind made, as long as it has a handler. @returns a function that takes it back. */
+  offer(queue: QueueName, kind: string, settle?: SettlePayload): () => void {
+    return this.offers.add(queue, kind, settle);
+  }
+
+  /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE, LIMIT_REACHED */
+  create(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
+    return this.#parts.database.writeIn(options, (trx) => this.#create(input, trx));
+  }
+
+  /**
+   * Sees to it that there is such a schedule, for code that says at every start what it wants. What is unchanged is kept, its next time
+   * included, so that runs missed in between are made up for; and so is what an operator has made of `active`, unless it is given.
+   * @throws NAME_TAKEN when the name is somebody else's: of another module, or of a user; and as {@link create}
+   */
+  put(input: ScheduleInput, options: InTransaction = {}): Promise<Schedule> {
+    return this.#parts.database.writeIn(options, async (trx) => {
+      const old = await findByName(trx, input.name);
+      if (!old) return this.#create(input, trx);
+      if (old.module !== (input.module ?? null) || old.createdBy !== (input.createdBy ?? null)) throw nameTaken();
+      return this.#change(old, input, trx);
+    });
+  }
+
+  /**
+   * Changes what is given. Another pattern, interval or zone begins to count now, and so does a schedule that is made active.
+   * @param ifMatch the version that the caller has seen, as in `If-Match`; empty for whatever it is.
+   * @throws SCHEDULE_NOT_FOUND, VERSION_CONFLICT, and as {@link create}
+   */
+  update(
+    id: string,
+    changes: ScheduleChanges,
+    { trx: outer, ifMatch = "" }: InTransaction & { readonly ifMatch?: string } = {},
+  ): Promise<Schedule> {
+    return this.#parts.database.writeIn({ trx: outer }, async (trx) => {
+      const old = await requireRow(trx, id);
+      requireVersion(ifMatch, old.version);
+      if (changes.name !== undefined && changes.name !== old.name && (await findByName(trx, changes.name)))
+        throw nameTaken();
+      return this.#change(old, changes, trx);
+    });
+  }
+
+  /** Jobs that it has made go on. @throws SCHEDULE_NOT_FOUND */
+  delete(id: string, options: InTransaction = {}): Promise<void> {
+    return this.#parts.database.writeIn(options, async (trx) => {
+      await requireRow(trx, id);
+      await this.#delete(id, trx);
+    });
+  }
+
+  /** {@link delete} by name. @returns whether there was one. */
+  remove(name: string, options: InTransaction = {}): Promise<boolean> {
+    return this.#parts.database.writeIn(options, async (trx) => {
+      const row = await findByName(trx, name);
+      if (row) await this.#delete(row.id, trx);
+      return row !== undefined;
+    });
+  }
+
+  /**
+   * Makes a job of the schedule now, whatever its times are and whether or not it is active.
+   * @throws SCHEDULE_NOT_FOUND, INVALID_STATE while a job of it has not ended and they may not overlap, OVERLOADED
+   */
+  run(id: string, options: InTransaction = {}): Promise<ScheduleRun> {
+    return this.#parts.database.writeIn(options, async (trx) => {
+      const row = await requireRow(trx, id);
+      if (row.overlap === "skip") await requireIdle(trx, id);
+      requireRoom(this.#parts.runner, row.queue as QueueName);
+      const correlationId = currentCaller().correlationId ?? uuidv7();
+      const { id: jobId, runAt, state } = await this.#firing.runNow(row, correlationId, trx);
+      return { jobId, runAt, state };
+    });
+  }
+
+  async find(id: string, { trx }: InTransaction = {}): Promise<Schedule | undefined> {
+    const row = isUuid(id) ? await findById(trx ?? this.#parts.database.read, id) : undefined;
+    return row && scheduleOf(row);
+  }
+
+  async findByName(name: string, { trx }: InTransaction = {}): Promise<Schedule | undefined> {
+    const row = await findByName(trx ?? this.#parts.database.read, name);
+    return row && scheduleOf(row);
+  }
+
+  /** The next times of a schedule, those that are skipped among them; none of one that is not active. */
+  nextRuns(schedule: Timed, count: number): Occurrence[] {
+    const { nextRunAt } = schedule;
+    return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.preview(nextRunAt - 1, count)) || [];
+  }
+
+  /** When it runs next: in the table stands the next time that something is to be done, and that can be to say that nothing runs. */
+  nextRunOf(schedule: Timed): EpochMs | null {
+    const { nextRunAt } = schedule;
+    return (nextRunAt !== null && readableTimes(schedule, nextRunAt)?.nextRun(nextRunAt - 1)) || null;
+  }
+
+  /** The next times of a pattern. @throws INVALID_CRON, INVALID_TIMEZONE */
+  preview(cron: string, timezone: string | undefined, count: number): Occurrence[] {
+    const now = this.#parts.clock.now();
+    const zone = requireTimezone(timezone ?? this.#parts.timezone);
+    return recurrenceOf({ cron, timezone: zone }, now).preview(now, count);
+  }
+
+  async #create(input: ScheduleInput, trx: Trx): Promise<Schedule> {
+    if (await findByName(trx, input.name)) throw nameTaken();
+    await this.#requireRoom(input.createdBy ?? null, trx);
+    const now = this.#parts.clock.now();
+    const definition = definitionOf(input, null, this.#parts.timezone);
+    const row: ScheduleRow = {
+      id: uuidv7(),
+      ...definition,
+      lastRunAt: null,
+      nextRunAt: firstRunAt(definition, now),
+      version: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+    await trx.insertInto("schedules").values(row).execute();
+    this.#changed(trx);
+    return scheduleOf(row);
+  }
+
+  /** The program and its modules have no limit. */
+  async #requireRoom(createdBy: string | null, trx: Trx): Promise<void> {
+    if (createdBy === null) return;
+    const max = this.#parts.maxPerCreator();
+    if ((await countOfCreator(trx, createdBy)) >= max)
+      throw limitReached("You have too many schedules and recurring timers", "limits.schedulesPerUser", max);
+  }
+
+  async #change(old: ScheduleRow, input: ScheduleChanges, trx: Trx): Promise<Schedule> {
+    const now = this.#parts.clock.now();
+    const definition = definitionOf(input, old, this.#parts.timezone);
+    const differs = (...members: (keyof typeof definition)[]): boolean =>
+      members.some((member) => definition[member] !== old[member]);
+    if (!differs(...(Object.keys(definition) as (keyof typeof definition)[]))) return scheduleOf(old);
+    const nextRunAt = differs("cron", "everyMs", "timezone", "active") ? firstRunAt(definition, now) : old.nextRunAt;
+    const changes = { ...definition, nextRunAt, version: old.version + 1, updatedAt: now };
+    await trx.updateTable("schedules").set(changes).where("id", "=", old.id).execute();
+    this.#changed(trx);
+    return scheduleOf({ ...old, ...changes });
+  }
+
+  async #delete(id: string, trx: Trx): Promise<void> {
+    await trx.deleteFrom("schedules").where("id", "=", id).execute();
+    this.#changed(trx);
+  }
+
+  #changed(trx: Trx): void {
+    this.#parts.database.afterCommit(trx, () => this.#engine.changed());
+  }
+}
+
+type Timed = Pick<Schedule, "cron" | "everyMs" | "timezone" | "nextRunAt">;
+type Readable = Pick<Trx, "selectFrom">;
+
+function findById(db: Readable, id: string): Promise<ScheduleRow | undefined> {
+  return db.selectFrom("schedules").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+function findByName(db: Readable, name: string): Promise<ScheduleRow | undefined> {
+  return db.selectFrom("schedules").selectAll().where("name", "=", name).executeTakeFirst();
+}
+
+async function countOfCreator(db: Readable, createdBy: string): Promise<number> {
+  const row = await db
+    .selectFrom("schedules")
+    .select((e) => e.fn.countAll<number>().as("n"))
+    .where("createdBy", "=", createdBy)
+    .executeTakeFirst();
+  return row?.n ?? 0;
+}
+
+async function requireRow(trx: Trx, id: string): Promise<ScheduleRow> {
+  const row = isUuid(id) ? await findById(trx, id) : undefined;
+  if (!row) throw new PrismError("SCHEDULE_NOT_FOUND", "No such schedule");
+  return row;
+}
+
+async function requireIdle(trx: Trx, id: string): Promise<void> {
+  const job = await trx
+    .selectFrom("jobs")
+    .select("id")
+    .where("scheduleId", "=", id)
+    .where("finishedAt", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  if (job)
+    throw new PrismError("INVALID_STATE", `Job ${job.id} of the schedule has not ended, and they may not overlap`);
+}
+
+function nameTaken(): PrismError {
+  return new PrismError("NAME_TAKEN", "Another schedule has this name");
+}

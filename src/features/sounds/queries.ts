@@ -1,0 +1,63 @@
+import { type Selectable, sql } from "kysely";
+import type { PageRequest } from "../../http/pagination.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { SoundsTable } from "../../store/schema.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+
+export type SoundRow = Selectable<SoundsTable>;
+
+export function findSound(db: ReadDb | Trx, id: string): Promise<SoundRow | undefined> {
+  return db.selectFrom("sounds").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
+}
+
+/** Newest first, one more than the limit where there is more. */
+export function listSounds(db: ReadDb, { after, limit, offset }: PageRequest): Promise<SoundRow[]> {
+  let rows = db
+    .selectFrom("sounds")
+    .selectAll()
+    .where("deletedAt", "is", null)
+    .orderBy("createdAt", "desc")
+    .orderBy("id", "desc")
+    .limit(limit + 1)
+    .offset(offset);
+  if (after) {
+    const [createdAt = 0, id = ""] = after as readonly [number, string];
+    rows = rows.where((e) => e(e.refTuple("createdAt", "id"), "<", e.tuple(createdAt, id)));
+  }
+  return rows.execute();
+}
+
+export function countSounds(db: ReadDb): Promise<number> {
+  return countOf(db.selectFrom("sounds").where("deletedAt", "is", null));
+}
+
+/** @returns whether the name was free. */
+export async function insertSound(trx: Trx, row: SoundRow): Promise<boolean> {
+  const held = await trx
+    .selectFrom("sounds")
+    .select("id")
+    .where("filename", "=", row.filename)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (held) return false;
+  await trx.insertInto("sounds").values(row).execute();
+  return true;
+}
+
+export async function markDeleted(trx: Trx, id: string, now: number): Promise<void> {
+  await trx.updateTable("sounds").set({ deletedAt: now }).where("id", "=", id).execute();
+}
+
+/** Ids of rules that sound it, the first of them. */
+export async function rulesWith(trx: Trx, filename: string, limit: number): Promise<string[]> {
+  const rows = await trx
+    .selectFrom("rules")
+    .select("id")
+    .where(sql<string>`sound collate nocase`, "=", filename)
+    .where("sound", "is not", null)
+    .where("deletedAt", "is", null)
+    .orderBy("id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ id }) => id);
+}

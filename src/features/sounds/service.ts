@@ -1,0 +1,142 @@
+import type { CoreServices } from "../../app/module.ts";
+import { toRfc3339 } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import * as queries from "./queries.ts";
+import type { ListQuery } from "./schema.ts";
+import type { UploadedSound } from "./upload.ts";
+
+const DEFAULT_TTL_MS = 3_600_000;
+const MAX_NAMED_RULES = 50;
+
+/** The job that removes the bytes of a sound whose row is gone. */
+export const REMOVE_KIND = "sound.remove";
+
+export interface RemovePayload {
+  readonly storage: queries.SoundRow["storage"];
+  readonly storageKey: string;
+}
+
+/** Sounds: storing, showing, removing (contract 4.11). */
+export class SoundService {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED */
+  async create(sound: UploadedSound, createdBy: string) {
+    const { db, clock, audit, system } = this.#services;
+    const { files } = system.sounds;
+    await this.#requireFree(sound.filename);
+    const id = uuidv7();
+    const { filename, kind, bytes, sha256 } = sound;
+    await files.put(id, bytes, { mime: kind.mime, sha256 });
+    const row: queries.SoundRow = {
+      id,
+      filename,
+      mime: kind.mime,
+      bytes: bytes.length,
+      sha256,
+      storage: files.kind,
+      storageKey: id,
+      durationMs: null,
+      createdBy,
+      createdAt: clock.now(),
+      deletedAt: null,
+    };
+    try {
+      await db.write(async (trx) => {
+        if (!(await queries.insertSound(trx, row))) throw nameTaken();
+        const metadata = { mime: kind.mime, bytes: bytes.length, sha256, storage: files.kind };
+        await audit.record({ action: "sound.create", resourceType: "sound", resourceId: id, metadata }, { trx });
+      });
+    } catch (error) {
+      await files.remove(id).catch(() => undefined);
+      throw error;
+    }
+    return this.#view(row, DEFAULT_TTL_MS);
+  }
+
+  async list({ ttlMs = DEFAULT_TTL_MS, ...query }: ListQuery) {
+    const { db } = this.#services;
+    const request = readPage(query, ["number", "string"]);
+    const rows = await queries.listSounds(isFarPage(request) ? db.scan : db.read, request);
+    const total = request.wantsTotal ? await queries.countSounds(db.scan) : undefined;
+    return pageBody(
+      request,
+      rows,
+      (row) => this.#view(row, ttlMs),
+      (row) => [row.createdAt, row.id],
+      total,
+    );
+  }
+
+  async get(id: string, ttlMs = DEFAULT_TTL_MS) {
+    return this.#view(await this.find(id), ttlMs);
+  }
+
+  /** @throws SOUND_NOT_FOUND */
+  async find(id: string): Promise<queries.SoundRow> {
+    const row = isUuid(id) ? await queries.findSound(this.#services.db.read, id) : undefined;
+    if (!row) throw notFound();
+    return row;
+  }
+
+  /** The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
+  async delete(id: string, force: boolean): Promise<void> {
+    const { db, clock, audit, jobs } = this.#services;
+    await db.write(async (trx) => {
+      const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
+      if (!row) throw notFound();
+      const ruleIds = await queries.rulesWith(trx, row.filename, MAX_NAMED_RULES);
+      if (ruleIds.length > 0 && !force) throw inUse(ruleIds);
+      await queries.markDeleted(trx, id, clock.now());
+      const { storage, storageKey } = row;
+      const payload: RemovePayload = { storage, storageKey };
+      await jobs.enqueue({ queue: "retention", kind: REMOVE_KIND, payload, runAt: clock.now() }, { trx });
+      const metadata = { sha256: row.sha256, bytes: row.bytes, forced: ruleIds.length > 0 };
+      await audit.record({ action: "sound.delete", resourceType: "sound", resourceId: id, metadata }, { trx });
+    });
+  }
+
+  /** Before the bytes are stored, so that a name that is taken costs nothing. @throws NAME_TAKEN */
+  async #requireFree(filename: string): Promise<void> {
+    const held = await this.#services.db.read
+      .selectFrom("sounds")
+      .select("id")
+      .where("filename", "=", filename)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    if (held) throw nameTaken();
+  }
+
+  #view(row: queries.SoundRow, ttlMs: number) {
+    return {
+      id: row.id,
+      filename: row.filename,
+      mime: row.mime,
+      bytes: row.bytes,
+      sha256: row.sha256,
+      createdBy: row.createdBy,
+      createdAt: toRfc3339(row.createdAt),
+      ...this.#services.system.sounds.links.linkFor(row.id, ttlMs),
+    };
+  }
+}
+
+function notFound(): PrismError {
+  return new PrismError("SOUND_NOT_FOUND", "No such sound");
+}
+
+function nameTaken(): PrismError {
+  return new PrismError("NAME_TAKEN", "There is a sound of this name");
+}
+
+function inUse(ruleIds: readonly string[]): PrismError {
+  return new PrismError("SOUND_IN_USE", "Rules use this sound; force=true deletes it all the same", {
+    details: ruleIds.map((ruleId) => ({ code: "SOUND_IN_USE", message: "this rule uses the sound", ruleId })),
+  });
+}

@@ -1,0 +1,62 @@
+import { createHmac, hkdfSync } from "node:crypto";
+import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { secretsEqual } from "../../core/tokens.ts";
+
+export interface SoundLinkParts {
+  readonly clock: Clock;
+  /** The server's own secret; links end with it. */
+  readonly secret: string;
+  /** How long a link in a view is good at least. */
+  readonly ttlMs: number;
+  /** What links begin with. */
+  baseUrl(): string;
+}
+
+export const MEDIA_PATH = "/media/sounds";
+
+/** Links to sounds that work without credentials until their time is over: signed with HMAC-SHA-256 over the sound and the time. */
+export class SoundLinks {
+  readonly #parts: SoundLinkParts;
+  readonly #key: Buffer;
+
+  constructor(parts: SoundLinkParts) {
+    this.#parts = parts;
+    this.#key = Buffer.from(hkdfSync("sha256", parts.secret, "", "prism sound links", 32));
+  }
+
+  /** A link that is good for exactly this long. */
+  linkFor(id: string, ttlMs: number): { readonly url: string; readonly urlExpiresAt: string } {
+    const expiresAt = this.#parts.clock.now() + ttlMs;
+    return { url: this.#url(id, expiresAt), urlExpiresAt: toRfc3339(expiresAt) };
+  }
+
+  /**
+   * A link in something that is looked at again and again: the same for the whole of a period as long as links are good, and good for one more,
+   * so that what shows it has one form for that time.
+   */
+  steadyLink(id: string): string {
+    const { clock, ttlMs } = this.#parts;
+    return this.#url(id, (Math.floor(clock.now() / ttlMs) + 2) * ttlMs);
+  }
+
+  /** @returns until when the link is good. @throws SIGNATURE_INVALID, LINK_EXPIRED */
+  check(id: string, exp: string, sig: string): EpochMs {
+    // Always computed and compared, whatever was sent.
+    if (!secretsEqual(sig, this.#sign(id, exp)))
+      throw new PrismError("SIGNATURE_INVALID", "The link is not one of this server");
+    const expiresAt = Number(exp);
+    if (expiresAt <= this.#parts.clock.now())
+      throw new PrismError("LINK_EXPIRED", "The link is not good any more; ask for a new one");
+    return expiresAt;
+  }
+
+  #url(id: string, expiresAt: EpochMs): string {
+    const exp = String(expiresAt);
+    return `${this.#parts.baseUrl()}${MEDIA_PATH}/${id}?exp=${exp}&sig=${this.#sign(id, exp)}`;
+  }
+
+  #sign(id: string, exp: string): string {
+    return createHmac("sha256", this.#key).update(`${id}\n${exp}`).digest("base64url");
+  }
+}

@@ -1,0 +1,100 @@
+import type { CoreServices } from "../../app/module.ts";
+import { withinOr } from "../../core/within.ts";
+import { Reply } from "../../http/route.ts";
+import type { WriteProblem } from "../../store/commit/write-health.ts";
+
+const PROBE_EVERY_MS = 1000;
+/** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
+const PATIENCE_MS = 2000;
+
+interface Probe {
+  readonly ok: boolean;
+  readonly database: "ok" | WriteProblem;
+  readonly latencyMs: number;
+}
+
+interface RunningProbe {
+  readonly startedAt: number;
+  /** How many commits there were when it began. */
+  readonly commits: number;
+  readonly result: Promise<Probe>;
+}
+
+/** The answer to a probe: 503 where the thing does not work, with the time after which asking again is worth it. */
+export function probeReply(isWell: boolean, body: unknown): Reply {
+  return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
+}
+
+/**
+ * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often health is
+ * requested; it is written for that only when no other commit has told how it is.
+ */
+export class Health {
+  readonly #services: CoreServices;
+  #running: RunningProbe | null = null;
+  #last: Probe | null = null;
+  #lastAt = Number.NEGATIVE_INFINITY;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** No host names, no paths, no secrets. */
+  async summary(): Promise<Reply> {
+    const { system, clock } = this.#services;
+    const db = await this.database();
+    const isReady = db.ok && !system.kernel.requests.isDraining;
+    return probeReply(isReady, {
+      status: !isReady ? "unavailable" : system.storage.isFull ? "degraded" : "ok",
+      version: system.version,
+      uptimeMs: Math.max(0, clock.now() - system.startedAt),
+      db: db.ok ? "ok" : "failed",
+      redis: "ok",
+      checks: {
+        database: db.database,
+        storage: system.storage.isFull ? "full" : "ok",
+        ruleEngine: system.backlog.isBehind ? "behind" : "ok",
+        accepting: !system.kernel.requests.isDraining,
+      },
+    });
+  }
+
+  /** Answers within {@link PATIENCE_MS}; what is not known by then counts as failed. */
+  async database(): Promise<Probe> {
+    if (this.#last && performance.now() - this.#lastAt < PROBE_EVERY_MS) return this.#last;
+    this.#running ??= this.#start();
+    const { startedAt, commits, result } = this.#running;
+    const left = Math.max(0, startedAt + PATIENCE_MS - performance.now());
+    return withinOr(left, result, () => this.#unanswered(startedAt, commits));
+  }
+
+  /** A probe that still waits in line while others are committed is load, and no failure. */
+  #unanswered(startedAt: number, commitsBefore: number): Probe {
+    const { health, committer } = this.#services.system.store;
+    const isStuck = committer.record.commits === commitsBefore;
+    return probeOf(health.known() ?? (isStuck ? "failed" : null), startedAt);
+  }
+
+  #start(): RunningProbe {
+    const startedAt = performance.now();
+    const { commits } = this.#services.system.store.committer.record;
+    return { startedAt, commits, result: this.#probe(startedAt) };
+  }
+
+  async #probe(startedAt: number): Promise<Probe> {
+    // A stopped committer refuses: that, too, is a database that cannot be written.
+    const problem = await this.#services.system.store.health.check().catch((): WriteProblem => "failed");
+    this.#last = probeOf(problem, startedAt);
+    this.#lastAt = performance.now();
+    this.#running = null;
+    return this.#last;
+  }
+}
+
+function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
+  return { ok: problem === null, database: problem ?? "ok", latencyMs: elapsedMs(startedAt) };
+}
+
+function elapsedMs(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 100) / 100;
+}

@@ -1,0 +1,216 @@
+import * as v from "valibot";
+import type { AppModule, CoreServices, ModuleServer } from "../../app/module.ts";
+import { secretsEqual } from "../../core/tokens.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { openApiDocument } from "../../http/openapi.ts";
+import { ANSWERS_LATER, route } from "../../http/route.ts";
+import { DevGate } from "../access/index.ts";
+import { type JobCount, RecentJobCounts } from "../jobs/index.ts";
+import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
+import { Health, probeReply } from "./health.ts";
+import { systemStatus } from "./status.ts";
+import { SystemNotices } from "./system-notices.ts";
+
+const tag = "Operations";
+const PROBE = { method: "GET", tag, access: "public", unlimited: true, quiet: true } as const;
+
+/** Health, status, metrics and the API's own description (contract 4.12, 13). */
+const operations: AppModule = {
+  name: "operations",
+  version: "1.0.0",
+  register(server, services) {
+    serveHealth(server, services);
+    serveStatus(server, services);
+    serveMetrics(server, services);
+    serveDocs(server, services);
+    serveClient(server);
+    serveAccountPages(server);
+    new SystemNotices(services);
+  },
+};
+
+function serveHealth(server: ModuleServer, services: CoreServices): void {
+  const { kernel } = services.system;
+  const health = new Health(services);
+  server.route(
+    route({
+      ...PROBE,
+      path: "/health",
+      aliases: ["/api/v1/health"],
+      summary: "Whether the server can do its work; 503 when it cannot",
+      otherStatuses: [503],
+      response: v.object({
+        status: v.picklist(["ok", "degraded", "unavailable"]),
+        version: v.string(),
+        uptimeMs: v.number(),
+        db: v.picklist(["ok", "failed"]),
+        redis: v.literal("ok"),
+        checks: v.record(v.string(), v.unknown()),
+      }),
+      handle: () => health.summary(),
+    }),
+  );
+  server.route(
+    route({
+      ...PROBE,
+      path: "/health/live",
+      summary: "200 while the event loop runs",
+      response: v.object({ status: v.literal("ok") }),
+      handle: () => ({ status: "ok" }),
+    }),
+  );
+  server.route(
+    route({
+      ...PROBE,
+      path: "/health/ready",
+      summary: "503 while starting, stopping, or when the database cannot be written",
+      otherStatuses: [503],
+      response: v.object({ status: v.picklist(["ok", "unavailable"]) }),
+      async handle() {
+        const isReady = !kernel.requests.isDraining && (await health.database()).ok;
+        return probeReply(isReady, { status: isReady ? "ok" : "unavailable" });
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...PROBE,
+      path: "/health/db",
+      summary: "The database, asked at most once a second; 503 when it cannot be written",
+      otherStatuses: [503],
+      response: v.object({ status: v.picklist(["ok", "failed"]), latencyMs: v.number() }),
+      async handle() {
+        const { ok, latencyMs } = await health.database();
+        return probeReply(ok, { status: ok ? "ok" : "failed", latencyMs });
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...PROBE,
+      path: "/health/redis",
+      summary: "The embedded broker, for probes that ask for Redis",
+      response: v.object({ status: v.literal("ok"), mode: v.literal("embedded"), latencyMs: v.number() }),
+      handle: () => ({ status: "ok", mode: "embedded", latencyMs: 0 }),
+    }),
+  );
+}
+
+function serveStatus(server: ModuleServer, services: CoreServices): void {
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/status",
+      summary: "Database, queues, live connections, consumers",
+      tag,
+      access: { permission: "system:status" },
+      response: v.record(v.string(), v.unknown()),
+      handle: () => systemStatus(services),
+    }),
+  );
+}
+
+function serveMetrics(server: ModuleServer, { config, system, db, clock, log }: CoreServices): void {
+  const counts = new RecentJobCounts(db.scan, clock);
+  let jobs: readonly JobCount[] = [];
+  system.metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
+    jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),
+  );
+  system.metrics.gauge("prism_queue_paused", "1 while an operator has paused the queue", () =>
+    system.runner.queueNames.map((queue) => [{ queue }, Number(system.runner.isPaused(queue))] as const),
+  );
+  const gate = new DevGate(config);
+  const hasToken = (authorization: string): boolean =>
+    config.metricsToken !== undefined && secretsEqual(authorization, `Bearer ${config.metricsToken}`);
+  const admits = (exchange: Exchange): boolean => {
+    const authorization = exchange.header("authorization");
+    const isBare = authorization === "" && exchange.header("x-api-key") === "";
+    return isBare ? gate.allows(exchange) : hasToken(authorization);
+  };
+  server.route(
+    route({
+      method: "GET",
+      path: "/metrics",
+      summary: "Prometheus metrics; besides system:status for the metrics token, and in development on this machine",
+      tag,
+      access: { permission: "system:status", admits },
+      response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
+      async handle(exchange) {
+        // The other figures are worth having while the table cannot be read.
+        jobs = await counts.get().catch((error: unknown) => {
+          log.warn({ err: error }, "the jobs cannot be counted");
+          return [];
+        });
+        exchange.send(200, system.metrics.render(), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
+        return ANSWERS_LATER;
+      },
+    }),
+  );
+}
+
+function serveDocs(server: ModuleServer, { config, system }: CoreServices): void {
+  const access = config.docsPublic ? ("public" as const) : { anyToken: true as const };
+  const document = jsonPage(
+    () => JSON.stringify(openApiDocument(system.router.mounts, system.version, system.settings.rateLimit)),
+    () => system.router.loadedState,
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/openapi.json",
+      aliases: ["/openapi.json"],
+      summary: "This document",
+      tag,
+      access,
+      response: v.looseObject({ openapi: v.string(), info: v.looseObject({}), paths: v.looseObject({}) }),
+      handle: pageHandler(document),
+    }),
+  );
+  for (const [path, page] of DOCS_PAGES) {
+    server.route(
+      route({
+        method: "GET",
+        path,
+        summary: "The API's documentation as a page",
+        tag,
+        access,
+        undocumented: path !== "/docs",
+        response: { contentType: "text/html", description: "Swagger UI, served from the program itself" },
+        handle: pageHandler(page),
+      }),
+    );
+  }
+}
+
+function serveAccountPages(server: ModuleServer): void {
+  for (const [path, page] of ACCOUNT_PAGES) {
+    server.route(
+      route({
+        method: "GET",
+        path,
+        summary: "A page that a link in an account mail opens",
+        tag,
+        access: "public",
+        undocumented: true,
+        response: { contentType: page.contentType, description: "A part of the page" },
+        handle: pageHandler(page),
+      }),
+    );
+  }
+}
+
+function serveClient(server: ModuleServer): void {
+  server.route(
+    route({
+      method: "GET",
+      path: "/prism-client.js",
+      summary: "The client library for browsers, as an ES module",
+      tag,
+      access: "public",
+      response: { contentType: "text/javascript", description: "The package prism-client of this version" },
+      handle: pageHandler(CLIENT_SCRIPT),
+    }),
+  );
+}
+
+export default operations;

@@ -1,0 +1,125 @@
+import type { CoreServices } from "../../app/module.ts";
+import type { Logger } from "../../core/log.ts";
+import type { NewEntry } from "../streams/index.ts";
+
+/** Type and data of an entry of the stream `system`. */
+type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
+
+/** Something that holds for a while: what is told when it begins, and when it is over. */
+interface Condition {
+  readonly began: Notice;
+  readonly ended: Notice;
+}
+
+const LOOK_EVERY_MS = 1000;
+/** Dead jobs that are told one by one in a second; of the others their number. */
+const MAX_DEAD_TOLD = 50;
+/** While nothing can be written the oldest go. */
+const MAX_WAITING = 1000;
+
+/**
+ * Writes the stream `system` (contract 5.1): what an operator wants to know at once. Once a second it looks at what is paused, full or failed, and tells what
+ * has begun and what is over since; what holds when the server starts is told then. Jobs that died are told with the next look, so that a thousand of
+ * them are one transaction. A notice that cannot be written is written with a later look.
+ */
+export class SystemNotices {
+  readonly #services: CoreServices;
+  readonly #log: Logger;
+  #known = new Map<string, Condition>();
+  #waiting: Notice[] = [];
+  #deadUntold = 0;
+  #deadWaiting = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #writing: Promise<void> | null = null;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+    this.#log = services.log.namespace("system");
+    const { events } = services;
+    events.on("system:ready", () => {
+      this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
+      this.#timer.unref();
+      return this.#look();
+    });
+    events.on("job:dead", (job) => this.#died(job));
+    events.on("system:stopping", () => this.#stop());
+  }
+
+  #died(job: unknown): void {
+    if (this.#deadWaiting >= MAX_DEAD_TOLD) {
+      this.#deadUntold++;
+      return;
+    }
+    const { id, queue, kind } = Object(job) as { id?: unknown; queue?: unknown; kind?: unknown };
+    this.#deadWaiting++;
+    this.#waiting.push(["job.dead", { id, queue, kind }]);
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#writing;
+    this.#waiting.push(["server.stopping", {}]);
+    await this.#write();
+  }
+
+  #look(): Promise<void> {
+    const conditions = this.#conditions();
+    for (const [key, { began }] of conditions) if (!this.#known.has(key)) this.#waiting.push(began);
+    for (const [key, { ended }] of this.#known) if (!conditions.has(key)) this.#waiting.push(ended);
+    this.#known = conditions;
+    return this.#write();
+  }
+
+  /** Everything that holds now, by a name of its own. */
+  #conditions(): Map<string, Condition> {
+    const { runner, circuits, storage, loaded } = this.#services.system;
+    const held = new Map<string, Condition>();
+    for (const queue of runner.queueNames) {
+      if (runner.isPaused(queue))
+        held.set(`queue ${queue}`, { began: ["queue.paused", { queue }], ended: ["queue.resumed", { queue }] });
+    }
+    for (const { channel } of circuits.paused())
+      held.set(`provider ${channel}`, {
+        began: ["provider.paused", { channel }],
+        ended: ["provider.resumed", { channel }],
+      });
+    if (storage.isFull)
+      held.set("storage", {
+        began: ["storage.low", { freeBytes: storage.freeBytes }],
+        ended: ["storage.recovered", {}],
+      });
+    for (const { name, state, error } of loaded.list()) {
+      if (state === "failed")
+        held.set(`module ${name}`, {
+          began: ["module.failed", { name, error }],
+          ended: ["module.recovered", { name }],
+        });
+    }
+    return held;
+  }
+
+  /** Writes what waits, unless a write is under way: then the next look does. */
+  #write(): Promise<void> {
+    this.#writing ??= this.#writeWaiting().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  async #writeWaiting(): Promise<void> {
+    if (this.#deadUntold > 0) this.#waiting.push(["jobs.dead", { more: this.#deadUntold }]);
+    this.#deadUntold = 0;
+    this.#deadWaiting = 0;
+    const notices = this.#waiting;
+    if (notices.length === 0) return;
+    this.#waiting = [];
+    const entries = notices.map(([type, data]): NewEntry => ({ to: { kind: "system" }, type, data }));
+    try {
+      await this.#services.realtime.publishAll(entries);
+    } catch (error) {
+      this.#log.warn({ err: error, notices: notices.length }, "notices for operators could not be written yet");
+      this.#waiting = [...notices, ...this.#waiting].slice(-MAX_WAITING);
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import type { CoreServices } from "../../app/module.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import { missingPermission } from "../../http/access.ts";
+import { tagOf } from "../../http/etag.ts";
+import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { requireVersion } from "../../http/versions.ts";
+import type { Trx } from "../../store/database.ts";
+import { type KeptAnswer, keptAnswer } from "../access/index.ts";
+import * as queries from "./queries.ts";
+import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
+
+export type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
+
+/**
+ * Tasks: each is one user's, who alone changes it (contract 4.10). A task and its entry in the stream `tasks:<userId>` are one transaction. Reads
+ * are kept by owner, see `OwnerCache`; searches are not, for hardly anybody searches the same twice.
+ */
+export class TaskService {
+  readonly #services: CoreServices;
+
+  constructor(services: CoreServices) {
+    this.#services = services;
+  }
+
+  /** A page of somebody's tasks, newest first unless the query says otherwise. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
+  list(principal: UserPrincipal, { userId: ref = "me", ...query }: ListTasks): Promise<KeptAnswer> {
+    const userId = this.#owner(principal, ref);
+    const sort = readSort(query.sort ?? "-createdAt");
+    const load = () => this.#page({ userId, status: query.status, priority: query.priority, q: query.q }, sort, query);
+    if (query.q !== undefined) return load();
+    const { status, priority, limit, page, offset, cursor } = query;
+    const key = JSON.stringify([status, priority, sort, limit, page, offset, cursor]);
+    return this.#services.system.reads.tasks.read(`tasks:${userId}:${key}`, load);
+  }
+
+  /** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
+  async get(principal: UserPrincipal, id: string): Promise<KeptAnswer> {
+    const { permissions } = principal;
+    if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
+    const { system } = this.#services;
+    const found = isUuid(id) ? await system.reads.tasks.read(`task:${id}`, () => this.#one(id)) : undefined;
+    if (!found || !maySee(principal, found.ownerId)) throw notFound();
+    return found;
+  }
+
+  async create(principal: UserPrincipal, input: CreateTask, trx: Trx): Promise<queries.TaskRow> {
+    const { clock, system } = this.#services;
+    system.storage.requireSpace();
+    const now = clock.now();
+    const task: queries.TaskRow = {
+      id: uuidv7(),
+      userId: principal.userId,
+      title: input.title,
+      description: input.description ?? "",
+      status: input.status ?? "TODO",
+      priority: input.priority ?? 0,
+      dueAt: input.dueAt ?? null,
+      version: 1,
+      deletedAt: null,
+      createdAt: now,
+      updatedAt: now,
+    };
+    await queries.insertTask(trx, task);
+    await this.#announce("TASK_CREATED", task, trx);
+    return task;
+  }
+
+  /** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
+  update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateTask): Promise<queries.TaskRow> {
+    const { db, clock, system } = this.#services;
+    system.storage.requireSpace();
+    return db.write(
+      async (trx) => {
+        const old = await this.#own(principal, id, trx);
+        requireVersion(ifMatch, old.version);
+        const task: queries.TaskRow = {
+          ...old,
+          title: input.title ?? old.title,
+          description: input.description ?? old.description,
+          status: input.status ?? old.status,
+          priority: input.priority ?? old.priority,
+          dueAt: input.dueAt === undefined ? old.dueAt : input.dueAt,
+          version: old.version + 1,
+          updatedAt: clock.now(),
+        };
+        await queries.replaceTask(trx, task);
+        await this.#announce("TASK_UPDATED", task, trx);
+        return task;
+      },
+      { sharesCommit: true },
+    );
+  }
+
+  /** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
+  async delete(principal: UserPrincipal, id: string): Promise<void> {
+    const { db, clock } = this.#services;
+    await db.write(
+      async (trx) => {
+        const task = await this.#own(principal, id, trx);
+        await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
+        await this.#announce("TASK_DELETED", task, trx);
+      },
+      { sharesCommit: true },
+    );
+  }
+
+  /** @param task as it is now; of a deletion, as it was last. */
+  async #announce(change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
+    const { db, realtime, system } = this.#services;
+    // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
+    db.afterCommit(trx, () => system.reads.tasks.changed(task.userId));
+    await realtime.publish({ kind: "tasks", userId: task.userId }, change, taskView(task), { trx });
+  }
+
+  async #page(filter: queries.TaskFilter, sort: queries.TaskSort, query: ListTasks): Promise<KeptAnswer> {
+    const { db } = this.#services;
+    const request = readPage(query, positionOf(sort), MAX_TASKS);
+    const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
+    const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
+    const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
+    const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
+    const body = pageBody({ ...request, isCut }, rows, taskView, (row) => queries.positionOf(row, sort), total);
+    const json = JSON.stringify(body);
+    return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
+  }
+
+  async #one(id: string): Promise<KeptAnswer | undefined> {
+    const task = await queries.findTask(this.#services.db.read, id);
+    return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
+  }
+
+  async #own(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.TaskRow> {
+    const task = isUuid(id) ? await queries.findTask(trx, id) : undefined;
+    if (!task || !maySee(principal, task.userId)) throw notFound();
+    if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
+    return task;
+  }
+
+  /** @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them, USER_NOT_FOUND */
+  #owner({ userId, permissions }: UserPrincipal, ref: string): string {
+    const ownerId = this.#services.users.findAny(ref);
+    if (ownerId === userId) return userId;
+    if (!permissions.has("tasks:all")) throw missingPermission("tasks:all");
+    if (ownerId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+    return ownerId;
+  }
+}
+
+export function taskView(task: queries.TaskRow) {
+  return {
+    id: task.id,
+    userId: task.userId,
+    title: task.title,
+    description: task.description,
+    status: task.status,
+    priority: task.priority,
+    dueAt: toRfc3339OrNull(task.dueAt),
+    version: task.version,
+    createdAt: toRfc3339(task.createdAt),
+    updatedAt: toRfc3339(task.updatedAt),
+  };
+}
+
+function maySee({ userId, permissions }: UserPrincipal, ownerId: string): boolean {
+  return permissions.has("tasks:all") || (ownerId === userId && permissions.has("tasks:own"));
+}
+
+function notFound(): PrismError {
+  return new PrismError("TASK_NOT_FOUND", "No such task");
+}
+
+function readSort(sort: string): queries.TaskSort {
+  return { field: sort.replace("-", "") as SortField, descending: sort.startsWith("-") };
+}
+
+/** The types of what a cursor of this order is made of. */
+function positionOf({ field }: queries.TaskSort): readonly ["number" | "string", "string"] {
+  return [field === "title" ? "string" : "number", "string"];
+}

@@ -1,0 +1,61 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../core/clock.ts";
+import type { Hub } from "../../live/hub.ts";
+import type { Presence } from "../../live/presence.ts";
+import type { Database } from "../../store/database.ts";
+import type { Principals, UserDirectory } from "../access/index.ts";
+import type { AuditService } from "../audit/index.ts";
+import type { Senders } from "../delivery/index.ts";
+import type { Bus, IngestService } from "../events/index.ts";
+import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
+import type { Announcer } from "../notifications/index.ts";
+import { Notifier } from "../notifications/index.ts";
+import type { ChannelAuthorizers } from "../pusher/index.ts";
+import type { Schedules } from "../schedules/index.ts";
+import { RealtimeService } from "../streams/index.ts";
+import { PendingTimers } from "./pending-timers.ts";
+import { TimeService } from "./time.ts";
+import type { TimerSettings } from "./timer-limits.ts";
+import { TimerService } from "./timers.ts";
+
+export interface TimersParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly audit: AuditService;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly jobControl: JobControl;
+  readonly schedules: Schedules;
+  readonly principals: Principals;
+  readonly directory: UserDirectory;
+  readonly announcer: Announcer;
+  readonly ingest: IngestService;
+  readonly bus: Bus;
+  readonly hub: Hub;
+  readonly presence: Presence;
+  readonly senders: Senders;
+  readonly channelAuthorizers: ChannelAuthorizers;
+  readonly defaultProjectId: string;
+  /** The zone of the server's own times. */
+  readonly timezone: string;
+  limits(): TimerSettings;
+}
+
+export interface TimersServices {
+  readonly time: TimeService;
+  readonly notify: Notifier;
+  readonly timer: TimerService;
+  readonly realtime: RealtimeService;
+  readonly pendingTimers: PendingTimers;
+}
+
+/** What tells somebody something, now or later: notifications, channels, and the timers that use both. */
+export function openTimers(parts: TimersParts): TimersServices {
+  const { database, hub, presence, clock, channelAuthorizers } = parts;
+  const pendingTimers = new PendingTimers(parts);
+  const realtime = new RealtimeService({ database, hub, presence, clock, channelAuthorizers });
+  const notify = new Notifier({ ...parts, pending: pendingTimers });
+  const timer = new TimerService({ ...parts, notifier: notify, realtime, pending: pendingTimers });
+  return { time: new TimeService(parts), notify, timer, realtime, pendingTimers };
+}

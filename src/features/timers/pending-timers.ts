@@ -1,0 +1,232 @@
+import { sql } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import { isFarPage, type PageRequest } from "../../http/pagination.ts";
+import { isWaiting } from "../../store/commit/job-table.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
+import type { JobState } from "../../store/schema.ts";
+import { bytesOf, countFitting, FITTING_BYTES, type FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { AuditService } from "../audit/index.ts";
+import type { JobControl } from "../jobs/index.ts";
+import type { Schedules } from "../schedules/index.ts";
+import { SCHEDULED_KIND, type ScheduledPayload } from "./scheduled-notifications.ts";
+import type { TimerPayload } from "./timer-firing.ts";
+
+/** Of the jobs and schedules that are timers. */
+export const TIMER_KIND = "timer";
+
+/** Which of what waits is meant: timers, or whatever will notify somebody (timers that do so among it). */
+export type Pending = "timers" | "notifications";
+
+/** Who made something that waits. */
+export interface Owner {
+  readonly createdBy: string | null;
+  readonly module: string | null;
+}
+
+/** A timer or scheduled notification that has not ended. One that recurs is its schedule. */
+export interface PendingRow extends Owner {
+  readonly id: string;
+  readonly kind: string;
+  readonly label: string | null;
+  /** When it runs next; null for a schedule that has no further run. */
+  readonly runAt: EpochMs | null;
+  readonly state: string;
+  readonly payload: TimerPayload | ScheduledPayload;
+  /** Null for what runs once. */
+  readonly cron: string | null;
+  readonly timezone: string | null;
+  readonly createdAt: EpochMs;
+}
+
+export interface PendingParts {
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly jobControl: JobControl;
+  readonly schedules: Schedules;
+}
+
+/** What is to happen later, as those see it who have asked for it: one list of jobs and schedules, and one way to call any of it off. */
+export class PendingTimers {
+  readonly #parts: PendingParts;
+
+  constructor(parts: PendingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Newest first; one row more than the page holds when there are more.
+   * @param createdBy whose; null: everybody's. @param page its position is the id of the last one seen.
+   */
+  async list(
+    pending: Pending,
+    createdBy: string | null,
+    page: PageRequest,
+  ): Promise<FittingRows<PendingRow> & { total?: number }> {
+    const { read, scan } = this.#parts.database;
+    // No index knows what an action is, and none has everybody's in order.
+    const isNear = pending === "timers" && createdBy !== null && !isFarPage(page);
+    const before = page.after ? String(page.after[0]) : null;
+    const source = isNear ? read : scan;
+    const query = waiting(source, pending, createdBy, before).orderBy("id", "desc").offset(page.offset);
+    const { rows, isCut } = await fittingWaiting(source, query, page.limit + 1);
+    const found = rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as PendingRow["payload"] }));
+    if (!page.wantsTotal) return { rows: found, isCut };
+    const total = await countOf(scan.selectFrom(waiting(scan, pending, createdBy, null).as("w")));
+    return { rows: found, isCut, total };
+  }
+
+  /** @param isOwn whether this one may be called off: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
+  async cancel(
+    pending: Pending,
+    id: string,
+    isOwn: (owner: Owner) => boolean,
+    options: InTransaction = {},
+  ): Promise<void> {
+    const { database, jobControl, schedules, audit } = this.#parts;
+    await database.writeIn(options, async (trx) => {
+      const found = isUuid(id) ? await find(trx, id) : undefined;
+      if (!found || !isOwn(found) || !isMeant(pending, found))
+        throw new PrismError("JOB_NOT_FOUND", "Nothing with this id waits to run");
+      if (found.isSchedule) {
+        await schedules.delete(id, { trx });
+        const metadata = { kind: found.kind };
+        await audit.record({ action: "schedule.delete", resourceType: "schedule", resourceId: id, metadata }, { trx });
+        return;
+      }
+      if (found.state === "running")
+        throw new PrismError("JOB_NOT_CANCELLABLE", "It is running; only what waits can be cancelled");
+      if (!isWaiting(found.state)) throw new PrismError("JOB_NOT_CANCELLABLE", `It has ended: it is ${found.state}`);
+      await jobControl.cancel(id, { trx });
+    });
+  }
+
+  /** {@link cancel}, for whom it is no error that nothing waits. @returns whether something did. */
+  async cancelIfWaiting(
+    pending: Pending,
+    id: string,
+    isOwn: (owner: Owner) => boolean,
+    options: InTransaction = {},
+  ): Promise<boolean> {
+    try {
+      await this.cancel(pending, id, isOwn, options);
+      return true;
+    } catch (error) {
+      if (error instanceof PrismError && (error.code === "JOB_NOT_FOUND" || error.code === "JOB_NOT_CANCELLABLE"))
+        return false;
+      throw error;
+    }
+  }
+
+  /** Ids of the timers with this label that wait or recur. */
+  async labelled(label: string, { createdBy, module }: Owner, trx: Trx): Promise<string[]> {
+    const jobs = trx
+      .selectFrom("jobs")
+      .select("id")
+      .where("queue", "=", sql.lit("timers"))
+      .where("finishedAt", "is", null)
+      .where("kind", "=", TIMER_KIND)
+      .where("scheduleId", "is", null)
+      .where("state", "<>", "running")
+      .where("label", "=", label);
+    const schedules = trx
+      .selectFrom("schedules")
+      .select("id")
+      .where("kind", "=", TIMER_KIND)
+      .where("label", "=", label);
+    const [one, many] = await Promise.all([
+      (module === null
+        ? jobs.where("module", "is", null).where("createdBy", "is", createdBy)
+        : jobs.where("module", "=", module)
+      ).execute(),
+      (module === null
+        ? schedules.where("module", "is", null).where("createdBy", "is", createdBy)
+        : schedules.where("module", "=", module)
+      ).execute(),
+    ]);
+    return [...one, ...many].map(({ id }) => id);
+  }
+}
+
+interface Found extends Owner {
+  readonly kind: string;
+  readonly payload: string;
+  readonly state: JobState;
+  readonly isSchedule: boolean;
+}
+
+async function find(trx: Trx, id: string): Promise<Found | undefined> {
+  const job = await trx
+    .selectFrom("jobs")
+    .select(["kind", "payload", "state", "createdBy", "module"])
+    .where("id", "=", id)
+    .where("kind", "in", [TIMER_KIND, SCHEDULED_KIND])
+    .executeTakeFirst();
+  if (job) return { ...job, isSchedule: false };
+  const schedule = await trx
+    .selectFrom("schedules")
+    .select(["kind", "payload", "createdBy", "module"])
+    .where("id", "=", id)
+    .where("kind", "=", TIMER_KIND)
+    .executeTakeFirst();
+  return schedule && { ...schedule, state: "scheduled", isSchedule: true };
+}
+
+/** A timer is one whatever it does; what notifies is a scheduled notification, whatever it was made as. */
+function isMeant(pending: Pending, { kind, payload }: Found): boolean {
+  if (pending === "timers") return kind === TIMER_KIND;
+  return kind === SCHEDULED_KIND || (JSON.parse(payload) as TimerPayload).action.type === "notify";
+}
+
+/** A payload of a timer, or a notification with its recipients. */
+const LARGEST_BYTES = 131_072;
+
+/** {@link fittingRows} of two tables together. */
+async function fittingWaiting(db: ReadDb, query: ReturnType<typeof waiting>, limit: number) {
+  if (limit * LARGEST_BYTES <= FITTING_BYTES) return { rows: await query.limit(limit).execute(), isCut: false };
+  const sizes = await db
+    .selectFrom(query.limit(limit).as("w"))
+    .select(bytesOf("payload").as("bytes"))
+    .$castTo<{ bytes: number }>()
+    .execute();
+  const fitting = countFitting(sizes.map(({ bytes }) => bytes));
+  const rows = fitting === 0 ? [] : await query.limit(fitting).execute();
+  return { rows, isCut: rows.length < sizes.length };
+}
+
+type PendingLine = Omit<PendingRow, "payload"> & { readonly payload: string };
+
+/** Jobs that run once, and schedules. A schedule's own jobs are its business. */
+function waiting(db: ReadDb, pending: Pending, createdBy: string | null, before: string | null) {
+  let jobs = db
+    .selectFrom("jobs")
+    .select(["id", "kind", "label", "runAt", "state", "payload", "createdBy", "module", "createdAt"])
+    .select([sql<string | null>`null`.as("cron"), sql<string | null>`null`.as("timezone")])
+    // As in the partial index; a bound value would not be known to be in it.
+    .where("queue", "=", sql.lit("timers"))
+    .where("finishedAt", "is", null)
+    .where("scheduleId", "is", null);
+  let schedules = db
+    .selectFrom("schedules")
+    .select(["id", "kind", "label", "nextRunAt as runAt"])
+    .select(sql<string>`case active when 1 then 'scheduled' else 'paused' end`.as("state"))
+    .select(["payload", "createdBy", "module", "createdAt", "cron", "timezone"])
+    .where("kind", "=", TIMER_KIND);
+  if (pending === "timers") jobs = jobs.where("kind", "=", TIMER_KIND);
+  else {
+    const notifies = sql<boolean>`json_extract(payload, '$.action.type') = 'notify'`;
+    jobs = jobs.where((e) => e.or([e("kind", "=", SCHEDULED_KIND), e.and([e("kind", "=", TIMER_KIND), notifies])]));
+    schedules = schedules.where(notifies);
+  }
+  if (createdBy !== null) {
+    jobs = jobs.where("createdBy", "=", createdBy);
+    schedules = schedules.where("createdBy", "=", createdBy);
+  }
+  if (before !== null) {
+    jobs = jobs.where("id", "<", before);
+    schedules = schedules.where("id", "<", before);
+  }
+  return jobs.$castTo<PendingLine>().unionAll(schedules.$castTo<PendingLine>());
+}

@@ -1,0 +1,122 @@
+import * as v from "valibot";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { named } from "../../http/named-schemas.ts";
+import { pageEntries } from "../../http/pagination.ts";
+import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
+import type { PendingRow } from "./pending-timers.ts";
+import { TimerActionBody } from "./timer-action.ts";
+import type { TimerPayload } from "./timer-firing.ts";
+
+export const MAX_DELAY_MS = 31_536_000_000;
+
+const zone = v.pipe(v.string(), v.maxLength(64), v.description("IANA zone, such as Europe/Berlin"));
+
+export const NowQuery = object({ zone: v.optional(zone) });
+
+export const NowView = v.object({
+  now: v.string(),
+  iso: v.string(),
+  epochMs: v.number(),
+  timezone: v.string(),
+  local: v.string(),
+  offsetMinutes: v.number(),
+});
+
+export const ConvertQuery = v.pipe(
+  object({
+    datetime: v.pipe(
+      pattern(/^.{1,64}$/, "must be a date-time"),
+      v.description("RFC 3339 date-time; without an offset it is UTC"),
+    ),
+    userId: v.optional(v.pipe(text(128, 1), v.description("Into the zone of this user; default: yours"))),
+    zone: v.optional(zone),
+  }),
+  v.check((value) => value.userId === undefined || value.zone === undefined, "give userId or zone"),
+);
+export type ConvertQuery = v.InferOutput<typeof ConvertQuery>;
+
+export const ConvertView = v.object({
+  datetime: v.string(),
+  userId: v.nullable(v.string()),
+  timezone: v.string(),
+  converted: v.string(),
+  offsetMinutes: v.number(),
+  isDst: v.boolean(),
+});
+
+export const TriggerBody = v.pipe(
+  object({
+    label: v.pipe(text(128, 1), v.description("What people call it; need not be unique")),
+    delayMs: v.optional(v.pipe(integer(0, MAX_DELAY_MS), v.description("Milliseconds from now, up to a year"))),
+    runAt: v.optional(v.pipe(instant, v.description("An instant; one that is past is now"))),
+    cron: v.optional(v.pipe(text(128, 1), v.description("Again and again: a cron pattern of 5 or 6 fields"))),
+    timezone: v.optional(v.pipe(zone, v.description("The zone whose clock `cron` means; default: the server's"))),
+    action: TimerActionBody,
+    dedupeKey: v.optional(
+      v.pipe(
+        text(256, 1),
+        v.description("Yours: while a timer that holds it waits, it is answered in place of a new one"),
+      ),
+    ),
+  }),
+  v.check(
+    ({ delayMs, runAt, cron }) => [delayMs, runAt, cron].filter((value) => value !== undefined).length === 1,
+    "give exactly one of delayMs, runAt and cron",
+  ),
+  v.check(({ timezone, cron }) => timezone === undefined || cron !== undefined, "timezone belongs to cron"),
+);
+export type TriggerBody = v.InferOutput<typeof TriggerBody>;
+
+const type = v.picklist(["notify", "event", "message"]);
+
+export const TriggerView = v.object({
+  jobId: v.string(),
+  scheduleId: v.optional(v.string()),
+  label: v.string(),
+  runAt: v.nullable(v.string()),
+  action: v.object({ type }),
+  state: v.string(),
+});
+
+export const TimersQuery = object(pageEntries());
+export type TimersQuery = v.InferOutput<typeof TimersQuery>;
+
+export const TimerParams = object({ jobId: v.string() });
+
+export const TimerView = named(
+  "Timer",
+  v.object({
+    jobId: v.string(),
+    scheduleId: v.nullable(v.string()),
+    label: v.string(),
+    runAt: v.nullable(v.string()),
+    cron: v.nullable(v.string()),
+    timezone: v.nullable(v.string()),
+    action: v.variant("type", [
+      v.object({ type: v.literal("notify"), payload: v.record(v.string(), v.unknown()) }),
+      v.object({ type: v.literal("event"), event: v.string(), payload: v.unknown(), persist: v.boolean() }),
+      v.object({ type: v.literal("message"), channel: v.string(), payload: v.unknown() }),
+    ]),
+    state: v.string(),
+    createdBy: v.nullable(v.string()),
+    module: v.nullable(v.string()),
+    createdAt: v.string(),
+  }),
+);
+
+/** A timer as its owner sees it; a recurring one goes by its schedule's id. */
+export function timerView(row: PendingRow): v.InferOutput<typeof TimerView> {
+  return {
+    jobId: row.id,
+    scheduleId: row.cron === null ? null : row.id,
+    label: row.label ?? "",
+    runAt: toRfc3339OrNull(row.runAt),
+    cron: row.cron,
+    timezone: row.timezone,
+    action: (row.payload as TimerPayload).action,
+    state: row.state,
+    createdBy: row.createdBy,
+    module: row.module,
+    createdAt: toRfc3339(row.createdAt),
+  };
+}

@@ -1,0 +1,172 @@
+import * as v from "valibot";
+import { PrismError } from "../../core/errors.ts";
+import type { Permission } from "../../core/permissions.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { checkShape } from "../../http/input.ts";
+import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
+import { CHANNEL_NAME } from "../../live/stream.ts";
+import type { UserDirectory } from "../access/index.ts";
+import type { Senders } from "../delivery/index.ts";
+import { Action, ChannelList, NOTIFY_EVENT, requireServed } from "../notifications/index.ts";
+
+const MAX_PAYLOAD_BYTES = 65_536;
+const MAX_DATA_BYTES = 16_384;
+
+const notifyEntries = {
+  title: text(255, 1),
+  body: v.optional(v.pipe(text(4000, 1), v.description("The text; `message` is another name of it"))),
+  message: v.optional(text(4000, 1)),
+  data: v.optional(v.nullable(jsonObject(MAX_DATA_BYTES))),
+  sound: v.optional(v.nullable(text(255, 1))),
+  channels: v.optional(ChannelList),
+};
+
+/** An event's or a message's own. */
+const eventName = v.pipe(
+  v.string("must be a string"),
+  v.regex(/^[A-Za-z0-9_.:\-/]{1,100}$/, "must be 1 to 100 letters, digits or any of _ . : - /"),
+);
+const channelName = v.pipe(
+  v.string("must be a string"),
+  v.regex(CHANNEL_NAME, "must be 1 to 128 letters, digits or any of _ - = @ , . ; :"),
+);
+
+/** What a timer is asked to do in a request (contract 4.10). */
+export const TimerActionBody = v.variant("type", [
+  object({
+    type: v.literal("notify"),
+    payload: object({
+      userId: v.pipe(text(128, 1), v.description("Whom: me, an id, an external id or a username")),
+      ...notifyEntries,
+    }),
+  }),
+  object({
+    type: v.literal("event"),
+    event: v.pipe(
+      eventName,
+      v.description("Emitted on the event bus; `notify` notifies the user that its payload names"),
+    ),
+    payload: v.optional(jsonObject(MAX_PAYLOAD_BYTES)),
+    persist: v.optional(v.pipe(v.boolean(), v.description("Also an event of the project default"))),
+  }),
+  object({
+    type: v.literal("message"),
+    channel: v.pipe(
+      channelName,
+      v.description("Bus event `msg:<channel>`, and an entry of the stream `channel:<channel>`"),
+    ),
+    payload: v.optional(jsonObject(MAX_PAYLOAD_BYTES)),
+  }),
+]);
+
+/** The same of code: a notification can go to several people and be everything that one which is sent at once can. */
+const AnyTimerAction = v.variant("type", [
+  object({
+    type: v.literal("notify"),
+    payload: object({
+      userId: v.optional(text(128, 1)),
+      recipients: v.optional(v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(1000))),
+      ...notifyEntries,
+      action: v.optional(v.nullable(Action)),
+      priority: v.optional(integer(0, 1000)),
+      dedupeKey: v.optional(text(256, 1)),
+    }),
+  }),
+  object({
+    type: v.literal("event"),
+    event: eventName,
+    payload: v.optional(jsonValue(MAX_PAYLOAD_BYTES)),
+    persist: v.optional(v.boolean()),
+  }),
+  object({ type: v.literal("message"), channel: channelName, payload: v.optional(jsonValue(MAX_PAYLOAD_BYTES)) }),
+]);
+export type TimerActionInput = v.InferInput<typeof AnyTimerAction>;
+
+/** What a timer does when its time has come (contract 8.6), as it is stored. */
+export type TimerAction = NotifyAction | EventAction | MessageAction;
+
+export interface NotifyAction {
+  readonly type: "notify";
+  readonly payload: {
+    /** References (D18) when the timer is made; stored as the ids they stood for. */
+    readonly recipients: readonly string[];
+    readonly title: string;
+    readonly message: string;
+    readonly data?: unknown;
+    readonly sound?: string | null | undefined;
+    readonly channels?: v.InferOutput<typeof ChannelList> | undefined;
+    readonly action?: unknown;
+    readonly priority?: number | undefined;
+    readonly dedupeKey?: string | undefined;
+  };
+}
+
+export interface EventAction {
+  readonly type: "event";
+  readonly event: string;
+  readonly payload: unknown;
+  /** Also an event of the default project. */
+  readonly persist: boolean;
+}
+
+export interface MessageAction {
+  readonly type: "message";
+  readonly channel: string;
+  readonly payload: unknown;
+}
+
+/** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
+export function readTimerAction(input: unknown, senders: Senders): TimerAction {
+  const action = checkShape(AnyTimerAction, input, "body");
+  if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
+  if (action.type === "message") return { ...action, payload: action.payload ?? {} };
+  const { userId, recipients, body, message, ...rest } = action.payload;
+  const text = requireOne({ body, message }, "message");
+  const people = requireOne({ userId: userId === undefined ? undefined : [userId], recipients }, "recipients");
+  requireServed(rest.channels, senders);
+  return { type: "notify", payload: { ...rest, recipients: people, message: text } };
+}
+
+/** What two members may say, and one must. @throws VALIDATION_FAILED */
+function requireOne<T>(members: Readonly<Record<string, T | undefined>>, other: string): T {
+  const given = Object.values(members).filter((value) => value !== undefined);
+  const [first] = given;
+  if (first !== undefined && given.length === 1) return first;
+  const [name] = Object.keys(members);
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: `action.payload.${name}`, code: "REQUIRED", message: `give either this or ${other}` }],
+  });
+}
+
+/** An event that makes a notification (D19) needs what the notification needs. @throws UNAUTHORIZED_ROLE */
+export function requireTimerRights(principal: UserPrincipal, action: TimerAction, directory: UserDirectory): void {
+  const need = (permission: Permission): void => {
+    if (!principal.permissions.has(permission)) throw missingPermission(permission);
+  };
+  need("timers:create");
+  if (action.type !== "notify") need("events:emit");
+  const isOthers = (ref: string | null): boolean =>
+    ref === null || (ref !== "me" && directory.find(ref) !== principal.userId);
+  if (recipientsOf(action).some(isOthers)) need("notifications:send");
+}
+
+/** Whom an action tells something; null is somebody who cannot be told from here. */
+function recipientsOf(action: TimerAction): readonly (string | null)[] {
+  if (action.type === "notify") return action.payload.recipients;
+  if (action.type !== "event" || action.event !== NOTIFY_EVENT) return [];
+  const { userId } = asObject(action.payload);
+  return [typeof userId === "string" ? userId : null];
+}
+
+/** Whether the program itself acts on the event: it notifies the user that the payload names. */
+export function isBusNotify(action: TimerAction): action is EventAction {
+  return action.type === "event" && action.event === NOTIFY_EVENT;
+}
+
+/** An event's payload is an object. */
+export function asObject(payload: unknown): Record<string, unknown> {
+  return typeof payload === "object" && payload !== null && !Array.isArray(payload)
+    ? (payload as Record<string, unknown>)
+    : { value: payload };
+}

@@ -1,0 +1,316 @@
+import { sql } from "kysely";
+import { currentCaller } from "../../core/caller.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import type * as api from "../../module/module-api.ts";
+import { holdersOf, releaseKey } from "../../store/commit/job-table.ts";
+import type { InTransaction, Trx } from "../../store/database.ts";
+import type { AuditService } from "../audit/index.ts";
+import type { Senders } from "../delivery/index.ts";
+import type { EnqueuedJob, JobControl } from "../jobs/index.ts";
+import { readBusNotify } from "../notifications/index.ts";
+import type { Schedules } from "../schedules/index.ts";
+import { type Schedule, scheduleOf } from "../schedules/index.ts";
+import { requireSound } from "../sounds/index.ts";
+import { creatorIdOf } from "./creator.ts";
+import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
+import { epochOf, type Moment } from "./time.ts";
+import {
+  type EventAction,
+  isBusNotify,
+  readTimerAction,
+  requireTimerRights,
+  type TimerAction,
+  type TimerActionInput,
+} from "./timer-action.ts";
+import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
+import { requireInterval, type TimerSettings, timerPriority } from "./timer-limits.ts";
+
+/** Next runs of a pattern in which the shortest time between two is looked for. */
+const COMPARED_RUNS = 20;
+
+/** An action as code writes it, the program's or a module's. */
+type GivenAction = TimerActionInput | api.TimerAction;
+
+/** A timer that waits: the new one, or the one that held the key. */
+export interface Timer {
+  /** What cancels it: its job's id, or of a recurring one its schedule's. */
+  readonly jobId: string;
+  readonly label: string;
+  /** When it runs next; null for a recurring one that has no further run. */
+  readonly runAt: EpochMs | null;
+  readonly state: string;
+  readonly action: TimerAction;
+  /** Whether this is a timer that waited already and was made with another action or other times. */
+  readonly isOther: boolean;
+}
+
+export interface TimerOptions extends InTransaction {
+  /** While a timer of this creator with this key waits, it stands for the new one. */
+  readonly dedupeKey?: string | undefined;
+  /** The module whose timer this is; its label is then its key (D20), unless `onConflict` is `add`. */
+  readonly module?: string | undefined;
+  /**
+   * When the key is held: the waiting timer stays (default), gives way to the new one, both wait, or it is an error. `keepSame` keeps a recurring
+   * timer with the same action and times, and adds any other.
+   */
+  readonly onConflict?: "keep" | "replace" | "add" | "fail" | "keepSame" | undefined;
+}
+
+export interface TimerParts extends FiringParts {
+  readonly audit: AuditService;
+  readonly jobControl: JobControl;
+  readonly schedules: Schedules;
+  readonly pending: PendingTimers;
+  readonly senders: Senders;
+  limits(): TimerSettings;
+}
+
+/** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
+export class TimerService {
+  readonly #parts: TimerParts;
+
+  constructor(parts: TimerParts) {
+    this.#parts = parts;
+    const firing = new TimerFiring(parts);
+    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job), { notesBegin: true });
+  }
+
+  /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
+  read(input: unknown): TimerAction {
+    return readTimerAction(input, this.#parts.senders);
+  }
+
+  /**
+   * Runs an action after a delay, which is elapsed time: no clock change moves it.
+   * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+   */
+  after(label: string, delayMs: number, action: GivenAction, options: TimerOptions = {}): Promise<Timer> {
+    return this.at(label, this.#parts.clock.now() + delayMs, action, options);
+  }
+
+  /** Runs an action at an instant; one that is past is now. @throws as {@link after} */
+  async at(
+    label: string,
+    at: Moment | EpochMs,
+    input: GivenAction,
+    { trx, ...options }: TimerOptions = {},
+  ): Promise<Timer> {
+    const { database, jobs, clock } = this.#parts;
+    const runAt = Math.max(epochOf(at), clock.now());
+    const action = this.read(input);
+    const creator = creatorNow(options.module);
+    const key = keyOf(label, creator, options);
+    return database.writeIn({ trx }, async (inner) => {
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      const held = await this.#labelled(label, options, inner);
+      if (held) return once(held, label, payload);
+      if (key !== null && isNewWanted(options)) await this.#release(key, inner);
+      const createdBy = creatorIdOf(creator);
+      const priority = await timerPriority(inner, { createdBy, dedupeKey: key }, this.#parts.limits());
+      const job = await jobs.enqueue(
+        {
+          queue: "timers",
+          kind: TIMER_KIND,
+          payload,
+          runAt,
+          label,
+          dedupeKey: key,
+          module: options.module ?? null,
+          priority,
+          createdBy,
+          correlationId: currentCaller().correlationId ?? uuidv7(),
+        },
+        { trx: inner },
+      );
+      return once(job, label, payload);
+    });
+  }
+
+  /** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link after} */
+  async every(
+    label: string,
+    cron: string,
+    input: GivenAction,
+    { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
+  ): Promise<Timer & { readonly scheduleId: string }> {
+    const { database, schedules, audit, limits } = this.#parts;
+    const action = this.read(input);
+    const creator = creatorNow(options.module);
+    if (creator && !creator.permissions.has("jobs:manage"))
+      requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);
+    const key = keyOf(label, creator, options);
+    // The label is for people; the name only has to be one of its own, or the key's.
+    const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
+    return database.writeIn({ trx }, async (inner) => {
+      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
+      const given = { cron, timezone: timezone ?? schedules.timezone, payload };
+      const held = await this.#recurring(name, label, options, inner);
+      const kept = held.find((each) => options.onConflict !== "keepSame" || isSame(each, given));
+      if (kept && !isNewWanted(options)) return recurring(kept, given);
+      if (kept && options.onConflict === "fail") throw labelTaken(label);
+      const schedule = {
+        ...given,
+        name,
+        queue: "timers",
+        kind: TIMER_KIND,
+        label,
+        module: options.module ?? null,
+        createdBy: creatorIdOf(creator),
+      } as const;
+      if (kept) {
+        for (const { id } of held) if (id !== kept.id) await schedules.delete(id, { trx: inner });
+        return recurring(await schedules.update(kept.id, { ...schedule, name: kept.name }, { trx: inner }), given);
+      }
+      const made = await schedules.create(schedule, { trx: inner });
+      const metadata = { kind: TIMER_KIND, cron };
+      await audit.record(
+        { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
+        { trx: inner },
+      );
+      return recurring(made, given);
+    });
+  }
+
+  /**
+   * Calls a timer off: by its id, or all that wait with a label. A module reaches its own, all other code those of whoever it runs for.
+   * @returns whether any waited
+   */
+  async cancel(
+    jobIdOrLabel: string,
+    { trx, module }: InTransaction & { readonly module?: string | undefined } = {},
+  ): Promise<boolean> {
+    const { database, pending } = this.#parts;
+    const owner: Owner = { createdBy: creatorIdOf(creatorNow(module)), module: module ?? null };
+    const isOwn = (of: Owner): boolean => of.module === owner.module && of.createdBy === owner.createdBy;
+    return database.writeIn({ trx }, async (inner) => {
+      const ids = isUuid(jobIdOrLabel) ? [jobIdOrLabel] : await pending.labelled(jobIdOrLabel, owner, inner);
+      let cancelled = false;
+      for (const id of ids)
+        cancelled = (await pending.cancelIfWaiting("timers", id, isOwn, { trx: inner })) || cancelled;
+      return cancelled;
+    });
+  }
+
+  /** The action as it is stored, with its recipients and its sound found. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND */
+  async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
+    // Before an unknown reference makes a user: it is somebody else in any case.
+    if (creator) requireTimerRights(creator, action, this.#parts.directory);
+    if (isBusNotify(action)) await this.#requireRecipient(action, trx);
+    if (action.type !== "notify") return action;
+    const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
+    const sound = await requireSound(action.payload.sound, trx);
+    return { ...action, payload: { ...action.payload, recipients, sound } };
+  }
+
+  /** The event goes out as it was given; what the program does with it is checked now. @throws VALIDATION_FAILED, RECIPIENT_NOT_FOUND */
+  async #requireRecipient({ payload }: EventAction, trx: Trx): Promise<void> {
+    const [ref = ""] = readBusNotify(payload).recipients;
+    await this.#parts.directory.recipient(ref, trx, null, "action.payload.userId");
+  }
+
+  /**
+   * What becomes of a module's timers that wait under the label, also those without its key. @returns the one that stays in place of the new one.
+   * @throws NAME_TAKEN
+   */
+  async #labelled(label: string, { module, dedupeKey, onConflict = "keep" }: TimerOptions, trx: Trx) {
+    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return undefined;
+    const waiting = await trx
+      .selectFrom("jobs")
+      .select(["id as jobId", "runAt", "state", "label", "payload"])
+      .where("queue", "=", sql.lit("timers"))
+      .where("finishedAt", "is", null)
+      .where("module", "=", module)
+      .where("label", "=", label)
+      .where("scheduleId", "is", null)
+      .where("state", "<>", "running")
+      .orderBy("id")
+      .execute();
+    if (onConflict === "fail" && waiting.length > 0) throw labelTaken(label);
+    if (onConflict === "replace") for (const { jobId } of waiting) await this.#parts.jobControl.cancel(jobId, { trx });
+    return onConflict === "keep" ? waiting[0] : undefined;
+  }
+
+  /** The recurring timers that hold the key: the schedule of this name first, then those of the module with the label. */
+  async #recurring(
+    name: string,
+    label: string,
+    { module, dedupeKey, onConflict }: TimerOptions,
+    trx: Trx,
+  ): Promise<Schedule[]> {
+    const { schedules } = this.#parts;
+    const named = await schedules.findByName(name, { trx });
+    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return named ? [named] : [];
+    const rows = await trx
+      .selectFrom("schedules")
+      .selectAll()
+      .where("kind", "=", TIMER_KIND)
+      .where("module", "=", module)
+      .where("label", "=", label)
+      .orderBy("id")
+      .execute();
+    return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
+  }
+
+  /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
+  async #release(key: string, trx: Trx): Promise<void> {
+    const [held] = await holdersOf(trx, "timers", [key]);
+    if (held?.state === "running") await releaseKey(trx, held.id);
+    else if (held) await this.#parts.jobControl.cancel(held.id, { trx });
+  }
+}
+
+/** The user for whom code runs; null for modules and the program itself. */
+function creatorNow(module: string | undefined): UserPrincipal | null {
+  const { principal } = currentCaller();
+  return module === undefined && principal && principal.kind !== "apiKey" ? principal : null;
+}
+
+/** Of each creator's own: nobody is told of, or kept from, a timer by the key that somebody else chose. */
+function keyOf(
+  label: string,
+  creator: UserPrincipal | null,
+  { module, dedupeKey, onConflict }: Omit<TimerOptions, "trx">,
+): string | null {
+  if (onConflict === "add" || onConflict === "keepSame") return null;
+  if (module === undefined) return dedupeKey === undefined ? null : `${creator?.key ?? "system"} ${dedupeKey}`;
+  return dedupeKey === undefined ? `module:${module} label ${label}` : `module:${module} ${dedupeKey}`;
+}
+
+/** Whether a timer that waits makes room for the new one, or is an error; in all other cases it stays in its place. */
+function isNewWanted({ onConflict }: TimerOptions): boolean {
+  return onConflict === "replace" || onConflict === "fail";
+}
+
+function labelTaken(label: string): PrismError {
+  return new PrismError("NAME_TAKEN", `A timer of the module waits under the label ${JSON.stringify(label)}`);
+}
+
+/** @param given what was asked for. */
+function once(job: EnqueuedJob, label: string, given: TimerPayload): Timer {
+  const { action } = JSON.parse(job.payload) as TimerPayload;
+  const isOther = job.payload !== JSON.stringify(given);
+  return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action, isOther };
+}
+
+interface Recurrence {
+  readonly cron: string | null;
+  readonly timezone: string;
+  readonly payload: unknown;
+}
+
+function isSame(held: Recurrence, given: Recurrence): boolean {
+  const { cron, timezone, payload } = given;
+  return held.cron === cron && held.timezone === timezone && JSON.stringify(held.payload) === JSON.stringify(payload);
+}
+
+/** @param given what was asked for. */
+function recurring(schedule: Schedule, given: Recurrence): Timer & { readonly scheduleId: string } {
+  const { id, label, nextRunAt, payload } = schedule;
+  const { action } = payload as TimerPayload;
+  const timer = { jobId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };
+  return { ...timer, scheduleId: id, isOther: !isSame(schedule, given) };
+}

@@ -1,0 +1,171 @@
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import type { Connection, Connections, RealtimeAccess } from "../connections.ts";
+import type { Hub } from "../hub.ts";
+import type { StreamEntry, StreamGap, StreamRef } from "../stream.ts";
+import { type From, type Sink, Subscription } from "../subscription.ts";
+import { MAX_BUFFERED_BYTES } from "../topic-broadcaster.ts";
+
+const PING_EVERY_MS = 15_000;
+/** uWebSockets itself cuts an answer that makes no progress for 10 s; nothing in its interface changes that. */
+const STUCK_LIMIT_MS = 30_000;
+
+export interface EventStreamParts {
+  readonly hub: Hub;
+  readonly access: RealtimeAccess;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Answers a request with a stream of server-sent events (WHATWG HTML, section 9.2) of one stream. @throws OVERLOADED, RATE_LIMITED */
+export function serveEventStream(
+  parts: EventStreamParts,
+  exchange: Exchange,
+  principal: Principal,
+  stream: StreamRef,
+  from: From,
+): void {
+  parts.connections.requireRoom(principal, exchange.clientAddress);
+  exchange.startStream(200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
+  // What HEAD asks for has been said.
+  if (exchange.isOver) return;
+  const connection = new EventStream(parts, exchange, principal, stream, from);
+  parts.connections.add(connection);
+  connection.start();
+}
+
+class EventStream implements Connection {
+  readonly transport = "sse";
+  readonly address: string;
+  principal: Principal;
+  readonly #parts: EventStreamParts;
+  readonly #exchange: Exchange;
+  readonly #stream: StreamRef;
+  readonly #subscription: Subscription;
+  #isOpen = true;
+  #pingedAt: number;
+  /** Bytes written since the library began to hold some back; it does not say how many of them it still holds. */
+  #heldBytes = 0;
+  /** Since when it holds something back, or when it last got rid of some of it. */
+  #blockedSince: number | null = null;
+
+  constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, stream: StreamRef, from: From) {
+    this.#parts = parts;
+    this.#exchange = exchange;
+    this.#stream = stream;
+    this.principal = principal;
+    this.address = exchange.clientAddress;
+    this.#pingedAt = parts.clock.elapsed();
+    const sink: Sink = {
+      connection: this,
+      isReady: () => this.#isReady(),
+      entry: (entry) => this.#isReady() && this.#write(entryText(entry)),
+      gap: (gap) => void this.#write(gapText(gap)),
+      failed: (error) => {
+        parts.log.error({ requestId: exchange.requestId, err: error }, "a stream's history could not be read");
+        this.#end();
+      },
+    };
+    this.#subscription = new Subscription(parts.hub, stream, from, sink);
+  }
+
+  start(): void {
+    this.#exchange.onAbort = () => this.#gone();
+    this.#exchange.res.onWritable(() => {
+      this.#writable();
+      return true;
+    });
+    this.#write("retry: 3000\n\n");
+    this.#subscription.start();
+  }
+
+  tick(now: EpochMs): void {
+    const elapsed = this.#parts.clock.elapsed();
+    if (this.principal.expiresAt <= now) this.#expire();
+    else if (this.#blockedSince !== null) {
+      if (elapsed - this.#blockedSince >= STUCK_LIMIT_MS) this.#giveUp();
+    } else if (elapsed - this.#pingedAt >= PING_EVERY_MS) {
+      this.#pingedAt = elapsed;
+      this.#write(": ping\n\n");
+    }
+  }
+
+  /** @param principal as it is now; null when it has ended. */
+  rightsChanged(principal: Principal | null): void {
+    if (!principal) {
+      this.#expire();
+      return;
+    }
+    this.principal = principal;
+    // The client comes back and learns by the status whether it may not, or whether there is nothing any more.
+    if (this.#parts.access.check(principal, this.#stream) !== "allowed") this.#end();
+  }
+
+  restart(): void {
+    this.#end();
+  }
+
+  /** What the library holds back it writes along with something new only: a comment, which the client ignores. */
+  #writable(): void {
+    if (!this.#isOpen) return;
+    this.#blockedSince = null;
+    this.#write(":\n");
+    this.#subscription.drained();
+  }
+
+  /** Cut, not ended: what the library holds would stay in memory until the client reads it, and it does not. */
+  #giveUp(): void {
+    this.#parts.connections.noteSlow();
+    this.#exchange.res.close();
+  }
+
+  #expire(): void {
+    this.#write("event: auth_expired\ndata: {}\n\n");
+    this.#end();
+  }
+
+  #isReady(): boolean {
+    return this.#isOpen && this.#heldBytes < MAX_BUFFERED_BYTES;
+  }
+
+  #write(text: string): boolean {
+    if (!this.#isOpen) return false;
+    const { res } = this.#exchange;
+    res.cork(() => {
+      if (res.write(text)) {
+        this.#heldBytes = 0;
+        this.#blockedSince = null;
+        return;
+      }
+      this.#heldBytes += Buffer.byteLength(text);
+      this.#blockedSince ??= this.#parts.clock.elapsed();
+    });
+    return true;
+  }
+
+  #end(): void {
+    if (!this.#isOpen) return;
+    this.#gone();
+    this.#exchange.finishStream(200);
+  }
+
+  #gone(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#subscription.end();
+    this.#parts.connections.delete(this);
+  }
+}
+
+/** Without a name, so that `EventSource.onmessage` gets it; only gaps and the end of a token have one. */
+function entryText(entry: StreamEntry): string {
+  return `id: ${entry.offset}\ndata: ${entry.data}\n\n`;
+}
+
+/** It has an id too: whoever comes back after it goes on behind the gap. */
+function gapText(gap: StreamGap): string {
+  return `id: ${gap.to}\nevent: gap\ndata: ${JSON.stringify(gap)}\n\n`;
+}

@@ -1,0 +1,68 @@
+import { toRfc3339 } from "../../core/clock.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { Authenticator } from "../../http/credentials.ts";
+import { toPrismError } from "../../http/error-reply.ts";
+import { checkShape, parseQuery } from "../../http/input.ts";
+import { openObject } from "../../http/shapes.ts";
+import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import { parseFrom } from "./parse-from.ts";
+import { renewToken, TOKEN } from "./renew-token.ts";
+import { type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
+import { beforeUpgrade } from "./upgrade.ts";
+
+export interface PulseParts extends SocketRouteParts {
+  readonly authenticator: Authenticator;
+  /** The project by id or slug, if this caller may follow it. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, SCOPE_MISSING */
+  projectFor(principal: Principal, idOrSlug: string): string;
+}
+
+/** PulseBoard's own framing (contract 5.3). */
+export const pulseProtocol: SocketProtocol = {
+  transport: "pulse",
+  entryText: (_stream, entry) => `{"type":"event","offset":${entry.offset},"event":${entry.data}}`,
+  gapText: (_stream, gap) => JSON.stringify({ type: "gap", ...gap }),
+  expiringText: (expiresAt) => JSON.stringify({ type: "auth_expiring", expiresAt: toRfc3339(expiresAt) }),
+};
+
+/** Puts `/realtime/:projectId` (S1) on the server: one socket, one project, subscribed from the start. */
+export function servePulseSocket(parts: PulseParts): void {
+  serveSocketRoute(parts, {
+    paths: ["/realtime/:projectId", "/api/v1/realtime/:projectId"],
+    protocol: pulseProtocol,
+    authenticate: beforeUpgrade,
+    prepare(exchange, { principal }) {
+      const query = parseQuery(exchange.queryText);
+      const projectId = parts.projectFor(principal, exchange.params["projectId"] ?? "");
+      const stream = { kind: "project", projectId } as const;
+      return { stream, from: parseFrom(query["from"] ?? query["lastEventId"]) };
+    },
+    open(socket, { stream, from }) {
+      const connected = { type: "connected", projectId: stream.projectId, offset: parts.hub.head(stream) };
+      socket.subscribe(stream, { from }, () => socket.send(JSON.stringify(connected)));
+      return {
+        /** A client may send `{"type":"ping"}` and `{"type":"auth","token":…}`. */
+        message(message) {
+          const type = "type" in message ? message.type : undefined;
+          if (type === "ping") socket.send('{"type":"pong"}');
+          else if (type === "auth") renew(socket, parts.authenticator, message);
+          else socket.close("malformed");
+        },
+      };
+    },
+  });
+}
+
+const Renewal = openObject({ token: TOKEN });
+
+/** A refused token leaves the connection as it was. */
+function renew(socket: LiveSocket, authenticator: Authenticator, message: object): void {
+  try {
+    const { token } = checkShape(Renewal, message, "body");
+    renewToken(socket, authenticator, token, (expiresAt) =>
+      socket.send(JSON.stringify({ type: "authenticated", expiresAt })),
+    );
+  } catch (error) {
+    const { code, message: text } = toPrismError(error);
+    socket.send(JSON.stringify({ type: "error", code, message: text }));
+  }
+}

@@ -1,0 +1,287 @@
+import { randomInt } from "node:crypto";
+import { PrismError } from "../../../core/errors.ts";
+import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import { toPrismError } from "../../../http/error-reply.ts";
+import type { LiveSocket } from "../../live-socket.ts";
+import { type StreamEntry, type StreamRef, streamName } from "../../stream.ts";
+import type { Session, SocketRouteParts } from "../socket-route.ts";
+import { Admission, type AdmissionParts, forbidden } from "./pusher-admission.ts";
+import { cachedEntry } from "./pusher-cache.ts";
+import {
+  isCacheChannel,
+  isEncryptedChannel,
+  isPresenceChannel,
+  isPublicChannel,
+  serverToUserChannel,
+  streamsOf,
+  userOfChannel,
+} from "./pusher-channel.ts";
+import {
+  clientData,
+  closing,
+  errorText,
+  MAX_DATA_BYTES,
+  PUSHER_CODE,
+  pusherProtocol,
+  readSaid,
+  Said,
+  said,
+  ToSubscribe,
+  ToUnsubscribe,
+} from "./pusher-message.ts";
+import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
+
+export interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
+  /** For how long the last event of a cache channel is sent to new subscribers. */
+  readonly cacheTtlMs: number;
+  /** The caller for as long as the login lives: a connection outlives the access token that it was bound with. */
+  forLogin(principal: UserPrincipal): UserPrincipal;
+  /** A recipient's entry has reached a client. */
+  markDelivered(userId: string, offset: number): void;
+}
+
+const ACTIVITY_TIMEOUT_S = 120;
+const CLIENT_EVENTS_PER_SECOND = 10;
+/** Each half of a socket id: with two of them nobody guesses one. */
+const ID_LIMIT = 2 ** 48 - 1;
+const CLIENT_EVENT = "client-";
+
+/** The conversation of one client. */
+export class PusherSession implements Session, PusherSocket {
+  readonly socketId: string;
+  readonly #socket: LiveSocket;
+  readonly #requestId: string;
+  readonly #parts: PusherSessionParts;
+  readonly #admission: Admission;
+  #clientEventTokens = CLIENT_EVENTS_PER_SECOND;
+  #tokensAt: number;
+
+  constructor(socket: LiveSocket, requestId: string, parts: PusherSessionParts) {
+    this.#socket = socket;
+    this.#requestId = requestId;
+    this.#parts = parts;
+    this.#admission = new Admission(parts);
+    this.#tokensAt = parts.clock.now();
+    this.socketId = newSocketId(parts.registry);
+    socket.id = this.socketId;
+    parts.registry.opened(this);
+    const established = { socket_id: this.socketId, activity_timeout: ACTIVITY_TIMEOUT_S };
+    this.send(said("pusher:connection_established", established));
+  }
+
+  get principal(): UserPrincipal | null {
+    return userOrNull(this.#socket.principal);
+  }
+
+  bind(principal: UserPrincipal): void {
+    const { registry } = this.#parts;
+    const bound = this.principal;
+    if (bound && bound.key !== principal.key) throw forbidden("The connection is another user's");
+    // It stays the login's that it was first: else a second one would keep it open when the first logs out.
+    if (bound) return;
+    const signedIn = registry.users.userOf(this);
+    if (signedIn && signedIn.id !== principal.userId) throw forbidden("The connection has signed in as another user");
+    for (const channel of registry.channelsIn(this)) this.#admission.requireRight(principal, channel);
+    this.#socket.identify(this.#parts.forLogin(principal));
+    registry.bound(this, principal.userId);
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  terminate(): void {
+    this.#socket.closeWith(closing(PUSHER_CODE.unauthorised, "The app has ended the connection"));
+  }
+
+  message(message: object): void {
+    try {
+      this.#answer(readSaid(Said, message));
+    } catch (error) {
+      this.send(errorText(PUSHER_CODE.other, this.#messageOf(error)));
+    }
+  }
+
+  closed(): void {
+    const { registry } = this.#parts;
+    for (const channel of registry.channelsIn(this)) this.#leave(channel);
+    registry.closed(this);
+  }
+
+  #answer({ event, channel, data }: { event: string; channel?: string | null | undefined; data?: unknown }): void {
+    if (event.startsWith(CLIENT_EVENT)) return this.#clientEvent(event, channel ?? "", data);
+    switch (event) {
+      case "pusher:ping":
+        return this.send(said("pusher:pong", {}));
+      case "pusher:pong":
+        return;
+      case "pusher:subscribe":
+        return this.#subscribe(data);
+      case "pusher:signin":
+        return this.#signIn(data);
+      case "pusher:unsubscribe":
+        return this.#unsubscribe(readSaid(ToUnsubscribe, data).channel);
+      default:
+        throw new PrismError("VALIDATION_FAILED", "This server does not know the event");
+    }
+  }
+
+  #subscribe(data: unknown): void {
+    const asked = readSaid(ToSubscribe, data);
+    const { channel } = asked;
+    try {
+      this.#join(channel, this.#admission.admit(this, asked));
+    } catch (error) {
+      const refusal = { type: "AuthError", error: this.#messageOf(error), status: 401 };
+      this.send(said("pusher:subscription_error", refusal, channel));
+    }
+  }
+
+  /** As at Pusher, a connection whose sign-in is refused is closed. */
+  #signIn(data: unknown): void {
+    try {
+      const { user, userData } = this.#admission.admitUser(this, data);
+      this.#parts.connections.settle(this.#socket);
+      this.send(said("pusher:signin_success", { user_data: userData }));
+      this.#parts.registry.users.signIn(this, user);
+      this.#followOwnUser(serverToUserChannel(user.id));
+    } catch (error) {
+      this.#socket.closeWith(closing(PUSHER_CODE.unauthorised, this.#messageOf(error)));
+    }
+  }
+
+  /** Clients subscribe after the sign-in; those that do not are sent what comes all the same. */
+  #followOwnUser(channel: string): void {
+    const { registry } = this.#parts;
+    if (registry.isIn(channel, this)) return;
+    registry.join(channel, this, null);
+    this.#socket.subscribe({ kind: "pusher", channel }, { from: "latest" }, () => {});
+  }
+
+  #join(channel: string, member: Member | null): void {
+    const { registry, connections, hub } = this.#parts;
+    const streams = streamsOf(channel);
+    const [first = { kind: "pusher", channel } as const] = streams;
+    const offset = hub.head(first);
+    if (registry.isIn(channel, this)) {
+      this.#say("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
+      return;
+    }
+    connections.settle(this.#socket);
+    const isNew = registry.join(channel, this, member);
+    if (member && isNew) this.#tellOthers(channel, "pusher_internal:member_added", member);
+    this.#say("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
+    if (isCacheChannel(channel)) this.#sendCached(channel);
+    for (const stream of streams)
+      this.#socket.subscribe(stream, { from: "latest", onTaken: this.#takenOf(stream) }, () => {});
+  }
+
+  /** What was announced so far, from the log: what is committed and not announced yet comes live. */
+  #sendCached(channel: string): void {
+    const { hub, clock, registry, cacheTtlMs } = this.#parts;
+    const stream = { kind: "pusher", channel } as const;
+    const entry = cachedEntry(hub, channel, clock.now() - cacheTtlMs);
+    if (entry) return this.send(pusherProtocol.entryText(streamName(stream), entry));
+    // Without data, as clients of other servers expect it.
+    this.send(JSON.stringify({ event: "pusher:cache_miss", channel }));
+    registry.note({ name: "cache_miss", channel });
+  }
+
+  /** What is said of a new subscription: who is there, and of channels that can be read on elsewhere, from where. */
+  #succeeded(channel: string, { kind }: StreamRef, offset: number): unknown {
+    if (isPresenceChannel(channel)) {
+      const members = this.#parts.registry.members(channel);
+      const hash = Object.fromEntries(members.map(({ user_id, user_info }) => [user_id, user_info ?? null]));
+      return { presence: { count: members.length, ids: members.map(({ user_id }) => user_id), hash } };
+    }
+    if (kind === "user") return { offset, resumes: false, missed: "/api/v1/notifications/missed" };
+    return kind === "project" ? { offset, resumes: false } : {};
+  }
+
+  /** What a socket has taken counts as delivered. */
+  #takenOf(stream: StreamRef): ((entry: StreamEntry) => void) | undefined {
+    if (stream.kind !== "user") return undefined;
+    return ({ type, offset, isDelivered }) => {
+      if (type === "notification" && !isDelivered) this.#parts.markDelivered(stream.userId, offset);
+    };
+  }
+
+  #unsubscribe(channel: string): void {
+    if (!this.#parts.registry.isIn(channel, this)) return;
+    for (const stream of streamsOf(channel)) this.#socket.unsubscribe(stream);
+    this.#leave(channel);
+  }
+
+  #leave(channel: string): void {
+    const gone = this.#parts.registry.leave(channel, this);
+    if (gone) this.#tellOthers(channel, "pusher_internal:member_removed", { user_id: gone.user_id });
+  }
+
+  #tellOthers(channel: string, event: string, data: unknown): void {
+    const text = said(event, data, channel);
+    for (const other of this.#parts.registry.socketsIn(channel)) if (other !== this) other.send(text);
+  }
+
+  /** @throws VALIDATION_FAILED, CHANNEL_FORBIDDEN */
+  #clientEvent(event: string, channel: string, data: unknown): void {
+    const { registry, hub, clock } = this.#parts;
+    if (!this.#spendClientEvent()) {
+      const limit = `A client may send ${CLIENT_EVENTS_PER_SECOND} events a second`;
+      return this.send(errorText(PUSHER_CODE.clientEventRate, limit));
+    }
+    const isRefused = isPublicChannel(channel) || isEncryptedChannel(channel) || userOfChannel(channel) !== undefined;
+    if (isRefused || !registry.isIn(channel, this))
+      throw forbidden("Clients send events to private and presence channels that they are in, and to no encrypted one");
+    const text = clientData(data);
+    if (text === undefined)
+      throw new PrismError("VALIDATION_FAILED", `The data of an event may have ${MAX_DATA_BYTES} bytes`);
+    const sender = registry.memberIn(channel, this);
+    hub.whisper(
+      { kind: "pusher", channel },
+      {
+        type: event,
+        data: text,
+        at: clock.now(),
+        correlationId: this.#requestId,
+        except: this.socketId,
+        ...(sender ? { sentBy: sender.user_id } : {}),
+      },
+    );
+    const sentBy = sender ? { user_id: sender.user_id } : {};
+    const happened = { name: "client_event", channel, event, socket_id: this.socketId, ...sentBy } as const;
+    registry.note({ ...happened, data: JSON.parse(text) as string });
+  }
+
+  #spendClientEvent(): boolean {
+    const now = this.#parts.clock.now();
+    const refill = (Math.max(0, now - this.#tokensAt) * CLIENT_EVENTS_PER_SECOND) / 1000;
+    this.#clientEventTokens = Math.min(CLIENT_EVENTS_PER_SECOND, this.#clientEventTokens + refill);
+    this.#tokensAt = now;
+    if (this.#clientEventTokens < 1) return false;
+    this.#clientEventTokens--;
+    return true;
+  }
+
+  #say(event: string, data: unknown, channel: string): void {
+    this.send(said(event, data, channel));
+  }
+
+  /** What a client is told of a failure. The request id is the upgrade's: it is what the log knows this connection by. */
+  #messageOf(thrown: unknown): string {
+    const error = toPrismError(thrown);
+    if (error.code === "INTERNAL")
+      this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "a client's message failed");
+    return error.message;
+  }
+}
+
+function newSocketId(registry: PusherRegistry): string {
+  for (;;) {
+    const id = `${randomInt(1, ID_LIMIT)}.${randomInt(1, ID_LIMIT)}`;
+    if (!registry.find(id)) return id;
+  }
+}
+
+function userOrNull(principal: Principal | null): UserPrincipal | null {
+  return principal && principal.kind !== "apiKey" ? principal : null;
+}

@@ -1,0 +1,105 @@
+import type { TemplatedApp, WebSocket } from "uWebSockets.js";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { uWS } from "../../http/uws.ts";
+import type { RealtimeAccess } from "../connections.ts";
+import type { Hub } from "../hub.ts";
+import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts, type SocketProtocol } from "../live-socket.ts";
+import { TopicBroadcaster } from "../topic-broadcaster.ts";
+import { readClientMessage } from "./client-message.ts";
+import { type Authenticate, type Upgraded, type UpgradeParts, upgrade } from "./upgrade.ts";
+
+/** Beyond this the library drops the connection (1006); between our own limit and this the client gets 1009. */
+export const LIBRARY_MAX_MESSAGE_BYTES = 262_144;
+/** The library's own guard, should the heartbeat of ours fail. */
+export const IDLE_TIMEOUT_S = 60;
+
+export interface SocketRouteParts extends UpgradeParts {
+  readonly app: TemplatedApp;
+  readonly hub: Hub;
+  readonly access: RealtimeAccess;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly compression: boolean;
+}
+
+/** The conversation over one socket, in the words of its protocol. */
+export interface Session {
+  /** The client sent a JSON object. */
+  message(message: object): void;
+  /** The socket is gone. */
+  closed?(): void;
+}
+
+export interface SocketRoute<T, P extends Principal | null> {
+  readonly paths: readonly string[];
+  readonly protocol: SocketProtocol;
+  readonly authenticate: Authenticate<P>;
+  /** What the session starts with, from the request. It may throw a PrismError to refuse the upgrade. */
+  prepare(exchange: Exchange, upgraded: Upgraded<P>): T;
+  open(socket: LiveSocket, start: T): Session;
+}
+
+interface SocketData<T> {
+  readonly upgraded: Upgraded<Principal | null>;
+  readonly start: T;
+  socket: LiveSocket | null;
+  session: Session | null;
+}
+
+/** Puts a WebSocket protocol on the server: everything that does not depend on what is said. */
+export function serveSocketRoute<T, P extends Principal | null>(
+  parts: SocketRouteParts,
+  route: SocketRoute<T, P>,
+): void {
+  const { app, hub } = parts;
+  const { protocol } = route;
+  const broadcaster = new TopicBroadcaster(app, hub, protocol.transport, protocol.entryText);
+  const shared: SocketParts = { ...parts, protocol, broadcaster };
+  for (const path of route.paths) {
+    app.ws<SocketData<T>>(path, {
+      maxPayloadLength: LIBRARY_MAX_MESSAGE_BYTES,
+      maxBackpressure: MAX_BACKLOG_BYTES,
+      idleTimeout: IDLE_TIMEOUT_S,
+      sendPingsAutomatically: false,
+      compression: parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
+      upgrade: (res, req, context) =>
+        upgrade<SocketData<T>, P>(parts, res, req, context, route.authenticate, (exchange, upgraded) => ({
+          upgraded,
+          start: route.prepare(exchange, upgraded),
+          socket: null,
+          session: null,
+        })),
+      open: (ws) => {
+        const data = ws.getUserData();
+        const { principal, address } = data.upgraded;
+        data.socket = new LiveSocket(ws as WebSocket<unknown>, principal, address, shared);
+        data.session = route.open(data.socket, data.start);
+      },
+      message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
+      drain: (ws) => ws.getUserData().socket?.drained(),
+      dropped: (ws) => ws.getUserData().socket?.dropped(),
+      pong: (ws) => ws.getUserData().socket?.ponged(),
+      ping: (ws) => ws.getUserData().socket?.receive(),
+      close(ws) {
+        const { socket, session } = ws.getUserData();
+        // First of all it takes no more: what the session tells others may end some of them, who tell others in turn.
+        socket?.closed();
+        session?.closed?.();
+      },
+    });
+  }
+}
+
+function receive({ socket, session }: SocketData<unknown>, bytes: Buffer, isBinary: boolean): void {
+  if (!socket?.receive()) return;
+  if (socket.isTooLongYet(bytes.length)) {
+    socket.close("tooBig");
+    return;
+  }
+  const message = readClientMessage(bytes, isBinary);
+  if (typeof message === "string") socket.close(message);
+  else session?.message(message);
+}

@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import { toRfc3339 } from "../../core/clock.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { Authenticator } from "../../http/credentials.ts";
+import { toPrismError } from "../../http/error-reply.ts";
+import { checkShape } from "../../http/input.ts";
+import { integer, openObject } from "../../http/shapes.ts";
+import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import type { StreamRef } from "../stream.ts";
+import { renewToken, TOKEN } from "./renew-token.ts";
+import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
+import { beforeUpgrade } from "./upgrade.ts";
+
+export interface TaskSocketParts extends SocketRouteParts {
+  readonly authenticator: Authenticator;
+  /** The caller's own tasks, if he may follow them. @throws FORBIDDEN for an API key, UNAUTHORIZED_ROLE, CHANNEL_FORBIDDEN */
+  tasksOf(principal: Principal): StreamRef;
+}
+
+/** What a client may say. Applications add members of their own, such as the time of a PING; they are ignored. */
+const ClientMessage = v.variant("type", [
+  openObject({ type: v.literal("PING") }),
+  openObject({ type: v.literal("SUBSCRIBE_TASKS"), since: v.optional(integer(0, Number.MAX_SAFE_INTEGER)) }),
+  openObject({ type: v.literal("UNSUBSCRIBE_TASKS") }),
+  openObject({ type: v.literal("AUTH"), token: TOKEN }),
+]);
+
+/** An entry's data is the task, whose first member is its id. */
+const TASK_ID = /^\{"id":("[^"\\]*")/;
+
+/** The messages that carry tasks. */
+export const taskProtocol: SocketProtocol = {
+  transport: "tasks",
+  entryText: (_stream, { type, data, offset, at }) =>
+    `{"type":${JSON.stringify(type)},"task":${data},"taskId":${TASK_ID.exec(data)?.[1] ?? null},"offset":${offset},"timestamp":${at}}`,
+  gapText: (_stream, gap) => JSON.stringify({ type: "GAP", ...gap }),
+  expiringText: (expiresAt) => JSON.stringify({ type: "AUTH_EXPIRING", expiresAt: toRfc3339(expiresAt) }),
+};
+
+/** Puts `/ws/updates` (S3) on the server: one socket, the caller's own tasks, once they are subscribed to. */
+export function serveTaskSocket(parts: TaskSocketParts): void {
+  serveSocketRoute(parts, {
+    paths: ["/ws/updates"],
+    protocol: taskProtocol,
+    authenticate: beforeUpgrade,
+    prepare: (_exchange, { principal, requestId }) => ({ stream: parts.tasksOf(principal), requestId }),
+    open: (socket, start) => new TaskSession(socket, start, parts),
+  });
+}
+
+interface Start {
+  readonly stream: StreamRef;
+  readonly requestId: string;
+}
+
+/** The conversation of one client. */
+class TaskSession implements Session {
+  readonly #socket: LiveSocket;
+  readonly #start: Start;
+  readonly #parts: TaskSocketParts;
+
+  constructor(socket: LiveSocket, start: Start, parts: TaskSocketParts) {
+    this.#socket = socket;
+    this.#start = start;
+    this.#parts = parts;
+    this.#say({ type: "CONNECTED", timestamp: parts.clock.now() });
+  }
+
+  message(message: object): void {
+    try {
+      this.#answer(checkShape(ClientMessage, message, "body"));
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #answer(message: v.InferOutput<typeof ClientMessage>): void {
+    switch (message.type) {
+      case "PING":
+        return this.#say({ type: "PONG", timestamp: this.#parts.clock.now() });
+      case "SUBSCRIBE_TASKS":
+        return this.#subscribe(message.since);
+      case "UNSUBSCRIBE_TASKS":
+        this.#socket.unsubscribe(this.#start.stream);
+        return this.#say({ type: "TASKS_UNSUBSCRIBED" });
+      case "AUTH":
+        renewToken(this.#socket, this.#parts.authenticator, message.token, (expiresAt) =>
+          this.#say({ type: "AUTHENTICATED", expiresAt }),
+        );
+    }
+  }
+
+  #subscribe(since: number | undefined): void {
+    const { stream } = this.#start;
+    const subscribed = { type: "TASKS_SUBSCRIBED", offset: this.#parts.hub.head(stream) };
+    // To begin anew at the head would leave out what the first subscription has yet to send.
+    if (since === undefined && this.#socket.has(stream)) this.#say(subscribed);
+    else this.#socket.subscribe(stream, { from: since ?? "latest" }, () => this.#say(subscribed));
+  }
+
+  /** The connection stays. */
+  #refuse(thrown: unknown): void {
+    const { code, message, details, cause } = toPrismError(thrown);
+    if (code === "INTERNAL")
+      this.#parts.log.error({ requestId: this.#start.requestId, err: cause }, "a client's message failed");
+    this.#say({ type: "ERROR", code, message, ...(details ? { details } : {}) });
+  }
+
+  #say(message: Readonly<Record<string, unknown>>): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,81 @@
+import { createHmac } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { AuditRow } from "../commit/write-set.ts";
+import type { AuditLogTable } from "../schema.ts";
+
+/** What the first row of the log follows. */
+export const GENESIS_HASH = "0".repeat(64);
+
+/** Everything a link's hash covers; the order of the members is part of the format. */
+export type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
+
+/**
+ * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract 12.9). Canonical: an array of the columns in
+ * the order of the table, JSON columns as the text that is stored, no whitespace.
+ */
+export function auditHash(key: Uint8Array, row: ChainedRow): string {
+  const canonical = JSON.stringify([
+    row.seq,
+    row.id,
+    row.action,
+    row.userId,
+    row.actor,
+    row.resourceType,
+    row.resourceId,
+    row.metadata,
+    row.ip,
+    row.requestId,
+    row.timestamp,
+  ]);
+  return createHmac("sha256", key).update(row.prevHash).update(canonical).digest("hex");
+}
+
+/** Appends to the chain. Lives on the writing connection: the previous hash is read inside the transaction that adds to it. */
+export class AuditChain {
+  readonly #key: Uint8Array;
+  readonly #last;
+  readonly #sequence;
+  readonly #insert;
+
+  constructor(connection: Sqlite, key: Uint8Array) {
+    this.#key = key;
+    this.#last = connection.prepare<[], { seq: number; hash: string }>(
+      "select seq, hash from audit_log order by seq desc limit 1",
+    );
+    this.#sequence = connection.prepare<[], { seq: number }>(
+      "select seq from sqlite_sequence where name = 'audit_log'",
+    );
+    this.#insert = connection.prepare<[number, ...(string | number | null)[]]>(
+      `insert into audit_log (seq, id, action, userId, actor, resourceType, resourceId, metadata, ip, requestId, timestamp, prevHash, hash)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+  }
+
+  /** To be called last in an open transaction. */
+  append(rows: readonly AuditRow[]): void {
+    if (rows.length === 0) return;
+    const last = this.#last.get();
+    let seq = Math.max(last?.seq ?? 0, this.#sequence.get()?.seq ?? 0);
+    let prevHash = last?.hash ?? GENESIS_HASH;
+    for (const row of rows) {
+      seq++;
+      const hash = auditHash(this.#key, { ...row, seq, prevHash });
+      this.#insert.run(
+        seq,
+        row.id,
+        row.action,
+        row.userId,
+        row.actor,
+        row.resourceType,
+        row.resourceId,
+        row.metadata,
+        row.ip,
+        row.requestId,
+        row.timestamp,
+        prevHash,
+        hash,
+      );
+      prevHash = hash;
+    }
+  }
+}

@@ -1,0 +1,293 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { AuditChain } from "../audit/audit-chain.ts";
+import type { DecisionOutcome } from "../schema.ts";
+import { failureOf } from "../sqlite/sqlite-errors.ts";
+import { DeliveryStatements } from "./delivery-statements.ts";
+import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
+import { JobStatements } from "./job-sql.ts";
+import { undecidedRows } from "./undecided.ts";
+import type {
+  ClaimedJob,
+  DecisionRow,
+  Effects,
+  SequenceEnd,
+  SliceMark,
+  SuppressionRows,
+  WriteSet,
+} from "./write-set.ts";
+
+type Value = string | number | null;
+
+/** Rows of one statement: 3.2 µs an event in place of 4.0 with a statement each; more rows save nothing more. */
+const EVENTS_AT_ONCE = 16;
+
+/**
+ * Turns a write set into SQL on the writing connection. Statements are compiled once. Every method must run inside a
+ * transaction that the caller has begun; order: events, effects, sums, jobs, and the audit rows last.
+ */
+export class WriteSetApplier {
+  readonly #connection: Sqlite;
+  readonly #audit: AuditChain;
+  readonly #jobs: JobStatements;
+  readonly #deliveries: DeliveryStatements;
+  readonly #sql;
+  /** Bound at once, and used again. */
+  readonly #eventValues: Value[] = new Array<Value>(EVENTS_AT_ONCE * EVENT_WIDTH).fill(null);
+
+  constructor(connection: Sqlite, audit: AuditChain) {
+    this.#connection = connection;
+    this.#audit = audit;
+    this.#jobs = new JobStatements(connection);
+    this.#deliveries = new DeliveryStatements(connection);
+    this.#sql = prepareAll(connection);
+  }
+
+  apply(set: WriteSet): { failedEffects: number[]; claimed: ClaimedJob[] } {
+    const sql = this.#sql;
+    this.storeSequenceEnds(set.sequenceEnds);
+    this.#insertEvents(set.events);
+    if (set.processed) for (const seq of set.processed.seqs) sql.markProcessed.run(set.processed.at, seq);
+    const failedEffects = this.#applyAllEffects(set.effects);
+    for (const sum of set.ruleStats) {
+      sql.ruleStats.run(
+        sum.ruleId,
+        sum.matched,
+        sum.fired,
+        sum.suppressed,
+        sum.deduped,
+        sum.cooled,
+        sum.noRecipients,
+        sum.errors,
+        sum.lastMatchedAt,
+        sum.lastError,
+      );
+    }
+    if (set.suppression) this.#applySuppression(set.suppression);
+    // The sums were made before SQL refused: what was rolled back is taken out again, and counted when it is decided anew.
+    for (const i of failedEffects) for (const row of set.effects[i]?.decisions ?? []) this.#uncount(row);
+    for (const row of set.idempotency) {
+      sql.idempotency.run(row.scope, row.key, row.fingerprint, row.status, row.response, row.createdAt, row.expiresAt);
+    }
+    const reached = set.delivered.length > 0 ? this.#deliveries.apply(set.delivered) : [];
+    const claimed = set.jobs ? this.#jobs.apply(set.jobs) : [];
+    this.#audit.append(reached.length > 0 ? [...set.audit, ...reached] : set.audit);
+    return { failedEffects, claimed };
+  }
+
+  #applySuppression({ begunAnew, windows, storms, keys, repeats, jobs }: SuppressionRows): void {
+    const sql = this.#sql;
+    for (const { ruleId, key } of begunAnew) sql.forgetWindow.run(ruleId, key);
+    for (const { ruleId, key, bucketStart, count } of windows) sql.window.run(ruleId, key, bucketStart, count);
+    for (const storm of storms) {
+      const { id, ruleId, key, count, firstSeq, lastSeq, startedAt, lastAt, jobId } = storm;
+      const samples = JSON.stringify(storm.samples);
+      sql.storm.run(id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId);
+    }
+    for (const { batchId, key } of keys) sql.stormKey.run(batchId, key);
+    for (const { notificationId, count } of repeats) sql.repeats.run(count, notificationId);
+    for (const job of jobs) this.#jobs.insert(job);
+  }
+
+  /** A decision that would have replaced an earlier one had been counted in its place. */
+  #uncount({ eventSeq, ruleId, outcome }: DecisionRow): void {
+    const isNew = this.#sql.earlierDecision.get(eventSeq, ruleId) === undefined ? 1 : 0;
+    const is = (counted: DecisionOutcome): number => (outcome === counted ? 1 : 0);
+    this.#sql.uncount.run(
+      isNew,
+      is("fired"),
+      is("suppressed"),
+      is("deduped"),
+      is("cooled"),
+      is("no recipients") - (1 - isNew),
+      ruleId,
+    );
+  }
+
+  storeSequenceEnds(ends: readonly SequenceEnd[]): void {
+    for (const { name, end } of ends) this.#sql.sequenceEnd.run(name, end, Date.now());
+  }
+
+  #insertEvents(events: EventColumns): void {
+    const count = events.seq.length;
+    let at = 0;
+    for (; at + EVENTS_AT_ONCE <= count; at += EVENTS_AT_ONCE) {
+      const values = this.#eventValues;
+      for (let i = 0; i < EVENTS_AT_ONCE; i++) putEvent(values, i * EVENT_WIDTH, events, at + i);
+      this.#sql.sixteenEvents.run(values);
+    }
+    const values = this.#eventValues.slice(0, EVENT_WIDTH);
+    for (; at < count; at++) {
+      putEvent(values, 0, events, at);
+      this.#sql.event.run(values);
+    }
+  }
+
+  /** @returns the indexes of those that SQL refused, and in whose place failures stand. */
+  #applyAllEffects(all: readonly Effects[]): number[] {
+    const failed: number[] = [];
+    for (let from = 0; from < all.length; ) {
+      let to = from + 1;
+      // A storm is thousands of decisions and nothing else: one savepoint for them all, unless one is refused.
+      if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
+      const run = all.slice(from, to);
+      if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
+        for (const [i, effects] of run.entries()) if (!this.#applyOne(effects)) failed.push(from + i);
+      }
+      from = to;
+    }
+    return failed;
+  }
+
+  /** @returns false when SQL refused the effects and a failure stands in their place. */
+  #applyOne(effects: Effects): boolean {
+    if (effects.poison !== null) {
+      this.#applyFailure(effects, effects.poison);
+      return true;
+    }
+    const error = this.#tryInSavepoint([effects]);
+    if (error !== null) this.#applyFailure(effects, error);
+    return error === null;
+  }
+
+  /** All of them or none. @returns what SQL says against it. */
+  #tryInSavepoint(run: readonly Effects[]): string | null {
+    const sql = this.#sql;
+    sql.savepoint.run();
+    try {
+      for (const effects of run) this.#applyEffects(effects);
+      sql.release.run();
+      return null;
+    } catch (error) {
+      // SQLITE_FULL and its like have rolled back the whole transaction, or will do so with the next row: the set fails.
+      if (!this.#connection.inTransaction || failureOf(error) !== "internal") throw error;
+      sql.rollbackTo.run();
+      sql.release.run();
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #applyFailure(effects: Effects, error: string): void {
+    const { failure, job } = undecidedRows(effects);
+    this.#sql.clearProcessed.run(effects.eventSeq);
+    // An unfinished job on this event stands for both, and stays the one that the failure names.
+    const jobId = this.#jobs.insert(job) ? failure.jobId : null;
+    this.#sql.failure.run(failure.consumer, failure.eventSeq, failure.attempts, error, jobId, failure.createdAt);
+  }
+
+  #applyEffects(effects: Effects): void {
+    const sql = this.#sql;
+    if (effects.processedAt !== null) sql.markProcessed.run(effects.processedAt, effects.eventSeq);
+    for (const row of effects.decisions) {
+      const { changes } = sql.decision.run(
+        row.eventSeq,
+        row.ruleId,
+        row.ruleVersion,
+        row.outcome,
+        row.notificationId,
+        row.at,
+      );
+      // The key of decisions is what makes a notification of (rule, event) once: whoever decided it a second time has nothing to write.
+      if (changes === 0) throw new Error(`rule ${row.ruleId} has decided event ${row.eventSeq} already`);
+    }
+    for (const row of effects.notifications) {
+      sql.notification.run(
+        row.id,
+        row.ruleId,
+        row.eventId,
+        row.projectId,
+        row.kind,
+        row.title,
+        row.message,
+        row.sound,
+        row.action,
+        row.data,
+        row.priority,
+        row.dedupeKey,
+        row.correlationId,
+        row.createdAt,
+        row.channels,
+      );
+    }
+    for (const row of effects.recipients) sql.recipient.run(row.notificationId, row.userId, row.seq);
+    for (const job of effects.jobs) this.#jobs.insert(job);
+    if (effects.slice) this.#markSlice(effects.eventSeq, effects.slice);
+    if (effects.resolves) sql.resolveFailure.run(effects.resolves.at, effects.resolves.consumer, effects.eventSeq);
+  }
+
+  #markSlice(eventSeq: number, { after }: SliceMark): void {
+    if (after === null) this.#sql.endSlices.run(eventSeq);
+    else this.#sql.slice.run(eventSeq, after.priority, after.createdAt, after.ruleId);
+  }
+}
+
+function isDecisionOnly(effects: Effects | undefined): boolean {
+  return effects !== undefined && effects.poison === null && effects.notifications.length + effects.jobs.length === 0;
+}
+
+function prepareAll(connection: Sqlite) {
+  const prepare = (text: string) => connection.prepare<Value[]>(text);
+  return {
+    savepoint: prepare("savepoint effects"),
+    release: prepare("release effects"),
+    rollbackTo: prepare("rollback to effects"),
+    event: connection.prepare<[Value[]]>(insertEventsText(1)),
+    sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
+    markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
+    clearProcessed: prepare("update events set processedAt = null where seq = ?"),
+    // A reprocessed event may meet a rule again that had nobody to tell: only that outcome gives way.
+    decision: prepare(
+      `insert into decisions (eventSeq, ruleId, ruleVersion, outcome, notificationId, at) values (?, ?, ?, ?, ?, ?)
+       on conflict (eventSeq, ruleId) do update set ruleVersion = excluded.ruleVersion, outcome = excluded.outcome,
+       notificationId = excluded.notificationId, at = excluded.at where outcome = 'no recipients'`,
+    ),
+    slice: prepare("insert or replace into event_slices (eventSeq, priority, createdAt, ruleId) values (?, ?, ?, ?)"),
+    endSlices: prepare("delete from event_slices where eventSeq = ?"),
+    notification: prepare(
+      `insert into notifications (id, ruleId, eventId, projectId, kind, title, message, sound, action, data, priority, dedupeKey,
+       correlationId, createdAt, channels) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    recipient: prepare("insert into notification_recipients (notificationId, userId, seq) values (?, ?, ?)"),
+    failure: prepare(
+      `insert into event_failures (consumer, eventSeq, attempts, lastError, jobId, createdAt) values (?, ?, ?, ?, ?, ?)
+       on conflict (consumer, eventSeq) do update set attempts = attempts + 1, lastError = excluded.lastError,
+       jobId = coalesce(excluded.jobId, jobId), resolvedAt = null`,
+    ),
+    resolveFailure: prepare(
+      "update event_failures set resolvedAt = ? where consumer = ? and eventSeq = ? and resolvedAt is null",
+    ),
+    ruleStats: prepare(
+      `insert into rule_stats (ruleId, matched, fired, suppressed, deduped, cooled, noRecipients, errors, lastMatchedAt, lastError)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (ruleId) do update set matched = matched + excluded.matched, fired = fired + excluded.fired,
+       suppressed = suppressed + excluded.suppressed, deduped = deduped + excluded.deduped, cooled = cooled + excluded.cooled,
+       noRecipients = noRecipients + excluded.noRecipients, errors = errors + excluded.errors,
+       lastMatchedAt = coalesce(excluded.lastMatchedAt, lastMatchedAt), lastError = coalesce(excluded.lastError, lastError)`,
+    ),
+    forgetWindow: prepare("delete from suppression_windows where ruleId = ? and key = ?"),
+    window: prepare(
+      `insert into suppression_windows (ruleId, key, bucketStart, count) values (?, ?, ?, ?)
+       on conflict (ruleId, key, bucketStart) do update set count = count + excluded.count`,
+    ),
+    storm: prepare(
+      `insert into suppressed_batches (id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (id) do update set count = excluded.count, lastSeq = excluded.lastSeq, samples = excluded.samples, lastAt = excluded.lastAt`,
+    ),
+    stormKey: prepare("insert into suppressed_keys (batchId, key) values (?, ?) on conflict do nothing"),
+    repeats: prepare("update notifications set aggregateCount = aggregateCount + ? where id = ?"),
+    earlierDecision: prepare("select 1 from decisions where eventSeq = ? and ruleId = ?"),
+    uncount: prepare(
+      `update rule_stats set matched = matched - ?, fired = fired - ?, suppressed = suppressed - ?, deduped = deduped - ?, cooled = cooled - ?,
+       noRecipients = noRecipients - ? where ruleId = ?`,
+    ),
+    idempotency: prepare(
+      `insert into idempotency_keys (scope, key, fingerprint, status, response, createdAt, expiresAt) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (scope, key) do update set fingerprint = excluded.fingerprint, status = excluded.status,
+       response = excluded.response, createdAt = excluded.createdAt, expiresAt = excluded.expiresAt`,
+    ),
+    sequenceEnd: prepare(
+      `insert into settings (key, value, updatedAt) values ('sequence.' || ?, ?, ?)
+       on conflict (key) do update set value = max(value, excluded.value), updatedAt = excluded.updatedAt`,
+    ),
+  };
+}

@@ -1,0 +1,97 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { uuidv7 } from "../../core/ids.ts";
+import type { AuditRow, DeliveredMark } from "./write-set.ts";
+
+/** Notifications whose recipients are being told; more are looked at from their first recipient on. */
+const MAX_REMEMBERED = 1000;
+
+/** The flags' part of a write set: that recipients were told, and with the last of them their notification (contract 7, step 9). */
+export class DeliveryStatements {
+  readonly #sql;
+  /** The first recipient who had not been told when a notification was looked at last: all before that one have been. */
+  readonly #firstOpen = new Map<string, string>();
+
+  constructor(connection: Sqlite) {
+    this.#sql = prepareAll(connection);
+  }
+
+  /** @returns an audit row for each notification that has reached everybody now (contract 12.10). */
+  apply(marks: readonly DeliveredMark[]): AuditRow[] {
+    // Each notification is asked about once, not with every mark: that would look at all its recipients for each of them.
+    const touched = new Map<string, number>();
+    for (const { userId, seq, at, byPusher } of marks) {
+      if (byPusher) this.#sql.sentByPusher.run(userId, seq);
+      const changed = this.#sql.recipient.get(at, userId, seq);
+      if (changed) touched.set(changed.notificationId, at);
+    }
+    const reached: AuditRow[] = [];
+    for (const [id, at] of touched) {
+      if (this.#hasOpen(id)) continue;
+      if (this.#sql.notification.run(at, id).changes > 0) reached.push(this.#auditRow(id, at));
+    }
+    return reached;
+  }
+
+  /**
+   * Whether somebody is still to be told, or to be written. It goes on where it found one last, so that the recipients of one notification
+   * are not read again with each set of marks. If that finds nobody, the update has the last word: a set may have been rolled back.
+   */
+  #hasOpen(notificationId: string): boolean {
+    if (this.#sql.beingWritten.get(notificationId)) return true;
+    const open = this.#sql.open.get(notificationId, this.#firstOpen.get(notificationId) ?? "");
+    this.#firstOpen.delete(notificationId);
+    if (!open) return false;
+    this.#firstOpen.set(notificationId, open.userId);
+    const [oldest] = this.#firstOpen.keys();
+    if (this.#firstOpen.size > MAX_REMEMBERED && oldest !== undefined) this.#firstOpen.delete(oldest);
+    return true;
+  }
+
+  #auditRow(notificationId: string, at: number): AuditRow {
+    const recipients = this.#sql.count.get(notificationId)?.n ?? 0;
+    return {
+      id: uuidv7(),
+      action: "notification.delivered",
+      userId: null,
+      actor: '{"type":"system"}',
+      resourceType: "notification",
+      resourceId: notificationId,
+      metadata: JSON.stringify({ channel: "in_app", recipients }),
+      ip: null,
+      requestId: null,
+      timestamp: at,
+    };
+  }
+}
+
+/** A recipient has a notification that came by a channel which leads out of the program, too. */
+const REACHED_OUTSIDE = `exists (
+  select 1 from deliveries d where d.notificationId = r.notificationId and d.userId = r.userId and d.state = 'delivered')`;
+
+function prepareAll(connection: Sqlite) {
+  return {
+    recipient: connection.prepare<[number, string, number], { notificationId: string }>(
+      `update notification_recipients set delivered = 1, deliveredAt = ? where userId = ? and seq = ? and delivered = 0
+       returning notificationId`,
+    ),
+    sentByPusher: connection.prepare<[string, number]>(
+      `update notifications set pusherEventSent = 1 where pusherEventSent = 0 and id =
+       (select notificationId from notification_recipients where userId = ? and seq = ?)`,
+    ),
+    // Rules that reach many have their recipients written by a job (contract 7, step 5).
+    beingWritten: connection.prepare<[string], { yes: 1 }>(
+      `select 1 as yes from jobs where queue = 'notification-delivery' and dedupeKey = 'recipients:' || ? and finishedAt is null`,
+    ),
+    open: connection.prepare<[string, string], { userId: string }>(
+      `select userId from notification_recipients r where notificationId = ? and userId >= ? and delivered = 0 and not ${REACHED_OUTSIDE}
+       order by userId limit 1`,
+    ),
+    notification: connection.prepare<[number, string]>(
+      `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
+       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`,
+    ),
+    count: connection.prepare<[string], { n: number }>(
+      "select count(*) as n from notification_recipients where notificationId = ?",
+    ),
+  };
+}

@@ -1,0 +1,123 @@
+import type { Level } from "../../core/levels.ts";
+
+/** An event as the pipeline has it when it is to be stored. */
+export interface EventToStore {
+  readonly seq: number;
+  readonly id: string;
+  readonly projectId: string;
+  readonly type: string;
+  readonly level: Level;
+  readonly source: string | null;
+  readonly payloadText: string;
+  readonly dedupeKey: string | null;
+  readonly occurredAt: number;
+  readonly receivedAt: number;
+  readonly processedAt: number | null;
+  readonly givenCorrelationId: string | null;
+}
+
+/**
+ * The events of a write set, by column: cloning a dozen arrays is several times cheaper than cloning an object per event. Columns whose values repeat
+ * hold places in `words`, where each value stands once: that halves what is left (0.6 µs an event in place of 1.15, both threads together).
+ */
+export interface EventColumns {
+  readonly seq: number[];
+  readonly id: string[];
+  readonly payload: string[];
+  readonly dedupeKey: (string | null)[];
+  readonly occurredAt: number[];
+  readonly receivedAt: number[];
+  readonly processedAt: (number | null)[];
+  readonly correlationId: (string | null)[];
+  readonly words: (string | null)[];
+  readonly projectId: number[];
+  readonly type: number[];
+  readonly level: number[];
+  readonly source: number[];
+}
+
+export function eventColumns(events: readonly EventToStore[]): EventColumns {
+  const places = new Map<string | null, number>();
+  const words: (string | null)[] = [];
+  const placeOf = (word: string | null): number => {
+    let place = places.get(word);
+    if (place === undefined) {
+      place = words.push(word) - 1;
+      places.set(word, place);
+    }
+    return place;
+  };
+  const columns: EventColumns = {
+    seq: [],
+    id: [],
+    payload: [],
+    dedupeKey: [],
+    occurredAt: [],
+    receivedAt: [],
+    processedAt: [],
+    correlationId: [],
+    words,
+    projectId: [],
+    type: [],
+    level: [],
+    source: [],
+  };
+  for (const event of events) {
+    columns.seq.push(event.seq);
+    columns.id.push(event.id);
+    columns.payload.push(event.payloadText);
+    columns.dedupeKey.push(event.dedupeKey);
+    columns.occurredAt.push(event.occurredAt);
+    columns.receivedAt.push(event.receivedAt);
+    columns.processedAt.push(event.processedAt);
+    columns.correlationId.push(event.givenCorrelationId);
+    columns.projectId.push(placeOf(event.projectId));
+    columns.type.push(placeOf(event.type));
+    columns.level.push(placeOf(event.level));
+    columns.source.push(placeOf(event.source));
+  }
+  return columns;
+}
+
+export type EventValue = string | number | null;
+
+const NAMES = [
+  "seq",
+  "id",
+  "projectId",
+  "type",
+  "level",
+  "source",
+  "payload",
+  "dedupeKey",
+  "occurredAt",
+  "receivedAt",
+  "processedAt",
+  "correlationId",
+] as const satisfies readonly (keyof EventColumns)[];
+
+/** Values that {@link putEvent} puts for one event. */
+export const EVENT_WIDTH = NAMES.length;
+
+/** The statement that inserts so many events, bound in the order of {@link putEvent}. */
+export function insertEventsText(count: number): string {
+  const row = `(${NAMES.map(() => "?").join(", ")})`;
+  return `insert into events (${NAMES.join(", ")}) values ${Array<string>(count).fill(row).join(", ")}`;
+}
+
+/** Puts what is to be bound for one event. Column by column, for a loop over names costs more than it saves. */
+export function putEvent(values: EventValue[], to: number, events: EventColumns, at: number): void {
+  const { words } = events;
+  values[to] = events.seq[at] as number;
+  values[to + 1] = events.id[at] as string;
+  values[to + 2] = words[events.projectId[at] as number] as string;
+  values[to + 3] = words[events.type[at] as number] as string;
+  values[to + 4] = words[events.level[at] as number] as string;
+  values[to + 5] = words[events.source[at] as number] as string | null;
+  values[to + 6] = events.payload[at] as string;
+  values[to + 7] = events.dedupeKey[at] as string | null;
+  values[to + 8] = events.occurredAt[at] as number;
+  values[to + 9] = events.receivedAt[at] as number;
+  values[to + 10] = events.processedAt[at] as number | null;
+  values[to + 11] = events.correlationId[at] as string | null;
+}

@@ -1,0 +1,178 @@
+import { CompiledQuery, type Selectable, sql } from "kysely";
+import type { ReadDb, Trx } from "../database.ts";
+import type { JobState, JobsTable } from "../schema.ts";
+import { ADD_ATTEMPT, CLAIM_THESE, CLAIMS, endOf, entersHistory, inClaimOrder, READY } from "./job-sql.ts";
+import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
+
+/*
+ * Every change of the job table that is made in a transaction. Only this file and job-sql.ts write `jobs` and `job_attempts`. The caller
+ * tells the runner after the commit.
+ */
+
+export type StoredJob = Selectable<JobsTable>;
+
+/** SQLite binds 32 766 values a statement. */
+const ROWS_AT_ONCE = 500;
+const WAITING: readonly JobState[] = ["scheduled", "ready", "retrying"];
+
+export function isWaiting(state: JobState): boolean {
+  return WAITING.includes(state);
+}
+
+export function findJob(db: ReadDb | Trx, id: string): Promise<StoredJob | undefined> {
+  return db.selectFrom("jobs").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** Unfinished jobs of a queue that hold one of these dedupe keys. */
+export function holdersOf(db: ReadDb | Trx, queue: string, dedupeKeys: readonly string[]): Promise<StoredJob[]> {
+  return db
+    .selectFrom("jobs")
+    .selectAll()
+    .where("queue", "=", queue)
+    .where("dedupeKey", "in", dedupeKeys)
+    .where("finishedAt", "is", null)
+    .execute();
+}
+
+/** A job whose dedupe key an unfinished job of its queue holds is left out. */
+export async function insertJobs(trx: Trx, rows: readonly JobRow[]): Promise<void> {
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
+    await trx
+      .insertInto("jobs")
+      .values(rows.slice(at, at + ROWS_AT_ONCE))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+}
+
+export async function claimJobs(trx: Trx, { oldestFirst, ...claim }: JobClaim): Promise<ClaimedJob[]> {
+  return inClaimOrder(await rowsOf(trx, oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority, claim));
+}
+
+/** Numbers of the jobs that a claim would take, in its order. */
+export async function claimable(
+  trx: Trx,
+  { queue, limit, oldestFirst }: Pick<JobClaim, "queue" | "limit" | "oldestFirst">,
+): Promise<number[]> {
+  const text = oldestFirst ? READY.byAge : READY.byPriority;
+  const rows = await rowsOf<{ seq: number }>(trx, text, { queue, limit });
+  return rows.map(({ seq }) => seq);
+}
+
+/** Claims those of the jobs that are still ready. */
+export async function claimThese(
+  trx: Trx,
+  seqs: readonly number[],
+  { workerId, now }: Pick<JobClaim, "workerId" | "now">,
+): Promise<ClaimedJob[]> {
+  return inClaimOrder(await rowsOf(trx, CLAIM_THESE, { workerId, now, seqs: JSON.stringify(seqs) }));
+}
+
+/** Ends an attempt, as a write set of the runner does. @returns false when the claim has passed to another worker, and nothing was changed */
+export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> {
+  const { sql: text, parameters } = endOf(finish);
+  if ((await run(trx, text, parameters)) === 0) return false;
+  if (entersHistory(finish)) await run(trx, ADD_ATTEMPT, finish);
+  return true;
+}
+
+/** Running jobs. */
+export function runningJobs(trx: Trx) {
+  // A literal: for a bound value SQLite would read every job there is instead of the index of the running ones.
+  return trx.selectFrom("jobs").selectAll().where("state", "=", sql.lit("running"));
+}
+
+/** The worker of a running job is gone, and the job with attempts left is ready again. The attempt counts. */
+export async function requeueLost(trx: Trx, job: StoredJob, now: number): Promise<void> {
+  await trx.updateTable("jobs").set({ state: "ready", workerId: null }).where("seq", "=", job.seq).execute();
+  await addLostAttempt(trx, job, now);
+}
+
+/** The worker of a running job is gone in its last attempt: it ends as one that failed, and its history says that it was lost. */
+export async function endLost(
+  trx: Trx,
+  job: StoredJob,
+  finish: Extract<JobFinish, { outcome: "retrying" | "dead" }>,
+): Promise<void> {
+  const { sql: text, parameters } = endOf(finish);
+  await run(trx, text, parameters);
+  await addLostAttempt(trx, job, finish.now);
+}
+
+/** A running job has no worker any more, until a starting server ends its attempt. */
+export async function removeWorker(trx: Trx, { seq }: Pick<StoredJob, "seq">): Promise<void> {
+  await trx.updateTable("jobs").set({ workerId: null }).where("seq", "=", seq).execute();
+}
+
+async function addLostAttempt(trx: Trx, job: StoredJob, now: number): Promise<void> {
+  const { id, attempts: attempt } = job;
+  const [startedAt, workerId] = [job.startedAt ?? now, job.workerId ?? ""];
+  await run(trx, ADD_ATTEMPT, { id, attempt, startedAt, now, outcome: "lost", error: null, workerId });
+}
+
+/** Makes jobs in one of the states ready now. @returns those that were. */
+export function makeReady(
+  trx: Trx,
+  ids: readonly string[],
+  states: readonly JobState[],
+  now: number,
+): Promise<{ queue: string; runAt: number }[]> {
+  return trx
+    .updateTable("jobs")
+    .set({ state: "ready", runAt: now })
+    .where("id", "in", ids)
+    .where("state", "in", states)
+    .returning(["queue", "runAt"])
+    .execute();
+}
+
+/** Cancels those of a queue's jobs that still wait. @returns which they are. */
+export function cancelWaiting(
+  trx: Trx,
+  queue: string,
+  seqs: readonly number[],
+  now: number,
+): Promise<{ id: string; kind: string }[]> {
+  return trx
+    .updateTable("jobs")
+    .set({ state: "cancelled", finishedAt: now })
+    .where("seq", "in", seqs)
+    .where("queue", "=", queue)
+    .where("state", "in", WAITING)
+    .returning(["id", "kind"])
+    .execute();
+}
+
+/** Dead or cancelled jobs start again, with all attempts of the queue; their history is kept. */
+export async function restartJobs(
+  trx: Trx,
+  seqs: readonly number[],
+  start: Pick<JobRow, "queue" | "runAt" | "maxAttempts">,
+): Promise<void> {
+  const unstarted = { attempts: 0, workerId: null, startedAt: null, finishedAt: null, progress: null } as const;
+  await trx
+    .updateTable("jobs")
+    .set({ ...start, ...unstarted, state: "ready" })
+    .where("seq", "in", seqs)
+    .execute();
+}
+
+/** The job gives up its dedupe key, which another one is to have. */
+export async function releaseKey(trx: Trx, id: string): Promise<void> {
+  await trx.updateTable("jobs").set({ dedupeKey: null }).where("id", "=", id).execute();
+}
+
+/** With their attempts. */
+export async function deleteJobs(trx: Trx, ids: readonly string[]): Promise<void> {
+  await trx.deleteFrom("job_attempts").where("jobId", "in", ids).execute();
+  await trx.deleteFrom("jobs").where("id", "in", ids).execute();
+}
+
+async function run(trx: Trx, text: string, parameters: object): Promise<number> {
+  const { numAffectedRows } = await trx.executeQuery(CompiledQuery.raw(text, [parameters]));
+  return Number(numAffectedRows ?? 0);
+}
+
+async function rowsOf<R = ClaimedJob>(trx: Trx, text: string, parameters: object): Promise<R[]> {
+  const { rows } = await trx.executeQuery<R>(CompiledQuery.raw(text, [parameters]));
+  return rows;
+}

@@ -1,0 +1,227 @@
+import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from "kysely";
+import { type Deferred, deferred } from "../../core/deferred.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Logger } from "../../core/log.ts";
+import { RunConnection } from "../sqlite/kysely-drivers.ts";
+import { failureOf } from "../sqlite/sqlite-errors.ts";
+import type { CommitGroup } from "./commit-group.ts";
+import type { Committer } from "./committer.ts";
+import type { AuditRow } from "./write-set.ts";
+import type { WriterPort } from "./writer-port.ts";
+
+const SLOW_TRANSACTION_MS = 10;
+const TRANSACTION_LIMIT_MS = 5000;
+
+/**
+ * What a transaction gathers besides its statements. `open` → `ended` with the first word of commit or rollback, or → `expired` when it has
+ * held the writer for too long; from then on it takes nothing more.
+ */
+export class TransactionScope {
+  /** Written last, in the transaction. */
+  readonly audit: AuditRow[] = [];
+  /** What may only happen once it is on disk. */
+  readonly afterCommit: (() => void)[] = [];
+  /** Rejects when the writer has been taken away, which the callback may never notice. */
+  readonly expiry: Deferred<never> = deferred<never>();
+  state: "open" | "ended" | "expired" = "open";
+  /** Whether other transactions may commit with it. */
+  readonly sharesCommit: boolean;
+
+  constructor(sharesCommit: boolean) {
+    this.sharesCommit = sharesCommit;
+  }
+
+  /** @throws TypeError, DATABASE_UNAVAILABLE */
+  requireOpen(): void {
+    if (this.state === "ended") throw new TypeError("the transaction has ended; await its queries inside it");
+    if (this.state === "expired") throw expired();
+  }
+}
+
+function expired(): PrismError {
+  const message = "The transaction took too long and was rolled back";
+  return new PrismError("DATABASE_UNAVAILABLE", message, { retryAfterMs: 1000 });
+}
+
+export interface WriteParts {
+  readonly committer: Committer;
+  readonly port: WriterPort;
+  readonly log: Logger;
+}
+
+/** Kysely's transactions on the writing connection, in turn with the write sets: acquiring joins the committer's queue. */
+export class WriteDriver implements Driver {
+  readonly #parts: WriteParts;
+  readonly #scope: () => TransactionScope | undefined;
+
+  constructor(parts: WriteParts, scope: () => TransactionScope | undefined) {
+    this.#parts = parts;
+    this.#scope = scope;
+  }
+
+  async init(): Promise<void> {}
+  async destroy(): Promise<void> {}
+
+  async acquireConnection(): Promise<WriteConnection> {
+    const scope = this.#scope();
+    if (!scope) throw new TypeError("writes go through Database.write");
+    const group = await this.#parts.committer.acquireTransaction(scope.sharesCommit);
+    return new WriteConnection(this.#parts, scope, group);
+  }
+
+  async beginTransaction(connection: WriteConnection): Promise<void> {
+    await connection.begin();
+  }
+
+  async commitTransaction(connection: WriteConnection): Promise<void> {
+    await connection.commit();
+  }
+
+  async rollbackTransaction(connection: WriteConnection): Promise<void> {
+    await connection.rollback();
+  }
+
+  async releaseConnection(connection: WriteConnection): Promise<void> {
+    connection.release();
+  }
+}
+
+class WriteConnection implements DatabaseConnection {
+  readonly #parts: WriteParts;
+  readonly #scope: TransactionScope;
+  readonly #connection: RunConnection;
+  #startedAt = 0;
+  #limit: NodeJS.Timeout | null = null;
+  #released = false;
+  /** Written, and waiting for the commit or past it. */
+  #hasEnded = false;
+  readonly #group: CommitGroup;
+  readonly #isFirst: boolean;
+  /** The last error of a statement: why SQLite may have rolled back everything. */
+  #lastError: unknown;
+  /** Names the transaction in the log; it holds no value, for values are bound. */
+  #firstQuery: string | null = null;
+
+  constructor(parts: WriteParts, scope: TransactionScope, group: CommitGroup) {
+    this.#parts = parts;
+    this.#scope = scope;
+    this.#group = group;
+    this.#isFirst = group.isFirst;
+    this.#connection = new RunConnection(async (sql, parameters) => {
+      scope.requireOpen();
+      this.#firstQuery ??= sql;
+      try {
+        return await this.#recorded(parts.port.query(sql, parameters));
+      } catch (error) {
+        this.#lastError = error;
+        throw error;
+      }
+    });
+  }
+
+  async #recorded<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      this.#parts.committer.record.failed(failureOf(error));
+      throw error;
+    }
+  }
+
+  async begin(): Promise<void> {
+    const { port } = this.#parts;
+    await this.#recorded(this.#isFirst ? port.begin() : port.beginPart());
+    this.#group.hasTransaction = true;
+    this.#startedAt = performance.now();
+    this.#limit = setTimeout(() => void this.#expire(), TRANSACTION_LIMIT_MS);
+  }
+
+  async commit(): Promise<void> {
+    this.#scope.requireOpen();
+    this.#end();
+    const { committer, port } = this.#parts;
+    const sequenceEnds = committer.sequences.unstoredEnds();
+    const end = { audit: this.#scope.audit, sequenceEnds };
+    const isLast = committer.isLastOfCommit;
+    await this.#recorded(isLast ? port.commit(end) : port.endPart(end, this.#isFirst));
+    this.#hasEnded = true;
+    const onDisk = this.#group.ended(() => {
+      committer.sequences.stored(sequenceEnds);
+      for (const fn of this.#scope.afterCommit) this.#runAfterCommit(fn);
+    });
+    if (isLast) {
+      committer.record.committed();
+      this.#group.committed();
+    } else this.release();
+    await onDisk;
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#scope.state === "expired" || this.#hasEnded) return;
+    this.#end();
+    await this.#rollBack();
+  }
+
+  /** Takes back what this transaction wrote; with it goes what shares the commit only where SQLite has rolled back everything. */
+  async #rollBack(): Promise<void> {
+    const { port } = this.#parts;
+    if (this.#isFirst) {
+      this.#group.hasTransaction = false;
+      await port.rollback();
+      return;
+    }
+    await port.rollbackPart().catch(async (error: unknown) => {
+      await port.rollback().catch(() => undefined);
+      this.#group.failed(this.#lastError ?? error);
+    });
+  }
+
+  /** Hands the writer on. Running again changes nothing: a transaction that ran over time has been released already. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#parts.committer.releaseTransaction();
+  }
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    return this.#connection.executeQuery<R>(query);
+  }
+
+  streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    return this.#connection.streamQuery<R>();
+  }
+
+  /** The change is on disk: a mistake in what follows it must not look like a failed write. */
+  #runAfterCommit(fn: () => void): void {
+    try {
+      fn();
+    } catch (error) {
+      this.#parts.log.error({ err: error, firstQuery: this.#firstQuery }, "something failed after a commit");
+    }
+  }
+
+  /** The callback may never come back, so the writer is taken from it: rolled back and released here. */
+  async #expire(): Promise<void> {
+    this.#scope.state = "expired";
+    this.#parts.log.error(
+      { limitMs: TRANSACTION_LIMIT_MS, firstQuery: this.#firstQuery },
+      "a transaction held the writer too long and was rolled back",
+    );
+    await this.#rollBack().catch(() => undefined);
+    this.release();
+    this.#scope.expiry.reject(expired());
+  }
+
+  #end(): void {
+    this.#scope.state = "ended";
+    if (this.#limit === null) return;
+    clearTimeout(this.#limit);
+    this.#limit = null;
+    const durationMs = performance.now() - this.#startedAt;
+    if (durationMs <= SLOW_TRANSACTION_MS) return;
+    this.#parts.log.warn(
+      { durationMs: Math.round(durationMs), firstQuery: this.#firstQuery },
+      "a transaction held the writer; nothing was stored meanwhile",
+    );
+  }
+}

@@ -1,0 +1,174 @@
+import { dirname } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
+import { AuditChain } from "../audit/audit-chain.ts";
+import { openForReading } from "../sqlite/connection.ts";
+import { diskProblem } from "../sqlite/disk-problem.ts";
+import { requireModuleChanges, schemaVersion } from "../sqlite/own-schema.ts";
+import { failureOf, withDiskReason } from "../sqlite/sqlite-errors.ts";
+import { type QueryRows, StatementCache } from "../sqlite/statement-cache.ts";
+import { WriteSetApplier } from "./apply-write-set.ts";
+import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
+
+/** What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come last. */
+export interface TransactionEnd {
+  readonly audit: readonly AuditRow[];
+  readonly sequenceEnds: readonly SequenceEnd[];
+}
+
+/**
+ * The one writing connection: write sets and the transactions of `Database.write`, one after the other. It is used by the
+ * committer in the main thread, or lives in the writer thread; who may use it when is decided in committer.ts.
+ */
+export class WritingConnection {
+  readonly #connection: Sqlite;
+  readonly #applier: WriteSetApplier;
+  readonly #audit: AuditChain;
+  readonly #statements: StatementCache;
+  readonly #begin;
+  readonly #commit;
+  readonly #rollback;
+  readonly #schemaVersionNow;
+  #schemaVersion: number;
+  readonly #beginPart;
+  readonly #endPart;
+  readonly #rollbackToPart;
+  #failedEpoch = -1;
+  #failure: CommitFailure = "internal";
+
+  constructor(connection: Sqlite, auditKey: Uint8Array) {
+    this.#connection = connection;
+    this.#audit = new AuditChain(connection, auditKey);
+    this.#applier = new WriteSetApplier(connection, this.#audit);
+    this.#statements = new StatementCache(connection);
+    this.#begin = connection.prepare("begin immediate");
+    this.#commit = connection.prepare("commit");
+    this.#rollback = connection.prepare("rollback");
+    this.#schemaVersionNow = connection.prepare<[], number>("pragma schema_version").pluck();
+    this.#schemaVersion = schemaVersion(connection);
+    this.#beginPart = connection.prepare("savepoint part");
+    this.#endPart = connection.prepare("release part");
+    this.#rollbackToPart = connection.prepare("rollback to part");
+  }
+
+  /**
+   * Writes a set in one transaction; never throws. When it returns `ok`, the rows are on disk.
+   * @param hasBegun the caller has already called {@link begin} for it. @param onSync called when the rows are written and the disk is next.
+   */
+  commitSet(
+    set: WriteSet,
+    { hasBegun = false, onSync }: { hasBegun?: boolean; onSync?: () => void } = {},
+  ): CommitOutcome {
+    if (set.epoch <= this.#failedEpoch) {
+      if (hasBegun) this.rollback();
+      return { ok: false, failure: this.#failure, superseded: true, message: "an earlier set failed" };
+    }
+    try {
+      if (!hasBegun) this.#begin.run();
+      const written = this.#applier.apply(set);
+      onSync?.();
+      this.#commit.run();
+      return { ok: true, ...written };
+    } catch (thrown) {
+      const error = this.#withReason(thrown);
+      this.#failedEpoch = set.epoch;
+      this.#failure = failureOf(error);
+      this.#rollbackAfter();
+      const message = error instanceof Error ? error.message : String(error);
+      return { ok: false, failure: this.#failure, superseded: false, message };
+    }
+  }
+
+  /** A disk that fails may refuse the rollback too; then the next `begin` says so, and nothing is written by mistake. */
+  #rollbackAfter(): void {
+    try {
+      this.rollback();
+    } catch {}
+  }
+
+  begin(): void {
+    this.#explained(() => this.#begin.run());
+  }
+
+  /** @throws when there is no transaction: SQLite ends one by itself after some errors, and the rest must not be written without it. */
+  query(sql: string, parameters: readonly unknown[]): QueryRows {
+    this.#requireTransaction();
+    return this.#explained(() => this.#statements.run(sql, parameters));
+  }
+
+  /** @throws SchemaRefused when the transaction has changed the schema in a way that a restore would refuse */
+  commit(end: TransactionEnd): void {
+    this.#requireTransaction();
+    const version = this.#schemaVersionNow.get() ?? 0;
+    if (version !== this.#schemaVersion) this.#checkSchema();
+    this.#applier.storeSequenceEnds(end.sequenceEnds);
+    this.#audit.append(end.audit);
+    this.#explained(() => this.#commit.run());
+    this.#schemaVersion = version;
+  }
+
+  /** Another connection still sees the schema as it was before the transaction. */
+  #checkSchema(): void {
+    const before = openForReading(this.#connection.name);
+    try {
+      requireModuleChanges(before, this.#connection);
+    } finally {
+      before.close();
+    }
+  }
+
+  #explained<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw this.#withReason(error);
+    }
+  }
+
+  #withReason(error: unknown): unknown {
+    return withDiskReason(error, () => diskProblem(dirname(this.#connection.name)));
+  }
+
+  /** Transactions that share a commit are parts of one: a savepoint each, but for the first, which needs none. */
+  beginPart(): void {
+    // Outside of a transaction a savepoint would begin one.
+    this.#requireTransaction();
+    this.#beginPart.run();
+  }
+
+  endPart(end: TransactionEnd, isFirst: boolean): void {
+    this.#requireTransaction();
+    this.#applier.storeSequenceEnds(end.sequenceEnds);
+    this.#audit.append(end.audit);
+    if (!isFirst) this.#endPart.run();
+  }
+
+  /** @throws when there is no transaction any more: the earlier parts are lost, too */
+  rollbackPart(): void {
+    this.#requireTransaction();
+    this.#rollbackToPart.run();
+    this.#endPart.run();
+  }
+
+  /** SQLite may have rolled back by itself (https://www.sqlite.org/lang_transaction.html, "Response To Errors"). */
+  rollback(): void {
+    if (this.#connection.inTransaction) this.#rollback.run();
+  }
+
+  #requireTransaction(): void {
+    if (!this.#connection.inTransaction) throw new Error("the transaction has been rolled back");
+  }
+
+  /** Grows when another process has written; our own commits do not change it (https://www.sqlite.org/pragma.html#pragma_data_version). */
+  dataVersion(): number {
+    return Number(this.#connection.pragma("data_version", { simple: true }));
+  }
+
+  /** Moves the whole write-ahead log into the database file and empties it, if no reader holds it. */
+  checkpoint(): void {
+    this.#connection.pragma("wal_checkpoint(TRUNCATE)");
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

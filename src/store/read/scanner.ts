@@ -1,0 +1,144 @@
+import type { Worker } from "node:worker_threads";
+import { currentCaller } from "../../core/caller.ts";
+import { type Deferred, deferred } from "../../core/deferred.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isOutOfDescriptors } from "../../core/out-of-descriptors.ts";
+import { startThread } from "../../core/runtime.ts";
+import { THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
+import type { ScanReply, ScanRequest } from "./scan-thread.ts";
+import { ScanTurns, type WaitingScan } from "./scan-turns.ts";
+
+const IDLE_MS = 60_000;
+
+interface Scan extends WaitingScan {
+  readonly request: ScanRequest;
+  readonly answer: Deferred<unknown[]>;
+}
+
+/**
+ * The thread for reads that scan: starts on first use, stops after a minute without any, and starts again when it has died. It is given one read
+ * at a time; the others wait in {@link ScanTurns}.
+ */
+export class Scanner {
+  readonly #file: string;
+  readonly #idleMs: number;
+  #thread: Worker | null = null;
+  #lastId = 0;
+  #turns = new ScanTurns<Scan>();
+  #running: Scan | null = null;
+  #idleTimer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  /** @param idleMs how long the thread is kept without a query. */
+  constructor(file: string, idleMs = IDLE_MS) {
+    this.#file = file;
+    this.#idleMs = idleMs;
+  }
+
+  get isRunning(): boolean {
+    return this.#thread !== null;
+  }
+
+  /**
+   * Rows of one statement that reads, on behalf of the current caller.
+   * @throws ThreadError with SQLite's code; RATE_LIMITED when enough reads of the caller wait; REQUEST_TIMEOUT when its client has gone away
+   */
+  async query(sql: string, parameters: readonly unknown[]): Promise<unknown[]> {
+    if (this.#isClosed) throw new ThreadError(THREAD_GONE, "the store is closed");
+    const answer = deferred<unknown[]>();
+    this.#turns.add({
+      caller: currentCaller(),
+      request: { id: ++this.#lastId, sql, parameters },
+      answer,
+      drop: () => answer.reject(new PrismError("REQUEST_TIMEOUT", "The client has gone away")),
+    });
+    if (!this.#running) this.#runNext();
+    return answer.promise;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#stop();
+  }
+
+  #runNext(): void {
+    for (;;) {
+      const next = this.#turns.next() ?? null;
+      this.#running = next;
+      if (!next) break;
+      this.#keepAlive();
+      if (this.#send(next)) return;
+    }
+    if (this.#thread) this.#stopLater();
+  }
+
+  /** @returns false when the read cannot be sent; it is then refused. */
+  #send({ request, answer }: Scan): boolean {
+    try {
+      this.#start().postMessage(request);
+      return true;
+    } catch (error) {
+      answer.reject(error);
+      return false;
+    }
+  }
+
+  #stopLater(): void {
+    this.#keepAlive();
+    this.#idleTimer = setTimeout(() => void this.#stop(), this.#idleMs);
+    this.#idleTimer.unref();
+  }
+
+  async #stop(): Promise<void> {
+    this.#keepAlive();
+    const thread = this.#thread;
+    this.#thread = null;
+    // At once, not when the thread has ended: what is asked meanwhile belongs to the next one.
+    this.#failAll(new ThreadError(THREAD_GONE, "the scan thread was stopped"));
+    await thread?.terminate();
+  }
+
+  #start(): Worker {
+    if (this.#thread) return this.#thread;
+    const thread = startThread("scan", { file: this.#file });
+    thread.on("message", (reply: ScanReply) => {
+      if (this.#thread === thread) this.#settle(reply);
+    });
+    thread.on("error", (error) => {
+      const code = isOutOfDescriptors(error) ? error.code : THREAD_GONE;
+      this.#gone(thread, new ThreadError(code, error.message));
+    });
+    thread.on("exit", (code) =>
+      this.#gone(thread, new ThreadError(THREAD_GONE, `the scan thread ended with code ${code}`)),
+    );
+    this.#thread = thread;
+    return thread;
+  }
+
+  #settle(reply: ScanReply): void {
+    const scan = this.#running;
+    if (scan?.request.id !== reply.id) return;
+    if (reply.ok) scan.answer.resolve(reply.rows);
+    else scan.answer.reject(new ThreadError(reply.code, reply.message));
+    this.#runNext();
+  }
+
+  #gone(thread: Worker, error: ThreadError): void {
+    if (this.#thread !== thread) return;
+    this.#thread = null;
+    this.#failAll(error);
+  }
+
+  #failAll(error: Error): void {
+    const turns = this.#turns;
+    this.#turns = new ScanTurns();
+    this.#running?.answer.reject(error);
+    this.#running = null;
+    for (let scan = turns.next(); scan; scan = turns.next()) scan.answer.reject(error);
+  }
+
+  #keepAlive(): void {
+    if (this.#idleTimer) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+  }
+}

@@ -1,0 +1,42 @@
+import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { createDatabaseFile } from "../../core/data-dir.ts";
+
+export interface WritingOptions {
+  readonly file: string;
+  /** How long SQLite itself waits for another process's lock. 0 on the event loop, where waiting would stop everything. */
+  readonly busyTimeoutMs: number;
+  /** The database may not grow beyond this many bytes; then SQLITE_FULL. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** To become a WAL database, or to stay one while the last other connection closes, needs the file alone for a moment. */
+const OPENING_TIMEOUT_MS = 5000;
+
+/**
+ * Opens the database for writing. WAL with `synchronous=FULL`: when COMMIT returns, the transaction is on disk
+ * (https://www.sqlite.org/pragma.html#pragma_synchronous); readers never wait. @throws DataDirRefused
+ */
+export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
+  createDatabaseFile(file);
+  const connection = new SqliteDatabase(file, { timeout: OPENING_TIMEOUT_MS });
+  connection.pragma("journal_mode = WAL");
+  connection.pragma("synchronous = FULL");
+  connection.pragma("foreign_keys = ON");
+  connection.pragma("recursive_triggers = ON");
+  connection.pragma("trusted_schema = OFF");
+  connection.pragma("temp_store = MEMORY");
+  if (maxBytes !== undefined) {
+    const pageBytes = Number(connection.pragma("page_size", { simple: true }));
+    connection.pragma(`max_page_count = ${Math.max(1, Math.floor(maxBytes / pageBytes))}`);
+  }
+  connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
+  return connection;
+}
+
+/** Opens the database for reading only. Each statement sees the last commit before it began. */
+export function openForReading(file: string): Sqlite {
+  const connection = new SqliteDatabase(file, { readonly: true, fileMustExist: true, timeout: 1000 });
+  connection.pragma("trusted_schema = OFF");
+  connection.pragma("temp_store = MEMORY");
+  return connection;
+}

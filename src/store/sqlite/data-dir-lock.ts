@@ -1,0 +1,109 @@
+import { existsSync, readlinkSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { createDatabaseFile } from "../../core/data-dir.ts";
+import { failureOf } from "./sqlite-errors.ts";
+
+/** What one server has for itself. */
+export interface LockedPlaces {
+  readonly dataDir: string;
+  readonly databaseFile: string;
+}
+
+/**
+ * The exclusive lock on a data directory and on its database, which may be in another directory: two SQLite files whose locks the kernel
+ * frees when the process dies, so that a crash leaves nothing to clean up. The database itself is never locked or opened for this.
+ */
+export class DataDirLock {
+  readonly #connections: readonly Sqlite[];
+
+  private constructor(connections: readonly Sqlite[]) {
+    this.#connections = connections;
+  }
+
+  /** @returns undefined when another process holds one of the two. @throws DataDirRefused */
+  static tryAcquire(places: LockedPlaces): DataDirLock | undefined {
+    const [ofDataDir, ofDatabase] = lockFilesOf(places);
+    const first = tryLock(ofDataDir);
+    if (!first) return undefined;
+    try {
+      const second = tryLock(ofDatabase);
+      if (second) return new DataDirLock([second, first]);
+    } catch (error) {
+      first.close();
+      throw error;
+    }
+    first.close();
+    return undefined;
+  }
+
+  /**
+   * Which of the two another process holds, as words for a message. Takes no lock that could keep a server from starting, and makes no file.
+   * Not for the holder itself: closing the file here would drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+   */
+  static heldPlace(places: LockedPlaces): string | undefined {
+    const [ofDataDir, ofDatabase] = lockFilesOf(places);
+    if (isLocked(ofDataDir)) return `the data directory ${places.dataDir}`;
+    return isLocked(ofDatabase) ? `the database ${places.databaseFile}` : undefined;
+  }
+
+  static isHeld(places: LockedPlaces): boolean {
+    return DataDirLock.heldPlace(places) !== undefined;
+  }
+
+  release(): void {
+    for (const connection of this.#connections) connection.close();
+  }
+}
+
+function lockFilesOf({ dataDir, databaseFile }: LockedPlaces): readonly [string, string] {
+  return [join(dataDir, "prism.lock"), `${realFile(databaseFile)}.lock`];
+}
+
+/** The same path for every way that leads to a file, whether or not it exists yet. */
+function realFile(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    const target = linkTarget(file);
+    if (target !== undefined) return realFile(resolve(dirname(file), target));
+    const dir = dirname(file);
+    return existsSync(dir) ? join(realpathSync(dir), basename(file)) : file;
+  }
+}
+
+function linkTarget(file: string): string | undefined {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+function tryLock(file: string): Sqlite | undefined {
+  createDatabaseFile(file);
+  const connection = new SqliteDatabase(file, { timeout: 0 });
+  try {
+    connection.pragma("locking_mode = EXCLUSIVE");
+    connection.exec("begin exclusive");
+    return connection;
+  } catch (error) {
+    connection.close();
+    if (failureOf(error) === "busy") return undefined;
+    throw error;
+  }
+}
+
+function isLocked(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const connection = new SqliteDatabase(file, { readonly: true, timeout: 0 });
+  try {
+    connection.pragma("schema_version");
+    return false;
+  } catch (error) {
+    if (failureOf(error) === "busy") return true;
+    throw error;
+  } finally {
+    connection.close();
+  }
+}

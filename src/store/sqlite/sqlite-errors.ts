@@ -1,0 +1,71 @@
+import { PrismError } from "../../core/errors.ts";
+import type { CommitFailure } from "../commit/write-set.ts";
+
+/** An error that happened in another thread; `code` as better-sqlite3 gives it, '' where it was none of SQLite's. */
+export class ThreadError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "ThreadError";
+    this.code = code;
+  }
+}
+
+/** The `code` of a {@link ThreadError} when the thread is not there any more. */
+export const THREAD_GONE = "THREAD_GONE";
+
+// The shared-memory file cannot grow on a full disk (https://www.sqlite.org/rescode.html).
+const FULL = /^SQLITE_(FULL|IOERR_SHMSIZE)$/;
+const BUSY = /^SQLITE_(BUSY|LOCKED)/;
+const READONLY = /^SQLITE_(READONLY|CANTOPEN|PERM)/;
+const BROKEN = /^SQLITE_(IOERR|CORRUPT|NOTADB|NOMEM|PROTOCOL)/;
+
+/** Sorts an error of SQLite by what it means to a caller. What SQL itself refuses, a constraint above all, is `internal`. */
+export function failureOf(error: unknown): CommitFailure {
+  const code = sqliteCode(error);
+  if (FULL.test(code)) return "full";
+  if (BUSY.test(code)) return "busy";
+  if (READONLY.test(code)) return "readonly";
+  if (BROKEN.test(code)) return "broken";
+  return code === THREAD_GONE ? "closed" : "internal";
+}
+
+/**
+ * A write that the file system refused, with the code of its reason: a quota counts as a full disk, and SQLite does not tell it from a
+ * read-only file system. Other errors pass.
+ * @param look writes into the database's directory.
+ */
+export function withDiskReason(error: unknown, look: () => "full" | "readonly" | "failed" | null): unknown {
+  if (sqliteCode(error) !== "SQLITE_IOERR_WRITE" || !(error instanceof Error)) return error;
+  const problem = look();
+  if (problem === "full") return new ThreadError("SQLITE_FULL", error.message);
+  return problem === "readonly" ? new ThreadError("SQLITE_READONLY", error.message) : error;
+}
+
+/** `SQLITE_…` of an error of better-sqlite3, '' of any other. */
+export function sqliteCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+/** The public error for a commit that did not happen. The engine's words go to the log as its cause, never to a client. */
+export function commitError(failure: CommitFailure, cause: unknown): PrismError {
+  switch (failure) {
+    case "full":
+      return new PrismError("STORAGE_FULL", "The disk or the database is full; nothing was stored", { cause });
+    case "busy":
+      return new PrismError("DATABASE_UNAVAILABLE", "The database is busy; nothing was stored", {
+        cause,
+        retryAfterMs: 1000,
+      });
+    case "readonly":
+    case "broken":
+    case "closed":
+      return new PrismError("DATABASE_UNAVAILABLE", "The database cannot be written; nothing was stored", {
+        cause,
+        retryAfterMs: 5000,
+      });
+    case "internal":
+      return new PrismError("INTERNAL", "Internal error", { cause });
+  }
+}

@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import test, { type TestContext } from "node:test";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { LogLines } from "../../../helpers/log-lines.ts";
+import { type PrismOptions, TestPrism } from "../../../helpers/prism.ts";
+import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
+import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
+import { MailServer } from "./support/mail-server.ts";
+
+const AUTH = "/api/v1/auth";
+const ANN = "ann@example.com";
+const NEW = "quite another one";
+const MINUTE = 60_000;
+
+async function startWithMail(t: TestContext, { settings, ...options }: PrismOptions = {}) {
+  const mail = await MailServer.start(t);
+  const clock = new FakeClock();
+  const prism = await startAccounts(t, { clock, ...options, settings: { ...mail.settings, ...settings } });
+  return { prism, mail, clock };
+}
+
+const verifying = { "auth.registration": "open", "auth.requireEmailVerification": "true" };
+const register = (prism: TestPrism, email = ANN) => call(prism, "/auth/register", { email, password: PASSWORD });
+const statusOf = (prism: TestPrism, email = ANN) => scalarOf(prism, "select status from users where email = ?", email);
+
+/** Until everything that was asked for in the background is done. */
+async function settled({ services: { system } }: TestPrism): Promise<void> {
+  await system.accountLinks.idle();
+  await system.accountMail.idle();
+}
+
+test("S1-08: an account of open registration begins when its mail address was confirmed by the link that was sent", async (t) => {
+  const { prism, mail } = await startWithMail(t, {
+    settings: { ...verifying, publicUrl: "http://localhost:3000/prism" },
+  });
+  const registered = await register(prism);
+  assert.deepEqual(
+    [registered.status, registered.body.status, registered.body.token, registered.headers.getSetCookie()],
+    [201, "unverified", undefined, []],
+  );
+  const credentials = { email: ANN, password: PASSWORD };
+  assert.equal(outcomeOf(await call(prism, "/auth/login", credentials)), "403 ACCOUNT_UNVERIFIED");
+  const { text } = await mail.mailTo(ANN);
+  assert.match(text, /http:\/\/localhost:3000\/prism\/account\/verify-email#token=[\w-]{43}$/m);
+  const token = await mail.tokenTo(ANN);
+  assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token: `${token}x` })), "410 LINK_EXPIRED");
+  const verified = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
+  assert.deepEqual([verified.status, verified.body], [200, { status: "active" }]);
+  assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token })), "410 LINK_EXPIRED", "good once");
+  assert.equal((await call(prism, "/auth/login", credentials)).status, 200);
+  const stored = JSON.stringify(rowsOf(prism, "select * from one_time_tokens"));
+  assert.equal(stored.includes(token), false, "the database holds a hash");
+});
+
+test("a confirmed address leaves the account pending where accounts wait for approval by now", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  const { db, system } = prism.services;
+  const token = await db.write(async (trx) => {
+    const { id } = await system.userAdmin.create({ email: ANN, roles: [], status: "unverified" }, trx);
+    return system.oneTimeTokens.create(id, "verify_email", trx);
+  });
+  const { body } = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
+  assert.deepEqual([body.status, statusOf(prism)], ["pending", "pending"]);
+  assert.equal(mail.mails.length, 0);
+});
+
+test("a link is good for its time, its purpose and the account as it is now", async (t) => {
+  const { prism, mail, clock } = await startWithMail(t, { settings: verifying });
+  const { db } = prism.services;
+  await register(prism);
+  const token = await mail.tokenTo(ANN);
+  const reset = { token, password: NEW };
+  assert.equal(outcomeOf(await call(prism, `${AUTH}/reset-password`, reset)), "410 LINK_EXPIRED", "another purpose");
+  assert.equal(
+    outcomeOf(await call(prism, "/auth/register", { ...ANN_INVITED, inviteToken: token })),
+    "410 LINK_EXPIRED",
+  );
+  await db.write((trx) => trx.updateTable("users").set({ status: "disabled" }).where("email", "=", ANN).execute());
+  assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token })), "410 LINK_EXPIRED");
+  assert.equal(statusOf(prism), "disabled", "an old mail opens no account that was closed");
+  await db.write((trx) => trx.updateTable("users").set({ status: "unverified" }).where("email", "=", ANN).execute());
+  clock.advance(24 * 60 * MINUTE);
+  assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token })), "410 LINK_EXPIRED", "a day");
+
+  assert.equal((await call(prism, `${AUTH}/resend-verification`, { email: " ANN@example.com " })).status, 202);
+  const second = await mail.tokenTo(ANN, 2);
+  clock.advance(2 * MINUTE);
+  await call(prism, `${AUTH}/resend-verification`, { email: ANN });
+  const third = await mail.tokenTo(ANN, 3);
+  assert.notEqual(second, third);
+  assert.equal(
+    (await call(prism, `${AUTH}/verify-email`, { token: second })).status,
+    200,
+    "a later mail spoils nothing",
+  );
+  clock.advance(2 * MINUTE);
+  await call(prism, `${AUTH}/resend-verification`, { email: ANN });
+  await settled(prism);
+  assert.equal(mail.mails.length, 3, "who is confirmed gets no more of them");
+});
+
+const ANN_INVITED = { username: "ann", password: PASSWORD };
+
+test("a forgotten password is replaced by the link that was sent; every session ends, the link is spent", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  const { id } = await makeAccount(prism, { username: "ann", email: ANN });
+  const login = await logIn(prism, "ann");
+  const socket = await WebSocketClient.welcomed(t, prism.wsUrl, login.token);
+  for (let i = 0; i < 6; i++) await call(prism, "/auth/login", { login: "ann", password: "forgotten" });
+
+  const asked = await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+  assert.deepEqual([asked.status, asked.body], [202, {}]);
+  const token = await mail.tokenTo(ANN);
+  for (const [password, outcome] of [
+    ["short", "422 WEAK_PASSWORD"],
+    ["password123", "422 WEAK_PASSWORD"],
+    [ANN, "422 WEAK_PASSWORD"],
+    ["x".repeat(1025), "400 VALIDATION_FAILED"],
+    [NEW, "204"],
+    [NEW, "410 LINK_EXPIRED"],
+  ] as const)
+    assert.equal(outcomeOf(await call(prism, `${AUTH}/reset-password`, { token, password })), outcome, password);
+  assert.equal(outcomeOf(await prism.get("/api/v1/users/me", { token: login.token })), "401 SESSION_REVOKED");
+  assert.equal((await socket.end).code, 4401);
+  assert.equal(
+    outcomeOf(await call(prism, "/auth/refresh", { refreshToken: login.refreshToken })),
+    "401 SESSION_REVOKED",
+  );
+  // At once: whoever has proven to be the owner does not wait for what was guessed wrong before.
+  assert.equal((await logIn(prism, "ann", NEW)).user.id, id);
+  assert.equal(
+    outcomeOf(await call(prism, "/auth/login", { login: "ann", password: PASSWORD })),
+    "401 INVALID_CREDENTIALS",
+  );
+  const [row] = rowsOf<{ userId: string; metadata: string }>(
+    prism,
+    "select userId, metadata from audit_log where action = 'user.update' order by seq desc",
+  );
+  assert.deepEqual([row?.userId, row?.metadata], [id, '{"changed":["password"]}']);
+});
+
+test("of two who use one reset link side by side, one has changed the password", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  await makeAccount(prism, { email: ANN });
+  await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+  const token = await mail.tokenTo(ANN);
+  const replies = await Promise.all(
+    ["first new one", "second new one"].map((password) => call(prism, `${AUTH}/reset-password`, { token, password })),
+  );
+  assert.deepEqual(replies.map(outcomeOf).sort(), ["204", "410 LINK_EXPIRED"]);
+});
+
+test("asking for a link answers alike and before anything is looked up, whether or not there is an account", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  await makeAccount(prism, { email: ANN });
+  await makeAccount(prism, { email: "closed@example.com" });
+  await prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ status: "disabled" }).where("email", "=", "closed@example.com").execute(),
+  );
+  const { accountLinks } = prism.services.system;
+  for (const path of ["forgot-password", "resend-verification"]) {
+    const answers = [];
+    for (const email of [ANN, "closed@example.com", "nobody@example.com", "no address", "a,b@example.com"]) {
+      const reply = await call(prism, `${AUTH}/${path}`, { email });
+      answers.push([reply.status, reply.text, [...reply.headers.keys()].sort()]);
+    }
+    for (const answer of answers) assert.deepEqual(answer, answers[0], path);
+    assert.equal(answers[0]?.[0], 202);
+  }
+  await settled(prism);
+  assert.deepEqual(
+    mail.mails.map(({ to }) => to),
+    [[ANN]],
+  );
+  const before = countOf(prism, "one_time_tokens");
+  accountLinks.forgotPassword("closed@example.com");
+  assert.equal(countOf(prism, "one_time_tokens"), before, "nothing is done before it returns");
+});
+
+test("one mail of a kind a minute and five an hour; a stranger who asks for more spoils no link that was sent", async (t) => {
+  const { prism, mail, clock } = await startWithMail(t);
+  await makeAccount(prism, { email: ANN });
+  for (let i = 0; i < 5; i++) await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+  await settled(prism);
+  assert.equal(mail.mails.length, 1);
+  const first = await mail.tokenTo(ANN);
+  for (let i = 0; i < 8; i++) {
+    clock.advance(MINUTE + 1);
+    await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+    await settled(prism);
+  }
+  assert.equal(mail.mails.length, 5);
+  const last = await mail.tokenTo(ANN, 5);
+  for (const [token, outcome] of [
+    [first, "204"],
+    [last, "410 LINK_EXPIRED"],
+  ] as const)
+    assert.equal(outcomeOf(await call(prism, `${AUTH}/reset-password`, { token, password: NEW })), outcome);
+});
+
+test("without a mail server the answers are the same and the log says so once; with one that is down it names the failure, without the link", async (t) => {
+  for (const [name, settings, message, lines] of [
+    ["none", {}, /none can be sent: smtp.host is not set/, 1],
+    ["down", { "smtp.host": "127.0.0.1", "smtp.port": "1" }, /could not be sent/, 2],
+  ] as const) {
+    await t.test(name, async (t) => {
+      const log = new LogLines();
+      const clock = new FakeClock();
+      const prism = await startAccounts(t, { clock, log, settings });
+      await makeAccount(prism, { email: ANN });
+      for (let i = 0; i < 2; i++) {
+        assert.equal((await call(prism, `${AUTH}/forgot-password`, { email: ANN })).status, 202);
+        await settled(prism);
+        clock.advance(2 * MINUTE);
+      }
+      const warnings = log.lines.filter(({ level }) => level === "warn" || level === "error");
+      const ofMail = warnings.filter((line) => message.test(line.message));
+      assert.equal(ofMail.length, lines);
+      assert.equal(JSON.stringify(log.lines).includes("#token="), false);
+    });
+  }
+});
+
+test("a stop waits for mails that are on their way, but not for a server that never answers", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  await makeAccount(prism, { email: ANN });
+  await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+  await prism.restart();
+  assert.equal(mail.mails.length, 1);
+
+  const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  t.after(() => silent.close());
+  const { port } = silent.address() as { port: number };
+  const settings = { "smtp.host": "127.0.0.1", "smtp.port": String(port), shutdownMs: "1000" };
+  const waiting = await TestPrism.start({ settings: { ...settings, "auth.bcryptCost": "4" } });
+  await makeAccount(waiting, { email: ANN });
+  const connected = once(silent, "connection");
+  await call(waiting, `${AUTH}/forgot-password`, { email: ANN });
+  const [socket] = (await connected) as [Socket];
+  await waiting.stop();
+  rmSync(waiting.dir, { recursive: true });
+  socket.destroy();
+});

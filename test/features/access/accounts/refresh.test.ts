@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Sessions } from "../../../../src/features/access/accounts/sessions.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+import type { TestPrism } from "../../../helpers/prism.ts";
+import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { call, cookieOf, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
+
+const REFRESH = "/api/v1/auth/refresh";
+const DAY = 86_400_000;
+
+async function meOf(prism: TestPrism, token: string): Promise<string> {
+  return outcomeOf(await prism.get("/api/v1/users/me", { token }));
+}
+
+test("S2-18, S4-33: a refresh token is good once and gives the next; the session stays one and the same", async (t) => {
+  const prism = await startAccounts(t);
+  const { id } = await makeAccount(prism, { username: "ann" });
+  let { refreshToken, token } = await logIn(prism, "ann");
+  const seen = new Set([refreshToken]);
+  for (let i = 0; i < 4; i++) {
+    const { status, body } = await call(prism, REFRESH, { refreshToken });
+    assert.equal(status, 200);
+    assert.deepEqual([body.tokenType, body.expiresIn, body.user.id], ["Bearer", 900, id]);
+    assert.equal(await meOf(prism, token), "200", "the access token of before goes on until it ends");
+    ({ refreshToken = "", token } = body);
+    seen.add(refreshToken);
+  }
+  assert.equal(seen.size, 5);
+  assert.equal(scalarOf(prism, "select count(*) from sessions where userId = ?", id), 1);
+  const stored = JSON.stringify(rowsOf(prism, "select * from refresh_tokens"));
+  for (const each of seen) assert.equal(stored.includes(each) || stored.includes(each.slice(4)), false);
+});
+
+test("D53, S1-30: of refreshes side by side exactly one succeeds, the session ends, and the audit trail says so", async (t) => {
+  const prism = await startAccounts(t);
+  const { id } = await makeAccount(prism, { username: "ann" });
+  const other = await logIn(prism, "ann");
+  const { refreshToken, token } = await logIn(prism, "ann");
+  const replies = await Promise.all(Array.from({ length: 6 }, () => call(prism, REFRESH, { refreshToken })));
+  const outcomes = replies.map(outcomeOf).sort();
+  assert.deepEqual(outcomes, ["200", "401 REFRESH_REUSED", ...Array.from({ length: 4 }, () => "401 SESSION_REVOKED")]);
+  const won = replies.find(({ status }) => status === 200)?.body;
+  assert.ok(won);
+  assert.equal(await meOf(prism, token), "401 SESSION_REVOKED");
+  assert.equal(await meOf(prism, won.token), "401 SESSION_REVOKED");
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: won.refreshToken })), "401 SESSION_REVOKED");
+  assert.equal(await meOf(prism, other.token), "200", "other logins of the user go on");
+  const [session] = rowsOf<{ id: string; revokeReason: string }>(
+    prism,
+    "select id, revokeReason from sessions where userId = ? and revokedAt is not null",
+    id,
+  );
+  assert.equal(session?.revokeReason, "reuse");
+  assert.deepEqual(
+    rowsOf(prism, "select resourceType, resourceId, metadata from audit_log where action = 'auth.refresh_reused'"),
+    [{ resourceType: "session", resourceId: session?.id, metadata: JSON.stringify({ userId: id }) }],
+  );
+});
+
+test("D53: a refresh token that is played back later ends the session, however old it is", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startAccounts(t, { clock });
+  await makeAccount(prism, { username: "ann" });
+  const first = await logIn(prism, "ann");
+  const second = await call(prism, REFRESH, { refreshToken: first.refreshToken });
+  clock.advance(6 * DAY);
+  const third = await call(prism, REFRESH, { refreshToken: second.body.refreshToken });
+  assert.equal(third.status, 200);
+  clock.advance(2 * DAY);
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: first.refreshToken })), "401 REFRESH_REUSED");
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: third.body.refreshToken })), "401 SESSION_REVOKED");
+});
+
+test("S1-18, S2-83: a refresh token ends after its time, and a session after thirty days however often it was refreshed", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startAccounts(t, { clock });
+  await makeAccount(prism, { username: "ann" });
+  const left = await logIn(prism, "ann");
+  clock.advance(7 * DAY - 1);
+  const { body } = await call(prism, REFRESH, { refreshToken: left.refreshToken });
+  clock.advance(7 * DAY);
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: body.refreshToken })), "401 TOKEN_EXPIRED");
+
+  let login = await logIn(prism, "ann");
+  for (let days = 0; days < 25; days += 5) {
+    clock.advance(5 * DAY);
+    login = (await call<Required<typeof login>>(prism, REFRESH, { refreshToken: login.refreshToken })).body;
+    assert.ok(login.token, `day ${days}`);
+  }
+  clock.advance(5 * DAY - 1000);
+  const last = await call(prism, REFRESH, { refreshToken: login.refreshToken });
+  assert.equal(last.status, 200);
+  assert.equal(await meOf(prism, last.body.token), "200");
+  clock.advance(2000);
+  assert.equal(await meOf(prism, last.body.token), "401 SESSION_REVOKED", "the access token ends with its session");
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: last.body.refreshToken })), "401 TOKEN_EXPIRED");
+});
+
+test("what is no refresh token of ours is refused", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const { refreshToken, token } = await logIn(prism, "ann");
+  for (const [name, body, outcome] of [
+    ["none", undefined, "401 UNAUTHENTICATED"],
+    ["empty", { refreshToken: "" }, "400 VALIDATION_FAILED"],
+    ["another", { refreshToken: `prr_${"x".repeat(43)}` }, "401 UNAUTHENTICATED"],
+    ["the access token", { refreshToken: token.slice(0, 128) }, "401 UNAUTHENTICATED"],
+    ["cut", { refreshToken: refreshToken.slice(0, -1) }, "401 UNAUTHENTICATED"],
+    ["longer", { refreshToken: `${refreshToken}x` }, "401 UNAUTHENTICATED"],
+    ["in capitals", { refreshToken: refreshToken.toUpperCase() }, "401 UNAUTHENTICATED"],
+    ["far too long", { refreshToken: "x".repeat(129) }, "400 VALIDATION_FAILED"],
+    ["a list", { refreshToken: [refreshToken] }, "400 VALIDATION_FAILED"],
+    ["as it was given", { refreshToken }, "200"],
+  ] as const) {
+    assert.equal(outcomeOf(await call(prism, REFRESH, body)), outcome, name);
+  }
+  assert.equal(await meOf(prism, refreshToken), "401 TOKEN_INVALID", "nor does a refresh token open anything else");
+});
+
+test("D15: refresh tokens are worthless under another refresh secret", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const { refreshToken } = await logIn(prism, "ann");
+  const { db: database, audit, clock } = prism.services;
+  const options = { refreshSecret: "another".repeat(8), refreshExpiresMs: DAY, sessionMaxMs: DAY };
+  const sessions = new Sessions({ database, audit, clock, options, onRevoke() {} });
+  await assert.rejects(sessions.rotate(refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });
+  assert.equal((await call(prism, REFRESH, { refreshToken })).status, 200);
+});
+
+test("S1-30: the cookie is rotated with its token, and cleared when the client wants the token in the body from now on", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const login = await call(prism, "/auth/login", { login: "ann", password: PASSWORD });
+  const other = { Cookie: `theme=dark; ${cookieOf(login).pair}; prism_refresh_other=x` };
+  const rotated = await call(prism, "/auth/refresh", {}, other);
+  assert.equal(rotated.status, 200);
+  assert.equal(rotated.body.refreshToken, undefined);
+  const moved = await call(prism, "/auth/refresh", { tokenDelivery: "body" }, { Cookie: cookieOf(rotated).pair });
+  assert.match(moved.body.refreshToken ?? "", /^prr_/);
+  assert.equal(cookieOf(moved).pair, "prism_refresh=");
+  assert.ok(cookieOf(moved).attributes.includes("Max-Age=0"));
+  const back = await call(prism, "/auth/refresh", { refreshToken: moved.body.refreshToken, tokenDelivery: "cookie" });
+  assert.match(cookieOf(back).pair, /^prism_refresh=prr_/);
+});
+
+test("S2-20: whoever is shut out cannot refresh, and says so only to those who held the session", async (t) => {
+  const prism = await startAccounts(t);
+  const { id } = await makeAccount(prism, { username: "ann" });
+  const { refreshToken } = await logIn(prism, "ann");
+  assert.equal((await prism.patch(`/api/v1/users/${id}`, { status: "disabled" })).status, 200);
+  assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken })), "401 SESSION_REVOKED");
+});

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { startPrism } from "../../../helpers/prism.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
+
+interface Member {
+  userId: string;
+  username: string | null;
+  role: string;
+  error?: { code: string };
+}
+interface Page {
+  data: Member[];
+  nextCursor: string | null;
+  total?: number;
+}
+
+test("owners add members, change their roles and remove them; every member sees who belongs", async (t) => {
+  const prism = await startPrism(t);
+  const owner = await makeUser(prism, "owner", ["Operator"]);
+  const uma = await makeUser(prism, "uma");
+  const vic = await makeUser(prism, "vic");
+  const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" }, { token: owner.token });
+  const path = `/api/v1/projects/${shop.id}/members`;
+  const as = { token: owner.token };
+  const events = `/api/v1/events?projectId=${shop.id}`;
+  assert.equal((await prism.get(events, { token: uma.token })).status, 404);
+
+  const added = await prism.post<Member>(path, { userId: "uma", role: "viewer" }, as);
+  assert.deepEqual(
+    [added.status, added.body.userId, added.body.username, added.body.role],
+    [201, uma.id, "uma", "viewer"],
+  );
+  assert.equal((await prism.get(events, { token: uma.token })).status, 200, "from the next request on");
+  const write = () => prism.post("/events", { type: "a", projectId: shop.id }, { token: uma.token });
+  assert.equal((await write()).status, 403);
+  assert.equal((await prism.patch<Member>(`${path}/${uma.id}`, { role: "editor" }, as)).body.role, "editor");
+  assert.equal((await write()).status, 202);
+  const again = await prism.post<Member>(path, { userId: uma.id, role: "viewer" }, as);
+  assert.deepEqual([again.status, again.body.role], [201, "viewer"], "who is a member gets the role");
+
+  const { body: list } = await prism.get<Page>(path, { token: uma.token });
+  assert.deepEqual(
+    list.data.map(({ username, role }) => [username, role]),
+    [
+      ["owner", "owner"],
+      ["uma", "viewer"],
+    ],
+  );
+  const first = (await prism.get<Page>(`${path}?limit=1&page=1`, as)).body;
+  assert.deepEqual([first.data.length, first.total], [1, 2]);
+  const rest = (await prism.get<Page>(`${path}?limit=1&cursor=${first.nextCursor}`, as)).body;
+  assert.deepEqual([rest.data[0]?.username, rest.nextCursor], ["uma", null]);
+
+  assert.equal((await prism.delete(`${path}/${uma.id}`, as)).status, 204);
+  assert.equal((await prism.get(events, { token: uma.token })).status, 404);
+  assert.equal((await prism.delete<Member>(`${path}/${uma.id}`, as)).body.error?.code, "USER_NOT_FOUND");
+  assert.equal((await prism.get(path, { token: vic.token })).status, 404);
+  const audited = rowsOf<{ action: string; metadata: string }>(
+    prism,
+    "select action, metadata from audit_log where action like 'member.%' order by seq",
+  );
+  assert.deepEqual(
+    audited.map(({ action, metadata }) => [action, JSON.parse(metadata)]),
+    [
+      ["member.add", { userId: uma.id, role: "viewer" }],
+      ["member.update", { userId: uma.id, role: "editor" }],
+      ["member.update", { userId: uma.id, role: "viewer" }],
+      ["member.remove", { userId: uma.id }],
+    ],
+  );
+});
+
+test("a project keeps at least one owner who is active", async (t) => {
+  const prism = await startPrism(t);
+  const owner = await makeUser(prism, "owner", ["Operator"]);
+  const uma = await makeUser(prism, "uma");
+  const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" }, { token: owner.token });
+  const path = `/api/v1/projects/${shop.id}/members`;
+  const as = { token: owner.token };
+  for (const attempt of [
+    () => prism.delete<Member>(`${path}/${owner.id}`, as),
+    () => prism.patch<Member>(`${path}/${owner.id}`, { role: "editor" }, as),
+    () => prism.post<Member>(path, { userId: "me", role: "viewer" }, as),
+  ]) {
+    const { status, body } = await attempt();
+    assert.deepEqual([status, body.error?.code], [409, "LAST_ADMIN"]);
+  }
+  await prism.post(path, { userId: uma.id, role: "owner" }, as);
+  await prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ status: "disabled" }).where("id", "=", uma.id).execute(),
+  );
+  assert.equal((await prism.delete<Member>(`${path}/${owner.id}`, as)).body.error?.code, "LAST_ADMIN");
+  await prism.services.db.write((trx) =>
+    trx.updateTable("users").set({ status: "active" }).where("id", "=", uma.id).execute(),
+  );
+  assert.equal((await prism.delete(`${path}/${owner.id}`, as)).status, 204);
+  assert.equal((await prism.get(path, as)).status, 404, "who has left is out");
+});
+
+test("a member is meant by id, external id, username, or as oneself", async (t) => {
+  const prism = await startPrism(t);
+  const owner = await makeUser(prism, "owner", ["Operator"]);
+  const uma = await makeUser(prism, "uma");
+  await prism.patch(`/api/v1/users/${uma.id}`, { externalId: "crm-7" });
+  const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" }, { token: owner.token });
+  const path = `/api/v1/projects/${shop.id}/members`;
+  const as = { token: owner.token };
+  for (const ref of [uma.id, "crm-7", "uma"]) {
+    assert.equal((await prism.post<Member>(path, { userId: ref, role: "viewer" }, as)).body.userId, uma.id);
+    assert.equal((await prism.patch<Member>(`${path}/${ref}`, { role: "editor" }, as)).body.role, "editor");
+    assert.equal((await prism.delete(`${path}/${ref}`, as)).status, 204);
+  }
+  assert.equal((await prism.patch<Member>(`${path}/me`, { role: "owner" }, as)).body.userId, owner.id);
+  assert.equal((await prism.delete<Member>(`${path}/me`, as)).body.error?.code, "LAST_ADMIN");
+});
+
+test("who is no owner changes no member, and only users who are active can be made members", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const editor = await makeUser(prism, "editor");
+  const other = await makeUser(prism, "other", ["Operator"]);
+  const path = `/api/v1/projects/${shop.id}/members`;
+  await prism.post(path, { userId: editor.id, role: "editor" });
+  for (const { who, token, status } of [
+    { who: "an editor", token: editor.token, status: 403 },
+    { who: "somebody outside", token: other.token, status: 404 },
+  ])
+    await t.test(who, async () => {
+      assert.equal((await prism.post(path, { userId: other.id, role: "viewer" }, { token })).status, status);
+      assert.equal((await prism.patch(`${path}/${editor.id}`, { role: "owner" }, { token })).status, status);
+      assert.equal((await prism.delete(`${path}/dev`, { token })).status, status);
+    });
+  for (const { body, status, code } of [
+    { body: { userId: "nobody", role: "viewer" }, status: 404, code: "USER_NOT_FOUND" },
+    { body: { userId: "other", role: "boss" }, status: 400, code: "VALIDATION_FAILED" },
+    { body: { userId: "other" }, status: 400, code: "VALIDATION_FAILED" },
+    { body: { role: "viewer" }, status: 400, code: "VALIDATION_FAILED" },
+  ]) {
+    const reply = await prism.post<Member>(path, body);
+    assert.deepEqual([reply.status, reply.body.error?.code], [status, code]);
+  }
+  assert.equal(rowsOf(prism, "select 1 from users where externalId = 'nobody'").length, 0, "nobody is made on the way");
+  assert.equal((await prism.patch<Member>(`${path}/nonsense`, { role: "viewer" })).body.error?.code, "USER_NOT_FOUND");
+  assert.equal((await prism.get(path, { apiKey: shop.apiKey })).status, 403);
+});

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+
+/** The example of Pusher's own reference. */
+const REFERENCE = { appId: "1", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
+const SETTINGS = {
+  "pusher.appId": REFERENCE.appId,
+  "pusher.key": REFERENCE.key,
+  "pusher.secret": REFERENCE.secret,
+};
+const PATH = "/api/v1/users/me/pusher-auth";
+
+interface Auth {
+  readonly auth: string;
+  readonly channel_data?: string;
+  readonly error?: { readonly code: string };
+}
+
+function signature(text: string): string {
+  return `${REFERENCE.key}:${createHmac("sha256", REFERENCE.secret).update(text).digest("hex")}`;
+}
+
+function ask(prism: TestPrism, channel: string, token?: string) {
+  const query = new URLSearchParams({ socket_id: "1234.1234", channel_name: channel });
+  return prism.get<Auth>(`${PATH}?${query}`, token === undefined ? {} : { token });
+}
+
+test("S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, by query, JSON or form", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const expected = `${REFERENCE.key}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4`;
+  const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
+  const form = new URLSearchParams(channel).toString();
+  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+  for (const { name, reply } of [
+    { name: "GET", reply: await ask(prism, "private-foobar") },
+    { name: "JSON", reply: await prism.post<Auth>(PATH, channel) },
+    { name: "JSON with members of the client's own", reply: await prism.post<Auth>(PATH, { ...channel, more: 1 }) },
+    { name: "a form", reply: await prism.post<Auth>(PATH, form, { headers }) },
+    { name: "a form at the seed's path", reply: await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers }) },
+  ])
+    await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
+});
+
+test("a presence channel names its member, and nobody can be another", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const operator = await makeUser(prism, "operator", ["Operator"]);
+  const given = { socket_id: "1.2", channel_name: "presence-lobby", channel_data: '{"user_id":"somebody else"}' };
+  const { status, body } = await prism.post<Auth>(PATH, given, { token: operator.token });
+  assert.equal(status, 200);
+  const data = JSON.parse(body.channel_data ?? "") as { user_id: string; user_info: { name: string } };
+  assert.equal(data.user_id, operator.id);
+  assert.equal(typeof data.user_info.name, "string");
+  assert.equal(body.auth, signature(`1.2:presence-lobby:${body.channel_data}`));
+});
+
+test("S2-125: private-user-{id} is let in for its user, private-project-{id} for members, others with realtime:publish", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const ann = await makeUser(prism, "ann", ["User"]);
+  const bob = await makeUser(prism, "bob", ["User"]);
+  const shop = await makeProject(prism);
+  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: ann.id, role: "viewer" });
+  const may = async (token: string | undefined, channel: string): Promise<boolean> => {
+    const { status, body } = await ask(prism, channel, token);
+    if (status === 200) assert.equal(body.auth, signature(`1234.1234:${channel}`));
+    else assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
+    return status === 200;
+  };
+  const admin = undefined;
+  for (const { name, token, channel, expected } of [
+    { name: "one's own", token: ann.token, channel: `private-user-${ann.id}`, expected: true },
+    { name: "another user's", token: bob.token, channel: `private-user-${ann.id}`, expected: false },
+    { name: "another user's, for an administrator", token: admin, channel: `private-user-${ann.id}`, expected: false },
+    {
+      name: "a project of which one is a member",
+      token: ann.token,
+      channel: `private-project-${shop.id}`,
+      expected: true,
+    },
+    { name: "a project of others", token: bob.token, channel: `private-project-${shop.id}`, expected: false },
+    { name: "a project by its slug", token: ann.token, channel: "private-project-shop", expected: false },
+    { name: "a private channel", token: ann.token, channel: "private-x", expected: false },
+    { name: "a private channel with realtime:publish", token: admin, channel: "private-x", expected: true },
+    {
+      name: "an encrypted channel without a master key",
+      token: admin,
+      channel: "private-encrypted-x",
+      expected: false,
+    },
+    { name: "a public channel", token: admin, channel: "news", expected: false },
+  ])
+    await t.test(name, async () => assert.equal(await may(token, channel), expected));
+});
+
+test("what is no socket or channel is refused before it is signed", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  for (const { name, body } of [
+    { name: "no socket", body: { channel_name: "private-x" } },
+    { name: "a socket that is none", body: { socket_id: "1234", channel_name: "private-x" } },
+    { name: "a socket with something behind it", body: { socket_id: "1.2:private-y", channel_name: "private-x" } },
+    { name: "no channel", body: { socket_id: "1.2" } },
+    { name: "a channel with a colon", body: { socket_id: "1.2", channel_name: "private-x:y" } },
+    { name: "a channel of 165 characters", body: { socket_id: "1.2", channel_name: `private-${"x".repeat(157)}` } },
+    { name: "a list", body: [] },
+  ])
+    await t.test(name, async () => {
+      const { status, body: reply } = await prism.post<Auth>(PATH, body);
+      assert.deepEqual([status, reply.error?.code], [400, "VALIDATION_FAILED"]);
+    });
+  const twice = await prism.get<Auth>(`${PATH}?socket_id=1.2&socket_id=1.3&channel_name=private-x`);
+  assert.equal(twice.body.error?.code, "VALIDATION_FAILED");
+});
+
+test("S2-84: without configured credentials the server has its own, the same after a restart, kept encrypted", async (t) => {
+  const prism = await startPrism(t);
+  const { appId, key, secret } = prism.services.system.pusher;
+  assert.match(`${appId} ${key} ${secret}`, /^\d{6,7} [0-9a-f]{20} [0-9a-f]{32}$/);
+  const { body } = await ask(prism, "private-x");
+  const expected = createHmac("sha256", secret).update("1234.1234:private-x").digest("hex");
+  assert.equal(body.auth, `${key}:${expected}`);
+  await prism.restart();
+  assert.deepEqual((await ask(prism, "private-x")).body, body);
+  await prism.stop();
+  for (const file of ["prism.db", "prism.db-wal"]) {
+    const bytes = readIfThere(join(prism.dir, file));
+    assert.equal(bytes.includes(secret), false);
+    assert.equal(bytes.includes(key), false);
+  }
+});
+
+function readIfThere(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}

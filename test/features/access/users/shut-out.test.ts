@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { TestPrism } from "../../../helpers/prism.ts";
+import { scalarOf } from "../../../helpers/tables.ts";
+import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
+import {
+  call,
+  type LoginBody,
+  logIn,
+  makeAccount,
+  outcomeOf,
+  startAccounts,
+  type UserBody,
+} from "../accounts/support/auth-client.ts";
+
+const USERS = "/api/v1/users";
+
+interface Inside {
+  readonly user: UserBody;
+  readonly login: Required<LoginBody>;
+  readonly serviceToken: string;
+  readonly socket: WebSocketClient;
+  readonly serviceSocket: WebSocketClient;
+}
+
+/** Somebody who is logged in, has a service token, and a socket by each. */
+async function comeIn(t: test.TestContext, prism: TestPrism, username: string): Promise<Inside> {
+  const user = await makeAccount(prism, { username }, { roles: ["Operator"] });
+  const login = await logIn(prism, username);
+  const { body } = await prism.post<{ token: string }>(
+    `${USERS}/me/tokens`,
+    { name: "t", scopes: ["events:read"] },
+    { token: login.token },
+  );
+  return {
+    user,
+    login,
+    serviceToken: body.token,
+    socket: await WebSocketClient.welcomed(t, prism.wsUrl, login.token),
+    serviceSocket: await WebSocketClient.welcomed(t, prism.wsUrl, body.token),
+  };
+}
+
+test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next request fails, sockets end, nothing of it comes back", async (t) => {
+  const prism = await startAccounts(t);
+  for (const c of [
+    {
+      how: "disabled",
+      shut: (id: string) => prism.patch(`${USERS}/${id}`, { status: "disabled" }),
+      access: "403 ACCOUNT_DISABLED",
+      login: "403 ACCOUNT_DISABLED",
+    },
+    {
+      how: "removed",
+      shut: (id: string) => prism.delete(`${USERS}/${id}`),
+      access: "401 TOKEN_INVALID",
+      login: "401 INVALID_CREDENTIALS",
+    },
+  ])
+    await t.test(c.how, async (t) => {
+      const { user, login, serviceToken, socket, serviceSocket } = await comeIn(t, prism, `ann-${c.how}`);
+      const path = `${USERS}/me`;
+      assert.equal((await prism.get(path, { token: login.token })).status, 200);
+      assert.ok((await c.shut(user.id)).status < 300);
+      assert.equal(outcomeOf(await prism.get(path, { token: login.token })), c.access);
+      assert.equal(outcomeOf(await prism.get(path, { token: serviceToken })), "401 TOKEN_INVALID");
+      const refresh = await call(prism, "/api/v1/auth/refresh", { refreshToken: login.refreshToken });
+      assert.equal(outcomeOf(refresh), "401 SESSION_REVOKED");
+      const again = await call(prism, "/api/v1/auth/login", {
+        username: user.username,
+        password: "correct horse battery",
+      });
+      assert.equal(outcomeOf(again), c.login);
+      assert.deepEqual([(await socket.end).code, (await serviceSocket.end).code], [4401, 4401]);
+      const open = `select (select count(*) from sessions where userId = ? and revokedAt is null)
+        + (select count(*) from service_tokens where userId = ? and revokedAt is null)`;
+      assert.equal(scalarOf(prism, open, user.id, user.id), 0);
+    });
+
+  await t.test("who is let in again logs in anew: what was revoked stays revoked", async (t) => {
+    const { user, login, serviceToken } = await comeIn(t, prism, "bob");
+    await prism.patch(`${USERS}/${user.id}`, { status: "disabled" });
+    await prism.patch(`${USERS}/${user.id}`, { status: "active" });
+    assert.equal(outcomeOf(await prism.get(`${USERS}/me`, { token: login.token })), "401 SESSION_REVOKED");
+    assert.equal(outcomeOf(await prism.get(`${USERS}/me`, { token: serviceToken })), "401 TOKEN_INVALID");
+    assert.equal((await logIn(prism, "bob")).user.id, user.id);
+    const rows = prism.services.system.store.reader
+      .prepare<[string], string>(
+        "select action from audit_log where resourceId = ? and action like 'user.%lock' order by seq",
+      )
+      .pluck()
+      .all(user.id);
+    assert.deepEqual(rows, ["user.lock", "user.unlock"]);
+  });
+
+  await t.test("a role that is taken fails on the very next request, a login goes on", async (t) => {
+    const { user, login, socket } = await comeIn(t, prism, "cid");
+    const list = () => prism.get(USERS, { token: login.token });
+    assert.equal((await list()).status, 200);
+    await prism.patch(`${USERS}/${user.id}`, { roles: ["User"] });
+    assert.equal(outcomeOf(await list()), "403 UNAUTHORIZED_ROLE");
+    assert.deepEqual((await prism.get<UserBody>(`${USERS}/me`, { token: login.token })).body.roles, ["User"]);
+    assert.equal(socket.socket.readyState, 1);
+  });
+});

@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { loadConfig } from "../../../../src/config/load.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
+import { type Backup, type BackupParts, createBackup } from "../../../../src/features/backup/create-backup.ts";
+import type { TestPrism } from "../../../helpers/prism.ts";
+
+/** The keys of a test server. */
+export function keysOf(prism: TestPrism): Uint8Array[] {
+  const { secrets, previousEncryptionKeys } = prism.services.config;
+  return [secrets.encryptionKey, ...previousEncryptionKeys];
+}
+
+/** An archive of a running server's data, in a directory that goes when the test ends. */
+export function backUp(t: TestContext, prism: TestPrism, options: Partial<BackupParts> = {}): Promise<Backup> {
+  const dir = mkdtempSync(join(tmpdir(), "prism-archive-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const { config } = loadConfig({
+    flags: { dataDir: prism.dir, minFreeBytes: "0" },
+    environment: {},
+    workingDir: prism.dir,
+    generateSecrets: false,
+  });
+  const file = join(dir, "archive.tar");
+  return createBackup({ config, clock: systemClock, file, verify: false, onBytes: () => undefined, ...options });
+}

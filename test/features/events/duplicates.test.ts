@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { uuidv7 } from "../../../src/core/ids.ts";
+import { makeProject } from "../../helpers/people.ts";
+import { startPrism } from "../../helpers/prism.ts";
+import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
+
+interface Single {
+  id: string;
+  seq: number;
+  status: string;
+  error?: { code: string };
+}
+interface Batch {
+  accepted: number;
+  duplicates: number;
+  rejected: number;
+  results: { id?: string; status: string; error?: { code: string; message: string } }[];
+}
+
+test("S2-36: an event that is stored already is a duplicate of the first, whose content stays", async (t) => {
+  const prism = await startPrism(t);
+  const id = uuidv7();
+  for (const { name, key } of [
+    { name: "by id", key: { id } },
+    { name: "by dedupe key", key: { dedupeKey: "order-1" } },
+  ]) {
+    await t.test(name, async () => {
+      const first = await prism.post<Single>("/api/v1/events", { type: "a", payload: { n: 1 }, ...key });
+      const again = await prism.post<Single>("/api/v1/events", { type: "b", payload: { n: 2 }, ...key });
+      assert.deepEqual([first.status, first.body.status], [202, "accepted"]);
+      assert.deepEqual(
+        [again.status, again.body.status, again.body.id, again.body.seq],
+        [202, "duplicate", first.body.id, first.body.seq],
+      );
+      const stored = rowsOf(prism, "select type, payload from events where id = ?", first.body.id);
+      assert.deepEqual(stored, [{ type: "a", payload: '{"n":1}' }]);
+    });
+  }
+});
+
+test("an id in capitals names the same event", async (t) => {
+  const prism = await startPrism(t);
+  const id = uuidv7();
+  await prism.post("/api/v1/events", { type: "a", id });
+  const { body } = await prism.post<Single>("/api/v1/events", { type: "a", id: id.toUpperCase() });
+  assert.deepEqual([body.status, body.id], ["duplicate", id]);
+});
+
+test("an event that stands earlier in the same request is a duplicate of it", async (t) => {
+  const prism = await startPrism(t);
+  const id = uuidv7();
+  const { body } = await prism.post<Batch>("/api/v1/events", [
+    { type: "a", id },
+    { type: "a", dedupeKey: "k" },
+    { type: "a", id },
+    { type: "a", dedupeKey: "k" },
+    { type: "a", id, dedupeKey: "other" },
+  ]);
+  assert.deepEqual([body.accepted, body.duplicates], [2, 3]);
+  const [first, second, ...repeated] = body.results;
+  assert.deepEqual(
+    repeated.map((result) => [result.status, result.id]),
+    [
+      ["duplicate", first?.id],
+      ["duplicate", second?.id],
+      ["duplicate", first?.id],
+    ],
+  );
+});
+
+test("an event whose first is on its way to disk is a duplicate of it", async (t) => {
+  const prism = await startPrism(t);
+  const id = uuidv7();
+  const replies = await Promise.all(
+    Array.from({ length: 40 }, (_, i) =>
+      prism.post<Single>("/api/v1/events", { type: "a", payload: { i }, ...(i % 2 ? { id } : { dedupeKey: "k" }) }),
+    ),
+  );
+  for (const part of [0, 1]) {
+    const mine = replies.filter((_, i) => i % 2 === part).map(({ body }) => body);
+    assert.equal(mine.filter(({ status }) => status === "accepted").length, 1);
+    assert.equal(new Set(mine.map((body) => body.seq)).size, 1);
+  }
+  assert.equal(countOf(prism, "events"), 2);
+});
+
+test("if the id names one event and the dedupe key another, the id counts", async (t) => {
+  const prism = await startPrism(t);
+  const byId = await prism.post<Single>("/api/v1/events", { type: "a", id: uuidv7() });
+  const byKey = await prism.post<Single>("/api/v1/events", { type: "a", dedupeKey: "k" });
+  const { body } = await prism.post<Single>("/api/v1/events", { type: "a", id: byId.body.id, dedupeKey: "k" });
+  assert.deepEqual([body.status, body.id], ["duplicate", byId.body.id]);
+  const fresh = await prism.post<Single>("/api/v1/events", { type: "a", id: uuidv7(), dedupeKey: "k" });
+  assert.deepEqual([fresh.body.status, fresh.body.id], ["duplicate", byKey.body.id]);
+});
+
+test("an id that another project holds is a conflict; its dedupe keys are its own", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const id = uuidv7();
+  await prism.post("/api/v1/events", { type: "a", id, dedupeKey: "k" });
+  const alone = await prism.post<Single>("/api/v1/events", { type: "a", id }, { apiKey: shop.apiKey });
+  assert.deepEqual([alone.status, alone.body.error?.code], [409, "ID_CONFLICT"]);
+  const batch = await prism.post<Batch>(
+    "/api/v1/events",
+    [
+      { type: "a", id },
+      { type: "a", dedupeKey: "k" },
+    ],
+    { apiKey: shop.apiKey },
+  );
+  assert.equal(batch.status, 202);
+  assert.deepEqual(
+    batch.body.results.map(({ status, error }) => error?.code ?? status),
+    ["ID_CONFLICT", "accepted"],
+  );
+  const only = await prism.post<{ error: { code: string } }>("/api/v1/events", [{ type: "a", id }], {
+    apiKey: shop.apiKey,
+  });
+  assert.deepEqual([only.status, only.body.error.code], [422, "BATCH_REJECTED"]);
+});
+
+test("a duplicate meets no rule: an event is decided once", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'a'", targetUsers: ["me"] });
+  const event = { type: "a", dedupeKey: "k" };
+  await Promise.all(Array.from({ length: 10 }, () => prism.post("/api/v1/events", [event, event])));
+  await prism.post("/api/v1/events", event);
+  assert.deepEqual([countOf(prism, "decisions"), countOf(prism, "notifications")], [1, 1]);
+});
+
+test("what was deleted is forgotten: its id and its dedupe key are free again", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const event = { type: "a", id: uuidv7(), dedupeKey: "k" };
+  const first = await prism.post<Single>("/api/v1/events", event, { apiKey: shop.apiKey });
+  await prism.delete(`/api/v1/projects/${shop.id}/events`);
+  const again = await prism.post<Single>("/api/v1/events", event, { apiKey: shop.apiKey });
+  assert.deepEqual([again.body.status, again.body.id], ["accepted", event.id]);
+  assert.ok(again.body.seq > first.body.seq, "its number is not used again");
+});
+
+test("duplicates are known after a restart, and numbers go on", async (t) => {
+  const prism = await startPrism(t);
+  const first = await prism.post<Single>("/api/v1/events", { type: "a", dedupeKey: "k" });
+  await prism.restart();
+  const again = await prism.post<Single>("/api/v1/events", { type: "a", dedupeKey: "k" });
+  assert.deepEqual([again.body.status, again.body.seq], ["duplicate", first.body.seq]);
+  const next = await prism.post<Single>("/api/v1/events", { type: "a" });
+  assert.equal(next.body.seq, first.body.seq + 1);
+  assert.equal(scalarOf(prism, "select min(seq) from events"), 1, "the first event is number 1");
+});

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { outlineJson } from "../../../src/core/json-text.ts";
+import { readEvent } from "../../../src/features/events/pipeline/event-input.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { scalarOf } from "../../helpers/tables.ts";
+
+const KEPT: readonly { name: string; sent: string; stored: string }[] = [
+  {
+    name: "every digit of a number",
+    sent: '{"type":"a","payload":{"n":12345678901234567890.10,"e":1E+2,"z":-0.0}}',
+    stored: '{"n":12345678901234567890.10,"e":1E+2,"z":-0.0}',
+  },
+  {
+    name: "no whitespace between tokens, all of it inside strings",
+    sent: '{ "type" : "a" , "payload" : { "a b" : [ 1 ,\n\t2 ] , "s" : " x \\" y " } }',
+    stored: '{"a b":[1,2],"s":" x \\" y "}',
+  },
+  {
+    name: "the order of members, and one that stands twice",
+    sent: '{"payload":{"z":1,"a":2,"z":3},"type":"a"}',
+    stored: '{"z":1,"a":2,"z":3}',
+  },
+  {
+    name: "members called __proto__ and constructor, as data",
+    sent: '{"type":"a","payload":{"__proto__":{"x":1},"constructor":2}}',
+    stored: '{"__proto__":{"x":1},"constructor":2}',
+  },
+  {
+    name: "escapes and letters of any script as they were written",
+    sent: '{"type":"a","payload":{"\\u0061":"\\ud83d\\ude00 \u{1f600} \\u00e9 é"}}',
+    stored: '{"\\u0061":"\\ud83d\\ude00 \u{1f600} \\u00e9 é"}',
+  },
+  {
+    name: "a lone surrogate as U+FFFD",
+    sent: '{"type":"a","payload":{"s":"\\ud83d x \\ude00","\\udfff":1}}',
+    stored: '{"s":"\ufffd x \ufffd","\ufffd":1}',
+  },
+  {
+    name: "the last of two payloads, as parsers do",
+    sent: '{"type":"a","payload":{"n":1},"payload":{"n":2.50}}',
+    stored: '{"n":2.50}',
+  },
+  {
+    name: "a payload whose own name is written with an escape",
+    sent: '{"type":"a","payload":{"n":1},"p\\u0061yload":{"n":2.50}}',
+    stored: '{"n":2.50}',
+  },
+  { name: "an empty object where there is none", sent: '{"type":"a"}', stored: "{}" },
+];
+
+const FOLDED: readonly { name: string; sent: string; stored: string }[] = [
+  {
+    name: "an unknown member goes into the payload, its digits kept",
+    sent: '{"type":"a","amount": 1500.10 }',
+    stored: '{"amount":1500.10}',
+  },
+  {
+    name: "it stands behind the payload's own",
+    sent: '{"amount":2,"type":"a","payload":{ "z": 1 }}',
+    stored: '{"z":1,"amount":2}',
+  },
+  {
+    name: "a member that is in the payload already wins",
+    sent: '{"type":"a","amount":2,"payload":{"amount":1}}',
+    stored: '{"amount":1}',
+  },
+  {
+    name: "members of the envelope are not folded, whatever the payload calls its own",
+    sent: '{"type":"a","level":"warn","payload":{"type":"b","level":"none"}}',
+    stored: '{"type":"b","level":"none"}',
+  },
+  {
+    name: "__proto__ and constructor are members like others",
+    sent: '{"type":"a","__proto__":{"admin":true},"constructor":1}',
+    stored: '{"__proto__":{"admin":true},"constructor":1}',
+  },
+  {
+    name: "a name written with escapes is read as parsers read it",
+    sent: '{"type":"a","a\\/b":1.0,"q\\"q":2.00,"\\u0063":3.000}',
+    stored: '{"a/b":1.0,"q\\"q":2.00,"c":3.000}',
+  },
+  {
+    name: "of two spellings of one name the last counts",
+    sent: '{"type":"a","amount":1,"am\\u006funt":2.0}',
+    stored: '{"amount":2.0}',
+  },
+  {
+    name: "a name that looks like another's escape is its own",
+    sent: '{"type":"a","x\\\\u0041":1,"x\\u0041":2}',
+    stored: '{"x\\\\u0041":1,"xA":2}',
+  },
+];
+
+function storedPayload(prism: TestPrism, id: string): string | undefined {
+  return scalarOf<string>(prism, "select payload from events where id = ?", id);
+}
+
+test("S2-128: a payload is stored as it was sent", async (t) => {
+  const prism = await startPrism(t);
+  for (const { name, sent, stored } of KEPT) {
+    await t.test(name, async () => {
+      const { status, body } = await prism.post<{ id: string }>("/api/v1/events", sent);
+      assert.equal(status, 202);
+      assert.equal(storedPayload(prism, body.id), stored);
+      const read = await prism.get(`/api/v1/events/${body.id}`);
+      assert.ok(read.text.includes(`"payload":${stored}`), "it is also answered so");
+    });
+  }
+});
+
+test("S2-62: unknown members of an event are folded into its payload", async (t) => {
+  const prism = await startPrism(t);
+  for (const { name, sent, stored } of FOLDED) {
+    await t.test(name, async () => {
+      const { status, body } = await prism.post<{ id: string }>("/api/v1/events", sent);
+      assert.equal(status, 202);
+      assert.equal(storedPayload(prism, body.id), stored);
+    });
+  }
+});
+
+test("with ingest.lenient false every unknown member is refused by name", async (t) => {
+  const prism = await startPrism(t, { settings: { "ingest.lenient": "false" } });
+  const { status, body } = await prism.post<{ error: { details: { path: string }[] } }>("/api/v1/events", {
+    type: "a",
+    amount: 1,
+    colour: "red",
+    payload: { free: true },
+  });
+  assert.equal(status, 400);
+  assert.deepEqual(
+    body.error.details.map(({ path }) => path),
+    ["amount", "colour"],
+  );
+});
+
+test("rules see what is stored: a folded member, and U+FFFD in the place of half a character", async (t) => {
+  const prism = await startPrism(t);
+  const condition = `event.amount == 1500 && event.note == "\\ufffd!"`;
+  await prism.post("/api/v1/rules", { name: "r", condition, targetUsers: ["me"] });
+  await prism.post("/api/v1/events", '{"type":"a","amount":1500,"payload":{"note":"\\ud800!"}}');
+  const { body } = await prism.get<{ data: unknown[] }>("/api/v1/notifications");
+  assert.equal(body.data.length, 1);
+});
+
+test("a payload of the largest size is stored, one byte more is refused", async (t) => {
+  const prism = await startPrism(t, { settings: { "ingest.maxEventBytes": "2048" } });
+  const payload = (bytes: number) => ({ a: "é".repeat((bytes - 8) / 2) });
+  assert.equal((await prism.post("/api/v1/events", { type: "a", payload: payload(2048) })).status, 202);
+  const alone = await prism.post<{ error: { code: string } }>("/api/v1/events", { type: "a", payload: payload(2050) });
+  assert.deepEqual([alone.status, alone.body.error.code], [413, "PAYLOAD_TOO_LARGE"]);
+  const batch = await prism.post<{ results: { status: string; error?: { code: string; path: string } }[] }>(
+    "/api/v1/events",
+    [
+      { type: "a", payload: payload(2050) },
+      { type: "a", payload: {} },
+    ],
+  );
+  assert.equal(batch.status, 202);
+  assert.deepEqual(
+    batch.body.results.map(({ status, error }) => [status, error?.code, error?.path]),
+    [
+      ["rejected", "PAYLOAD_TOO_LARGE", "payload"],
+      ["accepted", undefined, undefined],
+    ],
+  );
+});
+
+test("an event of very many unknown members is folded in one pass", async (t) => {
+  const prism = await startPrism(t);
+  const members = Array.from({ length: 1000 }, (_, i) => `"m\\u0030${i}":${i}`).join(",");
+  const { status, body } = await prism.post<{ id: string }>("/api/v1/events", `{"type":"a",${members}}`);
+  assert.equal(status, 202);
+  const stored = JSON.parse(storedPayload(prism, body.id) ?? "") as Record<string, number>;
+  assert.equal(Object.keys(stored).length, 1000);
+  assert.equal(stored["m0999"], 999);
+});
+
+test("a payload of some megabytes is refused for its size, whatever it is made of", async (t) => {
+  const prism = await startPrism(t);
+  for (const text of ["x".repeat(7_000_000), "\\n".repeat(3_500_000), '\\"'.repeat(3_500_000)]) {
+    const reply = await prism.post<{ error?: { code: string } }>(
+      "/api/v1/events",
+      `{"type":"a","payload":{ "s" : "${text}" }}`,
+    );
+    assert.deepEqual([reply.status, reply.body.error?.code], [413, "PAYLOAD_TOO_LARGE"]);
+  }
+});
+
+test("what is stored means what was sent, for any payload and any unknown members", () => {
+  const name = fc.oneof(fc.string({ unit: "grapheme" }), fc.constantFrom("__proto__", "constructor", "a\\b", 'q"'));
+  const isUnknown = (key: string): boolean =>
+    !["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"].includes(key);
+  fc.assert(
+    fc.property(
+      fc.option(fc.dictionary(name, fc.jsonValue(), { noNullPrototype: true }), { nil: undefined }),
+      fc.dictionary(name.filter(isUnknown), fc.jsonValue(), { noNullPrototype: true }),
+      fc.constantFrom(undefined, 1, "\t"),
+      (payload, unknown, space) => {
+        const text = JSON.stringify({ ...unknown, type: "a", ...(payload ? { payload } : {}) }, null, space);
+        const event = readEvent(
+          {
+            text,
+            outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+            value: JSON.parse(text),
+            receivedAt: 0,
+            newId: null,
+            correlationId: null,
+            projectOf: () => "p",
+          },
+          { maxEventBytes: 1e9, lenient: true },
+        );
+        const expected = JSON.parse(JSON.stringify({ ...unknown, ...payload }));
+        assert.deepEqual(JSON.parse(event.payloadText), expected);
+        assert.deepEqual(event.payload, expected);
+      },
+    ),
+  );
+});

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import fc from "fast-check";
+import type { BacktestReply } from "../../../src/features/rules/schema.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsOf } from "../../helpers/tables.ts";
+import { allDecided, backtest, makeRule, storeEvents } from "./support/backtests.ts";
+
+const host = "{{event.host}}";
+const RESTRAINTS = [
+  { name: "nothing" },
+  { name: "suppression", suppression: { count: 3, windowMs: 60_000 } },
+  { name: "suppression by host", suppression: { count: 2, windowMs: 10_000, mode: "batch", key: host } },
+  { name: "dedupe", dedupe: { key: host, windowMs: 30_000 } },
+  { name: "cooldown", cooldownMs: 20_000 },
+  {
+    name: "all of it",
+    suppression: { count: 4, windowMs: 40_000, key: host },
+    dedupe: { key: "{{event.n}}", windowMs: 5000 },
+    cooldownMs: 7000,
+  },
+] as const;
+
+const EVENTS = fc.array(
+  fc.record({
+    payload: fc.record({ n: fc.integer({ min: 0, max: 4 }), host: fc.constantFrom("a", "b", "c") }),
+    // Also backwards: somebody sets the clock.
+    stepMs: fc.constantFrom(0, 0, 1, 500, 3000, 11_000, -2000),
+  }),
+  { minLength: 200, maxLength: 250 },
+);
+
+async function play(prism: TestPrism, clock: FakeClock, events: readonly { payload: object; stepMs: number }[]) {
+  for (const { payload, stepMs } of events) {
+    if (stepMs < 0) clock.set(stepMs);
+    else clock.advance(stepMs);
+    const { status, text } = await prism.post("/events", { type: "a", payload });
+    assert.equal(status, 202, text);
+  }
+  await allDecided(prism);
+}
+
+function firedOf(prism: TestPrism, ruleId: string): Set<number> {
+  const rows = rowsOf<{ eventSeq: number }>(
+    prism,
+    "select eventSeq from decisions where ruleId = ? and outcome = 'fired' and eventSeq not in (select eventSeq from event_failures)",
+    ruleId,
+  );
+  return new Set(rows.map(({ eventSeq }) => eventSeq));
+}
+
+const countsOf = ({ matched, fired, suppressed, deduped, cooled }: BacktestReply | Record<string, unknown>) => ({
+  matched,
+  fired,
+  suppressed,
+  deduped,
+  cooled,
+});
+
+async function liveEquals(t: TestContext, settings: Record<string, string>, defaultCount: number | null) {
+  for (const [run, events] of fc.sample(EVENTS, { numRuns: 2, seed: 11 + (defaultCount ?? 0) }).entries())
+    await t.test(`run ${run} of ${events.length} events`, async (t) => {
+      const clock = new FakeClock();
+      const prism = await startPrism(t, { clock, settings });
+      const ids = new Map<string, string>();
+      for (const rule of RESTRAINTS) ids.set(rule.name, await makeRule(prism, { ...rule, condition: "event.n > 0" }));
+      await play(prism, clock, events);
+      for (const [name, ruleId] of ids) {
+        const { body: stats } = await prism.get(`/api/v1/rules/${ruleId}/stats`);
+        const result = await backtest(prism, { ruleId, samples: 20 });
+        assert.deepEqual(countsOf(result), countsOf(stats), name);
+        assert.deepEqual([result.scanned, result.errors, result.diff], [events.length, 0, { added: 0, removed: 0 }]);
+        const fired = firedOf(prism, ruleId);
+        assert.deepEqual(
+          result.samples.map(({ seq }) => seq),
+          [...fired].sort((a, b) => a - b).slice(0, 20),
+          name,
+        );
+      }
+      const plain = ids.get("nothing") ?? "";
+      for (const { name, ...restraint } of RESTRAINTS) {
+        const { diff } = await backtest(prism, { ruleId: plain, ...restraint });
+        const [before, after] = [firedOf(prism, plain), firedOf(prism, ids.get(name) ?? "")];
+        const added = [...after].filter((seq) => !before.has(seq)).length;
+        const removed = [...before].filter((seq) => !after.has(seq)).length;
+        assert.deepEqual(diff, { added, removed }, `against "${name}"`);
+      }
+    });
+}
+
+test("S2-129 S2-115 a backtest comes to what the live engine decided on the same events", (t) =>
+  liveEquals(t, {}, null));
+
+test("S2-87 so it does with the configured suppression for rules that say nothing of storms", (t) =>
+  liveEquals(
+    t,
+    {
+      "suppression.enforceDefault": "true",
+      "suppression.defaultCount": "5",
+      "suppression.defaultWindowMs": "30000",
+    },
+    5,
+  ));
+
+test("50 000 stored events are tried while ingest goes on, and the answer is that of the live engine", async (t) => {
+  const prism = await startPrism(t);
+  const rule = { name: "r", condition: "event.n % 100 == 0", suppression: { count: 50, windowMs: 86_400_000 } };
+  const ruleId = await makeRule(prism, rule);
+  await storeEvents(prism, 50_000);
+  await allDecided(prism);
+  const { body: stats } = await prism.get(`/api/v1/rules/${ruleId}/stats`);
+  const to = new Date(
+    Math.max(...rowsOf<{ at: number }>(prism, "select max(receivedAt) as at from events").map(({ at }) => at)) + 1,
+  );
+  let isOver = false;
+  const ingest = (async () => {
+    let accepted = 0;
+    while (!isOver) {
+      const { status } = await prism.post("/events", { type: "a", payload: { n: -1 } });
+      assert.equal(status, 202);
+      accepted++;
+    }
+    return accepted;
+  })();
+  const result = await backtest(prism, { ruleId, to: to.toISOString() }).finally(() => {
+    isOver = true;
+  });
+  assert.ok((await ingest) > 0);
+  assert.equal(result.scanned, 50_000);
+  assert.deepEqual(countsOf(result), countsOf(stats));
+  assert.deepEqual([result.matched, result.fired, result.suppressed], [500, 50, 450]);
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type PageReader, ReadingTurns } from "../../src/live/reading-turns.ts";
+
+/** As the source has it. */
+const PAGES_PER_TURN = 4;
+
+class Reader implements PageReader {
+  readonly connection: object;
+  readonly #name: string;
+  readonly #read: string[];
+  pagesLeft: number;
+
+  constructor(name: string, pages: number, read: string[], connection: object = {}) {
+    this.#name = name;
+    this.#read = read;
+    this.pagesLeft = pages;
+    this.connection = connection;
+  }
+
+  readPage(): boolean {
+    this.#read.push(this.#name);
+    return --this.pagesLeft > 0;
+  }
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("what a turn has left is read at once, the rest in the turns that follow", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  turns.request(new Reader("a", 10, read));
+  assert.equal(read.length, PAGES_PER_TURN);
+  await nextTurn();
+  assert.equal(read.length, 2 * PAGES_PER_TURN);
+  await nextTurn();
+  await nextTurn();
+  assert.equal(read.length, 10);
+  turns.request(new Reader("b", 1, read));
+  assert.equal(read.at(-1), "b");
+});
+
+test("however many read, a turn reads so many pages, and each connection has its page before one has a second", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  const greedy = {};
+  for (let i = 0; i < 10; i++) turns.request(new Reader("greedy", 3, read, greedy));
+  for (const name of ["b", "c"]) turns.request(new Reader(name, 2, read));
+  assert.deepEqual(read, ["greedy", "greedy", "greedy", "greedy"]);
+  await nextTurn();
+  assert.deepEqual(read.slice(4), ["greedy", "b", "c", "greedy"]);
+  await nextTurn();
+  assert.deepEqual(read.slice(8), ["b", "c", "greedy", "greedy"]);
+  for (let turn = 0; turn < 20; turn++) {
+    const before = read.length;
+    await nextTurn();
+    assert.ok(read.length - before <= PAGES_PER_TURN);
+  }
+  assert.equal(read.length, 10 * 3 + 2 * 2);
+});
+
+test("one that wants nothing more is not asked again, and one that waits keeps its place", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  turns.request(new Reader("a", PAGES_PER_TURN, read));
+  const [b, c] = [new Reader("b", 1, read), new Reader("c", 1, read)];
+  for (const reader of [b, c, b]) turns.request(reader);
+  turns.cancel(c);
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(read.slice(PAGES_PER_TURN), ["b"]);
+});
+
+test("a reader that asks for others while it reads, or ends itself, harms nobody", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  const late = new Reader("late", 2, read);
+  const first: PageReader = {
+    connection: {},
+    readPage() {
+      read.push("first");
+      turns.request(late);
+      turns.cancel(first);
+      return false;
+    },
+  };
+  turns.request(first);
+  for (let turn = 0; turn < 3; turn++) await nextTurn();
+  assert.deepEqual(read, ["first", "late", "late"]);
+});
