@@ -45,7 +45,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 
 /** Milliseconds as a number, or a text such as `15m`, `7d`, `250ms`; a bare number is milliseconds. */
 export function duration(minMs: number, maxMs: number): Kind<number> {
-  const range = `from ${durationText(minMs)} to ${durationText(maxMs)}`;
+  const range = `from ${durationSetting(minMs)} to ${durationSetting(maxMs)}`;
   const message = `must be a duration ${range}: a number of milliseconds, or a text with the unit ms, s, m, h or d`;
   const parse = (value: unknown): unknown => (typeof value === "string" ? (parseDuration(value) ?? value) : value);
   return {
@@ -62,7 +62,7 @@ export function duration(minMs: number, maxMs: number): Kind<number> {
 }
 
 /** In the largest unit that gives a whole number: 86 400 000 is "1d". */
-function durationText(ms: number): string {
+function durationSetting(ms: number): string {
   const [unit, size] = Object.entries(UNIT_MS).findLast(([, each]) => ms % each === 0) ?? ["ms", 1];
   return ms === 0 ? "0" : `${ms / size}${unit}`;
 }

@@ -15,7 +15,7 @@ export function prepareDataDir(dataDir: string): void {
     makeDir(dataDir);
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw refused(
+    throw dataDirRefused(
       `the data directory ${dataDir} cannot be written`,
       cause,
       "choose another with --data-dir or PRISM_DATA_DIR, or change its owner",
@@ -48,11 +48,15 @@ export function createDatabaseFile(file: string): void {
     closeSync(openSync(file, "ax", 0o600));
   } catch (cause) {
     if (codeOf(cause) === "EEXIST") return;
-    throw refused(`the database cannot be made in ${dirname(file)}`, cause, "make the directory, or change its owner");
+    throw dataDirRefused(
+      `the database cannot be made in ${dirname(file)}`,
+      cause,
+      "make the directory, or change its owner",
+    );
   }
 }
 
-function refused(what: string, cause: unknown, nextStep: string): DataDirRefused {
+function dataDirRefused(what: string, cause: unknown, nextStep: string): DataDirRefused {
   const code = codeOf(cause);
   return new DataDirRefused(`${what}${code === "" ? "" : ` (${code})`}; ${nextStep}`, { cause });
 }

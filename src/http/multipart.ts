@@ -19,19 +19,19 @@ const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/;
  */
 export function readFormFile(contentType: string, body: Buffer, name: string): FormFile {
   const boundary = boundaryOf(contentType);
-  if (boundary === undefined) throw refused("multipart/form-data needs a boundary");
+  if (boundary === undefined) throw formRefused("multipart/form-data needs a boundary");
   const opening = Buffer.from(`--${boundary}\r\n`, "latin1");
-  if (!body.subarray(0, opening.length).equals(opening)) throw refused("the form does not begin with its boundary");
+  if (!body.subarray(0, opening.length).equals(opening)) throw formRefused("the form does not begin with its boundary");
   const headEnd = body.indexOf(END_OF_HEAD, opening.length);
   if (headEnd < 0 || headEnd - opening.length > MAX_HEAD_BYTES)
-    throw refused("a part of the form has no end of its head");
+    throw formRefused("a part of the form has no end of its head");
   const filename = filenameOf(body.toString("utf8", opening.length, headEnd), name);
   const start = headEnd + END_OF_HEAD.length;
   const closing = Buffer.from(`\r\n--${boundary}`, "latin1");
   const end = body.indexOf(closing, start);
-  if (end < 0) throw refused("the form ends within a part");
+  if (end < 0) throw formRefused("the form ends within a part");
   const rest = body.toString("latin1", end + closing.length);
-  if (rest !== "--" && rest !== "--\r\n") throw refused(`send one part, called ${name}, and nothing else`);
+  if (rest !== "--" && rest !== "--\r\n") throw formRefused(`send one part, called ${name}, and nothing else`);
   return { filename, bytes: body.subarray(start, end) };
 }
 
@@ -47,13 +47,13 @@ function filenameOf(head: string, name: string): string {
   const dispositions = lines.filter((line) => /^content-disposition\s*:/i.test(line));
   const [disposition] = dispositions;
   if (disposition === undefined || dispositions.length > 1)
-    throw refused("a part of the form needs a Content-Disposition");
+    throw formRefused("a part of the form needs a Content-Disposition");
   if (lines.some((line) => /^content-transfer-encoding\s*:/i.test(line) && !/:\s*(binary|8bit|7bit)\s*$/i.test(line)))
-    throw refused("send the file as it is, without a transfer encoding");
+    throw formRefused("send the file as it is, without a transfer encoding");
   if (!/:\s*form-data\s*;/i.test(disposition) || parameterOf(disposition, "name") !== name)
-    throw refused(`send one part, called ${name}, and nothing else`);
+    throw formRefused(`send one part, called ${name}, and nothing else`);
   const filename = parameterOf(disposition, "filename");
-  if (filename === undefined) throw refused(`the part ${name} must be a file with a filename`);
+  if (filename === undefined) throw formRefused(`the part ${name} must be a file with a filename`);
   return filename;
 }
 
@@ -63,7 +63,7 @@ function parameterOf(disposition: string, name: string): string | undefined {
   return match?.[1] ?? match?.[2];
 }
 
-function refused(message: string): PrismError {
+function formRefused(message: string): PrismError {
   return new PrismError("VALIDATION_FAILED", "The body is not valid", {
     details: [{ path: "", code: "VALUE", message }],
   });

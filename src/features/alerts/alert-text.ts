@@ -29,12 +29,12 @@ export function alertText({ project, count, windowMs, firstAt, lastAt, samples }
   const errors = count === 1 ? "1 error" : `${count} errors`;
   const lines = samples.map((sample) => `- ${sampleText(sample)}`);
   const message = [
-    `${errors} in the project ${project} within ${durationText(windowMs)}.`,
+    `${errors} in the project ${project} within ${spelledDuration(windowMs)}.`,
     `First: ${toRfc3339(firstAt)}\nLast: ${toRfc3339(lastAt)}`,
     ...(lines.length > 0 ? [`Among them:\n${lines.join("\n")}`] : []),
   ].join("\n\n");
   return {
-    title: cutText(`${project}: ${errors} within ${durationText(windowMs)}`, TITLE_LENGTH),
+    title: cutText(`${project}: ${errors} within ${spelledDuration(windowMs)}`, TITLE_LENGTH),
     message: cutText(message, MESSAGE_LENGTH),
   };
 }
@@ -54,7 +54,7 @@ const UNITS = [
 ] as const;
 
 /** In the largest unit that gives a whole number. */
-export function durationText(ms: number): string {
+export function spelledDuration(ms: number): string {
   const [size, unit] = UNITS.find(([unitMs]) => ms % unitMs === 0) ?? [1, "millisecond"];
   const count = ms / size;
   return count === 1 ? `1 ${unit}` : `${count} ${unit}s`;

@@ -72,7 +72,7 @@ async function withDeliveries(
   const userIds = rows.map(({ userId }) => userId);
   const deliveries = userIds.length === 0 ? [] : await queries.deliveriesTo(db, notificationId, userIds);
   const jobIds = deliveries.flatMap(({ jobId }) => (jobId === null ? [] : [jobId]));
-  const attempts = jobIds.length === 0 ? [] : await queries.attemptsOf(db, [...new Set(jobIds)]);
+  const attempts = jobIds.length === 0 ? [] : await queries.attemptsOfJobs(db, [...new Set(jobIds)]);
   return rows.map((row) => ({
     userId: row.userId,
     name: nameOf(row),

@@ -234,7 +234,7 @@ export function deliveriesTo(db: ReadDb, notificationId: string, userIds: readon
 export type Delivery = Awaited<ReturnType<typeof deliveriesTo>>[number];
 
 /** Attempts of jobs that did not succeed; one that does leaves no row. */
-export function attemptsOf(db: ReadDb, jobIds: readonly string[]) {
+export function attemptsOfJobs(db: ReadDb, jobIds: readonly string[]) {
   return db
     .selectFrom("job_attempts")
     .selectAll()
@@ -245,7 +245,7 @@ export function attemptsOf(db: ReadDb, jobIds: readonly string[]) {
     .execute();
 }
 
-export type Attempt = Awaited<ReturnType<typeof attemptsOf>>[number];
+export type Attempt = Awaited<ReturnType<typeof attemptsOfJobs>>[number];
 
 /** The job that is still to write a notification's recipients. */
 export async function isAddressing(db: ReadDb, notificationId: string): Promise<boolean> {

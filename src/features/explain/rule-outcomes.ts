@@ -5,7 +5,7 @@ import { compileCondition } from "../rules/index.ts";
 import { type Definition, definitionOf, keyOf } from "./definition.ts";
 import * as queries from "./queries.ts";
 import type { Outcome, RuleView, StormView } from "./schema.ts";
-import { countText, durationText, valuesText } from "./texts.ts";
+import { briefDuration, countText, valuesText } from "./texts.ts";
 
 type Trace = NonNullable<RuleView["trace"]>;
 
@@ -89,7 +89,7 @@ export class RuleOutcomes {
       : "";
     return {
       ...view,
-      reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${durationText(windowMs)}${stormText}`,
+      reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${briefDuration(windowMs)}${stormText}`,
       suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
     };
   }
@@ -108,7 +108,7 @@ export class RuleOutcomes {
     const key = definition?.dedupe ? keyOf(definition.dedupe.key, event) : null;
     const earlier = earlierView(await queries.lastFiring(this.#db, ruleId, key, at));
     const silence = definition?.cooldownMs
-      ? ` and is silent for ${durationText(definition.cooldownMs)} after that`
+      ? ` and is silent for ${briefDuration(definition.cooldownMs)} after that`
       : "";
     const reason = earlier ? `silent: it had told somebody at ${earlier.createdAt}${silence}` : view.reason;
     return { ...view, reason, earlier };

@@ -57,7 +57,7 @@ export class Explainer {
   async notification(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
     const { db, projects } = this.#services;
     const notification = isUuid(id) ? await queries.findNotification(db.read, id) : undefined;
-    if (!notification) throw notFound();
+    if (!notification) throw noSuchNotification();
     const event = notification.eventId === null ? undefined : await queries.findEvent(db.read, notification.eventId);
     const seesAll = principal.permissions.has("notifications:read_all");
     const projectId = event?.projectId ?? notification.projectId;
@@ -66,7 +66,7 @@ export class Explainer {
     const only = seesAll && seesEvents ? null : principal.userId;
     if (only !== null) {
       const [own] = await queries.recipientsOf(db.read, id, only, 1);
-      if (!own || own.deletedAt !== null) throw seesAll ? missingPermission("events:read") : notFound();
+      if (!own || own.deletedAt !== null) throw seesAll ? missingPermission("events:read") : noSuchNotification();
     }
     const rules = event && notification.ruleId !== null ? await this.#rules(event, notification.ruleId) : [];
     const userId = this.#user(userRef, only);
@@ -221,6 +221,6 @@ function countOf(rules: readonly ExplainedRule[]): Record<string, number> {
   return counts;
 }
 
-function notFound(): PrismError {
+function noSuchNotification(): PrismError {
   return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
 }

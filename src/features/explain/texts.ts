@@ -4,7 +4,7 @@ const SHOWN_VALUES = 4;
 const SHOWN_LENGTH = 80;
 
 /** `60 s`, `5 min`, `24 h`: in the largest unit that comes out even. */
-export function durationText(ms: number): string {
+export function briefDuration(ms: number): string {
   for (const [unit, size] of [
     ["h", 3_600_000],
     ["min", 60_000],

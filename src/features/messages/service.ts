@@ -158,7 +158,7 @@ export class Messages {
     const { db, clock } = this.#services;
     return db.write(async (trx) => {
       const { message } = await this.#find(trx, principal, id);
-      if (message.recipientId !== principal.userId || message.deliveredAt === null) throw notFound();
+      if (message.recipientId !== principal.userId || message.deliveredAt === null) throw noSuchMessage();
       if (message.readAt !== null) return this.#view(message);
       const at = clock.now();
       const read = await moveTo(this.#services, trx, message, "read", { readAt: at, at });
@@ -174,7 +174,7 @@ export class Messages {
     const { db, audit, system } = this.#services;
     await db.write(async (trx) => {
       const { message, part } = await this.#find(trx, principal, id);
-      if (part !== "sender") throw notFound();
+      if (part !== "sender") throw noSuchMessage();
       const { shownStatus, jobId } = message;
       if (shownStatus !== "scheduled" && shownStatus !== "queued" && shownStatus !== "retrying")
         throw new PrismError(
@@ -195,7 +195,7 @@ export class Messages {
   ): Promise<{ readonly message: queries.TrackedMessage; readonly part: Part }> {
     const message = isUuid(id) ? await queries.findMessage(db, id) : undefined;
     const part = message && partOf(message, principal);
-    if (!message || !part) throw notFound();
+    if (!message || !part) throw noSuchMessage();
     return { message, part };
   }
 
@@ -221,6 +221,6 @@ function requirePermission({ permissions }: UserPrincipal, permission: "messages
   if (!permissions.has(permission)) throw missingPermission(permission);
 }
 
-function notFound(): PrismError {
+function noSuchMessage(): PrismError {
   return new PrismError("MESSAGE_NOT_FOUND", "No such message");
 }

@@ -6,7 +6,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
-import { notFound, viewOf } from "./inbox.ts";
+import { inboxItemView, notFound } from "./inbox.ts";
 import { requireLink } from "./links.ts";
 import * as queries from "./queries.ts";
 import type { WebviewBody } from "./schema.ts";
@@ -159,7 +159,7 @@ export class InboxActions {
         if (!row) throw notFound();
         const changed = await change(trx, row, clock.now());
         const seesAll = principal.permissions.has("notifications:read_all");
-        return viewOf(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
+        return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
       },
       { sharesCommit: true },
     );

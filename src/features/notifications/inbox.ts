@@ -61,7 +61,7 @@ export class Inbox {
     const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
     if (!row) throw notFound();
     const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
-    const view = viewOf(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
+    const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
     const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
     return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
   }
@@ -82,7 +82,7 @@ export class Inbox {
       limit: limit + 1,
       now: clock.now(),
     });
-    const view = (row: queries.InboxRow) => viewOf(row, null, this.#services);
+    const view = (row: queries.InboxRow) => inboxItemView(row, null, this.#services);
     const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
     if (!ack) return { ...page, page: null };
     const marked = await this.#markDelivered(principal.userId, rows.slice(0, page.data.length));
@@ -128,7 +128,7 @@ export class Inbox {
     return pageBody(
       { ...request, isCut },
       rows,
-      (row) => viewOf(row, all.get(row.id) ?? null, this.#services),
+      (row) => inboxItemView(row, all.get(row.id) ?? null, this.#services),
       (row) => [row.seq],
       total,
     );
@@ -158,7 +158,7 @@ export class Inbox {
   }
 }
 
-export function viewOf(
+export function inboxItemView(
   row: queries.InboxRow,
   all: Parameters<typeof notificationView>[2],
   { system }: Pick<CoreServices, "system">,

@@ -35,7 +35,7 @@ export function scheduledRoutes({ system }: CoreServices): Route[] {
         return pageBody(
           { ...page, isCut },
           rows,
-          (row) => viewOf(row, principal),
+          (row) => scheduledView(row, principal),
           (row) => [row.id],
           total,
         );
@@ -81,7 +81,7 @@ export function readWhen({ sendAt, delayMs }: Pick<s.SendBody, "sendAt" | "delay
   return { at: sendAt, delayMs };
 }
 
-function viewOf(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof s.ScheduledView> {
+function scheduledView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof s.ScheduledView> {
   const { id, label, runAt, cron, timezone, state, createdBy, createdAt } = row;
   const { title, message, recipients } = wordsOf(row.payload);
   return {

@@ -5,7 +5,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { Reply } from "../../http/route.ts";
 import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
-import { viewOf } from "./inbox.ts";
+import { inboxItemView } from "./inbox.ts";
 import { requireLink } from "./links.ts";
 import { requireServed } from "./message-parts.ts";
 import type { NotifyInput } from "./notifier.ts";
@@ -68,6 +68,6 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, services
   if (!row) throw new TypeError("a notification without recipients was stored");
   const all = await queries.allRecipients(trx, id);
   if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
-    return viewOf(row, all, services);
-  return viewOf({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, services);
+    return inboxItemView(row, all, services);
+  return inboxItemView({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, services);
 }

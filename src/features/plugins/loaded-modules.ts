@@ -62,17 +62,17 @@ export class LoadedModules {
   /** By name; the program's own, too. */
   list(): ModuleView[] {
     const own = this.#parts.builtIn.map(builtInView);
-    return [...own, ...this.#lives.slots.map(viewOf)].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...own, ...this.#lives.slots.map(moduleView)].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @throws MODULE_NOT_FOUND, INVALID_STATE for the program's own */
   enable(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
       const slot = this.#require(name);
-      if (slot.isEnabled) return viewOf(slot);
+      if (slot.isEnabled) return moduleView(slot);
       await this.#intend(slot, "module.enable", { state: "loading", error: null, isEnabled: true });
       await this.#load(slot);
-      return viewOf(slot);
+      return moduleView(slot);
     });
   }
 
@@ -80,7 +80,7 @@ export class LoadedModules {
   disable(name: string): Promise<ModuleView> {
     return this.#alone(async () => {
       const slot = this.#require(name);
-      if (!slot.isEnabled) return viewOf(slot);
+      if (!slot.isEnabled) return moduleView(slot);
       const dependent = this.#lives.slots.find(({ run }) => run && requiredModules(run.module).includes(name));
       if (dependent)
         throw new PrismError("INVALID_STATE", `The module ${dependent.name} requires it; disable that first`);
@@ -88,7 +88,7 @@ export class LoadedModules {
       await this.#lives.end(slot);
       this.#lives.route();
       await this.#lives.forget(slot);
-      return viewOf(slot);
+      return moduleView(slot);
     });
   }
 
@@ -103,7 +103,7 @@ export class LoadedModules {
       if (!slot.isEnabled) throw new PrismError("INVALID_STATE", "The module is disabled; enable it first");
       await this.#intend(slot, "module.reload", slot);
       await this.#renew(slot);
-      return viewOf(slot);
+      return moduleView(slot);
     });
   }
 
@@ -336,7 +336,7 @@ function builtInView({ name, version }: { readonly name: string; readonly versio
   return { name, version, state: "active", enabled: true, builtIn: true, ...nothing };
 }
 
-function viewOf(slot: ModuleSlot): ModuleView {
+function moduleView(slot: ModuleSlot): ModuleView {
   return {
     name: slot.name,
     version: slot.version === UNKNOWN_VERSION ? null : slot.version,

@@ -32,26 +32,26 @@ export function requireSignature(
   const pairs = names.sort().map((name) => `${name}=${query[name]}`);
   // Decoded, one parameter with an ampersand in it would read like two, and be signed like them.
   if (pairs.some((pair) => pair.includes("&")) || names.some((name) => name.includes("=")))
-    throw refused("A parameter has an ampersand in it, or a name with an equals sign");
+    throw signatureRefused("A parameter has an ampersand in it, or a name with an equals sign");
   const text = [method === "HEAD" ? "GET" : method, path, pairs.join("&")].join("\n");
   const expected = createHmac("sha256", secret).update(text).digest("hex");
   if (!secretsEqual(query["auth_signature"] ?? "", expected))
-    throw refused("auth_signature is not that of this method, path and query");
-  if (query["auth_key"] !== key) throw refused("auth_key is not the key of this app");
-  if (query["auth_version"] !== "1.0") throw refused("auth_version must be 1.0");
+    throw signatureRefused("auth_signature is not that of this method, path and query");
+  if (query["auth_key"] !== key) throw signatureRefused("auth_key is not the key of this app");
+  if (query["auth_version"] !== "1.0") throw signatureRefused("auth_version must be 1.0");
   const timestamp = query["auth_timestamp"] ?? "";
   const isNumber = /^\d{1,12}$/.test(timestamp);
   if (!isNumber || Math.abs(now - Number(timestamp) * 1000) > MAX_SKEW_MS)
-    throw refused("auth_timestamp must be within 600 seconds of the server's clock, in seconds since 1970");
+    throw signatureRefused("auth_timestamp must be within 600 seconds of the server's clock, in seconds since 1970");
   return query;
 }
 
 /** The body must be the one that was signed. @throws SIGNATURE_INVALID */
 export function requireBody(query: Readonly<Record<string, string>>, body: Buffer): void {
   if (!secretsEqual(query["body_md5"] ?? "", hash("md5", body, "hex")))
-    throw refused("body_md5 is not the MD5 of the body, in hex");
+    throw signatureRefused("body_md5 is not the MD5 of the body, in hex");
 }
 
-function refused(message: string): PrismError {
+function signatureRefused(message: string): PrismError {
   return new PrismError("SIGNATURE_INVALID", message);
 }

@@ -9,7 +9,7 @@ import { testRule, trialEvent } from "../events/index.ts";
 import { Backtester } from "./backtest.ts";
 import * as s from "./schema.ts";
 import { RuleService } from "./service.ts";
-import { storedEvent } from "./stored-event.ts";
+import { readableEvent } from "./stored-event.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
@@ -81,7 +81,7 @@ const rules: AppModule = {
           const subject =
             eventId === undefined
               ? trialEvent(event ?? {}, services.projects.defaultId, services.clock.now())
-              : await storedEvent(services, principal, eventId);
+              : await readableEvent(services, principal, eventId);
           return testRule({ condition, event: subject, templates });
         },
       }),

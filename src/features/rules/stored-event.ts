@@ -4,7 +4,7 @@ import type { Principal } from "../../core/principal.ts";
 import type { RuleEvent } from "./language/language.ts";
 
 /** An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may not read events. */
-export async function storedEvent(
+export async function readableEvent(
   { db, projects }: CoreServices,
   principal: Principal,
   id: string,

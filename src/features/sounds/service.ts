@@ -81,7 +81,7 @@ export class SoundService {
   /** @throws SOUND_NOT_FOUND */
   async find(id: string): Promise<queries.SoundRow> {
     const row = isUuid(id) ? await queries.findSound(this.#services.db.read, id) : undefined;
-    if (!row) throw notFound();
+    if (!row) throw noSuchSound();
     return row;
   }
 
@@ -90,7 +90,7 @@ export class SoundService {
     const { db, clock, audit, jobs } = this.#services;
     await db.write(async (trx) => {
       const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
-      if (!row) throw notFound();
+      if (!row) throw noSuchSound();
       const ruleIds = await queries.rulesWith(trx, row.filename, MAX_NAMED_RULES);
       if (ruleIds.length > 0 && !force) throw inUse(ruleIds);
       await queries.markDeleted(trx, id, clock.now());
@@ -127,7 +127,7 @@ export class SoundService {
   }
 }
 
-function notFound(): PrismError {
+function noSuchSound(): PrismError {
   return new PrismError("SOUND_NOT_FOUND", "No such sound");
 }
 

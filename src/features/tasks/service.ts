@@ -43,7 +43,7 @@ export class TaskService {
     if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
     const { system } = this.#services;
     const found = isUuid(id) ? await system.reads.tasks.read(`task:${id}`, () => this.#one(id)) : undefined;
-    if (!found || !maySee(principal, found.ownerId)) throw notFound();
+    if (!found || !maySee(principal, found.ownerId)) throw noSuchTask();
     return found;
   }
 
@@ -135,7 +135,7 @@ export class TaskService {
 
   async #own(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.TaskRow> {
     const task = isUuid(id) ? await queries.findTask(trx, id) : undefined;
-    if (!task || !maySee(principal, task.userId)) throw notFound();
+    if (!task || !maySee(principal, task.userId)) throw noSuchTask();
     if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
     return task;
   }
@@ -169,7 +169,7 @@ function maySee({ userId, permissions }: UserPrincipal, ownerId: string): boolea
   return permissions.has("tasks:all") || (ownerId === userId && permissions.has("tasks:own"));
 }
 
-function notFound(): PrismError {
+function noSuchTask(): PrismError {
   return new PrismError("TASK_NOT_FOUND", "No such task");
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { COMMAND_LINE } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
 import { contextOf } from "../../context.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { changeUser } from "./change-user.ts";
@@ -25,7 +25,7 @@ export function addApproveUser(user: Command): void {
       const { roleNameList } = await import("./account-queries.ts");
       await changeUser(contextOf(command), "user approve", ref, async ({ id }, { accounts, database }) => {
         const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
-        await (await accounts()).userLifecycle.approve(id, roles, COMMAND_LINE);
+        await (await accounts()).userLifecycle.approve(id, roles, COMMAND_LINE_GRANTER);
       });
     });
 }

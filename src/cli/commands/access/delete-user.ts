@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { COMMAND_LINE } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -26,7 +26,7 @@ export function addDeleteUser(user: Command): void {
       ]);
       const { id, label } = await withAdminStore(context, "user delete", async ({ database, accounts }) => {
         const found = await findUserRef(database.read, ref);
-        await (await accounts()).userLifecycle.remove(found.id, COMMAND_LINE);
+        await (await accounts()).userLifecycle.remove(found.id, COMMAND_LINE_GRANTER);
         return found;
       });
       context.out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);

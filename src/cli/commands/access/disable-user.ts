@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { COMMAND_LINE } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
 import { contextOf } from "../../context.ts";
 import { changeUser } from "./change-user.ts";
 
@@ -11,7 +11,7 @@ export function addDisableUser(user: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism user disable ann@example.org")
     .action(async (ref: string, _flags: object, command: Command) => {
       await changeUser(contextOf(command), "user disable", ref, async ({ id }, { accounts }) => {
-        await (await accounts()).userLifecycle.update(id, { status: "disabled" }, COMMAND_LINE);
+        await (await accounts()).userLifecycle.update(id, { status: "disabled" }, COMMAND_LINE_GRANTER);
       });
     });
 }

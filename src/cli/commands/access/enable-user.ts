@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { COMMAND_LINE } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
 import { contextOf } from "../../context.ts";
 import { changeUser } from "./change-user.ts";
 
@@ -11,7 +11,7 @@ export function addEnableUser(user: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism user enable ann@example.org")
     .action(async (ref: string, _flags: object, command: Command) => {
       await changeUser(contextOf(command), "user enable", ref, async ({ id }, { accounts }) => {
-        await (await accounts()).userLifecycle.update(id, { status: "active" }, COMMAND_LINE);
+        await (await accounts()).userLifecycle.update(id, { status: "active" }, COMMAND_LINE_GRANTER);
       });
     });
 }

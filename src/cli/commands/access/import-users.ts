@@ -91,7 +91,7 @@ async function importOffline(
   filed: readonly FiledAccount[],
   options: ImportOptions,
 ): Promise<AccountsImported> {
-  const [{ systemClock }, { withAdminStore }, { importAccounts }, { COMMAND_LINE }] = await Promise.all([
+  const [{ systemClock }, { withAdminStore }, { importAccounts }, { COMMAND_LINE_GRANTER }] = await Promise.all([
     import("../../../core/clock.ts"),
     import("./admin-store.ts"),
     import("../../../features/access/accounts/import-accounts.ts"),
@@ -99,7 +99,12 @@ async function importOffline(
   ]);
   return withAdminStore(context, "user import", async ({ accounts, audit }) => {
     const { userAdmin, userLifecycle } = await accounts();
-    return importAccounts({ userAdmin, userLifecycle, audit, clock: systemClock }, filed, options, COMMAND_LINE);
+    return importAccounts(
+      { userAdmin, userLifecycle, audit, clock: systemClock },
+      filed,
+      options,
+      COMMAND_LINE_GRANTER,
+    );
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { COMMAND_LINE } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
@@ -34,7 +34,7 @@ export function addSetUserRoles(user: Command): void {
         const lost = knownRoles(remove, known);
         const base = role === undefined ? (await getUser(database.read, id)).roles : [];
         const roles = [...base, ...knownRoles([...(role ?? []), ...add], known)].filter((name) => !lost.includes(name));
-        await (await accounts()).userLifecycle.update(id, { roles }, COMMAND_LINE);
+        await (await accounts()).userLifecycle.update(id, { roles }, COMMAND_LINE_GRANTER);
       });
     });
 }

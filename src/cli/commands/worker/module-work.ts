@@ -81,14 +81,18 @@ async function run(job: LeasedJob, loaded: ReadonlyMap<string, Loaded>, signal: 
   if (!handler) throw new PermanentError(`no handler for jobs of kind ${job.kind}`);
   try {
     // A handler that does not look at its signal keeps nothing waiting.
-    return await unlessAborted(Promise.resolve(handler(viewOf(job, name), signal)), signal, new Error("given up"));
+    return await unlessAborted(
+      Promise.resolve(handler(runningJobView(job, name), signal)),
+      signal,
+      new Error("given up"),
+    );
   } catch (error) {
     throw jobFailure(error);
   }
 }
 
 /** The job as it was handed out: earlier attempts, and how far it is, are the server's to know. */
-function viewOf(job: LeasedJob, module: string): RunningJobView {
+function runningJobView(job: LeasedJob, module: string): RunningJobView {
   const { id, queue, kind, attempt, maxAttempts, runAt, correlationId } = job;
   return {
     id,

@@ -9,7 +9,7 @@ export interface Granter {
   readonly permissions: ReadonlySet<string>;
 }
 
-export const COMMAND_LINE: Granter = { userId: null, permissions: new Set(PERMISSIONS) };
+export const COMMAND_LINE_GRANTER: Granter = { userId: null, permissions: new Set(PERMISSIONS) };
 
 export function granterOf({ userId, permissions }: UserPrincipal): Granter {
   return { userId, permissions };

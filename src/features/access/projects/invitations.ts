@@ -44,7 +44,7 @@ export class Invitations {
       const { id, token } = await this.#store.invite({ projectId, email, role, invitedBy: principal.userId }, trx);
       return { invitation: await this.#require(id, projectId, trx), token };
     });
-    const view = viewOf(invitation);
+    const view = invitationView(invitation);
     if (!system.accountMail.isConfigured)
       return { ...view, inviteUrl: system.accountMail.link("project-invitation", token) };
     system.accountMail.projectInvitation(email, invitation, token);
@@ -55,7 +55,7 @@ export class Invitations {
   async list(principal: UserPrincipal, ref: string) {
     const { db, projects } = this.#services;
     const projectId = projects.require(principal, ref, "project:manage");
-    return { data: (await this.#store.ofProject(projectId, MAX_OPEN, db.read)).map(viewOf) };
+    return { data: (await this.#store.ofProject(projectId, MAX_OPEN, db.read)).map(invitationView) };
   }
 
   /** @throws INVITATION_NOT_FOUND */
@@ -118,14 +118,14 @@ export class Invitations {
 
   async #require(id: string, projectId: string, db: ReadDb | Trx): Promise<OpenInvitation> {
     const found = await this.#store.find(id, db);
-    if (found?.projectId !== projectId) throw notFound();
+    if (found?.projectId !== projectId) throw noSuchInvitation();
     return found;
   }
 
   async #requireOwn({ userId }: UserPrincipal, id: string, trx: Trx): Promise<OpenInvitation> {
     const email = await this.#ownAddress(userId, trx);
     const found = await this.#store.find(id, trx);
-    if (!found || found.email !== email) throw notFound();
+    if (!found || found.email !== email) throw noSuchInvitation();
     return found;
   }
 
@@ -155,11 +155,11 @@ export class Invitations {
   }
 }
 
-function notFound(): PrismError {
+function noSuchInvitation(): PrismError {
   return new PrismError("INVITATION_NOT_FOUND", "No such invitation is open");
 }
 
-function viewOf({ id, email, role, invitedBy, createdAt, expiresAt }: OpenInvitation) {
+function invitationView({ id, email, role, invitedBy, createdAt, expiresAt }: OpenInvitation) {
   return { id, email, role, invitedBy, createdAt: toRfc3339(createdAt), expiresAt: toRfc3339(expiresAt) };
 }
 

@@ -29,7 +29,7 @@ export class ProjectMembers {
     const request = readPage(query, ["string"]);
     const rows = await queries.listMembers(db.read, projectId, request);
     const total = request.wantsTotal ? await queries.countMembers(db.read, projectId) : undefined;
-    return pageBody(request, rows, viewOf, (row) => [row.userId], total);
+    return pageBody(request, rows, memberView, (row) => [row.userId], total);
   }
 
   /**
@@ -127,7 +127,7 @@ export class ProjectMembers {
   }
 
   async #read(trx: Trx, projectId: string, userId: string) {
-    return viewOf(await this.#require(trx, projectId, userId));
+    return memberView(await this.#require(trx, projectId, userId));
   }
 
   async #record(action: string, projectId: string, metadata: Readonly<Record<string, string>>, trx: Trx) {
@@ -151,6 +151,6 @@ function userNotFound(): PrismError {
   return new PrismError("USER_NOT_FOUND", "No such user");
 }
 
-function viewOf({ userId, username, name, role, createdAt }: queries.MemberRow) {
+function memberView({ userId, username, name, role, createdAt }: queries.MemberRow) {
   return { userId, username, name, role, createdAt: toRfc3339(createdAt) };
 }

@@ -58,7 +58,7 @@ export function lastEvent(db: ReadDb, projectId: string) {
     .executeTakeFirst();
 }
 
-export function countEvents(db: ReadDb, projectId: string): Promise<number> {
+export function countProjectEvents(db: ReadDb, projectId: string): Promise<number> {
   return countOf(db.selectFrom("events").where("projectId", "=", projectId));
 }
 

@@ -96,7 +96,7 @@ export class ProjectService {
     const row = await this.#row(projects.require(principal, ref, "project:read"));
     const [last, eventCount, keys] = await Promise.all([
       queries.lastEvent(db.read, row.id),
-      queries.countEvents(db.scan, row.id),
+      queries.countProjectEvents(db.scan, row.id),
       projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
     ]);
     const body = {

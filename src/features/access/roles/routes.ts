@@ -71,7 +71,7 @@ const roles: AppModule = {
         tagged: true,
         response: v.object({ data: v.array(RoleView) }),
         async handle() {
-          const data = (await service.list()).map(viewOf);
+          const data = (await service.list()).map(roleView);
           const tag = sha256Hex(data.map(({ id, version }) => `${id}:${version}`).join());
           return new Reply(200, { data }, { ETag: `"${tag.slice(0, 32)}"`, "Cache-Control": "private, no-cache" });
         },
@@ -88,7 +88,7 @@ const roles: AppModule = {
         errors: ["ROLE_NOT_FOUND"],
         async handle(_exchange, { params: { id } }) {
           const role = await service.get(id);
-          return versioned(role.version, viewOf(role));
+          return versioned(role.version, roleView(role));
         },
       }),
     );
@@ -104,7 +104,7 @@ const roles: AppModule = {
         errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
         async handle(exchange, { body }) {
           const role = await service.create(body, granterOf(userOf(exchange)));
-          return versioned(role.version, viewOf(role), { status: 201 });
+          return versioned(role.version, roleView(role), { status: 201 });
         },
       }),
     );
@@ -120,7 +120,7 @@ const roles: AppModule = {
         errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
         async handle(exchange, { params: { id }, body }) {
           const role = await service.update(id, body, exchange.header("if-match"), granterOf(userOf(exchange)));
-          return versioned(role.version, viewOf(role));
+          return versioned(role.version, roleView(role));
         },
       }),
     );
@@ -145,7 +145,7 @@ const roles: AppModule = {
 
 type Row = Awaited<ReturnType<RoleService["get"]>>;
 
-function viewOf(role: Row) {
+function roleView(role: Row) {
   return {
     id: role.id,
     name: role.name,

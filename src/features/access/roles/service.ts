@@ -28,7 +28,7 @@ export class RoleService {
   /** @throws ROLE_NOT_FOUND */
   async get(id: string, db: ReadDb = this.#services.db.read) {
     const role = await db.selectFrom("roles").selectAll().where("id", "=", id).executeTakeFirst();
-    if (!role) throw notFound();
+    if (!role) throw noSuchRole();
     return role;
   }
 
@@ -160,7 +160,7 @@ function inUse(users: number, rules: number): PrismError {
   });
 }
 
-function notFound(): PrismError {
+function noSuchRole(): PrismError {
   return new PrismError("ROLE_NOT_FOUND", "No such role");
 }
 

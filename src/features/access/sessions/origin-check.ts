@@ -10,12 +10,12 @@ export function requireOwnOrigin(exchange: Exchange, allowsOrigin: (origin: stri
   const origin = exchange.header("origin");
   if (origin !== "") {
     if (allowsOrigin(origin)) return;
-    throw refused();
+    throw originRefused();
   }
   const site = exchange.header("sec-fetch-site");
-  if (site === "cross-site" || site === "same-site") throw refused();
+  if (site === "cross-site" || site === "same-site") throw originRefused();
 }
 
-function refused(): PrismError {
+function originRefused(): PrismError {
   return new PrismError("ORIGIN_REFUSED", "Pages of this origin may not use the cookie; list it in cors.origins");
 }

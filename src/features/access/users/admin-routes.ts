@@ -67,7 +67,7 @@ export function adminRoutes(services: CoreServices): Route[] {
       handle(exchange, { params: { id } }) {
         const viewer = userOf(exchange);
         const isOwn = id === viewer.userId && hasTokenScope(viewer, ["account:own"]);
-        if (!isOwn && !viewer.permissions.has("users:read")) throw notFound();
+        if (!isOwn && !viewer.permissions.has("users:read")) throw noSuchUser();
         return service.view(known(id), viewer);
       },
     }),
@@ -135,10 +135,10 @@ function granter(exchange: Exchange) {
 
 /** @throws USER_NOT_FOUND for what no user is called */
 function known(id: string): string {
-  if (!isUuid(id)) throw notFound();
+  if (!isUuid(id)) throw noSuchUser();
   return id;
 }
 
-function notFound(): PrismError {
+function noSuchUser(): PrismError {
   return new PrismError("USER_NOT_FOUND", "No such user");
 }

@@ -34,7 +34,7 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
         const tokens = tokensOf(db.read, userId);
         const rows = await newestFirst(tokens.selectAll(), request).execute();
         const total = request.wantsTotal ? await countOf(tokens) : undefined;
-        return pageBody(request, rows, viewOf, ({ id }) => [id], total);
+        return pageBody(request, rows, tokenView, ({ id }) => [id], total);
       },
     }),
     route({
@@ -102,7 +102,7 @@ interface TokenRow {
   readonly createdAt: number;
 }
 
-function viewOf(row: TokenRow) {
+function tokenView(row: TokenRow) {
   return {
     id: row.id,
     name: row.name,

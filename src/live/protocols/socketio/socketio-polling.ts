@@ -8,7 +8,7 @@ import { requireOrigin } from "../upgrade.ts";
 import { SOCKETIO_PATH } from "./engine.ts";
 import { EngineHttpReply, type EngineQuery, EngineRequest } from "./engine-http.ts";
 import { PACKET_SEPARATOR } from "./engine-types.ts";
-import { readEngineQuery, refused } from "./handshake-query.ts";
+import { queryRefused, readEngineQuery } from "./handshake-query.ts";
 import { MAX_PACKET_BYTES } from "./packet-gate.ts";
 import type { SocketIoServer } from "./socketio-server.ts";
 import type { SocketIoSession } from "./socketio-session.ts";
@@ -31,7 +31,7 @@ const SHARED = {
 export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   const { parts, sessions } = server;
 
-  /** What is refused is counted by its address, for no credential stands behind it. */
+  /** What is queryRefused is counted by its address, for no credential stands behind it. */
   function counted<T>(exchange: Exchange, answer: () => T): T {
     try {
       requireOrigin(parts, exchange);
@@ -63,7 +63,7 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     const session = sid === undefined ? undefined : sessions.get(sid);
     if (session) return session;
     if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
-    throw refused("sid", "is of no session that there is");
+    throw queryRefused("sid", "is of no session that there is");
   }
 
   return [
@@ -85,10 +85,10 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     route({
       ...SHARED,
       method: "PUT",
-      summary: "Socket.IO: refused as Engine.IO refuses it, with 400",
+      summary: "Socket.IO: queryRefused as Engine.IO refuses it, with 400",
       handle: (exchange) =>
         counted(exchange, () => {
-          throw refused("transport", "polling takes GET and POST only");
+          throw queryRefused("transport", "polling takes GET and POST only");
         }),
     }),
     route({

@@ -15,7 +15,7 @@ import { type Engine, openEngine, SOCKETIO_PATH } from "./engine.ts";
 import { EngineRequest } from "./engine-http.ts";
 import { EngineSocket, EngineUpgradeReply, SocketIoSocket } from "./engine-socket.ts";
 import { ENGINE_CLOSE, type EngineHandlers, type EngineSession } from "./engine-types.ts";
-import { readEngineQuery, refused } from "./handshake-query.ts";
+import { queryRefused, readEngineQuery } from "./handshake-query.ts";
 import { SessionCarrier } from "./session-carrier.ts";
 import { SessionChannel } from "./session-channel.ts";
 import type { Line } from "./socketio-conversation.ts";
@@ -116,7 +116,7 @@ export class SocketIoServer {
     return true;
   }
 
-  /** Upgraded at once, as everywhere; engine.io hears of it afterwards and can only refuse by closing, so what it would refuse is refused here. */
+  /** Upgraded at once, as everywhere; engine.io hears of it afterwards and can only refuse by closing, so what it would refuse is queryRefused here. */
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     // A session that polls is counted already.
     const connections = req.getQuery("sid") === undefined ? this.parts.connections : NO_LIMIT;
@@ -124,7 +124,7 @@ export class SocketIoServer {
       const query = readEngineQuery(exchange, "websocket");
       if (query.sid === undefined) return new SocketIoSocket(query, new Visitor(exchange, this.parts), null);
       const session = this.sessions.get(query.sid);
-      if (!session || session.carrier.ws || session.probe) throw refused("sid", "is of no session that polls");
+      if (!session || session.carrier.ws || session.probe) throw queryRefused("sid", "is of no session that polls");
       session.probe = new SocketIoSocket(query, null, session);
       return session.probe;
     });
