@@ -6,7 +6,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
-import { inboxItemView, notFound } from "./inbox.ts";
+import { inboxItemView, noSuchNotification } from "./inbox.ts";
 import { requireLink } from "./links.ts";
 import * as queries from "./queries.ts";
 import type { WebviewBody } from "./schema.ts";
@@ -36,7 +36,7 @@ export class InboxActions {
   /** {@link read}, for code that is nobody's own. @throws NOTIFICATION_NOT_FOUND */
   async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
     const userId = this.#services.users.findAny(userRef);
-    if (userId === undefined) throw notFound();
+    if (userId === undefined) throw noSuchNotification();
     await this.#read({ userId, permissions: new Set() }, id, options);
   }
 
@@ -151,12 +151,12 @@ export class InboxActions {
     options: InTransaction = {},
   ) {
     const { db, clock } = this.#services;
-    if (!isUuid(id)) throw notFound();
+    if (!isUuid(id)) throw noSuchNotification();
     return db.writeIn(
       options,
       async (trx) => {
         const row = await queries.findInInbox(trx, principal.userId, id);
-        if (!row) throw notFound();
+        if (!row) throw noSuchNotification();
         const changed = await change(trx, row, clock.now());
         const seesAll = principal.permissions.has("notifications:read_all");
         return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
@@ -169,7 +169,7 @@ export class InboxActions {
     await this.#services.realtime.publish(
       streamOf(row),
       type,
-      { ...viewOf(row, null, this.#services), at: toRfc3339(now) },
+      { ...inboxItemView(row, null, this.#services), at: toRfc3339(now) },
       { trx },
     );
   }

@@ -59,7 +59,7 @@ export class Inbox {
     const seesAll = principal.permissions.has("notifications:read_all");
     const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
     const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
-    if (!row) throw notFound();
+    if (!row) throw noSuchNotification();
     const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
     const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
     const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
@@ -200,7 +200,7 @@ function noSuchUser(): PrismError {
   return new PrismError("USER_NOT_FOUND", "No such user");
 }
 
-export function notFound(): PrismError {
+export function noSuchNotification(): PrismError {
   return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
 }
 
