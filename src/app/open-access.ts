@@ -1,6 +1,7 @@
 import {
   AccessTokens,
   type AccountServices,
+  type AccountsOptions,
   bootstrap,
   makeConfiguredAdmin,
   openAccounts,
@@ -33,7 +34,10 @@ export interface Access {
 }
 
 /** Makes what every installation has, and the configured administrator. @throws ConfigRefused, after closing the store */
-export async function openAccess(base: Base, rightsChanged: () => void): Promise<Access> {
+export async function openAccess(
+  base: Base,
+  { rightsChanged, enqueueMail }: Pick<AccountsOptions, "rightsChanged" | "enqueueMail">,
+): Promise<Access> {
   const { config, database, reader, audit, clock, log, bus, publicUrl } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const accessTokens = new AccessTokens({
@@ -55,6 +59,7 @@ export async function openAccess(base: Base, rightsChanged: () => void): Promise
     accessTokens,
     publicUrl,
     rightsChanged,
+    enqueueMail,
     approved: (user) => bus.emit("user:approved", user),
   });
   const { passwords, userAdmin } = accounts;

@@ -89,7 +89,6 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
   const { rules, gate, senders } = pipeline;
   const { notify, realtime } = notifying;
   const { reads } = access;
-  const { mailer } = access.accounts;
   const { circuits } = openDelivery({
     config,
     database,
@@ -98,7 +97,6 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
     clock,
     metrics,
     log,
-    mailer,
     bus,
     reads,
     sounds,

@@ -1,10 +1,11 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { KEY_ID_BYTES, UnsealError } from "../core/sealed-box.ts";
 import type { AuditService } from "../features/audit/index.ts";
-import { secretPlace } from "../features/delivery/index.ts";
+import { mailPlace, secretPlace } from "../features/delivery/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import type { Database, ReadDb, Trx } from "../store/database.ts";
+import type { Schema } from "../store/schema.ts";
 import { SEALED_SETTINGS, sealedSettingPlace } from "../store/sealed-settings.ts";
 
 /** A column whose values are sealed, each under its own place. */
@@ -24,163 +25,55 @@ export interface SealedValue {
   readonly sealed: Uint8Array;
 }
 
-/** Everything that is encrypted at rest (contract 12.8). A test finds each use of {@link SealedBox.seal} in this list. */
+/** Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} in this list. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
-  {
-    name: "settings.value",
-    async stale(db, keyId, after, limit) {
-      const rows = await db
-        .selectFrom("settings")
-        .select(["key as id", "value as sealed"])
-        .where("key", "in", SEALED_SETTINGS)
-        .where("key", ">", after)
-        .where(sql`substr(value, 1, ${KEY_ID_BYTES})`, "!=", keyId)
-        .orderBy("key")
-        .limit(limit)
-        .execute();
-      return rows.map(({ id, sealed }) => ({ id, place: sealedSettingPlace(id), sealed: sealed as Uint8Array }));
-    },
-    async replace(trx, id, sealed) {
-      await trx.updateTable("settings").set({ value: sealed }).where("key", "=", id).execute();
-    },
-    byKey: (db) =>
-      db
-        .selectFrom("settings")
-        .select([
-          sql<Uint8Array>`substr(value, 1, ${KEY_ID_BYTES})`.as("keyId"),
-          (e) => e.fn.countAll<number>().as("values"),
-        ])
-        .where("key", "in", SEALED_SETTINGS)
-        .groupBy("keyId")
-        .execute(),
-  },
-  {
-    name: "push_devices.token",
-    async stale(db, keyId, after, limit) {
-      const rows = await db
-        .selectFrom("push_devices")
-        .select(["id", "token as sealed"])
-        .where("id", ">", after)
-        .where(sql`substr(token, 1, ${KEY_ID_BYTES})`, "!=", keyId)
-        .orderBy("id")
-        .limit(limit)
-        .execute();
-      return rows.map(({ id, sealed }) => ({ id, place: `push_devices.token.${id}`, sealed }));
-    },
-    async replace(trx, id, sealed) {
-      await trx
-        .updateTable("push_devices")
-        .set({ token: Buffer.from(sealed) })
-        .where("id", "=", id)
-        .execute();
-    },
-    byKey: (db) =>
-      db
-        .selectFrom("push_devices")
-        .select([
-          sql<Uint8Array>`substr(token, 1, ${KEY_ID_BYTES})`.as("keyId"),
-          (e) => e.fn.countAll<number>().as("values"),
-        ])
-        .groupBy("keyId")
-        .execute(),
-  },
-  {
-    name: "messages.content",
-    async stale(db, keyId, after, limit) {
-      const rows = await db
-        .selectFrom("messages")
-        .select(["id", "content as sealed"])
-        .where("id", ">", after)
-        .where(sql`substr(content, 1, ${KEY_ID_BYTES})`, "!=", keyId)
-        .orderBy("id")
-        .limit(limit)
-        .execute();
-      return rows.map(({ id, sealed }) => ({ id, place: contentPlace(id), sealed }));
-    },
-    async replace(trx, id, sealed) {
-      await trx
-        .updateTable("messages")
-        .set({ content: Buffer.from(sealed) })
-        .where("id", "=", id)
-        .execute();
-    },
-    byKey: (db) =>
-      db
-        .selectFrom("messages")
-        .select([
-          sql<Uint8Array>`substr(content, 1, ${KEY_ID_BYTES})`.as("keyId"),
-          (e) => e.fn.countAll<number>().as("values"),
-        ])
-        .groupBy("keyId")
-        .execute(),
-  },
-  {
-    name: "webhooks.secret",
-    async stale(db, keyId, after, limit) {
-      const rows = await db
-        .selectFrom("webhooks")
-        .select(["id", "secret as sealed"])
-        .where("id", ">", after)
-        .where(sql`substr(secret, 1, ${KEY_ID_BYTES})`, "!=", keyId)
-        .orderBy("id")
-        .limit(limit)
-        .execute();
-      return rows.map(({ id, sealed }) => ({ id, place: secretPlace("secret", id), sealed }));
-    },
-    async replace(trx, id, sealed) {
-      await trx
-        .updateTable("webhooks")
-        .set({ secret: Buffer.from(sealed) })
-        .where("id", "=", id)
-        .execute();
-    },
-    byKey: (db) =>
-      db
-        .selectFrom("webhooks")
-        .select([
-          sql<Uint8Array>`substr(secret, 1, ${KEY_ID_BYTES})`.as("keyId"),
-          (e) => e.fn.countAll<number>().as("values"),
-        ])
-        .groupBy("keyId")
-        .execute(),
-  },
-  {
-    name: "webhooks.previousSecret",
-    async stale(db, keyId, after, limit) {
-      const rows = await db
-        .selectFrom("webhooks")
-        .select(["id", "previousSecret as sealed"])
-        .where("id", ">", after)
-        .where("previousSecret", "is not", null)
-        .where(sql`substr(previousSecret, 1, ${KEY_ID_BYTES})`, "!=", keyId)
-        .orderBy("id")
-        .limit(limit)
-        .execute();
-      return rows.map(({ id, sealed }) => ({
-        id,
-        place: secretPlace("previousSecret", id),
-        sealed: sealed as Uint8Array,
-      }));
-    },
-    async replace(trx, id, sealed) {
-      await trx
-        .updateTable("webhooks")
-        .set({ previousSecret: Buffer.from(sealed) })
-        .where("id", "=", id)
-        .execute();
-    },
-    byKey: (db) =>
-      db
-        .selectFrom("webhooks")
-        .select([
-          sql<Uint8Array>`substr(previousSecret, 1, ${KEY_ID_BYTES})`.as("keyId"),
-          (e) => e.fn.countAll<number>().as("values"),
-        ])
-        .where("previousSecret", "is not", null)
-        .groupBy("keyId")
-        .execute(),
-  },
+  sealedColumn("settings", "value", sealedSettingPlace, {
+    id: "key",
+    where: sql`key in (${sql.join(SEALED_SETTINGS)})`,
+  }),
+  sealedColumn("push_devices", "token", (id) => `push_devices.token.${id}`),
+  sealedColumn("messages", "content", contentPlace),
+  sealedColumn("webhooks", "secret", (id) => secretPlace("secret", id)),
+  sealedColumn("webhooks", "previousSecret", (id) => secretPlace("previousSecret", id), {
+    where: sql`previousSecret is not null`,
+  }),
+  sealedColumn("sealed_mails", "content", mailPlace),
 ];
+
+interface ColumnOptions {
+  /** Column that names the row. */
+  readonly id?: string;
+  /** Which rows hold a sealed value; absent: all. */
+  readonly where?: RawBuilder<unknown>;
+}
+
+/** @param place under which the value of the row with this id is sealed */
+function sealedColumn(
+  table: keyof Schema,
+  column: string,
+  place: (id: string) => string,
+  { id: idColumn = "id", where = sql`true` }: ColumnOptions = {},
+): SealedColumn {
+  const [from, value, id] = [sql.table(table), sql.ref(column), sql.ref(idColumn)];
+  const key = sql`substr(${value}, 1, ${sql.lit(KEY_ID_BYTES)})`;
+  return {
+    name: `${table}.${column}`,
+    async stale(db, keyId, after, limit) {
+      const { rows } = await sql<Omit<SealedValue, "place">>`
+        select ${id} as id, ${value} as sealed from ${from}
+        where ${where} and ${id} > ${after} and ${key} <> ${keyId} order by ${id} limit ${limit}`.execute(db);
+      return rows.map((row) => ({ ...row, place: place(row.id) }));
+    },
+    async replace(trx, rowId, sealed) {
+      await sql`update ${from} set ${value} = ${Buffer.from(sealed)} where ${id} = ${rowId}`.execute(trx);
+    },
+    async byKey(db) {
+      const { rows } = await sql<{ keyId: Uint8Array; values: number }>`
+        select ${key} as keyId, count(*) as "values" from ${from} where ${where} group by keyId`.execute(db);
+      return rows;
+    },
+  };
+}
 
 const BATCH = 200;
 

@@ -1,3 +1,4 @@
+import { enqueueMail } from "../features/delivery/index.ts";
 import type { JobServices } from "../features/jobs/index.ts";
 import { type Access, openAccess } from "./open-access.ts";
 import { type Live, openLive } from "./open-live.ts";
@@ -20,7 +21,10 @@ export async function startCore(base: Base): Promise<Core> {
     pipeline.rules.forgetRecipients();
     live.connections.noteRightsChanged();
   };
-  const access = await openAccess(base, rightsChanged);
+  const access = await openAccess(base, {
+    rightsChanged,
+    enqueueMail: (mail, trx) => enqueueMail({ box: base.box, clock: base.clock, jobs: jobs.jobs }, mail, trx),
+  });
   const live = await openLive(base, access);
   await base.storage.start();
   const jobs = openJobQueues(base);

@@ -2,8 +2,8 @@ import { within } from "../core/within.ts";
 import { lastRequests } from "../http/last-requests.ts";
 import type { Parts } from "./parts.ts";
 
-/** How long a mail server may delay a stop; the links that mails carry can be asked for again. */
-const MAIL_LIMIT_MS = 5000;
+/** How long links that were asked for may delay a stop; they can be asked for again. */
+const LINK_LIMIT_MS = 5000;
 
 /** How long after `shutdownMs` the last commits, the audit head and the move of the WAL may take. */
 const LAST_STEPS_MS = 2000;
@@ -38,11 +38,9 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
   await within(left(), Promise.all([upkeep.usage.stop(), upkeep.auditRetention.stop()]));
   await within(left(), bus.idle());
-  await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountLinks.idle());
-  await within(Math.min(MAIL_LIMIT_MS, left()), accounts.accountMail.idle());
+  await within(Math.min(LINK_LIMIT_MS, left()), accounts.accountLinks.idle());
   await accounts.passwords.close();
   await within(left(), core.pipeline.senders.close());
-  accounts.mailer.close();
   core.access.issuer?.stop();
   base.storage.stop();
   presence.close();

@@ -2,6 +2,7 @@ import type {
   DeliveriesTable,
   DeliveryState,
   OutsideChannel,
+  SealedMailsTable,
   SoundsTable,
   TransferBucketsTable,
   WebhooksTable,
@@ -123,6 +124,7 @@ export interface Schema {
   suppressed_batches: SuppressedBatchesTable;
   suppressed_keys: SuppressedKeysTable;
   deliveries: DeliveriesTable;
+  sealed_mails: SealedMailsTable;
   webhooks: WebhooksTable;
   transfer_buckets: TransferBucketsTable;
   sounds: SoundsTable;

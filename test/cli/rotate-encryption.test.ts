@@ -236,6 +236,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
   assert.deepEqual(sealing, [
     "app/sealed-columns.ts",
     "features/access/users/push-devices.ts",
+    "features/delivery/mails.ts",
     "features/delivery/channels/webhook/webhook-secrets.ts",
     "features/messages/message-view.ts",
     "features/pusher/pusher-app.ts",
@@ -244,6 +245,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
   assert.deepEqual(SEALED_COLUMNS.map(({ name }) => name).sort(), [
     "messages.content",
     "push_devices.token",
+    "sealed_mails.content",
     "settings.value",
     "webhooks.previousSecret",
     "webhooks.secret",

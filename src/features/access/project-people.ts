@@ -1,13 +1,10 @@
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { type Preferences, wantsMail } from "../delivery/index.ts";
+import type { Preferences } from "../delivery/index.ts";
 
 /** Somebody whom a project tells what it has to say. */
 export interface ProjectPerson {
   readonly id: string;
-  readonly email: string | null;
-  readonly wantsAlertMail: boolean;
   readonly wantsDigest: boolean;
-  readonly wantsDigestMail: boolean;
 }
 
 /** As many as one notification may tell. */
@@ -35,20 +32,13 @@ export async function projectPeople(
 function active(db: ReadDb | Trx) {
   return db
     .selectFrom("users as u")
-    .select(["u.id", "u.email", "u.prefs"])
+    .select(["u.id", "u.prefs"])
     .where("u.status", "=", "active")
     .where("u.deletedAt", "is", null)
     .orderBy("u.id")
     .limit(MAX_PEOPLE);
 }
 
-function personOf({ id, email, prefs }: { id: string; email: string | null; prefs: string }): ProjectPerson {
-  const preferences = JSON.parse(prefs) as Preferences;
-  return {
-    id,
-    email,
-    wantsAlertMail: wantsMail(preferences, "alert"),
-    wantsDigest: preferences.digest !== false,
-    wantsDigestMail: wantsMail(preferences, "digest"),
-  };
+function personOf({ id, prefs }: { id: string; prefs: string }): ProjectPerson {
+  return { id, wantsDigest: (JSON.parse(prefs) as Preferences).digest !== false };
 }

@@ -1,9 +1,9 @@
 import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
-import { type ProjectPerson, projectPeople } from "../access/index.ts";
+import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
-import { DEFAULT_CHANNELS, mailNotice, type NoticeMail } from "../notifications/index.ts";
+import { DEFAULT_CHANNELS } from "../notifications/index.ts";
 import { alertText } from "./alert-text.ts";
 import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
@@ -11,7 +11,6 @@ import * as queries from "./queries.ts";
 
 const QUEUE: QueueName = "alert";
 const TELL = "alert";
-const MAIL = "alert.mail";
 /** High enough for a phone to make a sound at night. */
 const PRIORITY = 500;
 
@@ -24,7 +23,7 @@ interface AlertPayload extends ErrorBurst {
 
 /**
  * Errors in quick succession (D28): one job per project at a time tells its people, in the app and by mail, and then the project is silent for a while.
- * The notification, the mails' jobs, the mark of the silence and the job's own end are one transaction: a restart neither loses an alert nor repeats one.
+ * The notification, the mark of the silence and the job's own end are one transaction: a restart neither loses an alert nor repeats one.
  */
 export class Alerts {
   readonly #services: CoreServices;
@@ -34,10 +33,6 @@ export class Alerts {
     this.#services = services;
     this.#watch = new ErrorWatch(services, (projectId, burst) => this.#raise(projectId, burst));
     services.system.runner.handle(TELL, (job) => this.#tell(job));
-    services.system.runner.handle(MAIL, async (job, signal) => {
-      const parts = { mailer: services.system.mailer, db: services.db.read, config: services.config };
-      return { sent: await mailNotice(parts, job.payload as NoticeMail, { id: job.id, signal }) };
-    });
   }
 
   start(): void {
@@ -102,25 +97,25 @@ export class Alerts {
     samples: Awaited<ReturnType<typeof queries.eventsOf>>,
     job: RunningJob,
     trx: Trx,
-  ): Promise<{ told: number; mails: number }> {
+  ): Promise<{ told: number }> {
     const { notify, users, projects } = this.#services;
     const project = await queries.liveProject(trx, projectId);
-    if (!project) return { told: 0, mails: 0 };
+    if (!project) return { told: 0 };
     const people = await projectPeople(trx, projectId, projects.defaultId);
     const recipients = users.reachable(
       people.map(({ id }) => id),
       projectId,
     );
-    if (recipients.length === 0) return { told: 0, mails: 0 };
-    const { id: notificationId } = await notify.send(
+    if (recipients.length === 0) return { told: 0 };
+    const { emailAlerts } = JSON.parse(project.settings) as { emailAlerts?: boolean };
+    await notify.send(
       {
         ...alertText({ project: project.name, count, windowMs, firstAt, lastAt, samples }),
         kind: "alert",
         recipients,
         projectId,
         priority: PRIORITY,
-        // Mail goes its own way: who has it is what project and reader say of alerts.
-        channels: DEFAULT_CHANNELS,
+        channels: emailAlerts === false ? DEFAULT_CHANNELS : [...DEFAULT_CHANNELS, "email"],
         data: {
           projectId,
           count,
@@ -133,20 +128,6 @@ export class Alerts {
       },
       { trx },
     );
-    const { emailAlerts } = JSON.parse(project.settings) as { emailAlerts?: boolean };
-    const readers = emailAlerts === false ? [] : people.filter(({ id }) => recipients.includes(id));
-    return { told: recipients.length, mails: await this.#mail(notificationId, readers, trx) };
-  }
-
-  /** A job for each mail: one address that is refused keeps nobody else from hearing. */
-  async #mail(notificationId: string, people: readonly ProjectPerson[], trx: Trx): Promise<number> {
-    const { jobs, clock, system } = this.#services;
-    if (!system.mailer.isConfigured) return 0;
-    const readers = people.filter(({ email, wantsAlertMail }) => email !== null && wantsAlertMail);
-    for (const { id: userId } of readers) {
-      const payload: NoticeMail = { notificationId, userId };
-      await jobs.enqueue({ queue: QUEUE, kind: MAIL, payload, runAt: clock.now(), priority: PRIORITY }, { trx });
-    }
-    return readers.length;
+    return { told: recipients.length };
   }
 }

@@ -11,7 +11,7 @@ import type { PusherApp } from "../pusher/index.ts";
 import { PusherSender } from "../pusher/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import { MailSender } from "./channels/mail/mail-sender.ts";
-import type { Mailer } from "./channels/mail/mailer.ts";
+import { Mailer, smtpOptionsOf } from "./channels/mail/mailer.ts";
 import { pushSenders } from "./channels/push/push-senders.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
@@ -27,7 +27,6 @@ export interface SenderParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly mailer: Mailer;
   readonly bus: Bus;
   readonly reads: ReadCaches;
   readonly sounds: SoundServices;
@@ -35,11 +34,13 @@ export interface SenderParts {
 }
 
 /** Every channel that leads out; those that are not configured say so themselves. */
-export function addSenders(senders: Senders, parts: SenderParts): void {
-  senders.add(new MailSender(parts));
+export function addSenders(senders: Senders, parts: SenderParts): { readonly mail: MailSender } {
+  const mail = new MailSender({ ...parts, mailer: new Mailer(smtpOptionsOf(parts.config)) });
+  senders.add(mail);
   for (const sender of pushSenders(parts)) senders.add(sender);
   const hosts = new OutsideHosts(outsideRulesOf(parts.config));
   senders.add(new PusherSender({ ...parts, app: parts.pusher, hosts }));
   const fetch = new SafeFetch(hosts);
   senders.add(new WebhookSender({ ...parts, fetch }));
+  return { mail };
 }

@@ -4,7 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
 import type { JobService, AttemptFacts as RunnerFacts } from "../jobs/index.ts";
-import { PermanentError, RetryLater, type RunningJob } from "../jobs/index.ts";
+import { PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { CircuitBreaker } from "./circuit-breaker.ts";
 import type { DeliveryMetrics } from "./delivery-metrics.ts";
 import type { DeliveryFacts } from "./find-delivery.ts";
@@ -77,9 +77,7 @@ export class AttemptEnds {
   ): Promise<AttemptOutcome> {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const isDead = error instanceof DeadTarget;
-    if (error instanceof ProviderDown) circuit.open(error);
-    else if (isDead || error instanceof PermanentError || error instanceof RetryLater) circuit.answered();
-    else circuit.failed(error);
+    circuit.refused(error);
     const { clock, log } = this.#parts;
     const { id: deliveryId, channel, target } = found.delivery;
     const { worker: workerId, claimed } = job;

@@ -1,4 +1,3 @@
-import type { Logger } from "../../core/log.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { JobService, MovedJob } from "../jobs/index.ts";
 import { COMPLETED, deliveryQueue, type RunningJob } from "../jobs/index.ts";
@@ -11,7 +10,7 @@ import type { DeliveryReason } from "./reasons.ts";
 import { sendWithin } from "./send-within.ts";
 import { type Accepted, NoAnswer, type TargetSource } from "./sender.ts";
 import type { Settling } from "./settling.ts";
-import { type TargetCall, TargetQueues } from "./target-queues.ts";
+import type { TargetCall, TargetQueues } from "./target-queues.ts";
 
 const BEHIND = "behind earlier ones" satisfies DeliveryReason;
 
@@ -19,7 +18,7 @@ export interface AttemptsParts extends DecidingParts {
   readonly database: Database;
   readonly jobs: JobService;
   readonly settling: Settling;
-  readonly log: Logger;
+  readonly targets: TargetQueues;
 }
 
 /**
@@ -29,12 +28,10 @@ export interface AttemptsParts extends DecidingParts {
 export class Attempts {
   readonly #parts: AttemptsParts;
   readonly #targets: TargetQueues;
-  /** Deferred attempts that their targets can take, until the next write. */
-  #toRecall: string[] = [];
 
   constructor(parts: AttemptsParts) {
     this.#parts = parts;
-    this.#targets = new TargetQueues(parts.clock, (jobIds) => this.#recall(jobIds));
+    this.#targets = parts.targets;
   }
 
   /** What goes to one place goes in the order of the notifications: an attempt waits for the one before it. */
@@ -80,18 +77,6 @@ export class Attempts {
         return COMPLETED;
       },
     };
-  }
-
-  /** Those of one turn of the event loop in one transaction. What cannot be recalled comes back by itself. */
-  #recall(jobIds: readonly string[]): void {
-    const { jobs, log } = this.#parts;
-    if (this.#toRecall.length === 0)
-      setImmediate(() => {
-        const recalled = this.#toRecall;
-        this.#toRecall = [];
-        jobs.recall(recalled).catch((error: unknown) => log.warn({ err: error }, "attempts could not be recalled"));
-      });
-    this.#toRecall.push(...jobIds);
   }
 
   /** An operator has moved the job, or a crash has cut its last attempt short: the delivery goes with it. */

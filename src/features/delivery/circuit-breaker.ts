@@ -1,6 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
+import { PermanentError, RetryLater } from "../jobs/index.ts";
+import { DeadTarget, ProviderDown } from "./sender.ts";
 
 /** So many failures in a row, none of them about one message alone, and the provider is taken to be down. */
 const FAILURES_TO_OPEN = 5;
@@ -65,6 +67,15 @@ export class CircuitBreaker {
     this.#isReached = false;
     this.#failures++;
     if (this.#isTrying || this.#failures >= FAILURES_TO_OPEN) this.open(error);
+  }
+
+  /** What a call has failed with: of the provider, of this message alone, or of the way there. */
+  refused(error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    if (error instanceof ProviderDown) this.open(cause);
+    else if (error instanceof DeadTarget || error instanceof PermanentError || error instanceof RetryLater)
+      this.answered();
+    else this.failed(cause);
   }
 
   /** Neither: an attempt that was given up before it came to anything. */

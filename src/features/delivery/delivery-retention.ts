@@ -23,4 +23,16 @@ const deliveries: RetentionRule<string> = {
   },
 };
 
-export const DELIVERY_SWEEPS = [sweepOf(deliveries)];
+const mails: RetentionRule<string> = {
+  name: "sealed_mails",
+  find: async (scan, now, limit) =>
+    (await scan.selectFrom("sealed_mails").select("id").where("expiresAt", "<=", now).limit(limit).execute()).map(
+      ({ id }) => id,
+    ),
+  async remove(trx, ids) {
+    const { numDeletedRows } = await trx.deleteFrom("sealed_mails").where("id", "in", ids).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+export const DELIVERY_SWEEPS = [sweepOf(deliveries), sweepOf(mails)];

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
 import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Presence } from "../../live/presence.ts";
@@ -11,15 +12,18 @@ import type { Notifier } from "../notifications/index.ts";
 import { DELIVER_JOB } from "../rules/index.ts";
 import { AttemptEnds } from "./attempt-ends.ts";
 import { Attempts } from "./attempts.ts";
+import type { MailSender } from "./channels/mail/mail-sender.ts";
 import type { Circuits } from "./circuits.ts";
 import { ATTEMPT_JOB, MERGE_JOB } from "./delivery-jobs.ts";
 import { DeliveryLimits } from "./delivery-limits.ts";
 import { DeliveryMetrics } from "./delivery-metrics.ts";
+import { handleMails } from "./mails.ts";
 import { Merging } from "./merging.ts";
 import { Planner } from "./planner.ts";
 import { RemoteAttempts } from "./remote-attempts.ts";
 import type { Senders } from "./senders.ts";
 import { Settling } from "./settling.ts";
+import { TargetQueues } from "./target-queues.ts";
 
 export interface DeliveryParts {
   readonly database: Database;
@@ -36,6 +40,8 @@ export interface DeliveryParts {
   readonly circuits: Circuits;
   readonly settings: LiveSettings;
   readonly notify: Notifier;
+  readonly box: SealedBox;
+  readonly mail: MailSender;
 }
 
 /**
@@ -51,17 +57,20 @@ export class Delivery {
 
   begin(): void {
     const { runner, jobControl, clock, settings, metrics, senders } = this.#parts;
+    const targets = new TargetQueues(clock, recalling(this.#parts));
     const shared = {
       ...this.#parts,
       limits: new DeliveryLimits(clock, () => settings.delivery),
       results: new DeliveryMetrics(metrics),
       settling: new Settling(this.#parts),
+      targets,
     };
     const planner = new Planner(shared);
     const ends = new AttemptEnds(shared);
     const attempts = new Attempts({ ...shared, ends });
     new RemoteAttempts({ ...shared, ends }).serve();
     const merging = new Merging(shared);
+    handleMails(shared);
     runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal), { notesBegin: true });
     runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal), { notesBegin: true });
     runner.handle(MERGE_JOB, (job) => merging.merge(job), { notesBegin: true });
@@ -71,4 +80,18 @@ export class Delivery {
     }
     jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => attempts.follow(trx, moved));
   }
+}
+
+/** Makes deferred jobs ready that their targets can take, those of one turn of the event loop in one transaction. What cannot be recalled comes back by itself. */
+function recalling({ jobs, log }: Pick<DeliveryParts, "jobs" | "log">): (jobIds: readonly string[]) => void {
+  let waiting: string[] = [];
+  return (jobIds) => {
+    if (waiting.length === 0)
+      setImmediate(() => {
+        const recalled = waiting;
+        waiting = [];
+        jobs.recall(recalled).catch((error: unknown) => log.warn({ err: error }, "attempts could not be recalled"));
+      });
+    waiting.push(...jobIds);
+  };
 }

@@ -1,21 +1,13 @@
 /** What other features may use of `delivery`. */
-export { mailFailure } from "./channels/mail/mail-failure.ts";
-export { mailOf } from "./channels/mail/mail-text.ts";
-export { Mailer, smtpOptionsOf } from "./channels/mail/mailer.ts";
-export {
-  readUnsubscribeToken,
-  UNSUBSCRIBE_PATH,
-  type Unsubscription,
-  unsubscribeHeaders,
-} from "./channels/mail/unsubscribe.ts";
+export { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./channels/mail/unsubscribe.ts";
 export { URGENT_PRIORITY } from "./channels/push/push-body.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf, type ResolvedAddress } from "./channels/webhook/outside-hosts.ts";
 export { type SafeAnswer, SafeFetch, type SafeRequest } from "./channels/webhook/safe-fetch.ts";
 export { secretPlace } from "./channels/webhook/webhook-secrets.ts";
 export type { Circuits } from "./circuits.ts";
 export { DELIVERY_SWEEPS } from "./delivery-retention.ts";
+export { enqueueMail, mailPlace } from "./mails.ts";
 export { openDelivery } from "./open-delivery.ts";
 export { NOTIFICATION_KINDS, Preferences, wantsMail, withoutMail } from "./preferences.ts";
-export { sendWithin } from "./send-within.ts";
-export { type Accepted, type Attempt, DeadTarget, ProviderDown, type Sender, type Target } from "./sender.ts";
+export { type Accepted, type Attempt, ProviderDown, type Sender, type Target } from "./sender.ts";
 export { Senders } from "./senders.ts";

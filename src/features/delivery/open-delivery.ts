@@ -7,7 +7,7 @@ import type { Senders } from "./senders.ts";
 
 export interface OpenDeliveryParts
   extends Omit<SenderParts, "log">,
-    Omit<DeliveryParts, "circuits" | "log">,
+    Omit<DeliveryParts, "circuits" | "log" | "mail">,
     Omit<StormParts, "notices"> {
   readonly realtime: RealtimeService;
   readonly log: SenderParts["log"];
@@ -22,9 +22,9 @@ export interface DeliveryServices {
 export function openDelivery(parts: OpenDeliveryParts): DeliveryServices {
   const { senders, clock, metrics, notify } = parts;
   const log = parts.log.namespace("delivery");
-  addSenders(senders, { ...parts, log });
+  const { mail } = addSenders(senders, { ...parts, log });
   const circuits = new Circuits(clock, log, metrics);
-  new Delivery({ ...parts, log, circuits }).begin();
+  new Delivery({ ...parts, log, circuits, mail }).begin();
   const notices = new RuleNotices({ ...parts, notifier: notify });
   new Storms({ ...parts, notices });
   return { senders, circuits };

@@ -132,9 +132,9 @@ export class Planner {
     return plan;
   }
 
-  /** What makes one of many is not counted: it is there so that there are fewer. */
+  /** What stands for many is not counted: it is there so that there are fewer. */
   #token(userId: string, { kind }: NotificationFacts): number | null {
-    return kind === "aggregate" || userId === NOBODY ? 0 : this.#parts.limits.take(userId);
+    return kind === "aggregate" || kind === "digest" || userId === NOBODY ? 0 : this.#parts.limits.take(userId);
   }
 
   #wait(

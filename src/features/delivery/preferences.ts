@@ -61,10 +61,11 @@ export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, pri
   const wanted = prefs.channels?.[kind];
   if (wanted && !wanted.includes(NAMED[channel])) return "channel off";
   if (channel === "email" && !wantsMail(prefs, kind)) return "channel off";
-  return priority < (prefs.minPriority ?? 0) ? "below minimum priority" : null;
+  // A digest has a setting of its own.
+  return kind !== "digest" && priority < (prefs.minPriority ?? 0) ? "below minimum priority" : null;
 }
 
-/** Whether somebody takes mails of a kind. */
+/** Whether a user takes mails of a kind. */
 export function wantsMail({ channels, emailAlerts, digest }: Preferences, kind: NotificationKind): boolean {
   if (kind === "alert" && emailAlerts === false) return false;
   if (kind === "digest" && digest === false) return false;

@@ -27,12 +27,6 @@ export function digestText({ project, events, rules }: DigestFacts) {
   };
 }
 
-/** What it says to one reader, by mail. */
-export function postscript(unread: number): string {
-  const waiting = unread === 1 ? "1 notification" : `${unread} notifications`;
-  return `You have ${unread === 0 ? "read everything" : `${waiting} that you have not read`}.\n\nTo have no more digests, set \`digest\` to false in your preferences.`;
-}
-
 function sumOf(counts: readonly EventCount[]): number {
   return counts.reduce((sum, { events }) => sum + events, 0);
 }

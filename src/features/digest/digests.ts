@@ -3,17 +3,14 @@ import { ConfigRefused } from "../../config/config-refused.ts";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { zoneOffsetMs } from "../../core/zone-offset.ts";
-import { type ProjectPerson, projectPeople } from "../access/index.ts";
-import { smtpOptionsOf } from "../delivery/index.ts";
+import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
-import { mailNotice, type NoticeMail } from "../notifications/index.ts";
 import { readCron } from "../schedules/index.ts";
-import { digestText, postscript } from "./digest-text.ts";
+import { digestText } from "./digest-text.ts";
 import * as queries from "./queries.ts";
 
 const QUEUE: QueueName = "digest";
 const SEND = "digest";
-const MAIL = "digest.mail";
 /** Makes the jobs of projects that say nothing of a digest. */
 const SEND_DEFAULT = "digest.default";
 const DEFAULT_SCHEDULE = "prism:digest";
@@ -29,18 +26,9 @@ interface DigestPayload {
   readonly isDefault?: boolean;
 }
 
-interface DigestMail extends NoticeMail {
-  readonly unread: number;
-}
-
-/** Somebody whom the digest has something to say. */
-interface Reader extends ProjectPerson {
-  readonly unread: number;
-}
-
 /**
  * Tells the people of a project once a day what happened in it (contract 7, Digest). A project that wants it has a schedule, which follows its settings;
- * the notification, a job for each mail and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
+ * the notification and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
  */
 export class Digests {
   readonly #services: CoreServices;
@@ -49,7 +37,6 @@ export class Digests {
     this.#services = services;
     services.system.runner.handle(SEND, (job) => this.#send(job));
     services.system.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
-    services.system.runner.handle(MAIL, (job, signal) => this.#mail(job, signal));
     services.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
   }
 
@@ -128,24 +115,19 @@ export class Digests {
       // An operator may have had it run a second time.
       const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
       if (isDue) {
-        const { id: notificationId } = await this.#services.notify.send(
+        await this.#services.notify.send(
           {
             ...digestText({ project: project.name, ...activity }),
             kind: "digest",
-            recipients: readers.map(({ id }) => id),
+            recipients: readers,
             projectId,
-            channels: ["in_app"],
+            channels: ["in_app", "email"],
             data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
             dedupeKey: key,
             correlationId: job.correlationId,
           },
           { trx },
         );
-        for (const { id: userId, unread } of this.#mailReaders(readers)) {
-          const payload: DigestMail = { notificationId, userId, unread };
-          const dedupeKey = `${key}:${userId}`;
-          await jobs.enqueue({ queue: QUEUE, kind: MAIL, payload, runAt: now, dedupeKey }, { trx });
-        }
       }
       await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
     });
@@ -153,41 +135,14 @@ export class Digests {
   }
 
   /** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
-  async #readers(projectId: string, hasEvents: boolean): Promise<Reader[]> {
+  async #readers(projectId: string, hasEvents: boolean): Promise<string[]> {
     const { db, projects, users } = this.#services;
     const people = await projectPeople(db.read, projectId, projects.defaultId);
     const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
-    const reachable = new Set(users.reachable(willing, projectId));
-    if (reachable.size === 0) return [];
-    const unread = await queries.unreadOf(db.scan, [...reachable]);
-    return people
-      .filter(({ id }) => reachable.has(id) && (hasEvents || unread.has(id)))
-      .map((person) => ({ ...person, unread: unread.get(person.id) ?? 0 }));
-  }
-
-  #mailReaders(readers: readonly Reader[]): readonly Reader[] {
-    return this.#services.system.mailer.isConfigured
-      ? readers.filter(({ email, wantsDigestMail }) => email !== null && wantsDigestMail)
-      : [];
-  }
-
-  async #mail(job: RunningJob, signal: AbortSignal): Promise<{ sent: boolean }> {
-    const { db, system, config } = this.#services;
-    const { unread, ...notice } = job.payload as DigestMail;
-    const sent = await mailNotice({ mailer: system.mailer, db: db.read, config }, notice, {
-      id: job.id,
-      signal,
-      postscript: postscript(unread),
-      unsubscribeBy: this.#unsubscribeAddress(),
-    });
-    return { sent };
-  }
-
-  /** RFC 2369 section 3.2: who has no way into the program asks its operator. */
-  #unsubscribeAddress(): string {
-    const from = smtpOptionsOf(this.#services.config)?.from ?? "";
-    const address = /<([^<>]+)>\s*$/.exec(from)?.[1] ?? from;
-    return `<mailto:${encodeURI(address)}?subject=unsubscribe%20digest>`;
+    const reachable = users.reachable(willing, projectId);
+    if (hasEvents || reachable.length === 0) return [...reachable];
+    const unread = await queries.withUnread(db.scan, reachable);
+    return reachable.filter((id) => unread.has(id));
   }
 }
 

@@ -49,19 +49,19 @@ export async function activitySince(
   return { events, rules };
 }
 
-/** What each of these users has not read. Digests themselves are left out: else one would be a reason for the next. */
-export async function unreadOf(scan: ReadDb, userIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+/** Those of the users who have something to read. Digests themselves do not count: else one would be a reason for the next. */
+export async function withUnread(scan: ReadDb, userIds: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await scan
     .selectFrom("notification_recipients as r")
     .innerJoin("notifications as n", "n.id", "r.notificationId")
-    .select(["r.userId", (e) => e.fn.countAll<number>().as("unread")])
+    .select("r.userId")
+    .distinct()
     .where("r.userId", "in", userIds)
     .where("r.readAt", "is", null)
     .where("r.deletedAt", "is", null)
     .where("n.kind", "<>", "digest")
-    .groupBy("r.userId")
     .execute();
-  return new Map(rows.map(({ userId, unread }) => [userId, unread]));
+  return new Set(rows.map(({ userId }) => userId));
 }
 
 export function liveProject(db: ReadDb | Trx, id: string) {

@@ -4,7 +4,6 @@ export { NOTIFY_EVENT, readBusNotify } from "./bus-notify.ts";
 export { DeliveryMarks } from "./delivery-marks.ts";
 export { requireLink } from "./links.ts";
 export { Action, CHANNELS, ChannelList, DEFAULT_CHANNELS, requireServed } from "./message-parts.ts";
-export { mailNotice, type NoticeMail } from "./notice-mail.ts";
 export { Notifier, type NotifyInput } from "./notifier.ts";
 export { RuleNotices } from "./rule-notices.ts";
 export { type StormParts, Storms } from "./storms.ts";

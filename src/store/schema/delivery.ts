@@ -23,6 +23,14 @@ export interface DeliveriesTable {
   updatedAt: number;
 }
 
+/** Mails that wait for the job with their id. */
+export interface SealedMailsTable {
+  id: string;
+  /** Sealed JSON. */
+  content: Uint8Array;
+  expiresAt: number;
+}
+
 export interface WebhooksTable {
   id: string;
   projectId: string | null;

@@ -218,7 +218,7 @@ test("an address that is refused is given up at once, and keeps nobody else from
   await send(world, ...errors(10));
   await alert(world);
   await world.server.mailTo("vera@example.com");
-  const mails = rowsOf(world.prism, "select state, attempts from jobs where kind = 'alert.mail' order by state");
+  const mails = rowsOf(world.prism, "select state, attempts from jobs where kind = 'delivery.attempt' order by state");
   assert.deepEqual(mails, [
     { state: "dead", attempts: 1 },
     { state: "succeeded", attempts: 1 },
@@ -226,10 +226,9 @@ test("an address that is refused is given up at once, and keeps nobody else from
 });
 
 test("without a mail server an alert is told in the app alone", async (t) => {
-  const world = await alertWorld(t);
+  const world = await alertWorld(t, {}, null);
   const { prism } = world;
   await prism.patch(`/api/v1/projects/${world.projectId}`, { settings: { alertThreshold: 1 } });
-  Object.defineProperty(prism.services.system.mailer, "isConfigured", { value: false });
   await join(world, "uma", "uma@example.com");
   await send(world, ...errors(1));
   assert.equal((await alert(world)).title, "shop: 1 error within 5 minutes");
@@ -251,7 +250,7 @@ test("a stop gives the mail of an alert back when the mail server stalls, long b
   await eventually("the mail is in hand", () => stalled === 1);
   await within(60_000, prism.stop());
   const left = openBeside(t, prism.services.config.databaseFile)
-    .prepare("select state, attempts from jobs where kind = 'alert.mail'")
+    .prepare("select state, attempts from jobs where kind = 'delivery.attempt'")
     .all();
   assert.deepEqual(left, [{ state: "ready", attempts: 0 }]);
 });

@@ -20,14 +20,15 @@ export interface AlertWorld {
 export async function alertWorld(
   t: TestContext,
   settings: Record<string, string> = {},
-  mail: Parameters<typeof MailServer.start>[1] = {},
+  /** null: the server is not configured to send mail. */
+  mail: Parameters<typeof MailServer.start>[1] | null = {},
   name = "shop",
 ): Promise<AlertWorld> {
-  const server = await MailServer.start(t, mail);
+  const server = await MailServer.start(t, mail ?? {});
   const clock = new FakeClock();
   const prism = await startPrism(t, {
     clock,
-    settings: { "rateLimit.enabled": "false", "auth.accessExpires": "1d", ...server.settings, ...settings },
+    settings: { "rateLimit.enabled": "false", "auth.accessExpires": "1d", ...(mail && server.settings), ...settings },
   });
   const { id: projectId, apiKey } = await makeProject(prism, name);
   return { prism, clock, server, projectId, apiKey };
@@ -75,7 +76,8 @@ export function alertsOf({ prism }: AlertWorld): AlertRow[] {
 export async function alert(world: AlertWorld, nth = 1): Promise<AlertRow> {
   const row = await eventually(`alert ${nth}`, () => alertsOf(world)[nth - 1]);
   // What is scheduled waits for the end of a silence.
-  const open = "select count(*) from jobs where queue = 'alert' and finishedAt is null and state <> 'scheduled'";
+  const open =
+    "select count(*) from jobs where queue in ('alert', 'notification-delivery') and finishedAt is null and state <> 'scheduled'";
   await eventually("its jobs are done", () => scalarOf<number>(world.prism, open) === 0);
   return row;
 }

@@ -59,7 +59,7 @@ async function morning({ prism }: World): Promise<void> {
 }
 
 async function settled(prism: TestPrism): Promise<void> {
-  const open = "select count(*) from jobs where queue = 'digest' and finishedAt is null";
+  const open = "select count(*) from jobs where queue in ('digest', 'notification-delivery') and finishedAt is null";
   await eventually("all is sent", () => scalarOf<number>(prism, open) === 0);
 }
 

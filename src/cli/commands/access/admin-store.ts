@@ -72,7 +72,6 @@ async function withStore<T>(context: Context, config: Config, work: (store: Admi
     });
   } finally {
     await opened?.passwords.close();
-    opened?.mailer.close();
     await store.close();
   }
 }
@@ -100,6 +99,8 @@ async function openCliAccounts(config: Config, database: Database, audit: AuditS
     publicUrl: () => config.publicUrl ?? "",
     // The server beside notices the commit by itself.
     rightsChanged: () => undefined,
+    // No command makes a link that is sent by mail: it prints the link.
+    enqueueMail: () => Promise.reject(new TypeError("commands send no mail")),
   });
 }
 

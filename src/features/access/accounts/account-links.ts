@@ -49,7 +49,7 @@ export class AccountLinks {
     this.#sendLink(email, "reset_password", (status) => status !== "disabled");
   }
 
-  /** Resolves when what was asked for so far has been done, up to handing mails over. */
+  /** Resolves when what was asked for so far has been done, up to the jobs that send the mails. */
   async idle(): Promise<void> {
     await Promise.all(this.#underWay);
   }
@@ -113,11 +113,6 @@ export class AccountLinks {
       return;
     }
     const work = this.#makeLink(plainName(email), kind, isMeant)
-      .then((token) => {
-        if (token === null) return;
-        if (kind === "verify_email") mail.verifyEmail(plainName(email), token);
-        else mail.resetPassword(plainName(email), token);
-      })
       .catch((error: unknown) => {
         const code = error instanceof PrismError ? error.code : "INTERNAL";
         log.warn({ err: error, code, kind }, "a link could not be made");
@@ -126,9 +121,13 @@ export class AccountLinks {
     this.#underWay.add(work);
   }
 
-  /** @returns null where no account is meant, or one was sent just now. */
-  async #makeLink(email: string, kind: OneTimeKind, isMeant: (status: UserStatus) => boolean): Promise<string | null> {
-    const { database, oneTimeTokens } = this.#parts;
+  /** Nothing where no account is meant, or one was sent just now. */
+  async #makeLink(
+    email: string,
+    kind: Exclude<OneTimeKind, "invite">,
+    isMeant: (status: UserStatus) => boolean,
+  ): Promise<void> {
+    const { database, oneTimeTokens, mail } = this.#parts;
     // The answer goes out first.
     await new Promise((resolve) => setImmediate(resolve));
     const account = await database.read
@@ -137,12 +136,14 @@ export class AccountLinks {
       .where("email", "=", email)
       .where("deletedAt", "is", null)
       .executeTakeFirst();
-    if (!account || !isMeant(account.status)) return null;
-    return database.write(async (trx) => {
+    if (!account || !isMeant(account.status)) return;
+    await database.write(async (trx) => {
       const { count, isRecent } = await oneTimeTokens.openOf(account.id, kind, PAUSE_MS, trx);
-      if (isRecent || count >= MAX_LINKS) return null;
+      if (isRecent || count >= MAX_LINKS) return;
       // Earlier links stay good: a stranger who asks for one more must not spoil the one that its owner is about to open.
-      return oneTimeTokens.add(account.id, kind, trx);
+      const token = await oneTimeTokens.add(account.id, kind, trx);
+      if (kind === "verify_email") await mail.verifyEmail(email, token, trx);
+      else await mail.resetPassword(email, token, trx);
     });
   }
 }

@@ -1,99 +1,109 @@
+import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { Mailer } from "../../delivery/index.ts";
+import type { Trx } from "../../../store/database.ts";
+import { LINK_LIFE_MS } from "./one-time-tokens.ts";
 
 /** The pages that links in mails open. */
 export const ACCOUNT_PAGE_NAMES = ["verify-email", "reset-password", "invite", "project-invitation"] as const;
 export type AccountPage = (typeof ACCOUNT_PAGE_NAMES)[number];
 
-/** The mails that accounts need. Sent in the background: how long a mail server takes would tell who has an account. */
+export interface AccountMailParts {
+  /** Without a mail server a link has to be handed over by other means. */
+  readonly isConfigured: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where the pages of {@link ACCOUNT_PAGE_NAMES} are, without a slash at the end. */
+  pagesUrl(): string;
+  /** Has a mail sent by a job that is part of the transaction, up to the expiry of its link. */
+  enqueue(
+    mail: { readonly to: string; readonly subject: string; readonly text: string; readonly expiresAt: EpochMs },
+    trx: Trx,
+  ): Promise<void>;
+}
+
+/**
+ * The mails that accounts need. Each is enqueued in the transaction that makes its link, and sent in the background: how long a mail server takes
+ * would tell who has an account.
+ */
 export class AccountMail {
-  readonly #mailer: Mailer;
-  readonly #pagesUrl: () => string;
-  readonly #log: Logger;
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #parts: AccountMailParts;
   #hasWarned = false;
 
-  /** @param pagesUrl where the pages of {@link ACCOUNT_PAGE_NAMES} are, without a slash at the end. */
-  constructor(mailer: Mailer, pagesUrl: () => string, log: Logger) {
-    this.#mailer = mailer;
-    this.#pagesUrl = pagesUrl;
-    this.#log = log;
+  constructor(parts: AccountMailParts) {
+    this.#parts = parts;
   }
 
-  /** Without a mail server a link has to be handed over by other means. */
   get isConfigured(): boolean {
-    return this.#mailer.isConfigured;
+    return this.#parts.isConfigured;
   }
 
-  /** Tells the operator, once, that people ask for mails which nobody can send. */
+  /** Tells the operator, once, that people ask for mails which cannot be sent. */
   warnUnconfigured(): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#log.warn({}, "a mail was asked for and none can be sent: smtp.host is not set");
+    this.#parts.log.warn({}, "a mail was asked for and none can be sent: smtp.host is not set");
   }
 
-  verifyEmail(to: string, token: string): void {
-    this.#send(to, "Confirm your mail address", [
-      "Somebody, probably you, has registered this address.",
+  async verifyEmail(to: string, token: string, trx: Trx): Promise<void> {
+    const lines = [
+      "Someone (hopefully you) created an account with this address.",
       `Confirm it within a day: ${this.link("verify-email", token)}`,
       codeLine(token),
       "If it was not you, there is nothing to do.",
-    ]);
+    ];
+    await this.#send({ to, subject: "Confirm your mail address", lines, lifeMs: LINK_LIFE_MS.verify_email }, trx);
   }
 
-  resetPassword(to: string, token: string): void {
-    this.#send(to, "Choose a new password", [
-      "Somebody, probably you, asks for a new password.",
+  async resetPassword(to: string, token: string, trx: Trx): Promise<void> {
+    const lines = [
+      "Someone (hopefully you) asked for a new password.",
       `Choose one within an hour: ${this.link("reset-password", token)}`,
       codeLine(token),
       "If it was not you, there is nothing to do: the old one stays.",
-    ]);
+    ];
+    await this.#send({ to, subject: "Choose a new password", lines, lifeMs: LINK_LIFE_MS.reset_password }, trx);
   }
 
-  invite(to: string, token: string): void {
-    this.#send(to, "You are invited", [
+  async invite(to: string, token: string, trx: Trx): Promise<void> {
+    const lines = [
       "An administrator has made an account for you.",
       `Choose a password within a week: ${this.link("invite", token)}`,
       codeLine(token),
-    ]);
+    ];
+    await this.#send({ to, subject: "You are invited", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
   }
 
   /** @param invitation whose names are chosen by users: only what cannot make a link of its own is shown. */
-  projectInvitation(
+  async projectInvitation(
     to: string,
     { projectName, inviterName }: { readonly projectName: string; readonly inviterName: string },
     token: string,
-  ): void {
-    this.#send(to, "You are invited to a project", [
+    trx: Trx,
+  ): Promise<void> {
+    const lines = [
       `${plainWords(inviterName) || "A user"} invites you to the project "${plainWords(projectName)}" on Prism.`,
       `Look at the invitation within a week: ${this.link("project-invitation", token)}`,
       codeLine(token),
       "If you do not know what this is about, there is nothing to do.",
-    ]);
+    ];
+    await this.#send({ to, subject: "You are invited to a project", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
   }
 
   link(page: AccountPage, token: string): string {
-    // Behind the hash it reaches no server's log.
-    return `${this.#pagesUrl()}/${page}#token=${token}`;
+    // After the hash it reaches no server's log.
+    return `${this.#parts.pagesUrl()}/${page}#token=${token}`;
   }
 
-  /** Resolves when every mail so far has been taken by the mail server, or given up. */
-  async idle(): Promise<void> {
-    await Promise.all(this.#underWay);
-  }
-
-  #send(to: string, subject: string, lines: readonly string[]): void {
-    if (!this.isConfigured) {
+  async #send(
+    { to, subject, lines, lifeMs }: { to: string; subject: string; lines: readonly string[]; lifeMs: number },
+    trx: Trx,
+  ): Promise<void> {
+    const { isConfigured, clock, enqueue } = this.#parts;
+    if (!isConfigured) {
       this.warnUnconfigured();
       return;
     }
-    const sent: Promise<unknown> = this.#mailer
-      .send({ to, subject, text: `${lines.join("\n\n")}\n` })
-      .catch((error: unknown) => {
-        this.#log.warn({ err: error, subject }, "a mail could not be sent");
-      })
-      .finally(() => this.#underWay.delete(sent));
-    this.#underWay.add(sent);
+    await enqueue({ to, subject, text: `${lines.join("\n\n")}\n`, expiresAt: clock.now() + lifeMs }, trx);
   }
 }
 

@@ -91,10 +91,11 @@ export class Accounts {
     const passwordHash = await hasher.hash(password);
     const { made, session } = await database.write(async (trx) => {
       const made = await this.#make(registration, passwordHash, trx);
+      if (made.verifyToken !== null && made.email !== null)
+        await this.#parts.mail.verifyEmail(made.email, made.verifyToken, trx);
       const isLoggedIn = made.status === "active" && (policy.registration === "open" || isInvited);
       return { made, session: isLoggedIn ? await this.#open(made.userId, client, trx) : null };
     });
-    if (made.verifyToken !== null && made.email !== null) this.#parts.mail.verifyEmail(made.email, made.verifyToken);
     return { userId: made.userId, status: made.status, login: session && (await this.#loginOf(session)) };
   }
 

@@ -8,7 +8,7 @@ export type OneTimeKind = "verify_email" | "reset_password" | "invite";
 
 const HOUR_MS = 3_600_000;
 /** How long a link from a mail is good. */
-const LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
+export const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,
   reset_password: HOUR_MS,
   invite: 7 * 24 * HOUR_MS,
@@ -32,7 +32,7 @@ export class OneTimeTokens {
   /** @returns the token; earlier ones stay good until their time is over. */
   async add(userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
     const token = randomBytes(TOKEN_BYTES).toString("base64url");
-    const expiresAt = this.#clock.now() + LIFE_MS[kind];
+    const expiresAt = this.#clock.now() + LINK_LIFE_MS[kind];
     await trx
       .insertInto("one_time_tokens")
       .values({ hash: hashToken(token), userId, kind, expiresAt })
@@ -87,7 +87,7 @@ export class OneTimeTokens {
       .where("expiresAt", ">", now)
       .execute();
     // One that seems to be made later than now is from before the clock was set back.
-    const ages = open.map(({ expiresAt }) => now + LIFE_MS[kind] - expiresAt);
+    const ages = open.map(({ expiresAt }) => now + LINK_LIFE_MS[kind] - expiresAt);
     return { count: open.length, isRecent: ages.some((age) => age >= 0 && age < withinMs) };
   }
 

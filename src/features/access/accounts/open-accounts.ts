@@ -3,11 +3,10 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Database } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
-import { Mailer, smtpOptionsOf } from "../../delivery/index.ts";
 import type { AccessTokens } from "../access-tokens.ts";
 import { UserAdmin } from "../user-admin.ts";
 import { AccountLinks } from "./account-links.ts";
-import { AccountMail } from "./account-mail.ts";
+import { AccountMail, type AccountMailParts } from "./account-mail.ts";
 import { Accounts } from "./accounts.ts";
 import { LoginBackoff } from "./login-backoff.ts";
 import { OneTimeTokens } from "./one-time-tokens.ts";
@@ -26,6 +25,7 @@ export interface AccountsOptions {
   /** What clients call this server. */
   publicUrl(): string;
   rightsChanged(): void;
+  readonly enqueueMail: AccountMailParts["enqueue"];
   /** Told after an account has been approved. */
   approved?(user: ApprovedUser): void;
 }
@@ -40,7 +40,6 @@ export interface AccountServices {
   readonly accountLinks: AccountLinks;
   readonly passwords: PasswordHasher;
   readonly loginBackoff: LoginBackoff;
-  readonly mailer: Mailer;
   readonly userLifecycle: UserLifecycle;
   readonly projectInvitations: ProjectInvitations;
 }
@@ -62,9 +61,14 @@ export function openAccounts(options: AccountsOptions): AccountServices {
   const userAdmin = new UserAdmin(audit, clock, config.timezone);
   const oneTimeTokens = new OneTimeTokens(clock);
   const projectInvitations = new ProjectInvitations(clock, audit);
-  const mailer = new Mailer(smtpOptionsOf(config));
   const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/account`;
-  const accountMail = new AccountMail(mailer, pagesUrl, log.namespace("mail"));
+  const accountMail = new AccountMail({
+    isConfigured: config.smtp.host !== undefined,
+    clock,
+    log: log.namespace("mail"),
+    pagesUrl,
+    enqueue: options.enqueueMail,
+  });
   const passwords = new PasswordHasher({ cost: config.auth.bcryptCost });
   const loginBackoff = new LoginBackoff(clock);
   const accounts = new Accounts({
@@ -114,7 +118,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     accountLinks,
     passwords,
     loginBackoff,
-    mailer,
     projectInvitations,
   };
 }

@@ -42,13 +42,13 @@ export class Invitations {
       if ((await this.#store.ofProject(projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
         throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
       const { id, token } = await this.#store.invite({ projectId, email, role, invitedBy: principal.userId }, trx);
-      return { invitation: await this.#require(id, projectId, trx), token };
+      const invitation = await this.#require(id, projectId, trx);
+      if (system.accountMail.isConfigured) await system.accountMail.projectInvitation(email, invitation, token, trx);
+      return { invitation, token };
     });
     const view = invitationView(invitation);
-    if (!system.accountMail.isConfigured)
-      return { ...view, inviteUrl: system.accountMail.link("project-invitation", token) };
-    system.accountMail.projectInvitation(email, invitation, token);
-    return view;
+    if (system.accountMail.isConfigured) return view;
+    return { ...view, inviteUrl: system.accountMail.link("project-invitation", token) };
   }
 
   /** What is open of a project, for its owners. */

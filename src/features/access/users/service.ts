@@ -73,16 +73,14 @@ export class UserService {
       const { id, email } = await system.userAdmin.create({ ...user, status, roles, passwordHash }, trx);
       const isInvited = !hasPassword && status !== "disabled";
       const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
+      const isMailed = invitation !== null && email !== null && system.accountMail.isConfigured;
+      if (isMailed) await system.accountMail.invite(email, invitation, trx);
       // Rules reach whoever holds a role.
       db.afterCommit(trx, () => system.rightsChanged());
-      return { id, email, invitation };
+      return { id, invitation, isMailed };
     });
     const view = await this.view(made.id, creator);
-    if (made.invitation === null) return view;
-    if (made.email !== null && system.accountMail.isConfigured) {
-      system.accountMail.invite(made.email, made.invitation);
-      return view;
-    }
+    if (made.invitation === null || made.isMailed) return view;
     return { ...view, inviteUrl: system.accountMail.link("invite", made.invitation) };
   }
 }

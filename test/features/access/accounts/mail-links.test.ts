@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
+import { crashImage } from "../../../helpers/crash-image.ts";
+import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { type PrismOptions, TestPrism } from "../../../helpers/prism.ts";
@@ -28,9 +30,9 @@ const register = (prism: TestPrism, email = ANN) => call(prism, "/auth/register"
 const statusOf = (prism: TestPrism, email = ANN) => scalarOf(prism, "select status from users where email = ?", email);
 
 /** Until everything that was asked for in the background is done. */
-async function settled({ services: { system } }: TestPrism): Promise<void> {
-  await system.accountLinks.idle();
-  await system.accountMail.idle();
+async function settled(prism: TestPrism): Promise<void> {
+  await prism.services.system.accountLinks.idle();
+  await eventually("all mails are sent", () => countOf(prism, "jobs where kind = 'mail' and finishedAt is null") === 0);
 }
 
 test("S1-08: an account of open registration begins when its mail address was confirmed by the link that was sent", async (t) => {
@@ -205,24 +207,63 @@ test("one mail of a kind a minute and five an hour; a stranger who asks for more
 test("without a mail server the answers are the same and the log says so once; with one that is down it names the failure, without the link", async (t) => {
   for (const [name, settings, message, lines] of [
     ["none", {}, /none can be sent: smtp.host is not set/, 1],
-    ["down", { "smtp.host": "127.0.0.1", "smtp.port": "1" }, /could not be sent/, 2],
+    ["down", { "smtp.host": "127.0.0.1", "smtp.port": "1" }, /could not be sent/, 1],
   ] as const) {
     await t.test(name, async (t) => {
       const log = new LogLines();
       const clock = new FakeClock();
       const prism = await startAccounts(t, { clock, log, settings });
       await makeAccount(prism, { email: ANN });
+      const warnings = () =>
+        log.lines.filter(({ level, message: text }) => (level === "warn" || level === "error") && message.test(text));
       for (let i = 0; i < 2; i++) {
         assert.equal((await call(prism, `${AUTH}/forgot-password`, { email: ANN })).status, 202);
-        await settled(prism);
+        await prism.services.system.accountLinks.idle();
+        await eventually("the log says so", () => warnings().length >= (name === "down" ? i + 1 : lines));
         clock.advance(2 * MINUTE);
       }
-      const warnings = log.lines.filter(({ level }) => level === "warn" || level === "error");
-      const ofMail = warnings.filter((line) => message.test(line.message));
-      assert.equal(ofMail.length, lines);
+      if (name === "none") assert.equal(warnings().length, lines);
       assert.equal(JSON.stringify(log.lines).includes("#token="), false);
     });
   }
+});
+
+test("a mail that no server took before the process was killed is sent once by the next one, and its link works", async (t) => {
+  const clock = new FakeClock();
+  const log = new LogLines();
+  const down = { "smtp.host": "127.0.0.1", "smtp.port": "1" };
+  const prism = await startAccounts(t, { clock, log, settings: { ...verifying, ...down } });
+  assert.equal((await register(prism)).status, 201);
+  const job = "select state, attempts, payload, lastError from jobs where kind = 'mail'";
+  await eventually("it was tried", () => rowsOf<{ attempts: number }>(prism, job)[0]?.attempts === 1);
+  const dir = await crashImage(t, prism);
+  await prism.stop();
+
+  const mail = await MailServer.start(t);
+  const again = await startAccounts(t, { dir, clock, log, settings: { ...verifying, ...mail.settings } });
+  clock.advance(10 * MINUTE);
+  again.services.system.runner.enqueued([]);
+  const token = await mail.tokenTo(ANN);
+  await settled(again);
+  assert.equal(mail.mails.length, 1);
+  const { body } = await again.get(`/api/v1/jobs/${scalarOf(again, "select id from jobs where kind = 'mail'")}`);
+  for (const shown of [body, rowsOf(again, "select * from jobs"), log.lines])
+    assert.equal(JSON.stringify(shown).includes(token), false);
+  assert.equal(countOf(again, "sealed_mails"), 0, "nothing is kept of what was sent");
+  assert.equal((await call(again, `${AUTH}/verify-email`, { token })).status, 200);
+});
+
+test("a mail whose link has expired is not sent", async (t) => {
+  const clock = new FakeClock();
+  const down = { "smtp.host": "127.0.0.1", "smtp.port": "1" };
+  const prism = await startAccounts(t, { clock, settings: { ...verifying, ...down } });
+  await register(prism);
+  await eventually("it was tried", () => scalarOf(prism, "select attempts from jobs where kind = 'mail'") === 1);
+  assert.equal(countOf(prism, "sealed_mails"), 1);
+  clock.advance(25 * 60 * MINUTE);
+  prism.services.system.runner.enqueued([]);
+  await settled(prism);
+  assert.equal(scalarOf(prism, "select result from jobs where kind = 'mail'"), '{"skipped":"expired"}');
 });
 
 test("a stop waits for mails that are on their way, but not for a server that never answers", async (t) => {
@@ -230,6 +271,7 @@ test("a stop waits for mails that are on their way, but not for a server that ne
   await makeAccount(prism, { email: ANN });
   await call(prism, `${AUTH}/forgot-password`, { email: ANN });
   await prism.restart();
+  await settled(prism);
   assert.equal(mail.mails.length, 1);
 
   const silent = createServer().listen(0, "127.0.0.1");

@@ -21,4 +21,8 @@ export class MailCaller implements Caller<Mail> {
       throw mailFailure(error);
     }
   }
+
+  close(): void {
+    this.#mailer.close();
+  }
 }

@@ -37,6 +37,12 @@ export function mailOf(
   };
 }
 
+/** What a digest says to one reader. */
+export function digestPostscript(unread: number): string {
+  const waiting = unread === 1 ? "1 notification" : `${unread} notifications`;
+  return `You have ${unread === 0 ? "read everything" : `${waiting} that you have not read`}.\n\nTo have no more digests, set \`digest\` to false in your preferences.`;
+}
+
 /** Times of a text as the clock of the zone shows them. */
 export function inZone(text: string, timezone: string): string {
   return text.replaceAll(INSTANT, (instant) => {
