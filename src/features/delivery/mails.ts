@@ -27,9 +27,6 @@ export interface DirectMail extends Pick<Mail, "to" | "subject" | "text"> {
   readonly expiresAt: EpochMs;
 }
 
-/** Has a mail sent by a job, which is part of the transaction. @throws OVERLOADED */
-export type EnqueueMail = (mail: DirectMail, trx: Trx) => Promise<void>;
-
 export interface DirectMailContext {
   readonly database: Database;
   readonly jobs: JobService;
@@ -49,7 +46,10 @@ export function mailPlace(id: string): string {
   return `sealed_mails.content.${id}`;
 }
 
-/** The content is sealed in a row of its own: jobs are shown to operators, and it may hold a secret. */
+/**
+ * Has a mail sent by a job that is part of the transaction. The content is sealed in a row of its own: jobs are shown to operators, and it may hold
+ * a secret. @throws OVERLOADED
+ */
 export async function enqueueMail(
   { box, jobs, clock }: Pick<DirectMailContext, "box" | "jobs" | "clock">,
   { expiresAt, ...mail }: DirectMail,
