@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../config/load.ts";
+import { sealedBoxOf } from "../config/load.ts";
 import { publicUrlOf } from "../config/public-url.ts";
-import { sealedBoxOf } from "../config/sealed-box.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";

@@ -1,6 +1,5 @@
 import type { Config, Origin } from "./load.ts";
-import { maskCredentials } from "./mask.ts";
-import { environmentName, flattenOptions, isOption, type OptionTree } from "./option.ts";
+import { environmentName, flattenOptions, isOption, maskCredentials, type OptionTree } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
 /**

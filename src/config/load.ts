@@ -1,18 +1,29 @@
 import { join, resolve } from "node:path";
 import * as v from "valibot";
-import { checkLimits } from "./check-limits.ts";
-import { checkProduction } from "./check-production.ts";
-import { checkProviders, unusedProviders } from "./check-providers.ts";
-import { checkTrusted } from "./check-trusted.ts";
+import { SealedBox } from "../core/sealed-box.ts";
+import { checkLimits, checkProduction, checkProviders, checkTrusted, unusedProviders } from "./checks.ts";
 import { readConfigFile } from "./config-file.ts";
-import { ConfigRefused } from "./config-refused.ts";
-import { type Environment, readDotEnv, readVariable, unknownVariables } from "./environment.ts";
-import { maskCredentials } from "./mask.ts";
-import { environmentName, flagName, flattenOptions, isOption, type Option, type OptionTree } from "./option.ts";
-import { type ConfigValues, OPTIONS } from "./options.ts";
-import { apnsGaps } from "./push-config.ts";
+import {
+  databasePath,
+  type Environment,
+  foreignDatabaseUrl,
+  ignoredSeedVariables,
+  readDotEnv,
+  readVariable,
+  unknownVariables,
+} from "./environment.ts";
+import {
+  ConfigRefused,
+  environmentName,
+  flagName,
+  flattenOptions,
+  isOption,
+  maskCredentials,
+  type Option,
+  type OptionTree,
+} from "./option.ts";
+import { apnsGaps, type ConfigValues, OPTIONS } from "./options.ts";
 import { missingSecrets, resolveSecrets, type Secrets } from "./secrets.ts";
-import { databasePath, foreignDatabaseUrl, ignoredSeedVariables } from "./seed-variables.ts";
 
 export { ConfigRefused };
 
@@ -164,4 +175,24 @@ function deepFreeze<T extends object>(value: T): T {
     if (typeof member === "object" && member !== null && !ArrayBuffer.isView(member)) deepFreeze(member);
   }
   return Object.freeze(value);
+}
+
+/** The settings in force without the secret ones, nested as in prism.config.json: what code that is not the program's own may see. Frozen. */
+export function publicConfig(config: Config, tree: OptionTree = OPTIONS): Readonly<Record<string, unknown>> {
+  return publicPart(config as unknown as Record<string, unknown>, tree);
+}
+
+function publicPart(values: Readonly<Record<string, unknown>>, tree: OptionTree): Readonly<Record<string, unknown>> {
+  const shown: Record<string, unknown> = {};
+  for (const [name, node] of Object.entries(tree)) {
+    const value = values[name];
+    if (!isOption(node)) shown[name] = publicPart(Object(value) as Record<string, unknown>, node);
+    else if (!node.secret) shown[name] = typeof value === "string" ? maskCredentials(value) : value;
+  }
+  return Object.freeze(shown);
+}
+
+/** Seals with the configured key and opens what earlier ones sealed. @throws ConfigRefused where no key is configured */
+export function sealedBoxOf({ secrets, previousEncryptionKeys }: Config): SealedBox {
+  return new SealedBox([secrets.encryptionKey, ...previousEncryptionKeys]);
 }

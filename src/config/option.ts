@@ -69,3 +69,19 @@ export function flagName(key: string): string {
 function wordsOf(key: string): string[] {
   return key.replace(/([a-z0-9])([A-Z])/g, "$1.$2").split(/[.-]/);
 }
+
+/** `postgres://user:password@host/db` without the name and the password: a URL of a seed's environment may be shown, they may not. */
+export function maskCredentials(text: string): string {
+  return text.replace(/:\/\/[^\s/"@]+@/g, "://***@");
+}
+
+/** Everything that is wrong with the configuration, at once. */
+export class ConfigRefused extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigRefused";
+    this.problems = problems;
+  }
+}

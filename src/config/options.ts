@@ -1,10 +1,9 @@
 import { WORKER_CHANNELS } from "../core/worker-channels.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import * as k from "./kinds.ts";
-import { INGEST_OPTIONS, LIMIT_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
+import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
-import { QUEUE_OPTIONS } from "./queue-options.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -312,3 +311,14 @@ export const OPTIONS = {
 };
 
 export type ConfigValues = ValuesOf<typeof OPTIONS>;
+
+/** What each push to Apple needs. */
+const NEEDED = ["keyFile", "keyId", "teamId", "bundleId"] as const;
+
+/** @returns a warning where some of the settings for APNs are there and others are not; nothing is sent to Apple then. */
+export function apnsGaps(apns: ConfigValues["apns"]): string | undefined {
+  const missing = NEEDED.filter((name) => apns[name] === undefined);
+  if (missing.length === 0 || missing.length === NEEDED.length) return undefined;
+  const keys = missing.map((name) => `apns.${name}`).join(", ");
+  return `APNs is off: ${keys} ${missing.length === 1 ? "is" : "are"} not set`;
+}

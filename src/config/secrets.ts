@@ -2,8 +2,8 @@ import { hkdfSync, randomBytes } from "node:crypto";
 import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepareDataDir } from "../core/data-dir.ts";
-import { ConfigRefused } from "./config-refused.ts";
 import { decodeKey32 } from "./kinds.ts";
+import { ConfigRefused } from "./option.ts";
 import type { ConfigValues } from "./options.ts";
 
 /**

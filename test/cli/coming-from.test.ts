@@ -4,9 +4,9 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Command } from "commander";
 import { buildProgram } from "../../src/cli/main.ts";
+import { ignoredSeedVariables } from "../../src/config/environment.ts";
 import { environmentName, flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";
-import { ignoredSeedVariables } from "../../src/config/seed-variables.ts";
 import { parseQueueName } from "../../src/features/jobs/runner/job.ts";
 import { startPrism } from "../helpers/prism.ts";
 

@@ -1,4 +1,4 @@
-import { ConfigRefused } from "../../config/config-refused.ts";
+import { ConfigRefused } from "../../config/option.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError } from "../../core/errors.ts";
 import { UnsealError } from "../../core/sealed-box.ts";

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
-import { sealedBoxOf } from "../../config/sealed-box.ts";
+import { sealedBoxOf } from "../../config/load.ts";
 import { COMMAND_LINE, runAs } from "../../core/caller.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { createDatabaseFile } from "../../core/data-dir.ts";

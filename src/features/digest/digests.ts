@@ -1,5 +1,5 @@
 import type { CoreServices } from "../../app/module.ts";
-import { ConfigRefused } from "../../config/config-refused.ts";
+import { ConfigRefused } from "../../config/option.ts";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { zoneOffsetMs } from "../../core/zone-offset.ts";

@@ -1,4 +1,4 @@
-import { redactFields, redactText } from "../../config/redact.ts";
+import { redactFields, redactText } from "../../config/logger.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { mayReadWords, withoutWords } from "../timers/index.ts";

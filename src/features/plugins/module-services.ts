@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../config/load.ts";
-import { publicConfig } from "../../config/public-config.ts";
+import { publicConfig } from "../../config/load.ts";
 import { currentCaller, runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";

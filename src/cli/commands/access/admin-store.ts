@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../../config/load.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import { createLogger } from "../../../config/logger.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
 import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { silentLogger } from "../../../core/log.ts";

@@ -1,6 +1,6 @@
-import { ConfigRefused } from "../../../config/config-refused.ts";
 import { type DescribedOption, describeConfig } from "../../../config/describe.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { ConfigRefused } from "../../../config/option.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
 /** The configuration in force, or why there is none. */

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { type SealedBox, UnsealError } from "../../../core/sealed-box.ts";
 import { auditHeadProblem, type NotedHead, readAuditHead } from "../../../features/audit/audit-head.ts";

@@ -1,6 +1,6 @@
 import { SEALED_COLUMNS } from "../../../app/sealed-columns.ts";
 import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import { archiveKeys, archivesText } from "../server/archive-keys.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 import type { DoctorDatabase } from "./doctor-database.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
 import { ArchiveReader } from "../../../features/backup/read-archive.ts";
 import { archivesIn, BACKUPS_DIR } from "./archives.ts";

@@ -1,6 +1,6 @@
 import { reseal } from "../../../app/sealed-columns.ts";
 import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import type { Database } from "../../../store/database.ts";
 import { SERVER_KEYS_SETTING } from "../../../store/sealing-keys.ts";
 import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../../../config/load.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
-import { sealedBoxOf } from "../../../config/sealed-box.ts";
 import { systemClock } from "../../../core/clock.ts";
 import {
   configuredPusherApp,

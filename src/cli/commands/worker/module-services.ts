@@ -1,5 +1,5 @@
 import type { Config } from "../../../config/load.ts";
-import { publicConfig } from "../../../config/public-config.ts";
+import { publicConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import { TimeService } from "../../../features/timers/time.ts";

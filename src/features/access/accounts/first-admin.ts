@@ -1,5 +1,5 @@
-import { ConfigRefused } from "../../../config/config-refused.ts";
 import type { Config } from "../../../config/load.ts";
+import { ConfigRefused } from "../../../config/option.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";

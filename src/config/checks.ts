@@ -1,0 +1,140 @@
+import { environmentName, flattenOptions } from "./option.ts";
+import { type ConfigValues, OPTIONS } from "./options.ts";
+
+/** Limits that must fit together. @returns what is wrong. */
+export function checkLimits({ ingest }: ConfigValues): string[] {
+  const { highWaterBytes, maxBodyBytes } = ingest;
+  // One request holds its body and the events read from it; below twice the body a legal request could never be taken.
+  if (highWaterBytes >= 2 * maxBodyBytes) return [];
+  return [
+    `ingest.highWaterBytes is ${highWaterBytes}; it must be at least ${2 * maxBodyBytes}, twice ingest.maxBodyBytes (${maxBodyBytes}). Raise it, or lower ingest.maxBodyBytes`,
+  ];
+}
+
+const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/** What settings of another token issuer say only together. @returns the problems */
+export function checkTrusted({ auth }: Pick<ConfigValues, "auth">): string[] {
+  const { issuer, audience, jwksUrl, secret, provision } = auth.trusted;
+  const problems: string[] = [];
+  if (jwksUrl === undefined && secret === undefined) {
+    const isMeant = issuer !== undefined || audience !== undefined || provision;
+    return isMeant ? ["auth.trusted needs auth.trusted.jwksUrl or auth.trusted.secret"] : [];
+  }
+  if (jwksUrl !== undefined && secret !== undefined)
+    problems.push("auth.trusted.jwksUrl and auth.trusted.secret exclude each other; set one of them");
+  if (jwksUrl !== undefined) {
+    const { protocol, hostname, username, password } = new URL(jwksUrl);
+    if (protocol !== "https:" && !LOOPBACK_HOST.test(hostname))
+      problems.push("auth.trusted.jwksUrl must be an https URL, unless it is on this machine");
+    if (username !== "" || password !== "") problems.push("auth.trusted.jwksUrl must not hold a password");
+    if (issuer === undefined || audience === undefined)
+      problems.push("auth.trusted.issuer and auth.trusted.audience must be set with auth.trusted.jwksUrl");
+  }
+  const own = [auth.jwtSecret, auth.accessSecret, auth.refreshSecret, ...auth.previousAccessSecrets];
+  if (secret !== undefined && own.includes(secret))
+    problems.push("auth.trusted.secret is one of Prism's own secrets; give Prism another JWT_SECRET");
+  return problems;
+}
+
+/** What settings of S3 and Pusher say only together. @returns the problems */
+export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "storage" | "pusher" | "env">): string[] {
+  const problems: string[] = [];
+  const need = (section: string, members: Readonly<Record<string, string | undefined>>, why: string): void => {
+    const missing = Object.keys(members).filter((name) => members[name] === undefined);
+    if (missing.length > 0)
+      problems.push(`${missing.map((name) => `${section}.${name}`).join(", ")} must be set ${why}`);
+  };
+  if (storage.kind === "s3") {
+    const { bucket, region, accessKeyId, secretAccessKey } = storage.s3;
+    need("storage.s3", { bucket, region, accessKeyId, secretAccessKey }, "with storage.kind s3");
+  }
+  const { appId, key, secret, cluster, endpoint } = pusher;
+  if (pusher.mode === "remote") {
+    need("pusher", { appId, key, secret }, "with pusher.mode remote");
+    if (cluster === undefined && endpoint === undefined)
+      problems.push("pusher.cluster must be set with pusher.mode remote, or pusher.endpoint");
+  } else if ([appId, key, secret].some((value) => value !== undefined))
+    need("pusher", { appId, key, secret }, "together, or none of them");
+  for (const [name, url] of [
+    ["storage.s3.endpoint", storage.s3.endpoint],
+    ["pusher.endpoint", endpoint],
+  ] as const) {
+    if (url?.startsWith("http:") && env === "production") problems.push(`${name} must be an https URL in production`);
+  }
+  return problems;
+}
+
+/** Settings that are given and do nothing. */
+export function unusedProviders({ storage, pusher }: Pick<ConfigValues, "storage" | "pusher">): string[] {
+  const unused: string[] = [];
+  if (storage.kind !== "s3" && storage.s3.bucket !== undefined)
+    unused.push(
+      "storage.s3.bucket (S3_BUCKET) is not used while storage.kind is local; set PRISM_STORAGE_KIND=s3 to keep sounds there",
+    );
+  if (pusher.mode === "embedded" && pusher.cluster !== undefined)
+    unused.push(
+      "pusher.cluster (PUSHER_CLUSTER) is not used while pusher.mode is embedded: clients must connect to this server; set PRISM_PUSHER_MODE=remote to send through your app at Pusher",
+    );
+  if (pusher.mode === "remote" && pusher.webhooks.urls.length > 0)
+    unused.push("pusher.webhooks.urls is not used while pusher.mode is remote: set webhooks up at Pusher");
+  return unused;
+}
+
+const MIN_SECRET_BYTES = 32;
+const MIN_BCRYPT_COST = 12;
+/** Fewer different bytes than this are a pattern, not a secret. */
+const MIN_DIFFERENT = 8;
+/** What example files and tutorials put where a secret belongs, and a random generator hardly ever writes. */
+const PLACEHOLDER =
+  /secret|password|placeholder|example|change[-_ ]?(me|this|it\b|in\b)|^(your|dev|test|default|dummy)[-_ ]|^replace|^<.*>$|x{6}/i;
+
+/**
+ * What production does not accept (contract section 11): a JWT secret or encryption key that is missing, short, or a placeholder of
+ * some example file.
+ * @param missing keys of the secrets that were not configured.
+ */
+export function checkProduction(config: ConfigValues, missing: readonly string[]): string[] {
+  if (config.env !== "production") return [];
+  const problems = missing.map((key) => `${variableOf(key)} (${key}) is required in production; ${HOW_TO_MAKE[key]}`);
+  for (const [key, secret] of [
+    ["auth.jwtSecret", config.auth.jwtSecret],
+    ["auth.accessSecret", config.auth.accessSecret],
+    ["auth.refreshSecret", config.auth.refreshSecret],
+    ["auth.trusted.secret", config.auth.trusted.secret],
+  ] as const) {
+    const problem = secret === undefined ? undefined : weakness(secret);
+    if (problem) problems.push(`${variableOf(key)} (${key}) ${problem}; ${HOW_TO_MAKE["auth.jwtSecret"]}`);
+  }
+  if (config.encryptionKey && new Set(config.encryptionKey).size < MIN_DIFFERENT)
+    problems.push(
+      `${variableOf("encryptionKey")} (encryptionKey) repeats too few bytes; ${HOW_TO_MAKE["encryptionKey"]}`,
+    );
+  if (config.auth.bcryptCost < MIN_BCRYPT_COST)
+    problems.push(`auth.bcryptCost is ${config.auth.bcryptCost}; production needs ${MIN_BCRYPT_COST} or more`);
+  for (const [key, endpoint] of [
+    ["fcm.endpoint", config.fcm.endpoint],
+    ["fcm.tokenEndpoint", config.fcm.tokenEndpoint],
+    ["apns.endpoint", config.apns.endpoint],
+  ] as const)
+    if (endpoint !== undefined) problems.push(`${key} is for tests; production sends to the provider itself`);
+  return problems;
+}
+
+function weakness(secret: string): string | undefined {
+  if (PLACEHOLDER.test(secret)) return "is a placeholder";
+  const bytes = Buffer.byteLength(secret);
+  if (bytes < MIN_SECRET_BYTES) return `is ${bytes} bytes long, of ${MIN_SECRET_BYTES} or more`;
+  return new Set(secret).size < MIN_DIFFERENT ? "repeats too few characters" : undefined;
+}
+
+/** The name that operators know: the seeds' where there is one. */
+function variableOf(key: string): string {
+  const option = flattenOptions(OPTIONS).find(([each]) => each === key)?.[1];
+  return option?.seed[0] ?? environmentName(key);
+}
+
+const HOW_TO_MAKE: Readonly<Record<string, string>> = {
+  "auth.jwtSecret": "set it, in the environment or in .env, to the output of: openssl rand -base64 48",
+  encryptionKey: "set it, in the environment or in .env, to the output of: openssl rand -base64 32",
+};
