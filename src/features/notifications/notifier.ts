@@ -11,7 +11,13 @@ import type { Senders } from "../delivery/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { deliverJob } from "../rules/index.ts";
 import type { PendingTimers, TimerSettings } from "../timers/index.ts";
-import { epochOf, type Moment, type ScheduledNotification, ScheduledNotifications } from "../timers/index.ts";
+import {
+  epochOf,
+  handleScheduledNotifications,
+  type Moment,
+  type ScheduledNotification,
+  scheduleNotification,
+} from "../timers/index.ts";
 import type { Announcer, Told } from "./announcer.ts";
 import { busNotifier } from "./bus-notify.ts";
 import { InboxPort } from "./inbox-port.ts";
@@ -69,14 +75,10 @@ export class Notifier {
   /** Subscribes to the bus event `notify`. */
   readonly onBus = busNotifier((input) => this.send(input));
   readonly #parts: NotifierParts;
-  readonly #scheduled: ScheduledNotifications;
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
-    this.#scheduled = new ScheduledNotifications({
-      ...parts,
-      send: (input, options) => this.send(input, options),
-    });
+    handleScheduledNotifications({ ...parts, send: (input, options) => this.send(input, options) });
   }
 
   /** @returns the id of the new notification, or of the one that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
@@ -109,7 +111,7 @@ export class Notifier {
     const input = asNotifyInput(given);
     const now = this.#parts.clock.now();
     const runAt = at === undefined ? now + delayMs : epochOf(at);
-    return this.#scheduled.schedule(input, Math.max(runAt, now), options);
+    return scheduleNotification(this.#parts, input, Math.max(runAt, now), options);
   }
 
   /** Calls off what would notify somebody later, timers that do so among it. @returns whether it waited */

@@ -10,6 +10,6 @@ const TimerPayload = object({ action: TimerActionBody });
 export function settleTimer({ timer }: Pick<CoreServices, "timer">): SettlePayload {
   return async (payload, creator, trx) => {
     const { action } = checkShape(TimerPayload, payload, "body");
-    return { action: await timer.settled(timer.read(action), creator, trx) };
+    return { action: await timer.resolveReferences(timer.read(action), creator, trx) };
   };
 }

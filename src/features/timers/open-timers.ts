@@ -13,10 +13,10 @@ import { Notifier } from "../notifications/index.ts";
 import type { ChannelAuthorizers } from "../pusher/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import { RealtimeService } from "../streams/index.ts";
-import { PendingTimers } from "./pending-timers.ts";
+import { type PendingTimers, pendingTimers } from "./pending-timers.ts";
 import { TimeService } from "./time.ts";
-import type { TimerSettings } from "./timer-limits.ts";
-import { TimerService } from "./timers.ts";
+import type { TimerSettings } from "./timer-creator.ts";
+import { type TimerService, timerService } from "./timers.ts";
 
 export interface TimersParts {
   readonly database: Database;
@@ -53,9 +53,9 @@ export interface TimersServices {
 /** What tells somebody something, now or later: notifications, channels, and the timers that use both. */
 export function openTimers(parts: TimersParts): TimersServices {
   const { database, hub, presence, clock, channelAuthorizers } = parts;
-  const pendingTimers = new PendingTimers(parts);
+  const pending = pendingTimers(parts);
   const realtime = new RealtimeService({ database, hub, presence, clock, channelAuthorizers });
-  const notify = new Notifier({ ...parts, pending: pendingTimers });
-  const timer = new TimerService({ ...parts, notifier: notify, realtime, pending: pendingTimers });
-  return { time: new TimeService(parts), notify, timer, realtime, pendingTimers };
+  const notify = new Notifier({ ...parts, pending });
+  const timer = timerService({ ...parts, notifier: notify, realtime, pending });
+  return { time: new TimeService(parts), notify, timer, realtime, pendingTimers: pending };
 }

@@ -41,113 +41,108 @@ export interface PendingRow extends Owner {
   readonly createdAt: EpochMs;
 }
 
-export interface PendingParts {
+export interface PendingContext {
   readonly database: Database;
   readonly audit: AuditService;
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
 }
 
-/** What is to happen later, as those see it who have asked for it: one list of jobs and schedules, and one way to call any of it off. */
-export class PendingTimers {
-  readonly #parts: PendingParts;
+/** What is to happen later, for the users who asked for it: one list of jobs and schedules, and one way to cancel any of it. */
+export function pendingTimers(context: PendingContext) {
+  return {
+    list: listPending.bind(null, context.database),
+    cancel: cancelPending.bind(null, context),
+    /** {@link cancelPending}, where it is no error that nothing waits. @returns whether something did. */
+    cancelIfWaiting: (...args: Cancel) =>
+      cancelPending(context, ...args).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof PrismError && NOT_WAITING.has(error.code)) return false;
+          throw error;
+        },
+      ),
+  };
+}
 
-  constructor(parts: PendingParts) {
-    this.#parts = parts;
-  }
+export type PendingTimers = ReturnType<typeof pendingTimers>;
 
-  /**
-   * Newest first; one row more than the page holds when there are more.
-   * @param createdBy whose; null: everybody's. @param page its position is the id of the last one seen.
-   */
-  async list(
-    pending: Pending,
-    createdBy: string | null,
-    page: PageRequest,
-  ): Promise<FittingRows<PendingRow> & { total?: number }> {
-    const { read, scan } = this.#parts.database;
-    // No index knows what an action is, and none has everybody's in order.
-    const isNear = pending === "timers" && createdBy !== null && !isFarPage(page);
-    const before = page.after ? String(page.after[0]) : null;
-    const source = isNear ? read : scan;
-    const query = waiting(source, pending, createdBy, before).orderBy("id", "desc").offset(page.offset);
-    const { rows, isCut } = await fittingWaiting(source, query, page.limit + 1);
-    const found = rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as PendingRow["payload"] }));
-    if (!page.wantsTotal) return { rows: found, isCut };
-    const total = await countOf(scan.selectFrom(waiting(scan, pending, createdBy, null).as("w")));
-    return { rows: found, isCut, total };
-  }
+const NOT_WAITING: ReadonlySet<string> = new Set(["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"]);
 
-  /** @param isOwn whether this one may be called off: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
-  async cancel(
-    pending: Pending,
-    id: string,
-    isOwn: (owner: Owner) => boolean,
-    options: InTransaction = {},
-  ): Promise<void> {
-    const { database, jobControl, schedules, audit } = this.#parts;
-    await database.writeIn(options, async (trx) => {
-      const found = isUuid(id) ? await find(trx, id) : undefined;
-      if (!found || !isOwn(found) || !isMeant(pending, found))
-        throw new PrismError("JOB_NOT_FOUND", "Nothing with this id waits to run");
-      if (found.isSchedule) {
-        await schedules.delete(id, { trx });
-        const metadata = { kind: found.kind };
-        await audit.record({ action: "schedule.delete", resourceType: "schedule", resourceId: id, metadata }, { trx });
-        return;
-      }
-      if (found.state === "running")
-        throw new PrismError("JOB_NOT_CANCELLABLE", "It is running; only what waits can be cancelled");
-      if (!isWaiting(found.state)) throw new PrismError("JOB_NOT_CANCELLABLE", `It has ended: it is ${found.state}`);
-      await jobControl.cancel(id, { trx });
-    });
-  }
+/**
+ * Newest first; one row more than the page holds when there are more.
+ * @param createdBy by whom; null: by anyone. @param page its position is the id of the last one seen.
+ */
+async function listPending(
+  { read, scan }: Database,
+  pending: Pending,
+  createdBy: string | null,
+  page: PageRequest,
+): Promise<FittingRows<PendingRow> & { total?: number }> {
+  // No index knows what an action is, and none has those of all users in order.
+  const isNear = pending === "timers" && createdBy !== null && !isFarPage(page);
+  const before = page.after ? String(page.after[0]) : null;
+  const source = isNear ? read : scan;
+  const query = waiting(source, pending, createdBy, before).orderBy("id", "desc").offset(page.offset);
+  const { rows, isCut } = await fittingWaiting(source, query, page.limit + 1);
+  const found = rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as PendingRow["payload"] }));
+  if (!page.wantsTotal) return { rows: found, isCut };
+  const total = await countOf(scan.selectFrom(waiting(scan, pending, createdBy, null).as("w")));
+  return { rows: found, isCut, total };
+}
 
-  /** {@link cancel}, for whom it is no error that nothing waits. @returns whether something did. */
-  async cancelIfWaiting(
-    pending: Pending,
-    id: string,
-    isOwn: (owner: Owner) => boolean,
-    options: InTransaction = {},
-  ): Promise<boolean> {
-    try {
-      await this.cancel(pending, id, isOwn, options);
-      return true;
-    } catch (error) {
-      if (error instanceof PrismError && (error.code === "JOB_NOT_FOUND" || error.code === "JOB_NOT_CANCELLABLE"))
-        return false;
-      throw error;
+type Cancel = [pending: Pending, id: string, isOwn: (owner: Owner) => boolean, options?: InTransaction];
+
+/** @param isOwn whether this one may be cancelled: all others do not exist. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE */
+async function cancelPending(
+  { database, jobControl, schedules, audit }: PendingContext,
+  ...[pending, id, isOwn, options = {}]: Cancel
+): Promise<void> {
+  await database.writeIn(options, async (trx) => {
+    const found = isUuid(id) ? await find(trx, id) : undefined;
+    if (!found || !isOwn(found) || !isMeant(pending, found))
+      throw new PrismError("JOB_NOT_FOUND", "Nothing with this id waits to run");
+    if (found.isSchedule) {
+      await schedules.delete(id, { trx });
+      const metadata = { kind: found.kind };
+      await audit.record({ action: "schedule.delete", resourceType: "schedule", resourceId: id, metadata }, { trx });
+      return;
     }
-  }
+    if (found.state === "running")
+      throw new PrismError("JOB_NOT_CANCELLABLE", "It is running; only what waits can be cancelled");
+    if (!isWaiting(found.state)) throw new PrismError("JOB_NOT_CANCELLABLE", `It has ended: it is ${found.state}`);
+    await jobControl.cancel(id, { trx });
+  });
+}
 
-  /** Ids of the timers with this label that wait or recur. */
-  async labelled(label: string, { createdBy, module }: Owner, trx: Trx): Promise<string[]> {
-    const jobs = trx
-      .selectFrom("jobs")
-      .select("id")
-      .where("queue", "=", sql.lit("timers"))
-      .where("finishedAt", "is", null)
-      .where("kind", "=", TIMER_KIND)
-      .where("scheduleId", "is", null)
-      .where("state", "<>", "running")
-      .where("label", "=", label);
-    const schedules = trx
-      .selectFrom("schedules")
-      .select("id")
-      .where("kind", "=", TIMER_KIND)
-      .where("label", "=", label);
-    const [one, many] = await Promise.all([
-      (module === null
-        ? jobs.where("module", "is", null).where("createdBy", "is", createdBy)
-        : jobs.where("module", "=", module)
-      ).execute(),
-      (module === null
-        ? schedules.where("module", "is", null).where("createdBy", "is", createdBy)
-        : schedules.where("module", "=", module)
-      ).execute(),
-    ]);
-    return [...one, ...many].map(({ id }) => id);
-  }
+/** Ids of the timers with this label that wait or recur. */
+export async function labelled(label: string, owner: Owner, trx: Trx): Promise<string[]> {
+  const jobs = await waitingTimers(trx, owner, label).select("id").execute();
+  const schedules = await recurringTimers(trx, owner, label).select("id").execute();
+  return [...jobs, ...schedules].map(({ id }) => id);
+}
+
+/** Timers of a module or a creator with this label that run once and wait. */
+export function waitingTimers(trx: Trx, { createdBy, module }: Owner, label: string) {
+  const jobs = trx
+    .selectFrom("jobs")
+    .where("queue", "=", sql.lit("timers"))
+    .where("finishedAt", "is", null)
+    .where("kind", "=", TIMER_KIND)
+    .where("scheduleId", "is", null)
+    .where("state", "<>", "running")
+    .where("label", "=", label);
+  return module === null
+    ? jobs.where("module", "is", null).where("createdBy", "is", createdBy)
+    : jobs.where("module", "=", module);
+}
+
+/** The same for those that recur. */
+export function recurringTimers(trx: Trx, { createdBy, module }: Owner, label: string) {
+  const schedules = trx.selectFrom("schedules").where("kind", "=", TIMER_KIND).where("label", "=", label);
+  return module === null
+    ? schedules.where("module", "is", null).where("createdBy", "is", createdBy)
+    : schedules.where("module", "=", module);
 }
 
 interface Found extends Owner {

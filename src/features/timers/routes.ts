@@ -1,8 +1,188 @@
-import type { AppModule } from "../../app/module.ts";
-import { clockRoutes } from "./clock-routes.ts";
-import { timerRoutes } from "./timer-routes.ts";
+import * as v from "valibot";
+import type { AppModule, CoreServices } from "../../app/module.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
+import { pageOf } from "../../http/replies.ts";
+import { Reply, type Route, route } from "../../http/route.ts";
+import { userOf } from "../access/index.ts";
+import type { PendingRow } from "./pending-timers.ts";
+import * as s from "./schema.ts";
+import { parseMoment } from "./time.ts";
+import { actionWithoutWords, mayReadWords } from "./timer-action.ts";
+import type { Timer, TimerOptions } from "./timers.ts";
 
-/** What time it is, and what happens later (contract 4.10, 8.6). */
+const tag = "Time";
+
+/** What time it is, here and on other clocks. */
+function clockRoutes({ time, users }: CoreServices): Route[] {
+  return [
+    route({
+      method: "GET",
+      path: "/api/v1/time/now",
+      aliases: ["/time/now"],
+      summary: "What time it is, in UTC and in a zone",
+      tag,
+      access: { anyToken: true },
+      query: s.NowQuery,
+      response: s.NowView,
+      errors: ["INVALID_TIMEZONE"],
+      handle(exchange, { query }) {
+        userOf(exchange);
+        const local = time.now(query.zone);
+        const epochMs = local.toMillis();
+        const now = toRfc3339(epochMs);
+        return {
+          now,
+          iso: now,
+          epochMs,
+          timezone: local.zoneName,
+          local: local.toISO(),
+          offsetMinutes: local.offset,
+        };
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/time/convert",
+      aliases: ["/time/convert"],
+      summary: "A time on the clock of a user, or of a zone",
+      tag,
+      access: { anyToken: true },
+      query: s.ConvertQuery,
+      response: s.ConvertView,
+      errors: ["USER_NOT_FOUND", "INVALID_TIMEZONE"],
+      async handle(exchange, { query }) {
+        const at = readDatetime(query.datetime);
+        const userId = query.zone === undefined ? requireUser(userOf(exchange), query.userId ?? "me") : null;
+        const local = userId === null ? time.convert(at, query.zone ?? "") : await time.forUser(at, userId);
+        return {
+          datetime: toRfc3339(local.toMillis()),
+          userId,
+          timezone: local.zoneName,
+          converted: local.toISO(),
+          offsetMinutes: local.offset,
+          isDst: local.isInDST,
+        };
+      },
+    }),
+  ];
+
+  /** @throws USER_NOT_FOUND, also for somebody else without the right to look at users */
+  function requireUser(principal: UserPrincipal, ref: string): string {
+    const userId = users.findAny(ref);
+    const isAllowed = userId === principal.userId || principal.permissions.has("users:read");
+    if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
+    return userId;
+  }
+}
+
+/** @throws VALIDATION_FAILED */
+function readDatetime(text: string): Date {
+  const at = parseMoment(text);
+  if (at !== undefined) return new Date(at);
+  throw new PrismError("VALIDATION_FAILED", "The query is not valid", {
+    details: [
+      {
+        path: "datetime",
+        code: "VALUE",
+        message: "must be an RFC 3339 date-time such as 2026-01-31T08:00:00Z; in a URL the + of an offset is %2B",
+      },
+    ],
+  });
+}
+
+/** Making timers, seeing them, and calling them off. */
+function timerRoutes({ timer, idempotency, db, system }: CoreServices): Route[] {
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/time/trigger",
+      aliases: ["/time/trigger"],
+      summary:
+        "Notify somebody, emit an event or publish to a channel, later or again and again; it survives a restart",
+      tag,
+      access: { permission: "timers:create" },
+      body: s.TriggerBody,
+      status: 201,
+      response: s.TriggerView,
+      errors: [
+        "RECIPIENT_NOT_FOUND",
+        "INVALID_CRON",
+        "INVALID_TIMEZONE",
+        "SOUND_NOT_FOUND",
+        "NOT_CONFIGURED",
+        "LIMIT_REACHED",
+        ...IDEMPOTENCY_ERRORS,
+      ],
+      handle(exchange, { body }) {
+        timer.read(body.action);
+        return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
+          system.storage.requireSpace();
+          const made = await make(body, { trx, dedupeKey: body.dedupeKey });
+          const { label, runAt, action, state, isOther: _, ...ids } = made;
+          return new Reply(201, { ...ids, label, runAt: toRfc3339OrNull(runAt), action: { type: action.type }, state });
+        });
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/timers",
+      summary: "Your timers that have not ended, newest first; everybody's with timers:any",
+      tag,
+      access: { tokenScopes: ["timers:create", "timers:any"] },
+      query: s.TimersQuery,
+      response: pageOf(s.TimerView),
+      errors: ["INVALID_CURSOR"],
+      async handle(exchange, { query }) {
+        const principal = userOf(exchange);
+        const page = readPage(query, ["string"]);
+        const createdBy = seesAll(principal) ? null : principal.userId;
+        const { rows, isCut, total } = await system.pendingTimers.list("timers", createdBy, page);
+        const view = (row: PendingRow) => {
+          const timer = s.timerView(row);
+          return mayReadWords(principal, row.createdBy)
+            ? timer
+            : { ...timer, action: actionWithoutWords(timer.action) };
+        };
+        return pageBody({ ...page, isCut }, rows, view, (row) => [row.id], total);
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: "/api/v1/timers/:jobId",
+      summary: "Call a timer off; a recurring one goes by its schedule's id",
+      tag,
+      access: { tokenScopes: ["timers:create", "timers:any"] },
+      params: s.TimerParams,
+      response: v.object({ cancelled: v.boolean() }),
+      errors: ["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"],
+      async handle(exchange, { params }) {
+        const principal = userOf(exchange);
+        const isOwn = ({ createdBy }: { createdBy: string | null }): boolean =>
+          createdBy === principal.userId || seesAll(principal);
+        await system.pendingTimers.cancel("timers", params.jobId, isOwn);
+        return { cancelled: true };
+      },
+    }),
+  ];
+
+  function make(body: s.TriggerBody, options: TimerOptions): Promise<Timer> {
+    const { label, delayMs, runAt, cron, timezone, action } = body;
+    if (cron !== undefined) return timer.every(label, cron, action, { ...options, timezone });
+    return runAt === undefined
+      ? timer.after(label, delayMs ?? 0, action, options)
+      : timer.at(label, runAt, action, options);
+  }
+}
+
+function seesAll(principal: UserPrincipal): boolean {
+  return principal.permissions.has("timers:any");
+}
+
+/** What time it is, and what happens later. */
 const time: AppModule = {
   name: "time",
   version: "1.0.0",

@@ -9,8 +9,7 @@ import type { Principals, UserDirectory } from "../access/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { NotifyInput } from "../notifications/index.ts";
-import { creatorIdOf, creatorOf } from "./creator.ts";
-import { type TimerSettings, timerPriority } from "./timer-limits.ts";
+import { creatorIdOf, creatorOf, type TimerSettings, timerPriority } from "./timer-creator.ts";
 
 /** Of the jobs that send a notification. */
 export const SCHEDULED_KIND = "notification";
@@ -26,7 +25,7 @@ export interface ScheduledPayload {
   readonly notification: NotifyInput;
 }
 
-export interface ScheduledParts {
+export interface ScheduledContext {
   readonly database: Database;
   readonly jobs: JobService;
   readonly runner: JobRunner;
@@ -36,87 +35,84 @@ export interface ScheduledParts {
   send(input: NotifyInput, options: InTransaction): Promise<{ id: string }>;
 }
 
-/** Notifications that are sent later. Who may send, and whom, is asked when one is made and again when its time has come. */
-export class ScheduledNotifications {
-  readonly #parts: ScheduledParts;
-
-  constructor(parts: ScheduledParts) {
-    this.#parts = parts;
-    parts.runner.handle(SCHEDULED_KIND, (job) => this.#fire(job), { notesBegin: true });
-  }
-
-  /** A time that is past is now. @returns the job, or the waiting one of this sender that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
-  async schedule(input: NotifyInput, runAt: EpochMs, { trx }: InTransaction = {}): Promise<ScheduledNotification> {
-    const { database, directory, jobs } = this.#parts;
-    const { principal, correlationId, module = null } = currentCaller();
-    return database.writeIn({ trx }, async (inner) => {
-      const recipients = await directory.recipients(input.recipients, inner, input.projectId ?? null);
-      const notification: NotifyInput = { ...input, recipients };
-      const sender = principal?.key ?? "system";
-      const dedupeKey = input.dedupeKey === undefined ? null : `notification ${sender} ${input.dedupeKey}`;
-      const createdBy = creatorIdOf(principal);
-      const priority = await timerPriority(
-        inner,
-        { createdBy: module === null ? createdBy : null, dedupeKey },
-        this.#parts.limits(),
-      );
-      const job = await jobs.enqueue(
-        {
-          queue: "timers",
-          kind: SCHEDULED_KIND,
-          payload: { notification } satisfies ScheduledPayload,
-          runAt,
-          dedupeKey,
-          priority,
-          createdBy,
-          module,
-          correlationId: correlationId ?? uuidv7(),
-        },
-        { trx: inner },
-      );
-      return { jobId: job.jobId, runAt: job.runAt, state: job.state };
-    });
-  }
-
-  async #fire(job: RunningJob): Promise<unknown> {
+/** From now on jobs of scheduled notifications send them. Who may send, and to whom, is checked when one is made and again when it is sent. */
+export function handleScheduledNotifications(context: ScheduledContext): void {
+  const send = async (job: RunningJob): Promise<unknown> => {
     const { notification } = job.payload as ScheduledPayload;
-    const principal = this.#sender(job.createdBy);
+    const principal = senderWhoMay(job.createdBy, context.principals);
     const caller = { principal, ip: null, requestId: null, correlationId: job.correlationId };
-    await runAs({ ...caller, process: "job" }, () => this.#send(job, notification));
+    await runAs({ ...caller, process: "job" }, () => sendScheduled(context, job, notification));
     return COMPLETED;
-  }
+  };
+  context.runner.handle(SCHEDULED_KIND, send, { notesBegin: true });
+}
 
-  /** Notification and completion are one transaction: exactly once. */
-  async #send(job: RunningJob, notification: NotifyInput): Promise<void> {
-    const { database, directory, jobs, send } = this.#parts;
-    const recipients = stillReachable(directory, notification.recipients, notification.projectId ?? null);
-    await database.write(
-      async (trx) => {
-        const { id: scheduledJobId, correlationId } = job;
-        const { id } = await send({ ...notification, recipients, scheduledJobId, correlationId }, { trx });
-        await jobs.complete(job, trx, { notificationId: id });
+/** A time that is past is now. @returns the job, or the waiting one of this sender that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
+export async function scheduleNotification(
+  { database, directory, jobs, limits }: Pick<ScheduledContext, "database" | "directory" | "jobs" | "limits">,
+  input: NotifyInput,
+  runAt: EpochMs,
+  { trx }: InTransaction = {},
+): Promise<ScheduledNotification> {
+  const { principal, correlationId, module = null } = currentCaller();
+  return database.writeIn({ trx }, async (inner) => {
+    const recipients = await directory.recipients(input.recipients, inner, input.projectId ?? null);
+    const notification: NotifyInput = { ...input, recipients };
+    const sender = principal?.key ?? "system";
+    const dedupeKey = input.dedupeKey === undefined ? null : `notification ${sender} ${input.dedupeKey}`;
+    const createdBy = creatorIdOf(principal);
+    const limited = { createdBy: module === null ? createdBy : null, dedupeKey };
+    const job = await jobs.enqueue(
+      {
+        queue: "timers",
+        kind: SCHEDULED_KIND,
+        payload: { notification } satisfies ScheduledPayload,
+        runAt,
+        dedupeKey,
+        priority: await timerPriority(inner, limited, limits()),
+        createdBy,
+        module,
+        correlationId: correlationId ?? uuidv7(),
       },
-      { sharesCommit: true },
+      { trx: inner },
     );
-  }
+    return { jobId: job.jobId, runAt: job.runAt, state: job.state };
+  });
+}
 
-  /** Whoever made it must still be somebody who may. @throws PermanentError FORBIDDEN */
-  #sender(createdBy: string | null): Principal | null {
-    try {
-      const sender = creatorOf(createdBy, this.#parts.principals);
-      if (sender) requireAccess({ permission: "notifications:send", keyScope: "notifications:send" }, sender);
-      return sender;
-    } catch (error) {
-      if (error instanceof PrismError)
-        throw new PermanentError("FORBIDDEN: whoever scheduled this may not send it any more", { cause: error });
-      throw error;
-    }
+/** Notification and completion are one transaction: exactly once. */
+async function sendScheduled(
+  { database, directory, jobs, send }: ScheduledContext,
+  job: RunningJob,
+  notification: NotifyInput,
+): Promise<void> {
+  const recipients = stillReachable(directory, notification.recipients, notification.projectId ?? null);
+  await database.write(
+    async (trx) => {
+      const { id: scheduledJobId, correlationId } = job;
+      const { id } = await send({ ...notification, recipients, scheduledJobId, correlationId }, { trx });
+      await jobs.complete(job, trx, { notificationId: id });
+    },
+    { sharesCommit: true },
+  );
+}
+
+/** The sender must still have the right. @throws PermanentError FORBIDDEN */
+function senderWhoMay(createdBy: string | null, principals: Principals): Principal | null {
+  try {
+    const sender = creatorOf(createdBy, principals);
+    if (sender) requireAccess({ permission: "notifications:send", keyScope: "notifications:send" }, sender);
+    return sender;
+  } catch (error) {
+    if (error instanceof PrismError)
+      throw new PermanentError("FORBIDDEN: whoever scheduled this may not send it any more", { cause: error });
+    throw error;
   }
 }
 
 /**
- * Of the people whom something was meant for when it was made, those who can still be told: the others have left since, and keep nobody
- * from hearing of it. @throws PermanentError RECIPIENT_NOT_FOUND when nobody is left
+ * Those of the recipients at the time of making who can still be reached: the others have left since.
+ * @throws PermanentError RECIPIENT_NOT_FOUND when none is left
  */
 export function stillReachable(
   directory: UserDirectory,

@@ -1,6 +1,6 @@
 import { runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { assertNever, PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import type { Database } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
@@ -21,7 +21,7 @@ import {
   type TimerAction,
 } from "./timer-action.ts";
 
-export interface FiringParts {
+export interface FiringContext {
   readonly database: Database;
   readonly jobs: JobService;
   readonly runner: JobRunner;
@@ -43,120 +43,118 @@ export interface TimerPayload {
 }
 
 /**
- * Does what a timer was made for (contract 8.6). What leaves rows (a notification, an event that persists, an entry of a channel) is committed
- * with the completion of the job: exactly once. The bus is told afterwards, at most once.
+ * Does what a timer was made for. What leaves rows (a notification, an event that persists, an entry of a channel) is committed with the
+ * completion of the job: exactly once. The bus follows, at most once.
  */
-export class TimerFiring {
-  readonly #parts: FiringParts;
-
-  constructor(parts: FiringParts) {
-    this.#parts = parts;
-  }
-
-  async fire(job: RunningJob): Promise<unknown> {
-    const { action } = job.payload as TimerPayload;
-    const creator = job.createdBy === null ? null : this.#creator(job.createdBy, action);
-    const caller = { principal: creator, ip: null, requestId: null, correlationId: job.correlationId };
-    return runAs({ ...caller, process: "job" }, () => this.#act(job, action));
-  }
-
-  #act(job: RunningJob, action: TimerAction): Promise<unknown> {
+export async function fireTimer(context: FiringContext, job: RunningJob): Promise<unknown> {
+  const { action } = job.payload as TimerPayload;
+  const principal = job.createdBy === null ? null : creatorWhoMay(context, job.createdBy, action);
+  const caller = { principal, ip: null, requestId: null, correlationId: job.correlationId };
+  return runAs({ ...caller, process: "job" }, () => {
     switch (action.type) {
       case "notify":
-        return this.#notify(job, action);
+        return notify(context, job, action);
       case "event":
-        return this.#emit(job, action);
+        return emit(context, job, action);
       case "message":
-        return this.#publish(job, action);
+        return publish(context, job, action);
+      default:
+        return assertNever(action);
     }
-  }
+  });
+}
 
-  /** Whoever made the timer must still be somebody who may. @throws PermanentError FORBIDDEN */
-  #creator(userId: string, action: TimerAction): UserPrincipal {
-    try {
-      const creator = this.#parts.principals.ofUser(userId);
-      requireTimerRights(creator, action, this.#parts.directory);
-      return creator;
-    } catch (error) {
-      if (error instanceof PrismError)
-        throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
-      throw error;
-    }
+/** The creator must still have the rights. @throws PermanentError FORBIDDEN */
+function creatorWhoMay({ principals, directory }: FiringContext, userId: string, action: TimerAction): UserPrincipal {
+  try {
+    const creator = principals.ofUser(userId);
+    requireTimerRights(creator, action, directory);
+    return creator;
+  } catch (error) {
+    if (error instanceof PrismError)
+      throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
+    throw error;
   }
+}
 
-  async #notify(job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
-    const { database, directory, notifier, jobs } = this.#parts;
-    const recipients = stillReachable(directory, payload.recipients, null);
-    await database.write(
-      async (trx) => {
-        const { id: scheduledJobId, correlationId } = job;
-        const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
-        const { id } = await notifier.send(input, { trx });
-        await jobs.complete(job, trx, { notificationId: id });
+async function notify(context: FiringContext, job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
+  const { database, directory, notifier, jobs } = context;
+  const recipients = stillReachable(directory, payload.recipients, null);
+  await database.write(
+    async (trx) => {
+      const { id: scheduledJobId, correlationId } = job;
+      const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
+      const { id } = await notifier.send(input, { trx });
+      await jobs.complete(job, trx, { notificationId: id });
+    },
+    { sharesCommit: true },
+  );
+  return COMPLETED;
+}
+
+async function emit(context: FiringContext, job: RunningJob, action: EventAction): Promise<unknown> {
+  const { ingest, bus, notifier, runner, clock, defaultProjectId } = context;
+  const { event, payload, persist } = action;
+  const isNotify = isBusNotify(action);
+  if (isNotify) await sendBusNotify(context, job, action);
+  if (persist) {
+    const end = { outcome: "succeeded", result: null } as const;
+    // The id is the job's, so a second run after a crash between commit and answer finds the event there.
+    await ingest.ingest(
+      {
+        id: job.id,
+        type: event,
+        payload: asObject(payload),
+        source: "timer",
+        projectId: defaultProjectId,
+        correlationId: job.correlationId,
       },
-      { sharesCommit: true },
+      finishOf(job.claimed, runner.workerId, clock.now(), end),
     );
-    return COMPLETED;
   }
+  // Handlers of modules run now; a stored event's job has ended before.
+  if (!persist) job.begun();
+  const delivered = await bus.deliver(event, payload, job.correlationId, isNotify ? notifier.onBus : undefined);
+  return persist || isNotify ? COMPLETED : delivered;
+}
 
-  async #emit(job: RunningJob, action: EventAction): Promise<unknown> {
-    const { ingest, bus, notifier, runner, clock, defaultProjectId } = this.#parts;
-    const { event, payload, persist } = action;
-    const isNotify = isBusNotify(action);
-    if (isNotify) await this.#sendBusNotify(job, action);
-    if (persist) {
-      const end = { outcome: "succeeded", result: null } as const;
-      // The id is the job's, so a second run after a crash between commit and answer finds the event there.
-      await ingest.ingest(
-        {
-          id: job.id,
-          type: event,
-          payload: asObject(payload),
-          source: "timer",
-          projectId: defaultProjectId,
-          correlationId: job.correlationId,
-        },
-        finishOf(job.claimed, runner.workerId, clock.now(), end),
-      );
-    }
-    // Handlers of modules run now; a stored event's job has ended before.
-    if (!persist) job.begun();
-    const delivered = await bus.deliver(event, payload, job.correlationId, isNotify ? notifier.onBus : undefined);
-    return persist || isNotify ? COMPLETED : delivered;
+/**
+ * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the job itself.
+ * @throws PermanentError with the code of what is wrong: no other attempt would help
+ */
+async function sendBusNotify(
+  { database, notifier, jobs }: FiringContext,
+  job: RunningJob,
+  { payload, persist }: EventAction,
+): Promise<void> {
+  const { id: scheduledJobId, correlationId } = job;
+  try {
+    await database.write(async (trx) => {
+      // A second run after a crash finds the notification by its key.
+      const input = { ...readBusNotify(payload), scheduledJobId, correlationId, dedupeKey: `timer ${job.id}` };
+      const { id } = await notifier.send(input, { trx });
+      if (!persist) await jobs.complete(job, trx, { notificationId: id });
+    });
+  } catch (error) {
+    if (error instanceof PrismError && PERMANENT.has(error.code))
+      throw new PermanentError(`${error.code}: ${error.message}`, { cause: error });
+    throw error;
   }
+}
 
-  /**
-   * Sends what the event `notify` asks for, with the end of the job; an event that persists ends the job itself.
-   * @throws PermanentError with the code of what is wrong: no other attempt would help
-   */
-  async #sendBusNotify(job: RunningJob, { payload, persist }: EventAction): Promise<void> {
-    const { database, notifier, jobs } = this.#parts;
-    const { id: scheduledJobId, correlationId } = job;
-    try {
-      await database.write(async (trx) => {
-        // A second run after a crash finds the notification by its key.
-        const input = { ...readBusNotify(payload), scheduledJobId, correlationId, dedupeKey: `timer ${job.id}` };
-        const { id } = await notifier.send(input, { trx });
-        if (!persist) await jobs.complete(job, trx, { notificationId: id });
-      });
-    } catch (error) {
-      if (error instanceof PrismError && PERMANENT.has(error.code))
-        throw new PermanentError(`${error.code}: ${error.message}`, { cause: error });
-      throw error;
-    }
-  }
-
-  async #publish(job: RunningJob, { channel, payload }: MessageAction): Promise<unknown> {
-    const { database, realtime, jobs, bus } = this.#parts;
-    await database.write(
-      async (trx) => {
-        const stream = { kind: "channel", projectId: null, name: channel } as const;
-        const { offset } = await realtime.publish(stream, "message", payload, { trx });
-        await jobs.complete(job, trx, { offset });
-      },
-      { sharesCommit: true },
-    );
-    await bus.deliver(`msg:${channel}`, payload, job.correlationId);
-    return COMPLETED;
-  }
+async function publish(
+  { database, realtime, jobs, bus }: FiringContext,
+  job: RunningJob,
+  { channel, payload }: MessageAction,
+): Promise<unknown> {
+  await database.write(
+    async (trx) => {
+      const stream = { kind: "channel", projectId: null, name: channel } as const;
+      const { offset } = await realtime.publish(stream, "message", payload, { trx });
+      await jobs.complete(job, trx, { offset });
+    },
+    { sharesCommit: true },
+  );
+  await bus.deliver(`msg:${channel}`, payload, job.correlationId);
+  return COMPLETED;
 }

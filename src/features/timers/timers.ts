@@ -1,4 +1,3 @@
-import { sql } from "kysely";
 import { currentCaller } from "../../core/caller.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
@@ -15,19 +14,24 @@ import { readBusNotify } from "../notifications/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import { type Schedule, scheduleOf } from "../schedules/index.ts";
 import { requireSound } from "../sounds/index.ts";
-import { creatorIdOf } from "./creator.ts";
-import { type Owner, type PendingTimers, TIMER_KIND } from "./pending-timers.ts";
+import {
+  labelled,
+  type Owner,
+  type PendingTimers,
+  recurringTimers,
+  TIMER_KIND,
+  waitingTimers,
+} from "./pending-timers.ts";
 import { epochOf, type Moment } from "./time.ts";
 import {
-  type EventAction,
   isBusNotify,
   readTimerAction,
   requireTimerRights,
   type TimerAction,
   type TimerActionInput,
 } from "./timer-action.ts";
-import { type FiringParts, TimerFiring, type TimerPayload } from "./timer-firing.ts";
-import { requireInterval, type TimerSettings, timerPriority } from "./timer-limits.ts";
+import { creatorIdOf, requireInterval, type TimerSettings, timerPriority } from "./timer-creator.ts";
+import { type FiringContext, fireTimer, type TimerPayload } from "./timer-firing.ts";
 
 /** Next runs of a pattern in which the shortest time between two is looked for. */
 const COMPARED_RUNS = 20;
@@ -60,7 +64,7 @@ export interface TimerOptions extends InTransaction {
   readonly onConflict?: "keep" | "replace" | "add" | "fail" | "keepSame" | undefined;
 }
 
-export interface TimerParts extends FiringParts {
+export interface TimersContext extends FiringContext {
   readonly audit: AuditService;
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
@@ -69,198 +73,197 @@ export interface TimerParts extends FiringParts {
   limits(): TimerSettings;
 }
 
-/** Jobs and schedules whose work is an action (contract 8.6). Rights are checked when a timer is made and again each time it fires. */
-export class TimerService {
-  readonly #parts: TimerParts;
+/**
+ * Jobs and schedules whose work is an action: `services.timer`. Rights are checked when a timer is made and again each time it fires
+ * ({@link fireTimer}).
+ */
+export function timerService(context: TimersContext) {
+  context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
+  return {
+    /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
+    read: (input: unknown) => readTimerAction(input, context.senders),
+    /** {@link runAt}, after a delay, which is elapsed time: no clock change moves it. */
+    after: (label: string, delayMs: number, action: GivenAction, options?: TimerOptions) =>
+      runAt(context, label, context.clock.now() + delayMs, action, options),
+    at: runAt.bind(null, context),
+    every: runEvery.bind(null, context),
+    cancel: cancelTimer.bind(null, context),
+    resolveReferences: resolveReferences.bind(null, context),
+  };
+}
 
-  constructor(parts: TimerParts) {
-    this.#parts = parts;
-    const firing = new TimerFiring(parts);
-    parts.runner.handle(TIMER_KIND, (job) => firing.fire(job), { notesBegin: true });
-  }
+export type TimerService = ReturnType<typeof timerService>;
 
-  /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
-  read(input: unknown): TimerAction {
-    return readTimerAction(input, this.#parts.senders);
-  }
-
-  /**
-   * Runs an action after a delay, which is elapsed time: no clock change moves it.
-   * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
-   */
-  after(label: string, delayMs: number, action: GivenAction, options: TimerOptions = {}): Promise<Timer> {
-    return this.at(label, this.#parts.clock.now() + delayMs, action, options);
-  }
-
-  /** Runs an action at an instant; one that is past is now. @throws as {@link after} */
-  async at(
-    label: string,
-    at: Moment | EpochMs,
-    input: GivenAction,
-    { trx, ...options }: TimerOptions = {},
-  ): Promise<Timer> {
-    const { database, jobs, clock } = this.#parts;
-    const runAt = Math.max(epochOf(at), clock.now());
-    const action = this.read(input);
-    const creator = creatorNow(options.module);
-    const key = keyOf(label, creator, options);
-    return database.writeIn({ trx }, async (inner) => {
-      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
-      const held = await this.#labelled(label, options, inner);
-      if (held) return once(held, label, payload);
-      if (key !== null && isNewWanted(options)) await this.#release(key, inner);
-      const createdBy = creatorIdOf(creator);
-      const priority = await timerPriority(inner, { createdBy, dedupeKey: key }, this.#parts.limits());
-      const job = await jobs.enqueue(
-        {
-          queue: "timers",
-          kind: TIMER_KIND,
-          payload,
-          runAt,
-          label,
-          dedupeKey: key,
-          module: options.module ?? null,
-          priority,
-          createdBy,
-          correlationId: currentCaller().correlationId ?? uuidv7(),
-        },
-        { trx: inner },
-      );
-      return once(job, label, payload);
-    });
-  }
-
-  /** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link after} */
-  async every(
-    label: string,
-    cron: string,
-    input: GivenAction,
-    { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
-  ): Promise<Timer & { readonly scheduleId: string }> {
-    const { database, schedules, audit, limits } = this.#parts;
-    const action = this.read(input);
-    const creator = creatorNow(options.module);
-    if (creator && !creator.permissions.has("jobs:manage"))
-      requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);
-    const key = keyOf(label, creator, options);
-    // The label is for people; the name only has to be one of its own, or the key's.
-    const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
-    return database.writeIn({ trx }, async (inner) => {
-      const payload: TimerPayload = { action: await this.settled(action, creator, inner) };
-      const given = { cron, timezone: timezone ?? schedules.timezone, payload };
-      const held = await this.#recurring(name, label, options, inner);
-      const kept = held.find((each) => options.onConflict !== "keepSame" || isSame(each, given));
-      if (kept && !isNewWanted(options)) return recurring(kept, given);
-      if (kept && options.onConflict === "fail") throw labelTaken(label);
-      const schedule = {
-        ...given,
-        name,
+/**
+ * Runs an action at an instant; one that is past is now.
+ * @throws VALIDATION_FAILED, LIMIT_REACHED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND, NOT_CONFIGURED, OVERLOADED
+ */
+async function runAt(
+  context: TimersContext,
+  label: string,
+  at: Moment | EpochMs,
+  input: GivenAction,
+  { trx, ...options }: TimerOptions = {},
+): Promise<Timer> {
+  const { database, jobs, clock, senders, limits } = context;
+  const runAt = Math.max(epochOf(at), clock.now());
+  const action = readTimerAction(input, senders);
+  const creator = creatorNow(options.module);
+  const key = keyOf(label, creator, options);
+  return database.writeIn({ trx }, async (inner) => {
+    const payload: TimerPayload = { action: await resolveReferences(context, action, creator, inner) };
+    const held = await heldByLabel(context, label, options, inner);
+    if (held) return timerOfJob(held, label, payload);
+    if (key !== null && isNewWanted(options)) await releaseHeldKey(context, key, inner);
+    const createdBy = creatorIdOf(creator);
+    const priority = await timerPriority(inner, { createdBy, dedupeKey: key }, limits());
+    const job = await jobs.enqueue(
+      {
         queue: "timers",
         kind: TIMER_KIND,
+        payload,
+        runAt,
         label,
+        dedupeKey: key,
         module: options.module ?? null,
-        createdBy: creatorIdOf(creator),
-      } as const;
-      if (kept) {
-        for (const { id } of held) if (id !== kept.id) await schedules.delete(id, { trx: inner });
-        return recurring(await schedules.update(kept.id, { ...schedule, name: kept.name }, { trx: inner }), given);
-      }
-      const made = await schedules.create(schedule, { trx: inner });
-      const metadata = { kind: TIMER_KIND, cron };
-      await audit.record(
-        { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
-        { trx: inner },
-      );
-      return recurring(made, given);
-    });
-  }
+        priority,
+        createdBy,
+        correlationId: currentCaller().correlationId ?? uuidv7(),
+      },
+      { trx: inner },
+    );
+    return timerOfJob(job, label, payload);
+  });
+}
 
-  /**
-   * Calls a timer off: by its id, or all that wait with a label. A module reaches its own, all other code those of whoever it runs for.
-   * @returns whether any waited
-   */
-  async cancel(
-    jobIdOrLabel: string,
-    { trx, module }: InTransaction & { readonly module?: string | undefined } = {},
-  ): Promise<boolean> {
-    const { database, pending } = this.#parts;
-    const owner: Owner = { createdBy: creatorIdOf(creatorNow(module)), module: module ?? null };
-    const isOwn = (of: Owner): boolean => of.module === owner.module && of.createdBy === owner.createdBy;
-    return database.writeIn({ trx }, async (inner) => {
-      const ids = isUuid(jobIdOrLabel) ? [jobIdOrLabel] : await pending.labelled(jobIdOrLabel, owner, inner);
-      let cancelled = false;
-      for (const id of ids)
-        cancelled = (await pending.cancelIfWaiting("timers", id, isOwn, { trx: inner })) || cancelled;
-      return cancelled;
-    });
-  }
+/** Runs an action again and again, by a cron pattern. @throws INVALID_CRON, INVALID_TIMEZONE, and as {@link runAt} */
+async function runEvery(
+  context: TimersContext,
+  label: string,
+  cron: string,
+  input: GivenAction,
+  { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
+): Promise<Timer & { readonly scheduleId: string }> {
+  const { database, schedules, audit, senders, limits } = context;
+  const action = readTimerAction(input, senders);
+  const creator = creatorNow(options.module);
+  if (creator && !creator.permissions.has("jobs:manage"))
+    requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);
+  const key = keyOf(label, creator, options);
+  // The label is for people; the name only has to be one of its own, or the key's.
+  const name = `timer:${key === null ? uuidv7() : sha256Hex(key).slice(0, 32)}`;
+  return database.writeIn({ trx }, async (inner) => {
+    const payload: TimerPayload = { action: await resolveReferences(context, action, creator, inner) };
+    const given = { cron, timezone: timezone ?? schedules.timezone, payload };
+    const held = await schedulesHolding(context, name, label, options, inner);
+    const kept = held.find((each) => options.onConflict !== "keepSame" || isSame(each, given));
+    if (kept && !isNewWanted(options)) return timerOfSchedule(kept, given);
+    if (kept && options.onConflict === "fail") throw labelTaken(label);
+    const schedule = {
+      ...given,
+      name,
+      queue: "timers",
+      kind: TIMER_KIND,
+      label,
+      module: options.module ?? null,
+      createdBy: creatorIdOf(creator),
+    } as const;
+    if (kept) {
+      for (const { id } of held) if (id !== kept.id) await schedules.delete(id, { trx: inner });
+      const updated = await schedules.update(kept.id, { ...schedule, name: kept.name }, { trx: inner });
+      return timerOfSchedule(updated, given);
+    }
+    const made = await schedules.create(schedule, { trx: inner });
+    const metadata = { kind: TIMER_KIND, cron };
+    await audit.record(
+      { action: "schedule.create", resourceType: "schedule", resourceId: made.id, metadata },
+      { trx: inner },
+    );
+    return timerOfSchedule(made, given);
+  });
+}
 
-  /** The action as it is stored, with its recipients and its sound found. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND */
-  async settled(action: TimerAction, creator: UserPrincipal | null, trx: Trx): Promise<TimerAction> {
-    // Before an unknown reference makes a user: it is somebody else in any case.
-    if (creator) requireTimerRights(creator, action, this.#parts.directory);
-    if (isBusNotify(action)) await this.#requireRecipient(action, trx);
-    if (action.type !== "notify") return action;
-    const recipients = await this.#parts.directory.recipients(action.payload.recipients, trx, null);
-    const sound = await requireSound(action.payload.sound, trx);
-    return { ...action, payload: { ...action.payload, recipients, sound } };
-  }
+/**
+ * Cancels a timer: by its id, or all that wait with a label. A module reaches its own, all other code those of the user it runs for.
+ * @returns whether any waited
+ */
+async function cancelTimer(
+  { database, pending }: TimersContext,
+  jobIdOrLabel: string,
+  { trx, module }: InTransaction & { readonly module?: string | undefined } = {},
+): Promise<boolean> {
+  const owner: Owner = { createdBy: creatorIdOf(creatorNow(module)), module: module ?? null };
+  const isOwn = (of: Owner): boolean => of.module === owner.module && of.createdBy === owner.createdBy;
+  return database.writeIn({ trx }, async (inner) => {
+    const ids = isUuid(jobIdOrLabel) ? [jobIdOrLabel] : await labelled(jobIdOrLabel, owner, inner);
+    let cancelled = false;
+    for (const id of ids) cancelled = (await pending.cancelIfWaiting("timers", id, isOwn, { trx: inner })) || cancelled;
+    return cancelled;
+  });
+}
 
-  /** The event goes out as it was given; what the program does with it is checked now. @throws VALIDATION_FAILED, RECIPIENT_NOT_FOUND */
-  async #requireRecipient({ payload }: EventAction, trx: Trx): Promise<void> {
-    const [ref = ""] = readBusNotify(payload).recipients;
-    await this.#parts.directory.recipient(ref, trx, null, "action.payload.userId");
+/**
+ * The action as it is stored, with its recipients and its sound found.
+ * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, SOUND_NOT_FOUND
+ */
+async function resolveReferences(
+  { directory }: TimersContext,
+  action: TimerAction,
+  creator: UserPrincipal | null,
+  trx: Trx,
+): Promise<TimerAction> {
+  // Before an unknown reference makes a user: it is another user in any case.
+  if (creator) requireTimerRights(creator, action, directory);
+  if (isBusNotify(action)) {
+    // The event goes out as it was given; what the program does with it is checked now.
+    const [ref = ""] = readBusNotify(action.payload).recipients;
+    await directory.recipient(ref, trx, null, "action.payload.userId");
   }
+  if (action.type !== "notify") return action;
+  const recipients = await directory.recipients(action.payload.recipients, trx, null);
+  const sound = await requireSound(action.payload.sound, trx);
+  return { ...action, payload: { ...action.payload, recipients, sound } };
+}
 
-  /**
-   * What becomes of a module's timers that wait under the label, also those without its key. @returns the one that stays in place of the new one.
-   * @throws NAME_TAKEN
-   */
-  async #labelled(label: string, { module, dedupeKey, onConflict = "keep" }: TimerOptions, trx: Trx) {
-    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return undefined;
-    const waiting = await trx
-      .selectFrom("jobs")
-      .select(["id as jobId", "runAt", "state", "label", "payload"])
-      .where("queue", "=", sql.lit("timers"))
-      .where("finishedAt", "is", null)
-      .where("module", "=", module)
-      .where("label", "=", label)
-      .where("scheduleId", "is", null)
-      .where("state", "<>", "running")
-      .orderBy("id")
-      .execute();
-    if (onConflict === "fail" && waiting.length > 0) throw labelTaken(label);
-    if (onConflict === "replace") for (const { jobId } of waiting) await this.#parts.jobControl.cancel(jobId, { trx });
-    return onConflict === "keep" ? waiting[0] : undefined;
-  }
+/**
+ * What becomes of a module's timers that wait under the label, also those without its key. @returns the one that stays in place of the new one.
+ * @throws NAME_TAKEN
+ */
+async function heldByLabel(
+  { jobControl }: TimersContext,
+  label: string,
+  { module, dedupeKey, onConflict = "keep" }: TimerOptions,
+  trx: Trx,
+) {
+  if (module === undefined || dedupeKey !== undefined || onConflict === "add") return undefined;
+  const waiting = await waitingTimers(trx, { createdBy: null, module }, label)
+    .select(["id as jobId", "runAt", "state", "label", "payload"])
+    .orderBy("id")
+    .execute();
+  if (onConflict === "fail" && waiting.length > 0) throw labelTaken(label);
+  if (onConflict === "replace") for (const { jobId } of waiting) await jobControl.cancel(jobId, { trx });
+  return onConflict === "keep" ? waiting[0] : undefined;
+}
 
-  /** The recurring timers that hold the key: the schedule of this name first, then those of the module with the label. */
-  async #recurring(
-    name: string,
-    label: string,
-    { module, dedupeKey, onConflict }: TimerOptions,
-    trx: Trx,
-  ): Promise<Schedule[]> {
-    const { schedules } = this.#parts;
-    const named = await schedules.findByName(name, { trx });
-    if (module === undefined || dedupeKey !== undefined || onConflict === "add") return named ? [named] : [];
-    const rows = await trx
-      .selectFrom("schedules")
-      .selectAll()
-      .where("kind", "=", TIMER_KIND)
-      .where("module", "=", module)
-      .where("label", "=", label)
-      .orderBy("id")
-      .execute();
-    return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
-  }
+/** The recurring timers that hold the key: the schedule of this name first, then those of the module with the label. */
+async function schedulesHolding(
+  { schedules }: TimersContext,
+  name: string,
+  label: string,
+  { module, dedupeKey, onConflict }: TimerOptions,
+  trx: Trx,
+): Promise<Schedule[]> {
+  const named = await schedules.findByName(name, { trx });
+  if (module === undefined || dedupeKey !== undefined || onConflict === "add") return named ? [named] : [];
+  const rows = await recurringTimers(trx, { createdBy: null, module }, label).selectAll().orderBy("id").execute();
+  return [...(named ? [named] : []), ...rows.filter(({ id }) => id !== named?.id).map(scheduleOf)];
+}
 
-  /** Takes the key from the timer that holds it: one that waits is called off, one that runs goes on without it. */
-  async #release(key: string, trx: Trx): Promise<void> {
-    const [held] = await holdersOf(trx, "timers", [key]);
-    if (held?.state === "running") await releaseKey(trx, held.id);
-    else if (held) await this.#parts.jobControl.cancel(held.id, { trx });
-  }
+/** Takes the key from the timer that holds it: one that waits is cancelled, one that runs continues without it. */
+async function releaseHeldKey({ jobControl }: TimersContext, key: string, trx: Trx): Promise<void> {
+  const [held] = await holdersOf(trx, "timers", [key]);
+  if (held?.state === "running") await releaseKey(trx, held.id);
+  else if (held) await jobControl.cancel(held.id, { trx });
 }
 
 /** The user for whom code runs; null for modules and the program itself. */
@@ -290,7 +293,7 @@ function labelTaken(label: string): PrismError {
 }
 
 /** @param given what was asked for. */
-function once(job: EnqueuedJob, label: string, given: TimerPayload): Timer {
+function timerOfJob(job: EnqueuedJob, label: string, given: TimerPayload): Timer {
   const { action } = JSON.parse(job.payload) as TimerPayload;
   const isOther = job.payload !== JSON.stringify(given);
   return { jobId: job.jobId, label: job.label ?? label, runAt: job.runAt, state: job.state, action, isOther };
@@ -308,7 +311,7 @@ function isSame(held: Recurrence, given: Recurrence): boolean {
 }
 
 /** @param given what was asked for. */
-function recurring(schedule: Schedule, given: Recurrence): Timer & { readonly scheduleId: string } {
+function timerOfSchedule(schedule: Schedule, given: Recurrence): Timer & { readonly scheduleId: string } {
   const { id, label, nextRunAt, payload } = schedule;
   const { action } = payload as TimerPayload;
   const timer = { jobId: id, label: label ?? "", runAt: nextRunAt, state: "scheduled", action };

@@ -3,8 +3,24 @@ import type { Config } from "../../config/load.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { limitReached } from "../../core/limit-reached.ts";
+import type { Principal } from "../../core/principal.ts";
 import { holdersOf } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";
+import type { Principals } from "../access/index.ts";
+
+const KEY = "key:";
+
+/** How a row names who made it (`createdBy`): a user by id, an API key as `key:<id>`, the program and its modules as null. */
+export function creatorIdOf(principal: Principal | null): string | null {
+  if (!principal) return null;
+  return principal.kind === "apiKey" ? principal.key : principal.userId;
+}
+
+/** {@link creatorIdOf} the other way, with the rights of this moment. @throws ACCOUNT_DISABLED and its like, TOKEN_INVALID, INVALID_API_KEY */
+export function creatorOf(createdBy: string | null, principals: Principals): Principal | null {
+  if (createdBy === null) return null;
+  return createdBy.startsWith(KEY) ? principals.ofKey(createdBy.slice(KEY.length)) : principals.ofUser(createdBy);
+}
 
 /** Timers of one creator that have the same priority. */
 const TIMERS_PER_LEVEL = 50;
