@@ -1,13 +1,12 @@
-import { type ConditionWarning, warningsOf } from "./check/warnings.ts";
 import { InvalidCondition } from "./errors.ts";
-import { compileTree } from "./evaluate/compile.ts";
+import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
-import { fixedSteps } from "./evaluate/fixed-steps.ts";
 import type { Read } from "./evaluate/read-path.ts";
 import type { RuleEvent } from "./event.ts";
 import { type Fact, factsOf } from "./lookup/facts.ts";
 import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
+import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
 /** A condition that is ready to decide. */
 export interface Condition {

@@ -1,12 +1,11 @@
-export type { ConditionWarning } from "./check/warnings.ts";
-export { cutText } from "./code-points.ts";
 export { type Condition, compileCondition, conditionWarnings, readCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export { ConditionTooCostly } from "./evaluate/evaluation-budget.ts";
+export { cutText } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
-export { RuleIndex } from "./lookup/rule-index.ts";
-export { inRuleOrder, RULES_START, type RulePosition } from "./lookup/rule-order.ts";
-export type { RuleWalk } from "./lookup/rule-walk.ts";
-export { patternPool } from "./patterns/pattern-pool.ts";
+export type { RuleWalk } from "./lookup/rule-index.ts";
+export { inRuleOrder, RULES_START, RuleIndex, type RulePosition } from "./lookup/rule-index.ts";
+export { patternPool } from "./patterns.ts";
 export { compileTemplate, type Template } from "./template.ts";
 export type { ConditionTrace } from "./trace.ts";
+export type { ConditionWarning } from "./warnings.ts";

@@ -1,10 +1,11 @@
-import { cutText, wellFormed } from "./code-points.ts";
-import { InvalidTemplate } from "./errors.ts";
+import { InvalidTemplate, Refusal } from "./errors.ts";
+import { scalarText } from "./evaluate/functions.ts";
+import { compilePath, type Read } from "./evaluate/read-path.ts";
+import { cutText, timestampText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";
 import type { RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
-import { tokenize } from "./parse/lexer.ts";
-import { type Fill, readPlaceholder } from "./placeholder.ts";
-import { Refusal } from "./refusal.ts";
+import { readPath } from "./parse/path.ts";
+import { type TokenList, tokenize } from "./parse/tokens.ts";
 
 /** A text with `{{ path | filter }}` in it. */
 export interface Template {
@@ -80,3 +81,135 @@ function readParts(source: string): readonly Part[] {
   parts.push(source.slice(at));
   return parts;
 }
+
+/** Makes the text of a placeholder; what is over `limitUnits` (≥ 64) in length may be missing. */
+type Fill = (event: RuleEvent, limitUnits: number) => string;
+
+/** Reads what is between the braces. @throws Refusal SYNTAX, UNKNOWN_NAME, UNSAFE_NAME, LIMIT */
+function readPlaceholder(tokens: TokenList): Fill {
+  const { path, next } = readPath(tokens, 0);
+  const read = compilePath(path);
+  const asJson = tokens.isSymbol(next, "|") && isJson(tokens, next + 1);
+  const filters = readFilters(tokens, next, asJson);
+  return (event, limitUnits) => fill(read, asJson, filters, event, limitUnits);
+}
+
+function readFilters(tokens: TokenList, from: number, asJson: boolean): readonly Filter[] {
+  const filters: Filter[] = [];
+  let count = 0;
+  for (let index = from; index < tokens.length; ) {
+    const { start } = tokens.at(index);
+    if (!tokens.isSymbol(index, "|")) {
+      throw new Refusal("SYNTAX", start, `unexpected ${tokens.quote(index)} after a path`, ["|", "}}"]);
+    }
+    count += 1;
+    if (count > LIMITS.placeholderFilters) {
+      throw new Refusal("LIMIT", start, `a placeholder has at most ${LIMITS.placeholderFilters} filters`);
+    }
+    if (asJson && count === 1) {
+      index += 2;
+      continue;
+    }
+    const { filter, next } = readFilter(tokens, index + 1);
+    filters.push(filter);
+    index = next;
+  }
+  return filters;
+}
+
+function isJson(tokens: TokenList, index: number): boolean {
+  const token = tokens.at(index);
+  return token.kind === "name" && token.name === "json";
+}
+
+// Cut before each step: what is over the limit is cut from the text in the end, and a filter must not make more of it.
+function fill(read: Read, asJson: boolean, filters: readonly Filter[], event: RuleEvent, limitUnits: number): string {
+  let value = plainValue(bounded(read(event), limitUnits), asJson);
+  for (const filter of filters) value = filter(bounded(value, limitUnits));
+  return scalarText(bounded(value, limitUnits)) ?? "";
+}
+
+function bounded(value: Value, limitUnits: number): Value {
+  return typeof value === "string" && value.length > limitUnits ? value.slice(0, limitUnits) : value;
+}
+
+function plainValue(value: Value, asJson: boolean): Value {
+  if (value === null) return null;
+  if (typeof value === "object") return jsonOf(value);
+  return asJson ? JSON.stringify(value) : value;
+}
+
+/** A payload of 256 KiB takes milliseconds, and a thousand rules can ask for the same one. */
+const jsonTexts = new WeakMap<object, string>();
+
+function jsonOf(value: object): string {
+  const text = jsonTexts.get(value) ?? JSON.stringify(value);
+  jsonTexts.set(value, text);
+  return text;
+}
+
+/** Changes a value on its way into the text. Null means "nothing to show" and passes through every filter but `default`. */
+type Filter = (value: Value) => Value;
+
+const FILTERS: Readonly<Record<"upper" | "lower" | "date", Filter>> = {
+  upper: (value) => scalarText(value)?.toUpperCase() ?? null,
+  lower: (value) => scalarText(value)?.toLowerCase() ?? null,
+  date: dateText,
+};
+
+const NAMES = ["upper", "lower", "date", "json", "default"];
+
+interface FilterReading {
+  readonly filter: Filter;
+  /** Index of the first token after the filter. */
+  readonly next: number;
+}
+
+/**
+ * Reads `name` or `default:'text'`, of every filter but `json`.
+ *
+ * @param index of the token after the `|`.
+ * @throws Refusal UNKNOWN_NAME, SYNTAX
+ */
+function readFilter(tokens: TokenList, index: number): FilterReading {
+  const token = tokens.at(index);
+  if (token.kind !== "name") {
+    throw new Refusal("SYNTAX", token.start, `a filter must follow the |, not ${tokens.quote(index)}`, NAMES);
+  }
+  if (token.name === "default") return { filter: readDefault(tokens, index), next: index + 3 };
+  if (token.name === "json")
+    throw new Refusal("SYNTAX", token.start, "json must be the first filter", ["upper", "lower"]);
+  if (!isFilterName(token.name)) {
+    throw new Refusal("UNKNOWN_NAME", token.start, `there is no filter ${tokens.quote(index)}`, NAMES);
+  }
+  return { filter: FILTERS[token.name], next: index + 1 };
+}
+
+function readDefault(tokens: TokenList, index: number): Filter {
+  const text = tokens.at(index + 2);
+  if (!tokens.isSymbol(index + 1, ":") || text.kind !== "string") {
+    const place = tokens.isSymbol(index + 1, ":") ? index + 2 : index + 1;
+    throw new Refusal(
+      "SYNTAX",
+      tokens.at(place).start,
+      "write default:'text'",
+      place === index + 1 ? [":"] : ["string"],
+    );
+  }
+  return (value) => value ?? text.value;
+}
+
+function isFilterName(name: string): name is keyof typeof FILTERS {
+  return Object.hasOwn(FILTERS, name);
+}
+
+/** `2026-01-31 08:15:00 UTC` of an RFC 3339 string or of epoch ms; null for everything else. */
+function dateText(value: Value): string | null {
+  const epochMs = typeof value === "number" ? value : toEpochMs(value);
+  if (epochMs === null || Math.abs(epochMs) > LATEST_MS) return null;
+  const text = timestampText(epochMs);
+  return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
+}
+
+/** The last instant whose year has four digits. */
+const LATEST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);

@@ -1,15 +1,14 @@
-import { hintOf } from "./check/hints.ts";
-import { cutText, wellFormed } from "./code-points.ts";
 import { compileTree } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
-import type { Value } from "./evaluate/value.ts";
+import { numberOf } from "./evaluate/functions.ts";
+import { cutText, decimalText, isList, type JsonObject, toValue, type Value, wellFormed } from "./evaluate/values.ts";
 import type { RuleEvent } from "./event.ts";
 import { parseCondition } from "./parse/parse-condition.ts";
-import type { Node } from "./parse/tree.ts";
-import { type ShownValue, ValueDisplay } from "./shown-value.ts";
+import { constantOf, type Node, type NodeOf } from "./parse/tree.ts";
+import { mismatchOf, typeOf } from "./types.ts";
 
 /** What one part of a condition was worth. */
-export interface TraceEntry {
+interface TraceEntry {
   /** 0-based index of the part in the condition, in UTF-16 units. */
   readonly pos: number;
   /** The part as written, cut to 200 characters. */
@@ -70,4 +69,105 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
   } catch (error) {
     return { matched: false, value: null, trace, error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/**
+ * Why a comparison or an arithmetic step gave nothing, where its values say so.
+ *
+ * @param values of the nodes that were evaluated before it.
+ */
+function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): string | null {
+  if (node.kind !== "compare" && node.kind !== "in" && node.kind !== "arithmetic") return null;
+  const left = knownValue(node.left, values);
+  const right = knownValue(node.right, values);
+  const operator = node.kind === "in" ? "in" : node.operator;
+  const mismatch = mismatchOf(operator, typeOf(left), typeOf(right));
+  if (mismatch) return mismatch.message;
+  if (node.kind === "arithmetic") return value === null ? whyNothing(node, left, right) : null;
+  return node.kind === "compare" ? textOrder(node, left, right) : null;
+}
+
+/** Comparisons with a constant never evaluate it. */
+function knownValue(node: Node, values: ReadonlyMap<Node, Value>): Value {
+  return values.get(node) ?? constantOf(node) ?? null;
+}
+
+function whyNothing({ operator }: NodeOf<"arithmetic">, left: Value, right: Value): string | null {
+  if (left === null || right === null) return null;
+  if (operator === "/" || operator === "%") return "the divisor is 0";
+  const isDecimal = typeof left === "bigint" || typeof right === "bigint";
+  return isDecimal
+    ? "the exact result has more than four decimal places or 15 digits before the point"
+    : "the result is too large";
+}
+
+/** `"9" < "1000"` is false, and so is what the author meant, or not: by chance. */
+function textOrder({ operator }: NodeOf<"compare">, left: Value, right: Value): string | null {
+  if (operator === "==" || operator === "!=" || typeof left !== "string" || typeof right !== "string") return null;
+  if (numberOf(left) === null || numberOf(right) === null) return null;
+  return "these texts are ordered by character, not as numbers; write dec(x) on both sides";
+}
+
+/** A value made fit for JSON and for people: decimals as text, long texts cut, large lists and objects abridged. */
+type ShownValue = null | boolean | number | string | readonly ShownValue[] | { readonly [member: string]: ShownValue };
+
+const KEY_CHARACTERS = 100;
+const MEMBERS = 20;
+const DEPTH = 4;
+/** Elements and members that all values of one display show together. */
+const TOTAL_MEMBERS = 1000;
+
+/** Shows the values of one trace, within one bound for all of them: a payload of 256 KiB can be read by 500 paths. */
+class ValueDisplay {
+  #membersLeft = TOTAL_MEMBERS;
+  readonly #members = new Map<JsonObject, readonly string[]>();
+
+  show(value: Value, depth = 0): ShownValue {
+    switch (typeof value) {
+      case "string":
+        return cutText(wellFormed(value), TEXT_CHARACTERS);
+      case "bigint":
+        return decimalText(value);
+      case "object":
+        if (value === null) return null;
+        if (depth === DEPTH) return "…";
+        return isList(value) ? this.#showList(value, depth) : this.#showObject(value, depth);
+      default:
+        return value;
+    }
+  }
+
+  #showList(list: readonly unknown[], depth: number): readonly ShownValue[] {
+    const count = this.#take(list.length);
+    const shown = list.slice(0, count).map((element) => this.show(toValue(element), depth + 1));
+    return count < list.length ? [...shown, more(list.length - count)] : shown;
+  }
+
+  #showObject(object: JsonObject, depth: number): ShownValue {
+    const members = this.#membersOf(object);
+    const count = this.#take(members.length);
+    const shown = members.slice(0, count).map((member): [string, ShownValue] => {
+      return [cutText(wellFormed(member), KEY_CHARACTERS), this.show(toValue(object[member]), depth + 1)];
+    });
+    if (count < members.length) shown.push(["…", more(members.length - count)]);
+    // Defines members instead of assigning them: one named __proto__ stays a member.
+    return Object.fromEntries(shown);
+  }
+
+  /** Listing the members of a large payload takes milliseconds, and every path can show it. */
+  #membersOf(object: JsonObject): readonly string[] {
+    const members = this.#members.get(object) ?? Object.keys(object);
+    this.#members.set(object, members);
+    return members;
+  }
+
+  #take(count: number): number {
+    const taken = Math.min(count, MEMBERS, this.#membersLeft);
+    this.#membersLeft -= taken;
+    return taken;
+  }
+}
+
+function more(count: number): string {
+  return `… ${count} more`;
 }

@@ -15,8 +15,7 @@ import {
   type RuleWalk,
 } from "../../../../src/features/rules/language/language.ts";
 import { LIMITS } from "../../../../src/features/rules/language/limits.ts";
-import { estimateSize } from "../../../../src/features/rules/language/patterns/estimate-size.ts";
-import { PatternPool } from "../../../../src/features/rules/language/patterns/pattern-pool.ts";
+import { estimateSize, PatternPool } from "../../../../src/features/rules/language/patterns.ts";
 import { makeEvent } from "./support/event.ts";
 import { refusalOf } from "./support/refusals.ts";
 

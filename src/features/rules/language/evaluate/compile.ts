@@ -1,10 +1,9 @@
-import { constantOf, type Node, type NodeOf } from "../parse/tree.ts";
-import { compileCompare, compileIn } from "./compile-compare.ts";
-import { FUNCTIONS, type LanguageFunction } from "./functions.ts";
-import { ARITHMETIC } from "./number-functions.ts";
+import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
+import { mayBe } from "../types.ts";
+import { compileCompare, compileIn } from "./compare.ts";
+import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
 import { compileExists, compilePath, type Read } from "./read-path.ts";
-import { isInspected } from "./string-functions.ts";
-import type { Value } from "./value.ts";
+import type { Value } from "./values.ts";
 
 /** Is told the value of each node that was evaluated, in the order of evaluation; what was short-circuited is not. */
 type Observer = (node: Node, value: Value) => void;
@@ -162,4 +161,54 @@ function disjunction(operands: readonly Read[]): Read {
     for (const operand of operands) if (operand(event) === true) return true;
     return false;
   };
+}
+
+/** Slower than other functions on the longest texts that are not charged by length. */
+const CALL_STEPS = {
+  dec: 60,
+  number: 30,
+  time: 60,
+  string: 20,
+  lower: 40,
+  upper: 40,
+  split: 100,
+} as const;
+const SLOW_CALLS: ReadonlyMap<string, number> = new Map(Object.entries(CALL_STEPS));
+const OTHER_CALL_STEPS = 10;
+const MATCHES_STEPS = 50;
+const DECIMAL_STEPS = 30;
+/** `event` is made into an object, and an instant into text. */
+const WHOLE_EVENT_STEPS = 200;
+const INSTANT_STEPS = 40;
+
+/** What evaluating a condition costs apart from long texts and lists, at most. @returns steps, a whole number */
+export function fixedSteps(root: Node): number {
+  let steps = 0;
+  for (const node of nodesOf(root)) steps += stepsOf(node);
+  return steps;
+}
+
+function stepsOf(node: Node): number {
+  switch (node.kind) {
+    case "path":
+      return pathSteps(node.path);
+    case "exists":
+      return pathSteps(node.path.slice(0, -1));
+    case "call":
+      return SLOW_CALLS.get(node.name) ?? OTHER_CALL_STEPS;
+    case "matches":
+      return MATCHES_STEPS;
+    case "in":
+      return OTHER_CALL_STEPS;
+    case "arithmetic":
+    case "compare":
+      return mayBe("decimal", node.left) || mayBe("decimal", node.right) ? DECIMAL_STEPS : 1;
+    default:
+      return 1;
+  }
+}
+
+function pathSteps(path: readonly (string | number)[]): number {
+  if (path.length === 0) return WHOLE_EVENT_STEPS;
+  return path[0] === "occurredAt" || path[0] === "receivedAt" ? INSTANT_STEPS : Math.ceil(path.length / 2);
 }

@@ -1,7 +1,6 @@
 import { type EnvelopeMember, isEnvelopeMember, type RuleEvent } from "../event.ts";
 import type { Path, Segment } from "../parse/path.ts";
-import { timestampText } from "./timestamp.ts";
-import { isList, type JsonObject, toValue, type Value } from "./value.ts";
+import { isList, type JsonObject, timestampText, toValue, type Value } from "./values.ts";
 
 export type Read = (event: RuleEvent) => Value;
 

@@ -1,11 +1,12 @@
+import { Parser } from "expr-eval";
+import { Refusal } from "../errors.ts";
+import { unitsOfCodePoints } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
-import { Refusal } from "../refusal.ts";
-import { buildCall } from "./build-call.ts";
-import { type Instruction, orderByPrecedence } from "./precedence.ts";
+import { Pattern } from "../patterns.ts";
+import type { Path } from "./path.ts";
 import type { Operand, Sequence } from "./sequence.ts";
-import { isFunctionName } from "./signatures.ts";
 import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
-import type { Extent, Node } from "./tree.ts";
+import { type Extent, type FunctionName, isFunctionName, type Node, signatureOf } from "./tree.ts";
 
 /** A node, and what of its spelling the checks need. */
 interface Item {
@@ -225,4 +226,126 @@ function pop<T>(stack: T[]): T {
 function popMany<T>(stack: T[], count: number): T[] {
   if (stack.length < count) throw new TypeError("an instruction without its operands");
   return stack.splice(stack.length - count, count);
+}
+
+interface Call extends Extent {
+  readonly name: FunctionName;
+  readonly args: readonly Node[];
+}
+
+/**
+ * Makes the node of one call.
+ *
+ * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the closing parenthesis), for `exists` of
+ * anything but a path and a `matches` whose pattern is no literal; LIMIT for the length of the pattern.
+ */
+function buildCall({ name, args, start, end }: Call): Node {
+  checkCount({ name, args, start, end });
+  switch (name) {
+    case "exists":
+      return { kind: "exists", path: pathOf(argument(args, 0)), start, end };
+    case "matches":
+      return matchesOf(argument(args, 0), argument(args, 1), { start, end });
+    case "coalesce":
+      return { kind: "coalesce", args, start, end };
+    case "if":
+      return {
+        kind: "choice",
+        condition: argument(args, 0),
+        chosen: argument(args, 1),
+        otherwise: argument(args, 2),
+        start,
+        end,
+      };
+    default:
+      return { kind: "call", name, args, start, end };
+  }
+}
+
+function checkCount({ name, args, end }: Call): void {
+  const { min, max } = signatureOf(name);
+  if (args.length >= min && args.length <= max) return;
+  const wanted = min === max ? `${min}` : `${min} to ${max}`;
+  const message = `${name} takes ${wanted} argument${max === 1 ? "" : "s"}, not ${args.length}`;
+  // Too few: the place is the parenthesis that closes the call.
+  throw new Refusal("TYPE", args[max]?.start ?? end - 1, message);
+}
+
+function pathOf(node: Node): Path {
+  if (node.kind !== "path") throw new Refusal("TYPE", node.start, "exists asks about a path", ["event"]);
+  return node.path;
+}
+
+function matchesOf(subject: Node, literal: Node, extent: Extent): Node {
+  return { kind: "matches", subject, pattern: patternOf(literal), patternAt: literal.start, ...extent };
+}
+
+/** The pattern is compiled later: `checkPatterns`. */
+function patternOf({ start, ...node }: Node): Pattern {
+  if (node.kind !== "literal" || typeof node.value !== "string") {
+    throw new Refusal("TYPE", start, "the pattern of matches must be a string literal", ["string"]);
+  }
+  if (unitsOfCodePoints(node.value, LIMITS.patternCharacters) !== -1) {
+    throw new Refusal("LIMIT", start, `a pattern has at most ${LIMITS.patternCharacters} characters`);
+  }
+  return new Pattern(node.value);
+}
+
+function argument(args: readonly Node[], index: number): Node {
+  const node = args[index];
+  if (node === undefined) throw new TypeError(`argument ${index} was counted but is not there`);
+  return node;
+}
+
+/**
+ * One step of expr-eval's postfix form. `value` of an `expression` is the branch that may be left out: the right side of `and` and
+ * `or`, the two sides of `? :`.
+ */
+type Instruction =
+  | { readonly type: "IVAR"; readonly value: string }
+  | { readonly type: "IOP1"; readonly value: string }
+  | { readonly type: "IOP2"; readonly value: string }
+  | { readonly type: "IOP3"; readonly value: string }
+  | { readonly type: "IFUNCALL"; readonly value: number }
+  | { readonly type: "IARRAY"; readonly value: number }
+  | { readonly type: "IEXPR"; readonly value: readonly Instruction[] };
+
+const UNARY = ["-", "not"];
+const BINARY = ["and", "or", "in", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"];
+const parser = makeParser();
+
+/**
+ * Puts the operands and operators of a checked sequence into postfix order by precedence, with expr-eval.
+ *
+ * @param spelling words separated by spaces, of which every operand is a plain variable: no text of a rule's author reaches it.
+ */
+function orderByPrecedence(spelling: string): readonly Instruction[] {
+  const expression = parser.parse(spelling) as unknown as { readonly tokens: readonly Instruction[] };
+  return expression.tokens;
+}
+
+function makeParser(): Parser {
+  const made = new Parser({
+    operators: { assignment: false, fndef: false, concatenate: false, factorial: false, power: false },
+  });
+  // The parser asks these tables with `in`. Its own are plain objects full of names (`sin`, `length`, `PI`, and all that is
+  // inherited), each of which would read as an operator or a constant.
+  return Object.assign(made, {
+    unaryOps: table(UNARY),
+    binaryOps: table(BINARY),
+    ternaryOps: table(["?"]),
+    functions: table([]),
+    consts: table([]),
+  });
+}
+
+function table(names: readonly string[]): Record<string, () => never> {
+  const made: Record<string, () => never> = Object.create(null);
+  for (const name of names) made[name] = neverCalled;
+  return made;
+}
+
+// Only the names count: expr-eval parses, its evaluator is never asked.
+function neverCalled(): never {
+  throw new TypeError("the evaluator of expr-eval is not in use");
 }

@@ -1,11 +1,9 @@
 import { nearestName } from "../../../../config/nearest.ts";
+import { Refusal } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
-import { Refusal } from "../refusal.ts";
-import { isRefusedName } from "./names.ts";
-import { type Path, readPath } from "./path.ts";
-import { missingOperand, unexpectedAfterOperand } from "./sequence-errors.ts";
-import { FUNCTION_NAMES, isFunctionName, OTHER_NAMES } from "./signatures.ts";
-import type { SymbolName, TokenList } from "./tokens.ts";
+import { dashedName, type Path, readPath } from "./path.ts";
+import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
+import { FUNCTION_NAMES, isFunctionName, type Literal, OTHER_NAMES } from "./tree.ts";
 
 /** What stands where a value is wanted and holds no expression of its own. `last` is the index of its last token. */
 export type Operand = { readonly last: number } & (
@@ -13,8 +11,6 @@ export type Operand = { readonly last: number } & (
   | { readonly kind: "literal"; readonly value: Literal }
   | { readonly kind: "emptyList" }
 );
-
-export type Literal = null | boolean | number | string;
 
 /** A checked order of tokens: what the parser is given to find the precedence, and what the tree is then built from. */
 export interface Sequence {
@@ -252,4 +248,54 @@ function expectedIn({ kind, choices }: Frame): readonly string[] {
   if (choices > 0) return ["operator", ":"];
   const closing = CLOSING[kind];
   return kind === "call" || kind === "list" ? ["operator", ",", closing] : ["operator", closing];
+}
+
+/** Why token `index` cannot stand where a value is wanted. */
+function missingOperand(tokens: TokenList, index: number): Refusal {
+  const expected = ["expression"];
+  const { start } = tokens.at(index);
+  if (tokens.isSymbol(index, "+")) return new Refusal("SYNTAX", start, "there is no unary plus", expected);
+  if (tokens.isSymbol(index, ".") && tokens.at(index + 1).kind === "number") {
+    return new Refusal("SYNTAX", start, `a number begins with a digit; write 0.${tokens.quote(index + 1)}`, expected);
+  }
+  const dashed = dashedName(tokens, index);
+  if (dashed !== undefined)
+    return new Refusal("SYNTAX", start, `names with - stand in brackets; write ${dashed}`, ["["]);
+  if (tokens.isSymbol(index, ".")) {
+    return new Refusal("SYNTAX", start, "a number begins with a digit, a path with event", expected);
+  }
+  return new Refusal("SYNTAX", start, `an expression is missing before ${tokens.quote(index)}`, expected);
+}
+
+/** Why token `index` cannot stand after a value. */
+function unexpectedAfterOperand(tokens: TokenList, index: number, expected: readonly string[]): Refusal {
+  return new Refusal("SYNTAX", tokens.at(index).start, whyUnexpected(tokens, index, expected), expected);
+}
+
+function whyUnexpected(tokens: TokenList, index: number, expected: readonly string[]): string {
+  const token = tokens.at(index);
+  const missing = `an operator${expected.includes(",") ? " or a comma" : ""} is missing before ${tokens.quote(index)}`;
+  if (token.kind === "end") return "the condition ends too early";
+  if (token.kind === "name" && /^(and|or|not|in)$/i.test(token.name)) {
+    return `keywords are lower-case: ${token.name.toLowerCase()}`;
+  }
+  if (token.kind !== "symbol") return missing;
+  switch (token.symbol) {
+    case "not":
+      return tokens.isSymbol(index + 1, "in") ? "write not (x in y)" : missing;
+    case "(":
+      return "only a function can be called, by its bare name";
+    case "[":
+    case ".":
+      return "only a path has members, and it begins with event";
+    case "|":
+      return "write || or or";
+    case ":":
+      return "this : has no ?";
+    case ")":
+    case "]":
+      return `${tokens.quote(index)} closes nothing that is open here`;
+    default:
+      return missing;
+  }
 }

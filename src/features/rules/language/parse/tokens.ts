@@ -1,5 +1,37 @@
-import { cutText, wellFormed } from "../code-points.ts";
-import type { Keyword } from "./names.ts";
+import { Refusal } from "../errors.ts";
+import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
+import { LIMITS } from "../limits.ts";
+
+/** Words that are operators or values, never names. A payload member named like one is reached with brackets. */
+const KEYWORDS = ["and", "or", "not", "in", "true", "false", "null"] as const;
+
+type Keyword = (typeof KEYWORDS)[number];
+
+const keywords: ReadonlySet<string> = new Set(KEYWORDS);
+
+function isKeyword(word: string): word is Keyword {
+  return keywords.has(word);
+}
+
+// Reading them would be harmless here, since nothing inherited can be read. They are refused so that a rule which
+// tries is seen by the one who writes it, and so that no later change of the evaluator can make them work.
+const refusedNames: ReadonlySet<string> = new Set([
+  "__proto__",
+  "prototype",
+  "constructor",
+  "__defineGetter__",
+  "__defineSetter__",
+  "__lookupGetter__",
+  "__lookupSetter__",
+  "toString",
+  "valueOf",
+  "hasOwnProperty",
+]);
+
+/** Whether the language refuses `name` wherever a name can stand: identifier, member, string key. */
+export function isRefusedName(name: string): boolean {
+  return refusedNames.has(name);
+}
 
 /** Operators in their one spelling: `&&`, `||` and `!` are read as `and`, `or` and `not`. */
 export type SymbolName =
@@ -25,7 +57,7 @@ interface Place {
   readonly end: number;
 }
 
-export type Token = Place &
+type Token = Place &
   (
     | { readonly kind: "symbol"; readonly symbol: SymbolName }
     | { readonly kind: "name"; readonly name: string }
@@ -68,4 +100,160 @@ export class TokenList {
     const text = this.source.slice(token.start, token.end);
     return wellFormed(cutText(text, 40));
   }
+}
+
+const NAME = /[A-Za-z_$][A-Za-z0-9_$]*/y;
+const NUMBER = /[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const SPACE = /[ \t\r\n]+/y;
+// Longer before shorter: `<=` must not be read as `<`.
+const SYMBOL = /&&|\|\||==|!=|<=|>=|[<>!+\-*/%()[\],.?:|]/y;
+
+/** Operators of other languages, which would otherwise be read in part. */
+const FOREIGN = /===|!==|=~|!~|=>|=<|<>|\?\.|\?\?/y;
+
+const MEANT: Readonly<Record<string, { readonly write: string; readonly expected: string }>> = {
+  "===": { write: "write ==", expected: "==" },
+  "!==": { write: "write !=", expected: "!=" },
+  "=~": { write: "write matches(text, 'pattern')", expected: "matches" },
+  "!~": { write: "write not matches(text, 'pattern')", expected: "not" },
+  "=>": { write: "write >=", expected: ">=" },
+  "=<": { write: "write <=", expected: "<=" },
+  "<>": { write: "write !=", expected: "!=" },
+  "?.": { write: "write a plain dot; what is missing is null", expected: "." },
+  "??": { write: "write coalesce(a, b)", expected: "coalesce" },
+};
+
+const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or", "!": "not" };
+
+/**
+ * Splits `source` into tokens. It knows characters, strings, numbers and their limits, and nothing of what may follow what.
+ *
+ * @param from index of the first unit to read; positions stay those of the whole source.
+ * @param closing where this stands between two tokens, reading ends: the `}}` of a placeholder.
+ * @throws Refusal SYNTAX for what is no token, LIMIT for too many tokens, too long a string, too large a number.
+ */
+export function tokenize(source: string, from = 0, closing?: string): TokenList {
+  const tokens: Token[] = [];
+  let at = skipSpace(source, from);
+  while (at < source.length && !(closing !== undefined && source.startsWith(closing, at))) {
+    if (tokens.length === LIMITS.tokens) {
+      throw new Refusal("LIMIT", at, `more than ${LIMITS.tokens} tokens`);
+    }
+    const token = readToken(source, at);
+    tokens.push(token);
+    at = skipSpace(source, token.end);
+  }
+  // What is missing at the end is missing after the last token, not after the spaces and lines that follow it.
+  const end = closing === undefined ? (tokens.at(-1)?.end ?? from) : at;
+  return new TokenList(source, tokens, end);
+}
+
+function readToken(source: string, start: number): Token {
+  const first = source[start];
+  if (first === "'" || first === '"') return readString(source, start);
+
+  const number = matchAt(NUMBER, source, start);
+  if (number !== undefined) return readNumber(source, start, number);
+
+  const name = matchAt(NAME, source, start);
+  if (name !== undefined) {
+    const place = { start, end: start + name.length };
+    return isKeyword(name) ? { kind: "symbol", symbol: name, ...place } : { kind: "name", name, ...place };
+  }
+
+  const foreign = matchAt(FOREIGN, source, start);
+  if (foreign !== undefined) throw foreignOperator(foreign, start);
+
+  const symbol = matchAt(SYMBOL, source, start);
+  if (symbol === undefined) throw unknownCharacter(source, start);
+  return { kind: "symbol", symbol: SPELLINGS[symbol] ?? (symbol as SymbolName), start, end: start + symbol.length };
+}
+
+function readNumber(source: string, start: number, text: string): Token {
+  const end = start + text.length;
+  // `0x10`, `1e` and `5px` would otherwise be a number and a name side by side, with a message about a missing operator.
+  if (matchAt(NAME, source, end) !== undefined) {
+    throw new Refusal("SYNTAX", end, "a number cannot be followed directly by a letter");
+  }
+  const value = Number(text);
+  if (!Number.isFinite(value)) throw new Refusal("LIMIT", start, "this number is too large for a double");
+  return { kind: "number", value, isInteger: /^[0-9]+$/.test(text), start, end };
+}
+
+function foreignOperator(operator: string, at: number): Refusal {
+  const meant = MEANT[operator];
+  const message = `there is no ${operator}${meant ? `; ${meant.write}` : ""}`;
+  // Of `===` the last character is the one too many.
+  const position = operator.length === 3 ? at + 2 : at;
+  return new Refusal("SYNTAX", position, message, meant ? [meant.expected] : []);
+}
+
+function unknownCharacter(source: string, at: number): Refusal {
+  const character = String.fromCodePoint(source.codePointAt(at) ?? 0);
+  switch (character) {
+    case "=":
+      return new Refusal("SYNTAX", at, "there is no assignment; write == to compare", ["=="]);
+    case "&":
+      return new Refusal("SYNTAX", at, "write && or and", ["&&"]);
+    case ";":
+      return new Refusal("SYNTAX", at, "a condition is one expression; there is no ;");
+    case "^":
+      return new Refusal("SYNTAX", at, "there is no power operator");
+    default:
+      return new Refusal("SYNTAX", at, `unexpected character ${JSON.stringify(character)}`);
+  }
+}
+
+function skipSpace(source: string, at: number): number {
+  return at + (matchAt(SPACE, source, at)?.length ?? 0);
+}
+
+function matchAt(sticky: RegExp, source: string, at: number): string | undefined {
+  sticky.lastIndex = at;
+  return sticky.exec(source)?.[0];
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\", "'": "'", '"': '"', n: "\n", t: "\t", r: "\r" };
+
+/**
+ * Reads the string whose quote stands at `start`.
+ *
+ * @throws Refusal SYNTAX for an unknown escape (at its backslash) or a missing quote (at the opening one), LIMIT for a value over
+ * 1024 characters.
+ */
+function readString(source: string, start: number): Token {
+  const quote = source.charAt(start);
+  let value = "";
+  let at = start + 1;
+  for (;;) {
+    const plain = endOfPlain(source, at, quote);
+    value += source.slice(at, plain);
+    if (plain >= source.length) throw new Refusal("SYNTAX", start, "this string has no closing quote", [quote]);
+    if (unitsOfCodePoints(value, LIMITS.stringCharacters) !== -1) {
+      throw new Refusal("LIMIT", start, `a string has at most ${LIMITS.stringCharacters} characters`);
+    }
+    if (source[plain] === quote) return { kind: "string", value, start, end: plain + 1 };
+
+    const escaped = readEscape(source, plain);
+    value += escaped.character;
+    at = escaped.end;
+  }
+}
+
+function endOfPlain(source: string, from: number, quote: string): number {
+  let at = from;
+  while (at < source.length && source[at] !== quote && source[at] !== "\\") at += 1;
+  return at;
+}
+
+function readEscape(source: string, backslash: number): { readonly character: string; readonly end: number } {
+  const letter = source.charAt(backslash + 1);
+  const simple = Object.hasOwn(ESCAPES, letter) ? ESCAPES[letter] : undefined;
+  if (simple !== undefined) return { character: simple, end: backslash + 2 };
+
+  const hex = source.slice(backslash + 2, backslash + 6);
+  if (letter === "u" && /^[0-9a-fA-F]{4}$/.test(hex)) {
+    return { character: String.fromCharCode(Number.parseInt(hex, 16)), end: backslash + 6 };
+  }
+  throw new Refusal("SYNTAX", backslash, "unknown escape; use \\\\ \\' \\\" \\n \\t \\r or \\uXXXX");
 }

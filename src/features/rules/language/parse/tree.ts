@@ -1,14 +1,92 @@
-import type { Pattern } from "../patterns/pattern.ts";
+import type { Pattern } from "../patterns.ts";
 import type { Path } from "./path.ts";
-import type { Literal } from "./sequence.ts";
-import type { FunctionName } from "./signatures.ts";
 import type { ArithmeticSymbol, ComparisonSymbol } from "./tokens.ts";
+
+/** What a value is called in messages. */
+export type ValueType = "null" | "boolean" | "number" | "decimal" | "text" | "list" | "object";
+
+interface Signature {
+  /** Fewest and most arguments. */
+  readonly min: number;
+  readonly max: number;
+  /** Of each argument; the last is for all that follow. Absent for functions that take anything. */
+  readonly takes?: readonly (readonly ValueType[])[];
+  /** `argument`: the type of whichever argument it chooses. */
+  readonly result: ValueType | "argument";
+}
+
+const TEXT = ["text"] as const;
+const NUMBER = ["number"] as const;
+const TEXT_OR_LIST = ["text", "list"] as const;
+const SCALAR = ["text", "number", "boolean", "decimal"] as const;
+const NUMERIC = ["text", "number", "decimal"] as const;
+
+/** Every function of the language. A name that is not here is refused as unknown. */
+const SIGNATURES = {
+  exists: { min: 1, max: 1, result: "boolean" },
+  lower: { min: 1, max: 1, takes: [TEXT], result: "text" },
+  upper: { min: 1, max: 1, takes: [TEXT], result: "text" },
+  trim: { min: 1, max: 1, takes: [TEXT], result: "text" },
+  length: { min: 1, max: 1, takes: [TEXT_OR_LIST], result: "number" },
+  contains: { min: 2, max: 2, takes: [TEXT_OR_LIST, SCALAR], result: "boolean" },
+  startsWith: { min: 2, max: 2, takes: [TEXT], result: "boolean" },
+  endsWith: { min: 2, max: 2, takes: [TEXT], result: "boolean" },
+  matches: { min: 2, max: 2, result: "boolean" },
+  concat: { min: 1, max: 8, takes: [TEXT], result: "text" },
+  substr: { min: 3, max: 3, takes: [TEXT, NUMBER], result: "text" },
+  split: { min: 2, max: 2, takes: [TEXT], result: "list" },
+  abs: { min: 1, max: 1, takes: [NUMBER], result: "number" },
+  min: { min: 1, max: 8, takes: [NUMBER], result: "number" },
+  max: { min: 1, max: 8, takes: [NUMBER], result: "number" },
+  round: { min: 1, max: 1, takes: [NUMBER], result: "number" },
+  floor: { min: 1, max: 1, takes: [NUMBER], result: "number" },
+  ceil: { min: 1, max: 1, takes: [NUMBER], result: "number" },
+  number: { min: 1, max: 1, takes: [NUMERIC], result: "number" },
+  string: { min: 1, max: 1, takes: [SCALAR], result: "text" },
+  dec: { min: 1, max: 1, takes: [NUMERIC], result: "decimal" },
+  time: { min: 1, max: 1, takes: [TEXT], result: "number" },
+  now: { min: 0, max: 0, result: "number" },
+  coalesce: { min: 1, max: 8, result: "argument" },
+  if: { min: 3, max: 3, result: "argument" },
+} as const satisfies Record<string, Signature>;
+
+export type FunctionName = keyof typeof SIGNATURES;
+
+export const FUNCTION_NAMES = Object.keys(SIGNATURES) as readonly FunctionName[];
+
+/** What functions are called elsewhere, in lower case. */
+export const OTHER_NAMES: ReadonlyMap<string, FunctionName> = new Map([
+  ["len", "length"],
+  ["size", "length"],
+  ["includes", "contains"],
+  ["has", "exists"],
+  ["match", "matches"],
+  ["regex", "matches"],
+  ["tolower", "lower"],
+  ["toupper", "upper"],
+  ["decimal", "dec"],
+  ["int", "number"],
+  ["str", "string"],
+  ["date", "time"],
+  ["substring", "substr"],
+]);
+
+export function isFunctionName(name: string): name is FunctionName {
+  return Object.hasOwn(SIGNATURES, name);
+}
+
+export function signatureOf(name: FunctionName): Signature {
+  return SIGNATURES[name];
+}
 
 /** Where an expression stands in the source, without parentheses around it; in UTF-16 units. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
 }
+
+/** A value that is written in the source. */
+export type Literal = null | boolean | number | string;
 
 /** Functions whose arguments are values, all of them wanted; the others are nodes of their own. */
 export type PlainFunctionName = Exclude<FunctionName, "exists" | "matches" | "if" | "coalesce">;
@@ -69,7 +147,7 @@ export function scalarOf(node: Node): Literal | undefined {
 }
 
 /** The nodes directly below `node`, in source order. */
-export function childrenOf(node: Node): readonly Node[] {
+function childrenOf(node: Node): readonly Node[] {
   switch (node.kind) {
     case "literal":
     case "path":

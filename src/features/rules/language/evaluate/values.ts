@@ -1,5 +1,38 @@
 import { LIMITS } from "../limits.ts";
-import type { Value } from "./value.ts";
+
+/**
+ * A value inside the language: null, boolean, finite double, string, decimal, list or object. A decimal is a bigint of 1e-4 units
+ * (D24); nothing else is a bigint, because JSON has none.
+ */
+export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
+
+/** Members are `unknown`: whatever is read from one passes `toValue` first. */
+export interface JsonObject {
+  readonly [member: string]: unknown;
+}
+
+/**
+ * Takes a member of the payload, or an element of any list, in. JSON.parse gives Infinity for `1e999`, which is stored as null: read as null from the start, an
+ * event is decided the same way now and in a replay.
+ */
+export function toValue(member: unknown): Value {
+  switch (typeof member) {
+    case "string":
+    case "boolean":
+    case "bigint":
+      return member;
+    case "number":
+      return Number.isFinite(member) ? member : null;
+    case "object":
+      return member as readonly unknown[] | JsonObject | null;
+    default:
+      return null;
+  }
+}
+
+export function isList(value: Value): value is readonly unknown[] {
+  return Array.isArray(value);
+}
 
 const SCALE = 4;
 const UNIT = 10_000n;
@@ -85,4 +118,68 @@ export function decimalText(units: bigint): string {
   const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
   const fraction = digits.slice(-SCALE).replace(/0+$/, "");
   return `${units < 0n ? "-" : ""}${digits.slice(0, -SCALE)}${fraction === "" ? "" : `.${fraction}`}`;
+}
+
+// RFC 3339 section 5.6, which allows t and z in lower case and any number of fraction digits.
+const RFC_3339 =
+  /^([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))$/;
+
+/**
+ * `time(s)`: epoch ms of an RFC 3339 date-time, its fraction cut to milliseconds. A leap second counts as the first of the next
+ * minute, as in POSIX time.
+ *
+ * @returns null for anything else: other types, days no month has, local times without an offset.
+ */
+export function toEpochMs(value: Value): number | null {
+  if (typeof value !== "string" || value.length > LIMITS.convertedUnits) return null;
+  const match = RFC_3339.exec(value);
+  if (match === null) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+  const offsetHour = Number(match[9] ?? 0);
+  const offsetMinute = Number(match[10] ?? 0);
+  if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return null;
+
+  // Date.UTC would read the years 0000 to 0099 as 1900 to 1999.
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
+  const ms = Number((match[7] ?? "").padEnd(3, "0").slice(0, 3));
+  const offsetMs = (match[8] === "-" ? -1 : 1) * (offsetHour * 60 + offsetMinute) * 60_000;
+  return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000 + ms - offsetMs;
+}
+
+let lastMs = 0;
+let lastText = new Date(0).toISOString();
+
+/**
+ * RFC 3339 form of epoch ms, in UTC. The last one is kept: all rules that ask for a time of one event ask in a row, and making the
+ * text costs more than the rest of a usual rule.
+ */
+export function timestampText(epochMs: number): string {
+  if (epochMs !== lastMs) {
+    lastText = new Date(epochMs).toISOString();
+    lastMs = epochMs;
+  }
+  return lastText;
+}
+
+/** Index of the unit that follows the first `count` code points of `text`, or -1 where the text has no more than these. */
+export function unitsOfCodePoints(text: string, count: number): number {
+  if (text.length <= count) return -1;
+  let at = 0;
+  for (let seen = 0; seen < count && at < text.length; seen++) {
+    at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  }
+  return at < text.length ? at : -1;
+}
+
+/** Cuts `text` to at most `count` (≥ 1) code points, the last of them `…` where something was left out. */
+export function cutText(text: string, count: number): string {
+  if (unitsOfCodePoints(text, count) === -1) return text;
+  return `${text.slice(0, unitsOfCodePoints(text, count - 1))}…`;
+}
+
+/** `text` with U+FFFD for every surrogate that stands alone, so that it can be written as UTF-8 and read back equal. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }

@@ -1,12 +1,9 @@
-import { toDecimal } from "../evaluate/decimal.ts";
-import { numberOf } from "../evaluate/number-functions.ts";
-import { toEpochMs } from "../evaluate/timestamp.ts";
-import { envelopeMemberLike } from "../event.ts";
-import { type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
-import { placeOf } from "../place.ts";
-import { type Mismatch, sureMismatch } from "./mismatch.ts";
-import { PARAMETERS } from "./parameters.ts";
-import { typesOf } from "./value-types.ts";
+import { placeOf } from "./errors.ts";
+import { numberOf } from "./evaluate/functions.ts";
+import { toDecimal, toEpochMs } from "./evaluate/values.ts";
+import { envelopeMemberLike } from "./event.ts";
+import { type Node, type NodeOf, nodesOf, signatureOf } from "./parse/tree.ts";
+import { type Mismatch, sureMismatch, typesOf } from "./types.ts";
 
 /** Something in a condition that is allowed and can never do what it seems to. */
 export interface ConditionWarning {
@@ -79,7 +76,7 @@ function unreadableLiteral({ name, args }: NodeOf<"call">): Found | null {
 }
 
 function wrongArgument({ name, args }: NodeOf<"call">): Found | null {
-  const wanted = PARAMETERS[name];
+  const wanted = signatureOf(name).takes;
   for (const [at, arg] of args.entries()) {
     const types = wanted?.[Math.min(at, wanted.length - 1)];
     const found = types ? wrongType(name, arg, types) : null;

@@ -1,5 +1,88 @@
-import type { ArithmeticSymbol, ComparisonSymbol } from "../parse/tokens.ts";
-import type { Types, ValueType } from "./value-types.ts";
+import { isList, type Value } from "./evaluate/values.ts";
+import type { EnvelopeMember } from "./event.ts";
+import type { Path } from "./parse/path.ts";
+import type { ArithmeticSymbol, ComparisonSymbol } from "./parse/tokens.ts";
+import { type Node, type NodeOf, signatureOf, type ValueType } from "./parse/tree.ts";
+
+type Types = ReadonlySet<ValueType>;
+
+const ANY: Types = new Set(["null", "boolean", "number", "text", "list", "object"]);
+const NUMBERS: Types = new Set(["number", "null"]);
+const DECIMALS: Types = new Set(["number", "decimal", "null"]);
+const BOOLEAN: Types = new Set(["boolean"]);
+
+const ENVELOPE: Readonly<Record<EnvelopeMember, Types>> = {
+  id: new Set(["text"]),
+  type: new Set(["text"]),
+  source: new Set(["text", "null"]),
+  level: new Set(["text"]),
+  projectId: new Set(["text"]),
+  occurredAt: new Set(["text"]),
+  receivedAt: new Set(["text"]),
+  payload: new Set(["object"]),
+  correlationId: new Set(["text"]),
+};
+
+export function typeOf(value: Value): ValueType {
+  switch (typeof value) {
+    case "bigint":
+      return "decimal";
+    case "string":
+      return "text";
+    case "number":
+      return "number";
+    case "boolean":
+      return "boolean";
+    default:
+      return value === null ? "null" : isList(value) ? "list" : "object";
+  }
+}
+
+/** Whether some event could give `node` a value of `type`. */
+export function mayBe(type: ValueType, node: Node): boolean {
+  return node.kind === "literal" ? typeOf(node.value) === type : typesOf(node).has(type);
+}
+
+/** The types that `node` can have, whatever the event holds: a member of the payload can be anything that JSON has. */
+export function typesOf(node: Node): Types {
+  switch (node.kind) {
+    case "literal":
+      return new Set([typeOf(node.value)]);
+    case "path":
+      return typesOfPath(node.path);
+    case "list":
+      return new Set(["list"]);
+    case "call":
+      return typesOfCall(node);
+    case "coalesce":
+      return union(node.args);
+    case "choice":
+      return union([node.chosen, node.otherwise]);
+    case "negate":
+      return typesOf(node.operand).has("decimal") ? DECIMALS : NUMBERS;
+    case "arithmetic":
+      return typesOf(node.left).has("decimal") || typesOf(node.right).has("decimal") ? DECIMALS : NUMBERS;
+    default:
+      return BOOLEAN;
+  }
+}
+
+function typesOfPath(path: Path): Types {
+  const [member, ...rest] = path;
+  if (member === undefined) return ENVELOPE.payload;
+  if (member === "payload" && rest.length > 0) return ANY;
+  if (rest.length > 0) return rest[0] === "length" ? NUMBERS : new Set(["null"]);
+  return ENVELOPE[member as EnvelopeMember] ?? ANY;
+}
+
+function typesOfCall({ name }: NodeOf<"call">): Types {
+  const { result } = signatureOf(name);
+  return result === "argument" ? ANY : new Set([result, "null"]);
+}
+
+function union(nodes: readonly Node[]): Types {
+  return new Set(nodes.flatMap((node) => [...typesOf(node)]));
+}
 
 /** Why two values give nothing together, and what to write instead. */
 export interface Mismatch {
