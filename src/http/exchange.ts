@@ -14,6 +14,14 @@ const MAX_HEAD_BYTES = 16_384;
 /** Colon, space and line end of a header field. */
 const FIELD_EXTRA_BYTES = 4;
 
+/**
+ * What one write may have: uWebSockets before 20.77 loses the bytes of a chunk that does not fit its cork buffer of 16 KiB when the socket
+ * takes nothing any more, not even the chunk's head. The head goes out later without them, and the client finds the body broken.
+ */
+const MAX_WRITE_BYTES = 16_000;
+/** UTF-8 takes at most this many bytes for a unit of UTF-16. */
+const MAX_BYTES_PER_UNIT = 3;
+
 /** Called once when an exchange is over. `status` is 0 when no whole answer was given: the client went away, or `error` broke it off. */
 export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
 
@@ -295,7 +303,7 @@ export class Exchange {
   }
 
   /**
-   * Starts an answer whose body is written bit by bit with {@link HttpResponse.write}; the caller ends it with {@link finishStream}. An answer to
+   * Starts an answer whose body is written bit by bit with {@link write}; the caller ends it with {@link finishStream}. An answer to
    * HEAD has no body: the exchange is then over, and nothing must be written.
    */
   startStream(status: number, headers: Readonly<Record<string, string>>, fixedHeaders = API_HEADERS): void {
@@ -312,6 +320,25 @@ export class Exchange {
     };
     if (this.#isInCallback) begin();
     else this.res.cork(begin);
+  }
+
+  /** Writes a part of a body. @returns false when the client does not take all of it yet: the library holds the rest. */
+  write(part: string | Uint8Array): boolean {
+    if (fitsOneWrite(part)) return this.#writeCorked(part);
+    const bytes = typeof part === "string" ? Buffer.from(part) : part;
+    let isTaken = true;
+    for (let at = 0; at < bytes.length; at += MAX_WRITE_BYTES) {
+      isTaken = this.#writeCorked(bytes.subarray(at, at + MAX_WRITE_BYTES));
+    }
+    return isTaken;
+  }
+
+  #writeCorked(part: string | Uint8Array): boolean {
+    let isTaken = false;
+    this.res.cork(() => {
+      isTaken = this.res.write(part);
+    });
+    return isTaken;
   }
 
   /** Ends the connection in the middle of an answer, so that half a body does not look like a whole one. */
@@ -336,6 +363,11 @@ export class Exchange {
     this.res.cork(() => this.res.end(undefined, this.#isChunked));
     this.#onEnd(this, status);
   }
+}
+
+function fitsOneWrite(part: string | Uint8Array): boolean {
+  if (part.length * MAX_BYTES_PER_UNIT <= MAX_WRITE_BYTES) return true;
+  return Buffer.byteLength(part) <= MAX_WRITE_BYTES;
 }
 
 const FAST_LINES = `Content-Type: ${JSON_TYPE}\r\nCache-Control: no-store\r\n`;

@@ -67,12 +67,10 @@ async function pump(
 function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
   return new Promise((resolve) => {
     exchange.onAbort = () => resolve(false);
-    exchange.res.cork(() => {
-      if (exchange.res.write(chunk)) return resolve(true);
-      exchange.res.onWritable(() => {
-        resolve(true);
-        return true;
-      });
+    if (exchange.write(chunk)) return resolve(true);
+    exchange.res.onWritable(() => {
+      resolve(true);
+      return true;
     });
   });
 }

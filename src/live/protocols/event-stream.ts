@@ -133,16 +133,13 @@ class EventStream implements Connection {
 
   #write(text: string): boolean {
     if (!this.#isOpen) return false;
-    const { res } = this.#exchange;
-    res.cork(() => {
-      if (res.write(text)) {
-        this.#heldBytes = 0;
-        this.#blockedSince = null;
-        return;
-      }
+    if (this.#exchange.write(text)) {
+      this.#heldBytes = 0;
+      this.#blockedSince = null;
+    } else {
       this.#heldBytes += Buffer.byteLength(text);
       this.#blockedSince ??= this.#parts.clock.elapsed();
-    });
+    }
     return true;
   }
 

@@ -1,0 +1,66 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { Exchange } from "../../src/http/exchange.ts";
+
+/** What uWebSockets collects between two calls into the kernel. */
+const CORK_BUFFER_BYTES = 16_384;
+/** CRLF, the length in hexadecimal digits, CRLF. */
+const CHUNK_HEAD_BYTES = 2 + 8 + 2;
+
+const request = {
+  getCaseSensitiveMethod: () => "GET",
+  getUrl: () => "/",
+  getQuery: () => "",
+  forEach: () => undefined,
+} as unknown as HttpRequest;
+
+/** Takes writes as uWebSockets does, and keeps what each cork held. */
+function recorder(isTaken: (write: number) => boolean = () => true): { res: HttpResponse; corks: Buffer[][] } {
+  const corks: Buffer[][] = [];
+  let writes = 0;
+  const res = {
+    cork(fill: () => void) {
+      corks.push([]);
+      fill();
+    },
+    write(part: string | Uint8Array) {
+      corks.at(-1)?.push(Buffer.from(part as Uint8Array));
+      return isTaken(++writes);
+    },
+  } as unknown as HttpResponse;
+  return { res, corks };
+}
+
+function exchangeOf(res: HttpResponse): Exchange {
+  return Exchange.read(
+    res,
+    request,
+    () => "127.0.0.1",
+    () => undefined,
+  );
+}
+
+test("each chunk of a streamed body fits the cork buffer of uWebSockets, which loses what does not while the socket is full", () => {
+  const texts = fc.tuple(fc.integer({ min: 1, max: 70_000 }), fc.constantFrom("x", "é", "道", "🜂"));
+  fc.assert(
+    fc.property(texts, fc.boolean(), ([length, letter], isText) => {
+      const text = letter.repeat(Math.ceil(length / letter.length));
+      const { res, corks } = recorder();
+      exchangeOf(res).write(isText ? text : Buffer.from(text));
+      for (const cork of corks) {
+        assert.equal(cork.length, 1);
+        assert.ok(Buffer.concat(cork).length + CHUNK_HEAD_BYTES <= CORK_BUFFER_BYTES);
+      }
+      assert.equal(Buffer.concat(corks.flat()).toString(), text);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("what goes out in parts is taken when the last one is: the library writes what it holds before anything new", () => {
+  const text = "x".repeat(40_000);
+  assert.equal(exchangeOf(recorder((write) => write < 3).res).write(text), false);
+  assert.equal(exchangeOf(recorder((write) => write !== 2).res).write(text), true);
+});
