@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -7,12 +8,19 @@ import { gapsOf, type LiveClient, numbersOf } from "./support/live-client.ts";
 import { LiveServer, range, UNLIKE_PROTOCOLS } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 
-/** 24 MiB: more than the kernel takes for a client that does not read, so that the server's own limits are met. */
-const EVENTS = 1200;
+/**
+ * More than the kernel takes for a client that does not read, so that the server's own limits are met. Little more: uWebSockets cuts an event
+ * stream by itself when its client takes nothing for about 10 s, and a busy machine needs as long for 24 MiB.
+ */
+const TOTAL_BYTES = maxSendBufferBytes() + 1_500_000;
 const PADDING_BYTES = 20_000;
-const PER_REQUEST = 100;
-/** Enough for the kernel and the server's own limits as well, in messages that one broadcast does not send at once. */
-const SMALL_EVENTS = 12_000;
+/** A multiple of three, in which the slow client takes them. */
+const EVENTS = Math.ceil(TOTAL_BYTES / PADDING_BYTES / 3) * 3;
+const PER_REQUEST = EVENTS / 3;
+const SMALL_PADDING_BYTES = 1000;
+/** In messages that one broadcast does not send at once. */
+const SMALL_PER_REQUEST = Math.ceil(TOTAL_BYTES / SMALL_PADDING_BYTES / 10);
+const SMALL_EVENTS = SMALL_PER_REQUEST * 10;
 /** As the contract has it: this long without drain. */
 const STUCK_LIMIT_MS = 30_000;
 /** To deflate what cannot be deflated takes most of the time, and changes nothing but that. */
@@ -71,13 +79,23 @@ test("small events, of which the library sends many at a time: none is lost whil
   const server = await LiveServer.start(t);
   const slow = await server.connect(nativeProtocol);
   slow.pause();
-  for (let i = 0; i < 10; i++) await server.feed.publish(SMALL_EVENTS / 10, { paddingBytes: 1000 });
+  for (let i = 0; i < 10; i++) await server.feed.publish(SMALL_PER_REQUEST, { paddingBytes: SMALL_PADDING_BYTES });
   slow.resume();
   const isDone = () => slow.items.length >= SMALL_EVENTS && distinctNumbers(slow).length === SMALL_EVENTS;
   await eventually("everything", isDone, 60_000);
   assert.deepEqual(distinctNumbers(slow), range(1, SMALL_EVENTS));
   assert.equal(await slowClosed(server), 0);
 });
+
+/** What Linux lets the send buffer of a TCP socket grow to; elsewhere its usual value. */
+function maxSendBufferBytes(): number {
+  try {
+    const [, , max] = readFileSync("/proc/sys/net/ipv4/tcp_wmem", "utf8").trim().split(/\s+/).map(Number);
+    return max ?? 4_194_304;
+  } catch {
+    return 4_194_304;
+  }
+}
 
 async function publishMuch(feed: Feed): Promise<void> {
   for (let sent = 0; sent < EVENTS; sent += PER_REQUEST) {
