@@ -1,13 +1,11 @@
 /** What other features may use of `jobs`. */
 export type { JobControl } from "./job-control.ts";
-export { type JobCount, RecentJobCounts } from "./job-counts.ts";
 export type { MovedJob } from "./job-hooks.ts";
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
 export { type EventJobPayload, handlePipelineJobs } from "./pipeline-jobs.ts";
 export { pausedKey, type QueueControl } from "./queue-control.ts";
 export { queueViews } from "./queue-views.ts";
-export type { RemoteHandler } from "./remote-handlers.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
 export { DueTimer } from "./runner/due-timer.ts";
 export {
@@ -31,5 +29,6 @@ export {
   type RunningJob,
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
-export type { FailedAttempt, HeldJob } from "./worker-claim.ts";
+export { type JobCount, RecentJobCounts } from "./runner/waiting-counts.ts";
+export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";
 export type { WorkerLeases } from "./worker-leases.ts";

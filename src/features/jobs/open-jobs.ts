@@ -8,7 +8,6 @@ import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
 import { JobControl } from "./job-control.ts";
-import { countWaitingJobs } from "./job-counts.ts";
 import { JobHooks } from "./job-hooks.ts";
 import { JobMetrics } from "./job-metrics.ts";
 import { JobService } from "./job-service.ts";
@@ -16,6 +15,7 @@ import { QueueControl } from "./queue-control.ts";
 import { BegunJobs } from "./runner/begun-jobs.ts";
 import type { DeadJob } from "./runner/job.ts";
 import { JobRunner } from "./runner/runner.ts";
+import { countWaitingJobs } from "./runner/waiting-counts.ts";
 import { WorkerLeases } from "./worker-leases.ts";
 
 export interface JobParts {

@@ -1,8 +1,8 @@
 import type { CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
-import { countJobs, type JobCount } from "./job-counts.ts";
 import { parseQueueName, QUEUES, type QueueName } from "./runner/job.ts";
+import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
 
 /** A queue as an operator sees it. */
 export interface QueueView {

@@ -6,17 +6,31 @@ import { STARVATION_STRIDE } from "../../store/commit/job-sql.ts";
 import { claimJobs, endAttempt, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import { ClaimWaiters } from "./claim-waiters.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import type { JobService } from "./job-service.ts";
+import { LongPollQueue } from "./long-poll-queue.ts";
 import { takeBack } from "./lost-jobs.ts";
-import type { RemoteHandler } from "./remote-handlers.ts";
 import { finishOf } from "./runner/attempt-end.ts";
-import type { AttemptFacts } from "./runner/job.ts";
-import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "./runner/job.ts";
+import {
+  type AttemptFacts,
+  isModuleQueue,
+  isWorkerQueue,
+  parentQueue,
+  type QueueName,
+  type QueueSettings,
+} from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
-import { type FailedAttempt, type HeldAttempt, notYours, requireHeld } from "./worker-claim.ts";
-import { beginAll, WorkerEnds } from "./worker-ends.ts";
+import {
+  type AttemptsContext,
+  beginAll,
+  completeHeld,
+  type FailedAttempt,
+  failHeld,
+  type HeldAttempt,
+  notYours,
+  type RemoteHandler,
+  requireHeld,
+} from "./worker-attempts.ts";
 
 /** How long a worker keeps its jobs without a word from it (contract 4.12). */
 const LEASE_MS = 60_000;
@@ -91,12 +105,12 @@ export class WorkerLeases {
   readonly #leaseMs: number;
   /** Of workers that are alive; read from the table at the start, for they go on over a restart of the server. */
   readonly #leases = new Map<string, Lease>();
-  readonly #waiters = new ClaimWaiters<LeasedJob>((queue) => this.#hasReady(queue as QueueName));
+  readonly #waiters = new LongPollQueue<LeasedJob>((queue) => this.#hasReady(queue as QueueName));
   /** Claims of each queue that brought something. */
   readonly #claims = new Map<string, number>();
   readonly #readyOf;
   readonly #handlers = new Map<string, RemoteHandler>();
-  readonly #ends: WorkerEnds;
+  readonly #attempts: AttemptsContext;
   /** No lease ends before. */
   #nextEnd = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
@@ -107,7 +121,7 @@ export class WorkerLeases {
     this.#parts = parts;
     this.#leaseMs = parts.leaseMs ?? LEASE_MS;
     const { reader, clock } = parts;
-    this.#ends = new WorkerEnds(this.#handlers, parts);
+    this.#attempts = { ...parts, handlers: this.#handlers };
     this.#readyOf = reader.prepare<[string]>("select 1 from jobs where queue = ? and state = 'ready' limit 1");
     const rows = reader
       .prepare<[number], RemoteWorker & { leaseUntil: number }>(
@@ -152,13 +166,13 @@ export class WorkerLeases {
   /** @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another token's */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
     await this.#takeBackExpired();
-    this.wake(await this.#ends.complete(attempt, result));
+    this.wake(await completeHeld(this.#attempts, attempt, result));
   }
 
   /** What becomes of the job is what would have become of it here. @throws as {@link complete} */
   async fail(attempt: FailedAttempt): Promise<void> {
     await this.#takeBackExpired();
-    this.wake(await this.#ends.fail(attempt));
+    this.wake(await failHeld(this.#attempts, attempt));
   }
 
   /** A worker that stops did not end the attempt, which then does not count. @throws as {@link complete} */
@@ -197,7 +211,7 @@ export class WorkerLeases {
     for (;;) {
       request.requireStill();
       const claimed = await this.#claimOnce(request);
-      const begun = await beginAll(request.worker.id, claimed, this.#handlers, this.#parts);
+      const begun = await beginAll(this.#attempts, request.worker.id, claimed);
       // What has ended before it was handed out has made room for what comes behind it.
       if (begun.length > 0 || claimed.length === 0 || request.signal.aborted) return begun;
     }

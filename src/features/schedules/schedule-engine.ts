@@ -1,11 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
-import type { Clock, EpochMs } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
-import type { Database } from "../../store/database.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { DueTimer } from "../jobs/index.ts";
 import { readableTimes } from "./schedule-definition.ts";
-import type { ScheduleFiring } from "./schedule-firing.ts";
+import { type CaughtUp, type FiringContext, fireDueSchedules } from "./schedule-firing.ts";
 
 const TRY_AGAIN_MS = 1000;
 
@@ -18,26 +16,23 @@ export const SERVED_AHEAD_MS = 10_800_000;
 /** Schedules whose next time is looked at in one go. */
 const PAGE = 200;
 
-export interface EngineParts {
-  readonly database: Database;
+export interface EngineContext extends FiringContext {
   readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly firing: ScheduleFiring;
 }
 
-/** Fires schedules on time. It knows when the next one is due, so that nobody asks the table before. */
+/** Fires schedules on time. It knows when the next one is due, so that nothing asks the table before. */
 export class ScheduleEngine {
-  readonly #parts: EngineParts;
+  readonly #context: EngineContext;
   readonly #due: DueTimer;
+  readonly #caughtUp: CaughtUp = new Map();
   #isRunning = false;
   #working: Promise<void> | null = null;
-  /** Somebody wants another look behind the one under way. */
+  /** Another look is wanted after the one under way. */
   #isWanted = false;
 
-  constructor(parts: EngineParts) {
-    this.#parts = parts;
-    const { reader, clock, log } = parts;
+  constructor(context: EngineContext) {
+    this.#context = context;
+    const { reader, clock, log } = context;
     const nextDue = reader.prepare<[], { at: number | null }>(
       "select min(nextRunAt) as at from schedules where active = 1 and nextRunAt is not null",
     );
@@ -87,14 +82,14 @@ export class ScheduleEngine {
       try {
         await this.#fireDue();
       } catch (error) {
-        this.#parts.log.warn({ err: error }, "schedules could not fire; trying again");
-        this.#due.retryAt(this.#parts.clock.now() + TRY_AGAIN_MS);
+        this.#context.log.warn({ err: error }, "schedules could not fire; trying again");
+        this.#due.retryAt(this.#context.clock.now() + TRY_AGAIN_MS);
       }
     }
   }
 
   async #fireDue(): Promise<void> {
-    const { clock, firing } = this.#parts;
+    const { clock } = this.#context;
     const setBack = this.#due.takeSetBack();
     if (setBack)
       await this.#follow(setBack.byMs).catch((error: unknown) => {
@@ -103,7 +98,7 @@ export class ScheduleEngine {
       });
     this.#due.read();
     while (this.#isRunning && this.#due.isDue(clock.now())) {
-      await firing.fire();
+      await fireDueSchedules(this.#context, this.#caughtUp);
       this.#due.read();
     }
   }
@@ -113,7 +108,7 @@ export class ScheduleEngine {
    * that they take. @param byMs by how much.
    */
   async #follow(byMs: number): Promise<void> {
-    const { database, clock } = this.#parts;
+    const { database, clock } = this.#context;
     const now = clock.now();
     if (byMs > 0)
       await database.write((trx) =>
@@ -141,7 +136,7 @@ export class ScheduleEngine {
 
   /** Schedules with a pattern that would wait for a time which is far ahead, though the pattern has an earlier one. */
   async #correctPatterns(now: EpochMs): Promise<void> {
-    const { database } = this.#parts;
+    const { database } = this.#context;
     const servedUntil = now + SERVED_AHEAD_MS;
     for (let after = ""; ; ) {
       const rows = await database.read

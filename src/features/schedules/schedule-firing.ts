@@ -1,21 +1,31 @@
 import { sql } from "kysely";
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { insertJobs } from "../../store/commit/job-table.ts";
 import type { JobRow } from "../../store/commit/write-set.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import type { JobRunner } from "../jobs/index.ts";
-import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../jobs/index.ts";
+import type { IngestService } from "../events/index.ts";
+import {
+  COMPLETED,
+  finishOf,
+  type JobRunner,
+  type NewJob,
+  newJobRow,
+  type QueueName,
+  type QueueSettings,
+} from "../jobs/index.ts";
 import type { ScheduleRow } from "./schedule-definition.ts";
-import { type FiringPlan, planFiring, type Skipped } from "./schedule-plan.ts";
-import { SKIPPED_KIND, SKIPPED_QUEUE, type SkippedPayload } from "./schedule-skipped.ts";
+import { type FiringPlan, planFiring, type Situation, type Skipped, type SkipReason } from "./schedule-plan.ts";
 
 /** Schedules that fire in one transaction: some milliseconds of the writer. */
 const BATCH = 20;
 /** A literal: for a bound value SQLite would not use the index of the active ones. */
 const ACTIVE = sql.lit(1 as const);
 
-export interface FiringParts {
+const SKIPPED_KIND = "schedule.skipped";
+const SKIPPED_QUEUE: QueueName = "event-processing";
+
+export interface FiringContext {
   readonly database: Database;
   readonly runner: JobRunner;
   readonly clock: Clock;
@@ -24,145 +34,147 @@ export interface FiringParts {
   maxCatchUp(): number;
 }
 
+/** Of schedules that have more missed runs than one transaction makes up for: how many have been made up for, by id. */
+export type CaughtUp = Map<string, number>;
+
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
 
+/** Runs of a schedule that did not happen, for one reason. */
+interface SkippedPayload {
+  readonly scheduleId: string;
+  readonly name: string;
+  /** Of the first of them. */
+  readonly nominalAt: EpochMs;
+  readonly reason: SkipReason;
+  readonly count: number;
+}
+
 interface Prepared {
-  /** Jobs: those of the schedule, and those that tell of what was skipped. */
+  /** Jobs: those of the schedule, and those that report what was skipped. */
   readonly rows: readonly JobRow[];
   readonly plan: FiringPlan;
   readonly lastRunAt: EpochMs | null;
 }
 
 /**
- * Makes the jobs of schedules that are due. The jobs of a firing, the jobs that tell of what was skipped, and the schedule's next time are one
- * transaction: whatever crashes, each time has come to one end.
+ * Makes the jobs of the schedules that are due first. The jobs of a firing, the jobs that report what was skipped, and the schedule's next time
+ * are one transaction: a crash neither loses nor repeats a run.
  */
-export class ScheduleFiring {
-  readonly #parts: FiringParts;
-  /** Of schedules that have more missed runs than one transaction makes up for: how many have been made up for. */
-  readonly #caughtUp = new Map<string, number>();
-
-  constructor(parts: FiringParts) {
-    this.#parts = parts;
-  }
-
-  /** Fires what is due first. @returns how many schedules that were. */
-  async fire(): Promise<number> {
-    const { database, clock } = this.#parts;
-    return database.write(async (trx) => {
-      const now = clock.now();
-      const due = await dueSchedules(trx, now);
-      if (due.length === 0) return 0;
-      const busy = await busySchedules(trx, due);
-      for (const schedule of due) {
-        const { rows, plan, lastRunAt } = this.#prepared(schedule, busy.has(schedule.id), now);
-        await this.#insert(rows, trx);
-        await trx
-          .updateTable("schedules")
-          .set({ nextRunAt: plan.nextRunAt, lastRunAt })
-          .where("id", "=", schedule.id)
-          .execute();
-        database.afterCommit(trx, () => this.#note(schedule.id, plan, now));
-      }
-      return due.length;
-    });
-  }
-
-  /** The job of a run at some instant, which is not one of the schedule's times. */
-  async runNow(schedule: ScheduleRow, correlationId: string | null, trx: Trx): Promise<JobRow> {
-    const now = this.#parts.clock.now();
-    const row = this.#jobRow(schedule, JSON.parse(schedule.payload), now, { dedupeKey: null, correlationId });
-    await this.#insert([row], trx);
-    await trx.updateTable("schedules").set({ lastRunAt: now }).where("id", "=", schedule.id).execute();
-    return row;
-  }
-
-  /** What a firing writes. A schedule that this version cannot read must not keep the others: it stops. */
-  #prepared(schedule: DueSchedule, isBusy: boolean, now: EpochMs): Prepared {
-    const { id, name, lastRunAt } = schedule;
-    try {
-      const maxCatchUp = this.#parts.maxCatchUp();
-      const plan = planFiring(schedule, { now, maxCatchUp, caughtUp: this.#caughtUp.get(id) ?? 0, isBusy });
-      return { ...this.#rowsOf(schedule, plan, now), plan };
-    } catch (error) {
-      const message = "a schedule cannot be read; it runs no more until it is changed";
-      this.#parts.log.error({ scheduleId: id, name, err: error }, message);
-      return { rows: [], plan: { runs: [], skipped: [], nextRunAt: null, caughtUp: 0 }, lastRunAt };
+export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtUp): Promise<void> {
+  const { database, clock } = context;
+  await database.write(async (trx) => {
+    const now = clock.now();
+    const due = await dueSchedules(trx, now);
+    const busy = await busySchedules(trx, due);
+    for (const schedule of due) {
+      const { id } = schedule;
+      const situation = {
+        now,
+        maxCatchUp: context.maxCatchUp(),
+        caughtUp: caughtUp.get(id) ?? 0,
+        isBusy: busy.has(id),
+      };
+      const { rows, plan, lastRunAt } = prepare(context, schedule, situation);
+      await insert(context, rows, trx);
+      await trx.updateTable("schedules").set({ nextRunAt: plan.nextRunAt, lastRunAt }).where("id", "=", id).execute();
+      database.afterCommit(trx, () => noteFired(context, id, plan, now, caughtUp));
     }
-  }
+  });
+}
 
-  #rowsOf(schedule: DueSchedule, plan: FiringPlan, now: EpochMs): Omit<Prepared, "plan"> {
-    const { runner, log } = this.#parts;
-    const [firstRun] = plan.runs;
-    const isFull = firstRun !== undefined && runner.isFull(schedule.queue as QueueName);
-    const runs = isFull ? [] : plan.runs;
-    const skipped: Skipped[] = [...plan.skipped];
-    if (isFull) skipped.push({ reason: "overloaded", nominalAt: firstRun, count: plan.runs.length });
-    const payload: unknown = JSON.parse(schedule.payload);
-    const jobs = runs.map((at) =>
-      this.#jobRow(schedule, payload, at, { dedupeKey: `schedule:${schedule.id}:${at}`, correlationId: null }),
+/** The job of a run at some instant, which is not one of the schedule's times. */
+export async function runNow(
+  context: FiringContext,
+  schedule: ScheduleRow,
+  correlationId: string | null,
+  trx: Trx,
+): Promise<JobRow> {
+  const now = context.clock.now();
+  const row = jobRow(context, schedule, JSON.parse(schedule.payload), now, { dedupeKey: null, correlationId });
+  await insert(context, [row], trx);
+  await trx.updateTable("schedules").set({ lastRunAt: now }).where("id", "=", schedule.id).execute();
+  return row;
+}
+
+/** What a firing writes. A schedule that this version cannot read must not keep the others: it stops. */
+function prepare(context: FiringContext, schedule: DueSchedule, situation: Situation): Prepared {
+  const { id: scheduleId, name, lastRunAt } = schedule;
+  try {
+    const plan = planFiring(schedule, situation);
+    return { ...rowsOf(context, schedule, plan, situation.now), plan };
+  } catch (error) {
+    const message = "a schedule cannot be read; it runs no more until it is changed";
+    context.log.error({ scheduleId, name, err: error }, message);
+    return { rows: [], plan: { runs: [], skipped: [], nextRunAt: null, caughtUp: 0 }, lastRunAt };
+  }
+}
+
+function rowsOf(context: FiringContext, schedule: DueSchedule, plan: FiringPlan, now: EpochMs): Omit<Prepared, "plan"> {
+  const { runner, log } = context;
+  const [firstRun] = plan.runs;
+  const isFull = firstRun !== undefined && runner.isFull(schedule.queue as QueueName);
+  const runs = isFull ? [] : plan.runs;
+  const skipped: Skipped[] = [...plan.skipped];
+  if (isFull) skipped.push({ reason: "overloaded", nominalAt: firstRun, count: plan.runs.length });
+  const payload: unknown = JSON.parse(schedule.payload);
+  const jobs = runs.map((at) =>
+    jobRow(context, schedule, payload, at, { dedupeKey: `schedule:${schedule.id}:${at}`, correlationId: null }),
+  );
+  const lastRunAt = runs.at(-1) ?? schedule.lastRunAt;
+  if (skipped.length > 0 && runner.isFull(SKIPPED_QUEUE)) {
+    log.warn(
+      { scheduleId: schedule.id, skipped },
+      "runs were skipped, and there is no room for the events that say so",
     );
-    const lastRunAt = runs.at(-1) ?? schedule.lastRunAt;
-    if (skipped.length > 0 && runner.isFull(SKIPPED_QUEUE)) {
-      log.warn(
-        { scheduleId: schedule.id, skipped },
-        "runs were skipped, and there is no room for the events that say so",
-      );
-      return { rows: jobs, lastRunAt };
-    }
-    return { rows: [...jobs, ...skipped.map((skip) => this.#noteOf(schedule, skip, now))], lastRunAt };
+    return { rows: jobs, lastRunAt };
   }
+  return { rows: [...jobs, ...skipped.map((skip) => skippedRow(context, schedule, skip, now))], lastRunAt };
+}
 
-  /** Remembers how much has been made up for, while there is more to come. */
-  #note(id: string, { runs, skipped, nextRunAt, caughtUp }: FiringPlan, now: EpochMs): void {
-    this.#parts.log.debug(
-      { scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt },
-      "a schedule fires",
-    );
-    if (nextRunAt !== null && nextRunAt <= now) this.#caughtUp.set(id, caughtUp);
-    else this.#caughtUp.delete(id);
-  }
+/** Remembers how much has been made up for, while there is more to come. */
+function noteFired(
+  { log }: FiringContext,
+  id: string,
+  { runs, skipped, nextRunAt, caughtUp: sofar }: FiringPlan,
+  now: EpochMs,
+  caughtUp: CaughtUp,
+): void {
+  log.debug({ scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt }, "a schedule fires");
+  if (nextRunAt !== null && nextRunAt <= now) caughtUp.set(id, sofar);
+  else caughtUp.delete(id);
+}
 
-  #jobRow(
-    { id, queue, kind, label, createdBy, module, maxAttempts }: ScheduleRow,
-    payload: unknown,
-    runAt: EpochMs,
-    more: Pick<NewJob, "dedupeKey" | "correlationId">,
-  ): JobRow {
-    const name = queue as QueueName;
-    const attempts = maxAttempts ?? this.#parts.settingsOf(name).maxAttempts;
-    // Many recurring timers of one user are often due at the same second: timers that run once come first.
-    const priority = name === "timers" && createdBy !== null ? -1 : 0;
-    const job = {
-      queue: name,
-      kind,
-      payload,
-      runAt,
-      maxAttempts: attempts,
-      label,
-      createdBy,
-      module,
-      priority,
-      scheduleId: id,
-      ...more,
-    };
-    return newJobRow(job, this.#parts.clock.now());
-  }
+function jobRow(
+  { settingsOf, clock }: FiringContext,
+  { id: scheduleId, queue: name, kind, label, createdBy, module, maxAttempts: ownAttempts }: ScheduleRow,
+  payload: unknown,
+  runAt: EpochMs,
+  more: Pick<NewJob, "dedupeKey" | "correlationId">,
+): JobRow {
+  const queue = name as QueueName;
+  const maxAttempts = ownAttempts ?? settingsOf(queue).maxAttempts;
+  // Many recurring timers of one user are often due at the same second: timers that run once come first.
+  const priority = queue === "timers" && createdBy !== null ? -1 : 0;
+  const work = { queue, kind, payload, runAt, maxAttempts, priority };
+  return newJobRow({ ...work, label, createdBy, module, scheduleId, ...more }, clock.now());
+}
 
-  #noteOf({ id, name }: ScheduleRow, { reason, nominalAt, count }: Skipped, now: EpochMs): JobRow {
-    const payload: SkippedPayload = { scheduleId: id, name, nominalAt, reason, count };
-    const { maxAttempts } = this.#parts.settingsOf(SKIPPED_QUEUE);
-    const job = { queue: SKIPPED_QUEUE, kind: SKIPPED_KIND, payload, runAt: now, maxAttempts };
-    return newJobRow(job, now);
-  }
+function skippedRow(
+  { settingsOf }: FiringContext,
+  { id, name }: ScheduleRow,
+  { reason, nominalAt, count }: Skipped,
+  now: EpochMs,
+): JobRow {
+  const payload: SkippedPayload = { scheduleId: id, name, nominalAt, reason, count };
+  const { maxAttempts } = settingsOf(SKIPPED_QUEUE);
+  return newJobRow({ queue: SKIPPED_QUEUE, kind: SKIPPED_KIND, payload, runAt: now, maxAttempts }, now);
+}
 
-  async #insert(rows: readonly JobRow[], trx: Trx): Promise<void> {
-    const { database, runner } = this.#parts;
-    if (rows.length === 0) return;
-    // Without a time that comes again, because the clock was set far back, while its job has not ended.
-    await insertJobs(trx, rows);
-    database.afterCommit(trx, () => runner.enqueued(rows));
-  }
+async function insert({ database, runner }: FiringContext, rows: readonly JobRow[], trx: Trx): Promise<void> {
+  if (rows.length === 0) return;
+  // Without a time that comes again, because the clock was set far back, while its job has not ended.
+  await insertJobs(trx, rows);
+  database.afterCommit(trx, () => runner.enqueued(rows));
 }
 
 async function dueSchedules(trx: Trx, now: EpochMs): Promise<DueSchedule[]> {
@@ -189,4 +201,35 @@ async function busySchedules(trx: Trx, schedules: readonly ScheduleRow[]): Promi
     .where("finishedAt", "is", null)
     .execute();
   return new Set(rows.flatMap(({ scheduleId }) => (scheduleId === null ? [] : [scheduleId])));
+}
+
+export interface SkippedContext {
+  readonly runner: JobRunner;
+  readonly ingest: IngestService;
+  readonly clock: Clock;
+  readonly defaultProjectId: string;
+}
+
+/**
+ * Makes an event of the default project for runs that were skipped, so that a rule can notify users. The event has the id of its job and is one
+ * commit with its end: it is stored once.
+ */
+export function reportSkippedRuns({ runner, ingest, clock, defaultProjectId }: SkippedContext): void {
+  runner.handle(SKIPPED_KIND, async (job) => {
+    const { nominalAt, ...payload } = job.payload as SkippedPayload;
+    const succeeded = { outcome: "succeeded" as const, result: null };
+    await ingest.ingest(
+      {
+        id: job.id,
+        type: SKIPPED_KIND,
+        payload: { ...payload, nominalAt: toRfc3339(nominalAt) },
+        source: "schedules",
+        level: "warn",
+        projectId: defaultProjectId,
+        correlationId: job.correlationId,
+      },
+      finishOf(job.claimed, runner.workerId, clock.now(), succeeded),
+    );
+    return COMPLETED;
+  });
 }

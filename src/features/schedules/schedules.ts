@@ -5,13 +5,13 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import { limitReached } from "../../core/limit-reached.ts";
 import type { Logger } from "../../core/log.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
 import { requireVersion } from "../../http/versions.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { IngestService } from "../events/index.ts";
-import type { JobRunner, QueueName, QueueSettings } from "../jobs/index.ts";
-import { requireRoom } from "../jobs/index.ts";
-import type { Occurrence } from "./cron/cron.ts";
-import { recurrenceOf } from "./cron/recurrence.ts";
+import { type JobRunner, parseQueueName, type QueueName, type QueueSettings, requireRoom } from "../jobs/index.ts";
+import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";
+
 import {
   definitionOf,
   firstRunAt,
@@ -24,9 +24,7 @@ import {
   scheduleOf,
 } from "./schedule-definition.ts";
 import { ScheduleEngine } from "./schedule-engine.ts";
-import { ScheduleFiring } from "./schedule-firing.ts";
-import { ScheduleOffers, type SettlePayload } from "./schedule-offers.ts";
-import { tellOfSkippedRuns } from "./schedule-skipped.ts";
+import { reportSkippedRuns, runNow } from "./schedule-firing.ts";
 
 export type { Schedule, ScheduleChanges, ScheduleInput } from "./schedule-definition.ts";
 
@@ -58,16 +56,14 @@ export interface ScheduleRun {
  */
 export class Schedules {
   readonly #parts: ScheduleParts;
-  readonly #firing: ScheduleFiring;
   readonly #engine: ScheduleEngine;
   /** What may be scheduled from outside. */
   readonly offers = new ScheduleOffers();
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts;
-    this.#firing = new ScheduleFiring(parts);
-    this.#engine = new ScheduleEngine({ ...parts, firing: this.#firing });
-    tellOfSkippedRuns(parts);
+    this.#engine = new ScheduleEngine(parts);
+    reportSkippedRuns(parts);
   }
 
   /** The zone of schedules that name none. */
@@ -158,7 +154,7 @@ export class Schedules {
       if (row.overlap === "skip") await requireIdle(trx, id);
       requireRoom(this.#parts.runner, row.queue as QueueName);
       const correlationId = currentCaller().correlationId ?? uuidv7();
-      const { id: jobId, runAt, state } = await this.#firing.runNow(row, correlationId, trx);
+      const { id: jobId, runAt, state } = await runNow(this.#parts, row, correlationId, trx);
       return { jobId, runAt, state };
     });
   }
@@ -282,4 +278,35 @@ async function requireIdle(trx: Trx, id: string): Promise<void> {
 
 function nameTaken(): PrismError {
   return new PrismError("NAME_TAKEN", "Another schedule has this name");
+}
+
+/** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
+export type SettlePayload = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
+
+/** Kinds of jobs that are not the program's own business: who may manage jobs may have them made. */
+export class ScheduleOffers {
+  readonly #offers = new Map<string, SettlePayload>();
+
+  /** @returns a function that takes the offer back. */
+  add(queue: QueueName, kind: string, settle: SettlePayload = async (payload) => payload): () => void {
+    const key = `${queue} ${kind}`;
+    this.#offers.set(key, settle);
+    return () => {
+      if (this.#offers.get(key) === settle) this.#offers.delete(key);
+    };
+  }
+
+  /** @throws VALIDATION_FAILED for a kind that has no handler, or whose jobs nobody but the program makes. */
+  require(queueName: string, kind: string): { readonly queue: QueueName; readonly settle: SettlePayload } {
+    const queue = parseQueueName(queueName);
+    const settle = queue && this.#offers.get(`${queue} ${kind}`);
+    if (queue && settle) return { queue, settle };
+    const known = [...this.#offers.keys()].sort().map((key) => {
+      const [inQueue, ofKind] = key.split(" ");
+      return `${ofKind} in ${inQueue}`;
+    });
+    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
+      details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
+    });
+  }
 }

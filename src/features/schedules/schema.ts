@@ -4,7 +4,7 @@ import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { integer, jsonObject, object, queryBoolean, queryInteger, selfChanging, text } from "../../http/shapes.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
-import type { Occurrence } from "./cron/cron.ts";
+import type { Occurrence } from "./cron/recurrence.ts";
 import { MAX_EVERY_MS, MIN_EVERY_MS, MISSED, OVERLAP, type Schedule } from "./schedule-definition.ts";
 import type { Schedules } from "./schedules.ts";
 

@@ -2,7 +2,7 @@ import type { CoreServices } from "../../app/module.ts";
 import { checkShape } from "../../http/input.ts";
 import { object } from "../../http/shapes.ts";
 import { TimerActionBody } from "../timers/index.ts";
-import type { SettlePayload } from "./schedule-offers.ts";
+import type { SettlePayload } from "./schedules.ts";
 
 const TimerPayload = object({ action: TimerActionBody });
 

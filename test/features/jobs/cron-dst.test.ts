@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { readCron, ZonedCron } from "../../../src/features/schedules/cron/cron.ts";
+import { readCron, ZonedCron } from "../../../src/features/schedules/cron/recurrence.ts";
 import { shownTime, timesOf } from "./support/shown-times.ts";
 
 const NEW_YORK = "America/New_York";

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { PrismError } from "../../../src/core/errors.ts";
-import { readCron, ZonedCron } from "../../../src/features/schedules/cron/cron.ts";
-import { recurrenceOf } from "../../../src/features/schedules/cron/recurrence.ts";
+import { readCron, recurrenceOf, ZonedCron } from "../../../src/features/schedules/cron/recurrence.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { countWaitingJobs } from "../../../src/features/jobs/job-counts.ts";
 import { JobHooks } from "../../../src/features/jobs/job-hooks.ts";
 import { JobService } from "../../../src/features/jobs/job-service.ts";
 import { JobRunner } from "../../../src/features/jobs/runner/runner.ts";
+import { countWaitingJobs } from "../../../src/features/jobs/runner/waiting-counts.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { steadyJitter } from "../../helpers/steady-jitter.ts";

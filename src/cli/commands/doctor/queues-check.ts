@@ -1,4 +1,4 @@
-import { countJobs, type JobCount } from "../../../features/jobs/job-counts.ts";
+import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import { ageText } from "../../output/age-text.ts";
 import { type Check, pass, warn } from "./check.ts";
 import { pausedQueueNames } from "./database-queries.ts";

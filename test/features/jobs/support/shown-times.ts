@@ -1,5 +1,5 @@
 import { DAY_MS } from "../../../../src/core/clock.ts";
-import { type Occurrence, readCron, ZonedCron } from "../../../../src/features/schedules/cron/cron.ts";
+import { type Occurrence, readCron, ZonedCron } from "../../../../src/features/schedules/cron/recurrence.ts";
 
 /** Such as `03-08T07:00Z moved 03:00`, `11-01T06:15Z repeated`, or of a wall time that does not happen `02:15 skipped`. */
 export function shownTime({ at, local, dst }: Occurrence): string {

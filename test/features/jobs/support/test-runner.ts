@@ -1,7 +1,6 @@
 import type { TestContext } from "node:test";
 import { AuditService } from "../../../../src/features/audit/audit.ts";
 import { JobControl } from "../../../../src/features/jobs/job-control.ts";
-import { countWaitingJobs } from "../../../../src/features/jobs/job-counts.ts";
 import { JobHooks } from "../../../../src/features/jobs/job-hooks.ts";
 import { JobService } from "../../../../src/features/jobs/job-service.ts";
 import { QueueControl } from "../../../../src/features/jobs/queue-control.ts";
@@ -9,6 +8,7 @@ import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../../src/features/jobs/runne
 import type { BegunJobs } from "../../../../src/features/jobs/runner/begun-jobs.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../../src/features/jobs/runner/job.ts";
 import { JobRunner } from "../../../../src/features/jobs/runner/runner.ts";
+import { countWaitingJobs } from "../../../../src/features/jobs/runner/waiting-counts.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, type TestStore, type TestStoreOptions } from "../../../helpers/store.ts";
 

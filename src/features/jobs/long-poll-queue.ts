@@ -25,7 +25,7 @@ interface Waiter<T> {
  * Claims that wait until a job of one of their queues is ready: whoever waits longest is first. Nobody asks the database before something may be
  * ready, and then one after the other, so that a job wakes one of them and not all.
  */
-export class ClaimWaiters<T> {
+export class LongPollQueue<T> {
   readonly #hasReady: (queue: string) => boolean;
   readonly #byQueue = new Map<string, Set<Waiter<T>>>();
   readonly #woken = new Set<string>();

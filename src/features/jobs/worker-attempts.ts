@@ -1,0 +1,162 @@
+import { runAs } from "../../core/caller.ts";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { Logger } from "../../core/log.ts";
+import { findJob } from "../../store/commit/job-table.ts";
+import type { ClaimedJob, JobClaim } from "../../store/commit/write-set.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import { type JobService, LostLease } from "./job-service.ts";
+import { type AttemptFacts, PermanentError, type QueueName, RetryLater } from "./runner/job.ts";
+
+/** An attempt that a remote worker refers to. */
+export interface HeldAttempt {
+  readonly jobId: string;
+  readonly fence: number;
+  /** The worker's service token. */
+  readonly tokenId: string;
+}
+
+/** Whose fault it is that an attempt has failed, where it is not about this one alone. */
+export type Fault = "target" | "provider";
+
+export interface FailedAttempt extends HeldAttempt {
+  readonly error: string;
+  readonly isPermanent: boolean;
+  readonly retryAfterMs: number;
+  readonly fault?: Fault | undefined;
+  /** Epoch ms at which the other side knew that the target is gone. */
+  readonly since?: number | undefined;
+}
+
+export type HeldJob = ClaimedJob & { readonly workerId: string };
+
+/**
+ * The running job of an attempt. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over or was never a worker's, FORBIDDEN when the worker
+ * is another token's
+ */
+export async function requireHeld(trx: Trx, { jobId, fence, tokenId }: HeldAttempt): Promise<HeldJob> {
+  const row = isUuid(jobId) ? await findJob(trx, jobId) : undefined;
+  if (!row) throw new PrismError("JOB_NOT_FOUND", "No such job");
+  const { state, workerId, startedAt } = row;
+  const worker =
+    workerId === null
+      ? undefined
+      : await trx.selectFrom("workers").select("tokenId").where("id", "=", workerId).executeTakeFirst();
+  if (state !== "running" || row.fence !== fence || workerId === null || startedAt === null || !worker)
+    throw new PrismError("INVALID_STATE", "The job is not this worker's any more; leave it");
+  if (worker.tokenId !== tokenId) throw notYours();
+  return { ...row, workerId, startedAt };
+}
+
+export function notYours(): PrismError {
+  return new PrismError("FORBIDDEN", "The worker was registered with another token");
+}
+
+/**
+ * What the server itself does about the jobs of a queue that workers elsewhere run: what comes before the work, and what comes of it. The worker gets
+ * only what the work in between needs. Of a queue without such a handler, as a module's, it gets the job as it was made.
+ */
+export interface RemoteHandler {
+  /** Chooses and claims. */
+  claim(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]>;
+  /** @returns what the worker is handed in place of the payload; undefined when the job has ended without it, or waits again */
+  begin(job: HeldJob): Promise<object | undefined>;
+  /** Ends the job in the transaction of what the result means. @throws LostLease */
+  complete(job: HeldJob, result: unknown): Promise<AttemptFacts["outcome"]>;
+  /** Ends the attempt in the transaction of what its failure means. @throws LostLease */
+  fail(job: HeldJob, failure: FailedAttempt): Promise<AttemptFacts["outcome"]>;
+  /** These jobs are nobody's any more: their workers have handed them back, or are gone. */
+  returned(trx: Trx, jobIds: readonly string[]): Promise<void>;
+}
+
+type Outcome = AttemptFacts["outcome"];
+
+export interface AttemptsContext {
+  /** Of queues. */
+  readonly handlers: ReadonlyMap<string, RemoteHandler>;
+  readonly database: Database;
+  readonly jobs: JobService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  onAttempt(attempt: AttemptFacts): void;
+}
+
+/** What could not be begun is tried again after so long. */
+const TRY_AGAIN_MS = 1000;
+
+/** Has the server do its part of claimed jobs. @returns those that are to be handed out, with what the worker needs of them as their payload */
+export async function beginAll<J extends ClaimedJob>(
+  { database, jobs, handlers, clock, log }: AttemptsContext,
+  workerId: string,
+  claimed: readonly J[],
+): Promise<J[]> {
+  const begun = await Promise.all(
+    claimed.map(async (job): Promise<J[]> => {
+      const handler = handlers.get(job.queue);
+      if (!handler) return [job];
+      try {
+        const handed = await asJob(job, () => handler.begin({ ...job, workerId }));
+        return handed === undefined ? [] : [{ ...job, payload: JSON.stringify(handed) }];
+      } catch (error) {
+        log.warn({ jobId: job.id, kind: job.kind, err: error }, "dispatching a job failed, retrying");
+        const runAt = clock.now() + TRY_AGAIN_MS;
+        await database.write((trx) => jobs.postpone({ id: job.id, claimed: job }, trx, runAt)).catch(() => undefined);
+        return [];
+      }
+    }),
+  );
+  return begun.flat();
+}
+
+/** @returns the job's queue. @throws JOB_NOT_FOUND, INVALID_STATE when the attempt is over, FORBIDDEN when it is another token's */
+export function completeHeld(context: AttemptsContext, attempt: HeldAttempt, result: unknown): Promise<string> {
+  const { database, jobs } = context;
+  return end(context, attempt, async (job, handler) => {
+    if (handler) return handler.complete(job, result);
+    await database.write((trx) => jobs.complete({ id: job.id, claimed: job }, trx, result));
+    return "succeeded";
+  });
+}
+
+/** @returns the job's queue. @throws as {@link completeHeld} */
+export function failHeld(context: AttemptsContext, attempt: FailedAttempt): Promise<string> {
+  const { database, jobs } = context;
+  return end(context, attempt, async (job, handler) => {
+    if (handler) return handler.fail(job, attempt);
+    const failed = { ...job, claimed: job };
+    const { outcome } = await database.write((trx) => jobs.fail(failed, trx, errorOf(attempt), job.workerId));
+    return outcome;
+  });
+}
+
+/** The end's own transaction asks for the fence again. */
+async function end(
+  { database, handlers, clock, onAttempt }: AttemptsContext,
+  attempt: HeldAttempt,
+  work: (job: HeldJob, handler: RemoteHandler | undefined) => Promise<Outcome>,
+): Promise<string> {
+  const job = await database.write((trx) => requireHeld(trx, attempt));
+  const handler = handlers.get(job.queue);
+  try {
+    const outcome = await (handler ? asJob(job, () => work(job, handler)) : work(job, undefined));
+    const durationMs = Math.max(0, clock.now() - job.startedAt);
+    const latenessMs = Math.max(0, job.startedAt - job.runAt);
+    onAttempt({ queue: job.queue as QueueName, outcome, durationMs, latenessMs });
+  } catch (error) {
+    if (!(error instanceof LostLease)) throw error;
+    throw new PrismError("INVALID_STATE", "The job is not this worker's any more; leave it", { cause: error });
+  }
+  return job.queue;
+}
+
+/** The audit trail has what the server does for a job under the job, and under no request. */
+function asJob<T>({ id, correlationId }: ClaimedJob, work: () => Promise<T>): Promise<T> {
+  const caller = { principal: null, ip: null, requestId: null, correlationId: correlationId ?? id };
+  return runAs({ ...caller, process: "job" }, work);
+}
+
+function errorOf({ error, isPermanent, retryAfterMs, fault }: FailedAttempt): Error {
+  if (isPermanent || fault === "target") return new PermanentError(error);
+  return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
+}
