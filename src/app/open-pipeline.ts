@@ -4,11 +4,11 @@ import { type JobServices, openJobs } from "../features/jobs/index.ts";
 import { Announcer } from "../features/notifications/index.ts";
 import {
   Decider,
-  FiringGate,
   PipelineMetrics,
   patternPool,
   RuleBook,
   recordCostlyRules,
+  Throttle,
 } from "../features/rules/index.ts";
 import type { Access } from "./open-access.ts";
 import type { Live } from "./open-live.ts";
@@ -17,7 +17,7 @@ import type { Base } from "./open-store.ts";
 /** The way of an event: taken in, decided by rules, announced; its jobs run beside it. */
 export interface Pipeline {
   readonly rules: RuleBook;
-  readonly gate: FiringGate;
+  readonly throttle: Throttle;
   /** The channels that lead out of the program. */
   readonly senders: Senders;
   readonly metrics: PipelineMetrics;
@@ -63,10 +63,10 @@ export function openPipeline(
   const metrics = new PipelineMetrics(base.metrics);
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
   const rules = openRules(base, defaultProjectId);
-  const gate = FiringGate.overTables(reader, () => settings.defaultSuppression);
+  const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
   const senders = new Senders(config.delivery.workers);
   const settingsOf = settings.queue.bind(settings);
-  const decider = new Decider({ book: rules, gate, offsets: committer.sequences.streams, settingsOf, senders });
+  const decider = new Decider({ book: rules, throttle, offsets: committer.sequences.streams, settingsOf, senders });
   const deciding = {
     committer,
     reader,
@@ -78,7 +78,7 @@ export function openPipeline(
   };
   const backlog = new Backlog({ ...deciding, log: rulesLog });
   committer.whenEpochFails(() => {
-    gate.reset();
+    throttle.reset();
     backlog.reset();
   });
   const events = new EventPipeline({
@@ -90,5 +90,5 @@ export function openPipeline(
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(events, config.ingest, clock);
-  return { rules, gate, senders, metrics, announcer, backlog, events, ingest };
+  return { rules, throttle, senders, metrics, announcer, backlog, events, ingest };
 }

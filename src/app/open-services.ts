@@ -86,7 +86,7 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
   const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
-  const { rules, gate, senders } = pipeline;
+  const { rules, throttle, senders } = pipeline;
   const { notify, realtime } = notifying;
   const { reads } = access;
   const { circuits } = openDelivery({
@@ -111,7 +111,7 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
     notify,
     realtime,
     rules,
-    gate,
+    throttle,
   });
   return circuits;
 }

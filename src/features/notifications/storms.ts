@@ -7,16 +7,16 @@ import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
 import type { Bus } from "../events/index.ts";
 import type { DeadJob, JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
-import type { FiringGate } from "../rules/index.ts";
+import type { Throttle } from "../rules/index.ts";
 import {
   compileTemplate,
   cutText,
   MAX_DIRECT_RECIPIENTS,
   type RuleBook,
-  restraintOf,
   STORM_JOB,
   storedEvent,
   stormJob,
+  throttleSettings,
 } from "../rules/index.ts";
 import type { RuleNotices } from "./rule-notices.ts";
 
@@ -40,7 +40,7 @@ export interface StormParts {
   readonly bus: Bus;
   readonly notices: RuleNotices;
   readonly rules: RuleBook;
-  readonly gate: FiringGate;
+  readonly throttle: Throttle;
   readonly clock: Clock;
 }
 
@@ -69,12 +69,12 @@ export class Storms {
 
   /** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
   async #abandon(trx: Trx, jobId: string): Promise<void> {
-    const { database, gate, clock } = this.#parts;
+    const { database, throttle, clock } = this.#parts;
     const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
     const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
     if (!batch) return;
     await remember(trx, batch, { closedAt: clock.now() });
-    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
+    database.afterCommit(trx, () => throttle.closed(batch.ruleId, batch.key));
   }
 
   /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */
@@ -86,7 +86,12 @@ export class Storms {
       const rule = batch && (await ruleOf(trx, batch.ruleId));
       await jobs.complete(job, trx);
       if (!batch || !rule) return;
-      const { matches, count } = this.#parts.gate.pressure(rule.id, restraintOf(rule), batch.key, clock.now());
+      const { matches, count } = this.#parts.throttle.windowCount(
+        rule.id,
+        throttleSettings(rule),
+        batch.key,
+        clock.now(),
+      );
       if (matches > count) await this.#goOn(trx, rule, batch);
       else await this.#end(trx, rule, batch);
     });
@@ -111,11 +116,11 @@ export class Storms {
   }
 
   async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
-    const { database, gate, clock, notices } = this.#parts;
+    const { database, throttle, clock, notices } = this.#parts;
     const keys = await keysOf(trx, batch);
     if (batch.noticeId !== null && batch.count !== batch.toldCount)
       await notices.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
-    const isBatch = restraintOf(rule).suppression?.mode === "batch";
+    const isBatch = throttleSettings(rule).suppression?.mode === "batch";
     const samples = isBatch ? await this.#samples(trx, rule, batch) : [];
     const data = {
       heldBack: batch.count,
@@ -126,7 +131,7 @@ export class Storms {
     };
     await this.#send(trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
     await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
-    database.afterCommit(trx, () => gate.closed(batch.ruleId, batch.key));
+    database.afterCommit(trx, () => throttle.closed(batch.ruleId, batch.key));
   }
 
   /** To everybody whom the rule reaches now. @returns the notification's id. */

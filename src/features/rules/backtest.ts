@@ -10,7 +10,7 @@ import { type BacktestRun, Backtests } from "./backtest/backtests.ts";
 import type { BacktestOutcome, BacktestPlan, BacktestProgress, TriedRule } from "./backtest/plan.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import type { RuleRow } from "./queries.ts";
-import { restraint } from "./rule-store.ts";
+import { throttlingColumns } from "./rule-store.ts";
 import type { BacktestReply, BacktestRule } from "./schema.ts";
 import type { RuleService } from "./service.ts";
 
@@ -89,7 +89,7 @@ export class Backtester {
     const defaults = system.settings.defaultSuppression;
     const tried: TriedRule = {
       condition: input.condition ?? rule?.condition ?? "",
-      ...restraint(input, rule ?? undefined),
+      ...throttlingColumns(input, rule ?? undefined),
       titleTemplate: rule?.titleTemplate ?? null,
     };
     compileCondition(tried.condition);

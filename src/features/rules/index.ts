@@ -1,5 +1,5 @@
 /** What other features may use of `rules`. */
-export { Budget } from "./deciding/budget.ts";
+
 export {
   DELIVER_JOB,
   Decider,
@@ -12,11 +12,10 @@ export {
   sliceMark,
   stormJob,
 } from "./deciding/decide.ts";
-export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent } from "./deciding/incoming-event.ts";
-export { PipelineMetrics } from "./deciding/pipeline-metrics.ts";
+export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS, RuleBook } from "./deciding/rule-book.ts";
-export { RuleStats } from "./deciding/rule-stats.ts";
-export { storedEvent } from "./deciding/stored-event.ts";
+export { PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
+export { Budget } from "./deciding/turn-limits.ts";
 export {
   type ConditionTrace,
   type ConditionWarning,
@@ -29,5 +28,5 @@ export {
   type RulePosition,
 } from "./language/language.ts";
 export { recordCostlyRules } from "./record-costly-rules.ts";
-export { type DefaultSuppression, FiringGate } from "./throttle/gate.ts";
-export { restraintOf, type SuppressionSetting } from "./throttle/restraint.ts";
+export { type SuppressionSetting, throttleSettings } from "./throttle/settings.ts";
+export { type DefaultSuppression, Throttle } from "./throttle/throttle.ts";

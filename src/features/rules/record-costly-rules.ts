@@ -2,7 +2,7 @@ import { runAs, SYSTEM } from "../../core/caller.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Database } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { RuleRow } from "./deciding/rule-book.ts";
+import type { RuleRow } from "./queries.ts";
 
 /**
  * Makes the listener that stores and audits that a rule is no longer evaluated because its condition takes too long. It holds for this

@@ -13,7 +13,7 @@ import { compileCondition, compileTemplate, readCondition } from "./language/lan
 import * as queries from "./queries.ts";
 import type { CreateRule, UpdateRule } from "./schema.ts";
 import { resolveTargets } from "./targets.ts";
-import { restraintOf } from "./throttle/restraint.ts";
+import { throttleSettings } from "./throttle/settings.ts";
 import { definitionView } from "./view.ts";
 
 export interface RuleStoreParts {
@@ -60,7 +60,7 @@ export class RuleStore {
       action: input.action ? JSON.stringify(input.action) : null,
       priority: input.priority ?? 0,
       active: input.active === false ? 0 : 1,
-      ...restraint(input),
+      ...throttlingColumns(input),
       version: 1,
       tooCostlyVersion: null,
       createdBy,
@@ -92,7 +92,7 @@ export class RuleStore {
       action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
       priority: input.priority ?? old.priority,
       active: input.active === undefined ? old.active : input.active ? 1 : 0,
-      ...restraint(input, old),
+      ...throttlingColumns(input, old),
       version: old.version + 1,
       updatedAt: this.#parts.clock.now(),
     };
@@ -195,19 +195,19 @@ function templates(titleTemplate: string, messageTemplate: string): { titleTempl
   return { titleTemplate, messageTemplate };
 }
 
-const UNRESTRAINED = { suppression: null, dedupe: null, cooldownMs: 0 };
+const UNTHROTTLED = { suppression: null, dedupe: null, cooldownMs: 0 };
 
 /** What keeps the rule from telling too much, as it is stored. @throws INVALID_TEMPLATE */
-export function restraint(
+export function throttlingColumns(
   input: Pick<CreateRule, "suppression" | "dedupe" | "cooldownMs">,
-  old: Pick<queries.RuleRow, "suppression" | "dedupe" | "cooldownMs"> = UNRESTRAINED,
+  old: Pick<queries.RuleRow, "suppression" | "dedupe" | "cooldownMs"> = UNTHROTTLED,
 ) {
   const stored = {
     suppression: input.suppression === undefined ? old.suppression : textOrNull(input.suppression),
     dedupe: input.dedupe === undefined ? old.dedupe : textOrNull(input.dedupe),
     cooldownMs: input.cooldownMs ?? old.cooldownMs,
   };
-  restraintOf(stored);
+  throttleSettings(stored);
   return stored;
 }
 

@@ -74,9 +74,9 @@ export class WriteSetApplier {
     return { failedEffects, claimed };
   }
 
-  #applySuppression({ begunAnew, windows, storms, keys, repeats, jobs }: SuppressionRows): void {
+  #applySuppression({ resetWindows, windows, storms, keys, repeats, jobs }: SuppressionRows): void {
     const sql = this.#sql;
-    for (const { ruleId, key } of begunAnew) sql.forgetWindow.run(ruleId, key);
+    for (const { ruleId, key } of resetWindows) sql.forgetWindow.run(ruleId, key);
     for (const { ruleId, key, bucketStart, count } of windows) sql.window.run(ruleId, key, bucketStart, count);
     for (const storm of storms) {
       const { id, ruleId, key, count, firstSeq, lastSeq, startedAt, lastAt, jobId } = storm;

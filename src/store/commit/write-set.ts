@@ -104,7 +104,7 @@ export interface RuleStatSum {
 /** What suppression and dedupe have counted over a write set. */
 export interface SuppressionRows {
   /** Windows of which the table is to forget what it has, before anything is added. */
-  readonly begunAnew: readonly WindowName[];
+  readonly resetWindows: readonly WindowName[];
   /** Added to what the table has. */
   readonly windows: readonly WindowCount[];
   /** As they now stand. */

@@ -1,7 +1,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import { UserDirectory } from "../../../features/access/user-directory.ts";
 import type { PatternQuota } from "../../../features/rules/deciding/pattern-quota.ts";
-import { storedPatterns } from "../../../features/rules/deciding/stored-patterns.ts";
+import { storedPatterns } from "../../../features/rules/deciding/pattern-quota.ts";
 import { type Importer, type ImportReply, importRules } from "../../../features/rules/import-rules.ts";
 import { activeUserByEmail } from "../../../features/rules/queries.ts";
 import { RuleStore } from "../../../features/rules/rule-store.ts";

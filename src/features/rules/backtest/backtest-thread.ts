@@ -1,7 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import { yieldToOthers } from "../../../core/thread-priority.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
-import { storedEvent } from "../deciding/stored-event.ts";
+import { storedEvent } from "../deciding/incoming-event.ts";
 import { EventPages } from "./event-pages.ts";
 import type { BacktestMessage, BacktestOutcome, BacktestPlan, BacktestProgress, BacktestThreadData } from "./plan.ts";
 import { Replay } from "./replay.ts";

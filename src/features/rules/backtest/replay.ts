@@ -1,9 +1,9 @@
 import { cleanText } from "../../../core/clean-text.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
 import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "../language/language.ts";
-import { type DefaultSuppression, FiringGate, type JudgedRule, type Verdict } from "../throttle/gate.ts";
-import { NOTHING_BEFORE } from "../throttle/memory.ts";
-import { restraintOf } from "../throttle/restraint.ts";
+import { EMPTY_HISTORY } from "../throttle/history.ts";
+import { throttleSettings } from "../throttle/settings.ts";
+import { type DefaultSuppression, type JudgedRule, Throttle, type Verdict } from "../throttle/throttle.ts";
 import type { TriedRule } from "./plan.ts";
 
 const TITLE_LENGTH = 255;
@@ -19,27 +19,27 @@ export class Replay {
   readonly #condition: Condition;
   readonly #rule: JudgedRule;
   readonly #title: Template | null;
-  readonly #gate: FiringGate;
+  readonly #throttle: Throttle;
   /** The longest time by which an earlier event can decide about a later one. */
   readonly memoryMs: number;
 
   /** @throws INVALID_CONDITION, INVALID_TEMPLATE */
   constructor(rule: TriedRule, defaults: DefaultSuppression) {
-    const restraint = restraintOf(rule);
+    const throttling = throttleSettings(rule);
     this.#condition = compileCondition(rule.condition);
-    this.#rule = { row: { id: RULE_ID }, restraint };
+    this.#rule = { row: { id: RULE_ID }, throttling };
     this.#title = rule.titleTemplate === null ? null : compileTemplate(rule.titleTemplate, "titleTemplate");
-    this.#gate = new FiringGate(NOTHING_BEFORE, defaults, MAX_KEYS);
-    const windowMs = (restraint.suppression ?? defaults())?.windowMs ?? 0;
-    this.memoryMs = Math.max(windowMs, restraint.dedupe?.windowMs ?? 0, restraint.cooldownMs);
+    this.#throttle = new Throttle(EMPTY_HISTORY, defaults, MAX_KEYS);
+    const windowMs = (throttling.suppression ?? defaults())?.windowMs ?? 0;
+    this.memoryMs = Math.max(windowMs, throttling.dedupe?.windowMs ?? 0, throttling.cooldownMs);
   }
 
   /** Decides on the next event, in the order of their numbers. */
   decide(event: IncomingEvent): ReplayOutcome {
     try {
       if (!this.#condition.test(event)) return null;
-      const verdict = this.#gate.judge(this.#rule, event);
-      this.#gate.apply(verdict, event, verdict.outcome === "fired" ? event.id : null);
+      const verdict = this.#throttle.judge(this.#rule, event);
+      this.#throttle.apply(verdict, event, verdict.outcome === "fired" ? event.id : null);
       return verdict.outcome;
     } catch {
       return "error";
@@ -54,6 +54,6 @@ export class Replay {
 
   /** Drops what would be written here: there is nobody to write it. */
   forgetRows(): void {
-    this.#gate.take();
+    this.#throttle.take();
   }
 }

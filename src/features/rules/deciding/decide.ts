@@ -16,11 +16,12 @@ import type { DecisionOutcome } from "../../../store/schema.ts";
 import type { EnqueuedRow } from "../../jobs/index.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../../jobs/index.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
-import type { FiringGate, Verdict } from "../throttle/gate.ts";
+import type { RuleRow } from "../queries.ts";
+import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleRow } from "./rule-book.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook } from "./rule-book.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
-import { Slice } from "./slice.ts";
+import { Slice } from "./turn-limits.ts";
 
 /** One list stands for all that are empty, and crosses to the writer once. */
 const NONE: readonly never[] = [];
@@ -63,7 +64,7 @@ interface Turn {
 
 export interface DeciderParts {
   readonly book: RuleBook;
-  readonly gate: FiringGate;
+  readonly throttle: Throttle;
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
@@ -152,23 +153,23 @@ export class Decider {
   }
 
   #judge(rule: ActiveRule, event: IncomingEvent, now: number, isLate = false): Decided {
-    const { book, gate } = this.#parts;
+    const { book, throttle } = this.#parts;
     const users = book.recipientsOf(rule);
     if (users.length === 0) return { rule, users, verdict: null, notification: null };
-    const verdict = gate.judge(rule, event, isLate);
+    const verdict = throttle.judge(rule, event, isLate);
     const notification = verdict.outcome === "fired" ? notificationOf(event, rule, verdict.dedupeKey, now) : null;
     return { rule, users, verdict, notification };
   }
 
   #decisionOf(event: IncomingEvent, { decided, askedTo }: Turn, isSliced: boolean, now: number): Decision {
-    const { gate, offsets } = this.#parts;
+    const { throttle, offsets } = this.#parts;
     const decisions: DecisionRow[] = [];
     const notifications: NotificationRow[] = [];
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
     const told: { notification: NotificationRow; recipient: RecipientRow }[] = [];
     for (const { rule, users, verdict, notification } of decided) {
-      const storm = verdict && gate.apply(verdict, event, notification?.id ?? null);
+      const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
       decisions.push(decisionRow(event, rule, verdict, notification, now));
       if (!notification) continue;
@@ -191,7 +192,7 @@ export class Decider {
 
   /** What suppression and dedupe have counted since the last call: to be written with the decisions. */
   takeSuppression(): SuppressionRows | null {
-    const rows = this.#parts.gate.take();
+    const rows = this.#parts.throttle.take();
     const jobs = this.#stormJobs;
     if (jobs.length > 0) this.#stormJobs = [];
     return rows && { ...rows, jobs };
@@ -200,7 +201,7 @@ export class Decider {
   /** The database refused some effects of a set that has settled: what was remembered of them as told is forgotten. @param failed their indexes */
   refused(effects: readonly Effects[], failed: readonly number[]): void {
     for (const i of failed)
-      for (const notification of effects[i]?.notifications ?? []) this.#parts.gate.refused(notification);
+      for (const notification of effects[i]?.notifications ?? []) this.#parts.throttle.refused(notification);
   }
 
   /** The effects of an event that could not be decided: it stays stored, the failure is recorded, and a job tries again. */

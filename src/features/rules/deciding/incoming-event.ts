@@ -1,4 +1,5 @@
 import type { Level } from "../../../core/levels.ts";
+import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
 interface EventFields {
@@ -68,4 +69,17 @@ export class IncomingEvent implements RuleEvent {
   get bytes(): number {
     return this.payloadText.length + EVENT_OVERHEAD_BYTES;
   }
+}
+
+/** An event as it was when it came in. */
+export function storedEvent(row: EventsTable): IncomingEvent {
+  const event = new IncomingEvent({
+    ...row,
+    isGivenId: false,
+    payload: JSON.parse(row.payload) as Record<string, unknown>,
+    payloadText: row.payload,
+    givenCorrelationId: row.correlationId,
+  });
+  event.seq = row.seq;
+  return event;
 }

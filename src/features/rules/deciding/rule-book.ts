@@ -1,9 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Selectable } from "kysely";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { RulesTable } from "../../../store/schema.ts";
 import {
   type Condition,
   ConditionTooCostly,
@@ -14,13 +12,11 @@ import {
   readCondition,
   type Template,
 } from "../language/language.ts";
-import { type Restraint, restraintOf } from "../throttle/restraint.ts";
+import type { RuleRow } from "../queries.ts";
+import { type ThrottleSettings, throttleSettings } from "../throttle/settings.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type PatternLimits, PatternQuota } from "./pattern-quota.ts";
-import { RuleStrikes } from "./rule-strikes.ts";
-import { RuleWork } from "./rule-work.ts";
-
-export type RuleRow = Selectable<RulesTable>;
+import { RuleStrikes, RuleWork } from "./rule-costs.ts";
 
 /** A rule as the pipeline runs it. */
 export interface ActiveRule {
@@ -28,7 +24,7 @@ export interface ActiveRule {
   readonly condition: Condition;
   readonly title: Template;
   readonly message: Template;
-  readonly restraint: Restraint;
+  readonly throttling: ThrottleSettings;
 }
 
 /** Why an active rule is not evaluated. */
@@ -158,7 +154,7 @@ export class RuleBook {
         condition: readCondition(row.condition),
         title: compileTemplate(row.titleTemplate, "titleTemplate"),
         message: compileTemplate(row.messageTemplate, "messageTemplate"),
-        restraint: restraintOf(row),
+        throttling: throttleSettings(row),
       };
       this.#index.add(row.id, rule.condition, row, row.projectId, rule);
       this.#measureLater(rule);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { RuleRow } from "../../../../src/features/rules/deciding/rule-book.ts";
+import type { RuleRow } from "../../../../src/features/rules/queries.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { openBeside } from "../../../helpers/store.ts";

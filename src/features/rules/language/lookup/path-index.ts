@@ -63,7 +63,7 @@ export class PathIndex<E> {
   }
 
   /** The most entries that one event can meet under `values`: how far from rare they are. */
-  crowdOf(values: readonly Scalar[]): number {
+  maxBucketSize(values: readonly Scalar[]): number {
     return values.reduce<number>((most, value) => Math.max(most, this.#byValue.get(value)?.length ?? 0), 0);
   }
 

@@ -18,7 +18,7 @@ interface Filed<R> {
 }
 
 /**
- * Finds the rules that match an event without asking all of them. Each rule stands on the shelf of its project, filed under one
+ * Finds the rules that match an event without asking all of them. Each project has an index of its own, in which a rule is filed under one
  * fact its condition implies; an event looks up its own values and asks only the rules it finds there.
  *
  * 10 000 rules about 200 types cost a few microseconds an event, against some hundred for asking each (bench/rule-match.bench.ts).
@@ -26,7 +26,7 @@ interface Filed<R> {
 export class RuleIndex<R> {
   readonly #filed = new Map<string, Filed<R>>();
   /** By project; under null the rules of every project. */
-  readonly #shelves = new Map<string | null, Shelf<Entry<R>>>();
+  readonly #projects = new Map<string | null, ProjectRuleIndex<Entry<R>>>();
 
   get size(): number {
     return this.#filed.size;
@@ -41,9 +41,9 @@ export class RuleIndex<R> {
   add(key: string, condition: Condition, order: RuleOrder, projectId: string | null, rule: R): void {
     this.remove(key);
     const entry: Entry<R> = { key, condition, priority: order.priority, createdAt: order.createdAt, projectId, rule };
-    const shelf = this.#shelves.get(projectId) ?? new Shelf<Entry<R>>();
-    this.#shelves.set(projectId, shelf);
-    this.#filed.set(key, { entry, fact: shelf.add(condition.facts, entry) });
+    const project = this.#projects.get(projectId) ?? new ProjectRuleIndex<Entry<R>>();
+    this.#projects.set(projectId, project);
+    this.#filed.set(key, { entry, fact: project.add(condition.facts, entry) });
   }
 
   /** @returns whether there was a rule `key`. */
@@ -51,9 +51,9 @@ export class RuleIndex<R> {
     const filed = this.#filed.get(key);
     if (filed === undefined) return false;
     const { entry, fact } = filed;
-    const shelf = this.#shelves.get(entry.projectId);
-    shelf?.remove(fact, entry);
-    if (shelf?.isEmpty) this.#shelves.delete(entry.projectId);
+    const project = this.#projects.get(entry.projectId);
+    project?.remove(fact, entry);
+    if (project?.isEmpty) this.#projects.delete(entry.projectId);
     return this.#filed.delete(key);
   }
 
@@ -96,8 +96,8 @@ export class RuleIndex<R> {
 
   #candidates(event: RuleEvent): Entry<R>[] {
     const candidates: Entry<R>[] = [];
-    this.#shelves.get(null)?.collect(event, candidates);
-    this.#shelves.get(event.projectId)?.collect(event, candidates);
+    this.#projects.get(null)?.collect(event, candidates);
+    this.#projects.get(event.projectId)?.collect(event, candidates);
     return candidates;
   }
 }
@@ -202,7 +202,7 @@ export function inRuleOrder(left: RulePosition, right: RulePosition): number {
 }
 
 /** The rules of one project, or of every project, each filed under one of the facts it implies. */
-class Shelf<E> {
+class ProjectRuleIndex<E> {
   readonly #paths = new Map<string, PathIndex<E>>();
   /** Entries that imply nothing an index can use: every event asks them. */
   readonly #unfiled: E[] = [];
@@ -251,10 +251,10 @@ class Shelf<E> {
     let fewest = Number.POSITIVE_INFINITY;
     for (const fact of facts) {
       if (fact.kind !== "equals") continue;
-      const crowd = this.#paths.get(pathKey(fact.path))?.crowdOf(fact.values) ?? 0;
-      if (crowd < fewest || (crowd === fewest && isType(fact.path))) {
+      const size = this.#paths.get(pathKey(fact.path))?.maxBucketSize(fact.values) ?? 0;
+      if (size < fewest || (size === fewest && isType(fact.path))) {
         rarest = fact;
-        fewest = crowd;
+        fewest = size;
       }
     }
     return rarest ?? facts.find(({ kind }) => kind === "prefix") ?? facts[0];

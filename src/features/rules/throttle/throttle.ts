@@ -10,15 +10,14 @@ import type {
   WindowName,
 } from "../../../store/commit/write-set.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
-import { Firings } from "./firings.ts";
+import { LastFired, StoredHistory, type ThrottleHistory } from "./history.ts";
 import { MatchWindow } from "./match-window.ts";
-import { type GateMemory, StoredMemory } from "./memory.ts";
-import type { Restraint } from "./restraint.ts";
+import type { ThrottleSettings } from "./settings.ts";
 
 /** What is judged of a rule that matched. */
 export interface JudgedRule {
   readonly row: { readonly id: string };
-  readonly restraint: Restraint;
+  readonly throttling: ThrottleSettings;
 }
 
 /** What becomes of a match. */
@@ -33,13 +32,13 @@ export type Verdict = {
   | { readonly outcome: "deduped"; readonly notificationId: string }
 );
 
-type Restrained = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string } | null;
+type Held = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string } | null;
 
 const COOLED = { outcome: "cooled" } as const;
 const FIRED = { outcome: "fired" } as const;
 
 /** For rules that say nothing of storms; null: nothing is held back then. */
-export type DefaultSuppression = () => NonNullable<Restraint["suppression"]> | null;
+export type DefaultSuppression = () => NonNullable<ThrottleSettings["suppression"]> | null;
 
 const MAX_KEY_LENGTH = 256;
 const MAX_STATES = 50_000;
@@ -59,29 +58,29 @@ interface KeyState {
  * their own instants, so that deciding later, or again on stored events, comes to the same. Over tables, what it remembers is a cache that already
  * holds what sets on their way will write: {@link reset} after such a set has failed.
  */
-export class FiringGate {
+export class Throttle {
   readonly #states = new Map<string, KeyState>();
-  readonly #firings: Firings;
+  readonly #lastFired: LastFired;
   readonly #defaults: DefaultSuppression;
-  readonly #memory: GateMemory;
+  readonly #history: ThrottleHistory;
   readonly #capacity: number;
   #windows = new Map<string, { -readonly [K in keyof WindowCount]: WindowCount[K] }>();
-  #begunAnew = new Map<string, WindowName>();
+  #resetWindows = new Map<string, WindowName>();
   #storms = new Map<string, StormRow>();
   #stormKeys = new Map<string, StormKey>();
   #repeats = new Map<string, number>();
 
-  /** @param capacity rules and keys that are remembered; what the others did has to be in `memory`. */
-  constructor(memory: GateMemory, defaults: DefaultSuppression, capacity = MAX_STATES) {
-    this.#memory = memory;
+  /** @param capacity rules and keys that are remembered; what the others did has to be in `history`. */
+  constructor(history: ThrottleHistory, defaults: DefaultSuppression, capacity = MAX_STATES) {
+    this.#history = history;
     this.#defaults = defaults;
     this.#capacity = capacity;
-    this.#firings = new Firings(memory.firing, capacity);
+    this.#lastFired = new LastFired(history.firing, capacity);
   }
 
-  /** The gate of the running program: it goes on where its tables end. */
-  static overTables(reader: Sqlite, defaults: DefaultSuppression): FiringGate {
-    return new FiringGate(new StoredMemory(reader), defaults);
+  /** The throttle of the running program, which continues from what its tables hold. */
+  static overTables(reader: Sqlite, defaults: DefaultSuppression): Throttle {
+    return new Throttle(new StoredHistory(reader), defaults);
   }
 
   /**
@@ -90,29 +89,29 @@ export class FiringGate {
    * their window anew. @throws what a key's template throws
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
-    const { suppression: own, dedupe } = rule.restraint;
+    const { suppression: own, dedupe } = rule.throttling;
     const suppression = own ?? this.#defaults();
     const at = event.receivedAt;
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
     // Under the default each dedupe key has a window of its own: a storm of one never holds back the first match of another.
     const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
-    const early = own ? null : this.#restrained(rule, dedupeKey, at);
+    const early = own ? null : this.#dedupeOrCooldown(rule, dedupeKey, at);
     if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
     const window = suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window;
     const countsAt = window && isLate ? Math.max(at, window.newestAt) : at;
     const base = { rule, key, dedupeKey, countsAt };
     if (suppression && window && window.sumAt(countsAt) >= suppression.count) return { ...base, outcome: "suppressed" };
-    return { ...base, ...((own ? this.#restrained(rule, dedupeKey, at) : early) ?? FIRED) };
+    return { ...base, ...((own ? this.#dedupeOrCooldown(rule, dedupeKey, at) : early) ?? FIRED) };
   }
 
   /** What dedupe and cooldown make of a match; null when they let it through. */
-  #restrained(
-    { row, restraint: { dedupe, cooldownMs } }: JudgedRule,
+  #dedupeOrCooldown(
+    { row, throttling: { dedupe, cooldownMs } }: JudgedRule,
     dedupeKey: string | null,
     at: EpochMs,
-  ): Restrained {
+  ): Held {
     if (!dedupe && cooldownMs === 0) return null;
-    const last = this.#firings.last(row.id, dedupeKey);
+    const last = this.#lastFired.last(row.id, dedupeKey);
     if (last && dedupe && isWithin(at, last.at, dedupe.windowMs))
       return { outcome: "deduped", notificationId: last.notificationId };
     return last && isWithin(at, last.at, cooldownMs) ? COOLED : null;
@@ -122,12 +121,12 @@ export class FiringGate {
   apply(verdict: Verdict, event: IncomingEvent, notificationId: string | null): StormRow | null {
     const { rule, key, dedupeKey, countsAt, outcome } = verdict;
     const ruleId = rule.row.id;
-    const suppression = rule.restraint.suppression ?? this.#defaults();
+    const suppression = rule.throttling.suppression ?? this.#defaults();
     if (outcome === "deduped")
       this.#repeats.set(verdict.notificationId, (this.#repeats.get(verdict.notificationId) ?? 0) + 1);
     if (outcome === "fired" && notificationId !== null) {
-      const isAsked = rule.restraint.dedupe !== null || rule.restraint.cooldownMs > 0;
-      this.#firings.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId, seq: event.seq }, isAsked);
+      const isAsked = rule.throttling.dedupe !== null || rule.throttling.cooldownMs > 0;
+      this.#lastFired.note(ruleId, dedupeKey, { at: event.receivedAt, notificationId, seq: event.seq }, isAsked);
     }
     if (!suppression || countsAt === null) return null;
     const state = this.#stateOf(ruleId, key, suppression.windowMs);
@@ -135,27 +134,27 @@ export class FiringGate {
     const name = nameOf(ruleId, key);
     this.#states.delete(name);
     this.#states.set(name, state);
-    if (state.window.isBehind(countsAt)) this.#beginAnew(ruleId, key);
+    if (state.window.isBehind(countsAt)) this.#resetWindow(ruleId, key);
     this.#count(ruleId, key, state.window.add(countsAt));
     return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
   }
 
   /** The database refused what a firing had made: nobody was told, so that it holds nothing back. To be called when its set has settled. */
   refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
-    if (ruleId !== null) this.#firings.forget(ruleId, dedupeKey, id);
+    if (ruleId !== null) this.#lastFired.forget(ruleId, dedupeKey, id);
   }
 
   /** What has to be on disk with the decisions since the last call. */
   take(): Omit<SuppressionRows, "jobs"> | null {
     if (this.#windows.size === 0 && this.#repeats.size === 0) return null;
     const rows = {
-      begunAnew: [...this.#begunAnew.values()],
+      resetWindows: [...this.#resetWindows.values()],
       windows: [...this.#windows.values()],
       storms: [...this.#storms.values()],
       keys: [...this.#stormKeys.values()],
       repeats: [...this.#repeats].map(([notificationId, count]) => ({ notificationId, count })),
     };
-    this.#begunAnew = new Map();
+    this.#resetWindows = new Map();
     this.#windows = new Map();
     this.#storms = new Map();
     this.#stormKeys = new Map();
@@ -163,24 +162,29 @@ export class FiringGate {
     return rows;
   }
 
-  /** Matches of the rule and key that lie in its window at an instant, and how many of them are told; for whoever holds the writer. */
-  pressure(ruleId: string, restraint: Restraint, key: string, at: EpochMs): { matches: number; count: number } {
-    const suppression = restraint.suppression ?? this.#defaults();
+  /** Matches of the rule and key in its window at an instant, and how many of them may fire. The caller must hold the writer. */
+  windowCount(
+    ruleId: string,
+    throttling: ThrottleSettings,
+    key: string,
+    at: EpochMs,
+  ): { matches: number; count: number } {
+    const suppression = throttling.suppression ?? this.#defaults();
     if (!suppression) return { matches: 0, count: 0 };
     const { window } = this.#stateOf(ruleId, key, suppression.windowMs);
     return { matches: window.sumAt(at), count: suppression.count };
   }
 
-  /** The storm is over and told of. To be called when that is on disk. */
+  /** The storm is over and its notification is on disk. */
   closed(ruleId: string, key: string): void {
     const state = this.#states.get(nameOf(ruleId, key));
     if (state) state.storm = null;
   }
 
-  /** Nothing is remembered any more: the tables are read anew. */
+  /** Forgets everything: the tables are read again. */
   reset(): void {
     this.#states.clear();
-    this.#firings.clear();
+    this.#lastFired.clear();
     this.take();
   }
 
@@ -215,10 +219,10 @@ export class FiringGate {
     return before ? null : storm;
   }
 
-  /** Whoever reads the tables cannot tell what was counted before the clock was set back: it goes, as it has from the window. */
-  #beginAnew(ruleId: string, key: string): void {
+  /** The clock was set back: the stored counts of the key are deleted, as they are gone from its window. */
+  #resetWindow(ruleId: string, key: string): void {
     for (const [name, sum] of this.#windows) if (sum.ruleId === ruleId && sum.key === key) this.#windows.delete(name);
-    this.#begunAnew.set(nameOf(ruleId, key), { ruleId, key });
+    this.#resetWindows.set(nameOf(ruleId, key), { ruleId, key });
   }
 
   #count(ruleId: string, key: string, bucketStart: EpochMs): void {
@@ -234,9 +238,9 @@ export class FiringGate {
     if (known?.windowMs === windowMs) return known;
     const state: KeyState = {
       windowMs,
-      window: new MatchWindow(windowMs, this.#memory.buckets(ruleId, key)),
+      window: new MatchWindow(windowMs, this.#history.buckets(ruleId, key)),
       // A rule whose window was changed goes on with the storm it has.
-      storm: known?.storm ?? this.#memory.storm(ruleId, key),
+      storm: known?.storm ?? this.#history.storm(ruleId, key),
     };
     // The one that has counted nothing for longest goes; whatever it counted has long been written.
     if (this.#states.size >= this.#capacity) this.#states.delete(this.#states.keys().next().value ?? "");

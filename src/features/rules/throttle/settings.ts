@@ -17,7 +17,7 @@ export interface DedupeSetting {
 }
 
 /** How a rule is kept from telling too much: read once, when the rule comes into force. */
-export interface Restraint {
+export interface ThrottleSettings {
   /** Null: what the configuration says for rules that say nothing. */
   readonly suppression: (Omit<SuppressionSetting, "key"> & { readonly key: Template | null }) | null;
   readonly dedupe: { readonly key: Template; readonly windowMs: number } | null;
@@ -26,11 +26,11 @@ export interface Restraint {
 }
 
 /** @throws INVALID_TEMPLATE */
-export function restraintOf(row: {
+export function throttleSettings(row: {
   readonly suppression: string | null;
   readonly dedupe: string | null;
   readonly cooldownMs: number;
-}): Restraint {
+}): ThrottleSettings {
   const suppression = row.suppression === null ? null : (JSON.parse(row.suppression) as SuppressionSetting);
   const dedupe = row.dedupe === null ? null : (JSON.parse(row.dedupe) as DedupeSetting);
   return {

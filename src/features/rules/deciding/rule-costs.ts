@@ -1,8 +1,33 @@
 import type { Clock } from "../../../core/clock.ts";
+import type { RuleRow } from "../queries.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import type { RuleRow } from "./rule-book.ts";
 
 const WINDOW_MS = 60_000;
+const STRIKES = 10;
+
+interface Count {
+  readonly sinceMs: number;
+  strikes: number;
+}
+
+/** Counts the events on which a rule's condition took too long. */
+export class RuleStrikes {
+  readonly #counts = new Map<string, Count>();
+
+  /** @param at receipt of the event, epoch ms. @returns whether the rule has had as many within a minute as a rule may have. */
+  add(ruleId: string, at: number): boolean {
+    const known = this.#counts.get(ruleId);
+    const count = known && Math.abs(at - known.sinceMs) < WINDOW_MS ? known : { sinceMs: at, strikes: 0 };
+    count.strikes += 1;
+    this.#counts.set(ruleId, count);
+    return count.strikes >= STRIKES;
+  }
+
+  forget(ruleId: string): void {
+    this.#counts.delete(ruleId);
+  }
+}
+
 /** Conditions of a project may take this much of one event uncounted, in steps: such events are limited by their rate only. */
 const FREE_EVENT_STEPS = 262_144;
 
@@ -34,7 +59,7 @@ export class RuleWork {
   }
 
   /**
-   * To be called for a costly evaluation. A rule that is given back counts no more.
+   * To be called for a costly evaluation. A rule that is returned no longer counts.
    * @returns the rules that have taken the most, as many as bring the project back to its limit; usually none
    */
   add(row: RuleRow, steps: number, { seq }: IncomingEvent): RuleRow[] {

@@ -1,0 +1,127 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { StormRow } from "../../../store/commit/write-set.ts";
+import type { Bucket } from "./match-window.ts";
+
+/** The last time a rule told somebody, by the receipt of the event that made it. */
+interface Firing {
+  readonly at: EpochMs;
+  readonly notificationId: string;
+  /** The event's; 0 where that is gone. */
+  readonly seq: number;
+}
+
+/** What is known of firings before the first one that is noted. */
+type EarlierFiring = (ruleId: string, dedupeKey: string | null) => Firing | null;
+
+/** When each rule, or each of its dedupe keys, fired last; for rules with a dedupe or a cooldown. */
+export class LastFired {
+  readonly #known = new Map<string, Firing | null>();
+  readonly #earlier: EarlierFiring;
+  readonly #capacity: number;
+
+  /** @param capacity rules and keys that are remembered; of the others `earlier` has to know. */
+  constructor(earlier: EarlierFiring, capacity: number) {
+    this.#earlier = earlier;
+    this.#capacity = capacity;
+  }
+
+  last(ruleId: string, dedupeKey: string | null): Firing | null {
+    const name = nameOf(ruleId, dedupeKey);
+    let firing = this.#known.get(name);
+    if (firing === undefined) {
+      firing = this.#earlier(ruleId, dedupeKey);
+      this.#put(name, firing);
+    }
+    return firing;
+  }
+
+  /**
+   * The one whose event came last stays: another may be decided behind it, out of its turn.
+   * @param isAsked whether the rule asks for it as it is now. What it asked for before is kept right all the same: it may do so again.
+   */
+  note(ruleId: string, dedupeKey: string | null, firing: Firing, isAsked: boolean): void {
+    const name = nameOf(ruleId, dedupeKey);
+    const known = this.#known.get(name);
+    if ((isAsked || known !== undefined) && (known?.seq ?? 0) <= firing.seq) this.#put(name, firing);
+    // Without a key a rule is asked for its firings of all keys.
+    if (dedupeKey !== null) this.note(ruleId, null, firing, false);
+  }
+
+  /** A firing was not written after all. What came before it has been by now. */
+  forget(ruleId: string, dedupeKey: string | null, notificationId: string): void {
+    const name = nameOf(ruleId, dedupeKey);
+    if (this.#known.get(name)?.notificationId === notificationId) this.#known.delete(name);
+    if (dedupeKey !== null) this.forget(ruleId, null, notificationId);
+  }
+
+  clear(): void {
+    this.#known.clear();
+  }
+
+  /** The oldest goes first: what it told has long been written. */
+  #put(name: string, firing: Firing | null): void {
+    this.#known.delete(name);
+    if (this.#known.size >= this.#capacity) this.#known.delete(this.#known.keys().next().value ?? "");
+    this.#known.set(name, firing);
+  }
+}
+
+function nameOf(ruleId: string, dedupeKey: string | null): string {
+  return dedupeKey === null ? ruleId : `${ruleId} ${dedupeKey}`;
+}
+
+const CANDIDATES = 100;
+const YOUNGEST = `select n.id as notificationId, coalesce(e.receivedAt, n.createdAt) as at, coalesce(e.seq, 0) as seq
+  from notifications n left join events e on e.id = n.eventId`;
+
+/** What was counted, held back and told before a throttle begins, or of rules and keys that it has no room for. */
+export interface ThrottleHistory {
+  buckets(ruleId: string, key: string): Iterable<Bucket>;
+  storm(ruleId: string, key: string): StormRow | null;
+  readonly firing: EarlierFiring;
+}
+
+/** Nothing was before: for deciding on events of the past without the tables of what was decided on them. */
+export const EMPTY_HISTORY: ThrottleHistory = { buckets: () => [], storm: () => null, firing: () => null };
+
+/** What the tables hold. An event that retention has removed since is taken as received when its notification was made. */
+export class StoredHistory implements ThrottleHistory {
+  readonly #byKey;
+  readonly #byRule;
+  readonly #buckets;
+  readonly #storm;
+
+  constructor(reader: Sqlite) {
+    this.#byKey = reader.prepare<[string, string], Firing>(
+      `${YOUNGEST} where n.ruleId = ? and n.dedupeKey = ? order by n.createdAt desc limit ${CANDIDATES}`,
+    );
+    this.#byRule = reader.prepare<[string], Firing>(
+      `${YOUNGEST} where n.ruleId = ? and n.kind = 'rule' order by n.createdAt desc limit ${CANDIDATES}`,
+    );
+    this.#buckets = reader.prepare<[string, string], Bucket>(
+      "select bucketStart, count from suppression_windows where ruleId = ? and key = ? order by bucketStart",
+    );
+    this.#storm = reader.prepare<[string, string], Omit<StormRow, "samples"> & { samples: string }>(
+      `select id, ruleId, key, count, firstSeq, lastSeq, samples, startedAt, lastAt, jobId from suppressed_batches
+       where ruleId = ? and key = ? and closedAt is null`,
+    );
+  }
+
+  readonly firing: EarlierFiring = (ruleId, dedupeKey) =>
+    lastOf(dedupeKey === null ? this.#byRule.all(ruleId) : this.#byKey.all(ruleId, dedupeKey));
+
+  buckets(ruleId: string, key: string): Iterable<Bucket> {
+    return this.#buckets.iterate(ruleId, key);
+  }
+
+  storm(ruleId: string, key: string): StormRow | null {
+    const storm = this.#storm.get(ruleId, key);
+    return storm ? { ...storm, samples: JSON.parse(storm.samples) as string[] } : null;
+  }
+}
+
+/** The clock may have been set back in between: of the youngest, the one whose event came last. */
+function lastOf(youngest: readonly Firing[]): Firing | null {
+  return youngest.reduce<Firing | null>((last, each) => (last === null || each.seq > last.seq ? each : last), null);
+}
