@@ -1,3 +1,4 @@
+import { OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { ChannelAuthorizers, openPusherApp, type PusherApp } from "../features/pusher/index.ts";
 import { openSounds, type SoundServices } from "../features/sounds/index.ts";
 import { realtimeAccess, TableHistory } from "../features/streams/index.ts";
@@ -25,7 +26,9 @@ export interface Live {
 export async function openLive(base: Base, { principals, projects }: Access): Promise<Live> {
   const { config, database, reader, box, clock, committer, publicUrl } = base;
   const log = base.log.namespace("realtime");
-  const sounds = openSounds({ config, reader, clock, publicUrl });
+  const bucketFetch = (maxBodyBytes: number) =>
+    new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
+  const sounds = openSounds({ config, reader, clock, publicUrl, bucketFetch });
   const channelAuthorizers = new ChannelAuthorizers(log);
   const presence = new Presence();
   const access = realtimeAccess(principals, { projects, authorizers: channelAuthorizers });

@@ -1,6 +1,9 @@
 import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
+/** Folder of the data directory that holds sounds. */
+export const SOUNDS_DIR = "sounds";
+
 /** The data directory cannot be used. The message names it, and what to do. */
 export class DataDirRefused extends Error {
   constructor(message: string, options?: ErrorOptions) {

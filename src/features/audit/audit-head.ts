@@ -1,6 +1,14 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Logger } from "../../core/log.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import { syncDirLater } from "../../core/sync-dir.ts";
+import { GENESIS_HASH } from "../../store/audit/audit-chain.ts";
+import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/audit/audit-key.ts";
+import type { Database } from "../../store/database.ts";
+import type { AuditService } from "./audit.ts";
 import type { AuditHead } from "./audit-log.ts";
 
 /** A head as a file or a log line has it; `mac` is null in the form of earlier versions and of the log. */
@@ -9,7 +17,7 @@ export interface NotedHead extends AuditHead {
 }
 
 /** What of a database tells whether a noted head is right. */
-export interface HeadFacts {
+interface HeadFacts {
   readonly key: Uint8Array;
   /** A signed head was written for this database. */
   readonly isRequired: boolean;
@@ -44,11 +52,119 @@ export function auditHeadProblem(noted: NotedHead | null, { key, isRequired, has
   return null;
 }
 
-export function auditHeadFile(dataDir: string): string {
+function auditHeadFile(dataDir: string): string {
   return join(dataDir, "audit.head");
 }
 
 /** The label keeps it apart from the hashes of rows, which the same key makes. */
 function macOf(key: Uint8Array, { seq, hash }: AuditHead): Buffer {
   return createHmac("sha256", key).update(`audit.head\n${seq}:${hash}`).digest();
+}
+
+const NOTE_EVERY_MS = 3_600_000;
+const EMPTY_TRAIL: AuditHead = { seq: 0, hash: GENESIS_HASH };
+
+interface AuditHeadParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly box: SealedBox;
+  readonly auditKey: Uint8Array;
+  readonly audit: AuditService;
+  readonly dataDir: string;
+  readonly log: Logger;
+}
+
+/**
+ * Notes the head of the audit chain outside the database: in the log and, signed, in `<dataDir>/audit.head`, at start, hourly and at the
+ * stop. A file that is missing, not signed or contradicted by the trail is left as it is, as evidence, until a start accepts it.
+ */
+export class AuditHeadKeeper {
+  readonly #parts: AuditHeadParts;
+  readonly #last;
+  readonly #at;
+  #warning: string | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(parts: AuditHeadParts) {
+    this.#parts = parts;
+    this.#last = parts.reader.prepare<[], AuditHead>("select seq, hash from audit_log order by seq desc limit 1");
+    this.#at = parts.reader.prepare<[number], AuditHead>("select seq, hash from audit_log where seq = ?");
+  }
+
+  /** What the last look found wrong; null when nothing was. */
+  get warning(): string | null {
+    return this.#warning;
+  }
+
+  /** @param isAccepted an operator takes the trail as it is: what is wrong is recorded in it, and its head is noted. */
+  async start(isAccepted: boolean): Promise<void> {
+    if (isAccepted) await this.#accept();
+    await this.#note();
+    this.#timer = setInterval(() => void this.#note(), NOTE_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.#note();
+  }
+
+  /** Compares the file with the trail as both are now. @returns words for an operator, null when they agree */
+  async problem(): Promise<string | null> {
+    const { dataDir, reader, box, auditKey } = this.#parts;
+    const isRequired = isHeadRequired(reader, box);
+    const noted = await readAuditHead(dataDir);
+    return auditHeadProblem(noted, { key: auditKey, isRequired, hashAt: (seq) => this.#at.get(seq)?.hash });
+  }
+
+  async #accept(): Promise<void> {
+    const problem = await this.problem();
+    if (problem === null) return;
+    await this.#parts.audit.record({ action: "audit.accept", resourceType: "audit", metadata: { problem } });
+    await this.#write(this.#head());
+  }
+
+  async #note(): Promise<void> {
+    const { log } = this.#parts;
+    const head = this.#head();
+    this.#warning = await this.problem();
+    if (this.#warning !== null) {
+      log.error({ head }, `${this.#warning}; run prism doctor, and prism serve --accept-audit to go on from here`);
+      return;
+    }
+    log.info({ ...head }, "head of the audit chain");
+    try {
+      await this.#write(head);
+    } catch (error) {
+      log.warn({ err: error }, "audit.head cannot be written");
+    }
+  }
+
+  /** An empty trail has a head, too: a file that is missing means that it was removed. */
+  #head(): AuditHead {
+    return this.#last.get() ?? EMPTY_TRAIL;
+  }
+
+  async #write(head: AuditHead): Promise<void> {
+    const { dataDir, auditKey } = this.#parts;
+    const file = auditHeadFile(dataDir);
+    // On disk before and after it takes the name of the old one: a power cut leaves one of the two, whole.
+    await writeFile(`${file}.new`, auditHeadLine(auditKey, head), { mode: 0o600, flush: true });
+    await rename(`${file}.new`, file);
+    await syncDirLater(dataDir);
+    await this.#require();
+  }
+
+  /** From now on a signed head must exist. After it was written: a crash in between must not accuse anyone. */
+  async #require(): Promise<void> {
+    const { reader, box, database } = this.#parts;
+    if (isHeadRequired(reader, box)) return;
+    await database.write(async (trx) => {
+      const key = trx.selectFrom("settings").select("value").where("key", "=", AUDIT_KEY_SETTING);
+      const stored = await key.executeTakeFirst();
+      const marked = stored?.value instanceof Uint8Array ? markedAuditKey(stored.value, box) : null;
+      if (marked === null) return;
+      await trx.updateTable("settings").set({ value: marked }).where("key", "=", AUDIT_KEY_SETTING).execute();
+    });
+  }
 }

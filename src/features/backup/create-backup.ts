@@ -4,8 +4,9 @@ import type { Config } from "../../config/load.ts";
 import { sealedBoxOf } from "../../config/load.ts";
 import { COMMAND_LINE, runAs } from "../../core/caller.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
-import { createDatabaseFile } from "../../core/data-dir.ts";
+import { createDatabaseFile, SOUNDS_DIR } from "../../core/data-dir.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { syncDir } from "../../core/sync-dir.ts";
 import { VERSION } from "../../core/version.ts";
 import { appendAudit, requireAuditKey } from "../../store/audit/append-audit.ts";
 import { readSequences } from "../../store/commit/sequences.ts";
@@ -14,20 +15,17 @@ import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { requireOwnSchema } from "../../store/sqlite/own-schema.ts";
 import { snapshotBytes, snapshotDatabase } from "../../store/sqlite/snapshot.ts";
 import { auditRow } from "../audit/index.ts";
-import { ArchiveRefused } from "./archive-refused.ts";
-import { checkDatabase } from "./check-database.ts";
-import { type FreeBytes, freeBytes, requireRoom } from "./free-space.ts";
-import { DATABASE_MEMBER, KEYS_MEMBER, type Manifest, SOUNDS_DIR, signManifest } from "./manifest.ts";
-import { ArchiveReader } from "./read-archive.ts";
-import { type CarriedKeys, sealKeys } from "./sealed-keys.ts";
-import { syncDir } from "./sync-dir.ts";
 import {
+  ArchiveReader,
   type ArchiveSource,
   type MeasuredSource,
   measure,
   type WrittenArchive,
   writeArchive,
-} from "./write-archive.ts";
+} from "./archive.ts";
+import { ArchiveRefused, type FreeBytes, freeBytes, requireRoom } from "./archive-refused.ts";
+import { checkDatabase } from "./check-database.ts";
+import { type CarriedKeys, DATABASE_MEMBER, KEYS_MEMBER, type Manifest, sealKeys, signManifest } from "./manifest.ts";
 
 export interface BackupParts {
   readonly config: Config;

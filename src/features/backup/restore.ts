@@ -1,20 +1,19 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { SOUNDS_DIR } from "../../core/data-dir.ts";
 import { SealedBox } from "../../core/sealed-box.ts";
+import { syncFile } from "../../core/sync-dir.ts";
 import { readSequences } from "../../store/commit/sequences.ts";
 import { openForWriting } from "../../store/sqlite/connection.ts";
 import type { AuditHead } from "../audit/index.ts";
 import { readAuditHead } from "../audit/index.ts";
-import { ArchiveRefused } from "./archive-refused.ts";
+import { ArchiveReader } from "./archive.ts";
+import { ArchiveRefused, type FreeBytes, requireRoom } from "./archive-refused.ts";
 import { checkDatabase } from "./check-database.ts";
-import { type FreeBytes, requireRoom } from "./free-space.ts";
-import { DATABASE_MEMBER, type Manifest, requireSigned, SOUNDS_DIR } from "./manifest.ts";
-import { ArchiveReader } from "./read-archive.ts";
-import { type CarriedKeys, openKeys } from "./sealed-keys.ts";
-import { type ReplacedData, type Settled, settle } from "./settle.ts";
+import { type CarriedKeys, DATABASE_MEMBER, type Manifest, openKeys, requireSigned } from "./manifest.ts";
+import { type Prepared, prepareRestored, type ReplacedData } from "./prepare-restored.ts";
 import { commitRestore, type DataPlaces, foldersOf, isRestorePending } from "./swap.ts";
-import { syncFile } from "./sync-dir.ts";
 
 export interface ArchiveOptions {
   readonly file: string;
@@ -41,7 +40,7 @@ export interface CheckedArchive {
   readonly schema: readonly string[];
 }
 
-export interface Restored extends Settled {
+export interface Restored extends Prepared {
   readonly manifest: Manifest;
   /** Where the old data is kept; null when there was none. */
   readonly kept: readonly string[] | null;
@@ -87,13 +86,13 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       await unpackChecked(reader, box, options, folders, pathOf);
       const replaced = await readReplaced(places);
       const { manifest } = reader;
-      const settled = await settle({ file: database, box, clock, manifest, replaced });
-      writeBesides(places, besides, settled.headLine, keys);
+      const prepared = await prepareRestored({ file: database, box, clock, manifest, replaced });
+      writeBesides(places, besides, prepared.headLine, keys);
       syncFile(database);
       const hadData = existsSync(places.databaseFile);
       commitRestore(places, { staged, kept }, options.onStep);
       const keptFolders = foldersOf(places, kept).filter((folder) => existsSync(folder));
-      return { ...settled, manifest, kept: hadData ? keptFolders : null, keys };
+      return { ...prepared, manifest, kept: hadData ? keptFolders : null, keys };
     });
   } finally {
     // Once the marker is written this is the data, and whoever comes next moves what is left of it.

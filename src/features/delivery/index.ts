@@ -2,7 +2,7 @@
 export { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./channels/mail/unsubscribe.ts";
 export { URGENT_PRIORITY } from "./channels/push/push-body.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf, type ResolvedAddress } from "./channels/webhook/outside-hosts.ts";
-export { type SafeAnswer, SafeFetch, type SafeRequest } from "./channels/webhook/safe-fetch.ts";
+export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 export { secretPlace } from "./channels/webhook/webhook-secrets.ts";
 export type { Circuits } from "./circuits.ts";
 export { DELIVERY_SWEEPS } from "./delivery-retention.ts";

@@ -1,7 +1,8 @@
 import type { Hub } from "../../live/hub.ts";
 import type { NotificationRow, RecipientRow } from "../../store/commit/write-set.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
-import { eventJson, notificationView, type SoundUrlOf } from "./views.ts";
+import type { SoundUrlOf } from "../sounds/index.ts";
+import { eventJson, notificationView } from "./views.ts";
 
 /** One user who hears of one notification. */
 export interface Told {

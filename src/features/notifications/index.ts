@@ -1,4 +1,6 @@
 /** What other features may use of `notifications`. */
+
+export type { SoundUrlOf } from "../sounds/index.ts";
 export { Announcer, type Observer, type Told } from "./announcer.ts";
 export { NOTIFY_EVENT, readBusNotify } from "./bus-notify.ts";
 export { DeliveryMarks } from "./delivery-marks.ts";
@@ -7,4 +9,4 @@ export { Action, CHANNELS, ChannelList, DEFAULT_CHANNELS, requireServed } from "
 export { Notifier, type NotifyInput } from "./notifier.ts";
 export { RuleNotices } from "./rule-notices.ts";
 export { type StormParts, Storms } from "./storms.ts";
-export { eventJson, type NotificationFacts, notificationView, type RecipientFacts, type SoundUrlOf } from "./views.ts";
+export { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "./views.ts";

@@ -1,5 +1,6 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { EventsTable, NotificationKind } from "../../store/schema.ts";
+import type { SoundUrlOf } from "../sounds/index.ts";
 
 /** What {@link eventJson} needs of an event, stored or about to be. */
 export interface EventFacts extends Omit<EventsTable, "payload"> {
@@ -65,9 +66,6 @@ export interface WebviewActionView {
   readonly metadata: Readonly<Record<string, unknown>> | null;
   readonly at: string;
 }
-
-/** Where a client gets a sound from; null for none, and for one that is gone. */
-export type SoundUrlOf = (sound: string | null) => string | null;
 
 /** A notification as one recipient sees it (contract 4.9), with the members that clients of S0 read: `body`, `userId`, `read`. */
 export function notificationView(

@@ -1,5 +1,5 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import type { SoundUrlOf } from "../notifications/index.ts";
+import type { SoundUrlOf } from "../sounds/index.ts";
 import type { BrokenRule } from "./deciding/rule-book.ts";
 import type { RuleRow, RuleWithStats } from "./queries.ts";
 

@@ -1,4 +1,10 @@
-import type { Readable } from "node:stream";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { AwsV4Signer } from "aws4fetch";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import { syncDirLater } from "../../core/sync-dir.ts";
 import type { ByteRange } from "../../http/range.ts";
 
 /** Where the bytes of sounds are kept. Keys are made by this program; a file's own name is never one. */
@@ -10,4 +16,174 @@ export interface SoundFiles {
   read(key: string, range: ByteRange): Promise<Readable>;
   /** One that is gone already is no error. */
   remove(key: string): Promise<void>;
+}
+
+const PARTIAL = ".partial";
+
+/** Sounds in a folder of the data directory, each under its id (contract 12.13), for its owner only. */
+export class LocalSounds implements SoundFiles {
+  readonly kind = "local";
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Written aside and renamed: under its name a file is whole. */
+  async put(key: string, bytes: Buffer): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const aside = `${this.#pathOf(key)}${PARTIAL}`;
+    try {
+      const file = await open(aside, "wx", 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(aside, this.#pathOf(key));
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    }
+    // A rename is on disk when its folder is.
+    await syncDirLater(this.#dir);
+  }
+
+  async read(key: string, { first, last }: ByteRange): Promise<Readable> {
+    try {
+      const file = await open(this.#pathOf(key), "r");
+      return file.createReadStream({ start: first, end: last });
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause;
+      throw new PrismError("SOUND_NOT_FOUND", "The file of this sound is gone", { cause });
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    await rm(this.#pathOf(key), { force: true });
+  }
+
+  /** Removes what a crash has left of files. Only at a start, when nobody uploads. @returns how many there were */
+  async sweep(): Promise<number> {
+    const names = await readdir(this.#dir).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+    const partial = names.filter((name) => name.endsWith(PARTIAL) && isUuid(name.slice(0, -PARTIAL.length)));
+    for (const name of partial) await rm(join(this.#dir, name), { force: true });
+    return partial.length;
+  }
+
+  /** @throws TypeError for a key that is no id: nothing that anybody sent may become a path */
+  #pathOf(key: string): string {
+    if (!isUuid(key)) throw new TypeError("sounds are kept under their ids");
+    return join(this.#dir, key);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** An answer of the bucket, read to its end. */
+interface BucketAnswer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+/** Calls the bucket, and only hosts that this server may call. */
+export interface BucketFetch {
+  request(
+    url: string,
+    request: {
+      readonly method: "GET" | "PUT" | "DELETE";
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body?: Buffer;
+    },
+  ): Promise<BucketAnswer>;
+}
+
+interface Bucket {
+  readonly bucket: string;
+  readonly region: string;
+  /** Of another service than AWS; the bucket then stands in the path. */
+  readonly endpoint?: string | undefined;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+const FOLDER = "sounds";
+/** SHA-256 of nothing. */
+const NO_CONTENT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/** Sounds in a bucket of S3, or of a service that speaks it: requests with Signature Version 4, the hash of the content among what is signed. */
+export class S3Sounds implements SoundFiles {
+  readonly kind = "s3";
+  readonly #bucket: Bucket;
+  readonly #base: string;
+  readonly #fetch: BucketFetch;
+
+  constructor(bucket: Bucket, fetch: BucketFetch) {
+    this.#bucket = bucket;
+    this.#base = bucket.endpoint
+      ? `${bucket.endpoint}/${bucket.bucket}`
+      : `https://${bucket.bucket}.s3.${bucket.region}.amazonaws.com`;
+    this.#fetch = fetch;
+  }
+
+  async put(
+    key: string,
+    body: Buffer,
+    { mime, sha256 }: { readonly mime: string; readonly sha256: string },
+  ): Promise<void> {
+    requireOk(await this.#call("PUT", key, { "content-type": mime, "x-amz-content-sha256": sha256 }, body));
+  }
+
+  /** A sound is small: it is held whole while it is passed on. */
+  async read(key: string, { first, last }: ByteRange): Promise<Readable> {
+    const answer = await this.#call("GET", key, {
+      range: `bytes=${first}-${last}`,
+      "x-amz-content-sha256": NO_CONTENT,
+    });
+    if (answer.status === 404)
+      throw new PrismError("SOUND_NOT_FOUND", "The file of this sound is gone from the bucket");
+    requireOk(answer);
+    // Services that know no ranges send everything.
+    const body = answer.status === 206 ? answer.body : answer.body.subarray(first, last + 1);
+    return Readable.from([body]);
+  }
+
+  async remove(key: string): Promise<void> {
+    const answer = await this.#call("DELETE", key, { "x-amz-content-sha256": NO_CONTENT });
+    if (answer.status !== 404) requireOk(answer);
+  }
+
+  async #call(
+    method: "GET" | "PUT" | "DELETE",
+    key: string,
+    headers: Readonly<Record<string, string>>,
+    body?: Buffer,
+  ): Promise<BucketAnswer> {
+    const { accessKeyId, secretAccessKey, region } = this.#bucket;
+    const url = `${this.#base}/${FOLDER}/${key}`;
+    const signer = new AwsV4Signer({ method, url, headers, accessKeyId, secretAccessKey, region, service: "s3" });
+    const signed = Object.fromEntries((await signer.sign()).headers);
+    try {
+      return await this.#fetch.request(url, { method, headers: signed, ...(body ? { body } : {}) });
+    } catch (cause) {
+      throw unreachable("The bucket of the sounds cannot be reached", cause);
+    }
+  }
+}
+
+/** What the bucket says goes into the log, not to whoever asked. */
+function requireOk({ status, body }: BucketAnswer): void {
+  if (status >= 200 && status < 300) return;
+  const said = /<Code>(\w{1,64})<\/Code>/.exec(body.toString("utf8"))?.[1] ?? "no code";
+  throw unreachable("The bucket of the sounds refuses this server", new Error(`S3 answered ${status} (${said})`));
+}
+
+function unreachable(message: string, cause: unknown): PrismError {
+  return new PrismError("OVERLOADED", message, { cause, retryAfterMs: 5000 });
 }

@@ -1,9 +1,10 @@
 import { createHmac, hkdfSync } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 
-export interface SoundLinkParts {
+interface SoundLinkParts {
   readonly clock: Clock;
   /** The server's own secret; links end with it. */
   readonly secret: string;
@@ -59,4 +60,18 @@ export class SoundLinks {
   #sign(id: string, exp: string): string {
     return createHmac("sha256", this.#key).update(`${id}\n${exp}`).digest("base64url");
   }
+}
+
+/** Where a client gets a sound from; null for none, and for one that is gone. */
+export type SoundUrlOf = (sound: string | null) => string | null;
+
+/** Finds the sound that a rule or notification names. Case does not tell names apart. */
+export function soundUrlOf(reader: Sqlite, links: SoundLinks): SoundUrlOf {
+  const find = reader.prepare<[string], { id: string }>(
+    "select id from sounds where filename = ? and deletedAt is null",
+  );
+  return (sound) => {
+    const found = sound === null ? undefined : find.get(sound);
+    return found ? links.steadyLink(found.id) : null;
+  };
 }

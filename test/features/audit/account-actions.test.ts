@@ -203,51 +203,54 @@ test("12.9 records of accounts hold ids, never an address, a number, a name or a
 
 /** Contract 12.10, as far as this version does it; where the record is proven. */
 const PROVEN_IN: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(CHANGES.map(({ action }) => [action, "modules/audit/account-actions.test.ts"])),
+  ...Object.fromEntries(CHANGES.map(({ action }) => [action, "features/audit/account-actions.test.ts"])),
   ...Object.fromEntries(
     [
       ...["rule.create", "rule.update", "rule.delete", "project.create", "project.update", "project.delete"],
       ...["member.add", "member.update", "member.remove", "key.create", "key.rotate", "key.revoke"],
       ...["notification.sent", "notification.acknowledged", "notification.webview", "notification.delivered"],
       ...["job.reprocess", "audit.export", "dev.token"],
-    ].map((action) => [action, "modules/audit/actions.test.ts"]),
+    ].map((action) => [action, "features/audit/actions.test.ts"]),
   ),
   ...Object.fromEntries(
     ["cancel", "retry", "promote", "delete", "pause", "resume", "requeue_dead", "drain"].map((act) => [
       `job.${act}`,
-      "modules/audit/job-actions.test.ts",
+      "features/audit/job-actions.test.ts",
     ]),
   ),
   ...Object.fromEntries(
-    ["create", "update", "delete", "run"].map((act) => [`schedule.${act}`, "modules/schedules/routes.test.ts"]),
+    ["create", "update", "delete", "run"].map((act) => [`schedule.${act}`, "features/schedules/routes.test.ts"]),
   ),
   ...Object.fromEntries(
-    ["enable", "disable", "reload"].map((act) => [`module.${act}`, "modules/audit/module-actions.test.ts"]),
+    ["enable", "disable", "reload"].map((act) => [`module.${act}`, "features/audit/module-actions.test.ts"]),
   ),
   ...Object.fromEntries(
-    ["create", "update", "delete", "test"].map((act) => [`webhook.${act}`, "modules/webhooks/routes.test.ts"]),
+    ["create", "update", "delete", "test"].map((act) => [
+      `webhook.${act}`,
+      "features/delivery/webhooks/routes.test.ts",
+    ]),
   ),
-  "rule.break": "modules/rules/costly-rules.test.ts",
+  "rule.break": "features/rules/costly-rules.test.ts",
   ...Object.fromEntries(
     ["create", "accept", "revoke", "decline"].map((act) => [
       `invitation.${act}`,
-      "modules/projects/invitations.test.ts",
+      "features/access/projects/invitations.test.ts",
     ]),
   ),
-  "webhook.disable": "delivery/webhook-sender.test.ts",
-  "user.import": "accounts/import.test.ts",
-  "user.unsubscribe": "delivery/unsubscribe.test.ts",
-  "bucket.threshold": "modules/transfer-buckets/audit.test.ts",
-  "bucket.balance": "modules/transfer-buckets/audit.test.ts",
-  "notification.failed": "delivery/decisions.test.ts",
-  "sound.create": "modules/sounds/upload.test.ts",
-  "sound.delete": "modules/sounds/sounds.test.ts",
-  "message.send": "modules/messages/audit.test.ts",
-  "message.cancel": "modules/messages/audit.test.ts",
-  "audit.accept": "services/audit/audit-head.test.ts",
-  "audit.checkpoint": "services/audit/audit-retention.test.ts",
+  "webhook.disable": "features/delivery/webhook-sender.test.ts",
+  "user.import": "features/access/accounts/import.test.ts",
+  "user.unsubscribe": "features/delivery/unsubscribe.test.ts",
+  "bucket.threshold": "features/buckets/audit.test.ts",
+  "bucket.balance": "features/buckets/audit.test.ts",
+  "notification.failed": "features/delivery/decisions.test.ts",
+  "sound.create": "features/sounds/upload.test.ts",
+  "sound.delete": "features/sounds/sounds.test.ts",
+  "message.send": "features/messages/audit.test.ts",
+  "message.cancel": "features/messages/audit.test.ts",
+  "audit.accept": "features/audit/audit-head.test.ts",
+  "audit.checkpoint": "features/audit/audit-retention.test.ts",
   "backup.create": "cli/backup.test.ts",
-  "backup.restore": "backup/restore.test.ts",
+  "backup.restore": "features/backup/restore.test.ts",
   "config.reload": "cli/serve.test.ts",
 };
 

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
-import { OFFSET_JUMP } from "../../../src/features/backup/settle.ts";
+import { OFFSET_JUMP } from "../../../src/features/backup/prepare-restored.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { column, temporaryDir } from "../../helpers/store.ts";

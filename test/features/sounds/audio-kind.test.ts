@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { audioKindOf } from "../../../src/features/sounds/audio-kind.ts";
+import { audioKindOf } from "../../../src/features/sounds/upload.ts";
 import { mp3File, oggFile, taggedMp3File, wavFile } from "../../helpers/audio.ts";
 
 test("audio is known by its content", async (t) => {

@@ -2,6 +2,7 @@ import type { Config } from "../../../config/load.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
+import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
 import { PusherClient } from "../../../features/pusher/pusher-client.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { type Check, fail, pass } from "./check.ts";
@@ -13,7 +14,9 @@ export async function checkProviders(config: Config, isDeep: boolean): Promise<C
 
 /** Puts a few bytes there and takes them away: what this server may do with the bucket is known by doing it. */
 async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
-  const bucket = config.storage.kind === "s3" ? bucketOf(config) : undefined;
+  const bucketFetch = (maxBodyBytes: number) =>
+    new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
+  const bucket = config.storage.kind === "s3" ? bucketOf(config, bucketFetch) : undefined;
   const name = config.storage.s3.bucket;
   if (!bucket) return [];
   if (!isDeep) return [pass("s3", `sounds go to the bucket ${name}; --deep puts something there and removes it`)];

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../../config/load.ts";
 import { sealedBoxOf } from "../../../config/load.ts";
+import { ArchiveReader } from "../../../features/backup/archive.ts";
 import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
-import { ArchiveReader } from "../../../features/backup/read-archive.ts";
 import { archivesIn, BACKUPS_DIR } from "./archives.ts";
 
 /** Archives by the encryption key that was current when they were made: they can be restored with that key only. */

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { createReadStream, mkdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { paddingOf, readTarHeader, TAR_BLOCK, TAR_END_BYTES, TarRefused, tarSpace } from "../../core/tar.ts";
+import { paddingOf, readTarHeader, TAR_BLOCK, TAR_END_BYTES, TarRefused, tarHeader, tarSpace } from "../../core/tar.ts";
 import { ArchiveRefused } from "./archive-refused.ts";
 import {
   type ArchiveMember,
@@ -13,10 +13,86 @@ import {
   readManifest,
 } from "./manifest.ts";
 
+const READ_BYTES = 1_048_576;
 /** A manifest of some hundred thousand sounds. */
 const MAX_MANIFEST_BYTES = 67_108_864;
 const MAX_KEYS_BYTES = 65_536;
-const CHUNK_BYTES = 1_048_576;
+
+/** What goes into an archive: bytes, or a file that is read when its turn comes. */
+export interface ArchiveSource {
+  readonly name: string;
+  readonly content: Buffer | { readonly file: string };
+}
+
+/** A source with its size and hash, as the manifest names it. */
+export interface MeasuredSource extends ArchiveSource {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface WrittenArchive {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Reads a source once, for the manifest, which stands before it. */
+export async function measure(source: ArchiveSource): Promise<MeasuredSource> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  for await (const chunk of chunksOf(source)) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { ...source, bytes, sha256: hash.digest("hex") };
+}
+
+/**
+ * Writes manifest and members to a new file and waits until they are on disk. @param at epoch ms, for the members' times.
+ * @throws ArchiveRefused when a file has changed since it was measured
+ */
+export async function writeArchive(
+  file: string,
+  manifest: Buffer,
+  members: readonly MeasuredSource[],
+  at: number,
+  onBytes: (bytes: number) => void,
+): Promise<WrittenArchive> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    const whole = createHash("sha256");
+    let bytes = 0;
+    const write = async (chunk: Buffer): Promise<void> => {
+      whole.update(chunk);
+      bytes += chunk.length;
+      await handle.writeFile(chunk);
+    };
+    await write(tarHeader({ name: MANIFEST_MEMBER, bytes: manifest.length }, at));
+    await write(manifest);
+    await write(Buffer.alloc(paddingOf(manifest.length)));
+    for (const member of members) {
+      await write(tarHeader(member, at));
+      const hash = createHash("sha256");
+      for await (const chunk of chunksOf(member)) {
+        hash.update(chunk);
+        await write(chunk);
+        onBytes(chunk.length);
+      }
+      if (hash.digest("hex") !== member.sha256)
+        throw new ArchiveRefused("damaged", `${member.name} has changed while it was being copied; try again`);
+      await write(Buffer.alloc(paddingOf(member.bytes)));
+    }
+    await write(Buffer.alloc(TAR_END_BYTES));
+    await handle.sync();
+    return { bytes, sha256: whole.digest("hex") };
+  } finally {
+    await handle.close();
+  }
+}
+
+function chunksOf({ content }: ArchiveSource): AsyncIterable<Buffer> | Iterable<Buffer> {
+  if (Buffer.isBuffer(content)) return [content];
+  return createReadStream(content.file, { highWaterMark: READ_BYTES });
+}
 
 /**
  * An archive that may be anybody's. The manifest says which members there are, in which order and how large: whatever else stands in the file, and
@@ -119,7 +195,7 @@ export class ArchiveReader {
     if (header.bytes !== bytes) throw damaged(`${name} has another size than its manifest says`);
     const hash = createHash("sha256");
     for (let done = 0; done < bytes; ) {
-      const chunk = await readAt(this.#handle, at + TAR_BLOCK + done, Math.min(CHUNK_BYTES, bytes - done));
+      const chunk = await readAt(this.#handle, at + TAR_BLOCK + done, Math.min(READ_BYTES, bytes - done));
       hash.update(chunk);
       await take(chunk);
       done += chunk.length;

@@ -32,7 +32,7 @@ export interface ReplacedData {
   readonly head: AuditHead | null;
 }
 
-export interface Settling {
+export interface RestoredDatabase {
   /** The database from the archive, where nobody else has it open. */
   readonly file: string;
   readonly box: SealedBox;
@@ -42,7 +42,7 @@ export interface Settling {
   readonly replaced: ReplacedData | null;
 }
 
-export interface Settled {
+export interface Prepared {
   readonly migrated: readonly string[];
   /** Where the counters go on. */
   readonly offsets: Positions;
@@ -57,18 +57,18 @@ export interface Settled {
  * leases, moves the counters on, tells every stream of the gap, and pauses the queues that lead outside. Everything is in the file itself afterwards.
  * @throws UnsealError, and what SQLite throws
  */
-export async function settle(settling: Settling): Promise<Settled> {
-  const { file, box } = settling;
+export async function prepareRestored(restored: RestoredDatabase): Promise<Prepared> {
+  const { file, box } = restored;
   const migrated = migrateFile(file);
-  const settled = await withStore(file, box, async (store) => {
-    const { offsets, paused } = await runAs(COMMAND_LINE, () => change(store, settling));
+  const prepared = await withStore(file, box, async (store) => {
+    const { offsets, paused } = await runAs(COMMAND_LINE, () => change(store, restored));
     const head = store.reader.prepare<[], AuditHead>(LAST_AUDIT).get();
     if (!head) throw new Error("the restore was not recorded");
     return { migrated, offsets, paused, head, headLine: auditHeadLine(store.auditKey, head) };
   });
   const left = statSync(`${file}-wal`, { throwIfNoEntry: false });
   if (left && left.size > 0) throw new Error("the restored database's log could not be moved into it");
-  return settled;
+  return prepared;
 }
 
 const LAST_AUDIT = "select seq, hash from audit_log order by seq desc limit 1";
@@ -90,7 +90,10 @@ async function withStore<T>(file: string, box: SealedBox, work: (store: Store) =
   }
 }
 
-function change(store: Store, { clock, manifest, replaced }: Settling): Promise<Pick<Settled, "offsets" | "paused">> {
+function change(
+  store: Store,
+  { clock, manifest, replaced }: RestoredDatabase,
+): Promise<Pick<Prepared, "offsets" | "paused">> {
   const { database } = store;
   const now = clock.now();
   return database.write(async (trx) => {
