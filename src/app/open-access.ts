@@ -29,16 +29,11 @@ export interface Access {
   readonly accounts: AccountServices;
   /** Answers that are kept until what they show changes. */
   readonly reads: ReadCaches;
-  /** Users, roles, members, keys or tokens have changed: the next request sees it, live connections within a second. */
-  rightsChanged(): void;
 }
 
 /** Makes what every installation has, and the configured administrator. @throws ConfigRefused, after closing the store */
-export async function openAccess(
-  base: Base,
-  { rightsChanged, enqueueMail }: Pick<AccountsOptions, "rightsChanged" | "enqueueMail">,
-): Promise<Access> {
-  const { config, database, reader, audit, clock, log, bus, publicUrl } = base;
+export async function openAccess(base: Base, enqueueMail: AccountsOptions["enqueueMail"]): Promise<Access> {
+  const { config, database, reader, audit, clock, log, publicUrl } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
@@ -49,7 +44,7 @@ export async function openAccess(
   });
   const tickets = new RealtimeTickets(clock);
   const authLog = log.namespace("auth");
-  const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog, rightsChanged });
+  const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog });
   const accounts = openAccounts({
     config,
     database,
@@ -58,9 +53,7 @@ export async function openAccess(
     log,
     accessTokens,
     publicUrl,
-    rightsChanged,
     enqueueMail,
-    approved: (user) => bus.emit("user:approved", user),
   });
   const { passwords, userAdmin } = accounts;
   await makeConfiguredAdmin({ config, database, clock, passwords, userAdmin, log: authLog }).catch(async (error) => {
@@ -83,10 +76,8 @@ export async function openAccess(
       unknownRecipient: config.unknownRecipient,
       timezone: config.timezone,
       defaultProjectId,
-      onChange: rightsChanged,
     }),
     accounts,
     reads: new ReadCaches({ ...config.cache, clock }),
-    rightsChanged,
   };
 }

@@ -1,5 +1,5 @@
-import type { Circuits } from "../features/delivery/index.ts";
-import { openDelivery } from "../features/delivery/index.ts";
+import type { Circuits, DeliveryMemory } from "../features/delivery/index.ts";
+import { type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import type { Schedules } from "../features/schedules/index.ts";
@@ -22,6 +22,7 @@ export interface Services {
   readonly pendingTimers: PendingTimers;
   readonly realtime: RealtimeService;
   readonly circuits: Circuits;
+  readonly delivery: DeliveryMemory;
   readonly idempotency: Idempotency;
   readonly modules: ModulesServices;
 }
@@ -30,9 +31,11 @@ type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pen
 
 export function openServices(base: Base, core: Core, http: Http): Services {
   const notifying = openNotifying(base, core);
+  const channels = openChannels(base, core, notifying);
   return {
     ...notifying,
-    circuits: openChannels(base, core, notifying),
+    circuits: channels.circuits,
+    delivery: channels.deliveryMemory,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     modules: openModuleFolder(base, core, http, notifying),
   };
@@ -82,14 +85,13 @@ function openNotifying(base: Base, { access, live, jobs: queues, pipeline }: Cor
   return { schedules, ...timers };
 }
 
-function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core, notifying: Notifying): Circuits {
+function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notifying: Notifying): DeliveryServices {
   const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
   const { rules, throttle, senders } = pipeline;
   const { notify, realtime } = notifying;
-  const { reads } = access;
-  const { circuits } = openDelivery({
+  return openDelivery({
     config,
     database,
     audit,
@@ -98,7 +100,6 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
     metrics,
     log,
     bus,
-    reads,
     sounds,
     pusher,
     jobs,
@@ -113,7 +114,6 @@ function openChannels(base: Base, { access, live, jobs: queues, pipeline }: Core
     rules,
     throttle,
   });
-  return circuits;
 }
 
 function openModuleFolder(

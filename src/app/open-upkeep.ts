@@ -3,6 +3,7 @@ import { AuditHeadKeeper, AuditRetention } from "../features/audit/index.ts";
 import type { RetentionJob } from "../features/retention/index.ts";
 import { openRetention } from "../features/retention/index.ts";
 import { DescriptorWatch } from "../http/descriptor-watch.ts";
+import { forgetRights } from "./effects.ts";
 import { ForeignWrites } from "./foreign-writes.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
@@ -41,7 +42,7 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
     foreign: new ForeignWrites(store.port, () => {
       unlocks.check();
       access.reads.changedAll();
-      access.rightsChanged();
+      forgetRights(core, null);
       pipeline.rules.reload();
     }),
     usage: new UsageMarks(database, access.principals),

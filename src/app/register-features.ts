@@ -6,6 +6,7 @@ import { registerFeatures as registerAll } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
 import { RateLimiter } from "../http/rate-limiter.ts";
 import { BUILT_IN_MODULES } from "./collected.gen.ts";
+import { forgetRights } from "./effects.ts";
 import type { CoreServices, SystemServices } from "./module.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics } from "./system-metrics.ts";
@@ -60,7 +61,7 @@ function servicesOf({ base, core, http, services, upkeep }: Parts): CoreServices
     warnings: base.warnings,
     clockTrust: base.clockTrust,
     auditHead: upkeep.auditHead,
-    rightsChanged: access.rightsChanged,
+    rightsChanged: () => forgetRights(core, null),
   };
   return {
     time: services.time,

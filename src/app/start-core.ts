@@ -14,17 +14,9 @@ export interface Core {
 }
 
 export async function startCore(base: Base): Promise<Core> {
-  const rightsChanged = (): void => {
-    access.principals.forget();
-    access.reads.profiles.changedAll();
-    access.projects.forget();
-    pipeline.rules.forgetRecipients();
-    live.connections.noteRightsChanged();
-  };
-  const access = await openAccess(base, {
-    rightsChanged,
-    enqueueMail: (mail, trx) => enqueueMail({ box: base.box, clock: base.clock, jobs: jobs.jobs }, mail, trx),
-  });
+  const access = await openAccess(base, (mail, trx) =>
+    enqueueMail({ box: base.box, clock: base.clock, jobs: jobs.jobs }, mail, trx),
+  );
   const live = await openLive(base, access);
   await base.storage.start();
   const jobs = openJobQueues(base);

@@ -1,5 +1,6 @@
 import type { Config } from "../config/load.ts";
 import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
+import { applyEffects } from "./effects.ts";
 import { listen, startWork } from "./listen.ts";
 import type { CoreServices } from "./module.ts";
 import { openHttp } from "./open-http.ts";
@@ -40,6 +41,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const core = await startCore(base);
   const http = openHttp(base, core.access);
   const services = openServices(base, core, http);
+  applyEffects(base, core, services);
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
   const own = await registerFeatures(parts);

@@ -12,6 +12,8 @@ export interface UserPrincipal {
   readonly userId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<Permission>;
+  /** Ids of the roles that the user holds. */
+  readonly roleIds: ReadonlySet<string>;
   /** Role by project of which the user is a member. */
   readonly memberships: ReadonlyMap<string, "owner" | "editor" | "viewer">;
   /** The service token's id. */
@@ -41,3 +43,12 @@ export interface KeyPrincipal {
   /** As of {@link UserPrincipal}. */
   readonly onlyStream?: string;
 }
+
+/** Whose rights are others than before. */
+export type RightsChange =
+  | { readonly of: "user"; readonly userId: string }
+  | { readonly of: "session"; readonly sessionId: string; readonly userId: string }
+  | { readonly of: "token"; readonly tokenId: string; readonly userId: string }
+  | { readonly of: "key"; readonly keyId: string }
+  | { readonly of: "role"; readonly roleId: string }
+  | { readonly of: "project"; readonly projectId: string };

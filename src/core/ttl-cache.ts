@@ -60,6 +60,11 @@ export class TtlCache<K extends string, V extends {}> {
     this.#entries.delete(key);
   }
 
+  /** Deletes every entry whose value is meant; asks all of them. */
+  deleteWhere(isMeant: (value: V) => boolean): void {
+    for (const [key, value] of this.#entries.entries()) if (isMeant(value)) this.#entries.delete(key);
+  }
+
   clear(): void {
     this.#entries.clear();
   }

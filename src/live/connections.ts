@@ -1,7 +1,7 @@
 import type { Clock, EpochMs } from "../core/clock.ts";
-import { PrismError } from "../core/errors.ts";
+import { assertNever, PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { Principal } from "../core/principal.ts";
+import type { Principal, RightsChange } from "../core/principal.ts";
 import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
@@ -72,7 +72,8 @@ export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #slots: readonly Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set<Connection>());
   readonly #entries = new Map<Connection, Entry>();
-  readonly #byPrincipal = new Map<string, number>();
+  /** By the principal's key. Arrays: nearly every caller has one connection, or a few. */
+  readonly #byPrincipal = new Map<string, Connection[]>();
   readonly #byAddress = new Map<string, number>();
   readonly #pendingByAddress = new Map<string, number>();
   readonly #counts: Record<Transport, number> = {
@@ -86,9 +87,14 @@ export class Connections {
   readonly #timer: NodeJS.Timeout;
   #added = 0;
   #turn = 0;
-  /** Slots whose connections have yet to be asked whether they may still do what they do. */
-  #slotsToRecheck = 0;
-  #recheckTurn = 0;
+  /** Changes of rights that the next tick looks up, by caller. */
+  #changes: RightsChange[] = [];
+  /** Changes that concern callers who are found only by looking at every connection, a slot a tick; null: all callers. */
+  #scanned: (RightsChange | null)[] = [];
+  #slotsToScan = 0;
+  #scanTurn = 0;
+  /** Connections whose rights are to be read again. */
+  readonly #stale = new Set<Connection>();
   #isRechecking = false;
   #slowClosed = 0;
   #warnedAt: number | null = null;
@@ -127,7 +133,7 @@ export class Connections {
     this.#slots[slot]?.add(connection);
     this.#counts[connection.transport]++;
     add(this.#byAddress, addressGroup(connection.address), 1);
-    if (connection.principal) this.#own(entry, connection.principal);
+    if (connection.principal) this.#own(connection, entry, connection.principal);
     else this.#setPending(connection, entry, true);
     this.#trace(connection, "a live connection is open");
   }
@@ -140,9 +146,9 @@ export class Connections {
     const entry = this.#entries.get(connection);
     if (!entry || entry.owner === principal.key) return;
     this.#requireRoomOf(principal);
-    this.#disown(entry);
+    this.#disown(connection, entry);
     this.#setPending(connection, entry, false);
-    this.#own(entry, principal);
+    this.#own(connection, entry, principal);
   }
 
   /** A connection need not say who it is: what it follows is for everybody. */
@@ -163,7 +169,8 @@ export class Connections {
     this.#counts[connection.transport]--;
     add(this.#byAddress, addressGroup(connection.address), -1);
     this.#setPending(connection, entry, false);
-    this.#disown(entry);
+    this.#disown(connection, entry);
+    this.#stale.delete(connection);
     this.#trace(connection, "a live connection is closed");
   }
 
@@ -185,9 +192,16 @@ export class Connections {
     this.#slowClosed++;
   }
 
-  /** Roles, members, keys or accounts have changed somewhere: every connection is looked at within half a second; of tens of thousands the last a little later. */
-  noteRightsChanged(): void {
-    this.#slotsToRecheck = SLOTS;
+  /**
+   * The rights of connections that this concerns are read again: those of one caller at the next tick, those of a role's or a project's people
+   * within half a second; of tens of thousands the last a little later. @param change null: anybody's rights may be others
+   */
+  noteRightsChanged(change: RightsChange | null): void {
+    if (change && callerOf(change) !== null) this.#changes.push(change);
+    else {
+      this.#scanned.push(change);
+      this.#slotsToScan = SLOTS;
+    }
   }
 
   /** Tells all connections to go, spread over the time, so that their clients do not come back at once. */
@@ -204,32 +218,46 @@ export class Connections {
   #tick(): void {
     const now = this.#parts.clock.now();
     const slot = this.#slots[this.#turn++ % SLOTS] as Set<Connection>;
-    if (this.#slotsToRecheck > 0 && !this.#isRechecking) {
-      this.#slotsToRecheck--;
+    this.#findStale();
+    if (this.#stale.size > 0 && !this.#isRechecking) {
       this.#isRechecking = true;
-      this.#recheck((this.#slots[this.#recheckTurn++ % SLOTS] as Set<Connection>).values());
+      this.#recheck();
     }
     for (const connection of slot) connection.tick(now);
   }
 
-  /** Goes on in the next turn of the loop with what is left of a slot. */
-  #recheck(left: Iterator<Connection, undefined>): void {
-    const { access, log } = this.#parts;
-    try {
-      for (let i = 0; i < RECHECKS_PER_TURN; i++) {
-        const connection = left.next().value;
-        if (!connection) {
-          this.#isRechecking = false;
-          return;
-        }
-        if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
-      }
-      setImmediate(() => this.#recheck(left));
-    } catch (error) {
-      log.error({ err: error }, "the rights of live connections could not be read; trying again");
-      this.#isRechecking = false;
-      this.#slotsToRecheck = SLOTS;
+  #findStale(): void {
+    for (const change of this.#changes.splice(0))
+      for (const connection of this.#byPrincipal.get(callerOf(change) ?? "") ?? [])
+        if (connection.principal && concerns(change, connection.principal)) this.#stale.add(connection);
+    if (this.#slotsToScan === 0) return;
+    const slot = this.#slots[this.#scanTurn++ % SLOTS] as Set<Connection>;
+    for (const connection of slot) {
+      const { principal } = connection;
+      if (principal && this.#scanned.some((change) => change === null || concerns(change, principal)))
+        this.#stale.add(connection);
     }
+    if (--this.#slotsToScan === 0) this.#scanned = [];
+  }
+
+  /** Goes on in the next turn of the loop with what is left. */
+  #recheck(): void {
+    const { access, log } = this.#parts;
+    let left = RECHECKS_PER_TURN;
+    for (const connection of this.#stale) {
+      if (left-- === 0) break;
+      this.#stale.delete(connection);
+      try {
+        if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
+      } catch (error) {
+        log.error({ err: error }, "the rights of a live connection could not be read; trying again");
+        this.#stale.add(connection);
+        this.#isRechecking = false;
+        return;
+      }
+    }
+    if (this.#stale.size > 0) setImmediate(() => this.#recheck());
+    else this.#isRechecking = false;
   }
 
   /** At most once a minute: a limit that refuses one client of an address usually refuses many. */
@@ -246,19 +274,25 @@ export class Connections {
 
   /** @throws RATE_LIMITED */
   #requireRoomOf({ key }: Principal): void {
-    if ((this.#byPrincipal.get(key) ?? 0) >= this.#parts.limits.maxPerUser) throw tooMany();
+    if ((this.#byPrincipal.get(key)?.length ?? 0) >= this.#parts.limits.maxPerUser) throw tooMany();
   }
 
-  #own(entry: Entry, principal: Principal): void {
+  #own(connection: Connection, entry: Entry, principal: Principal): void {
     entry.owner = principal.key;
-    add(this.#byPrincipal, principal.key, 1);
+    const others = this.#byPrincipal.get(principal.key);
+    if (others) others.push(connection);
+    else this.#byPrincipal.set(principal.key, [connection]);
     if (principal.kind === "apiKey") return;
     entry.userId = principal.userId;
     this.#parts.presence.joined(principal.userId);
   }
 
-  #disown(entry: Entry): void {
-    if (entry.owner !== null) add(this.#byPrincipal, entry.owner, -1);
+  #disown(connection: Connection, entry: Entry): void {
+    if (entry.owner !== null) {
+      const others = this.#byPrincipal.get(entry.owner)?.filter((other) => other !== connection) ?? [];
+      if (others.length > 0) this.#byPrincipal.set(entry.owner, others);
+      else this.#byPrincipal.delete(entry.owner);
+    }
     if (entry.userId !== null) this.#parts.presence.left(entry.userId);
     entry.owner = null;
     entry.userId = null;
@@ -273,6 +307,42 @@ export class Connections {
 
 function tooMany(): PrismError {
   return new PrismError("RATE_LIMITED", "Too many live connections of one caller", { retryAfterMs: 10_000 });
+}
+
+/** The key of the one principal whose rights have changed; null where they may be many. */
+function callerOf(change: RightsChange): string | null {
+  switch (change.of) {
+    case "user":
+    case "session":
+    case "token":
+      return `user:${change.userId}`;
+    case "key":
+      return `key:${change.keyId}`;
+    case "role":
+    case "project":
+      return null;
+    default:
+      return assertNever(change);
+  }
+}
+
+function concerns(change: RightsChange, principal: Principal): boolean {
+  switch (change.of) {
+    case "user":
+    case "key":
+      return callerOf(change) === principal.key;
+    case "session":
+      return principal.kind !== "apiKey" && principal.sessionId === change.sessionId;
+    case "token":
+      return principal.kind !== "apiKey" && principal.tokenId === change.tokenId;
+    case "role":
+      return principal.kind !== "apiKey" && principal.roleIds.has(change.roleId);
+    case "project":
+      if (principal.kind === "apiKey") return principal.projectId === change.projectId;
+      return principal.memberships.has(change.projectId) || principal.permissions.has("projects:all");
+    default:
+      return assertNever(change);
+  }
 }
 
 function add(counts: Map<string, number>, key: string, by: number): void {

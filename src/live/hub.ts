@@ -48,18 +48,30 @@ export class Hub {
 
   /** Whether making an entry for this stream would serve anybody. */
   hasListeners(stream: StreamRef): boolean {
-    const name = streamName(stream);
+    return this.isFollowed(streamName(stream));
+  }
+
+  /** {@link hasListeners} by the stream's name. */
+  isFollowed(name: string): boolean {
     return this.#listeners.has(name) || this.#followers.has(name);
   }
 
   /** To be called after the commit, in the order of the counter: whatever lies below the entry has been published, or nobody heard it. */
   publish(stream: StreamRef, entry: StreamEntry): void {
-    const name = streamName(stream);
-    this.advance(counterOf(stream), entry.offset - 1);
+    this.#publish(streamName(stream), counterOf(stream), entry);
+  }
+
+  /** {@link publish} of a row of `stream_log`, whose stream is known by its name. */
+  publishLogged(name: string, entry: StreamEntry): void {
+    this.#publish(name, "log", entry);
+  }
+
+  #publish(name: string, counter: StreamCounter, entry: StreamEntry): void {
+    this.advance(counter, entry.offset - 1);
     const followers = this.#followers.get(name);
     if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
     // Before the listeners hear it: one that turns live while they do has read up to here from the table.
-    this.advance(counterOf(stream), entry.offset);
+    this.advance(counter, entry.offset);
     const listeners = this.#listeners.get(name);
     if (listeners) for (const listener of [...listeners]) listener.live(entry);
   }

@@ -3,6 +3,7 @@ import { AsyncScope } from "../core/async-scope.ts";
 import { PrismError } from "../core/errors.ts";
 import { TransactionScope, WriteDriver, type WriteParts } from "./commit/write-driver.ts";
 import type { AuditRow, CommitFailure } from "./commit/write-set.ts";
+import type { Effect } from "./effect.ts";
 import type { Scanner } from "./read/scanner.ts";
 import type { Schema } from "./schema.ts";
 import { kyselyOver, ReadDriver } from "./sqlite/kysely-drivers.ts";
@@ -40,8 +41,8 @@ export class Database {
   readonly scan: ReadDb;
   readonly #writer: Kysely<Schema>;
   readonly #committer: WriteParts["committer"];
-  readonly #scopes = new WeakMap<Trx, TransactionScope>();
   readonly #running = new AsyncScope<TransactionScope>();
+  #onEffect: (effect: Effect) => void = () => undefined;
 
   constructor(parts: DatabaseParts) {
     this.#committer = parts.committer;
@@ -49,7 +50,8 @@ export class Database {
     this.scan = kyselyOver(
       new ReadDriver(async (sql, parameters) => ({ rows: await parts.scanner.query(sql, parameters), changes: 0 })),
     );
-    this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.get()));
+    const onEffect = (effect: Effect): void => this.#onEffect(effect);
+    this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.get(), onEffect));
   }
 
   /**
@@ -75,7 +77,7 @@ export class Database {
 
   #transaction<T>(scope: TransactionScope, fn: (trx: Trx) => Promise<T>): Promise<T> {
     return this.#writer.transaction().execute((trx) => {
-      this.#scopes.set(trx, scope);
+      scopes.set(trx, scope);
       return fn(trx);
     });
   }
@@ -87,26 +89,41 @@ export class Database {
 
   /** Adds an audit row to the transaction; it gets its place in the chain at the end. */
   audit(trx: Trx, row: AuditRow): void {
-    this.#scopeOf(trx).audit.push(row);
+    scopeOf(trx).audit.push(row);
+  }
+
+  /** From now on `apply` keeps the memory of this process current. It must not throw. */
+  whenCommitted(apply: (effect: Effect) => void): void {
+    this.#onEffect = apply;
   }
 
   /** Runs `fn` when the transaction is on disk, before anything later is granted the writer, in the order of the calls. It must not throw. */
   afterCommit(trx: Trx, fn: () => void): void {
-    this.#scopeOf(trx).afterCommit.push(fn);
+    scopeOf(trx).afterCommit.push(fn);
   }
 
   /** Draws the next offset of the user, task, message and channel streams. */
   nextOffset(trx: Trx): number {
-    this.#scopeOf(trx); // Only the holder of the writer draws.
+    scopeOf(trx); // Only the holder of the writer draws.
     return this.#committer.sequences.streams.next();
   }
+}
 
-  #scopeOf(trx: Trx): TransactionScope {
-    const scope = this.#scopes.get(trx);
-    if (!scope) throw new TypeError("this trx is not one that Database.write has given out");
-    scope.requireOpen();
-    return scope;
-  }
+const scopes = new WeakMap<Trx, TransactionScope>();
+
+function scopeOf(trx: Trx): TransactionScope {
+  const scope = scopes.get(trx);
+  if (!scope) throw new TypeError("this trx is not one that Database.write has given out");
+  scope.requireOpen();
+  return scope;
+}
+
+/**
+ * Says with a change of rows what memory must learn of it: see {@link Effect}. Effects are applied when the transaction is on disk, before
+ * anything later is granted the writer, in the order of the calls.
+ */
+export function addEffect(trx: Trx, effect: Effect): void {
+  scopeOf(trx).effects.push(effect);
 }
 
 /** Errors of SQLite get their public code; everything else passes. */

@@ -51,7 +51,7 @@ test("after a change of rights everybody is looked at again, a few in each turn 
     };
     connections.add(connection);
   }
-  connections.noteRightsChanged();
+  connections.noteRightsChanged(null);
   const spin = (): void => {
     turn++;
     if (seen.size < COUNT) setImmediate(spin);
@@ -61,9 +61,9 @@ test("after a change of rights everybody is looked at again, a few in each turn 
   // A turn of the loop may begin a part by its timer and go on with one in its check phase.
   assert.ok(Math.max(...perTurn.values()) <= 200, `${Math.max(...perTurn.values())} in a turn`);
   // Another change in the middle of it: whoever was looked at before is so again.
-  connections.noteRightsChanged();
+  connections.noteRightsChanged(null);
   await eventually("some", () => [...seen.values()].some((times) => times > 1));
   const before = new Map(seen);
-  connections.noteRightsChanged();
+  connections.noteRightsChanged(null);
   await eventually("everybody once more", () => [...seen].every(([key, times]) => times > (before.get(key) ?? 0)));
 });

@@ -4,7 +4,7 @@ import { runAs } from "../../src/core/caller.ts";
 import { deferred } from "../../src/core/deferred.ts";
 import { lastAuditSeq, verifyAudit } from "../../src/features/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
-import type { TransactionEnd } from "../../src/store/commit/writing-connection.ts";
+import type { TransactionEnd } from "../../src/store/commit/writer-port.ts";
 import { Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/read/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";

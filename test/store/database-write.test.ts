@@ -3,7 +3,7 @@ import test from "node:test";
 import { deferred } from "../../src/core/deferred.ts";
 import { PrismError } from "../../src/core/errors.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
-import type { TransactionEnd } from "../../src/store/commit/writing-connection.ts";
+import type { TransactionEnd } from "../../src/store/commit/writer-port.ts";
 import { Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/read/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";

@@ -26,7 +26,6 @@ export interface IssuerUsersParts {
   readonly userField: "externalId" | "id" | "email";
   /** Roles of an account that the first token of a user makes; null: none is made. */
   readonly provisionRoles: readonly string[] | null;
-  rightsChanged(): void;
 }
 
 /** The accounts that the tokens of an issuer mean. */
@@ -71,14 +70,13 @@ export class IssuerUsers {
   }
 
   async #provision(identity: IssuerIdentity, ref: string, roles: readonly string[]): Promise<void> {
-    const { database, userAdmin, userField, rightsChanged, log } = this.#parts;
+    const { database, userAdmin, userField, log } = this.#parts;
     const name = cleanText(identity.name ?? "").slice(0, MAX_EXTERNAL_ID) || ref;
     const user: NewUser = { name, roles, [userField]: ref };
     const { email } = identity;
     const make = (values: NewUser): Promise<void> =>
       database.write(async (trx) => {
         await userAdmin.create(values, trx, "issuer");
-        database.afterCommit(trx, rightsChanged);
       });
     this.#underWay.add(ref);
     try {

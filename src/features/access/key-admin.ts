@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../core/permissions.ts";
 import { createToken } from "../../core/tokens.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
 
 export interface NewKey {
@@ -68,6 +68,7 @@ export class KeyAdmin {
       .set(graceMs === 0 ? { revokedAt: now } : { expiresAt: end })
       .where("id", "=", keyId)
       .execute();
+    addEffect(trx, { type: "rights-changed", of: "key", keyId });
     await this.#record("key.rotate", keyId, projectId, trx, { newKeyId: issued.id, graceMs });
     return issued;
   }
@@ -76,6 +77,7 @@ export class KeyAdmin {
   async revoke(projectId: string, keyId: string, trx: Trx): Promise<void> {
     await this.#find(projectId, keyId, trx);
     await trx.updateTable("api_keys").set({ revokedAt: this.#clock.now() }).where("id", "=", keyId).execute();
+    addEffect(trx, { type: "rights-changed", of: "key", keyId });
     await this.#record("key.revoke", keyId, projectId, trx);
   }
 

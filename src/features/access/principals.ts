@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { assertNever, PrismError } from "../../core/errors.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../core/permissions.ts";
-import type { KeyPrincipal, Principal, UserPrincipal } from "../../core/principal.ts";
+import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../core/tokens.ts";
 import { TtlCache } from "../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../http/credentials.ts";
@@ -17,6 +17,7 @@ interface UserRecord {
   readonly id: string;
   readonly name: string;
   readonly status: UserStatus;
+  readonly roleIds: ReadonlySet<string>;
   readonly permissions: ReadonlySet<Permission>;
   readonly memberships: ReadonlyMap<string, ProjectRole>;
 }
@@ -52,8 +53,8 @@ export interface PrincipalsParts {
 }
 
 /**
- * Turns credentials into principals as they are at this moment. What it reads is cached; whoever changes users, roles, members, keys or
- * tokens calls {@link forget} after the commit, so that a right that was taken fails on the very next request.
+ * Turns credentials into principals as they are at this moment. What it reads is cached; a change of users, roles, members, keys or
+ * tokens carries the effect `rights-changed`, so that a right that was taken fails on the very next request.
  */
 export class Principals implements Authenticator {
   readonly #parts: PrincipalsParts;
@@ -80,8 +81,8 @@ export class Principals implements Authenticator {
       user: reader.prepare<[string], { id: string; name: string; status: UserStatus }>(
         "select id, name, status from users where id = ? and deletedAt is null",
       ),
-      permissions: reader.prepare<[string], { permissions: string }>(
-        "select r.permissions from user_roles u join roles r on r.id = u.roleId where u.userId = ?",
+      permissions: reader.prepare<[string], { id: string; permissions: string }>(
+        "select r.id, r.permissions from user_roles u join roles r on r.id = u.roleId where u.userId = ?",
       ),
       memberships: reader.prepare<[string], { projectId: string; role: ProjectRole }>(
         `select m.projectId, m.role from project_members m join projects p on p.id = m.projectId
@@ -165,8 +166,34 @@ export class Principals implements Authenticator {
     return keyPrincipalOf(row);
   }
 
-  /** Users, roles, members, keys or tokens have changed: read them again. */
-  forget(): void {
+  /** Reads again, with the next request, what a change of rights concerns. */
+  forget(change: RightsChange): void {
+    switch (change.of) {
+      case "user":
+        this.#users.delete(change.userId);
+        break;
+      case "session":
+        this.#sessions.delete(change.sessionId);
+        break;
+      case "token":
+        this.#tokens.deleteWhere(({ id }) => id === change.tokenId);
+        break;
+      case "key":
+        this.#keys.deleteWhere(({ keyId }) => keyId === change.keyId);
+        break;
+      case "role":
+        this.#users.deleteWhere(({ roleIds }) => roleIds.has(change.roleId));
+        break;
+      case "project":
+        this.#users.deleteWhere(({ memberships }) => memberships.has(change.projectId));
+        this.#keys.deleteWhere(({ projectId }) => projectId === change.projectId);
+        break;
+      default:
+        assertNever(change);
+    }
+  }
+
+  forgetAll(): void {
     this.#users.clear();
     this.#keys.clear();
     this.#tokens.clear();
@@ -255,6 +282,7 @@ export class Principals implements Authenticator {
       kind: "user",
       userId,
       name: user.name,
+      roleIds: user.roleIds,
       permissions: user.permissions,
       memberships: user.memberships,
       tokenId: null,
@@ -269,11 +297,12 @@ export class Principals implements Authenticator {
     if (known) return known;
     const row = this.#sql.user.get(userId);
     if (!row) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
-    const lists = this.#sql.permissions.all(userId).map(({ permissions }) => JSON.parse(permissions) as string[]);
-    const held = new Set(lists.flat());
+    const roles = this.#sql.permissions.all(userId);
+    const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as string[]));
     const user: UserRecord = {
       ...row,
       key: `user:${row.id}`,
+      roleIds: new Set(roles.map(({ id }) => id)),
       permissions: new Set(PERMISSIONS.filter((permission) => held.has(permission))),
       memberships: new Map(this.#sql.memberships.all(userId).map(({ projectId, role }) => [projectId, role])),
     };

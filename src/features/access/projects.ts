@@ -69,7 +69,11 @@ export class Projects {
     return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
   }
 
-  forget(): void {
+  forget(projectId: string): void {
+    for (const [ref, id] of this.#ids) if (id === projectId) this.#ids.delete(ref);
+  }
+
+  forgetAll(): void {
     this.#ids.clear();
   }
 

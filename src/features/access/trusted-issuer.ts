@@ -17,7 +17,6 @@ export interface TrustedIssuerParts {
   readonly audit: AuditService;
   readonly clock: Clock;
   readonly log: Logger;
-  rightsChanged(): void;
 }
 
 /** Another program whose tokens count here as those of an account. */

@@ -5,7 +5,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import { TOKEN_SCOPES, type TokenScope } from "../../core/permissions.ts";
 import { isTimezone } from "../../core/timezone.ts";
 import { createToken } from "../../core/tokens.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { UserStatus } from "../../store/schema.ts";
 import type { AuditService } from "../audit/index.ts";
 import { isPhone, plainName, plainPhone } from "./accounts/login-name.ts";
@@ -86,6 +86,8 @@ export class UserAdmin {
     for (const roleId of roleIds) {
       await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
     }
+    // Rules reach those who hold a role.
+    addEffect(trx, { type: "rights-changed", of: "user", userId: id });
     const metadata = { roles: [...roleIds], ...(by === undefined ? {} : { by }) };
     await this.#audit.record({ action: "user.register", resourceType: "user", resourceId: id, metadata }, { trx });
     return { id, email: names.email ?? null };
@@ -116,6 +118,7 @@ export class UserAdmin {
       })
       .where("id", "=", userId)
       .execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
     await this.#audit.record(
       { action: "user.register", resourceType: "user", resourceId: userId, metadata: { by: "invitation" } },
       { trx },
@@ -153,13 +156,15 @@ export class UserAdmin {
 
   /** @throws TOKEN_NOT_FOUND */
   async revokeToken(id: string, trx: Trx): Promise<void> {
-    const { numUpdatedRows } = await trx
+    const token = await trx
       .updateTable("service_tokens")
       .set({ revokedAt: this.#clock.now() })
       .where("id", "=", id)
       .where("revokedAt", "is", null)
+      .returning("userId")
       .executeTakeFirst();
-    if (Number(numUpdatedRows) === 0) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
+    if (!token) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
+    addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId: token.userId });
     await this.#audit.record({ action: "token.revoke", resourceType: "serviceToken", resourceId: id }, { trx });
   }
 }

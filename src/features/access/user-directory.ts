@@ -4,7 +4,7 @@ import { cleanText } from "../../core/clean-text.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
 
 export interface DirectoryParts {
@@ -15,8 +15,6 @@ export interface DirectoryParts {
   readonly unknownRecipient: "provision" | "reject";
   readonly timezone: string;
   readonly defaultProjectId: string;
-  /** Called after a user was made. */
-  onChange(): void;
 }
 
 /** Finds the people that callers mean (D18): `me`, an id, an external id, a username. */
@@ -97,7 +95,7 @@ export class UserDirectory {
 
   /** A user who can only be told things: no password, no role, known by the reference as external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
-    const { clock, timezone, database, audit, onChange, unknownRecipient } = this.#parts;
+    const { clock, timezone, audit, unknownRecipient } = this.#parts;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
@@ -121,7 +119,7 @@ export class UserDirectory {
       { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [], by: "recipient" } },
       { trx },
     );
-    database.afterCommit(trx, onChange);
+    addEffect(trx, { type: "rights-changed", of: "user", userId: id });
     return id;
   }
 }

@@ -53,27 +53,25 @@ export class Alerts {
     const { projectId } = payload;
     const samples = await queries.eventsOf(db.read, payload.samples);
     try {
-      await db.write(async (trx) => {
+      const told = await db.write(async (trx) => {
         const now = clock.now();
         const { cooldownMs } = system.settings.alert;
         const mark = await queries.markOf(trx, projectId);
         const isEarly = mark !== null && isSilent(now, mark.at, cooldownMs);
         if (mark && isEarly && payload.isFollowUp && mark.upToSeq < payload.lastSeq) {
           await jobs.postpone(job, trx, mark.at + cooldownMs);
-          return;
+          return null;
         }
         if (mark && (mark.upToSeq >= payload.lastSeq || isEarly)) {
           await jobs.complete(job, trx, { told: 0 });
-          db.afterCommit(trx, () =>
-            this.#watch.told(projectId, mark.at, { ...payload, count: 0, lastSeq: mark.upToSeq }),
-          );
-          return;
+          return { at: mark.at, burst: { ...payload, count: 0, lastSeq: mark.upToSeq } };
         }
-        const told = await this.#tellPeople(payload, samples, job, trx);
+        const result = await this.#tellPeople(payload, samples, job, trx);
         await queries.putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
-        await jobs.complete(job, trx, told);
-        db.afterCommit(trx, () => this.#watch.told(projectId, now, payload));
+        await jobs.complete(job, trx, result);
+        return { at: now, burst: payload };
       });
+      if (told) this.#watch.told(projectId, told.at, told.burst);
     } catch (error) {
       this.#watch.released(projectId);
       throw error;

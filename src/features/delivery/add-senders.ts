@@ -4,9 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import type { Database } from "../../store/database.ts";
-import type { ReadCaches } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Bus } from "../events/index.ts";
 import type { PusherApp } from "../pusher/index.ts";
 import { PusherSender } from "../pusher/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
@@ -27,8 +25,6 @@ export interface SenderParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly bus: Bus;
-  readonly reads: ReadCaches;
   readonly sounds: SoundServices;
   readonly pusher: PusherApp;
 }

@@ -1,12 +1,11 @@
 import type { Selectable, Updateable } from "kysely";
 import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
 import type { JobService, AttemptFacts as RunnerFacts } from "../jobs/index.ts";
 import { PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { CircuitBreaker } from "./circuit-breaker.ts";
-import type { DeliveryMetrics } from "./delivery-metrics.ts";
 import type { DeliveryFacts } from "./find-delivery.ts";
 import type { DeliveryReason } from "./reasons.ts";
 import { type Accepted, DeadTarget, ProviderDown, type Sender } from "./sender.ts";
@@ -23,7 +22,6 @@ export interface AttemptEndsParts {
   readonly jobs: JobService;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly results: DeliveryMetrics;
   readonly settling: Settling;
 }
 
@@ -55,7 +53,7 @@ export class AttemptEnds {
   }
 
   async delivered(job: AttemptJob, { delivery, notification }: DeliveryFacts, { providerId }: Accepted): Promise<void> {
-    const { database, jobs, clock, log, results, settling } = this.#parts;
+    const { database, jobs, clock, log, settling } = this.#parts;
     const { channel } = delivery;
     const deliveredAt = clock.now();
     await database.write(async (trx) => {
@@ -63,7 +61,8 @@ export class AttemptEnds {
       await this.note(trx, delivery, changes);
       await jobs.complete(job, trx);
       await settling.settle(notification.id, channel, trx);
-      database.afterCommit(trx, () => results.delivered(channel, deliveredAt - notification.createdAt));
+      const latencyMs = deliveredAt - notification.createdAt;
+      addEffect(trx, { type: "delivery-outcome", channel, state: "delivered", latencyMs });
     }, SHARED);
     log.debug({ deliveryId: delivery.id, channel, attempt: delivery.attempts }, "a delivery is accepted");
   }
@@ -111,12 +110,12 @@ export class AttemptEnds {
   }
 
   async skip(job: AttemptJob, { delivery, notification }: DeliveryFacts, reason: DeliveryReason): Promise<void> {
-    const { database, jobs, results, settling } = this.#parts;
+    const { database, jobs, settling } = this.#parts;
     await database.write(async (trx) => {
       await this.note(trx, delivery, { state: "skipped", reason });
       await jobs.complete(job, trx, { skipped: reason });
       await settling.settle(notification.id, delivery.channel, trx);
-      database.afterCommit(trx, () => results.count(delivery.channel, "skipped"));
+      addEffect(trx, { type: "delivery-outcome", channel: delivery.channel, state: "skipped" });
     }, SHARED);
   }
 
@@ -139,14 +138,14 @@ export class AttemptEnds {
     error: Error,
     disable?: (trx: Trx) => Promise<void>,
   ): Promise<AttemptOutcome> {
-    const { database, jobs, results, settling } = this.#parts;
+    const { database, jobs, settling } = this.#parts;
     return database.write(async (trx) => {
       await disable?.(trx);
       const { outcome } = await jobs.fail(job, trx, error, job.worker);
       const state = outcome === "dead" ? "dead" : "failed";
       await this.note(trx, delivery, { state, reason: null, lastError: error.message.slice(0, ERROR_LENGTH) });
       await settling.settle(notification.id, delivery.channel, trx);
-      database.afterCommit(trx, () => results.count(delivery.channel, state));
+      addEffect(trx, { type: "delivery-outcome", channel: delivery.channel, state });
       return outcome;
     }, SHARED);
   }

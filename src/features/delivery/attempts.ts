@@ -1,4 +1,4 @@
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { JobService, MovedJob } from "../jobs/index.ts";
 import { COMPLETED, deliveryQueue, type RunningJob } from "../jobs/index.ts";
 import { limitsOf } from "./bulkheads.ts";
@@ -87,7 +87,7 @@ export class Attempts {
     if (state === "cancelled") await ends.note(trx, delivery, { state: "skipped", reason: "cancelled" });
     else if (state === "ready") await ends.note(trx, delivery, { state: "queued", reason: null });
     else await ends.note(trx, delivery, { state: state === "dead" ? "dead" : "failed", lastError: error });
-    this.#parts.database.afterCommit(trx, () => this.#targets.forget(keyOf(delivery), jobId));
+    addEffect(trx, { type: "turn-ended", target: keyOf(delivery), jobId });
     await settling.settle(delivery.notificationId, delivery.channel, trx);
   }
 

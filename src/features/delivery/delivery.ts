@@ -44,6 +44,13 @@ export interface DeliveryParts {
   readonly mail: MailSender;
 }
 
+/** What effects keep current. */
+export interface DeliveryMemory {
+  readonly results: DeliveryMetrics;
+  /** The attempt waits no more for its turn: those after it need not wait for it. */
+  endTurn(target: string, jobId: string): void;
+}
+
 /**
  * What of a notification leaves the program (contract 7, steps 8 and 9). The commit that makes a notification leaves one job; that one plans a
  * delivery for each recipient and place, with a job of its own; each attempt at it is a call between two transactions.
@@ -55,13 +62,13 @@ export class Delivery {
     this.#parts = parts;
   }
 
-  begin(): void {
+  begin(): DeliveryMemory {
     const { runner, jobControl, clock, settings, metrics, senders } = this.#parts;
     const targets = new TargetQueues(clock, recalling(this.#parts));
+    const results = new DeliveryMetrics(metrics);
     const shared = {
       ...this.#parts,
       limits: new DeliveryLimits(clock, () => settings.delivery),
-      results: new DeliveryMetrics(metrics),
       settling: new Settling(this.#parts),
       targets,
     };
@@ -70,7 +77,7 @@ export class Delivery {
     const attempts = new Attempts({ ...shared, ends });
     new RemoteAttempts({ ...shared, ends }).serve();
     const merging = new Merging(shared);
-    handleMails(shared);
+    handleMails({ ...shared, results });
     runner.handle(DELIVER_JOB, (job, signal) => planner.plan(job, signal), { notesBegin: true });
     runner.handle(ATTEMPT_JOB, (job, signal) => attempts.attempt(job, signal), { notesBegin: true });
     runner.handle(MERGE_JOB, (job) => merging.merge(job), { notesBegin: true });
@@ -79,6 +86,7 @@ export class Delivery {
       if (!senders.isForWorkers(channel)) runner.serve(`workers:${channel}`);
     }
     jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => attempts.follow(trx, moved));
+    return { results, endTurn: (target, jobId) => targets.forget(target, jobId) };
   }
 }
 

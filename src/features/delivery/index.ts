@@ -5,9 +5,10 @@ export { HostUnknown, OutsideHosts, outsideRulesOf, type ResolvedAddress } from 
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 export { secretPlace } from "./channels/webhook/webhook-secrets.ts";
 export type { Circuits } from "./circuits.ts";
+export type { DeliveryMemory } from "./delivery.ts";
 export { DELIVERY_SWEEPS } from "./delivery-retention.ts";
 export { enqueueMail, mailPlace } from "./mails.ts";
-export { openDelivery } from "./open-delivery.ts";
+export { type DeliveryServices, openDelivery } from "./open-delivery.ts";
 export { NOTIFICATION_KINDS, Preferences, wantsMail, withoutMail } from "./preferences.ts";
 export { type Accepted, type Attempt, ProviderDown, type Sender, type Target } from "./sender.ts";
 export { Senders } from "./senders.ts";

@@ -3,7 +3,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
 import { limitsOf } from "./bulkheads.ts";
@@ -85,7 +85,7 @@ async function sendMail(
   job: RunningJob,
   signal: AbortSignal,
 ): Promise<typeof COMPLETED | { skipped: string }> {
-  const { database, jobs, clock, circuits, results, mail: sender } = context;
+  const { database, jobs, clock, circuits, mail: sender } = context;
   const mail = await openMail(context, job.id);
   if (!mail) return { skipped: "expired" };
   const circuit = circuits.of(sender, "");
@@ -107,7 +107,7 @@ async function sendMail(
   await database.write(async (trx) => {
     await jobs.complete(job, trx);
     await trx.deleteFrom("sealed_mails").where("id", "=", job.id).execute();
-    database.afterCommit(trx, () => results.count("email", "delivered"));
+    addEffect(trx, { type: "delivery-outcome", channel: "email", state: "delivered" });
   });
   return COMPLETED;
 }

@@ -1,13 +1,12 @@
 import { sql } from "kysely";
 import type { Clock } from "../../core/clock.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { JobService } from "../jobs/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";
 import { cutText } from "../rules/index.ts";
 import { attemptJob, type MergePayload, mergeJob } from "./delivery-jobs.ts";
-import type { DeliveryMetrics } from "./delivery-metrics.ts";
 import type { DeliveryReason } from "./reasons.ts";
 import type { Senders } from "./senders.ts";
 import type { Settling } from "./settling.ts";
@@ -24,7 +23,6 @@ export interface MergingParts {
   readonly jobs: JobService;
   readonly notify: Notifier;
   readonly clock: Clock;
-  readonly results: DeliveryMetrics;
   readonly settling: Settling;
   readonly senders: Senders;
 }
@@ -88,13 +86,13 @@ export class Merging {
       .where("state", "=", sql.lit("queued"))
       .where("id", "<=", waiting.at(-1)?.id ?? "")
       .execute();
+    for (const { channel } of waiting) addEffect(trx, { type: "delivery-outcome", channel, state: "skipped" });
     if (isActive) await notify.send({ ...contentOf(waiting), recipients: [userId] }, { trx });
   }
 
   /** Each notification by itself, behind the commit: they may be many, and this is bookkeeping. */
   async #settle(waiting: readonly Waiting[]): Promise<void> {
-    const { database, settling, results } = this.#parts;
-    for (const { channel } of waiting) results.count(channel, "skipped");
+    const { database, settling } = this.#parts;
     const done = new Map(waiting.map((each) => [`${each.notificationId} ${each.channel}`, each] as const));
     for (const { notificationId, channel } of done.values())
       await database.write((trx) => settling.settle(notificationId, channel, trx));

@@ -3,13 +3,12 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Presence } from "../../live/presence.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
 import type { JobService } from "../jobs/index.ts";
 import { COMPLETED, type NewJob, type RunningJob } from "../jobs/index.ts";
 import { attemptJob, mergeJob } from "./delivery-jobs.ts";
 import type { DeliveryLimits } from "./delivery-limits.ts";
-import type { DeliveryMetrics } from "./delivery-metrics.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "./preferences.ts";
 import type { DeliveryReason } from "./reasons.ts";
 import { NOBODY, type NotificationFacts, type Sender } from "./sender.ts";
@@ -29,7 +28,6 @@ export interface PlannerParts {
   readonly senders: Senders;
   readonly settings: LiveSettings;
   readonly limits: DeliveryLimits;
-  readonly results: DeliveryMetrics;
   readonly settling: Settling;
 }
 
@@ -177,7 +175,7 @@ export class Planner {
   /** A delivery that is there already keeps its job: only what is new gets one. */
   async #store({ rows, runAt, crowded }: Plan, notification: NotificationFacts, trx: Trx): Promise<void> {
     if (rows.length === 0) return;
-    const { jobs, clock, results, database, senders } = this.#parts;
+    const { jobs, clock, senders } = this.#parts;
     const made: Pick<Row, "id" | "channel" | "state">[] = [];
     for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
       const inserted = await trx
@@ -195,8 +193,7 @@ export class Planner {
     }
     await jobs.enqueueNew(attempts, trx);
     for (const userId of crowded) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
-    database.afterCommit(trx, () => {
-      for (const { channel, state } of made) if (state === "skipped") results.count(channel, "skipped");
-    });
+    for (const { channel, state } of made)
+      if (state === "skipped") addEffect(trx, { type: "delivery-outcome", channel, state });
   }
 }

@@ -11,9 +11,7 @@ export { DueTimer } from "./runner/due-timer.ts";
 export {
   type AttemptFacts,
   COMPLETED,
-  type DeadJob,
   deliveryQueue,
-  type EnqueuedRow,
   isModuleQueue,
   isWorkerQueue,
   MAX_PAYLOAD_BYTES,

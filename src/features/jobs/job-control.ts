@@ -10,7 +10,8 @@ import {
   restartJobs,
   type StoredJob,
 } from "../../store/commit/job-table.ts";
-import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
 import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { JobHooks, MovedHook } from "./job-hooks.ts";
@@ -45,14 +46,14 @@ export class JobControl {
 
   /** Ends a job that waits. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE when it has ended */
   async cancel(jobId: string, options: InTransaction = {}): Promise<void> {
-    const { database, runner, clock, hooks } = this.#parts;
+    const { clock, hooks } = this.#parts;
     await this.#change("job.cancel", jobId, options, async (trx, job) => {
       if (job.state === "running")
         throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only jobs that wait can be cancelled");
       requireState(job, ["scheduled", "ready", "retrying"], "cancelled");
       await cancelWaiting(trx, job.queue, [job.seq], clock.now());
       await hooks.tell(trx, job.kind, { jobId, state: "cancelled", error: null });
-      database.afterCommit(trx, () => runner.removed(job.queue, 1));
+      addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
     });
   }
 
@@ -61,7 +62,7 @@ export class JobControl {
    * begins again in `messages`. @throws JOB_NOT_FOUND, INVALID_STATE, OVERLOADED
    */
   async retry(jobId: string, options: InTransaction = {}): Promise<void> {
-    const { database, runner, clock, hooks, settingsOf } = this.#parts;
+    const { runner, clock, hooks, settingsOf } = this.#parts;
     await this.#change("job.retry", jobId, options, async (trx, job) => {
       requireState(job, ["dead", "cancelled"], "retried");
       const queue = firstQueue(job.queue as QueueName);
@@ -70,22 +71,20 @@ export class JobControl {
       const runAt = clock.now();
       await restartJobs(trx, [job.seq], { queue, runAt, maxAttempts: settingsOf(queue).maxAttempts });
       await hooks.tell(trx, job.kind, { jobId, state: "ready", error: null });
-      database.afterCommit(trx, () => runner.enqueued([{ queue, state: "ready", runAt }]));
+      addEffect(trx, jobsAdded([{ queue, state: "ready", runAt }]));
     });
   }
 
   /** Has a job that waits for its time run now. @throws JOB_NOT_FOUND, INVALID_STATE */
   async promote(jobId: string, options: InTransaction = {}): Promise<void> {
-    const { database, runner, clock } = this.#parts;
+    const { clock } = this.#parts;
     await this.#change("job.promote", jobId, options, async (trx, job) => {
       requireState(job, ["scheduled", "retrying"], "promoted");
       const runAt = clock.now();
       await makeReady(trx, [jobId], ["scheduled", "retrying"], runAt);
-      database.afterCommit(trx, () => {
-        // It was counted as waiting, and is again.
-        runner.removed(job.queue, 1);
-        runner.enqueued([{ queue: job.queue, state: "ready", runAt }]);
-      });
+      // It was counted as waiting, and is again.
+      addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
+      addEffect(trx, jobsAdded([{ queue: job.queue, state: "ready", runAt }]));
     });
   }
 

@@ -3,7 +3,8 @@ import { PrismError } from "../../core/errors.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
-import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import { takeBack } from "./lost-jobs.ts";
 import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
@@ -83,7 +84,7 @@ export class JobService {
       if (held) return enqueued(held);
       requireRoom(this.#runner, job.queue);
       await insertJobs(trx, [row]);
-      this.#database.afterCommit(trx, () => this.#runner.enqueued([row]));
+      addEffect(trx, jobsAdded([row]));
       return enqueued(row);
     });
   }
@@ -95,7 +96,7 @@ export class JobService {
     for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(this.#runner, queue);
     const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: this.#settingsOf(job.queue).maxAttempts }, now));
     await insertJobs(trx, rows);
-    this.#database.afterCommit(trx, () => this.#runner.enqueued(rows));
+    addEffect(trx, jobsAdded(rows));
   }
 
   /** Has a running job wait without its attempt being counted: what it needs is not there. The handler then resolves to COMPLETED. @throws LostLease */
@@ -107,10 +108,8 @@ export class JobService {
   async recall(jobIds: readonly string[]): Promise<void> {
     await this.#database.write(async (trx) => {
       const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#clock.now());
-      this.#database.afterCommit(trx, () => {
-        for (const { queue } of recalled) this.#runner.removed(queue, 1);
-        this.#runner.enqueued(recalled.map((job) => ({ ...job, state: "ready" })));
-      });
+      for (const { queue } of recalled) addEffect(trx, { type: "jobs-removed", queue, count: 1 });
+      addEffect(trx, jobsAdded(recalled.map((job) => ({ ...job, state: "ready" }))));
     });
   }
 
@@ -137,11 +136,12 @@ export class JobService {
   ): Promise<FailedEnd> {
     const end = endOfFailure(job.claimed, error, this.#settingsOf, this.#clock.now());
     await this.#end(job.claimed, trx, end, worker);
-    this.#database.afterCommit(trx, () => {
-      if (end.outcome === "retrying")
-        this.#runner.enqueued([{ queue: end.queue, state: "retrying", runAt: end.runAt }]);
-      else this.#runner.died({ id: job.id, queue: end.queue, kind: job.kind, label: job.label, error: end.error });
-    });
+    if (end.outcome === "retrying")
+      addEffect(trx, jobsAdded([{ queue: end.queue, state: "retrying", runAt: end.runAt }]));
+    else {
+      const dead = { id: job.id, queue: end.queue, kind: job.kind, label: job.label, error: end.error };
+      addEffect(trx, { type: "jobs-died", jobs: [dead] });
+    }
     return end;
   }
 
@@ -182,7 +182,7 @@ export class JobService {
   ): Promise<void> {
     const wait = place.state === "scheduled" ? { runAt: place.runAt } : {};
     await this.#end(claimed, trx, { outcome: "returned", queue: place.queue, ...wait });
-    this.#database.afterCommit(trx, () => this.#runner.enqueued([place]));
+    addEffect(trx, jobsAdded([place]));
   }
 
   /** @throws LostLease */

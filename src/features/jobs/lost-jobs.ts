@@ -1,8 +1,9 @@
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";
+import type { DeadJob, EnqueuedRow } from "../../store/effect.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
-import type { DeadJob, EnqueuedRow, QueueName, QueueSettings } from "./runner/job.ts";
+import type { QueueName, QueueSettings } from "./runner/job.ts";
 
 export interface LostParts {
   readonly hooks: JobHooks;

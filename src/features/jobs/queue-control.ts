@@ -2,7 +2,8 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import { actorOf, currentCaller } from "../../core/caller.ts";
 import { cancelWaiting, holdersOf, restartJobs } from "../../store/commit/job-table.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
 import type { JobControlParts } from "./job-control.ts";
 import { requireRoom } from "./job-service.ts";
 import { DEAD_LETTER_QUEUES, firstQueue, parseQueueName, type QueueName } from "./runner/job.ts";
@@ -53,7 +54,7 @@ export class QueueControl {
 
   /** Until {@link resume}, also over a restart, none of the queue's jobs begins; what runs goes on, and jobs are taken in. */
   async pause(queue: QueueName): Promise<void> {
-    const { database, runner, clock } = this.#parts;
+    const { database, clock } = this.#parts;
     await database.write(async (trx) => {
       const { userId: updatedBy } = actorOf(currentCaller());
       const { numInsertedOrUpdatedRows: changed } = await trx
@@ -62,19 +63,19 @@ export class QueueControl {
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirstOrThrow();
       if (Number(changed) > 0) await this.#record(trx, "job.pause", queue);
-      database.afterCommit(trx, () => runner.pause(queue));
+      addEffect(trx, { type: "queue-changed", queue, isPaused: true });
     });
   }
 
   async resume(queue: QueueName): Promise<void> {
-    const { database, runner } = this.#parts;
+    const { database } = this.#parts;
     await database.write(async (trx) => {
       const { numDeletedRows: changed } = await trx
         .deleteFrom("settings")
         .where("key", "=", pausedKey(queue))
         .executeTakeFirstOrThrow();
       if (Number(changed) > 0) await this.#record(trx, "job.resume", queue);
-      database.afterCommit(trx, () => runner.resume(queue));
+      addEffect(trx, { type: "queue-changed", queue, isPaused: false });
     });
   }
 
@@ -96,7 +97,7 @@ export class QueueControl {
 
   /** A job that dies again meanwhile stands in front of `after`, and is not met twice. */
   async #requeueSlice(trx: Trx, queue: QueueName, after: number): Promise<{ requeued: number; last: number | null }> {
-    const { database, runner, clock, hooks, settingsOf } = this.#parts;
+    const { clock, hooks, settingsOf } = this.#parts;
     const dead = await trx
       .selectFrom("jobs")
       .select(["seq", "id", "kind", "dedupeKey"])
@@ -123,7 +124,7 @@ export class QueueControl {
     await restartJobs(trx, seqsOf(free), { queue: target, runAt, maxAttempts: settingsOf(target).maxAttempts });
     for (const { id, kind } of free) await hooks.tell(trx, kind, { jobId: id, state: "ready", error: null });
     await this.#record(trx, "job.requeue_dead", queue, { requeued: free.length });
-    database.afterCommit(trx, () => runner.enqueued(free.map(() => ({ queue: target, state: "ready", runAt }))));
+    addEffect(trx, jobsAdded(free.map(() => ({ queue: target, state: "ready", runAt }))));
     return { requeued: free.length, last };
   }
 
@@ -180,13 +181,13 @@ export class QueueControl {
 
   /** Some may have begun, ended or been cancelled since they were found. */
   async #cancelSlice(queue: QueueName, found: readonly JobKey[]): Promise<number> {
-    const { database, runner, clock, hooks } = this.#parts;
+    const { database, clock, hooks } = this.#parts;
     return database.write(async (trx) => {
       const jobs = await cancelWaiting(trx, queue, seqsOf(found), clock.now());
       if (jobs.length === 0) return 0;
       for (const { id, kind } of jobs) await hooks.tell(trx, kind, { jobId: id, state: "cancelled", error: null });
       await this.#record(trx, "job.drain", queue, { cancelled: jobs.length });
-      database.afterCommit(trx, () => runner.removed(queue, jobs.length));
+      addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
       return jobs.length;
     });
   }

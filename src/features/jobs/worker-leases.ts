@@ -5,7 +5,8 @@ import type { Logger } from "../../core/log.ts";
 import { STARVATION_STRIDE } from "../../store/commit/job-sql.ts";
 import { claimJobs, endAttempt, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { jobsAdded, type LeasedWorker } from "../../store/effect.ts";
 import type { JobHooks } from "./job-hooks.ts";
 import type { JobService } from "./job-service.ts";
 import { LongPollQueue } from "./long-poll-queue.ts";
@@ -235,10 +236,8 @@ export class WorkerLeases {
         const jobs = await (this.#handlers.get(queue)?.claim(trx, claim) ?? claimJobs(trx, claim));
         if (jobs.length === 0) continue;
         claimed.push(...jobs);
-        database.afterCommit(trx, () => {
-          this.#claims.set(queue, claims);
-          runner.removed(queue, jobs.length);
-        });
+        this.#claims.set(queue, claims);
+        addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
       }
       const fitting = howManyFit(claimed);
       await this.#giveBackIn(trx, claimed.slice(fitting));
@@ -256,7 +255,7 @@ export class WorkerLeases {
 
   /** Registers the worker, or renews its lease. @returns until when. @throws FORBIDDEN, INVALID_STATE, OVERLOADED */
   async #leaseIn(trx: Trx, worker: RemoteWorker): Promise<EpochMs> {
-    const { database, clock } = this.#parts;
+    const { clock } = this.#parts;
     const { id, host, tokenId } = worker;
     const lease = this.#leases.get(id);
     if (lease?.isOver) throw leaseOver();
@@ -272,12 +271,17 @@ export class WorkerLeases {
       .values({ id, pid: 0, host, tokenId, startedAt: now, leaseUntil })
       .onConflict((conflict) => conflict.column("id").doUpdateSet({ host, leaseUntil }))
       .execute();
-    database.afterCommit(trx, () => {
-      if (!lease) this.#parts.log.info({ workerId: id, host }, "a worker elsewhere has a lease");
-      this.#leases.set(id, { worker, endsAt: clock.elapsed() + this.#leaseMs, leaseUntil, isOver: false });
-      if (!this.#timer) this.#arm();
-    });
+    addEffect(trx, { type: "worker-leased", ...worker, leaseUntil });
     return leaseUntil;
+  }
+
+  /** A lease has been given or renewed. */
+  leased({ leaseUntil, id, host, tokenId }: LeasedWorker): void {
+    const { clock, log } = this.#parts;
+    if (!this.#leases.has(id)) log.info({ workerId: id, host }, "a worker elsewhere has a lease");
+    const worker = { id, host, tokenId };
+    this.#leases.set(id, { worker, endsAt: clock.elapsed() + this.#leaseMs, leaseUntil, isOver: false });
+    if (!this.#timer) this.#arm();
   }
 
   async #giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
@@ -289,7 +293,7 @@ export class WorkerLeases {
     if (returned.length === 0) return;
     await this.#tellReturned(trx, returned);
     const rows = returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" as const }));
-    this.#parts.database.afterCommit(trx, () => this.#parts.runner.enqueued(rows));
+    addEffect(trx, jobsAdded(rows));
   }
 
   async #tellReturned(trx: Trx, jobs: readonly Pick<ClaimedJob, "id" | "queue">[]): Promise<void> {
@@ -377,13 +381,11 @@ export class WorkerLeases {
   }
 
   async #takeBackIn(trx: Trx, rows: Parameters<typeof takeBack>[1]): Promise<number> {
-    const { database, clock, runner } = this.#parts;
+    const { clock } = this.#parts;
     const { waiting, dead } = await takeBack(trx, rows, clock.now(), this.#parts);
     await this.#tellReturned(trx, rows);
-    database.afterCommit(trx, () => {
-      runner.enqueued(waiting);
-      for (const job of dead) runner.died(job);
-    });
+    addEffect(trx, jobsAdded(waiting));
+    if (dead.length > 0) addEffect(trx, { type: "jobs-died", jobs: dead });
     return rows.length;
   }
 }

@@ -3,7 +3,6 @@ import { PrismError } from "../../core/errors.ts";
 import type { Trx } from "../../store/database.ts";
 import type { MovedJob } from "../jobs/index.ts";
 import { COMPLETED, LostLease, PermanentError, type RunningJob } from "../jobs/index.ts";
-import { messageView } from "./message-view.ts";
 import * as queries from "./queries.ts";
 import { moveTo, queuedStep, sidesOf } from "./transition.ts";
 
@@ -57,7 +56,7 @@ export class Delivery {
 
   /** Delivered, told and done are one: exactly once. */
   async #end(trx: Trx, job: RunningJob): Promise<void> {
-    const { realtime, jobs, clock, system } = this.#services;
+    const { realtime, jobs, clock } = this.#services;
     const message = await this.#messageOf(trx, job);
     const obstacle = await this.#obstacle(trx, message);
     if (obstacle) {
@@ -66,9 +65,8 @@ export class Delivery {
     }
     const at = clock.now();
     const changes = { deliveredAt: at, lastError: null };
-    const shown = () => messageView(system.box, { ...message, ...changes, status: "delivered", updatedAt: at });
     for (const userId of sidesOf(message))
-      await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, shown });
+      await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, isAbridged: true });
     await moveTo(this.#services, trx, message, "delivered", { ...changes, at });
     await jobs.complete(job, trx);
   }

@@ -30,16 +30,15 @@ export class SendingRate {
       isPending = false;
     };
     try {
-      return await send((trx) => {
+      const sent = await send(() => {
         if (!this.#services.system.settings.rateLimit.enabled) return;
         this.#requireRoom(exchange, senderId);
         this.#addPending(senderId, 1);
         isPending = true;
-        this.#services.db.afterCommit(trx, () => {
-          settle();
-          exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
-        });
       });
+      // In one turn: what was pending is spent.
+      if (isPending) exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
+      return sent;
     } finally {
       settle();
     }

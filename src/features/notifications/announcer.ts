@@ -1,14 +1,8 @@
 import type { Hub } from "../../live/hub.ts";
-import type { NotificationRow, RecipientRow } from "../../store/commit/write-set.ts";
+import type { Told } from "../../store/effect.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import { eventJson, notificationView } from "./views.ts";
-
-/** One user who hears of one notification. */
-export interface Told {
-  readonly notification: NotificationRow;
-  readonly recipient: RecipientRow;
-}
 
 /** Whoever wants to know what has been committed. It must not throw, nor take long. */
 export interface Observer {

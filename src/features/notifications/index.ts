@@ -1,7 +1,7 @@
 /** What other features may use of `notifications`. */
 
 export type { SoundUrlOf } from "../sounds/index.ts";
-export { Announcer, type Observer, type Told } from "./announcer.ts";
+export { Announcer, type Observer } from "./announcer.ts";
 export { NOTIFY_EVENT, readBusNotify } from "./bus-notify.ts";
 export { DeliveryMarks } from "./delivery-marks.ts";
 export { requireLink } from "./links.ts";

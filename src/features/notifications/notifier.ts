@@ -3,7 +3,8 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type * as api from "../../module/module-api.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
-import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import type { Told } from "../../store/effect.ts";
 import type { NotificationKind } from "../../store/schema.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
@@ -18,7 +19,7 @@ import {
   type ScheduledNotification,
   scheduleNotification,
 } from "../timers/index.ts";
-import type { Announcer, Told } from "./announcer.ts";
+import type { Announcer } from "./announcer.ts";
 import { busNotifier } from "./bus-notify.ts";
 import { InboxPort } from "./inbox-port.ts";
 import { type Channel, DEFAULT_CHANNELS } from "./message-parts.ts";
@@ -138,7 +139,7 @@ export class Notifier {
 
   /** Writes some of the recipients, and tells them: for rules that reach many, whose job goes on with {@link deliverJob}. */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
-    const { database, announcer } = this.#parts;
+    const { database } = this.#parts;
     const told: Told[] = userIds.map((userId) => ({
       notification,
       recipient: { notificationId: notification.id, userId, seq: database.nextOffset(trx) },
@@ -148,7 +149,7 @@ export class Notifier {
       .insertInto("notification_recipients")
       .values(told.map(({ recipient }) => recipient))
       .execute();
-    database.afterCommit(trx, () => announcer.notifications(told));
+    addEffect(trx, { type: "notified", told });
   }
 
   async #recordSent({ id, kind }: NotificationRow, recipients: number, trx: Trx): Promise<void> {

@@ -2,10 +2,11 @@ import type { Selectable } from "kysely";
 import { cleanText } from "../../core/clean-text.ts";
 import type { Clock } from "../../core/clock.ts";
 import { toRfc3339 } from "../../core/clock.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
 import type { Bus } from "../events/index.ts";
-import type { DeadJob, JobControl, JobRunner, JobService } from "../jobs/index.ts";
+import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import type { Throttle } from "../rules/index.ts";
 import {
@@ -69,12 +70,12 @@ export class Storms {
 
   /** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
   async #abandon(trx: Trx, jobId: string): Promise<void> {
-    const { database, throttle, clock } = this.#parts;
+    const { clock } = this.#parts;
     const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
     const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
     if (!batch) return;
     await remember(trx, batch, { closedAt: clock.now() });
-    database.afterCommit(trx, () => throttle.closed(batch.ruleId, batch.key));
+    addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
   }
 
   /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */
@@ -116,7 +117,7 @@ export class Storms {
   }
 
   async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
-    const { database, throttle, clock, notices } = this.#parts;
+    const { clock, notices } = this.#parts;
     const keys = await keysOf(trx, batch);
     if (batch.noticeId !== null && batch.count !== batch.toldCount)
       await notices.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
@@ -131,7 +132,7 @@ export class Storms {
     };
     await this.#send(trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
     await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
-    database.afterCommit(trx, () => throttle.closed(batch.ruleId, batch.key));
+    addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
   }
 
   /** To everybody whom the rule reaches now. @returns the notification's id. */

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { limitReached } from "../../core/limit-reached.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { Senders } from "../delivery/index.ts";
@@ -155,7 +155,7 @@ export class RuleStore {
     action: "rule.create" | "rule.update",
     trx: Trx,
   ): Promise<void> {
-    const { db, audit, inForce } = this.#parts;
+    const { audit } = this.#parts;
     const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
     const version = { ruleId: row.id, version: row.version, definition, createdBy, createdAt: row.updatedAt };
     await trx.insertInto("rule_versions").values(version).execute();
@@ -163,8 +163,8 @@ export class RuleStore {
       { action, resourceType: "rule", resourceId: row.id, metadata: { version: row.version } },
       { trx },
     );
-    // In force for everything sealed after this commit: the writer is released behind it.
-    db.afterCommit(trx, () => inForce(row));
+    // In force for everything sealed after this commit.
+    addEffect(trx, { type: "rules-changed", ruleIds: [row.id] });
   }
 }
 

@@ -5,6 +5,7 @@ import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
+import { addEffect } from "../../store/database.ts";
 import { type ImportReply, importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
@@ -83,7 +84,7 @@ export class RuleService {
   }
 
   async delete(principal: UserPrincipal, id: string): Promise<void> {
-    const { db, clock, audit, system } = this.#services;
+    const { db, clock, audit } = this.#services;
     await db.write(async (trx) => {
       const rule = await this.#access.writable(principal, id, trx);
       await trx.updateTable("rules").set({ deletedAt: clock.now(), active: 0 }).where("id", "=", id).execute();
@@ -91,7 +92,7 @@ export class RuleService {
         { action: "rule.delete", resourceType: "rule", resourceId: id, metadata: { version: rule.version } },
         { trx },
       );
-      db.afterCommit(trx, () => system.rules.remove(id));
+      addEffect(trx, { type: "rules-changed", ruleIds: [id] });
     });
   }
 

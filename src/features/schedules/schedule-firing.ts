@@ -3,7 +3,8 @@ import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { insertJobs } from "../../store/commit/job-table.ts";
 import type { JobRow } from "../../store/commit/write-set.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
 import type { IngestService } from "../events/index.ts";
 import {
   COMPLETED,
@@ -62,8 +63,9 @@ interface Prepared {
  */
 export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtUp): Promise<void> {
   const { database, clock } = context;
-  await database.write(async (trx) => {
+  const fired = await database.write(async (trx) => {
     const now = clock.now();
+    const plans: (readonly [id: string, plan: FiringPlan, now: EpochMs])[] = [];
     const due = await dueSchedules(trx, now);
     const busy = await busySchedules(trx, due);
     for (const schedule of due) {
@@ -75,11 +77,13 @@ export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtU
         isBusy: busy.has(id),
       };
       const { rows, plan, lastRunAt } = prepare(context, schedule, situation);
-      await insert(context, rows, trx);
+      await insert(rows, trx);
       await trx.updateTable("schedules").set({ nextRunAt: plan.nextRunAt, lastRunAt }).where("id", "=", id).execute();
-      database.afterCommit(trx, () => noteFired(context, id, plan, now, caughtUp));
+      plans.push([id, plan, now]);
     }
+    return plans;
   });
+  for (const [id, plan, now] of fired) noteFired(context, id, plan, now, caughtUp);
 }
 
 /** The job of a run at some instant, which is not one of the schedule's times. */
@@ -91,7 +95,7 @@ export async function runNow(
 ): Promise<JobRow> {
   const now = context.clock.now();
   const row = jobRow(context, schedule, JSON.parse(schedule.payload), now, { dedupeKey: null, correlationId });
-  await insert(context, [row], trx);
+  await insert([row], trx);
   await trx.updateTable("schedules").set({ lastRunAt: now }).where("id", "=", schedule.id).execute();
   return row;
 }
@@ -170,11 +174,11 @@ function skippedRow(
   return newJobRow({ queue: SKIPPED_QUEUE, kind: SKIPPED_KIND, payload, runAt: now, maxAttempts }, now);
 }
 
-async function insert({ database, runner }: FiringContext, rows: readonly JobRow[], trx: Trx): Promise<void> {
+async function insert(rows: readonly JobRow[], trx: Trx): Promise<void> {
   if (rows.length === 0) return;
   // Without a time that comes again, because the clock was set far back, while its job has not ended.
   await insertJobs(trx, rows);
-  database.afterCommit(trx, () => runner.enqueued(rows));
+  addEffect(trx, jobsAdded(rows));
 }
 
 async function dueSchedules(trx: Trx, now: EpochMs): Promise<DueSchedule[]> {

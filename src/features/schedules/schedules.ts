@@ -7,7 +7,7 @@ import { limitReached } from "../../core/limit-reached.ts";
 import type { Logger } from "../../core/log.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { requireVersion } from "../../http/versions.ts";
-import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
 import type { IngestService } from "../events/index.ts";
 import { type JobRunner, parseQueueName, type QueueName, type QueueSettings, requireRoom } from "../jobs/index.ts";
 import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";
@@ -234,7 +234,12 @@ export class Schedules {
   }
 
   #changed(trx: Trx): void {
-    this.#parts.database.afterCommit(trx, () => this.#engine.changed());
+    addEffect(trx, { type: "schedules-changed" });
+  }
+
+  /** Schedules have been committed that are new, changed or gone. */
+  changed(): void {
+    this.#engine.changed();
   }
 }
 

@@ -1,4 +1,5 @@
 /** What other features may use of `streams`. */
+export { announceEntry } from "./announce-entry.ts";
 export { liveSockets } from "./live-sockets.ts";
 export { realtimeAccess } from "./realtime-access.ts";
 export { type NewEntry, RealtimeService } from "./realtime-service.ts";

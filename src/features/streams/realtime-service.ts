@@ -2,15 +2,14 @@ import { sql } from "kysely";
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Hub } from "../../live/hub.ts";
 import type { Presence } from "../../live/presence.ts";
 import { type LoggedStream, parseStreamName, streamName } from "../../live/stream.ts";
-import type { Database, InTransaction } from "../../store/database.ts";
+import { addEffect, type Database, type InTransaction } from "../../store/database.ts";
 import type { AllowsChannel, ChannelAuthorizers } from "../pusher/index.ts";
 
 interface EntryOptions {
-  /** What those who listen now are sent, where the log keeps less: the history makes the same of what is kept. */
-  readonly shown?: (() => unknown) | undefined;
+  /** The log keeps less than followers get: they get what the history makes of it. */
+  readonly isAbridged?: boolean | undefined;
   /** Id of the connection that it came from, which is not sent it while it goes out live. */
   readonly except?: string | undefined;
   /** Default: of the request that it is published by. */
@@ -28,7 +27,6 @@ export interface NewEntry extends EntryOptions {
 
 interface RealtimeParts {
   readonly database: Database;
-  readonly hub: Hub;
   readonly presence: Presence;
   readonly clock: Clock;
   readonly channelAuthorizers: ChannelAuthorizers;
@@ -37,14 +35,12 @@ interface RealtimeParts {
 /** Entries of streams that are no events: stored in `stream_log`, then sent to whoever follows. */
 export class RealtimeService {
   readonly #database: Database;
-  readonly #hub: Hub;
   readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #channelAuthorizers: ChannelAuthorizers;
 
-  constructor({ database, hub, presence, clock, channelAuthorizers }: RealtimeParts) {
+  constructor({ database, presence, clock, channelAuthorizers }: RealtimeParts) {
     this.#database = database;
-    this.#hub = hub;
     this.#presence = presence;
     this.#clock = clock;
     this.#channelAuthorizers = channelAuthorizers;
@@ -68,14 +64,15 @@ export class RealtimeService {
     const ownCorrelationId = currentCaller().correlationId ?? uuidv7();
     const made = entries.map((entry) => ({
       ...entry,
+      stream: streamName(entry.to),
       json: JSON.stringify(entry.data),
       correlationId: entry.correlationId ?? ownCorrelationId,
     }));
     return this.#database.writeIn(options, async (trx) => {
       const numbered = made.map((entry) => ({ ...entry, offset: this.#database.nextOffset(trx) }));
-      const rows = numbered.map(({ offset, to, type, json, correlationId }) => [
+      const rows = numbered.map(({ offset, stream, type, json, correlationId }) => [
         offset,
-        streamName(to),
+        stream,
         type,
         json,
         correlationId,
@@ -84,13 +81,10 @@ export class RealtimeService {
       await sql`insert into stream_log (seq, stream, type, data, correlationId, createdAt)
         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ${at}
         from json_each(${JSON.stringify(rows)})`.execute(trx);
-      this.#database.afterCommit(trx, () => {
-        for (const { to, offset, type, json, correlationId, shown, except } of numbered) {
-          const data = shown && this.#hub.hasListeners(to) ? JSON.stringify(shown()) : json;
-          const entry = { offset, type, data, at, correlationId };
-          this.#hub.publish(to, except === undefined ? entry : { ...entry, except });
-        }
-      });
+      for (const { stream, offset, type: entryType, json, correlationId, isAbridged, except } of numbered) {
+        const entry = { stream, offset, entryType, data: isAbridged ? null : json, at, correlationId };
+        addEffect(trx, { type: "entry", ...entry, ...(except === undefined ? {} : { except }) });
+      }
       return numbered.map(({ offset }) => offset);
     });
   }

@@ -8,7 +8,7 @@ import { missingPermission } from "../../http/access.ts";
 import { tagOf } from "../../http/etag.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { type KeptAnswer, keptAnswer } from "../access/index.ts";
 import * as queries from "./queries.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
@@ -110,9 +110,9 @@ export class TaskService {
 
   /** @param task as it is now; of a deletion, as it was last. */
   async #announce(change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
-    const { db, realtime, system } = this.#services;
+    const { realtime } = this.#services;
     // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
-    db.afterCommit(trx, () => system.reads.tasks.changed(task.userId));
+    addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
     await realtime.publish({ kind: "tasks", userId: task.userId }, change, taskView(task), { trx });
   }
 

@@ -52,9 +52,9 @@ export interface TimersServices {
 
 /** What tells somebody something, now or later: notifications, channels, and the timers that use both. */
 export function openTimers(parts: TimersParts): TimersServices {
-  const { database, hub, presence, clock, channelAuthorizers } = parts;
+  const { database, presence, clock, channelAuthorizers } = parts;
   const pending = pendingTimers(parts);
-  const realtime = new RealtimeService({ database, hub, presence, clock, channelAuthorizers });
+  const realtime = new RealtimeService({ database, presence, clock, channelAuthorizers });
   const notify = new Notifier({ ...parts, pending });
   const timer = timerService({ ...parts, notifier: notify, realtime, pending });
   return { time: new TimeService(parts), notify, timer, realtime, pendingTimers: pending };

@@ -1,7 +1,6 @@
 import type { QueryRows } from "../sqlite/statement-cache.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
-import type { WriterPort } from "./writer-port.ts";
-import type { TransactionEnd } from "./writing-connection.ts";
+import type { TransactionEnd, WriterPort } from "./writer-port.ts";
 
 /** Events in one second that make a thread worth its 8 MB. */
 const BUSY_EVENTS = 200;

@@ -104,7 +104,7 @@ export class WriteSetApplier {
   }
 
   storeSequenceEnds(ends: readonly SequenceEnd[]): void {
-    for (const { name, end } of ends) this.#sql.sequenceEnd.run(name, end, Date.now());
+    for (const { name, end, at } of ends) this.#sql.sequenceEnd.run(name, end, at);
   }
 
   #insertEvents(events: EventColumns): void {

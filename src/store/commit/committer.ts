@@ -173,7 +173,7 @@ export class Committer {
   async #commitGroup(group: CommitGroup): Promise<void> {
     const sequenceEnds = this.sequences.unstoredEnds();
     try {
-      await this.#port.commit({ audit: [], sequenceEnds });
+      await this.#port.commit({ audit: [], sequenceEnds, effects: [] });
       this.record.committed();
       this.sequences.stored(sequenceEnds);
       group.committed();

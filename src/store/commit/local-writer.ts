@@ -1,8 +1,8 @@
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { QueryRows } from "../sqlite/statement-cache.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
-import type { WriterPort } from "./writer-port.ts";
-import type { TransactionEnd, WritingConnection } from "./writing-connection.ts";
+import type { TransactionEnd, WriterPort } from "./writer-port.ts";
+import type { WritingConnection } from "./writing-connection.ts";
 
 /** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
 const BUSY_RETRY_MS = 5;

@@ -32,7 +32,8 @@ export class Sequence {
 
   /** What must be stored with the numbers drawn since the last {@link stored}. */
   unstoredEnd(): SequenceEnd | null {
-    return this.#last <= this.#storedEnd ? null : { name: this.name, end: Math.ceil(this.#last / BLOCK) * BLOCK };
+    if (this.#last <= this.#storedEnd) return null;
+    return { name: this.name, end: Math.ceil(this.#last / BLOCK) * BLOCK, at: Date.now() };
   }
 
   stored(end: number): void {

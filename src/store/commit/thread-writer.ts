@@ -3,9 +3,9 @@ import { startThread } from "../../core/runtime.ts";
 import { THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import type { QueryRows } from "../sqlite/statement-cache.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
-import type { WriterPort } from "./writer-port.ts";
+import type { TransactionEnd, WriterPort } from "./writer-port.ts";
 import { SYNCING, type WriterReply, type WriterRequest, type WriterThreadData } from "./writer-thread.ts";
-import type { TransactionEnd } from "./writing-connection.ts";
+import type { TransactionRows } from "./writing-connection.ts";
 
 /**
  * The writing connection in a thread of its own, for machines with two cores or more: the event loop never waits for the disk.
@@ -67,7 +67,7 @@ export class ThreadWriter implements WriterPort {
   }
 
   async commit(end: TransactionEnd): Promise<void> {
-    await this.#ask({ op: "commit", end });
+    await this.#ask({ op: "commit", end: rowsOf(end) });
   }
 
   async rollback(): Promise<void> {
@@ -79,7 +79,7 @@ export class ThreadWriter implements WriterPort {
   }
 
   async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    await this.#ask({ op: "endPart", end, isFirst });
+    await this.#ask({ op: "endPart", end: rowsOf(end), isFirst });
   }
 
   async rollbackPart(): Promise<void> {
@@ -127,6 +127,11 @@ export class ThreadWriter implements WriterPort {
     this.#thread.postMessage(request);
     this.#waiting.push(done);
   }
+}
+
+/** What the thread writes: effects stay in this thread. */
+function rowsOf({ audit, sequenceEnds }: TransactionEnd): TransactionRows {
+  return { audit, sequenceEnds };
 }
 
 function deathReply(error: Error): WriterReply {

@@ -2,6 +2,7 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from "kys
 import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { Effect } from "../effect.ts";
 import { RunConnection } from "../sqlite/kysely-drivers.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitGroup } from "./commit-group.ts";
@@ -19,6 +20,8 @@ const TRANSACTION_LIMIT_MS = 5000;
 export class TransactionScope {
   /** Written last, in the transaction. */
   readonly audit: AuditRow[] = [];
+  /** What memory learns of it once it is on disk, in this order. */
+  readonly effects: Effect[] = [];
   /** What may only happen once it is on disk. */
   readonly afterCommit: (() => void)[] = [];
   /** Rejects when the writer has been taken away, which the callback may never notice. */
@@ -53,10 +56,13 @@ export interface WriteParts {
 export class WriteDriver implements Driver {
   readonly #parts: WriteParts;
   readonly #scope: () => TransactionScope | undefined;
+  readonly #onEffect: (effect: Effect) => void;
 
-  constructor(parts: WriteParts, scope: () => TransactionScope | undefined) {
+  /** @param onEffect called with each effect after its commit, in order */
+  constructor(parts: WriteParts, scope: () => TransactionScope | undefined, onEffect: (effect: Effect) => void) {
     this.#parts = parts;
     this.#scope = scope;
+    this.#onEffect = onEffect;
   }
 
   async init(): Promise<void> {}
@@ -66,7 +72,7 @@ export class WriteDriver implements Driver {
     const scope = this.#scope();
     if (!scope) throw new TypeError("writes go through Database.write");
     const group = await this.#parts.committer.acquireTransaction(scope.sharesCommit);
-    return new WriteConnection(this.#parts, scope, group);
+    return new WriteConnection(this.#parts, scope, group, this.#onEffect);
   }
 
   async beginTransaction(connection: WriteConnection): Promise<void> {
@@ -90,6 +96,7 @@ class WriteConnection implements DatabaseConnection {
   readonly #parts: WriteParts;
   readonly #scope: TransactionScope;
   readonly #connection: RunConnection;
+  readonly #onEffect: (effect: Effect) => void;
   #startedAt = 0;
   #limit: NodeJS.Timeout | null = null;
   #released = false;
@@ -102,7 +109,8 @@ class WriteConnection implements DatabaseConnection {
   /** Names the transaction in the log; it holds no value, for values are bound. */
   #firstQuery: string | null = null;
 
-  constructor(parts: WriteParts, scope: TransactionScope, group: CommitGroup) {
+  constructor(parts: WriteParts, scope: TransactionScope, group: CommitGroup, onEffect: (effect: Effect) => void) {
+    this.#onEffect = onEffect;
     this.#parts = parts;
     this.#scope = scope;
     this.#group = group;
@@ -141,13 +149,15 @@ class WriteConnection implements DatabaseConnection {
     this.#end();
     const { committer, port } = this.#parts;
     const sequenceEnds = committer.sequences.unstoredEnds();
-    const end = { audit: this.#scope.audit, sequenceEnds };
+    const { audit, effects } = this.#scope;
+    const end = { audit, sequenceEnds, effects };
     const isLast = committer.isLastOfCommit;
     await this.#recorded(isLast ? port.commit(end) : port.endPart(end, this.#isFirst));
     this.#hasEnded = true;
     const onDisk = this.#group.ended(() => {
       committer.sequences.stored(sequenceEnds);
-      for (const fn of this.#scope.afterCommit) this.#runAfterCommit(fn);
+      for (const effect of effects) this.#afterCommit(() => this.#onEffect(effect));
+      for (const fn of this.#scope.afterCommit) this.#afterCommit(fn);
     });
     if (isLast) {
       committer.record.committed();
@@ -192,7 +202,7 @@ class WriteConnection implements DatabaseConnection {
   }
 
   /** The change is on disk: a mistake in what follows it must not look like a failed write. */
-  #runAfterCommit(fn: () => void): void {
+  #afterCommit(fn: () => void): void {
     try {
       fn();
     } catch (error) {

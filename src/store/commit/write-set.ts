@@ -267,6 +267,8 @@ export type AuditRow = Omit<AuditLogTable, "seq" | "prevHash" | "hash">;
 export interface SequenceEnd {
   readonly name: string;
   readonly end: number;
+  /** When it was drawn from. */
+  readonly at: number;
 }
 
 /** Why nothing was written: `broken` is a disk or file that fails, `closed` a writer that is gone, `internal` a mistake of ours. */

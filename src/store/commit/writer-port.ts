@@ -1,6 +1,12 @@
+import type { Effect } from "../effect.ts";
 import type { QueryRows } from "../sqlite/statement-cache.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
-import type { TransactionEnd } from "./writing-connection.ts";
+import type { TransactionRows } from "./writing-connection.ts";
+
+/** The end of a transaction. Its effects are not for SQLite: they are the part of the commit that memory is kept current by. */
+export interface TransactionEnd extends TransactionRows {
+  readonly effects: readonly Effect[];
+}
 
 /**
  * The way to the writing connection, in this thread or another. Takes and gives data only: this is also the seam for a store on

@@ -3,7 +3,7 @@ import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode } from "../sqlite/sqlite-errors.ts";
 import type { QueryRows } from "../sqlite/statement-cache.ts";
 import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
-import { type TransactionEnd, WritingConnection } from "./writing-connection.ts";
+import { type TransactionRows, WritingConnection } from "./writing-connection.ts";
 
 export interface WriterThreadData {
   readonly options: WritingOptions;
@@ -14,8 +14,8 @@ export interface WriterThreadData {
 export type WriterRequest =
   | { readonly op: "set"; readonly set: WriteSet }
   | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
-  | { readonly op: "commit"; readonly end: TransactionEnd }
-  | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
+  | { readonly op: "commit"; readonly end: TransactionRows }
+  | { readonly op: "endPart"; readonly end: TransactionRows; readonly isFirst: boolean }
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
 
 export type WriterReply =

@@ -10,7 +10,7 @@ import { WriteSetApplier } from "./apply-write-set.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
 /** What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come last. */
-export interface TransactionEnd {
+export interface TransactionRows {
   readonly audit: readonly AuditRow[];
   readonly sequenceEnds: readonly SequenceEnd[];
 }
@@ -96,7 +96,7 @@ export class WritingConnection {
   }
 
   /** @throws SchemaRefused when the transaction has changed the schema in a way that a restore would refuse */
-  commit(end: TransactionEnd): void {
+  commit(end: TransactionRows): void {
     this.#requireTransaction();
     const version = this.#schemaVersionNow.get() ?? 0;
     if (version !== this.#schemaVersion) this.#checkSchema();
@@ -135,7 +135,7 @@ export class WritingConnection {
     this.#beginPart.run();
   }
 
-  endPart(end: TransactionEnd, isFirst: boolean): void {
+  endPart(end: TransactionRows, isFirst: boolean): void {
     this.#requireTransaction();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { keptAnswer } from "../../../src/features/access/read-caches.ts";
 import type { PushAnswer, PushClient, PushMessage } from "../../../src/features/delivery/channels/push/push-client.ts";
 import { PushSender } from "../../../src/features/delivery/channels/push/push-sender.ts";
 import { DeadTarget, ProviderDown } from "../../../src/features/delivery/sender.ts";
@@ -68,19 +67,12 @@ test("a user is reached at each device of the kind that is not disabled", async 
 
 test("a dead token disables its device, and profiles say so at once", async (t) => {
   const { world, sender, provider } = given(t);
-  const { profiles } = world.parts.reads;
   const device = await world.device("fcm");
-  await profiles.read("me", async () => keptAnswer(device.userId, "{}"));
   provider.bad.add(device.token);
   const error = await world.sendAndNote(sender, device);
   assert.ok(error instanceof DeadTarget);
   assert.equal(await world.isDisabled(device), true);
-  let readAgain = false;
-  await profiles.read("me", async () => {
-    readAgain = true;
-    return keptAnswer(device.userId, "{}");
-  });
-  assert.ok(readAgain);
+  assert.deepEqual(world.effects, [{ type: "answers-changed", of: "profile", userId: device.userId }]);
   assert.ok((await failureOf(sender.send(world.attempt(device)))) instanceof DeadTarget);
   assert.equal(provider.sent.length, 1, "nothing more is sent to it");
 });

@@ -67,6 +67,7 @@ export function testUser(userId = "someone"): Principal {
     kind: "user",
     userId,
     name: userId,
+    roleIds: new Set(),
     permissions: new Set(),
     memberships: new Map(),
     tokenId: null,

@@ -1,6 +1,5 @@
 import type { CommitOutcome, WriteSet } from "../../../src/store/commit/write-set.ts";
-import type { WriterPort } from "../../../src/store/commit/writer-port.ts";
-import type { TransactionEnd } from "../../../src/store/commit/writing-connection.ts";
+import type { TransactionEnd, WriterPort } from "../../../src/store/commit/writer-port.ts";
 import type { QueryRows } from "../../../src/store/sqlite/statement-cache.ts";
 
 /**

@@ -98,7 +98,6 @@ async function openCliAccounts(config: Config, database: Database, audit: AuditS
     }),
     publicUrl: () => config.publicUrl ?? "",
     // The server beside notices the commit by itself.
-    rightsChanged: () => undefined,
     // No command makes a link that is sent by mail: it prints the link.
     enqueueMail: () => Promise.reject(new TypeError("commands send no mail")),
   });

@@ -54,6 +54,5 @@ function directoryOf({ database, reader, audit, config, defaultProjectId }: Admi
     unknownRecipient: "reject",
     timezone: config.timezone,
     defaultProjectId,
-    onChange: () => undefined,
   });
 }

@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { Database } from "../../../store/database.ts";
+import { addEffect, type Database } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import type { AuditService } from "../../audit/index.ts";
 import type { AccountMail } from "./account-mail.ts";
@@ -20,7 +20,6 @@ export interface AccountLinksParts {
   readonly policy: AccountPolicy;
   readonly log: Logger;
   /** Told after an account's rights have changed. */
-  rightsChanged(): void;
 }
 
 /** One mail of a kind in this time, and so many links that are good at once: an address must not be filled with mail. */
@@ -56,7 +55,7 @@ export class AccountLinks {
 
   /** @returns what the account is now: active, or pending where somebody has yet to approve it. @throws LINK_EXPIRED */
   async verifyEmail(token: string): Promise<UserStatus> {
-    const { database, oneTimeTokens, audit, policy, rightsChanged } = this.#parts;
+    const { database, oneTimeTokens, audit, policy } = this.#parts;
     return database.write(async (trx) => {
       const userId = await oneTimeTokens.consume(token, "verify_email", trx);
       const account = await trx
@@ -80,7 +79,7 @@ export class AccountLinks {
         },
         { trx },
       );
-      database.afterCommit(trx, rightsChanged);
+      addEffect(trx, { type: "rights-changed", of: "user", userId });
       return status;
     });
   }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import type { AuditService } from "../../audit/index.ts";
 import type { AccessTokens } from "../access-tokens.ts";
@@ -36,7 +36,6 @@ export interface AccountsParts {
   readonly mail: AccountMail;
   readonly policy: AccountPolicy;
   /** Told after an account's rights have changed. */
-  rightsChanged(): void;
 }
 
 export interface Registration {
@@ -104,13 +103,12 @@ export class Accounts {
     passwordHash: string,
     trx: Trx,
   ): Promise<{ userId: string; status: UserStatus; email: string | null; verifyToken: string | null }> {
-    const { policy, admin, oneTimeTokens, database, rightsChanged } = this.#parts;
+    const { policy, admin, oneTimeTokens } = this.#parts;
     const { inviteToken, setupToken } = registration;
     if (inviteToken !== undefined) {
       await this.#invited(inviteToken, trx);
       const userId = await oneTimeTokens.consume(inviteToken, "invite", trx);
       await admin.acceptInvitation(userId, { ...registration, passwordHash }, trx);
-      database.afterCommit(trx, rightsChanged);
       return { userId, status: "active", email: null, verifyToken: null };
     }
     if (setupToken !== undefined) await useSetupToken(setupToken, trx);
@@ -126,8 +124,6 @@ export class Accounts {
     const roles = setupToken !== undefined ? ["Admin"] : isOpen ? ["User"] : [];
     const { id, email } = await admin.create({ ...registration, status, roles, passwordHash }, trx);
     if (invitation) await this.#parts.invitations.accept(invitation, id, trx);
-    // Rules reach whoever holds a role.
-    database.afterCommit(trx, rightsChanged);
     const verifyToken = mustVerify && email !== null ? await oneTimeTokens.create(id, "verify_email", trx) : null;
     return { userId: id, status, email, verifyToken };
   }
@@ -286,7 +282,7 @@ export class Accounts {
     password: string,
     { keepSession = null, before }: { keepSession?: string | null; before?: (trx: Trx) => Promise<void> } = {},
   ): Promise<void> {
-    const { database, hasher, sessions, oneTimeTokens, audit, clock, policy, rightsChanged } = this.#parts;
+    const { database, hasher, sessions, oneTimeTokens, audit, clock, policy } = this.#parts;
     const account = await accountOf(userId, database.read);
     if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
     requireStrong(password, policy.passwordMin, [account.email, account.username, account.phone]);
@@ -311,7 +307,7 @@ export class Accounts {
         },
         { trx },
       );
-      database.afterCommit(trx, rightsChanged);
+      addEffect(trx, { type: "rights-changed", of: "user", userId });
     });
   }
 

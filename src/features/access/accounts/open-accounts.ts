@@ -13,7 +13,7 @@ import { OneTimeTokens } from "./one-time-tokens.ts";
 import { PasswordHasher } from "./password-hasher.ts";
 import { ProjectInvitations } from "./project-invitations.ts";
 import { Sessions } from "./sessions.ts";
-import { type ApprovedUser, UserLifecycle } from "./user-lifecycle.ts";
+import { UserLifecycle } from "./user-lifecycle.ts";
 
 export interface AccountsOptions {
   readonly config: Config;
@@ -24,10 +24,7 @@ export interface AccountsOptions {
   readonly accessTokens: AccessTokens;
   /** What clients call this server. */
   publicUrl(): string;
-  rightsChanged(): void;
   readonly enqueueMail: AccountMailParts["enqueue"];
-  /** Told after an account has been approved. */
-  approved?(user: ApprovedUser): void;
 }
 
 /** Everything about accounts, put together. */
@@ -45,8 +42,7 @@ export interface AccountServices {
 }
 
 export function openAccounts(options: AccountsOptions): AccountServices {
-  const { config, database, audit, clock, log, accessTokens, publicUrl, rightsChanged } = options;
-  const approved = (user: ApprovedUser): void => options.approved?.(user);
+  const { config, database, audit, clock, log, accessTokens, publicUrl } = options;
   const sessions = new Sessions({
     database,
     audit,
@@ -56,7 +52,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
       refreshExpiresMs: config.auth.refreshExpires,
       sessionMaxMs: config.auth.sessionMaxMs,
     },
-    onRevoke: rightsChanged,
   });
   const userAdmin = new UserAdmin(audit, clock, config.timezone);
   const oneTimeTokens = new OneTimeTokens(clock);
@@ -84,7 +79,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     accessTokens,
     mail: accountMail,
     policy: config.auth,
-    rightsChanged,
   });
   const accountLinks = new AccountLinks({
     database,
@@ -95,7 +89,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     mail: accountMail,
     policy: config.auth,
     log: log.namespace("mail"),
-    rightsChanged,
   });
   const isDevelopment = config.env === "development";
   const userLifecycle = new UserLifecycle({
@@ -105,8 +98,6 @@ export function openAccounts(options: AccountsOptions): AccountServices {
     sessions,
     oneTimeTokens,
     isDevelopment,
-    rightsChanged,
-    approved,
   });
   return {
     accounts,

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { hashToken } from "../../../core/tokens.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { linkExpired } from "./one-time-tokens.ts";
@@ -92,6 +92,7 @@ export class ProjectInvitations {
       .values({ projectId, userId, role, createdAt: this.#clock.now() })
       .onConflict((conflict) => conflict.columns(["projectId", "userId"]).doNothing())
       .executeTakeFirst();
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
     await this.#record("invitation.accept", projectId, { invitationId: id, userId }, trx);
     if (Number(numInsertedOrUpdatedRows) > 0) await this.#record("member.add", projectId, { userId, role }, trx);
   }

@@ -3,7 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { addressGroup } from "../../../http/client-address.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { accountError } from "../account-error.ts";
 
@@ -34,8 +34,6 @@ export interface SessionsParts {
   readonly audit: AuditService;
   readonly clock: Clock;
   readonly options: SessionOptions;
-  /** Told after sessions were revoked: what was remembered of them is void. */
-  onRevoke(): void;
 }
 
 /** Why a session ended. */
@@ -109,7 +107,7 @@ export class Sessions {
     if (!token) return new PrismError("UNAUTHENTICATED", "The refresh token is not known");
     if (token.revokedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
     if (token.usedAt !== null) {
-      await this.#revoke([token.id], "reuse", trx);
+      await this.#revoke([token.id], token.userId, "reuse", trx);
       await audit.record(
         {
           action: "auth.refresh_reused",
@@ -185,7 +183,7 @@ export class Sessions {
       .where("revokedAt", "is", null)
       .executeTakeFirst();
     if (!session) return false;
-    await this.#revoke([id], reason, trx);
+    await this.#revoke([id], userId, reason, trx);
     return true;
   }
 
@@ -198,12 +196,12 @@ export class Sessions {
       .where("revokedAt", "is", null)
       .execute();
     const ids = live.map(({ id }) => id).filter((id) => id !== except);
-    await this.#revoke(ids, reason, trx);
+    await this.#revoke(ids, userId, reason, trx);
     return ids.length;
   }
 
-  async #revoke(ids: readonly string[], reason: RevokeReason, trx: Trx): Promise<void> {
-    const { clock, database, onRevoke } = this.#parts;
+  async #revoke(ids: readonly string[], userId: string, reason: RevokeReason, trx: Trx): Promise<void> {
+    const { clock } = this.#parts;
     for (const id of ids) {
       await trx
         .updateTable("sessions")
@@ -212,8 +210,8 @@ export class Sessions {
         .execute();
       // Nothing is sent to a phone that has logged out.
       await trx.deleteFrom("push_devices").where("sessionId", "=", id).execute();
+      addEffect(trx, { type: "rights-changed", of: "session", sessionId: id, userId });
     }
-    if (ids.length > 0) database.afterCommit(trx, onRevoke);
   }
 
   async #issue(

@@ -2,7 +2,7 @@ import { cleanText } from "../../../core/clean-text.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Json } from "../../../core/json-text.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { namesOf, requireFree, requireTimezone } from "../user-admin.ts";
@@ -19,16 +19,6 @@ export interface LifecycleParts {
   readonly oneTimeTokens: OneTimeTokens;
   /** Whether the administrator `dev` counts as one. */
   readonly isDevelopment: boolean;
-  /** Told after an account's rights have changed. */
-  rightsChanged(): void;
-  /** Told after an account has been approved. */
-  approved(user: ApprovedUser): void;
-}
-
-/** An account that may be used from now on. */
-export interface ApprovedUser {
-  readonly userId: string;
-  readonly roles: readonly string[];
 }
 
 /** What may be changed of an account; absent members stay as they are. */
@@ -69,7 +59,7 @@ export class UserLifecycle {
       await trx.updateTable("users").set({ status: "active", updatedAt: now }).where("id", "=", id).execute();
       const { added } = await replaceRoles(id, roles, granter, now, trx);
       await this.#record("user.approve", id, { roles: added }, trx);
-      this.#parts.database.afterCommit(trx, () => this.#parts.approved({ userId: id, roles: added }));
+      addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
     });
   }
 
@@ -122,6 +112,7 @@ export class UserLifecycle {
     // A link to the old address must not open the account.
     if (values.email !== undefined) await this.#parts.oneTimeTokens.revokeAll(id, trx);
     const { status } = values;
+    addEffect(trx, { type: "rights-changed", of: "user", userId: id });
     const metadata = { changed, ...(status ? { status } : {}), ...(areRolesChanged ? roles : {}) };
     await this.#record("user.update", id, metadata, trx);
     if (status === "disabled") {
@@ -168,12 +159,10 @@ export class UserLifecycle {
   }
 
   async #keepAdmin<T>(work: (trx: Trx) => Promise<T>, trx: Trx): Promise<T> {
-    const { database, rightsChanged } = this.#parts;
     const hadAdmin = await hasAdmin(trx, this.#parts);
     const result = await work(trx);
     if (hadAdmin && !(await hasAdmin(trx, this.#parts)))
       throw new PrismError("LAST_ADMIN", "Prism keeps at least one active administrator");
-    database.afterCommit(trx, rightsChanged);
     return result;
   }
 
@@ -185,6 +174,7 @@ export class UserLifecycle {
   ): Promise<void> {
     await this.keepingAdmin(async (trx) => {
       await change(await this.#managed(id, granter, trx), this.#parts.clock.now(), trx);
+      addEffect(trx, { type: "rights-changed", of: "user", userId: id });
     });
   }
 
@@ -205,12 +195,14 @@ export class UserLifecycle {
     const { sessions, oneTimeTokens } = this.#parts;
     await sessions.revokeAll(userId, "account", trx);
     await oneTimeTokens.revokeAll(userId, trx);
-    await trx
+    const tokens = await trx
       .updateTable("service_tokens")
       .set({ revokedAt: now })
       .where("userId", "=", userId)
       .where("revokedAt", "is", null)
+      .returning("id")
       .execute();
+    for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
   }
 
   async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {

@@ -1,6 +1,7 @@
 import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
+import { addEffect } from "../../../store/database.ts";
 import type { AuditEntry } from "../../audit/index.ts";
 import * as queries from "./queries.ts";
 import { requireStill } from "./still-may.ts";
@@ -14,7 +15,7 @@ const MAX_ROWS = 100;
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
 export async function deleteProject(services: CoreServices, principal: UserPrincipal, ref: string): Promise<void> {
-  const { db, audit, clock, projects, jobs, system } = services;
+  const { db, audit, clock, projects, jobs } = services;
   const id = projects.require(principal, ref, "project:manage");
   if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
   await db.write(async (trx) => {
@@ -68,10 +69,8 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
       },
       { trx },
     );
-    db.afterCommit(trx, () => {
-      for (const rule of rules) system.rules.remove(rule.id);
-      system.rightsChanged();
-    });
+    addEffect(trx, { type: "rules-changed", ruleIds: rules.map((rule) => rule.id) });
+    addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   });
 }
 

@@ -78,7 +78,7 @@ export class Invitations {
 
   /** The caller becomes a member. @throws INVITATION_NOT_FOUND */
   async accept(principal: UserPrincipal, id: string) {
-    return this.#decide(async (trx) => {
+    return this.#services.db.write(async (trx) => {
       const invitation = await this.#requireOwn(principal, id, trx);
       await this.#store.accept(invitation, principal.userId, trx);
       return invitedViewOf(invitation);
@@ -87,7 +87,7 @@ export class Invitations {
 
   /** As {@link accept}, with the token of a link: whoever has the link may come in, under any address. @throws LINK_EXPIRED */
   async acceptLink(principal: UserPrincipal, token: string) {
-    return this.#decide(async (trx) => {
+    return this.#services.db.write(async (trx) => {
       const invitation = await this.#store.ofToken(token, trx);
       await this.#store.accept(invitation, principal.userId, trx);
       return invitedViewOf(invitation);
@@ -106,14 +106,6 @@ export class Invitations {
     const { db, config } = this.#services;
     const { email, ...invitation } = await this.#store.ofToken(token, db.read);
     return { ...invitedViewOf({ ...invitation, email }), email, registration: config.auth.registration };
-  }
-
-  #decide<T>(change: (trx: Trx) => Promise<T>): Promise<T> {
-    const { db, system } = this.#services;
-    return db.write(async (trx) => {
-      db.afterCommit(trx, () => system.rightsChanged());
-      return change(trx);
-    });
   }
 
   async #require(id: string, projectId: string, db: ReadDb | Trx): Promise<OpenInvitation> {

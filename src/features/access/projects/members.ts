@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
-import type { Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import type { ProjectRight } from "../project-rights.ts";
 import type { Invitations } from "./invitations.ts";
@@ -57,6 +57,7 @@ export class ProjectMembers {
       if (member) return this.#change(trx, member, role);
       const createdAt = this.#services.clock.now();
       await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
+      addEffect(trx, { type: "rights-changed", of: "user", userId });
       await this.#record("member.add", projectId, { userId, role }, trx);
       return this.#read(trx, projectId, userId);
     });
@@ -86,6 +87,7 @@ export class ProjectMembers {
         .where("projectId", "=", projectId)
         .where("userId", "=", member.userId)
         .execute();
+      addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
       await this.#record("member.remove", projectId, { userId: member.userId }, trx);
       await this.#services.system.projectInvitations.revokeOf(projectId, member.userId, trx);
     });
@@ -100,22 +102,20 @@ export class ProjectMembers {
       .where("projectId", "=", projectId)
       .where("userId", "=", userId)
       .execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
     await this.#record("member.update", projectId, { userId, role }, trx);
     if (role !== "owner") await this.#services.system.projectInvitations.revokeOf(projectId, userId, trx);
     return this.#read(trx, projectId, userId);
   }
 
-  /** What a member may do, and whom the project's rules reach, is read anew behind the commit. */
   #write<T>(
     principal: UserPrincipal,
     projectId: string,
     right: ProjectRight,
     change: (trx: Trx) => Promise<T>,
   ): Promise<T> {
-    const { db, system } = this.#services;
-    return db.write(async (trx) => {
+    return this.#services.db.write(async (trx) => {
       await requireStill(this.#services, principal, projectId, right, trx);
-      db.afterCommit(trx, () => system.rightsChanged());
       return change(trx);
     });
   }

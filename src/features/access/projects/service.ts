@@ -7,7 +7,7 @@ import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../cor
 import type { Principal, UserPrincipal } from "../../../core/principal.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { requireVersion } from "../../../http/versions.ts";
-import type { Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { KeyAdmin } from "../key-admin.ts";
 import * as queries from "./queries.ts";
@@ -61,7 +61,7 @@ export class ProjectService {
 
   /** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
   async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
-    const { db, audit, clock, events, system } = this.#services;
+    const { db, audit, clock, events } = this.#services;
     const now = clock.now();
     const kept = mergedSettings("{}", settings);
     const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
@@ -83,7 +83,7 @@ export class ProjectService {
       await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
       const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
       const key = scopes.length === 0 ? undefined : await this.#keys.create(first, trx);
-      db.afterCommit(trx, () => system.rightsChanged());
+      addEffect(trx, { type: "rights-changed", of: "user", userId: principal.userId });
       return { row, key };
     });
     events.emit("project:changed", { id: created.row.id });
@@ -155,10 +155,8 @@ export class ProjectService {
   }
 
   async rotateKey(principal: UserPrincipal, ref: string, keyId: string, graceMs: number) {
-    const { db, system } = this.#services;
     const issued = await this.#manage(principal, ref, async (projectId, trx) => {
       requireKeyId(keyId);
-      db.afterCommit(trx, () => system.rightsChanged());
       const key = await this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
       // The new secret is a new key in the caller's hand.
       requireMayGive(principal, key.scopes);
@@ -168,10 +166,8 @@ export class ProjectService {
   }
 
   async revokeKey(principal: UserPrincipal, ref: string, keyId: string): Promise<void> {
-    const { db, system } = this.#services;
     await this.#manage(principal, ref, (projectId, trx) => {
       requireKeyId(keyId);
-      db.afterCommit(trx, () => system.rightsChanged());
       return this.#keys.revoke(projectId, keyId, trx);
     });
   }

@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type Permission, storedPermissions } from "../../../core/permissions.ts";
 import { requireVersion } from "../../../http/versions.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, requireHeld } from "../accounts/role-grants.ts";
 
@@ -59,7 +59,7 @@ export class RoleService {
 
   /** @param ifMatch the header. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN, PRIVILEGE_ESCALATION, VERSION_CONFLICT */
   async update(id: string, input: RoleInput, ifMatch: string, granter: Granter) {
-    const { db, clock, system } = this.#services;
+    const { db, clock } = this.#services;
     return db.write(async (trx) => {
       const role = await this.get(id, trx);
       requireVersion(ifMatch, role.version);
@@ -87,14 +87,14 @@ export class RoleService {
         .execute();
       const changed = (["name", "description"] as const).filter((each) => (input[each] ?? role[each]) !== role[each]);
       await this.#record("role.update", id, { changed, added, removed }, trx);
-      db.afterCommit(trx, () => system.rightsChanged());
+      addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
       return this.get(id, trx);
     });
   }
 
   /** @param reassignTo the role that its users get instead. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, ROLE_IN_USE, PRIVILEGE_ESCALATION */
   async remove(id: string, reassignTo: string | undefined, granter: Granter): Promise<void> {
-    const { db, clock, system } = this.#services;
+    const { db, clock } = this.#services;
     await db.write(async (trx) => {
       const role = await this.get(id, trx);
       if (role.builtin === 1) throw builtIn("A built-in role cannot be removed");
@@ -114,7 +114,8 @@ export class RoleService {
       await trx.deleteFrom("user_roles").where("roleId", "=", id).execute();
       await trx.deleteFrom("roles").where("id", "=", id).execute();
       await this.#record("role.delete", id, { users, ...(reassignTo === undefined ? {} : { reassignTo }) }, trx);
-      db.afterCommit(trx, () => system.rightsChanged());
+      // Its holders have the other role now.
+      addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
     });
   }
 

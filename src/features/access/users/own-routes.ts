@@ -3,6 +3,7 @@ import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
+import { addEffect } from "../../../store/database.ts";
 import { Preferences } from "../../delivery/index.ts";
 import { clientOf } from "../accounts/client-of.ts";
 import { granterOf } from "../accounts/role-grants.ts";
@@ -120,7 +121,7 @@ export function ownRoutes(services: CoreServices): Route[] {
         const prefs = JSON.stringify(body);
         await db.write(async (trx) => {
           await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
-          db.afterCommit(trx, () => system.reads.profiles.changed(userId));
+          addEffect(trx, { type: "answers-changed", of: "profile", userId });
         });
         return preferencesOf(prefs);
       },

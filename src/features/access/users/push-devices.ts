@@ -4,7 +4,7 @@ import { toRfc3339 } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { PushBody } from "./schema.ts";
 
 type Kind = "fcm" | "apns";
@@ -25,10 +25,9 @@ export class PushDevices {
     { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
     body: v.InferOutput<typeof PushBody>,
   ) {
-    const { db, system } = this.#services;
+    const { db } = this.#services;
     await db.write(async (trx) => {
-      // Everybody's: a token that is said here leaves whoever had it.
-      db.afterCommit(trx, () => system.reads.profiles.changedAll());
+      addEffect(trx, { type: "answers-changed", of: "profile", userId });
       if ("devices" in body) {
         const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
         for (const { id, kind, device } of await this.#ofUser(userId, trx))
@@ -66,12 +65,15 @@ export class PushDevices {
   ): Promise<void> {
     const { system, clock } = this.#services;
     const tokenHash = sha256Hex(token);
-    await trx
+    const moved = await trx
       .deleteFrom("push_devices")
       .where("kind", "=", kind)
       .where("tokenHash", "=", tokenHash)
       .where(({ or, eb }) => or([eb("userId", "!=", userId), eb("device", "!=", device)]))
+      .returning("userId")
       .execute();
+    for (const { userId: earlier } of moved)
+      addEffect(trx, { type: "answers-changed", of: "profile", userId: earlier });
     const now = clock.now();
     // What is on its way to a device that says its token again still finds it.
     const same = await trx

@@ -75,8 +75,6 @@ export class UserService {
       const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
       const isMailed = invitation !== null && email !== null && system.accountMail.isConfigured;
       if (isMailed) await system.accountMail.invite(email, invitation, trx);
-      // Rules reach whoever holds a role.
-      db.afterCommit(trx, () => system.rightsChanged());
       return { id, invitation, isMailed };
     });
     const view = await this.view(made.id, creator);

@@ -80,7 +80,6 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
             : undefined;
           if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
           await system.userAdmin.revokeToken(id, trx);
-          db.afterCommit(trx, () => system.rightsChanged());
         });
         return new Reply(204);
       },

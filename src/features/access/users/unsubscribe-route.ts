@@ -4,6 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
+import { addEffect } from "../../../store/database.ts";
 import {
   NOTIFICATION_KINDS,
   type Preferences,
@@ -51,7 +52,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
 }
 
 /** A second time changes nothing; nor does it for an account that was removed. */
-async function endMails({ db, clock, audit, system }: CoreServices, { userId, kind }: Unsubscription): Promise<void> {
+async function endMails({ db, clock, audit }: CoreServices, { userId, kind }: Unsubscription): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
       .selectFrom("users")
@@ -66,6 +67,6 @@ async function endMails({ db, clock, audit, system }: CoreServices, { userId, ki
     // The link names the user; who holds it is not known.
     const entry = { action: "user.unsubscribe", resourceType: "user", resourceId: userId, metadata: { kind } } as const;
     await audit.record(entry, { trx });
-    db.afterCommit(trx, () => system.reads.profiles.changed(userId));
+    addEffect(trx, { type: "answers-changed", of: "profile", userId });
   });
 }

@@ -1,4 +1,5 @@
-import type { Announcer, Observer, Told } from "../../notifications/index.ts";
+import type { Told } from "../../../store/effect.ts";
+import type { Announcer, Observer } from "../../notifications/index.ts";
 import { eventJson } from "../../notifications/index.ts";
 import type { IncomingEvent } from "../../rules/index.ts";
 import type { Bus } from "./bus.ts";

@@ -6,10 +6,10 @@ import type { Committer, SealedSet, SetSource } from "../../../store/commit/comm
 import { emptyContent } from "../../../store/commit/committer.ts";
 import { RULE_ENGINE } from "../../../store/commit/undecided.ts";
 import type { CommitOutcome, Effects, SuppressionRows } from "../../../store/commit/write-set.ts";
+import type { EnqueuedRow, Told } from "../../../store/effect.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../../../store/schema.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
-import type { EnqueuedRow } from "../../jobs/index.ts";
-import type { Announcer, Told } from "../../notifications/index.ts";
+import type { Announcer } from "../../notifications/index.ts";
 import type { IncomingEvent, PipelineMetrics, RulePosition } from "../../rules/index.ts";
 import {
   Budget,

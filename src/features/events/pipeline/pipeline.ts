@@ -12,9 +12,9 @@ import type {
   JobFinish,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
+import type { EnqueuedRow, Told } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
-import type { EnqueuedRow } from "../../jobs/index.ts";
-import type { Announcer, Told } from "../../notifications/index.ts";
+import type { Announcer } from "../../notifications/index.ts";
 import type { EventResult, IncomingEvent, PipelineMetrics } from "../../rules/index.ts";
 import { Budget, type Decider, enqueuedBy, RuleStats } from "../../rules/index.ts";
 import type { Backlog } from "./backlog.ts";

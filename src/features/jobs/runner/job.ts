@@ -2,7 +2,6 @@ import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { isWorkerChannel, type WorkerChannel } from "../../../core/worker-channels.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../store/commit/write-set.ts";
-import type { JobState } from "../../../store/schema.ts";
 
 /** The queues of this program (contract 8.3). */
 export const QUEUES = [
@@ -185,15 +184,3 @@ export interface AttemptFacts {
   readonly durationMs: number;
   readonly latenessMs: number;
 }
-
-/** A job that has failed for good. */
-export interface DeadJob {
-  readonly id: string;
-  readonly queue: string;
-  readonly kind: string;
-  readonly label: string | null;
-  readonly error: string;
-}
-
-/** A job as it has just been written. */
-export type EnqueuedRow = Pick<JobRow, "queue" | "runAt"> & { readonly state: JobState };

@@ -4,13 +4,12 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { Logger } from "../../../core/log.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../store/commit/write-set.ts";
+import type { DeadJob, EnqueuedRow } from "../../../store/effect.ts";
 import { finishOf } from "./attempt-end.ts";
 import type { BegunJobs } from "./begun-jobs.ts";
 import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
 import {
   type AttemptFacts,
-  type DeadJob,
-  type EnqueuedRow,
   type HandlerOptions,
   type JobHandler,
   parentOf,

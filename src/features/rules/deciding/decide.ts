@@ -12,8 +12,8 @@ import type {
   StormRow,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
+import type { EnqueuedRow } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
-import type { EnqueuedRow } from "../../jobs/index.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../../jobs/index.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";

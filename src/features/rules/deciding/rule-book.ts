@@ -86,8 +86,8 @@ interface Page {
 type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
 
 /**
- * The active rules, compiled and indexed, and whom each reaches. A copy of tables: whoever changes a rule tells {@link put} or
- * {@link remove} after the commit; whoever changes users, roles or members calls {@link forgetRecipients}.
+ * The active rules, compiled and indexed, and whom each reaches. A copy of tables: kept current by the effects
+ * `rules-changed` ({@link changed}) and `rights-changed` ({@link forgetRecipients}).
  */
 export class RuleBook {
   readonly #index = new RuleIndex<ActiveRule>();
@@ -137,6 +137,13 @@ export class RuleBook {
     }
     this.forgetRecipients();
     this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "the active rules are read");
+  }
+
+  /** Reads a rule that was made, changed or deleted. */
+  changed(id: string): void {
+    const row = this.#one.get(id);
+    if (row) this.put(row);
+    else this.remove(id);
   }
 
   /** Takes a rule as it now is; one that is not active goes. Running it again changes nothing. */

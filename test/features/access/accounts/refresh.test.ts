@@ -124,7 +124,7 @@ test("D15: refresh tokens are worthless under another refresh secret", async (t)
   const { refreshToken } = await logIn(prism, "ann");
   const { db: database, audit, clock } = prism.services;
   const options = { refreshSecret: "another".repeat(8), refreshExpiresMs: DAY, sessionMaxMs: DAY };
-  const sessions = new Sessions({ database, audit, clock, options, onRevoke() {} });
+  const sessions = new Sessions({ database, audit, clock, options });
   await assert.rejects(sessions.rotate(refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });
   assert.equal((await call(prism, REFRESH, { refreshToken })).status, 200);
 });

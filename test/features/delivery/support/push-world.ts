@@ -3,7 +3,6 @@ import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
 import { sha256Hex } from "../../../../src/core/tokens.ts";
-import { ReadCaches } from "../../../../src/features/access/read-caches.ts";
 import type { PushTargetsParts } from "../../../../src/features/delivery/channels/push/push-targets.ts";
 import {
   type Attempt,
@@ -11,6 +10,7 @@ import {
   type NotificationFacts,
   type Sender,
 } from "../../../../src/features/delivery/sender.ts";
+import type { Effect } from "../../../../src/store/effect.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
 
@@ -32,13 +32,14 @@ export class PushWorld {
   readonly clock = new FakeClock();
   readonly parts: PushTargetsParts;
   readonly #box = new SealedBox([TEST_KEY]);
+  readonly effects: Effect[] = [];
   #devices = 0;
 
   constructor(t: TestContext) {
     this.store = openTestStore(t);
     const { database } = this.store;
-    const reads = new ReadCaches({ maxEntries: 100, ttlMs: 60_000, clock: this.clock });
-    this.parts = { database, box: this.#box, clock: this.clock, log: this.store.log, reads };
+    database.whenCommitted((effect) => void this.effects.push(effect));
+    this.parts = { database, box: this.#box, clock: this.clock, log: this.store.log };
   }
 
   async user(): Promise<string> {

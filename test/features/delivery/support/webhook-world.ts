@@ -8,7 +8,6 @@ import type { WebhookRow } from "../../../../src/features/delivery/channels/webh
 import { newSecret } from "../../../../src/features/delivery/channels/webhook/webhook-secrets.ts";
 import { WebhookSender } from "../../../../src/features/delivery/channels/webhook/webhook-sender.ts";
 import type { Attempt } from "../../../../src/features/delivery/sender.ts";
-import { Bus } from "../../../../src/features/events/bus/bus.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
 
@@ -22,20 +21,20 @@ export class WebhookWorld {
   readonly store: TestStore;
   readonly clock = new FakeClock();
   readonly box = new SealedBox([TEST_KEY]);
-  /** What the bus was told. */
+  /** Events for the bus. */
   readonly heard: unknown[] = [];
   readonly sender: WebhookSender;
 
   constructor(t: TestContext, { fetch = {}, resolve }: WebhookWorldOptions = {}) {
     this.store = openTestStore(t);
     const { database, log } = this.store;
-    const bus = new Bus(log);
-    bus.on("webhook:disabled", (payload) => void this.heard.push(payload));
+    database.whenCommitted((effect) => {
+      if (effect.type === "announced") this.heard.push({ event: effect.event, data: effect.data });
+    });
     const rules = { allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.0/8"] };
     this.sender = new WebhookSender({
       database,
       audit: new AuditService(database, this.clock),
-      bus,
       clock: this.clock,
       log,
       box: this.box,

@@ -1,8 +1,7 @@
 import { type Clock, DAY_MS } from "../../../../core/clock.ts";
 import type { Logger } from "../../../../core/log.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
-import type { Database, ReadDb, Trx } from "../../../../store/database.ts";
-import type { ReadCaches } from "../../../access/index.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Target } from "../../sender.ts";
 
 export interface PushTargetsParts {
@@ -10,8 +9,6 @@ export interface PushTargetsParts {
   readonly box: SealedBox;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Users' profiles say who can be reached by push. */
-  readonly reads: ReadCaches;
 }
 
 export interface PushTarget extends KnownDevice {
@@ -88,15 +85,15 @@ export class PushTargets {
   async disable(id: string, notAfter: number | undefined, trx: Trx): Promise<void> {
     const { clock } = this.#parts;
     const query = trx.updateTable("push_devices").set({ disabledAt: clock.now() }).where("id", "=", id);
-    await (notAfter === undefined ? query : query.where("updatedAt", "<=", notAfter)).execute();
-    this.#tellProfiles(trx);
+    const bounded = notAfter === undefined ? query : query.where("updatedAt", "<=", notAfter);
+    profilesChanged(trx, await bounded.returning("userId").execute());
   }
 
   /** Takes back what was done to these devices. */
   async enable(ids: readonly string[]): Promise<void> {
     await this.#parts.database.write(async (trx) => {
-      await trx.updateTable("push_devices").set({ disabledAt: null }).where("id", "in", ids).execute();
-      this.#tellProfiles(trx);
+      const enabled = trx.updateTable("push_devices").set({ disabledAt: null }).where("id", "in", ids);
+      profilesChanged(trx, await enabled.returning("userId").execute());
     });
   }
 
@@ -129,8 +126,9 @@ export class PushTargets {
       }
     }
   }
+}
 
-  #tellProfiles(trx: Trx): void {
-    this.#parts.database.afterCommit(trx, () => this.#parts.reads.profiles.changedAll());
-  }
+/** A profile says whether its user can be reached by push. */
+function profilesChanged(trx: Trx, owners: readonly { readonly userId: string }[]): void {
+  for (const { userId } of owners) addEffect(trx, { type: "answers-changed", of: "profile", userId });
 }

@@ -1,13 +1,11 @@
 import type { Clock } from "../../../../core/clock.ts";
 import type { Logger } from "../../../../core/log.ts";
-import type { Database, Trx } from "../../../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../../../store/database.ts";
 import type { AuditService } from "../../../audit/index.ts";
-import type { Bus } from "../../../events/index.ts";
 
 export interface WebhookHealthParts {
   readonly database: Database;
   readonly audit: AuditService;
-  readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -49,7 +47,7 @@ export class WebhookHealth {
 
   /** @returns whether it was in use until now. */
   async disable(id: string, reason: DisabledReason, trx: Trx): Promise<boolean> {
-    const { database, audit, bus, clock, log } = this.#parts;
+    const { audit, clock, log } = this.#parts;
     const now = clock.now();
     const row = await trx
       .updateTable("webhooks")
@@ -63,10 +61,8 @@ export class WebhookHealth {
       { action: "webhook.disable", resourceType: "webhook", resourceId: id, metadata: { reason } },
       { trx },
     );
-    database.afterCommit(trx, () => {
-      log.warn({ webhookId: id, reason }, "a webhook has been disabled");
-      bus.emit("webhook:disabled", { id, ...row, reason });
-    });
+    log.warn({ webhookId: id, reason }, "a webhook is being disabled");
+    addEffect(trx, { type: "announced", event: "webhook:disabled", data: { id, ...row, reason } });
     return true;
   }
 }

@@ -1,0 +1,64 @@
+import type { RightsChange } from "../core/principal.ts";
+import type { QueueName } from "../features/jobs/index.ts";
+import { announceEntry } from "../features/streams/index.ts";
+import { applyEffect, type EffectTable } from "../store/effect.ts";
+import type { Services } from "./open-services.ts";
+import type { Base } from "./open-store.ts";
+import type { Core } from "./start-core.ts";
+
+/** From now on what is committed changes the memory of this process. */
+export function applyEffects(base: Base, core: Core, services: Services): void {
+  const table = effectTable(base, core, services);
+  base.database.whenCommitted((effect) => applyEffect(table, effect));
+}
+
+/** Each type of effect and what it changes in memory: the one way from a commit to it. */
+function effectTable({ bus }: Base, core: Core, { schedules, delivery }: Services): EffectTable {
+  const { reads } = core.access;
+  const { runner, workerLeases } = core.jobs;
+  const { announcer, throttle, rules } = core.pipeline;
+  const { hub } = core.live;
+  return {
+    "rights-changed": (change) => forgetRights(core, change),
+    "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
+    "rules-changed"({ ruleIds }) {
+      for (const id of ruleIds) rules.changed(id);
+    },
+    "jobs-added": ({ jobs }) => runner.enqueued(jobs),
+    "jobs-removed": ({ queue, count }) => runner.removed(queue, count),
+    "jobs-died"({ jobs }) {
+      for (const job of jobs) runner.died(job);
+    },
+    "queue-changed"({ queue, isPaused }) {
+      if (isPaused) runner.pause(queue as QueueName);
+      else runner.resume(queue as QueueName);
+    },
+    "worker-leased": (lease) => workerLeases.leased(lease),
+    "schedules-changed": () => schedules.changed(),
+    entry: (entry) => announceEntry(hub, entry),
+    notified: ({ told }) => announcer.notifications(told),
+    "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
+    "delivery-outcome"({ channel, state, latencyMs }) {
+      if (latencyMs === undefined) delivery.results.count(channel, state);
+      else delivery.results.delivered(channel, latencyMs);
+    },
+    "turn-ended": ({ target, jobId }) => delivery.endTurn(target, jobId),
+    announced: ({ event, data }) => bus.emit(event, data),
+  };
+}
+
+/** @param change null: anybody's rights may be others, as after a command that wrote beside the server */
+export function forgetRights({ access, live, pipeline }: Core, change: RightsChange | null): void {
+  const { principals, projects, reads } = access;
+  if (change === null) principals.forgetAll();
+  else principals.forget(change);
+  if (change === null) projects.forgetAll();
+  else if (change.of === "project") projects.forget(change.projectId);
+  if (change === null || change.of === "role" || change.of === "project") reads.profiles.changedAll();
+  else if (change.of !== "key") reads.profiles.changed(change.userId);
+  if (change === null || RECIPIENT_CHANGES.has(change.of)) pipeline.rules.forgetRecipients();
+  live.connections.noteRightsChanged(change);
+}
+
+/** Changes of who a rule reaches. */
+const RECIPIENT_CHANGES: ReadonlySet<RightsChange["of"]> = new Set(["user", "role", "project"]);
