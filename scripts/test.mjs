@@ -1,4 +1,6 @@
 // Runs the test files whose path contains one of the arguments; all of them without arguments. Node 20's runner takes no patterns.
+// TEST_SEED=<number> in the environment repeats what chance decided in a run that printed it, fast-check's values too;
+// TEST_ALL_RUNS=1 tries each property as often as its test says, in place of a tenth of that.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -50,11 +52,14 @@ function writeGroups() {
       FILES_PER_PROCESS,
     ),
   ];
+  const setUp = process.env.TEST_SEED
+    ? [`import ${JSON.stringify(join(folder, "test/helpers/fast-check-seed.js"))};\n`]
+    : [];
   return groups.map((group, index) => {
     const name = group[0].replaceAll("/", "-").replace(/\.test\.ts$/, "");
     const path = join(folder, "groups", `${String(index).padStart(3, "0")}-${name}.test.mjs`);
     const imports = group.map((file) => `import ${JSON.stringify(join(folder, file.replace(/\.ts$/, ".js")))};\n`);
-    writeFileSync(path, imports.join(""));
+    writeFileSync(path, [...setUp, ...imports].join(""));
     return path;
   });
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -70,6 +71,7 @@ class Asked {
 }
 
 test(`S4-24 killed ${KILLS} times while timers, messages and a schedule run: each is done in the end, and what has a row is done once`, async (t) => {
+  const random = chanceOf(t);
   const prism = new PrismBinary(t, { env: { PRISM_RATE_LIMIT_ENABLED: "false" } });
   const asked = new Asked();
   let recipientId = "";
@@ -77,7 +79,7 @@ test(`S4-24 killed ${KILLS} times while timers, messages and a schedule run: eac
     await prism.start();
     if (kill === 0) recipientId = await prepare(prism);
     const load = asked.untilDown(prism, recipientId);
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 300));
+    await new Promise((resolve) => setTimeout(resolve, random.integer(0, 300)));
     await prism.kill();
     await load;
   }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -75,6 +76,7 @@ class Producers {
 }
 
 test(`killed ${KILLS} times under load: no acknowledged event is lost, none doubled, no notification missing or doubled`, async (t) => {
+  const random = chanceOf(t);
   const prism = new PrismBinary(t, {
     env: { PRISM_RATE_LIMIT_ENABLED: "false", PRISM_SUPPRESSION_ENFORCE_DEFAULT: "false" },
   });
@@ -84,7 +86,7 @@ test(`killed ${KILLS} times under load: no acknowledged event is lost, none doub
     if (kill === 0) await makeRule(prism);
     const load = producers.sendUntilDown(prism);
     // Any moment between the first request and some hundred commits.
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 150));
+    await new Promise((resolve) => setTimeout(resolve, random.integer(0, 150)));
     await prism.kill();
     await load;
   }

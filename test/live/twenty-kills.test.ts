@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { randomInt } from "node:crypto";
 import test from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { PASSWORD } from "../features/access/accounts/support/auth-client.ts";
+import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Follower, FollowerKind, FollowTarget } from "./support/kills/ledger.ts";
 import { LIBRARY_FOLLOWERS } from "./support/kills/library-followers.ts";
 import { NumberedLoad } from "./support/kills/numbered-load.ts";
 import { PUSHER_FOLLOWER } from "./support/kills/pusher-follower.ts";
-import { Random } from "./support/kills/random.ts";
 import { SOCKET_FOLLOWERS } from "./support/kills/socket-followers.ts";
 import { SOCKETIO_FOLLOWERS } from "./support/kills/socketio-followers.ts";
 import { SpawnedServer } from "./support/spawned-server.ts";
@@ -36,9 +35,7 @@ interface Followed {
 }
 
 test("S1-03, S2-130, S2-131, S3-13: a server killed twenty times under load: every client of every protocol ends with everything, in order, none missing", async (t) => {
-  const seed = Number(process.env["KILLS_SEED"] ?? randomInt(1, 2 ** 31));
-  t.diagnostic(`KILLS_SEED=${seed} repeats the moments of the kills`);
-  const random = new Random(seed);
+  const random = chanceOf(t);
   const server = await SpawnedServer.start(t, ENVIRONMENT);
   const targets = await makePeople(server);
   const [first] = targets;

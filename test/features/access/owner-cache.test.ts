@@ -3,6 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { type Deferred, deferred } from "../../../src/core/deferred.ts";
 import { OwnerCache } from "../../../src/features/access/owner-cache.ts";
+import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
 interface Value {
@@ -88,7 +89,7 @@ test("S3-15 S3-37: no order of reads, commits and announcements lets a read that
         await Promise.all(reads);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 

@@ -3,6 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import * as v from "valibot";
 import { EventInput, readEnvelope } from "../../../src/features/events/pipeline/event-envelope.ts";
+import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { countOf } from "../../helpers/tables.ts";
@@ -134,7 +135,7 @@ test("the hand-written check and the schema that the API document is made of agr
       const { unknown: _unknown, payload: _payload, ...read } = hand.value;
       assert.deepEqual({ ...read }, { occurredAt, id, level, source, dedupeKey, type, projectId });
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

@@ -7,6 +7,7 @@ import {
   InvalidCondition,
   InvalidTemplate,
 } from "../../../../src/features/rules/language/language.ts";
+import { runs } from "../../../helpers/chance.ts";
 import { condition, event, SEED, spelling } from "./support/arbitraries.ts";
 import { print } from "./support/ast.ts";
 import { makeEvent } from "./support/event.ts";
@@ -130,7 +131,7 @@ test("S2-60 a random order of the language's words is a condition or an InvalidC
 test("S2-60 a random string is a condition or an InvalidCondition", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 200 }), (source) => void tryCondition(source)),
-    { seed: SEED, numRuns: 5000 },
+    { seed: SEED, numRuns: runs(5000) },
   );
 });
 
@@ -138,7 +139,7 @@ test("S2-60 random UTF-16 units, lone surrogates among them, are refused", () =>
   const units = fc.array(fc.nat(0xffff), { maxLength: 100 }).map((codes) => String.fromCharCode(...codes));
   fc.assert(
     fc.property(units, (source) => void tryCondition(source)),
-    { seed: SEED, numRuns: 5000 },
+    { seed: SEED, numRuns: runs(5000) },
   );
 });
 
@@ -150,7 +151,7 @@ test("a condition with a piece cut out, doubled or exchanged is a condition or a
       const from = at % (source.length + 1);
       tryCondition(source.slice(0, from) + insert + source.slice(from + length), each);
     }),
-    { seed: SEED, numRuns: 5000 },
+    { seed: SEED, numRuns: runs(5000) },
   );
 });
 
@@ -205,6 +206,6 @@ test("a random template is a template or an InvalidTemplate", () => {
         assert.ok(error.position >= 0 && error.position <= source.length);
       }
     }),
-    { seed: SEED, numRuns: 10_000 },
+    { seed: SEED, numRuns: runs(10_000) },
   );
 });

@@ -1,5 +1,5 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../../helpers/chance.ts";
 
 interface LoadTarget {
   readonly url: string;

@@ -1,4 +1,5 @@
 import WebSocket from "ws";
+import { Random, TEST_SEED } from "../../../helpers/chance.ts";
 import type { Message } from "../web-socket-client.ts";
 import { type Follower, type FollowerKind, type FollowTarget, Ledger } from "./ledger.ts";
 
@@ -12,6 +13,9 @@ interface Words {
 }
 
 const RECONNECT_MS = 100;
+
+/** When sockets connect again, see the seed that the test prints. */
+const random = new Random(TEST_SEED);
 
 function follower(words: Words, target: FollowTarget): Follower {
   const ledger = new Ledger();
@@ -30,7 +34,7 @@ function follower(words: Words, target: FollowTarget): Follower {
     });
     socket.on("error", () => undefined);
     socket.on("close", () => {
-      if (!isOver) setTimeout(connect, RECONNECT_MS * Math.random());
+      if (!isOver) setTimeout(connect, random.integer(0, RECONNECT_MS));
     });
   };
   connect();
