@@ -1,10 +1,16 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
+import type { ReadDb } from "../store/database.ts";
+import { beatFileOf } from "../store/read/beats.ts";
+import { openForReading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
+import { kyselyOver, ReadDriver } from "../store/sqlite/kysely-drivers.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate-file.ts";
-import { requireNotLost } from "./lost-database.ts";
+import { StatementCache } from "../store/sqlite/statement-cache.ts";
+import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 const LOCK_WAIT_MS = 3000;
@@ -81,4 +87,41 @@ function isCurrent(file: string): boolean {
 function held(places: DataPlaces): CommandError {
   const what = DataDirLock.heldPlace(places) ?? `the data directory ${places.dataDir}`;
   return new CommandError(EXIT.unreachable, `another Prism holds ${what}`);
+}
+
+/** What says that a data directory had a database, where there is none or an empty file now; null where nothing is missing. */
+export function lostDatabase({ dataDir, databaseFile }: Pick<Config, "dataDir" | "databaseFile">): string | null {
+  if ((statSync(databaseFile, { throwIfNoEntry: false })?.size ?? 0) > 0) return null;
+  const backups = join(dataDir, BACKUPS_DIR);
+  // secrets.json is no sign: a first start that was killed leaves it before there is a database.
+  const signs = [join(dataDir, "audit.head"), beatFileOf(dataDir)].filter((file) => existsSync(file));
+  if (existsSync(backups) && archivesIn(backups).length > 0) signs.push(backups);
+  if (signs.length === 0) return null;
+  return `there is no database at ${databaseFile}, but ${signs.join(" and ")} ${signs.length === 1 ? "is" : "are"} of one`;
+}
+
+/** For commands that make a database where there is none. @throws CommandError 3 where there was one */
+export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">): void {
+  const lost = lostDatabase(places);
+  if (lost !== null)
+    throw new CommandError(
+      EXIT.refused,
+      `${lost}; bring it back (prism restore <archive>), or begin with an empty one: prism serve --new-database`,
+    );
+}
+
+/** The database for reading only: beside a running server or without one, and without changing a byte. */
+export interface ReadStore {
+  readonly db: ReadDb;
+  close(): void;
+}
+
+/** @throws what SQLite throws */
+export function openReadStore(file: string): ReadStore {
+  const connection = openForReading(file);
+  const statements = new StatementCache(connection);
+  return {
+    db: kyselyOver(new ReadDriver((sql, parameters) => statements.run(sql, parameters))),
+    close: () => connection.close(),
+  };
 }

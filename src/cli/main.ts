@@ -1,22 +1,21 @@
 import { Command } from "commander";
 import { VERSION } from "../core/version.ts";
 import { addKey } from "./commands/access/key.ts";
+import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";
 import { addQueue } from "./commands/jobs/queue.ts";
 import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
-import { addBackup } from "./commands/server/backup.ts";
+import { addBackup, addRestore } from "./commands/server/backup.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
 import { addMigrate } from "./commands/server/migrate.ts";
-import { addRestore } from "./commands/server/restore.ts";
 import { addSeed } from "./commands/server/seed.ts";
 import { addServe } from "./commands/server/serve.ts";
 import { addTail } from "./commands/server/tail.ts";
-import { addToken } from "./commands/server/token.ts";
 import { addWorker } from "./commands/server/worker.ts";
-import { addHelp } from "./output/help.ts";
+import { addHelp } from "./output/flag-values.ts";
 import { cliLog, endOnInterrupt, endOnStray, endQuietlyOnBrokenPipe, reportFailure } from "./output/process-ends.ts";
 
 const LINGER_MS = 1000;

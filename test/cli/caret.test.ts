@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { caretLines } from "../../src/cli/commands/rules/caret.ts";
+import { caretLines } from "../../src/cli/commands/rules/warning-lines.ts";
 
 test("the caret stands under the place", () => {
   for (const [text, position, lines] of [

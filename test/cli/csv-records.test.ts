@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { csvRecords } from "../../src/cli/output/csv-records.ts";
+import { csvRecords } from "../../src/cli/output/text.ts";
 import { csvLine } from "../../src/core/csv.ts";
 
 async function read(text: string, cuts: readonly number[] = []): Promise<string[][]> {

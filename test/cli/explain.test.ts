@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { localTime, withLocalTimes } from "../../src/cli/output/local-time.ts";
+import { localTime, withLocalTimes } from "../../src/cli/output/text.ts";
 import type { ExplainView } from "../../src/features/explain/schema.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -5,7 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { confirm } from "../../src/cli/commands/access/confirm.ts";
+import { confirm } from "../../src/cli/commands/access/prompt.ts";
 import { CommandError, EXIT, ServerRefused } from "../../src/cli/output/exit-codes.ts";
 import { Output } from "../../src/cli/output/output.ts";
 import { reportFailure } from "../../src/cli/output/process-ends.ts";

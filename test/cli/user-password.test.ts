@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test from "node:test";
-import { readNewPassword, readPassphrase } from "../../src/cli/commands/access/read-password.ts";
+import { readNewPassword, readPassphrase } from "../../src/cli/commands/access/prompt.ts";
 import { CommandError } from "../../src/cli/output/exit-codes.ts";
 
 /** A terminal that is typed into. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { nearestName } from "../../../config/nearest.ts";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { UserStatus } from "../../../store/schema.ts";
@@ -6,10 +7,20 @@ import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
-import { userLine } from "./change-user.ts";
-import { USER_STATUSES } from "./list-users.ts";
-import { readNewPassword } from "./read-password.ts";
-import { knownRoles } from "./role-names.ts";
+import { readNewPassword } from "./prompt.ts";
+import { USER_STATUSES, userLine } from "./user.ts";
+
+/** Roles as they are called, in whatever case they were given, each once. @throws CommandError 6 naming the nearest role */
+export function knownRoles(given: readonly string[], known: readonly string[]): string[] {
+  const roles = given.map((name) => {
+    const found = known.find((each) => each.toLowerCase() === name.toLowerCase());
+    if (found !== undefined) return found;
+    const nearest = nearestName(name, known);
+    const hint = nearest ? `did you mean ${nearest}?` : `there are ${known.join(", ")}`;
+    throw new CommandError(EXIT.notFound, `there is no role ${name}; ${hint}`);
+  });
+  return [...new Set(roles)];
+}
 
 interface Flags {
   readonly id?: string;

@@ -1,9 +1,120 @@
 import type { Command } from "commander";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
+import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
+import type { IssuedKey } from "../../../features/access/key-admin.ts";
+import { type Context, contextOf } from "../../context.ts";
+import { futureFlag, listFlag } from "../../output/flag-values.ts";
+import { table } from "../../output/output.ts";
+import { requireFuture, requireLabel } from "../../output/text.ts";
 import { addPusherKey } from "../server/pusher-key.ts";
 import { addRotateKey } from "../server/rotate-key.ts";
-import { addCreateKey } from "./create-key.ts";
-import { addListKeys } from "./list-keys.ts";
-import { addRevokeKey } from "./revoke-key.ts";
+
+interface ListKeysFlags {
+  readonly project?: string;
+  readonly all?: boolean;
+}
+
+function addListKeys(key: Command): void {
+  key
+    .command("list")
+    .description("API keys, without their secrets")
+    .option("--project <project>", "only those of one project, by id or slug")
+    .option("--all", "those that were revoked or have expired, too")
+    .addHelpText("after", "\nExamples:\n  $ prism key list\n  $ prism key list --project shop --all --json")
+    .action(async (flags: ListKeysFlags, command: Command) => {
+      const context = contextOf(command);
+      const [{ withAdminStore }, { findProjectRef, listKeys }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("./account-queries.ts"),
+      ]);
+      const keys = await withAdminStore(context, "key list", async ({ database: { read } }) => {
+        const projectId = flags.project === undefined ? undefined : (await findProjectRef(read, flags.project)).id;
+        return listKeys(read, { projectId, all: flags.all === true, now: Date.now() });
+      });
+      context.out.result({ keys }, () =>
+        table(
+          ["ID", "PROJECT", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
+          keys.map((each) => [
+            each.id,
+            each.project,
+            each.name,
+            each.prefix,
+            each.state,
+            each.expiresAt,
+            each.lastUsedAt,
+            each.scopes.join(","),
+          ]),
+        ),
+      );
+      if (keys.length === 0) context.out.note("There are no such keys.");
+    });
+}
+
+interface CreateKeyFlags {
+  readonly project: string;
+  readonly name: string;
+  readonly scopes?: readonly KeyScope[];
+  readonly expires?: number;
+}
+
+function addCreateKey(key: Command): void {
+  key
+    .command("create")
+    .description("make an API key; it is shown this once, alone on stdout")
+    .option("--project <project>", "id or slug", "default")
+    .option("--name <name>", "what it is for", "cli")
+    .option("--scopes <list>", "comma separated (default: events:write,events:read)", listFlag(KEY_SCOPES))
+    .option("--expires <time>", "when it ends: a time, a day, or a duration from now such as 30d", futureFlag)
+    .addHelpText(
+      "after",
+      `\nScopes: ${KEY_SCOPES.join(", ")}\n\nExamples:\n  $ KEY=$(prism key create --name webshop)\n  $ prism key create --project shop --scopes events:write --expires 90d --json`,
+    )
+    .action(async (flags: CreateKeyFlags, command: Command) => {
+      const context = contextOf(command);
+      const name = requireLabel(flags.name, "--name");
+      requireFuture(flags.expires);
+      const [{ withAdminStore }, { findProjectRef }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("./account-queries.ts"),
+      ]);
+      const { project, issued } = await withAdminStore(context, "key create", ({ database, keys }) =>
+        database.write(async (trx) => {
+          const project = await findProjectRef(trx, flags.project);
+          const { scopes, expires: expiresAt } = flags;
+          const wanted = { projectId: project.id, name, scopes, expiresAt, createdBy: null };
+          return { project, issued: await keys.create(wanted, trx) };
+        }),
+      );
+      showIssuedKey(context, issued, project.id);
+      context.out.note(`Key ${issued.id} of project ${project.slug}. It is not shown again.`);
+    });
+}
+
+/** The key alone on stdout, so that a shell can take it; with --json with all that is known of it. */
+export function showIssuedKey({ out }: Context, issued: IssuedKey, projectId: string): void {
+  const { id, name, prefix, scopes, expiresAt, key } = issued;
+  out.result({ id, projectId, name, prefix, scopes, expiresAt: toRfc3339OrNull(expiresAt), key }, () => key);
+}
+
+function addRevokeKey(key: Command): void {
+  key
+    .command("revoke")
+    .description("end an API key; a running server refuses it within 250 ms")
+    .argument("<id>", "the key's id, as key list shows it")
+    .option("--project <project>", "refuse unless it is a key of this project")
+    .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
+    .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
+      const context = contextOf(command);
+      const [{ withAdminStore }, { projectOfKey }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("./account-queries.ts"),
+      ]);
+      await withAdminStore(context, "key revoke", ({ database, keys }) =>
+        database.write(async (trx) => keys.revoke(await projectOfKey(trx, id, flags.project), id, trx)),
+      );
+      context.out.result({ id, revoked: true }, () => `${id} is revoked`);
+    });
+}
 
 /** API keys of projects and the app of the Pusher server, offline on the data directory. */
 export function addKey(program: Command): void {

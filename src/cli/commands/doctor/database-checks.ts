@@ -19,12 +19,11 @@ import { openForReading } from "../../../store/sqlite/connection.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { migrationStatusOf } from "../../../store/sqlite/migrate-file.ts";
 import { requireOwnSchema } from "../../../store/sqlite/own-schema.ts";
-import { lostDatabase } from "../../lost-database.ts";
+import { lostDatabase } from "../../data-dir.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
-import { clockFacts, foreignKeyViolations, hasAuditKey, hasServed, quickCheck } from "./database-queries.ts";
-import type { DoctorDatabase } from "./doctor-database.ts";
-import { checkEncryption } from "./encryption-check.ts";
-import { checkQueues } from "./queues-check.ts";
+import { checkEncryption } from "./data-checks.ts";
+import type { DoctorDatabase } from "./queues-check.ts";
+import { checkQueues, clockFacts, foreignKeyViolations, hasAuditKey, hasServed, quickCheck } from "./queues-check.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
 /** This program was written later than this; a clock before it is wrong. */

@@ -1,11 +1,21 @@
+import { statSync } from "node:fs";
 import type { Config } from "../../../config/load.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
+import { fetchKeySet, usableKeys } from "../../../features/access/issuer-keys.ts";
+import { Mailer, smtpOptionsOf } from "../../../features/delivery/channels/mail/mailer.ts";
+import { ApnsClient, apnsOptionsOf } from "../../../features/delivery/channels/push/apns-client.ts";
+import { readApnsKey } from "../../../features/delivery/channels/push/apns-tokens.ts";
+import { FcmClient, fcmOptionsOf } from "../../../features/delivery/channels/push/fcm-client.ts";
+import { readFcmCredentials } from "../../../features/delivery/channels/push/fcm-credentials.ts";
+import type { PushClient } from "../../../features/delivery/channels/push/push-client.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
 import { PusherClient } from "../../../features/pusher/pusher-client.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
-import { type Check, fail, pass } from "./check.ts";
+import { reasonOf as failureReason } from "../../server-client.ts";
+import { type Check, fail, pass, warn } from "./check.ts";
 
 /** Whether the bucket of the sounds and the app at Pusher can be used: nothing is said of what is not configured, and nobody is told anything. */
 export async function checkProviders(config: Config, isDeep: boolean): Promise<Check[]> {
@@ -53,3 +63,109 @@ function reasonOf(error: unknown): string {
   const { message, cause } = error instanceof Error ? error : { message: String(error), cause: undefined };
   return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
+
+/** Whether push could be sent: nothing is said of a provider that is not configured. Nobody is told anything. */
+export async function checkPush(config: Config, isDeep: boolean): Promise<Check[]> {
+  const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
+  const checks = await Promise.all([
+    fcm && checkProvider("fcm", fcm.credentials, readFcmCredentials, isDeep && new FcmClient(fcm, systemClock)),
+    apns && checkProvider("apns", apns.keyFile, readApnsKey, isDeep && new ApnsClient(apns, systemClock)),
+  ]);
+  return checks.flatMap((check) => check ?? []);
+}
+
+/** @param client reaches the provider; false where nobody asked for it. */
+async function checkProvider(
+  name: "fcm" | "apns",
+  file: string,
+  read: (file: string) => Promise<unknown>,
+  client: PushClient | false,
+): Promise<Check[]> {
+  try {
+    await read(file);
+    if (client) await client.check();
+  } catch (error) {
+    return [fail(name, error instanceof Error ? error.message : String(error))];
+  } finally {
+    if (client) client.close();
+  }
+  const mode = statSync(file).mode & 0o777;
+  // On Windows modes say nothing.
+  if (process.platform !== "win32" && (mode & 0o077) !== 0)
+    return [warn(name, `${file} has mode 0${mode.toString(8)}: others can read the key`, `chmod 600 ${file}`)];
+  return [pass(name, client ? "the provider takes our key" : `${file} holds a key; --deep shows it to the provider`)];
+}
+
+/**
+ * Whether mail could be sent: the server is reached, speaks TLS where it must, and takes the credentials.
+ * @param sends also a real message, from the sender's address to itself: whether mail arrives only that address can tell
+ */
+export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
+  const { auth } = config;
+  const options = smtpOptionsOf(config);
+  if (!options) {
+    const remedy = "set SMTP_HOST";
+    if (auth.requireEmailVerification && auth.registration === "open")
+      return [
+        fail(
+          "smtp",
+          "no mail server: users who register cannot confirm their address",
+          `${remedy}, or auth.requireEmailVerification to false`,
+        ),
+      ];
+    return [
+      warn(
+        "smtp",
+        "no mail server: passwords cannot be reset by mail, and links to confirm or invite are not sent",
+        remedy,
+      ),
+    ];
+  }
+  const mailer = new Mailer(options);
+  const server = `${options.host}:${options.port}`;
+  try {
+    await mailer.check();
+    if (!sends) return [pass("smtp", `${server} takes mail`)];
+    await mailer.send({ to: addressOf(options.from), ...TEST_MAIL });
+    return [pass("smtp", `${server} took a test message to ${addressOf(options.from)}; see whether it arrives`)];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [fail("smtp", `${server} does not take mail: ${reason}`)];
+  } finally {
+    mailer.close();
+  }
+}
+
+const TEST_MAIL = {
+  subject: "Prism: test message",
+  text: "prism doctor --deep has sent this, to see whether mail arrives. There is nothing to do.",
+};
+
+/** The address in `Name <address>`, or the text itself. */
+function addressOf(sender: string): string {
+  return /<([^<>]+)>\s*$/.exec(sender)?.[1] ?? sender;
+}
+
+/** Whether the keys of another token issuer can be fetched. Nothing where none is configured. */
+export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {
+  const { jwksUrl, algorithms } = trusted;
+  if (jwksUrl === undefined) return [];
+  try {
+    const keys = usableKeys(await fetchKeySet(jwksUrl));
+    const kinds = [...new Set(keys.map(({ kind }) => kind))].join(", ");
+    if (keys.length > 0) return [pass("issuer", `${jwksUrl} publishes ${keys.length} keys: ${kinds}`)];
+    return [
+      fail("issuer", `${jwksUrl} publishes no key that signatures can be checked with`, HINT + algorithms.join(", ")),
+    ];
+  } catch (error) {
+    return [
+      fail(
+        "issuer",
+        `the keys at ${jwksUrl} cannot be fetched: ${failureReason(error)}`,
+        "look at auth.trusted.jwksUrl",
+      ),
+    ];
+  }
+}
+
+const HINT = "its keys must be for one of auth.trusted.algorithms: ";

@@ -5,8 +5,8 @@ import type {
   RecipientView,
   RuleView,
 } from "../../../features/explain/schema.ts";
-import { localTime, withLocalTimes } from "../../output/local-time.ts";
 import { type Output, printable } from "../../output/output.ts";
+import { localTime, withLocalTimes } from "../../output/text.ts";
 
 /** Recipients that the text shows of one notification; `--json` has more. */
 const SHOWN_RECIPIENTS = 10;

@@ -6,9 +6,8 @@ import { CommandError, describeFailure } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { readStdin, readTextFile } from "../../read-input.ts";
 import { serverOf } from "../../server-client.ts";
-import { caretLines } from "./caret.ts";
 import { type FiledRule, rulesOfText } from "./rule-file.ts";
-import { warningLines } from "./warning-lines.ts";
+import { caretLines, warningLines } from "./warning-lines.ts";
 
 interface Flags {
   readonly dryRun?: boolean;

@@ -5,9 +5,8 @@ import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.
 import { printable } from "../../output/output.ts";
 import { readJsonObject } from "../../read-input.ts";
 import { serverOf } from "../../server-client.ts";
-import { caretLines } from "./caret.ts";
-import { findRuleDraft, type RuleDraft } from "./rule-draft.ts";
-import { warningLines } from "./warning-lines.ts";
+import { findRuleDraft, type RuleDraft } from "./rule-source.ts";
+import { caretLines, warningLines } from "./warning-lines.ts";
 
 interface Flags {
   readonly condition?: string;

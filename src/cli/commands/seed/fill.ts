@@ -1,10 +1,98 @@
+import { randomBytes } from "node:crypto";
 import type { CoreServices } from "../../../app/module.ts";
 import type { App } from "../../../app/start.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
-import type { Output } from "../../output/output.ts";
+import type { Output, Progress } from "../../output/output.ts";
 import { ServerClient } from "../../server-client.ts";
-import { DemoExtras } from "./demo-extras.ts";
+import type { AdminStore } from "../access/admin-store.ts";
+import type { SampleAccount } from "./samples.ts";
 import * as samples from "./samples.ts";
+
+/** 96 bits. */
+const PASSWORD_BYTES = 12;
+
+export interface SeededAccount {
+  readonly username: string;
+  readonly email: string;
+  readonly role: string;
+  /** Shown this once; null for an account that was there before. */
+  readonly password: string | null;
+}
+
+/** Makes those of the accounts that are not there, each with a password of its own; one that is there, closed ones too, stays as it is. */
+export async function seedAccounts(
+  { database, users, accounts }: AdminStore,
+  wanted: readonly SampleAccount[],
+  progress: Progress,
+): Promise<SeededAccount[]> {
+  const seeded: SeededAccount[] = [];
+  for (const { username, email, name, role } of wanted) {
+    progress.update(seeded.length, wanted.length);
+    const taken = await database.read
+      .selectFrom("users")
+      .select("id")
+      .where((e) => e.or([e("username", "=", username), e("email", "=", email)]))
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    let password: string | null = null;
+    if (!taken) {
+      password = randomBytes(PASSWORD_BYTES).toString("base64url");
+      const passwordHash = await (await accounts()).passwords.hash(password);
+      await database.write((trx) => users.create({ username, email, name, roles: [role], passwordHash }, trx));
+    }
+    seeded.push({ username, email, role, password });
+  }
+  return seeded;
+}
+
+/** What the demo has besides: one of each kind, so that every page has something to show. Each says whether it was made. */
+export class DemoExtras {
+  readonly #db: CoreServices["db"];
+  readonly #as: (username: string) => Promise<ServerClient>;
+
+  /** @param as a client in the name of an account. */
+  constructor({ db }: Pick<CoreServices, "db">, as: (username: string) => Promise<ServerClient>) {
+    this.#db = db;
+    this.#as = as;
+  }
+
+  /** What a rule of the demo sounds with. */
+  async sound(): Promise<boolean> {
+    const { filename } = samples.BELL;
+    const found = this.#db.read.selectFrom("sounds").select("id").where("filename", "=", filename);
+    if (await found.where("deletedAt", "is", null).executeTakeFirst()) return false;
+    await (await this.#as(samples.ADMIN.username)).upload("/api/v1/sounds", samples.bellSound(), { filename });
+    return true;
+  }
+
+  /** Quiet hours of somebody who has not said anything yet. */
+  async preferences(username: string, userId: string): Promise<boolean> {
+    const row = await this.#db.read.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
+    if (row?.prefs !== "{}") return false;
+    await (await this.#as(username)).put("/api/v1/users/me/preferences", samples.PREFERENCES);
+    return true;
+  }
+
+  /** To everybody, from `admin`; who is named has acknowledged it. */
+  async notification(userIds: readonly string[], acknowledgedBy: string): Promise<boolean> {
+    const found = this.#db.read.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
+    if (await found.where("kind", "=", "direct").executeTakeFirst()) return false;
+    const admin = await this.#as(samples.ADMIN.username);
+    const body = { ...samples.WELCOME, recipients: userIds };
+    const { id } = await admin.post<{ id: string }>("/api/v1/notifications", body);
+    await (await this.#as(acknowledgedBy)).put(`/api/v1/notifications/${id}/acknowledge`, {});
+    return true;
+  }
+
+  /** An entry of a channel, for whoever follows it from its beginning. */
+  async publication(): Promise<boolean> {
+    const { type } = samples.PUBLICATION;
+    if (await this.#db.read.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst())
+      return false;
+    await (await this.#as(samples.ADMIN.username)).post("/api/v1/realtime/publish", samples.PUBLICATION);
+    return true;
+  }
+}
 
 /** How many of a kind were made now, and how many were there. */
 export interface SeededKind {

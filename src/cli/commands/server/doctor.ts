@@ -79,18 +79,18 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
   ] = await Promise.all([
     import("../doctor/check.ts"),
     import("../doctor/file-checks.ts"),
-    import("../doctor/tls-check.ts"),
+    import("../doctor/network-checks.ts"),
     import("../doctor/database-checks.ts"),
-    import("../doctor/port-check.ts"),
-    import("../doctor/smtp-check.ts"),
-    import("../doctor/doctor-database.ts"),
+    import("../doctor/network-checks.ts"),
+    import("../doctor/provider-checks.ts"),
+    import("../doctor/queues-check.ts"),
     import("../../../store/sqlite/data-dir-lock.ts"),
     import("../doctor/config-checks.ts"),
-    import("../doctor/backup-checks.ts"),
-    import("../doctor/modules-check.ts"),
-    import("../doctor/push-checks.ts"),
+    import("../doctor/file-checks.ts"),
+    import("../doctor/data-checks.ts"),
     import("../doctor/provider-checks.ts"),
-    import("../doctor/issuer-check.ts"),
+    import("../doctor/provider-checks.ts"),
+    import("../doctor/provider-checks.ts"),
   ]);
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config);

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { parseRfc3339 } from "../../../core/clock.ts";
 import {
   AUDIT_COLUMNS,
@@ -11,14 +12,77 @@ import { eventJson, notificationView } from "../../../features/notifications/vie
 import { allRules, roleNames } from "../../../features/rules/queries.ts";
 import { ruleView } from "../../../features/rules/view.ts";
 import type { ReadDb } from "../../../store/database.ts";
+import type { EventsTable } from "../../../store/schema.ts";
 import type { Context } from "../../context.ts";
-import { requireDatabase } from "../../data-dir.ts";
-import { openReadStore } from "../../read-store.ts";
+import { openReadStore, requireDatabase } from "../../data-dir.ts";
 import { findProjectRef, listUsers } from "../access/account-queries.ts";
 import { withExistingStore } from "../access/admin-store.ts";
-import { type ExportWish, isSelected, OBJECT_COLUMNS } from "./export-kinds.ts";
-import { type RowFilter, scanEvents, scanNotifications } from "./export-queries.ts";
-import { type ExportRow, objectRow, type RowSource } from "./export-rows.ts";
+import {
+  type ExportRow,
+  type ExportWish,
+  isSelected,
+  OBJECT_COLUMNS,
+  objectRow,
+  type RowSource,
+} from "./export-kinds.ts";
+
+/** Pages of the exports that are made on the data directory: each a short read of its own, behind the last row of the one before. */
+
+const PAGE = 1000;
+
+export interface RowFilter {
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+  readonly projectId: string | undefined;
+}
+
+/** Events by offset, of all projects unless one is given. */
+export async function* scanEvents(db: ReadDb, { from, to, projectId }: RowFilter): AsyncIterable<EventsTable> {
+  for (let after = 0; ; ) {
+    let query = db.selectFrom("events").selectAll().where("seq", ">", after).orderBy("seq").limit(PAGE);
+    if (projectId !== undefined) query = query.where("projectId", "=", projectId);
+    if (from !== undefined) query = query.where("receivedAt", ">=", from);
+    if (to !== undefined) query = query.where("receivedAt", "<", to);
+    const page = await query.execute();
+    yield* page;
+    const last = page.at(-1);
+    if (!last || page.length < PAGE) return;
+    after = last.seq;
+  }
+}
+
+/** A row per recipient who has not deleted it, user by user, oldest first. */
+export async function* scanNotifications(db: ReadDb, { from, to, projectId }: RowFilter) {
+  for (let after = { userId: "", seq: 0 }; ; ) {
+    let query = db
+      .selectFrom("notification_recipients as r")
+      .innerJoin("notifications as n", "n.id", "r.notificationId")
+      .selectAll("n")
+      .select([
+        "r.userId",
+        "r.seq",
+        "r.readAt",
+        "r.acknowledgedAt",
+        "r.acknowledgeNote",
+        "r.openedAt",
+        "r.webviewAction",
+        "r.delivered as recipientDelivered",
+      ])
+      .where(sql<boolean>`(r.userId, r.seq) > (${after.userId}, ${after.seq})`)
+      .where("r.deletedAt", "is", null)
+      .orderBy("r.userId")
+      .orderBy("r.seq")
+      .limit(PAGE);
+    if (projectId !== undefined) query = query.where("n.projectId", "=", projectId);
+    if (from !== undefined) query = query.where("n.createdAt", ">=", from);
+    if (to !== undefined) query = query.where("n.createdAt", "<", to);
+    const page = await query.execute();
+    yield* page;
+    const last = page.at(-1);
+    if (!last || page.length < PAGE) return;
+    after = last;
+  }
+}
 
 /** Rows of the data directory's database. Exporting the audit trail is recorded in it first. @throws CommandError 3, 4, PROJECT_NOT_FOUND */
 export async function offlineRows(context: Context, wish: ExportWish): Promise<RowSource> {

@@ -9,8 +9,8 @@ import {
   type ExportFormat,
   type ExportKind,
   type ExportSelection,
+  formatRows,
 } from "./export-kinds.ts";
-import { formatRows } from "./export-rows.ts";
 
 interface Flags extends ExportSelection {
   readonly format: ExportFormat;

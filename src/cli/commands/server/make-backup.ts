@@ -5,10 +5,10 @@ import { type Backup, createBackup, requireNew, workDirOf } from "../../../featu
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase } from "../../data-dir.ts";
-import { cleaningUp } from "../../output/cleaning-up.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
-import { readPassphrase } from "../access/read-password.ts";
+import { cleaningUp } from "../../output/process-ends.ts";
+import { readPassphrase } from "../access/prompt.ts";
 import { bytesText } from "../doctor/check.ts";
 import { archiveName, archivesIn, archiveTime, BACKUPS_DIR } from "./archives.ts";
 

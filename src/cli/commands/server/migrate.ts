@@ -9,7 +9,7 @@ import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { lockDataDir, makeCurrent } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
-import { confirm } from "../access/confirm.ts";
+import { confirm } from "../access/prompt.ts";
 
 interface Flags {
   readonly dryRun?: boolean;

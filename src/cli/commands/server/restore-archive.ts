@@ -16,11 +16,10 @@ import { type DataPlaces, foldersOf, isRestorePending } from "../../../features/
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { lockDataDir } from "../../data-dir.ts";
-import { cleaningUp } from "../../output/cleaning-up.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
-import { confirm } from "../access/confirm.ts";
-import { readPassphrase } from "../access/read-password.ts";
+import { cleaningUp } from "../../output/process-ends.ts";
+import { confirm, readPassphrase } from "../access/prompt.ts";
 
 export interface RestoreFlags {
   readonly yes?: boolean;

@@ -7,7 +7,7 @@ import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { withExistingStore } from "../access/admin-store.ts";
-import { archiveKeys, archivesText } from "./archive-keys.ts";
+import { archiveKeys, archivesText } from "./archives.ts";
 
 /**
  * `key rotate --encryption`: everything at rest comes under the current encryption key. Beside a running server too, if that has the key: it opens by

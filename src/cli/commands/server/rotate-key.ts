@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
-import { showIssuedKey } from "../access/create-key.ts";
+import { showIssuedKey } from "../access/key.ts";
 
 interface Flags {
   readonly project?: string;

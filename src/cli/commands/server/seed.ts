@@ -6,9 +6,8 @@ import { lockDataDir, makeCurrent } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
-import { confirm } from "../access/confirm.ts";
-import type { SeededAccount } from "../seed/accounts.ts";
-import type { Filled } from "../seed/fill.ts";
+import { confirm } from "../access/prompt.ts";
+import type { Filled, SeededAccount } from "../seed/fill.ts";
 import { DEMO, PLAIN, type SeedAmounts, sampleAccounts } from "../seed/samples.ts";
 
 interface Flags {
@@ -67,7 +66,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
 async function seedAccounts(context: Context, { users }: SeedAmounts): Promise<SeededAccount[]> {
   const [{ withAdminStore }, accounts] = await Promise.all([
     import("../access/admin-store.ts"),
-    import("../seed/accounts.ts"),
+    import("../seed/fill.ts"),
   ]);
   const progress = context.out.progress("making accounts");
   try {

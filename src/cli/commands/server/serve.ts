@@ -4,19 +4,41 @@ import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import type { ReloadableLogger } from "../../../config/logger.ts";
-import { localUrlOf } from "../../../config/public-url.ts";
+import { flattenOptions } from "../../../config/option.ts";
+import { OPTIONS } from "../../../config/options.ts";
+import { localUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
 import type { Logger } from "../../../core/log.ts";
 import { hasLocalPublicUrl } from "../../../features/access/dev-gate.ts";
 import { beatFileOf } from "../../../store/read/beats.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../../../store/sqlite/migrate-file.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { lockDataDir } from "../../data-dir.ts";
-import { lostDatabase, requireNotLost } from "../../lost-database.ts";
+import { lockDataDir, lostDatabase, requireNotLost } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
-import { openLog } from "../../output/open-log.ts";
+import { openLog } from "../../output/log.ts";
 import { endOnStray, interrupt } from "../../output/process-ends.ts";
-import { changedSettings } from "./changed-settings.ts";
+
+/** What a reload finds changed, by dotted key: what is in force from now on, and what waits for the next start. */
+interface ChangedSettings {
+  readonly inForce: readonly string[];
+  readonly needRestart: readonly string[];
+}
+
+function changedSettings(before: Config, after: Config): ChangedSettings {
+  const changed = flattenOptions(OPTIONS).filter(([key]) => settingOf(before, key) !== settingOf(after, key));
+  // Another certificate is taken over; a socket that listens does not begin or cease to speak TLS.
+  const isSwitched = (tlsFilesOf(before) === null) !== (tlsFilesOf(after) === null);
+  const keys = (reloadable: boolean): string[] =>
+    changed
+      .filter(([key, option]) => (option.reloadable && !(isSwitched && key.startsWith("tls."))) === reloadable)
+      .map(([key]) => key);
+  return { inForce: keys(true), needRestart: keys(false) };
+}
+
+function settingOf(config: Config, key: string): string {
+  const value = key.split(".").reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config);
+  return JSON.stringify(value) ?? "";
+}
 
 interface ServeFlags {
   readonly port?: string;

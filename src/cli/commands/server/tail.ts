@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { LEVELS } from "../../../core/levels.ts";
 import { type Context, contextOf } from "../../context.ts";
@@ -6,6 +7,37 @@ import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { type ServerClient, serverOf } from "../../server-client.ts";
+
+const EVERY_MS = 1000;
+
+/** A look at something, as --json and as people see it. */
+interface Look {
+  readonly value: unknown;
+  readonly human: () => readonly string[];
+}
+
+/**
+ * Shows a look once, or with `isWatched` one every second until the command is interrupted: on a terminal drawn anew, with --json one line
+ * each. A server that goes away meanwhile is waited for. @throws what the first look throws
+ */
+export async function show(out: Output, isWatched: boolean, look: () => Promise<Look>): Promise<void> {
+  const { value, human } = await look();
+  if (!isWatched) {
+    out.result(value, human);
+    return;
+  }
+  out.frame(value, human);
+  for (;;) {
+    await sleep(EVERY_MS);
+    try {
+      const { value, human } = await look();
+      out.frame(value, human);
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.unreachable) throw error;
+      out.note(error.message);
+    }
+  }
+}
 
 interface Flags {
   readonly project: string;

@@ -5,13 +5,12 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channe
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../features/jobs/runner/job.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { openLog } from "../../output/open-log.ts";
+import { openLog } from "../../output/log.ts";
 import { Output } from "../../output/output.ts";
 import { endOnStray, interrupt } from "../../output/process-ends.ts";
 import { serverOf } from "../../server-client.ts";
-import { channelWork } from "./channel-work.ts";
-import type { ChannelWork, LeasedJob, Work } from "./work.ts";
-import { type Claimed, WorkerLink } from "./worker-link.ts";
+import type { ChannelWork, LeasedJob, Work } from "./worker-link.ts";
+import { type Claimed, channelWork, WorkerLink } from "./worker-link.ts";
 import { WorkerLoop } from "./worker-loop.ts";
 
 export type ServedQueue = "notification-delivery" | "push-notification" | ModuleQueue;

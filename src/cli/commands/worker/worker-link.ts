@@ -1,11 +1,79 @@
+import * as v from "valibot";
+import type { Config } from "../../../config/load.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { WorkerChannel } from "../../../core/worker-channels.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
+import { callersOf } from "../../../features/delivery/callers.ts";
+import { ATTEMPT_JOB } from "../../../features/delivery/delivery-jobs.ts";
+import { sendWithin } from "../../../features/delivery/send-within.ts";
 import { DeadTarget, ProviderDown } from "../../../features/delivery/sender.ts";
 import { jitteredDelayMs } from "../../../features/jobs/runner/attempt-end.ts";
 import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { type LeasedJob, ServerOnly } from "./work.ts";
+
+/** A job as a server hands it out (contract 4.12). */
+export interface LeasedJob {
+  readonly id: string;
+  readonly queue: string;
+  readonly kind: string;
+  readonly payload: unknown;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Names the attempt. */
+  readonly fence: number;
+  readonly correlationId: string;
+  readonly runAt: string;
+}
+
+/** What a worker does with the jobs of some queues. */
+export interface Work {
+  /**
+   * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, DeadTarget or ProviderDown for what they say,
+   * {@link ServerOnly} for a job that this process can never run, anything else to be tried again. It ends soon after the signal has aborted, with whatever it likes
+   * @param stopping aborts when the worker begins to stop; a job that need not be ended then may throw StoppedCall, and is handed back
+   */
+  run(job: LeasedJob, signal: AbortSignal, stopping: AbortSignal): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Work on outside channels. */
+export interface ChannelWork extends Work {
+  /** Those that this process has the settings of. */
+  readonly channels: readonly WorkerChannel[];
+}
+
+/** The job needs what only the server has: it is handed back, and no other of its queue is claimed. */
+export class ServerOnly extends Error {
+  override readonly name = "ServerOnly";
+}
+
+/** What a server hands out of an attempt. What is in the message is between the two halves of the channel's sender. */
+const Handed = v.object({
+  deliveryId: v.string(),
+  channel: v.picklist(WORKER_CHANNELS),
+  message: v.looseObject({}),
+});
+
+/** Makes the calls of attempts, by the settings of this process. */
+export function channelWork(config: Config): ChannelWork {
+  const callers = callersOf(config, systemClock);
+  return {
+    channels: WORKER_CHANNELS.filter((channel) => callers.get(channel)?.isConfigured),
+    async run({ kind, payload }, signal, stopping) {
+      const handed = v.safeParse(Handed, payload);
+      const caller = handed.success ? callers.get(handed.output.channel) : undefined;
+      if (kind !== ATTEMPT_JOB || !handed.success || !caller?.isConfigured)
+        throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
+      const { message } = handed.output;
+      // A lost lease is one more reason to give up.
+      return sendWithin((limit) => caller.call(message, limit), AbortSignal.any([signal, stopping]));
+    },
+    async close() {
+      await Promise.all([...callers.values()].map(async (caller) => caller.close?.()));
+    },
+  };
+}
 
 /** How long a claim waits at the server for a job; each renews the lease, which lasts a minute. */
 export const CLAIM_WAIT_MS = 20_000;

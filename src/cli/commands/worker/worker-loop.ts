@@ -4,8 +4,18 @@ import { deferred } from "../../../core/deferred.ts";
 import type { Logger } from "../../../core/log.ts";
 import { within } from "../../../core/within.ts";
 import { StoppedCall } from "../../../features/delivery/send-within.ts";
-import { type LeasedJob, ServerOnly, type Work } from "./work.ts";
-import { awayMs, CLAIM_WAIT_MS, type Claimed, type ClaimOf, endOf, verdictOf, type WorkerLink } from "./worker-link.ts";
+import {
+  awayMs,
+  CLAIM_WAIT_MS,
+  type Claimed,
+  type ClaimOf,
+  endOf,
+  type LeasedJob,
+  ServerOnly,
+  verdictOf,
+  type Work,
+  type WorkerLink,
+} from "./worker-link.ts";
 
 const RENEW_EVERY_MS = 20_000;
 /** An answer that is on its way when the worker stops brings jobs that are better handed back at once than missed for a minute. */

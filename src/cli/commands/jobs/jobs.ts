@@ -1,16 +1,18 @@
 import { type Command, Option } from "commander";
 import { JOB_STATES } from "../../../store/schema.ts";
 import { contextOf } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
-import { type Query, type ServerClient, serverOf } from "../../server-client.ts";
-import { show } from "../server/watch.ts";
-import { type JobDetail, type JobLine, jobLines, jobPath } from "./job-lines.ts";
+import { type Query, type ServerClient, SLICED_LIMIT_MS, serverOf } from "../../server-client.ts";
+import { show } from "../server/tail.ts";
+import { type JobDetail, type JobLine, jobLine, jobLines, jobPath } from "./job-lines.ts";
+import { queuePath } from "./queue.ts";
 
 const MAX_PAGE = 1000;
 const DEFAULT_LIMIT = 20;
 
-interface Flags {
+interface ListJobsFlags {
   readonly queue?: string;
   readonly state?: readonly string[];
   readonly id?: string;
@@ -29,7 +31,7 @@ Examples:
   $ prism queue list --queue timers --state scheduled,retrying
   $ prism queue list --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60`,
     )
-    .action(async (flags: Flags, command: Command) => {
+    .action(async (flags: ListJobsFlags, command: Command) => {
       const context = contextOf(command);
       const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
@@ -43,7 +45,7 @@ Examples:
     });
   addFlags(queue.command("dead"), "jobs that failed for good, newest first, with their last error")
     .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
-    .action(async ({ limit, ...flags }: Flags, command: Command) => {
+    .action(async ({ limit, ...flags }: ListJobsFlags, command: Command) => {
       const context = contextOf(command);
       const server = await serverOf(context);
       await show(context.out, flags.watch === true, async () => {
@@ -96,4 +98,49 @@ function deadTable(jobs: readonly JobLine[]): string[] {
 
 function attemptsText({ attempts, maxAttempts }: JobLine): string {
   return `${attempts}/${maxAttempts}`;
+}
+
+export function addCancelJob(queue: Command): void {
+  queue
+    .command("cancel")
+    .description("cancel a job that waits; one that runs goes on")
+    .requiredOption("--id <job>", "the job")
+    .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
+    .action(async (flags: { readonly id: string }, command: Command) => {
+      const context = contextOf(command);
+      const job = await (await serverOf(context)).post<JobDetail>(jobPath(flags.id, "/cancel"), {});
+      context.out.result(job, () => jobLine(job));
+    });
+}
+
+interface RetryJobsFlags {
+  readonly id?: string;
+  readonly queue?: string;
+}
+
+export function addRetryJobs(queue: Command): void {
+  queue
+    .command("retry")
+    .description("try a dead or cancelled job anew, or all dead jobs of a queue")
+    .option("--id <job>", "the job")
+    .option("--queue <name>", "all dead jobs of this queue")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ prism queue retry --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60
+  $ prism queue retry --queue messages-dead-letter`,
+    )
+    .action(async ({ id, queue: name }: RetryJobsFlags, command: Command) => {
+      const context = contextOf(command);
+      const server = await serverOf(context);
+      if (id !== undefined && name === undefined) {
+        const job = await server.post<JobDetail>(jobPath(id, "/retry"), {});
+        context.out.result(job, () => jobLine(job));
+      } else if (id === undefined && name !== undefined) {
+        const path = queuePath(name, "/requeue-dead");
+        const reply = await server.post<{ requeued: number }>(path, {}, SLICED_LIMIT_MS);
+        context.out.result(reply, () => `${reply.requeued} requeued`);
+      } else throw new CommandError(EXIT.usage, "give --id or --queue, one of them");
+    });
 }

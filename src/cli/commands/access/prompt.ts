@@ -1,10 +1,38 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline/promises";
 import { StringDecoder } from "node:string_decoder";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { interrupt } from "../../output/process-ends.ts";
 import { readStdin } from "../../read-input.ts";
 
+/** Where a person is asked. */
+interface Terminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+/** Asks a person; where there is none, or the input ends, the answer is no. */
+export async function confirm(
+  question: string,
+  { input, output }: Terminal = { input: process.stdin, output: process.stderr },
+): Promise<boolean> {
+  if (input.isTTY !== true || output.isTTY !== true) return false;
+  const prompt = createInterface({ input, output });
+  // The terminal is in raw mode: Ctrl-C arrives here and not as a signal.
+  prompt.once("SIGINT", interrupt);
+  try {
+    // Ctrl-D rejects the question, an input that ends leaves it open for ever.
+    const asked = prompt.question(`${question} Type yes: `).catch(() => null);
+    const answer = await Promise.race([asked, once(prompt, "close").then(() => null)]);
+    if (answer === null) output.write("\n");
+    return answer?.trim().toLowerCase() === "yes";
+  } finally {
+    prompt.close();
+  }
+}
+
 /** Where a person types, unseen. */
-export interface PasswordTerminal {
+interface PasswordTerminal {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
   readonly output: NodeJS.WritableStream;
 }

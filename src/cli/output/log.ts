@@ -1,4 +1,13 @@
+import type { Config } from "../../config/load.ts";
+import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
+import type { Context } from "../context.ts";
 import { type Output, printable } from "./output.ts";
+
+/** The log of a command that runs on: JSON, one object per line; on the terminal of a developer, lines for people. */
+export function openLog({ out }: Context, { env, debug, log: { level } }: Config): ReloadableLogger {
+  const isForPeople = env === "development" && process.stdout.isTTY === true && !out.json;
+  return createLogger({ level, debug, ...(isForPeople ? { destination: prettyLog(out) } : {}) });
+}
 
 interface LogLine {
   readonly time: string;
@@ -9,7 +18,7 @@ interface LogLine {
 }
 
 /** Log lines for a person who watches a development server; everywhere else they stay JSON. */
-export function prettyLog(out: Output): { write(line: string): void } {
+function prettyLog(out: Output): { write(line: string): void } {
   const paint: Readonly<Record<string, (text: string) => string>> = {
     error: (text) => out.red(text),
     warn: (text) => out.yellow(text),

@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
+import { contextOf } from "../../context.ts";
+import { futureFlag, listFlag } from "../../output/flag-values.ts";
+import { table } from "../../output/output.ts";
+import { requireFuture, requireLabel } from "../../output/text.ts";
+
+interface ListTokensFlags {
+  readonly user?: string;
+  readonly all?: boolean;
+}
+
+function addListTokens(token: Command): void {
+  token
+    .command("list")
+    .description("service tokens, without their secrets")
+    .option("--user <user>", "only those of one user")
+    .option("--all", "those that were revoked or have expired, too")
+    .addHelpText("after", "\nExamples:\n  $ prism token list\n  $ prism token list --user admin --all --json")
+    .action(async (flags: ListTokensFlags, command: Command) => {
+      const context = contextOf(command);
+      const [{ withAdminStore }, { findUserRef, isEveryPermission, listTokens }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("./account-queries.ts"),
+      ]);
+      const tokens = await withAdminStore(context, "token list", async ({ database: { read } }) => {
+        const userId = flags.user === undefined ? undefined : (await findUserRef(read, flags.user)).id;
+        return listTokens(read, { userId, all: flags.all === true, now: Date.now() });
+      });
+      context.out.result({ tokens }, () =>
+        table(
+          ["ID", "USER", "NAME", "PREFIX", "STATE", "EXPIRES", "LAST USED", "SCOPES"],
+          tokens.map((each) => [
+            each.id,
+            each.user,
+            each.name,
+            each.prefix,
+            each.state,
+            each.expiresAt,
+            each.lastUsedAt,
+            isEveryPermission(each.scopes) ? "all" : each.scopes.join(","),
+          ]),
+        ),
+      );
+      if (tokens.length === 0) context.out.note("There are no such tokens.");
+    });
+}
+
+interface CreateTokenFlags {
+  readonly user: string;
+  readonly name: string;
+  readonly scopes?: readonly TokenScope[];
+  readonly expires?: number;
+}
+
+function addCreateToken(token: Command): void {
+  token
+    .command("create")
+    .description("make a service token; it is shown this once, alone on stdout")
+    .requiredOption("--user <user>", "whose: username, mail address, external id or id")
+    .option("--name <name>", "what it is for", "cli")
+    .option(
+      "--scopes <list>",
+      "what it is for, comma separated: permissions, account:own, notifications:own (default: all)",
+      listFlag(TOKEN_SCOPES),
+    )
+    .option("--expires <time>", "when it ends: a time, a day, or a duration from now such as 30d", futureFlag)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ export PRISM_TOKEN=$(prism token create --user admin --name laptop)\n  $ prism token create --user ci --scopes events:write,events:read --expires 90d",
+    )
+    .action(async (flags: CreateTokenFlags, command: Command) => {
+      const context = contextOf(command);
+      const name = requireLabel(flags.name, "--name");
+      requireFuture(flags.expires);
+      const [{ withAdminStore }, { findUserRef }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("./account-queries.ts"),
+      ]);
+      const { user, issued } = await withAdminStore(context, "token create", ({ database, users }) =>
+        database.write(async (trx) => {
+          const user = await findUserRef(trx, flags.user);
+          const { scopes, expires: expiresAt } = flags;
+          return { user, issued: await users.createToken({ userId: user.id, name, scopes, expiresAt }, trx) };
+        }),
+      );
+      const expiresAt = toRfc3339OrNull(flags.expires ?? null);
+      const shown = { id: issued.id, userId: user.id, name, scopes: flags.scopes ?? TOKEN_SCOPES, expiresAt };
+      context.out.result({ ...shown, token: issued.token }, () => issued.token);
+      const end = expiresAt === null ? "without end" : `until ${expiresAt}`;
+      context.out.note(`Token ${issued.id} of ${user.label}, ${end}. It is not shown again.`);
+      if (user.status !== "active")
+        context.out.note(`The account is ${user.status}: the token works once it is active.`);
+    });
+}
+
+function addRevokeToken(token: Command): void {
+  token
+    .command("revoke")
+    .description("end a service token; a running server refuses it within 250 ms")
+    .argument("<id>", "the token's id, as token list shows it")
+    .addHelpText("after", "\nExample:\n  $ prism token revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
+    .action(async (id: string, _flags: object, command: Command) => {
+      const context = contextOf(command);
+      const { withAdminStore } = await import("./admin-store.ts");
+      await withAdminStore(context, "token revoke", ({ database, users }) =>
+        database.write((trx) => users.revokeToken(id, trx)),
+      );
+      context.out.result({ id, revoked: true }, () => `${id} is revoked`);
+    });
+}
+
+/** Service tokens of users, offline on the data directory. */
+export function addToken(program: Command): void {
+  const token = program
+    .command("token")
+    .description("make, list and revoke service tokens of users")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ export PRISM_TOKEN=$(prism token create --user admin)\n  $ prism token list --user admin",
+    );
+  addCreateToken(token);
+  addListTokens(token);
+  addRevokeToken(token);
+}

@@ -1,0 +1,53 @@
+import { cleanText, codePointLength } from "../../core/clean-text.ts";
+import { CsvReader } from "../../core/csv-reader.ts";
+import { CommandError, EXIT } from "./exit-codes.ts";
+
+const MAX_LABEL = 100;
+
+/** The name of a token or key as it is kept. @throws CommandError 7 when it is empty or longer than 100 characters */
+export function requireLabel(text: string, flag: string): string {
+  const label = cleanText(text).trim();
+  if (label === "" || codePointLength(label) > MAX_LABEL)
+    throw new CommandError(EXIT.conflict, `${flag} must be 1 to ${MAX_LABEL} characters long`);
+  return label;
+}
+
+/** @throws CommandError 7 for an end that has passed */
+export function requireFuture(at: number | undefined): void {
+  if (at !== undefined && at <= Date.now())
+    throw new CommandError(EXIT.conflict, `--expires ${new Date(at).toISOString()} has passed`);
+}
+
+/** In the largest unit of which there are two: `90 s`, `45 min`. */
+export function ageText(ms: number): string {
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["min", 60_000],
+  ] as const)
+    if (ms >= 2 * size) return `${Math.floor(ms / size)} ${unit}`;
+  return `${Math.floor(ms / 1000)} s`;
+}
+
+/** A time as the clock on the wall of this terminal shows it, with its offset: `2026-03-29 03:00:05.250 +02:00`. */
+export function localTime(rfc3339: string): string {
+  const at = new Date(rfc3339);
+  const offset = -at.getTimezoneOffset();
+  const wall = new Date(at.getTime() + offset * 60_000).toISOString();
+  const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60].map((part) =>
+    String(part).padStart(2, "0"),
+  );
+  return `${wall.slice(0, 10)} ${wall.slice(11, 23)} ${offset < 0 ? "-" : "+"}${hours}:${minutes}`;
+}
+
+/** A sentence of the server's with its times as {@link localTime}. */
+export function withLocalTimes(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, localTime);
+}
+
+/** The cells of each record of CSV that arrives in pieces; the header is the first. */
+export async function* csvRecords(chunks: AsyncIterable<string>): AsyncIterable<string[]> {
+  const reader = new CsvReader();
+  for await (const chunk of chunks) for (const { cells } of reader.push(chunk)) yield cells;
+  for (const { cells } of reader.end()) yield cells;
+}
