@@ -8,7 +8,6 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
 import { readNewPassword } from "./prompt.ts";
-import { USER_STATUSES, userLine } from "./user.ts";
 
 /** Roles as they are called, in whatever case they were given, each once. @throws CommandError 6 naming the nearest role */
 export function knownRoles(given: readonly string[], known: readonly string[]): string[] {
@@ -95,4 +94,19 @@ async function create(flags: Flags, command: Command): Promise<void> {
   context.out.result(created, () => userLine(created));
   if (!hasPassword) context.out.note(`A password for ${label}: prism user passwd ${label}`);
   context.out.note(`A token for ${label}: prism token create --user ${label}`);
+}
+
+export const USER_STATUSES: readonly UserStatus[] = ["pending", "active", "disabled", "unverified"];
+
+/** One account in a line, for people. */
+export function userLine(user: {
+  readonly id: string;
+  readonly username: string | null;
+  readonly email: string | null;
+  readonly externalId: string | null;
+  readonly status: string;
+  readonly roles: readonly string[];
+}): string {
+  const label = printable(user.username ?? user.email ?? user.externalId ?? user.id);
+  return `${user.id}  ${label}  ${user.status}  ${user.roles.join(", ") || "-"}`;
 }

@@ -6,7 +6,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import type { AdminStore } from "./admin-store.ts";
-import { addCreateUser, knownRoles } from "./create-user.ts";
+import { addCreateUser, knownRoles, USER_STATUSES, userLine } from "./create-user.ts";
 import { addImportUsers } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
 
@@ -39,27 +39,12 @@ async function changeUser(
   context.out.result(user, () => userLine(user));
 }
 
-/** One account in a line, for people. */
-export function userLine(user: {
-  readonly id: string;
-  readonly username: string | null;
-  readonly email: string | null;
-  readonly externalId: string | null;
-  readonly status: string;
-  readonly roles: readonly string[];
-}): string {
-  const label = printable(user.username ?? user.email ?? user.externalId ?? user.id);
-  return `${user.id}  ${label}  ${user.status}  ${user.roles.join(", ") || "-"}`;
-}
-
 interface ListUsersFlags {
   readonly email?: string;
   readonly username?: string;
   readonly role?: string;
   readonly status?: UserStatus;
 }
-
-export const USER_STATUSES: readonly UserStatus[] = ["pending", "active", "disabled", "unverified"];
 
 function addListUsers(user: Command): void {
   user

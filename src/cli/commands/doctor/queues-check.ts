@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/queue-control.ts";
 import type { QueueName } from "../../../features/jobs/runner/job.ts";
+import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { Scanner } from "../../../store/read/scanner.ts";
 import { SERVER_KEYS_SETTING } from "../../../store/sealing-keys.ts";

@@ -2,8 +2,8 @@ import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
-import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
 import { ArchiveReader } from "../../../features/backup/archive.ts";
+import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
 
 /** Where archives go by default, in the data directory. */
 export const BACKUPS_DIR = "backups";
