@@ -59,7 +59,7 @@ const STILL_THERE = {
   pusher: ["delivery", "notifications", "streams"],
   streams: ["notifications"],
   rules: ["delivery", "events", "notifications"],
-  notifications: ["delivery", "events", "timers"],
+  notifications: ["delivery", "timers"],
   schedules: ["timers"],
   delivery: ["retention"],
 };

@@ -8,7 +8,7 @@ import {
   conditionWarnings,
   type RuleEvent,
 } from "../rules/index.ts";
-import { readEvent } from "./pipeline/event-input.ts";
+import { readEvent } from "./pipeline/read-events.ts";
 
 export interface RuleTest {
   readonly condition: string;

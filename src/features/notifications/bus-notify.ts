@@ -1,7 +1,7 @@
 import * as v from "valibot";
+import type { BusHandler } from "../../core/bus.ts";
 import { checkShape } from "../../http/input.ts";
 import { text } from "../../http/shapes.ts";
-import type { BusHandler } from "../events/index.ts";
 import type { NotifyInput } from "./notifier.ts";
 
 /** The bus event that reaches a user. */

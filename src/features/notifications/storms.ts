@@ -1,11 +1,11 @@
 import type { Selectable } from "kysely";
+import type { Bus } from "../../core/bus.ts";
 import { cleanText } from "../../core/clean-text.ts";
 import type { Clock } from "../../core/clock.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
-import type { Bus } from "../events/index.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import type { Throttle } from "../rules/index.ts";

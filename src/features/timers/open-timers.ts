@@ -1,4 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import type { Bus } from "../../core/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { Presence } from "../../live/presence.ts";
@@ -6,7 +7,7 @@ import type { Database } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { Senders } from "../delivery/index.ts";
-import type { Bus, IngestService } from "../events/index.ts";
+import type { IngestService } from "../events/index.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import type { Announcer } from "../notifications/index.ts";
 import { Notifier } from "../notifications/index.ts";

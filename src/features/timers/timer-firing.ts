@@ -1,10 +1,11 @@
+import type { Bus } from "../../core/bus.ts";
 import { runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { assertNever, PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import type { Database } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
-import type { Bus, IngestService } from "../events/index.ts";
+import type { IngestService } from "../events/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, finishOf, PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/deferred.ts";
-import { BatchGate } from "../../../src/features/events/batch-gate.ts";
+import { BatchGate } from "../../../src/features/events/ingest.ts";
 import { BodyReader } from "../../../src/http/body.ts";
 import type { Exchange } from "../../../src/http/exchange.ts";
 import { eventually } from "../../helpers/eventually.ts";

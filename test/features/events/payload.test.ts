@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { outlineJson } from "../../../src/core/json-text.ts";
-import { readEvent } from "../../../src/features/events/pipeline/event-input.ts";
+import { readEvent } from "../../../src/features/events/pipeline/read-events.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { scalarOf } from "../../helpers/tables.ts";
 

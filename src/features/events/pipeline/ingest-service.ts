@@ -2,9 +2,8 @@ import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { outlineJson } from "../../../core/json-text.ts";
 import type { JobFinish } from "../../../store/commit/write-set.ts";
-import type { EventResult, IncomingEvent } from "../../rules/index.ts";
-import { type EventLimits, readEvent } from "./event-input.ts";
-import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline.ts";
+import type { EventPipeline } from "./pipeline.ts";
+import { type EventLimits, readEvent } from "./read-events.ts";
 
 /** An event made inside the process. */
 export interface InternalEvent {
@@ -52,39 +51,19 @@ export class IngestService {
       this.#limits,
     );
     this.#pipeline.requireRoom(incoming.bytes);
-    return new Promise((resolve, reject) => this.#pipeline.accept(incoming, new PromiseOwner(resolve, reject, finish)));
+    return new Promise((resolve, reject) => {
+      this.#pipeline.accept(incoming, {
+        isAbandoned: false,
+        hasRows: finish !== undefined,
+        rowsFor: ([result]) => (finish && result?.status !== "conflict" ? { finish } : {}),
+        settled: (_event, result) =>
+          result.status === "conflict" ? reject(idConflict()) : resolve({ id: result.id, seq: result.seq }),
+        failed: (_event, error) => reject(error),
+      });
+    });
   }
 }
 
-class PromiseOwner implements EventOwner {
-  readonly isAbandoned = false;
-  readonly hasRows: boolean;
-  readonly #resolve: (stored: { id: string; seq: number }) => void;
-  readonly #reject: (error: PrismError) => void;
-  readonly #finish: JobFinish | undefined;
-
-  constructor(
-    resolve: (stored: { id: string; seq: number }) => void,
-    reject: (error: PrismError) => void,
-    finish: JobFinish | undefined,
-  ) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#finish = finish;
-    this.hasRows = finish !== undefined;
-  }
-
-  rowsFor([result]: readonly EventResult[]): OwnerRows {
-    return this.#finish && result?.status !== "conflict" ? { finish: this.#finish } : {};
-  }
-
-  settled(_event: IncomingEvent, result: EventResult): void {
-    if (result.status === "conflict")
-      this.#reject(new PrismError("ID_CONFLICT", "Another project has an event with this id"));
-    else this.#resolve({ id: result.id, seq: result.seq });
-  }
-
-  failed(_event: IncomingEvent, error: PrismError): void {
-    this.#reject(error);
-  }
+export function idConflict(): PrismError {
+  return new PrismError("ID_CONFLICT", "Another project has an event with this id");
 }

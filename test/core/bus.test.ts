@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Caller, currentCaller, runAs } from "../../../../src/core/caller.ts";
-import { deferred } from "../../../../src/core/deferred.ts";
-import { Bus } from "../../../../src/features/events/bus/bus.ts";
-import { eventually } from "../../../helpers/eventually.ts";
-import { LogLines } from "../../../helpers/log-lines.ts";
+import { Bus } from "../../src/core/bus.ts";
+import { type Caller, currentCaller, runAs } from "../../src/core/caller.ts";
+import { deferred } from "../../src/core/deferred.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { LogLines } from "../helpers/log-lines.ts";
 
 function newBus(): { bus: Bus; log: LogLines; heard: string[]; hear(name: string): () => void } {
   const log = new LogLines();

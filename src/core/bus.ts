@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
-import { type Caller, currentCaller, runAs } from "../../../core/caller.ts";
-import { uuidv7 } from "../../../core/ids.ts";
-import type { Logger } from "../../../core/log.ts";
+import { type Caller, currentCaller, runAs } from "./caller.ts";
+import { uuidv7 } from "./ids.ts";
+import type { Logger } from "./log.ts";
 
 export interface BusMeta {
   readonly event: string;

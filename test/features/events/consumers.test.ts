@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../../src/core/deferred.ts";
-import type { StoredEvent } from "../../../../src/module/module-api.ts";
-import { eventually } from "../../../helpers/eventually.ts";
-import { LogLines } from "../../../helpers/log-lines.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { deferred } from "../../../src/core/deferred.ts";
+import type { StoredEvent } from "../../../src/module/module-api.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
+import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 async function post(prism: TestPrism, ...types: string[]): Promise<void> {
   const { status } = await prism.post(

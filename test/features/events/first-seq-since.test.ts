@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { firstSeqSince } from "../../../../src/features/events/bus/first-seq-since.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { firstSeqSince } from "../../../src/features/events/queries.ts";
+import { startPrism } from "../../helpers/prism.ts";
 
 test("the first offset since an instant is found over gaps, between equal times, before the first event and behind the last", async (t) => {
   const prism = await startPrism(t);

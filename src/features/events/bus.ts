@@ -1,0 +1,92 @@
+import { Bus } from "../../core/bus.ts";
+import { currentCaller } from "../../core/caller.ts";
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import type { Told } from "../../store/effect.ts";
+import type { Projects } from "../access/index.ts";
+import { type Announcer, eventJson } from "../notifications/index.ts";
+import type { IncomingEvent } from "../rules/index.ts";
+import type { BatchHandler, EventConsumers } from "./consumers.ts";
+import type { IngestService } from "./pipeline/ingest-service.ts";
+
+interface EventLogParts {
+  readonly database: Database;
+  readonly ingest: IngestService;
+  readonly projects: Projects;
+  readonly consumers: EventConsumers;
+}
+
+/** The bus, and beside it the log of events: what is emitted is gone with the process, what is ingested is kept. */
+export class EventBus extends Bus {
+  #log: EventLogParts | null = null;
+
+  /** The log is there from now on: it is made later than the bus, on which it tells what it stores. */
+  connect(log: EventLogParts): void {
+    this.#log = log;
+  }
+
+  /** @throws TypeError inside a transaction, for it would wait for itself; PROJECT_NOT_FOUND, VALIDATION_FAILED, ID_CONFLICT, OVERLOADED */
+  async ingest({ projectId: ref, correlationId, ...event }: EventInput): Promise<{ id: string; seq: number }> {
+    const { database, ingest, projects } = this.#required();
+    database.requireOutside();
+    const projectId = ref === undefined ? projects.defaultId : projects.find(ref);
+    if (projectId === undefined) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+    const correlation = correlationId ?? currentCaller().correlationId ?? uuidv7();
+    return ingest.ingest({ ...event, projectId, correlationId: correlation });
+  }
+
+  /** A reader of the log with a place of its own. @returns what ends it. @throws TypeError for a name in use */
+  consume(name: string, handler: BatchHandler, options?: ConsumeOptions): () => Promise<void> {
+    return this.#required().consumers.consume(name, handler, options);
+  }
+
+  #required(): EventLogParts {
+    if (!this.#log) throw new TypeError("the log of events is not there yet");
+    return this.#log;
+  }
+}
+
+/**
+ * Emits what has been committed as `event:<type>` and `notification:created`, and wakes the consumers of the event log. Each is made only
+ * while something listens.
+ */
+export function tellBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
+  announcer.observe({
+    events(events) {
+      consumers.wake();
+      emitEvents(bus, events);
+    },
+    notifications: (told) => emitNotifications(bus, told),
+  });
+}
+
+function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {
+  if (!bus.hasSubscribers("event:")) return;
+  for (const event of events) {
+    const name = `event:${event.type}`;
+    if (!bus.isHeard(name)) continue;
+    const stored = { ...event, payload: event.payloadText, correlationId: event.givenCorrelationId };
+    bus.emit(name, JSON.parse(eventJson(stored)) as unknown, event.correlationId);
+  }
+}
+
+/** Once per notification; of one that reaches many, once per page of its recipients. */
+function emitNotifications(bus: Bus, told: readonly Told[]): void {
+  if (!bus.isHeard("notification:created")) return;
+  const pages = new Map<string, Told[]>();
+  for (const each of told) {
+    const page = pages.get(each.notification.id);
+    if (page) page.push(each);
+    else pages.set(each.notification.id, [each]);
+  }
+  for (const page of pages.values()) {
+    const [first] = page;
+    if (!first) continue;
+    const { id, kind, ruleId, eventId, projectId, title, message, priority, correlationId } = first.notification;
+    const recipients = page.map(({ recipient }) => recipient.userId);
+    const payload = { id, kind, ruleId, eventId, projectId, title, message, priority, recipients };
+    bus.emit("notification:created", payload, correlationId);
+  }
+}
