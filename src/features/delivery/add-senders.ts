@@ -1,5 +1,4 @@
 import type { Config } from "../../config/load.ts";
-import type { Bus } from "../../core/bus.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";

@@ -1,5 +1,4 @@
 import type { TestContext } from "node:test";
-import { Bus } from "../../../../src/core/bus.ts";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../../src/features/audit/audit.ts";

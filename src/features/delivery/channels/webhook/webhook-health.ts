@@ -1,4 +1,3 @@
-import type { Bus } from "../../../../core/bus.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import type { Logger } from "../../../../core/log.ts";
 import { addEffect, type Database, type Trx } from "../../../../store/database.ts";
