@@ -20,8 +20,8 @@ export interface InTransaction {
 
 /**
  * With `sharesCommit` several transactions that wait at the same time are written one after the other and go to disk together: each is answered
- * after that, and rolled back by itself if it fails. In its tables it sees what those before it wrote, but their {@link Database.afterCommit} has
- * not run yet: only for callbacks that decide nothing by memory which such functions change.
+ * after that, and rolled back by itself if it fails. In its tables it sees what those before it wrote, but their effects have not
+ * been applied yet: only for callbacks that decide nothing by memory which those change.
  */
 export interface WriteOptions {
   readonly sharesCommit?: boolean;
@@ -95,11 +95,6 @@ export class Database {
   /** From now on `apply` keeps the memory of this process current. It must not throw. */
   whenCommitted(apply: (effect: Effect) => void): void {
     this.#onEffect = apply;
-  }
-
-  /** Runs `fn` when the transaction is on disk, before anything later is granted the writer, in the order of the calls. It must not throw. */
-  afterCommit(trx: Trx, fn: () => void): void {
-    scopeOf(trx).afterCommit.push(fn);
   }
 
   /** Draws the next offset of the user, task, message and channel streams. */

@@ -5,11 +5,12 @@ import { deferred } from "../../src/core/deferred.ts";
 import { lastAuditSeq, verifyAudit } from "../../src/features/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
 import type { TransactionEnd } from "../../src/store/commit/writer-port.ts";
-import { Database, type Trx } from "../../src/store/database.ts";
+import { addEffect, Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/read/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";
 import { column, openBeside, openTestStore, type WriterKind } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
+import { effect, nameOf } from "./support/effects.ts";
 import { TwoSlots } from "./support/two-slots.ts";
 import { auditRow, TestSource } from "./support/write-sets.ts";
 
@@ -80,12 +81,13 @@ testBothWriters(
     const { port, database, keys } = world(t, writer);
     port.failure = new Error("the disk failed");
     let hasFollowed = false;
+    database.whenCommitted(() => {
+      hasFollowed = true;
+    });
     const results = await Promise.allSettled(
       names(5).map((name) =>
         database.write(async (trx) => {
-          database.afterCommit(trx, () => {
-            hasFollowed = true;
-          });
+          addEffect(trx, effect(name));
           await put(trx, name);
         }, SHARED),
       ),
@@ -128,9 +130,10 @@ testBothWriters(
   async (t, writer) => {
     const { database, committer, keys } = world(t, writer);
     const order: string[] = [];
+    database.whenCommitted((applied) => order.push(`${nameOf(applied)} sees ${keys().length}`));
     const shared = names(3).map((name) =>
       database.write(async (trx) => {
-        database.afterCommit(trx, () => order.push(`${name} sees ${keys().length}`));
+        addEffect(trx, effect(name));
         await put(trx, name);
       }, SHARED),
     );
@@ -204,9 +207,10 @@ for (const [position, stuckAt] of [
       t.mock.timers.enable({ apis: ["setTimeout"] });
       const inside = deferred<Trx>();
       const followed: string[] = [];
+      database.whenCommitted((applied) => followed.push(nameOf(applied)));
       const writes = names(3).map((name, i) =>
         database.write(async (trx) => {
-          database.afterCommit(trx, () => followed.push(name));
+          addEffect(trx, effect(name));
           await put(trx, name);
           if (i !== stuckAt) return;
           inside.resolve(trx);

@@ -4,12 +4,13 @@ import { deferred } from "../../src/core/deferred.ts";
 import { PrismError } from "../../src/core/errors.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
 import type { TransactionEnd } from "../../src/store/commit/writer-port.ts";
-import { Database, type Trx } from "../../src/store/database.ts";
+import { addEffect, Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/read/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
+import { effect, nameOf } from "./support/effects.ts";
 import { TwoSlots } from "./support/two-slots.ts";
 import { auditRow, TestSource, WRITTEN } from "./support/write-sets.ts";
 
@@ -117,26 +118,28 @@ testBothWriters(
   async (t, writer) => {
     const store = openTestStore(t, { writer });
     const order: string[] = [];
+    store.database.whenCommitted((applied) => order.push(`${nameOf(applied)}, sees ${keys(store)}`));
     const first = store.database.write(async (trx) => {
-      store.database.afterCommit(trx, () => order.push(`first, sees ${keys(store)}`));
-      store.database.afterCommit(trx, () => order.push("second"));
+      addEffect(trx, effect("first"));
+      addEffect(trx, effect("second"));
       await put(trx, "test.1");
     });
     const later = store.database.write(async () => {
       order.push("the next transaction");
     });
     await Promise.all([first, later]);
-    assert.deepEqual(order, ["first, sees test.1", "second", "the next transaction"]);
+    assert.deepEqual(order, ["first, sees test.1", "second, sees test.1", "the next transaction"]);
   },
 );
 
 testBothWriters("what must follow a commit does not run when there is none", async (t, writer) => {
   const store = openTestStore(t, { writer });
   let ran = false;
+  store.database.whenCommitted(() => {
+    ran = true;
+  });
   const write = store.database.write(async (trx) => {
-    store.database.afterCommit(trx, () => {
-      ran = true;
-    });
+    addEffect(trx, effect("lost"));
     throw new Error("rolled back");
   });
   await assert.rejects(write);
@@ -148,19 +151,19 @@ testBothWriters(
   async (t, writer) => {
     const store = openTestStore(t, { writer });
     let isSecondCalled = false;
+    store.database.whenCommitted((applied) => {
+      if (nameOf(applied) === "first") throw new Error("a mistake");
+      isSecondCalled = true;
+    });
     await store.database.write(async (trx) => {
-      store.database.afterCommit(trx, () => {
-        throw new Error("a mistake");
-      });
-      store.database.afterCommit(trx, () => {
-        isSecondCalled = true;
-      });
+      addEffect(trx, effect("first"));
+      addEffect(trx, effect("second"));
       await put(trx, "test.1");
     });
     assert.deepEqual([keys(store), isSecondCalled], [["test.1"], true]);
     assert.deepEqual(
       store.log.lines.filter(({ level }) => level === "error").map(({ message }) => message),
-      ["something failed after a commit"],
+      ["an effect of a commit could not be applied"],
     );
   },
 );
@@ -207,7 +210,7 @@ testBothWriters("a trx is of no use after its transaction", async (t, writer) =>
   assert.ok(trx);
   await assert.rejects(put(trx, "test.late"));
   assert.throws(() => database.audit(trx, auditRow()), TypeError);
-  assert.throws(() => database.afterCommit(trx, () => undefined), TypeError);
+  assert.throws(() => addEffect(trx, effect("late")), TypeError);
   assert.throws(() => database.nextOffset(trx), TypeError);
   assert.deepEqual(keys(store), []);
 });

@@ -27,7 +27,7 @@ interface Kept<T> {
 /**
  * Answers made of one account's rows, kept until that account's rows are written. Writes are counted, those of all accounts by one count; a value
  * is as good as the count at which its reading **began**. A reading that a commit overtakes therefore is never kept, and one that was kept
- * before it is never found again: `changed` is called in `afterCommit`, before anybody hears that the write is done.
+ * before it is never found again: the effect `answers-changed` is applied before the write resolves.
  */
 export class OwnerCache<T extends Owned> {
   readonly #entries: TtlCache<string, Kept<T>>;
@@ -60,7 +60,7 @@ export class OwnerCache<T extends Owned> {
     return value;
   }
 
-  /** To be called in `afterCommit` of what has written an account's rows. */
+  /** An account's rows have been written. */
   changed(ownerId: string): void {
     if (this.#lastWrites.size >= this.#maxOwners) this.changedAll();
     this.#lastWrites.set(ownerId, ++this.#writes);

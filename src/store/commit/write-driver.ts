@@ -22,8 +22,6 @@ export class TransactionScope {
   readonly audit: AuditRow[] = [];
   /** What memory learns of it once it is on disk, in this order. */
   readonly effects: Effect[] = [];
-  /** What may only happen once it is on disk. */
-  readonly afterCommit: (() => void)[] = [];
   /** Rejects when the writer has been taken away, which the callback may never notice. */
   readonly expiry: Deferred<never> = deferred<never>();
   state: "open" | "ended" | "expired" = "open";
@@ -156,8 +154,7 @@ class WriteConnection implements DatabaseConnection {
     this.#hasEnded = true;
     const onDisk = this.#group.ended(() => {
       committer.sequences.stored(sequenceEnds);
-      for (const effect of effects) this.#afterCommit(() => this.#onEffect(effect));
-      for (const fn of this.#scope.afterCommit) this.#afterCommit(fn);
+      for (const effect of effects) this.#apply(effect);
     });
     if (isLast) {
       committer.record.committed();
@@ -201,12 +198,16 @@ class WriteConnection implements DatabaseConnection {
     return this.#connection.streamQuery<R>();
   }
 
-  /** The change is on disk: a mistake in what follows it must not look like a failed write. */
-  #afterCommit(fn: () => void): void {
+  /** The change is on disk: a mistake in applying an effect must not look like a failed write. */
+  #apply(effect: Effect): void {
     try {
-      fn();
+      this.#onEffect(effect);
     } catch (error) {
-      this.#parts.log.error({ err: error, firstQuery: this.#firstQuery }, "something failed after a commit");
+      const { type } = effect;
+      this.#parts.log.error(
+        { err: error, type, firstQuery: this.#firstQuery },
+        "an effect of a commit could not be applied",
+      );
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before, type TestContext } from "node:test";
 import { deferred } from "../../../../src/core/deferred.ts";
-import type { Trx } from "../../../../src/store/database.ts";
+import { addEffect, type Trx } from "../../../../src/store/database.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { type Reply, TestPrism } from "../../../helpers/prism.ts";
@@ -35,6 +35,7 @@ async function setUp() {
 
 /** Sends the request while `change` holds the writer, and is committed before the request gets it. */
 async function behind(
+  { id: projectId, owner }: Awaited<ReturnType<typeof setUp>>,
   change: (trx: Trx) => Promise<unknown>,
   send: () => Promise<Reply<Answer>>,
 ): Promise<Reply<Answer>> {
@@ -43,7 +44,8 @@ async function behind(
   const isSent = deferred<void>();
   const first = db.write(async (trx) => {
     await change(trx);
-    db.afterCommit(trx, () => system.rightsChanged());
+    addEffect(trx, { type: "rights-changed", of: "project", projectId });
+    addEffect(trx, { type: "rights-changed", of: "user", userId: owner.id });
     holds.resolve();
     await isSent.promise;
   });
@@ -112,7 +114,7 @@ test("an owner who loses the right while the request waits for the writer does n
           countOf(prism, "audit_log"),
         ];
         const before = rows();
-        const reply = await behind((trx) => change(trx, set.id, set.owner.id), requests(set)[name]);
+        const reply = await behind(set, (trx) => change(trx, set.id, set.owner.id), requests(set)[name]);
         const { status, body } = reply;
         // Where the request came in behind the change, it was refused at the door.
         const isLate = what === "was disabled" && body.error?.code === "ACCOUNT_DISABLED";

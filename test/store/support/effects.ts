@@ -1,0 +1,10 @@
+import type { Effect } from "../../../src/store/effect.ts";
+
+/** An effect that only its name tells apart. */
+export function effect(name: string): Effect {
+  return { type: "announced", event: name, data: null };
+}
+
+export function nameOf(applied: Effect): string {
+  return applied.type === "announced" ? applied.event : applied.type;
+}
