@@ -2,12 +2,12 @@ import { tlsFilesOf } from "../config/public-url.ts";
 import { AccessLog } from "../http/access-log.ts";
 import { BodyReader } from "../http/body.ts";
 import { clientAddressReader } from "../http/client-address.ts";
+import { tracedAuthenticator } from "../http/credentials.ts";
 import { HttpKernel } from "../http/kernel.ts";
 import { HttpListener } from "../http/listener.ts";
 import { RateLimiter } from "../http/rate-limiter.ts";
 import { Router } from "../http/router.ts";
 import { HSTS_LINE } from "../http/tls.ts";
-import { tracedAuthenticator } from "../http/traced-authenticator.ts";
 import type { Access } from "./open-access.ts";
 import type { Base } from "./open-store.ts";
 

@@ -1,5 +1,5 @@
 import { within } from "../core/within.ts";
-import { lastRequests } from "../http/last-requests.ts";
+import { lastRequests } from "../http/active-requests.ts";
 import type { Parts } from "./parts.ts";
 
 /** How long links that were asked for may delay a stop; they can be asked for again. */

@@ -1,4 +1,4 @@
-import { STATUS_OF } from "../http/error-status.ts";
+import { STATUS_OF } from "../http/error-reply.ts";
 import {
   type ConnectionEnd,
   type Entry,

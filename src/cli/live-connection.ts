@@ -1,5 +1,5 @@
 import WebSocket from "ws";
-import type { ErrorCode } from "../core/error-codes.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import { cliLog } from "./output/process-ends.ts";
 import { authorization, reasonOf, refusalOf, type ServerClient } from "./server-client.ts";
 

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
-import { parseCidr } from "../core/cidr.ts";
+import { parseCidr } from "../core/ip-addresses.ts";
 import { ISSUER_ALGORITHMS } from "../core/issuer-algorithms.ts";
 import { ANY_NAMESPACE, isNamespaceName } from "../core/namespace-name.ts";
 import { isTimezone } from "../core/timezone.ts";

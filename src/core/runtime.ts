@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 
@@ -42,4 +43,32 @@ function sourceWorker(): string {
   // Looked up from here: a thread made of text would look in the working directory, where there need be none.
   const loader = import.meta.resolve("tsx/esm/api");
   return `import(${JSON.stringify(loader)}).then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
+}
+
+const NICENESS = 10;
+
+/** Lets other threads have the processor first: on Linux each thread has a priority of its own (setpriority(2)). */
+export function yieldToOthers(): void {
+  if (process.platform !== "linux") return;
+  try {
+    const [, thread] = /(\d+)$/.exec(readlinkSync("/proc/thread-self")) ?? [];
+    setPriority(Number(thread), NICENESS);
+  } catch {
+    // A container may forbid it, or have no /proc: hashing is then merely less polite.
+  }
+}
+
+/** Says of an error in a callback that nobody waits for whether it was dealt with: then it does not end the process. */
+type StrayClaim = (error: unknown) => boolean;
+
+const claims = new Set<StrayClaim>();
+
+/** From now on `claim` is asked of every such error, in the asynchronous context of the callback that threw or the promise that was rejected. */
+export function claimStrays(claim: StrayClaim): void {
+  claims.add(claim);
+}
+
+export function isStrayClaimed(error: unknown): boolean {
+  for (const claim of claims) if (claim(error)) return true;
+  return false;
 }

@@ -1,7 +1,119 @@
 import { createGunzip } from "node:zlib";
 import { PrismError } from "../core/errors.ts";
-import { type BodyAccount, BodyBudget } from "./body-budget.ts";
+import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Route } from "./route.ts";
+
+/** Part of the budget that requests without valid credentials share. The rest is for callers that are known. */
+const ANONYMOUS_SHARE = 1 / 8;
+/** Enough for the largest body of a public route, however small the budget is. */
+const ANONYMOUS_FLOOR_BYTES = 2_097_152;
+
+/** Bytes of request bodies that one caller has at hand. */
+interface BodyAccount {
+  readonly key: string;
+  readonly isAnonymous: boolean;
+  bytes: number;
+}
+
+/** What a request's body is counted by: its principal, its signer, or without valid credentials its address. */
+function accountKey({ principal, signerKey, clientAddress }: Exchange): { key: string; isAnonymous: boolean } {
+  const key = principal?.key ?? signerKey;
+  return key === null ? { key: `ip:${addressGroup(clientAddress)}`, isAnonymous: true } : { key, isAnonymous: false };
+}
+
+/**
+ * The bytes of all request bodies at hand. One caller may hold at most as much as is still free: alone it gets half of the budget, and
+ * however much callers take, the next one finds room. Callers without valid credentials share an eighth, by the same rule.
+ */
+class BodyBudget {
+  readonly #totalBytes: number;
+  readonly #anonymousBytes: number;
+  readonly #accounts = new Map<string, BodyAccount>();
+  #usedBytes = 0;
+  #anonymousUsedBytes = 0;
+
+  constructor(totalBytes: number) {
+    this.#totalBytes = totalBytes;
+    this.#anonymousBytes = Math.min(totalBytes, Math.max(totalBytes * ANONYMOUS_SHARE, ANONYMOUS_FLOOR_BYTES));
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** The account of the request's caller; to be asked for before the exchange is over. */
+  accountOf(exchange: Exchange): BodyAccount {
+    const { key, isAnonymous } = accountKey(exchange);
+    return this.#accounts.get(key) ?? { key, isAnonymous, bytes: 0 };
+  }
+
+  /** @returns false, and counts nothing, when the caller may not hold this many bytes more. */
+  reserve(account: BodyAccount, bytes: number): boolean {
+    // Two requests of one caller may have asked for its account before either held a byte.
+    const own = this.#accounts.get(account.key) ?? account;
+    let freeBytes = this.#totalBytes - this.#usedBytes;
+    if (own.isAnonymous) freeBytes = Math.min(freeBytes, this.#anonymousBytes - this.#anonymousUsedBytes);
+    if (own.bytes + bytes > freeBytes) return false;
+    this.#accounts.set(own.key, own);
+    this.#add(own, bytes);
+    return true;
+  }
+
+  /** Gives back what {@link reserve} has taken. */
+  release(account: BodyAccount, bytes: number): void {
+    if (bytes === 0) return;
+    const own = this.#accounts.get(account.key) ?? account;
+    this.#add(own, -bytes);
+    if (own.bytes === 0) this.#accounts.delete(own.key);
+  }
+
+  #add(account: BodyAccount, bytes: number): void {
+    account.bytes += bytes;
+    this.#usedBytes += bytes;
+    if (account.isAnonymous) this.#anonymousUsedBytes += bytes;
+  }
+}
+
+const DEFAULT_BODY_BYTES = 1_048_576;
+/** Of a public route: logins and their like are small. The public routes of modules take what other routes take. */
+const PUBLIC_BODY_BYTES = 16_384;
+
+/** Bytes that a body of the route may have. */
+export function bodyLimitOf(route: Route): number {
+  if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
+  return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
+}
+
+export function hasBody(exchange: Exchange): boolean {
+  return Number(exchange.header("content-length")) > 0 || exchange.header("transfer-encoding") !== "";
+}
+
+/** @throws UNSUPPORTED_MEDIA_TYPE */
+export function requireBodyType(exchange: Exchange, route: Route): void {
+  const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
+  // What nearly every client sends needs no taking apart.
+  if (
+    isJsonTaken &&
+    exchange.header("content-type") === "application/json" &&
+    exchange.header("content-encoding") === ""
+  )
+    return;
+  const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
+  const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
+  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
+    throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
+  }
+  const encoding = exchange.header("content-encoding");
+  if (encoding !== "" && !(route.raw?.gzip === true && encoding.toLowerCase() === "gzip")) {
+    throw new PrismError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      route.raw?.gzip ? "The only content encoding is one layer of gzip" : "Send the body without a content encoding",
+    );
+  }
+}
 
 /**
  * The library closes a silent connection after 8 to 12 s, for it looks every 4 s: what is to be answered before that has to be found

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { addressText, CidrSet } from "../core/cidr.ts";
+import { addressText, CidrSet } from "../core/ip-addresses.ts";
 import { type AddressReader, headerOf } from "./exchange.ts";
 
 /**

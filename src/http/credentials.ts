@@ -1,4 +1,6 @@
+import type { Caller } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import type { Principal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
@@ -83,3 +85,37 @@ function tokensBesideHeaders(exchange: Exchange): string[] {
 }
 
 const TOKEN_PROTOCOL = "bearer.";
+
+/** Shows in the log, at debug, who each credential is found to be, or with which code it is refused; never the credential. */
+export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
+  return {
+    authenticate(credential) {
+      if (!log.isDebug()) return inner.authenticate(credential);
+      const { kind: credentialKind } = credential;
+      try {
+        const principal = inner.authenticate(credential);
+        log.debug({ credentialKind, kind: principal.kind, caller: principal.key }, "a caller is authenticated");
+        return principal;
+      } catch (error) {
+        log.debug(
+          { credentialKind, code: error instanceof PrismError ? error.code : "INTERNAL" },
+          "a credential is refused",
+        );
+        throw error;
+      }
+    },
+  };
+}
+
+/** On whose behalf the request's handler runs. */
+export function requestCaller(exchange: Exchange): Caller {
+  const { principal, requestId, correlationId } = exchange;
+  return {
+    principal,
+    process: "request",
+    ip: exchange.clientAddress,
+    requestId,
+    correlationId,
+    isGone: () => exchange.isOver,
+  };
+}

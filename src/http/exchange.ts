@@ -3,7 +3,7 @@ import type { Bucket } from "../core/bucket.ts";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
-import { statusLine } from "./error-status.ts";
+import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
 import { type Mount, NO_PARAMS } from "./router.ts";

@@ -1,8 +1,72 @@
+import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
+import { type Caller, runAs } from "../core/caller.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { decodeUtf8, jsonErrorPosition, outlineJson } from "../core/json-text.ts";
-import { defaultText, issueText } from "./issue-text.ts";
-import type { Shape } from "./route.ts";
+import { requireAccess } from "./access.ts";
+import type { Exchange } from "./exchange.ts";
+import { RawJson, Reply, type Route, type Shape } from "./route.ts";
+import type { Match, Router } from "./router.ts";
+
+/** Longer texts are not repeated in an error. */
+const MAX_SHOWN_LENGTH = 40;
+/** Members whose value is never repeated in an error. */
+const PRIVATE = /password|secret|token|key|code|content|note|fcm|apns|auth/i;
+
+/** What is wrong with a member and, where that helps, what it was: "must be a whole number from 0 to 1000, not -1". */
+function issueText(issue: v.BaseIssue<unknown>): string {
+  const { message } = issue;
+  if (!message.startsWith("must be") || message.includes(", not ")) return message;
+  const shown = shownValue(issue);
+  return shown === undefined ? message : `${message}, not ${shown}`;
+}
+
+/** The text of an issue whose schema has none of its own. */
+function defaultText(issue: v.BaseIssue<unknown>): string {
+  const { type, requirement } = issue;
+  const unit = Array.isArray(issue.input) ? "item" : "character";
+  if (type === "min_length") return `must have at least ${count(requirement, unit)}`;
+  if (type === "max_length") return `must have at most ${count(requirement, unit)}`;
+  if (type === "min_value") return `must be at least ${String(requirement)}`;
+  if (type === "max_value") return `must be at most ${String(requirement)}`;
+  if (type === "integer") return "must be a whole number";
+  if (issue.kind !== "schema") return "is not allowed";
+  return `must be ${KINDS[type] ?? choices(issue.expected)}`;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  array: "an array",
+  boolean: "true or false",
+  loose_object: "an object",
+  number: "a number",
+  object: "an object",
+  record: "an object",
+  strict_object: "an object",
+  string: "a string",
+};
+
+function count(requirement: unknown, unit: string): string {
+  return `${String(requirement)} ${unit}${requirement === 1 ? "" : "s"}`;
+}
+
+/** `("a" | "b" | null)` as "a, b or null". */
+function choices(expected: string | null): string {
+  const names = (expected ?? "another value").replace(/^\((.*)\)$/, "$1").split(" | ");
+  const plain = names.map((name) => KINDS[name.toLowerCase()] ?? name.replace(/^"(.*)"$/, "$1"));
+  const last = plain.pop() ?? "";
+  return plain.length === 0 ? last : `${plain.join(", ")} or ${last}`;
+}
+
+function shownValue({ input, path, message, requirement }: v.BaseIssue<unknown>): string | undefined {
+  if (input === null) return "null";
+  if (Array.isArray(input)) return typeof requirement === "number" ? undefined : "an array";
+  if (typeof input === "object") return "an object";
+  if (typeof input === "number" || typeof input === "boolean") return String(input);
+  const isPrivate = path?.some(({ key }) => PRIVATE.test(String(key))) ?? false;
+  if (typeof input !== "string" || isPrivate || message.includes("character") || input.length > MAX_SHOWN_LENGTH)
+    return undefined;
+  return JSON.stringify(input);
+}
 
 export const MAX_JSON_DEPTH = 32;
 
@@ -17,7 +81,7 @@ export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "que
  * All that is wrong with a part of a request, each thing once.
  * @param current what the resource shows: its members that no body may have are the server's.
  */
-export function refusalOf(
+function refusalOf(
   issues: readonly v.BaseIssue<unknown>[],
   at: "body" | "query" | "path",
   current: Readonly<Record<string, unknown>> = {},
@@ -56,7 +120,7 @@ export function parseJson(body: Buffer): unknown {
 }
 
 /** The text of a JSON body. @throws MALFORMED_JSON for what is not UTF-8, begins with a byte order mark, or nests too deep. */
-export function jsonText(body: Buffer): string {
+function jsonText(body: Buffer): string {
   const text = decodeUtf8(body);
   if (text === undefined)
     throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
@@ -107,4 +171,88 @@ function decode(text: string): string {
   } catch {
     throw new PrismError("VALIDATION_FAILED", "The query is not percent-encoded UTF-8");
   }
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+type Change = Route & { readonly body: Shape<unknown> };
+
+/** Whether a change is refused as it came, so that {@link withoutRepeated} has to look at it. */
+export function mayRepeat(route: Route, given: unknown): route is Change {
+  const isChange = route.method === "PUT" || route.method === "PATCH";
+  return isChange && route.body !== undefined && route.raw === undefined && !v.is(route.body, given);
+}
+
+/**
+ * A body of PUT or PATCH that its own shape refuses. Clients send back what GET gave them, with members that only the server sets: those that
+ * equal the current value are left out, and so are members that GET's shape marks `readOnly`, which change by themselves. What else is wrong
+ * is refused. Asking for the resource costs a read, so it is done for refused bodies only.
+ */
+export async function withoutRepeated(
+  router: Router,
+  exchange: Exchange,
+  route: Change,
+  given: unknown,
+  caller: Caller,
+): Promise<unknown> {
+  const issues = v.safeParse(route.body, given).issues ?? [];
+  const reading = isMembers(given) ? readingOf(router, exchange, route) : null;
+  const current = reading && (await runAs(caller, () => read(exchange, reading)));
+  if (!current || !reading || !isMembers(given)) return checkShape(route.body, given, "body");
+  const refused = new Set(issues.map(({ path }) => String(path?.[0].key)));
+  const ignored = readOnlyMembers(reading.mount.route);
+  const kept = Object.entries(given).filter(
+    ([name, value]) => !refused.has(name) || !(ignored.has(name) || isDeepStrictEqual(value, current[name])),
+  );
+  const result = v.safeParse(route.body, Object.fromEntries(kept), { message: defaultText });
+  if (result.success) return result.output;
+  throw refusalOf(result.issues, "body", current);
+}
+
+/** The GET route of the resource that a route changes. @returns null where there is none, or the caller may not use it. */
+function readingOf(router: Router, exchange: Exchange, route: Route): Match | null {
+  const path = route.resource === undefined ? exchange.path : filledIn(route.resource, exchange.params);
+  const match = router.find("GET", path);
+  if (!match || !("mount" in match) || !exchange.principal) return null;
+  try {
+    requireAccess(match.mount.route.access, exchange.principal);
+    return match;
+  } catch {
+    return null;
+  }
+}
+
+async function read(exchange: Exchange, { mount: { route }, params }: Match): Promise<Members | null> {
+  try {
+    const query = route.query ? checkShape(route.query, {}, "query") : undefined;
+    const path = route.params ? checkShape(route.params, params, "path") : undefined;
+    const answer: unknown = await route.handle(exchange, { params: path, query, body: undefined });
+    const body = answer instanceof Reply ? answer.body : answer;
+    const value: unknown = JSON.parse(body instanceof RawJson ? body.text : JSON.stringify(body));
+    return isMembers(value) ? value : null;
+  } catch (error) {
+    // A resource that is not there: the body is wrong all the same.
+    if (error instanceof PrismError) return null;
+    throw error;
+  }
+}
+
+function readOnlyMembers({ response }: Route): ReadonlySet<string> {
+  const entries =
+    response && "entries" in response ? (response.entries as Readonly<Record<string, v.GenericSchema>>) : {};
+  const names = Object.entries(entries).filter(([, schema]) => v.getMetadata(unwrapped(schema))["readOnly"] === true);
+  return new Set(names.map(([name]) => name));
+}
+
+/** The schema within `optional` and `nullable`. */
+function unwrapped(schema: v.GenericSchema): v.GenericSchema {
+  return "wrapped" in schema ? unwrapped(schema.wrapped as v.GenericSchema) : schema;
+}
+
+function filledIn(path: string, params: Members): string {
+  return path.replace(/:(\w+)/g, (_whole, name: string) => encodeURIComponent(String(params[name])));
+}
+
+function isMembers(value: unknown): value is Members {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

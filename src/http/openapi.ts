@@ -1,7 +1,7 @@
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
-import type { ErrorCode } from "../core/error-codes.ts";
-import { STATUS_OF } from "./error-status.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import { STATUS_OF } from "./error-reply.ts";
 import { nameOf } from "./named-schemas.ts";
 import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";

@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import type { ErrorCode } from "../core/error-codes.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
 import { tagOf } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";

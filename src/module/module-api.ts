@@ -4,7 +4,7 @@
  */
 import type { Kysely, Transaction } from "kysely";
 import type { DateTime } from "luxon";
-import type { ErrorCode } from "../core/error-codes.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import type { Json } from "../core/json-text.ts";
 import type { Level } from "../core/levels.ts";
 import type { Logger } from "../core/log.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { addressText, CidrSet, parseCidr, unmapIpv4 } from "../../src/core/cidr.ts";
+import { addressText, CidrSet, parseCidr, unmapIpv4 } from "../../src/core/ip-addresses.ts";
 
 test("an address or a range is read", async (t) => {
   for (const { text, cidr } of [

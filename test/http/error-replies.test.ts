@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
+import { streamReply } from "../../src/http/long-replies.ts";
 import { ANSWERS_LATER, type Route, route } from "../../src/http/route.ts";
-import { streamReply } from "../../src/http/stream-reply.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ERROR_CODES } from "../../src/core/error-codes.ts";
-import { PrismError } from "../../src/core/errors.ts";
-import { endsConnection, errorBody, errorHeaders, toPrismError } from "../../src/http/error-reply.ts";
-import { STATUS_OF, statusLine } from "../../src/http/error-status.ts";
+import { ERROR_CODES, PrismError } from "../../src/core/errors.ts";
+import {
+  endsConnection,
+  errorBody,
+  errorHeaders,
+  STATUS_OF,
+  statusLine,
+  toPrismError,
+} from "../../src/http/error-reply.ts";
 
 /** The documented list (contract 4.2), by status. */
 const DOCUMENTED: Readonly<Record<number, string>> = {

@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { createLogger } from "../../config/logger.ts";
 import type { Logger } from "../../core/log.ts";
-import { isStrayClaimed } from "../../core/stray.ts";
+import { isStrayClaimed } from "../../core/runtime.ts";
 import { CommandError, describeFailure, EXIT } from "./exit-codes.ts";
 import { printable } from "./output.ts";
 

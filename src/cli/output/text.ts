@@ -1,5 +1,5 @@
 import { cleanText, codePointLength } from "../../core/clean-text.ts";
-import { CsvReader } from "../../core/csv-reader.ts";
+import { CsvReader } from "../../core/csv.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 const MAX_LABEL = 100;

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.ts";
-import { CidrSet } from "../../core/cidr.ts";
+import { CidrSet } from "../../core/ip-addresses.ts";
 import type { Exchange } from "../../http/exchange.ts";
 
 /** What proxies, load balancers and CDNs add to the requests that they pass on. */

@@ -1,8 +1,8 @@
 import type { AppModule } from "../../app/module.ts";
+import { streamReply } from "../../http/long-replies.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
-import { streamReply } from "../../http/stream-reply.ts";
 import { fittingRows } from "../../store/sqlite/fitting-rows.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { readAuditHead } from "./audit-head.ts";

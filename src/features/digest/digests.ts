@@ -2,7 +2,7 @@ import type { CoreServices } from "../../app/module.ts";
 import { ConfigRefused } from "../../config/option.ts";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { zoneOffsetMs } from "../../core/zone-offset.ts";
+import { zoneOffsetMs } from "../../core/timezone.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
 import { readCron } from "../schedules/index.ts";

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import type { AppModule } from "../../app/module.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
+import { streamReply } from "../../http/long-replies.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
-import { streamReply } from "../../http/stream-reply.ts";
 import { callerOf } from "../access/index.ts";
 import { IngestHandler } from "./ingest.ts";
 import {

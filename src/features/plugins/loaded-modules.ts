@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { claimStrays } from "../../core/stray.ts";
+import { claimStrays } from "../../core/runtime.ts";
 import { requiredModules } from "./check-module.ts";
 import { InstanceEnded } from "./ended-services.ts";
 import { findModules, moduleAt, whyEmpty } from "./find-modules.ts";

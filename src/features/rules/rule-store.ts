@@ -1,8 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { limitReached } from "../../core/limit-reached.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";

@@ -1,9 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock, EpochMs } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
+import { limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import { limitReached } from "../../core/limit-reached.ts";
 import type { Logger } from "../../core/log.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { requireVersion } from "../../http/versions.ts";

@@ -1,7 +1,7 @@
 import type { CoreServices } from "../../app/module.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { fileReply } from "../../http/file-reply.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
+import { fileReply } from "../../http/long-replies.ts";
 import type { SoundService } from "./service.ts";
 
 /** What stands in a signed link. */

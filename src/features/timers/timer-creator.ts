@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
 import type { EpochMs } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
-import { limitReached } from "../../core/limit-reached.ts";
+import { limitReached, PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { holdersOf } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";

@@ -1,8 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { currentCaller } from "../../core/caller.ts";
 import { type Deferred, deferred } from "../../core/deferred.ts";
-import { PrismError } from "../../core/errors.ts";
-import { isOutOfDescriptors } from "../../core/out-of-descriptors.ts";
+import { isOutOfDescriptors, PrismError } from "../../core/errors.ts";
 import { startThread } from "../../core/runtime.ts";
 import { THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import type { ScanReply, ScanRequest } from "./scan-thread.ts";

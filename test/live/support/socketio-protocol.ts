@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../../../src/core/error-codes.ts";
-import { STATUS_OF } from "../../../src/http/error-status.ts";
+import type { ErrorCode } from "../../../src/core/errors.ts";
+import { STATUS_OF } from "../../../src/http/error-reply.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import {
   type ConnectOptions,

@@ -1,5 +1,4 @@
-import { plainCell } from "../../../core/csv.ts";
-import { CsvReader, type CsvRecord } from "../../../core/csv-reader.ts";
+import { CsvReader, type CsvRecord, plainCell } from "../../../core/csv.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { jsonErrorPosition } from "../../../core/json-text.ts";
 import { LoopTurns } from "../../../core/loop-turns.ts";

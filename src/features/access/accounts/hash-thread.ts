@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import bcrypt from "bcrypt";
-import { yieldToOthers } from "../../../core/thread-priority.ts";
+import { yieldToOthers } from "../../../core/runtime.ts";
 import { costOf, nobodysHash } from "./password-text.ts";
 
 /** One task at a time: the pool sends the next when it has the answer. */

@@ -1,7 +1,6 @@
 import type { CoreServices } from "../../../app/module.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { limitReached } from "../../../core/limit-reached.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { requireVersion } from "../../../http/versions.ts";

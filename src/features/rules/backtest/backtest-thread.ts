@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { yieldToOthers } from "../../../core/thread-priority.ts";
+import { yieldToOthers } from "../../../core/runtime.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
 import { storedEvent } from "../deciding/incoming-event.ts";
 import { EventPages } from "./event-pages.ts";

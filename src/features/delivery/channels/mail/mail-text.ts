@@ -1,4 +1,4 @@
-import { zoneOffsetMs } from "../../../../core/zone-offset.ts";
+import { zoneOffsetMs } from "../../../../core/timezone.ts";
 import type { NotificationFacts } from "../../sender.ts";
 import type { Mail } from "./mailer.ts";
 

@@ -1,8 +1,7 @@
 import { isIP } from "node:net";
 import type { Config } from "../../../../config/load.ts";
-import { CidrSet } from "../../../../core/cidr.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { isPublicAddress } from "../../../../core/public-address.ts";
+import { CidrSet, isPublicAddress } from "../../../../core/ip-addresses.ts";
 import { resolveHost } from "./resolve-host.ts";
 
 /** The addresses of a host name, all of them. */

@@ -1,0 +1,205 @@
+import { pipeline, Readable } from "node:stream";
+import { createGzip } from "node:zlib";
+import { runAs } from "../core/caller.ts";
+import { acceptsGzip } from "./accept-encoding.ts";
+import type { BodyReader } from "./body.ts";
+import { requestCaller } from "./credentials.ts";
+import { isAmongTags } from "./etag.ts";
+import type { Exchange } from "./exchange.ts";
+import { JSON_TYPE } from "./headers.ts";
+import { type ByteRange, parseRange } from "./range.ts";
+import { ANSWERS_LATER } from "./route.ts";
+
+/** A body whose length is known before its bytes are at hand. */
+interface SizedFile {
+  readonly size: number;
+  /** Of exactly these bytes, quoted. */
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fixedHeaders: string;
+  /** Opens the bytes of a range. What it throws is answered like any other error, for nothing has been sent by then. */
+  open(range: ByteRange): Promise<Readable>;
+}
+
+/**
+ * Answers with a file, or the range of it that is asked for (RFC 9110 section 14), as fast as the client takes it and never more than one
+ * chunk in memory. An error in the middle cuts the connection.
+ */
+export async function fileReply(exchange: Exchange, file: SizedFile): Promise<typeof ANSWERS_LATER> {
+  const { size, etag, fixedHeaders } = file;
+  const headers = { ...file.headers, ETag: etag, "Accept-Ranges": "bytes" };
+  if (isAmongTags(etag, exchange.header("if-none-match"))) {
+    exchange.send(304, null, headers, { fixedHeaders });
+    return ANSWERS_LATER;
+  }
+  const range = rangeOf(exchange, file);
+  if (range === "unsatisfiable") {
+    exchange.send(416, null, { ...headers, "Content-Range": `bytes */${size}` }, { fixedHeaders });
+    return ANSWERS_LATER;
+  }
+  const wanted = range ?? { first: 0, last: size - 1 };
+  const status = range ? 206 : 200;
+  const length = wanted.last - wanted.first + 1;
+  const ofRange = range ? { "Content-Range": `bytes ${wanted.first}-${wanted.last}/${size}` } : {};
+  if (exchange.method === "HEAD") {
+    const lengthOfGet = { "Content-Length": String(length) };
+    exchange.startStream(status, { ...headers, ...ofRange, ...lengthOfGet }, fixedHeaders);
+    return ANSWERS_LATER;
+  }
+  const source = await file.open(wanted);
+  if (exchange.isOver) {
+    source.destroy();
+    return ANSWERS_LATER;
+  }
+  exchange.startStream(status, { ...headers, ...ofRange }, fixedHeaders);
+  void pumpSized(exchange, source, status, length);
+  return ANSWERS_LATER;
+}
+
+/** A range of another version than the client's is of no use to it: it gets the whole file. */
+function rangeOf(exchange: Exchange, { size, etag }: SizedFile): ReturnType<typeof parseRange> {
+  const condition = exchange.header("if-range");
+  if (condition !== "" && condition !== etag) return null;
+  return parseRange(exchange.header("range"), size);
+}
+
+async function pumpSized(exchange: Exchange, source: Readable, status: number, length: number): Promise<void> {
+  try {
+    let left = length;
+    for await (const chunk of source as AsyncIterable<Uint8Array>) {
+      left -= chunk.length;
+      if (left < 0) throw new Error("a stored file is longer than its record says");
+      if (exchange.isOver || !(await writeSized(exchange, chunk, length))) return;
+    }
+    if (left > 0) throw new Error("a stored file is shorter than its record says");
+    exchange.streamEnded(status);
+  } catch (error) {
+    exchange.breakOff(error);
+  }
+}
+
+/** Writes a part of a body of `length` bytes, as fast as the client takes it. @returns false when the client has gone away. */
+function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Promise<boolean> {
+  const { res } = exchange;
+  return new Promise((resolve) => {
+    exchange.onAbort = () => resolve(false);
+    res.cork(() => {
+      const before = res.getWriteOffset();
+      const [isTaken, isDone] = res.tryEnd(chunk, length);
+      if (isTaken || isDone) return resolve(true);
+      res.onWritable((offset) => {
+        const [isRestTaken, isRestDone] = res.tryEnd(chunk.subarray(offset - before), length);
+        if (isRestTaken || isRestDone) resolve(true);
+        return isRestTaken;
+      });
+    });
+  });
+}
+
+/** Longer answers are given to the library bit by bit, as the client takes them, and count with the bytes that their caller has at hand. */
+export const LARGE_REPLY_LENGTH = 65_536;
+
+/**
+ * Answers with long JSON text. A client that does not read holds its own share of the budget, not the memory of all.
+ * @throws OVERLOADED when the caller has too many bytes at hand already
+ */
+export async function largeReply(
+  exchange: Exchange,
+  { status, json, headers }: { status: number; json: string; headers: Readonly<Record<string, string>> },
+  bodies: Pick<BodyReader, "hold">,
+): Promise<void> {
+  const bytes = Buffer.from(json);
+  const release = bodies.hold(exchange, bytes.length);
+  try {
+    exchange.startStream(status, { "Content-Type": JSON_TYPE, ...headers });
+    if (await writeSized(exchange, bytes, bytes.length)) exchange.streamEnded(status);
+  } finally {
+    release();
+  }
+}
+
+const CHUNK_BYTES = 65_536;
+
+interface StreamOptions {
+  readonly contentType: string;
+  /** Name of the file a browser saves; ASCII. */
+  readonly filename?: string;
+  /** The parts go out one by one as they are made, uncompressed. */
+  readonly live?: {
+    /** The client has gone away: nobody waits for the next part. */
+    gone(): void;
+  };
+}
+
+/**
+ * Answers with a body that is made bit by bit, as fast as the client takes it; gzip where the client accepts it. The source is ended when the
+ * client goes away. An error in the middle cuts the connection, so that half a body does not look like a whole one.
+ */
+export function streamReply(
+  exchange: Exchange,
+  { contentType, filename, live }: StreamOptions,
+  source: AsyncIterable<string>,
+): typeof ANSWERS_LATER {
+  const isGzip = !live && acceptsGzip(exchange.header("accept-encoding"));
+  exchange.startStream(200, {
+    "Content-Type": contentType,
+    "Cache-Control": "no-store",
+    ...(filename ? { "Content-Disposition": `attachment; filename="${filename}"` } : {}),
+    ...(isGzip ? { "Content-Encoding": "gzip", Vary: "Accept-Encoding" } : {}),
+  });
+  const chunks = live ? source : gather(source);
+  const send = (): Promise<void> => pumpChunks(exchange, isGzip ? gzipped(chunks) : chunks, live?.gone);
+  // The pages of an export are its caller's reads, also after the handler has returned.
+  if (!exchange.isOver) void (live ? send() : runAs(requestCaller(exchange), send));
+  return ANSWERS_LATER;
+}
+
+async function pumpChunks(
+  exchange: Exchange,
+  source: AsyncIterable<string | Buffer>,
+  gone: (() => void) | undefined,
+): Promise<void> {
+  try {
+    exchange.onAbort = gone ?? null;
+    for await (const chunk of source) {
+      if (exchange.isOver) return;
+      if (!(await write(exchange, chunk))) {
+        gone?.();
+        return;
+      }
+      exchange.onAbort = gone ?? null;
+    }
+    exchange.finishStream(200);
+  } catch (error) {
+    exchange.breakOff(error);
+  }
+}
+
+/** @returns false when the client has gone away. */
+function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    exchange.onAbort = () => resolve(false);
+    if (exchange.write(chunk)) return resolve(true);
+    exchange.res.onWritable(() => {
+      resolve(true);
+      return true;
+    });
+  });
+}
+
+/** Lines together until a chunk is worth a write. */
+async function* gather(source: AsyncIterable<string>): AsyncIterable<string> {
+  let chunk = "";
+  for await (const part of source) {
+    chunk += part;
+    if (chunk.length < CHUNK_BYTES) continue;
+    yield chunk;
+    chunk = "";
+  }
+  if (chunk !== "") yield chunk;
+}
+
+/** Whichever end stops first, `pipeline` ends the other: a reader who is gone must not leave the source waiting for ever. */
+function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
+  return pipeline(Readable.from(source), createGzip(), () => undefined) as AsyncIterable<Buffer>;
+}
