@@ -37,13 +37,14 @@ async function add(name: string, run: () => Promise<Rates>): Promise<void> {
 
 async function prism(concurrency: number): Promise<Rates> {
   const server = await startEmbedded({ "queues.timers.concurrency": String(concurrency) });
-  const { jobs, system, clock } = server.services;
+  const { jobs, runner } = server.parts.core.jobs;
+  const { store, clock } = server.parts.base;
   let done = 0;
   let finished = (): void => undefined;
-  system.runner.handle("bench", async () => {
+  runner.handle("bench", async () => {
     if (++done === JOBS) finished();
   });
-  system.runner.pause("timers");
+  runner.pause("timers");
   const enqueued = await rate(async () => {
     let next = 0;
     const caller = async (): Promise<void> => {
@@ -56,10 +57,10 @@ async function prism(concurrency: number): Promise<Rates> {
     const all = new Promise<void>((resolve) => {
       finished = resolve;
     });
-    system.runner.resume("timers");
+    runner.resume("timers");
     await all;
     // Until the last completion is on disk.
-    await system.store.committer.settled();
+    await store.committer.settled();
   });
   await server.stop();
   return { enqueued, drained };

@@ -79,22 +79,23 @@ function directory(jobs: number, state: "scheduled" | "succeeded"): string {
 
 async function drainRate(dir: string): Promise<number> {
   const server = await startEmbedded({}, dir);
-  const { jobs, system, clock } = server.services;
+  const { jobs, runner } = server.parts.core.jobs;
+  const { store, clock } = server.parts.base;
   let done = 0;
   let finish = (): void => undefined;
-  system.runner.handle("bench", async () => {
+  runner.handle("bench", async () => {
     if (++done === DRAINED) finish();
   });
-  system.runner.pause("retention");
+  runner.pause("retention");
   const job = { queue: "retention", kind: "bench", payload: { n: 1 } } as const;
   await Promise.all(Array.from({ length: DRAINED }, () => jobs.enqueue({ ...job, runAt: clock.now() })));
   const startedAt = performance.now();
   const all = new Promise<void>((resolve) => {
     finish = resolve;
   });
-  system.runner.resume("retention");
+  runner.resume("retention");
   await all;
-  await system.store.committer.settled();
+  await store.committer.settled();
   const rate = (DRAINED / (performance.now() - startedAt)) * 1000;
   await server.stop();
   return rate;

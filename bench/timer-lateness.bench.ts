@@ -51,9 +51,9 @@ function dueTimes(): number[] {
 
 async function prism(): Promise<number[]> {
   const server = await startEmbedded();
-  const { jobs, system } = server.services;
+  const { jobs, runner } = server.parts.core.jobs;
   const late = await collected((ran) => {
-    system.runner.handle("bench", async ({ payload }) => ran(payload as number));
+    runner.handle("bench", async ({ payload }) => ran(payload as number));
     for (const runAt of dueTimes()) void jobs.enqueue({ queue: "timers", kind: "bench", payload: runAt, runAt });
   });
   await server.stop();

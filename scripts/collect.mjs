@@ -1,7 +1,7 @@
-// Writes the two lists that make "drop a file into the folder" work: migrations/ and src/features/**/routes.ts.
+// Writes the list that makes "drop a file into the folder" work, of migrations/.
 // Runs before every build, test, type check and dev start; a file is rewritten only when its content changes.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
@@ -19,15 +19,4 @@ write("src/store/sqlite/migrations.gen.ts", [
   "export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [",
   ...migrations.map((file, i) => `  { name: "${file.replace(/\.ts$/, "")}", sql: m${i} },`),
   "];",
-]);
-
-const modules = readdirSync(join(root, "src/features"), { withFileTypes: true, recursive: true })
-  .filter((entry) => entry.name === "routes.ts")
-  .map((entry) => join(entry.parentPath, entry.name))
-  .filter((path) => readFileSync(path, "utf8").includes("export default"))
-  .map((path) => relative(join(root, "src/app"), path))
-  .sort();
-write("src/app/collected.gen.ts", [
-  ...modules.map((path, i) => `import m${i} from "${path}";`),
-  `export const BUILT_IN_MODULES = [${modules.map((_, i) => `m${i}`).join(", ")}] as const;`,
 ]);

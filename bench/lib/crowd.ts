@@ -18,21 +18,22 @@ export async function makeCrowd(users: number): Promise<Crowd> {
   const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   const server = await startEmbedded({ "auth.accessExpires": "12h" }, dir);
-  const { audit, clock, db, system } = server.services;
+  const { audit, clock, database: db } = server.parts.base;
+  const { sessions } = server.parts.core.access.accounts;
+  const { accessTokens } = server.parts.core.access;
   const admin = new UserAdmin(audit, clock);
   const people: string[] = [];
   for (let from = 0; from < users; from += USERS_PER_COMMIT) {
     const names = Array.from({ length: Math.min(USERS_PER_COMMIT, users - from) }, (_, i) => `user-${from + i}`);
-    const sessions = await db.write(async (trx) => {
-      const opened = [];
+    const opened = await db.write(async (trx) => {
+      const made = [];
       for (const username of names) {
         const { id } = await admin.create({ username, roles: ["User"] }, trx);
-        opened.push(await system.sessions.open(id, { ip: "127.0.0.1", userAgent: "bench" }, trx));
+        made.push(await sessions.open(id, { ip: "127.0.0.1", userAgent: "bench" }, trx));
       }
-      return opened;
+      return made;
     });
-    for (const { id, userId } of sessions)
-      people.push(`${userId} ${(await system.accessTokens.issue(userId, id)).token}`);
+    for (const { id, userId } of opened) people.push(`${userId} ${(await accessTokens.issue(userId, id)).token}`);
   }
   await server.stop();
   const peopleFile = join(dir, "people.txt");

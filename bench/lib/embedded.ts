@@ -7,7 +7,7 @@ import { silentLogger } from "../../src/core/log.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
 
 /** A whole server in this process, on a directory of its own. */
-export interface Embedded extends Pick<App, "services"> {
+export interface Embedded extends Pick<App, "services" | "parts"> {
   readonly dir: string;
   stop(): Promise<void>;
 }
@@ -32,6 +32,7 @@ export async function startEmbedded(settings: Readonly<Record<string, string>> =
   return {
     dir: dataDir,
     services: app.services,
+    parts: app.parts,
     async stop() {
       await app.stop();
       if (dir === undefined) rmSync(dataDir, { recursive: true, force: true });

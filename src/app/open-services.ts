@@ -8,7 +8,7 @@ import type { RealtimeService } from "../features/streams/index.ts";
 import type { PendingTimers, TimerService, TimeService } from "../features/timers/index.ts";
 import { openTimers } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
-import { BUILT_IN_MODULES } from "./collected.gen.ts";
+import type { Feature } from "../module/feature.ts";
 import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -25,6 +25,8 @@ export interface Services {
   readonly delivery: DeliveryMemory;
   readonly idempotency: Idempotency;
   readonly modules: ModulesServices;
+  /** The features of Prism, once they are registered. */
+  readonly features: Feature[];
 }
 
 type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pendingTimers" | "realtime">;
@@ -32,12 +34,14 @@ type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pen
 export function openServices(base: Base, core: Core, http: Http): Services {
   const notifying = openNotifying(base, core);
   const channels = openChannels(base, core, notifying);
+  const features: Feature[] = [];
   return {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.deliveryMemory,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
-    modules: openModuleFolder(base, core, http, notifying),
+    modules: openModuleFolder(base, core, http, notifying, features),
+    features,
   };
 }
 
@@ -121,6 +125,7 @@ function openModuleFolder(
   { access, live, jobs: queues, pipeline }: Core,
   { router, bodies }: Http,
   { schedules, time, notify, timer, realtime }: Notifying,
+  features: readonly Feature[],
 ): ModulesServices {
   const { config, log, clock, database, reader, bus, audit } = base;
   const { runner, jobs, jobControl } = queues;
@@ -147,6 +152,6 @@ function openModuleFolder(
     announcer: pipeline.announcer,
     projects: access.projects,
     hub: live.hub,
-    builtIn: BUILT_IN_MODULES,
+    builtIn: features,
   });
 }

@@ -1,85 +1,98 @@
-import { ownOrigins } from "../config/public-url.ts";
-import { VERSION } from "../core/version.ts";
-import { handlePipelineJobs } from "../features/jobs/index.ts";
+import { publicConfig } from "../config/load.ts";
+import { handlePipelineJobs } from "../features/events/index.ts";
 import { DeliveryMarks } from "../features/notifications/index.ts";
-import { registerFeatures as registerAll } from "../features/plugins/index.ts";
+import { moduleServer } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
-import { RateLimiter } from "../http/rate-limiter.ts";
-import { BUILT_IN_MODULES } from "./collected.gen.ts";
-import { forgetRights } from "./effects.ts";
-import type { CoreServices, SystemServices } from "./module.ts";
+import type { Feature, FeatureServer } from "../module/feature.ts";
+import type { CoreServices } from "../module/module-api.ts";
+import { allowsOrigin, builtInFeatures } from "./features.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics } from "./system-metrics.ts";
 
 /** Puts the features, their jobs, metrics and sockets on the server, which does not answer yet. */
-export async function registerFeatures(parts: Parts): Promise<CoreServices> {
-  const { base, http } = parts;
-  const services = servicesOf(parts);
-  handlePipelineJobs(services);
-  registerSystemMetrics(services);
-  await registerAll(BUILT_IN_MODULES, services, parts.services.modules.own);
-  http.listener.mount(liveSockets(services, new DeliveryMarks(base.database, base.committer, base.clock)));
-  http.listener.serve((res, req) => http.kernel.handle(res, req));
-  return services;
+export async function registerFeatures(parts: Parts): Promise<void> {
+  handleOwnJobs(parts);
+  registerMetrics(parts);
+  const { features } = parts.services;
+  features.push(...builtInFeatures(parts));
+  for (const feature of features) await registerFeature(feature, parts);
+  mountSockets(parts);
 }
 
-function servicesOf({ base, core, http, services, upkeep }: Parts): CoreServices {
-  const { access, live, jobs, pipeline } = core;
-  const { config, settings } = base;
-  const system: SystemServices = {
-    ...access.accounts,
-    ...live,
-    ...jobs,
-    ...services.modules,
-    retention: upkeep.retention,
-    box: base.box,
-    store: base.store,
-    kernel: http.kernel,
-    bodies: http.bodies,
-    router: http.router,
-    eventLimiter: new RateLimiter(base.clock),
-    pipeline: pipeline.events,
-    pipelineMetrics: pipeline.metrics,
-    backlog: pipeline.backlog,
-    rules: pipeline.rules,
-    pendingTimers: services.pendingTimers,
-    schedules: services.schedules,
-    senders: pipeline.senders,
-    circuits: services.circuits,
-    announcer: pipeline.announcer,
-    allowsOrigin: (origin) => settings.cors.allows(origin) || ownOrigins(config, base.listening.port).includes(origin),
-    principals: access.principals,
-    reads: access.reads,
-    tickets: access.tickets,
-    accessTokens: access.accessTokens,
-    storage: base.storage,
-    settings,
-    metrics: base.metrics,
-    version: VERSION,
-    startedAt: base.startedAt,
-    devUserId: access.devUserId,
-    warnings: base.warnings,
-    clockTrust: base.clockTrust,
-    auditHead: upkeep.auditHead,
-    rightsChanged: () => forgetRights(core, null),
-  };
+/** One that cannot be registered is a defect, so it ends the start. */
+export async function registerFeature(feature: Feature, parts: Parts): Promise<void> {
+  await feature.register(serverOf(feature.name, parts), servicesOf(feature.name, parts));
+}
+
+/** The services of every module, for a feature or another part of the program with this name. */
+export function servicesOf(name: string, { base, services }: Parts): CoreServices {
+  const { scheduler, kv } = services.modules.own(name);
   return {
     time: services.time,
     notify: services.notify,
+    scheduler,
     timer: services.timer,
     events: base.bus,
-    ingest: pipeline.ingest,
     db: base.database,
     audit: base.audit,
     realtime: services.realtime,
-    jobs: jobs.jobs,
-    projects: access.projects,
-    users: access.users,
-    idempotency: services.idempotency,
     log: base.log,
-    clock: base.clock,
-    config: config as CoreServices["config"],
-    system,
-    ...services.modules.own("prism"),
+    config: publicConfig(base.config),
+    kv,
   };
+}
+
+function serverOf(name: string, { base, http: { router, bodies } }: Parts): FeatureServer {
+  const server = moduleServer({
+    module: name,
+    clock: base.clock,
+    hold: (exchange, bytes) => bodies.hold(exchange, bytes),
+    add: (route) => router.add(route),
+    enter: (work) => work(),
+    call: (code) => code(),
+  });
+  return { ...server, route: (definition) => router.add(definition) };
+}
+
+function handleOwnJobs({ base, core, services }: Parts): void {
+  const { database: db, clock, audit } = base;
+  const { runner, jobs } = core.jobs;
+  const { backlog, rules, senders } = core.pipeline;
+  handlePipelineJobs({ db, clock, audit, runner, jobs, backlog, rules, senders, notify: services.notify });
+}
+
+function registerMetrics({ base, core, services }: Parts): void {
+  const { metrics, startedAt, store } = base;
+  const { principals, reads } = core.access;
+  const { backlog, events: pipeline } = core.pipeline;
+  const { connections } = core.live;
+  const { consumers } = services.modules;
+  registerSystemMetrics({ metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers });
+}
+
+function mountSockets(parts: Parts): void {
+  const { base, core, http, services } = parts;
+  const { config, clock, log } = base;
+  const { kernel, router, listener } = http;
+  const { hub, realtimeAccess, connections, pusher, pusherRegistry } = core.live;
+  const { principals, projects } = core.access;
+  const mount = liveSockets({
+    config,
+    clock,
+    log,
+    kernel,
+    router,
+    hub,
+    realtimeAccess,
+    connections,
+    principals,
+    projects,
+    pusher,
+    pusherRegistry,
+    notify: services.notify,
+    marks: new DeliveryMarks(base.database, base.committer, clock),
+    allowsOrigin: (origin) => allowsOrigin(parts, origin),
+  });
+  listener.mount(mount);
+  listener.serve((res, req) => kernel.handle(res, req));
 }

@@ -1,14 +1,14 @@
 import type { Config } from "../config/load.ts";
 import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
+import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
 import { listen, startWork } from "./listen.ts";
-import type { CoreServices } from "./module.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
 import { openUpkeep } from "./open-upkeep.ts";
 import type { Parts } from "./parts.ts";
-import { registerFeatures } from "./register-features.ts";
+import { registerFeatures, servicesOf } from "./register-features.ts";
 import { reload } from "./reload.ts";
 import { startCore } from "./start-core.ts";
 import { stop } from "./stop.ts";
@@ -21,8 +21,9 @@ export interface AppOptions extends BaseOptions {
 /** A running Prism. */
 export interface App {
   readonly port: number;
+  /** What every module is given. */
   readonly services: CoreServices;
-  /** For tests and diagnosis. */
+  /** For tests, diagnosis and `prism seed`. */
   readonly parts: Parts;
   /** How the first administrator comes to be; a setup token in it is to be shown now. */
   readonly firstAdmin: FirstAdmin;
@@ -44,7 +45,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   applyEffects(base, core, services);
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
-  const own = await registerFeatures(parts);
+  await registerFeatures(parts);
   await listen(parts, options.acceptAudit === true);
   const { config, database, clock, log } = base;
   const { passwords, userAdmin } = core.access.accounts;
@@ -53,7 +54,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   await startWork(parts);
   return {
     port: base.listening.port,
-    services: own,
+    services: servicesOf("prism", parts),
     parts,
     firstAdmin,
     reload: (next) => reload(parts, next),

@@ -2,7 +2,10 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { Metrics } from "../core/metrics.ts";
 import { VERSION } from "../core/version.ts";
-import type { CoreServices } from "./module.ts";
+import type { Principals, ReadCaches } from "../features/access/index.ts";
+import type { Backlog, EventConsumers, EventPipeline } from "../features/events/index.ts";
+import type { Connections } from "../live/connections.ts";
+import type { Store } from "../store/store.ts";
 
 /** What dashboards for Node processes expect, under the names of prom-client. */
 function registerProcessMetrics(metrics: Metrics): void {
@@ -40,9 +43,21 @@ function readLimit(): number {
   }
 }
 
+export interface SystemMetricsParts {
+  readonly metrics: Metrics;
+  readonly startedAt: number;
+  readonly store: Store;
+  readonly connections: Connections;
+  readonly principals: Principals;
+  readonly reads: ReadCaches;
+  readonly backlog: Backlog;
+  readonly pipeline: EventPipeline;
+  readonly consumers: EventConsumers;
+}
+
 /** Gauges and counts that the parts of the program keep anyway, read when somebody asks for /metrics (contract 13). */
-export function registerSystemMetrics({ system, db }: CoreServices): void {
-  const { metrics, store, connections, principals, reads, backlog, pipeline, consumers } = system;
+export function registerSystemMetrics(parts: SystemMetricsParts): void {
+  const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = parts;
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
   metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", () => {
@@ -73,11 +88,10 @@ export function registerSystemMetrics({ system, db }: CoreServices): void {
     ]),
   );
   metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
-  metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => system.startedAt / 1000);
+  metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => startedAt / 1000);
   metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {
     const { user, system: kernel } = process.cpuUsage();
     return (user + kernel) / 1e6;
   });
   registerProcessMetrics(metrics);
-  void db;
 }

@@ -129,7 +129,7 @@ test("while another process holds the database longer than Prism waits, writes g
 
 test("while the database is read-only, writes get 503, health says so, and reads go on", async (t) => {
   const prism = await startPrism(t, { settings: { "store.writer": "main" } });
-  const { port } = prism.services.system.store;
+  const { port } = prism.parts.base.store;
   await port.begin();
   await port.query("pragma query_only = 1", []);
   await port.rollback();

@@ -128,11 +128,11 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     const dir = ["--data-dir", prism.dir];
     const input = JSON.stringify([rule]);
     assert.deepEqual(counts(await runJson(["rules", "import", "-", ...dir], { cwd, input })), [1, 0, 0]);
-    await eventually("the server has taken notice", () => prism.services.system.rules.size === 2);
+    await eventually("the server has taken notice", () => prism.parts.core.pipeline.rules.size === 2);
     await prism.post("/api/v1/events", { type: "beside" });
     const listed = await runJson<Listed>(["rules", "list", ...dir], { cwd });
     assert.equal(listed.rules.find(({ name }) => name === "Beside")?.stats.matched, 1);
-    const [row] = prism.services.system.store.reader
+    const [row] = prism.parts.base.store.reader
       .prepare<[], { actor: string }>("select actor from audit_log where action = 'rule.create' order by seq desc")
       .all();
     assert.match(row?.actor ?? "", /"type":"cli"/);

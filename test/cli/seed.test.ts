@@ -147,7 +147,7 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       );
       const matched = rules.data.filter(({ stats }) => (stats["matched"] ?? 0) > 0).map(({ name }) => name);
       assert.ok(matched.includes("Errors of a service") && matched.includes("Large payment failed"), matched.join());
-      const told = prism.services.system.store.reader
+      const told = prism.parts.base.store.reader
         .prepare<[], number>("select count(*) from notification_recipients")
         .pluck()
         .get();

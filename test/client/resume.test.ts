@@ -156,7 +156,7 @@ test("a client that was closed is told nothing more, and connects again when ask
   await eventually("one", () => numbers.length === 1);
   await client.close();
   assert.deepEqual(states.at(-1), { state: "closed", error: null });
-  await eventually("gone", async () => server.prism.services.system.connections.counts.websocket === 0);
+  await eventually("gone", async () => server.prism.parts.core.live.connections.counts.websocket === 0);
   await server.feed.publish(1);
   followProject(client, server.projectId, numbers);
   await eventually("all, for offsets went with the subscription", () => numbers.length === 3);

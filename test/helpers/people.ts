@@ -7,11 +7,11 @@ export async function makeUser(
   username: string,
   roles: readonly string[] = [],
 ): Promise<{ id: string; token: string }> {
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  const { id } = await services.db.write((trx) => admin.create({ username, roles }, trx));
-  services.system.rightsChanged();
-  const { token } = await services.system.accessTokens.issue(id);
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const { id } = await parts.base.database.write((trx) => admin.create({ username, roles }, trx));
+  prism.rightsChanged();
+  const { token } = await parts.core.access.accessTokens.issue(id);
   return { id, token };
 }
 

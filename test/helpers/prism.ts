@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { forgetRights } from "../../src/app/effects.ts";
 import { type App, startApp } from "../../src/app/start.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -62,6 +63,14 @@ export class TestPrism {
   get wsUrl(): string {
     return `ws://127.0.0.1:${this.app.port}`;
   }
+
+  /** The running parts, for what no client can see or do. */
+  get parts(): App["parts"] {
+    return this.app.parts;
+  }
+
+  /** To be called after the test wrote rights by itself: everything that is kept of them is read again. */
+  readonly rightsChanged = (): void => forgetRights(this.parts.core, null);
 
   get services(): App["services"] {
     return this.app.services;

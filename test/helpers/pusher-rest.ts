@@ -32,7 +32,7 @@ export function signedTarget(
 }
 
 /** Pusher's own server library, which talks to this server. */
-export function serverSdk(prism: TestPrism, app: PusherApp = prism.services.system.pusher): Pusher {
+export function serverSdk(prism: TestPrism, app: PusherApp = prism.parts.core.live.pusher): Pusher {
   return new Pusher({ ...app, host: "127.0.0.1", port: String(prism.app.port), useTLS: false });
 }
 

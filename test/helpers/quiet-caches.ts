@@ -9,7 +9,7 @@ import { openBeside } from "./store.ts";
  * the test writes does that.
  */
 export async function quietCaches(t: TestContext, prism: TestPrism): Promise<void> {
-  const { profiles } = prism.services.system.reads;
+  const { profiles } = prism.parts.core.access.reads;
   await prism.get("/api/v1/users/me");
   openBeside(t, join(prism.dir, "prism.db")).prepare("update users set updatedAt = updatedAt + 1").run();
   await eventually("what was kept is let go", () => profiles.size === 0);

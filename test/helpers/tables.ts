@@ -2,12 +2,12 @@ import type { TestPrism } from "./prism.ts";
 
 /** Rows of a running server's tables, as committed: what a reply promised must be there. */
 export function rowsOf<T>(prism: TestPrism, sql: string, ...parameters: readonly unknown[]): T[] {
-  return prism.services.system.store.reader.prepare<unknown[], T>(sql).all(...parameters);
+  return prism.parts.base.store.reader.prepare<unknown[], T>(sql).all(...parameters);
 }
 
 /** The only column of the first row. */
 export function scalarOf<T>(prism: TestPrism, sql: string, ...parameters: readonly unknown[]): T | undefined {
-  return prism.services.system.store.reader
+  return prism.parts.base.store.reader
     .prepare<unknown[], T>(sql)
     .pluck()
     .get(...parameters);

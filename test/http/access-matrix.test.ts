@@ -17,7 +17,7 @@ const SETTINGS = { "rateLimit.enabled": "false", "auth.bcryptCost": "4", "limits
 test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const world = await makeAccessWorld(prism);
-  const { mounts } = prism.services.system.router;
+  const { mounts } = prism.parts.http.router;
   assert.deepEqual(
     Object.keys(ACCESS).filter((key) => !mounts.some((mount) => keyOf(mount) === key)),
     [],

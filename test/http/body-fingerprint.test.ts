@@ -25,7 +25,7 @@ test("a request body cannot be guessed from the stored fingerprint", async (t) =
 test("a request that an earlier version has answered is recognised after the upgrade", async (t) => {
   const prism = await startPrism(t);
   const first = await prism.post("/api/v1/events", BODY, KEYED);
-  const file = prism.services.config.databaseFile;
+  const file = prism.parts.base.config.databaseFile;
   await prism.stop();
   const connection = new SqliteDatabase(file);
   connection.prepare("update idempotency_keys set fingerprint = ?").run(sha256(JSON.stringify(BODY)));

@@ -247,7 +247,7 @@ test("a body that nobody asked for is dropped, and the next request on the conne
 
 test("of an event that was cut short nothing is stored", async (t) => {
   const prism = await startPrism(t);
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   const count = () => reader.prepare<[], number>("select count(*) from events").pluck().get();
   const credential = `Authorization: Bearer ${prism.adminToken}`;
   const connection = await RawConnection.open(t, prism.app.port);
@@ -255,7 +255,7 @@ test("of an event that was cut short nothing is stored", async (t) => {
     requestText("POST", "/events", [JSON_FIELD, credential, "Content-Length: 30"], '{"type":"a"}'),
   );
   connection.destroy();
-  await eventually("the request has ended", () => prism.services.system.kernel.requests.count === 0);
+  await eventually("the request has ended", () => prism.parts.http.kernel.requests.count === 0);
   assert.equal(count(), 0);
   assert.equal((await prism.post("/events", { type: "a" })).status, 202);
   assert.equal(count(), 1);

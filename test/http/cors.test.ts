@@ -119,7 +119,7 @@ test("a reload changes the allowed origins for the next request", async (t) => {
     return reply.headers.get("access-control-allow-origin");
   };
   assert.equal(await allowedOrigin(), LISTED);
-  const { config } = prism.services;
+  const { config } = prism.parts.base;
   prism.app.reload({ ...config, cors: { origins: [] } });
   assert.equal(await allowedOrigin(), null);
 });

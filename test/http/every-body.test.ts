@@ -64,7 +64,7 @@ test("S2-94, S3-07, S1-41: every route with a body refuses what is no JSON objec
 /** Ingest has tests of its own: it takes arrays, lines and unknown members. */
 async function routesWithBody(prism: TestPrism, world: AccessWorld, admin: Caller & { kind: "user" }): Promise<Sent[]> {
   const routes: Sent[] = [];
-  for (const mount of prism.services.system.router.mounts) {
+  for (const mount of prism.parts.http.router.mounts) {
     const { route, isAlias } = mount;
     if (isAlias || !route.body || route.raw) continue;
     const [row] = ACCESS[`${route.method} ${route.path}`] ?? [];

@@ -32,7 +32,7 @@ after(async () => {
 /** What each path of the router serves. */
 function methodsByPath(): Map<string, Mount[]> {
   const paths = new Map<string, Mount[]>();
-  for (const mount of prism.services.system.router.mounts) {
+  for (const mount of prism.parts.http.router.mounts) {
     paths.set(mount.path, [...(paths.get(mount.path) ?? []), mount]);
   }
   return paths;
@@ -54,7 +54,7 @@ async function goesOn(connection: RawConnection): Promise<void> {
 }
 
 test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the contract names absolutely", () => {
-  const absolute = prism.services.system.router.mounts
+  const absolute = prism.parts.http.router.mounts
     .filter(({ isAlias, path }) => !isAlias && !path.startsWith("/api/v1/"))
     .map(({ path }) => path);
   assert.deepEqual(absolute.sort(), [
@@ -131,7 +131,7 @@ test("S2-100: every path answers 405 with its methods to any other, before it as
 });
 
 test("S2-100: every GET answers HEAD with the same head, served or refused, and the connection goes on", async (t) => {
-  for (const mount of prism.services.system.router.mounts) {
+  for (const mount of prism.parts.http.router.mounts) {
     if (mount.route.method !== "GET") continue;
     await t.test(mount.path, async (t) => {
       const [row] = ACCESS[`GET ${mount.route.path}`] ?? [];
@@ -175,8 +175,8 @@ async function compare(
 }
 
 test("a burst of HEAD and OPTIONS over every route, cut off at any moment, leaves nothing behind", async (t: TestContext) => {
-  const { kernel } = prism.services.system;
-  for (const mount of prism.services.system.router.mounts) {
+  const { kernel } = prism.parts.http;
+  for (const mount of prism.parts.http.router.mounts) {
     const connection = await RawConnection.open(t, prism.app.port);
     connection.send(requestText("HEAD", filled(mount.path), [credential]) + requestText("OPTIONS", filled(mount.path)));
     connection.destroy();

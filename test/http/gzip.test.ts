@@ -24,7 +24,7 @@ function lines(count: number): string {
 
 test("ingest takes one layer of gzip within its limits", async (t) => {
   const prism = await startPrism(t, { settings: { "ingest.maxBodyBytes": String(LIMIT) } });
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   const stored = () => reader.prepare<[], number>("select count(*) from events").pluck().get() as number;
   const NDJSON = "application/x-ndjson";
   for (const row of [

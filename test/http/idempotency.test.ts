@@ -102,7 +102,7 @@ for (const kind of KINDS) {
     });
     await t.test("until 24 hours have passed", async () => {
       clock.advance(DAY_MS - 1);
-      const token = (await prism.services.system.accessTokens.issue(prism.services.system.devUserId ?? "")).token;
+      const token = (await prism.parts.core.access.accessTokens.issue(prism.parts.core.access.devUserId ?? "")).token;
       assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), same);
       clock.advance(1);
       const anew = await send(prism, kind, body, keyed("k-1", { token }));
@@ -127,7 +127,7 @@ for (const kind of KINDS) {
       isHeld = resolve;
     });
     // Nothing can be written meanwhile, so the first request stays under way.
-    const writer = prism.services.db.write(async () => {
+    const writer = prism.parts.base.database.write(async () => {
       isHeld();
       await held;
     });
@@ -158,7 +158,8 @@ test("an Idempotency-Key belongs to its caller and its route", async (t) => {
   const second = await prism.post<{ key: string }>(`/api/v1/projects/${project}/keys`, {});
   const [events] = KINDS;
   if (!events) throw new TypeError("no routes");
-  const { db, audit, clock, system } = prism.services;
+  const { database: db, audit, clock } = prism.parts.base;
+  const { rightsChanged } = prism;
   const { token: serviceToken } = await db.write((trx) =>
     new UserAdmin(audit, clock).createToken({ userId: ann.id, name: "t" }, trx),
   );
@@ -184,7 +185,7 @@ test("an Idempotency-Key belongs to its caller and its route", async (t) => {
   });
   await t.test("a replay asks for the permission as well", async () => {
     await db.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", ann.id).execute());
-    system.rightsChanged();
+    rightsChanged();
     for (const kind of KINDS.slice(1)) {
       const { outcome } = await send(prism, kind, kind.body("x"), keyed("k", { token: ann.token }));
       assert.equal(outcome, "403 UNAUTHORIZED_ROLE");

@@ -14,7 +14,7 @@ const MEBIBYTE = 1_048_576;
 const WIDE = "\u{1f514}";
 
 /** The bytes of the largest result that the database has given since. */
-function watchReads({ services }: TestPrism): { largestBytes: number } {
+function watchReads({ parts }: TestPrism): { largestBytes: number } {
   const watched = { largestBytes: 0 };
   const watch = (db: ReadDb): void => {
     const executor = db.getExecutor();
@@ -25,8 +25,8 @@ function watchReads({ services }: TestPrism): { largestBytes: number } {
       return result;
     };
   };
-  watch(services.db.read);
-  watch(services.db.scan);
+  watch(parts.base.database.read);
+  watch(parts.base.database.scan);
   return watched;
 }
 

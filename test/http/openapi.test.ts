@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { VERSION } from "../../src/core/version.ts";
 import { STATUS_OF } from "../../src/http/error-reply.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -62,7 +63,7 @@ function operationAt(document: Document, { route, path }: Mount): Operation {
 test("S2-117, S2-08: the document holds every route of the router, aliases included, and nothing else", async (t) => {
   const prism = await startPrism(t);
   const document = await documentOf(prism);
-  const served = prism.services.system.router.mounts
+  const served = prism.parts.http.router.mounts
     .filter(({ route }) => route.undocumented !== true)
     .map(({ route, path }) => `${route.method} ${templateOf(path)}`);
   assert.deepEqual(
@@ -71,7 +72,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       .sort(),
     served.sort(),
   );
-  const left = prism.services.system.router.mounts.filter(({ route }) => route.undocumented === true);
+  const left = prism.parts.http.router.mounts.filter(({ route }) => route.undocumented === true);
   assert.deepEqual(
     left.map(({ path }) => path).sort(),
     [
@@ -113,7 +114,7 @@ test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameter
   const prism = await startPrism(t);
   const document = await documentOf(prism);
   assert.match(document.openapi, /^3\.1\.\d+$/);
-  assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", prism.services.system.version]);
+  assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", VERSION]);
   assert.deepEqual(document.servers, [{ url: "/" }]);
   for (const [name, schema] of Object.entries(document.components.schemas))
     assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), [], name);
@@ -217,8 +218,8 @@ const ATTEMPTS: Readonly<Record<string, object>> = {
 test("S2-118: the document says of each route who may call it and how often, as the contract does", async (t) => {
   const prism = await startPrism(t);
   const document = await documentOf(prism);
-  const { ip, user, key, uploads } = prism.services.config.rateLimit;
-  for (const mount of prism.services.system.router.mounts) {
+  const { ip, user, key, uploads } = prism.parts.base.config.rateLimit;
+  for (const mount of prism.parts.http.router.mounts) {
     if (mount.route.undocumented) continue;
     const { security, responses, "x-rate-limit": limit } = operationAt(document, mount);
     const rows = ACCESS[`${mount.route.method} ${mount.route.path}`] ?? [];
@@ -254,7 +255,7 @@ test("S2-117: what the document says of bodies and answers is what the server ta
     ["Admin, owner", "no role, stranger", "key of the project, events:read", "nobody", "disabled user"].includes(name),
   );
   assert.equal(senders.length, 5);
-  for (const mount of prism.services.system.router.mounts) {
+  for (const mount of prism.parts.http.router.mounts) {
     const { route } = mount;
     if (mount.isAlias || route.undocumented) continue;
     await t.test(`${route.method} ${route.path}`, async () => {

@@ -310,7 +310,7 @@ test("a key is limited by its own limit, over requests and over events, and not 
 test("all tokens of a user count together", async (t) => {
   const prism = await startPrism(t, { clock: new FakeClock(), settings: { "rateLimit.user": "4" } });
   const anna = await makeUser(prism, "anna", ["Viewer"]);
-  const { token: second } = await prism.services.system.accessTokens.issue(anna.id);
+  const { token: second } = await prism.parts.core.access.accessTokens.issue(anna.id);
   const seen: number[] = [];
   for (const token of [anna.token, second, anna.token, second, anna.token]) {
     seen.push((await prism.get("/api/v1/users/me", { token })).status);
@@ -337,7 +337,7 @@ test("a reload changes the limits for the next request", async (t) => {
   const prism = await startPrism(t, { settings: { "rateLimit.ip": "3" } });
   const ask = async () => (await prism.get("/openapi.json", { token: null })).headers.get("ratelimit-limit");
   assert.equal(await ask(), "3");
-  const { config } = prism.services;
+  const { config } = prism.parts.base;
   prism.app.reload({ ...config, rateLimit: { ...config.rateLimit, ip: 7 } });
   assert.equal(await ask(), "7");
 });

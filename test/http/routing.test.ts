@@ -241,7 +241,7 @@ test("a path and method can be mounted once only", () => {
 
 test("S1-05, S2-100: every alias of the contract is bound to the handler of its canonical path", async (t) => {
   const prism = await startPrism(t);
-  const { mounts } = prism.services.system.router;
+  const { mounts } = prism.parts.http.router;
   for (const [method, alias, canonical] of [
     ["GET", "/api/v1/health", "/health"],
     ["GET", "/openapi.json", "/api/v1/openapi.json"],

@@ -84,7 +84,7 @@ test("a follower that was away goes on from its offset, in order and without a g
 
 test("channel:<id of the project default>/<name> is the same stream as channel:<name>", async (t) => {
   const prism = await startPrism(t);
-  const long = `channel:${prism.services.projects.defaultId}/alerts`;
+  const long = `channel:${prism.parts.core.access.projects.defaultId}/alerts`;
   const { client, answer } = await follow(t, prism, prism.adminToken, long);
   assert.equal(answer["stream"], "channel:alerts");
   assert.equal((await publish(prism, "channel:alerts", 1)).status, 202);

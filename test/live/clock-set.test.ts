@@ -24,7 +24,7 @@ test("the clock is set forward and back: nobody was silent for that, and who is 
   const clock = new FakeClock();
   const settings = { "auth.accessExpires": "24h" };
   const server = await LiveServer.start(t, { clock, settings });
-  const { connections } = server.prism.services.system;
+  const { connections } = server.prism.parts.core.live;
   const clients = await server.connectAll(UNLIKE_PROTOCOLS.map((protocol) => [protocol] as const));
   const onlooker = new Onlooker();
   connections.add(onlooker);

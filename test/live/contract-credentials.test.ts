@@ -31,13 +31,15 @@ for (const protocol of PROTOCOLS) {
 
     test("a service token that is revoked ends its connections, not its user's others", async (t) => {
       const server = await LiveServer.start(t);
-      const { services, adminToken } = server.prism;
-      const admin = new UserAdmin(services.audit, services.clock);
-      const issued = await services.db.write((trx) => admin.createToken({ userId: server.userId, name: "CI" }, trx));
+      const { parts, adminToken } = server.prism;
+      const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+      const issued = await parts.base.database.write((trx) =>
+        admin.createToken({ userId: server.userId, name: "CI" }, trx),
+      );
       const client = await server.connect(protocol, { token: issued.token });
       const other = await server.connect(protocol, { token: adminToken });
-      await services.db.write((trx) => admin.revokeToken(issued.id, trx));
-      services.system.rightsChanged();
+      await parts.base.database.write((trx) => admin.revokeToken(issued.id, trx));
+      server.prism.rightsChanged();
       assert.equal(await client.end, protocol.ends.unauthenticated);
       await server.feedOf(protocol).publish();
       await eventually("the other hears", () => numbersOf(other).length === 1);

@@ -15,10 +15,10 @@ interface Attempt {
 }
 
 async function serviceToken(prism: TestPrism): Promise<string> {
-  const { services } = prism;
+  const { parts } = prism;
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
-  const admin = new UserAdmin(services.audit, services.clock);
-  return (await services.db.write((trx) => admin.createToken({ userId: me.id, name: "CI" }, trx))).token;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  return (await parts.base.database.write((trx) => admin.createToken({ userId: me.id, name: "CI" }, trx))).token;
 }
 
 /** How the server answers a WebSocket upgrade: 101 or the error's status and code. */
@@ -135,12 +135,12 @@ test("D38: a token in the query is for live streams only, and no log line holds 
 test("an account that is not active gets 403", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  const { id } = await services.db.write((trx) =>
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const { id } = await parts.base.database.write((trx) =>
     admin.create({ username: "pia", roles: ["User"], status: "pending" }, trx),
   );
-  const { token } = await services.system.accessTokens.issue(id);
+  const { token } = await parts.core.access.accessTokens.issue(id);
   assert.equal(await upgradeOf(t, `${prism.wsUrl}/ws?token=${token}`, {}), "403 ACCOUNT_PENDING");
   assert.equal(await streamOf(`${prism.url}/realtime/${shop.id}/sse?token=${token}`, {}), "403 ACCOUNT_PENDING");
 });

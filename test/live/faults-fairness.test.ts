@@ -15,9 +15,9 @@ import { WebSocketClient } from "./support/web-socket-client.ts";
 const MAX_PAGES = 8;
 
 /** Counts pages that are read without the loop turning in between. */
-function watchPages({ services }: TestPrism): { most: number; all: number } {
+function watchPages({ parts }: TestPrism): { most: number; all: number } {
   const pages = { most: 0, all: 0 };
-  const { hub } = services.system;
+  const { hub } = parts.core.live;
   const history = hub.history;
   let inTurn = 0;
   const read: StreamHistory["read"] = (stream, after, upTo) => {
@@ -90,7 +90,7 @@ test("who subscribes to the whole of a stream again and again costs no more than
   assert.equal(socket.texts.filter((text) => text.includes('"x.y"')).length, 1);
   assert.ok(pages.most <= MAX_PAGES, `${pages.most} pages in one turn`);
   socket.connection.reset();
-  await eventually("nobody listens", () => prism.services.system.hub.isDeserted);
+  await eventually("nobody listens", () => prism.parts.core.live.hub.isDeserted);
 });
 
 test("thousands of subscriptions and their ends leave nothing behind", async (t) => {
@@ -103,7 +103,7 @@ test("thousands of subscriptions and their ends leave nothing behind", async (t)
       client.send({ op, id: "x", stream, ...(op === "subscribe" ? { from: "earliest" } : {}) });
   };
   let answers = 0;
-  const { hub } = prism.services.system;
+  const { hub } = prism.parts.core.live;
   for (let round = 0; round < 20; round++) {
     for (const op of ["subscribe", "unsubscribe"]) {
       clock.advance(2000);
@@ -117,8 +117,8 @@ test("thousands of subscriptions and their ends leave nothing behind", async (t)
   clock.advance(2000);
   say("unsubscribe", ["channel:never"]);
   say("subscribe", ["channel:c1"]);
-  await prism.services.realtime.publish("channel:c2", "t", {});
-  await prism.services.realtime.publish("channel:c1", "t", {});
+  await prism.parts.services.realtime.publish("channel:c2", "t", {});
+  await prism.parts.services.realtime.publish("channel:c1", "t", {});
   await eventually("the entry", () => client.all({ op: "event" }).length > 0);
   assert.deepEqual(
     client.all({ op: "event" }).map((message) => message["stream"]),
@@ -137,7 +137,7 @@ test("a socket that is closed in the middle of a replay is read for no further",
     `/realtime/${server.projectId}?token=${prism.adminToken}&from=0`,
   );
   socket.connection.reset();
-  await eventually("nobody listens", () => prism.services.system.hub.isDeserted);
+  await eventually("nobody listens", () => prism.parts.core.live.hub.isDeserted);
   const { all } = pages;
   await server.feed.publish();
   assert.equal(pages.all, all);

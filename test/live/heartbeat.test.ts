@@ -55,7 +55,7 @@ for (const [path, ping] of Object.entries(PINGS)) {
     const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`, {
       autoPong: false,
     });
-    const { connections } = prism.services.system;
+    const { connections } = prism.parts.core.live;
     const live = () => Object.values(connections.counts).reduce((sum, count) => sum + count, 0);
     assert.equal(live(), 1);
     clock.advance(59_999);
@@ -103,7 +103,7 @@ test("60 s before its token ends a native client is told, and a new token extend
   // JWTs count in seconds.
   assert.ok(Math.abs(Date.parse(String(notice["expiresAt"])) - end) <= 1000);
 
-  const { token } = await prism.services.system.accessTokens.issue(user.id);
+  const { token } = await prism.parts.core.access.accessTokens.issue(user.id);
   const answer = await client.ask({ op: "auth", id: "renewal", token });
   assert.equal(answer["op"], "authenticated");
   assert.ok(Math.abs(Date.parse(String(answer["expiresAt"])) - (end + 14 * 60_000)) <= 1000);
@@ -126,7 +126,7 @@ test("a token without end is said to have none", async (t) => {
 
 test("to close is answered, and a client that goes is forgotten", async (t) => {
   const server = await LiveServer.start(t);
-  const { connections } = server.prism.services.system;
+  const { connections } = server.prism.parts.core.live;
   for (const protocol of [nativeProtocol, pulseProtocol]) {
     const client = await server.connect(protocol);
     await client.close();

@@ -109,7 +109,7 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
 
   // The one for Pusher begins with what comes from now on.
   const channel = `private-user-${userId}`;
-  const { pusherRegistry } = prism.services.system;
+  const { pusherRegistry } = prism.parts.core.live;
   await eventually("it has joined", () => pusherRegistry.subscriptionCount(channel) === 1, PATIENCE_MS);
   await publish(3);
   await havePrinted(3);
@@ -151,7 +151,7 @@ test("the program of docs/pusher.md for servers triggers and asks", async (t) =>
     assert.fail(program.state),
   );
   assert.deepEqual(program.lines, ["{ channels: {} }"], program.state);
-  const triggered = prism.services.system.store.reader.prepare<[], { stream: string; type: string }>(
+  const triggered = prism.parts.base.store.reader.prepare<[], { stream: string; type: string }>(
     "select stream, type from stream_log where stream like 'pusher:%' order by seq",
   );
   assert.deepEqual(triggered.all(), [

@@ -21,7 +21,7 @@ async function notify(prism: TestPrism, userId: string, title: string, token: st
 
 /** The tokens of one user, the newest on request; and those of an administrator. */
 async function people(prism: TestPrism) {
-  const { accessTokens } = prism.services.system;
+  const { accessTokens } = prism.parts.core.access;
   const uma = await makeUser(prism, "uma", ["Operator"]);
   const admin = await makeUser(prism, "boss", ["Admin"]);
   const fresh = async (id: string) => (await accessTokens.issue(id)).token;

@@ -66,7 +66,7 @@ test("D5, S2-64, S2-65, S2-69: push waits for whoever is connected, by whatever 
 
   const closedFrom = performance.now();
   for (const { client } of followers) await client.close();
-  const { connections } = prism.services.system;
+  const { connections } = prism.parts.core.live;
   await eventually("all have gone", () => Object.values(connections.counts).every((count) => count === 0));
   for (const { protocol, userId } of followers) {
     const isLive = prism.services.realtime.isLive(userId);

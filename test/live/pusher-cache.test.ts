@@ -53,9 +53,10 @@ test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "pusher.cacheTtlMs": "10m" } });
   const raw = await establish(t, prism);
-  const trigger = () => prism.services.realtime.publish({ kind: "pusher", channel: "cache-a" }, "price", '{"n":1}');
+  const trigger = () =>
+    prism.parts.services.realtime.publish({ kind: "pusher", channel: "cache-a" }, "price", '{"n":1}');
   const cacheOf = async (channel: string) => {
-    const app = prism.services.system.pusher;
+    const app = prism.parts.core.live.pusher;
     const path = `/apps/${app.appId}/channels/${channel}`;
     const target = signedTarget(app, path, { query: { info: "cache" }, at: clock.now() });
     const { body, status } = await prism.get<{ cache: unknown }>(target);

@@ -11,7 +11,7 @@ const ROOMS = ["presence-one", "presence-two"] as const;
 
 test("a connection that goes is told no more, whoever else goes because of it", async (t) => {
   const prism = await startPrism(t);
-  const { connections, pusherRegistry: registry } = prism.services.system;
+  const { connections, pusherRegistry: registry } = prism.parts.core.live;
   const opened: Connection[] = [];
   const add = connections.add.bind(connections);
   connections.add = (connection) => {

@@ -21,7 +21,7 @@ test("S2-125, S2-126: the official client is let in by its user's signature, and
   for (const channel of [`private-user-${vic.id}`, "private-orders", "presence-lobby", "private-encrypted-x"]) {
     await assert.rejects(client.join(channel), /"status":403/, channel);
   }
-  assert.deepEqual(prism.services.system.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
+  assert.deepEqual(prism.parts.core.live.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
   const { body } = await prism.get<{ realtime: { connections: { pusher: number } } }>("/api/v1/status");
   assert.equal(body.realtime.connections.pusher, 1);
 });
@@ -93,7 +93,7 @@ test("another backend that has the secret lets its own users in; what is Prism's
   assert.equal(prism.services.realtime.isLive(uma.id), false);
   for (const channel of ["private-room", "presence-room"])
     raw.client.send({ event: "pusher:unsubscribe", data: { channel } });
-  await eventually("it has left", () => [...prism.services.system.pusherRegistry.occupied()].length === 0);
+  await eventually("it has left", () => [...prism.parts.core.live.pusherRegistry.occupied()].length === 0);
   const again = await prism.post<{ auth: string }>(
     "/pusher/auth",
     { socket_id: raw.socketId, channel_name },
@@ -150,11 +150,11 @@ test("S2-126: logout, disable and the loss of a role end the connection, and the
   await isEnded(out);
   await prism.patch(`/api/v1/users/${id}`, { roles: ["User"] });
   await isEnded(role);
-  assert.deepEqual([...prism.services.system.pusherRegistry.occupied("presence-")], []);
+  assert.deepEqual([...prism.parts.core.live.pusherRegistry.occupied("presence-")], []);
   assert.equal(disabled.pusher.connection.state, "connected", "what she follows is still hers");
   await prism.patch(`/api/v1/users/${id}`, { status: "disabled" });
   await isEnded(disabled);
-  assert.deepEqual([...prism.services.system.pusherRegistry.occupied()], []);
+  assert.deepEqual([...prism.parts.core.live.pusherRegistry.occupied()], []);
 });
 
 test("S2-126: a connection ends with the login that it was bound by, whatever other login of the user asks for it later", async (t) => {
@@ -182,7 +182,7 @@ test("more connections than a user may have are refused by the auth route, and t
   await assert.rejects(third.join(channel), /"status":429/);
   await third.join("news");
   second.pusher.disconnect();
-  await eventually("one has gone", () => prism.services.system.connections.counts.pusher === 2);
+  await eventually("one has gone", () => prism.parts.core.live.connections.counts.pusher === 2);
   third.pusher.unsubscribe(channel);
   third.heard.length = 0;
   await third.join(channel);

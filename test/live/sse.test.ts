@@ -70,7 +70,7 @@ test("HEAD gets the head of the stream and nothing more, and leaves no connectio
   const server = await LiveServer.start(t);
   const { status, headers, body } = await RawStream.head(server.target);
   assert.deepEqual([status, headers["content-type"], body], [200, "text/event-stream", ""]);
-  assert.equal(server.prism.services.system.connections.counts.sse, 0);
+  assert.equal(server.prism.parts.core.live.connections.counts.sse, 0);
 });
 
 test("a listed origin may read the stream across origins", async (t) => {
@@ -142,7 +142,7 @@ test("an expired credential is said before the end; a deleted project answers 20
 
 test("a client that goes away is forgotten", async (t) => {
   const server = await LiveServer.start(t);
-  const { connections, hub } = server.prism.services.system;
+  const { connections, hub } = server.prism.parts.core.live;
   const abort = new AbortController();
   await fetch(`${server.prism.url}/realtime/shop/sse?token=${server.apiKey}`, { signal: abort.signal });
   assert.equal(connections.counts.sse, 1);

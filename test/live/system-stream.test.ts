@@ -40,15 +40,17 @@ test("S2-97: the stream system is for holders of system:status, by any credentia
   await t.test("an Admin cannot publish to it, and a module cannot either", async () => {
     const entry = { stream: "system", type: "job.dead", data: {} };
     assert.equal((await prism.post("/api/v1/realtime/publish", entry)).status, 403);
-    await assert.rejects(prism.services.realtime.publish("system", "job.dead", {}), TypeError);
+    await assert.rejects(prism.parts.services.realtime.publish("system", "job.dead", {}), TypeError);
   });
 });
 
 test("5.1: the stream system tells what begins and what is over, live and later", async (t) => {
   const prism = await startPrism(t);
   const { client } = await follow(t, prism, prism.adminToken);
-  const { services } = prism;
-  const { queueControl, storage, circuits } = services.system;
+  const { parts } = prism;
+  const { queueControl } = parts.core.jobs;
+  const { storage } = parts.base;
+  const { circuits } = parts.services;
   const full = t.mock.getter(storage, "isFull", () => true);
   await client.expect({ type: "storage.low" });
   full.mock.mockImplementation(() => false);
@@ -62,7 +64,7 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   await client.expect({ type: "provider.paused" });
   email.answered();
   await client.expect({ type: "provider.resumed" });
-  services.events.emit("job:dead", { id: "1", queue: "messages", kind: "message.deliver", error: "inner words" });
+  parts.base.bus.emit("job:dead", { id: "1", queue: "messages", kind: "message.deliver", error: "inner words" });
   await client.expect({ type: "job.dead" });
   const expected = [
     ["storage.low", { freeBytes: storage.freeBytes }],
@@ -80,7 +82,7 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   assert.deepEqual(told(client).slice(1), expected.slice(1));
 
   await t.test("a thousand dead jobs are fifty notices and a number", async () => {
-    for (let n = 0; n < 1000; n++) services.events.emit("job:dead", { id: String(n), queue: "q", kind: "k" });
+    for (let n = 0; n < 1000; n++) parts.base.bus.emit("job:dead", { id: String(n), queue: "q", kind: "k" });
     const more = await client.expect({ type: "jobs.dead" });
     assert.deepEqual(more["data"], { more: 950 });
     assert.equal(client.all({ type: "job.dead" }).length, 51);

@@ -235,7 +235,7 @@ test("S3-11: task sockets are counted by themselves, and their user is present",
   });
   assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
   await client.close();
-  await eventually("it is gone", () => prism.services.system.connections.counts.tasks === 0);
+  await eventually("it is gone", () => prism.parts.core.live.connections.counts.tasks === 0);
 });
 
 test("a write that fails tells nobody, and takes no place in the stream", async (t) => {

@@ -162,7 +162,7 @@ test("one connection too many of a caller, of an address or in all is refused, a
       assert.equal(await refusalOf(byKey), name === "of a user" ? "let in" : answer, "another caller");
 
       await clients[0]?.close();
-      const { connections } = server.prism.services.system;
+      const { connections } = server.prism.parts.core.live;
       await eventually("one has gone", () => {
         const { websocket, pulse, sse } = connections.counts;
         return websocket + pulse + sse < limit;

@@ -230,7 +230,7 @@ test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs fi
   seen.delete(UNFINISHED);
   const statements = [...seen].filter((sql) => /^\s*(select|update|delete|insert|with)\b/i.test(sql));
   assert.ok(statements.length > 150, `${statements.length} statements were seen`);
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   for (const sql of statements) {
     const text = sql.replaceAll(/\s+/g, " ").trim();
     for (const line of planOf(reader, sql)) {

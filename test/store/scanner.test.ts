@@ -170,7 +170,7 @@ test("a read whose client has gone away is not run, and makes room for the next"
 
 test("requests of one key beyond its waiting reads get 429, and another user's list is answered", async (t) => {
   const prism = await startPrism(t);
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const { body } = await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "busy" });
   const path = "/api/v1/events?source=nope&page=1&limit=1";
   const slow = sql`with recursive c(x) as (select 1 union all select x + 1 from c where x < 3000000) select max(x) from c`;

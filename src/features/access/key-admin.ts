@@ -4,7 +4,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../core/permissions.ts";
 import { createToken } from "../../core/tokens.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
-import type { AuditService } from "../audit/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
 
 export interface NewKey {
   readonly projectId: string;
@@ -27,10 +27,10 @@ export interface IssuedKey {
 
 /** Makes, rotates and revokes the API keys of projects; over HTTP and from the command line alike. */
 export class KeyAdmin {
-  readonly #audit: AuditService;
+  readonly #audit: AuditTrail;
   readonly #clock: Clock;
 
-  constructor(audit: AuditService, clock: Clock) {
+  constructor(audit: AuditTrail, clock: Clock) {
     this.#audit = audit;
     this.#clock = clock;
   }

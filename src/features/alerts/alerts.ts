@@ -1,10 +1,10 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
 import { DEFAULT_CHANNELS } from "../notifications/index.ts";
 import { alertText } from "./alert-text.ts";
+import type { AlertsContext } from "./context.ts";
 import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
 import * as queries from "./queries.ts";
@@ -26,13 +26,13 @@ interface AlertPayload extends ErrorBurst {
  * The notification, the mark of the silence and the job's own end are one transaction: a restart neither loses an alert nor repeats one.
  */
 export class Alerts {
-  readonly #services: CoreServices;
+  readonly #context: AlertsContext;
   readonly #watch: ErrorWatch;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#watch = new ErrorWatch(services, (projectId, burst) => this.#raise(projectId, burst));
-    services.system.runner.handle(TELL, (job) => this.#tell(job));
+  constructor(context: AlertsContext) {
+    this.#context = context;
+    this.#watch = new ErrorWatch(context, (projectId, burst) => this.#raise(projectId, burst));
+    context.runner.handle(TELL, (job) => this.#tell(job));
   }
 
   start(): void {
@@ -40,22 +40,22 @@ export class Alerts {
   }
 
   async #raise(projectId: string, { runAt, ...burst }: RaisedBurst): Promise<void> {
-    const { jobs, system } = this.#services;
-    const payload: AlertPayload = { projectId, windowMs: system.settings.alert.windowMs, ...burst };
+    const { jobs, settings } = this.#context;
+    const payload: AlertPayload = { projectId, windowMs: settings.alert.windowMs, ...burst };
     // A key of its own: an alert that is due now must not wait for the end of a silence.
     const dedupeKey = burst.isFollowUp ? `alert:${projectId}:silence` : `alert:${projectId}`;
     await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt, dedupeKey });
   }
 
   async #tell(job: RunningJob): Promise<typeof COMPLETED> {
-    const { db, jobs, clock, system } = this.#services;
+    const { db, jobs, clock, settings } = this.#context;
     const payload = this.#withUntold(job.payload as AlertPayload);
     const { projectId } = payload;
     const samples = await queries.eventsOf(db.read, payload.samples);
     try {
       const told = await db.write(async (trx) => {
         const now = clock.now();
-        const { cooldownMs } = system.settings.alert;
+        const { cooldownMs } = settings.alert;
         const mark = await queries.markOf(trx, projectId);
         const isEarly = mark !== null && isSilent(now, mark.at, cooldownMs);
         if (mark && isEarly && payload.isFollowUp && mark.upToSeq < payload.lastSeq) {
@@ -86,7 +86,7 @@ export class Alerts {
     return {
       ...payload,
       ...untold,
-      windowMs: Math.max(payload.windowMs, this.#services.system.settings.alert.cooldownMs),
+      windowMs: Math.max(payload.windowMs, this.#context.settings.alert.cooldownMs),
     };
   }
 
@@ -96,7 +96,7 @@ export class Alerts {
     job: RunningJob,
     trx: Trx,
   ): Promise<{ told: number }> {
-    const { notify, users, projects } = this.#services;
+    const { notify, users, projects } = this.#context;
     const project = await queries.liveProject(trx, projectId);
     if (!project) return { told: 0 };
     const people = await projectPeople(trx, projectId, projects.defaultId);

@@ -1,9 +1,9 @@
-import type { CoreServices } from "../../app/module.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { deferred } from "../../core/deferred.ts";
 import { firstSeqSince, isErrorEvent } from "../events/index.ts";
 import type { Observer } from "../notifications/index.ts";
 import type { IncomingEvent } from "../rules/index.ts";
+import type { AlertsContext } from "./context.ts";
 import { ErrorSum } from "./error-sum.ts";
 import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
 import * as queries from "./queries.ts";
@@ -37,7 +37,7 @@ type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
  * and the log is not read again. What had happened before a start is read once, in the scan thread.
  */
 export class ErrorWatch implements Observer {
-  readonly #services: CoreServices;
+  readonly #context: AlertsContext;
   readonly #raise: Raise;
   readonly #thresholdOf;
   readonly #windows = new Map<string, ErrorWindow>();
@@ -52,20 +52,20 @@ export class ErrorWatch implements Observer {
   #bursts = new Map<string, RaisedBurst>();
   #wakeUp = deferred<void>();
 
-  constructor(services: CoreServices, raise: Raise) {
-    this.#services = services;
+  constructor(context: AlertsContext, raise: Raise) {
+    this.#context = context;
     this.#raise = raise;
-    this.#thresholdOf = services.system.store.reader.prepare<[string], { threshold: number | null }>(
+    this.#thresholdOf = context.reader.prepare<[string], { threshold: number | null }>(
       "select json_extract(settings, '$.alertThreshold') as threshold from projects where id = ?",
     );
   }
 
   /** Resolves when the past is known; nobody needs to wait for it. */
   async start(): Promise<void> {
-    const { system, log } = this.#services;
-    system.announcer.observe(this);
+    const { announcer, reader, log } = this.#context;
+    announcer.observe(this);
     void this.#work();
-    const last = system.store.reader
+    const last = reader
       .prepare<[], { seq: number; receivedAt: number }>(
         "select seq, receivedAt from events where seq = (select max(seq) from events)",
       )
@@ -128,9 +128,9 @@ export class ErrorWatch implements Observer {
   }
 
   #forgetOld(): void {
-    const { clock, system } = this.#services;
+    const { clock, settings } = this.#context;
     const now = clock.now();
-    const { windowMs, cooldownMs } = system.settings.alert;
+    const { windowMs, cooldownMs } = settings.alert;
     for (const [id, window] of this.#windows) if (window.isOver(now, windowMs)) this.#windows.delete(id);
     for (const [id, at] of this.#toldAt) {
       if (isSilent(now, at, cooldownMs)) continue;
@@ -140,8 +140,8 @@ export class ErrorWatch implements Observer {
   }
 
   #look(projectId: string): void {
-    const { clock, system } = this.#services;
-    const { errorThreshold, windowMs, cooldownMs } = system.settings.alert;
+    const { clock, settings } = this.#context;
+    const { errorThreshold, windowMs, cooldownMs } = settings.alert;
     const threshold = this.#thresholdOf.get(projectId)?.threshold ?? errorThreshold;
     const burst = this.#windows.get(projectId)?.burst(threshold, windowMs);
     if (!burst) return;
@@ -165,20 +165,17 @@ export class ErrorWatch implements Observer {
       for (const [projectId, burst] of bursts)
         await this.#raise(projectId, burst).catch((error: unknown) => {
           this.released(projectId);
-          this.#services.log.warn(
-            { projectId, err: error },
-            "an alert could not be queued; the next error tries again",
-          );
+          this.#context.log.warn({ projectId, err: error }, "an alert could not be queued; the next error tries again");
         });
     }
   }
 
   /** Errors of before the start that still count, and the silences that have not ended. */
   async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
-    const { db, clock, system } = this.#services;
-    const { windowMs } = system.settings.alert;
+    const { db, clock, settings } = this.#context;
+    const { windowMs } = settings.alert;
     const marks = await queries.allMarks(db.read);
-    const { cooldownMs } = system.settings.alert;
+    const { cooldownMs } = settings.alert;
     for (const [projectId, { at }] of marks) {
       this.#toldAt.set(projectId, at);
       if (isSilent(clock.now(), at, cooldownMs)) this.#untold.set(projectId, new ErrorSum());

@@ -33,6 +33,9 @@ export class AuditService {
   }
 }
 
+/** Where features record what was done. */
+export type AuditTrail = Pick<AuditService, "record">;
+
 /** The row of an entry, before it gets its place in the chain. */
 export function auditRow({ action, resourceType, resourceId, byUser, metadata }: AuditEntry, now: number): AuditRow {
   const caller = currentCaller();

@@ -1,88 +1,88 @@
-import type { AppModule } from "../../app/module.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { fittingRows } from "../../store/sqlite/fitting-rows.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { readAuditHead } from "./audit-head.ts";
 import { AUDIT_BYTES, auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "./audit-log.ts";
+import type { AuditContext, AuditOwn } from "./context.ts";
 import * as s from "./schema.ts";
 
 const tag = "Audit";
 
 /** The audit trail: reading, exporting, verifying (contract 4.11, 12.9). */
-const audit: AppModule = {
-  name: "audit",
-  version: "1.0.0",
-  register(server, { db, audit: trail, config, system }) {
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/audit",
-        summary: "What was done by whom, newest first",
-        tag,
-        access: { permission: "audit:read" },
-        query: s.ListQuery,
-        response: pageOf(s.AuditView),
-        errors: ["INVALID_CURSOR"],
-        async handle(_exchange, { query }) {
-          const request = readPage(query, ["number"]);
-          const bounds = await seqBounds(db.scan, query);
-          let rows = auditRows(db.scan, query, bounds).orderBy("seq", "desc").offset(request.offset);
-          if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
-          const total = request.wantsTotal ? await countRows(query) : undefined;
-          const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, AUDIT_BYTES);
-          return pageBody({ ...request, isCut }, found, auditView, (row) => [row.seq], total);
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/audit/export",
-        summary: "The audit trail as CSV, oldest first; the export itself is recorded",
-        tag,
-        access: { permission: "audit:export" },
-        query: s.ExportQuery,
-        response: { contentType: "text/csv", description: "RFC 4180 with a header row" },
-        async handle(exchange, { query }) {
-          const filters = Object.keys(query).filter((name) => query[name as keyof typeof query] !== undefined);
-          await trail.record({ action: "audit.export", resourceType: "audit", metadata: { filters } });
-          return streamReply(
-            exchange,
-            { contentType: "text/csv; charset=utf-8", filename: "audit.csv" },
-            auditCsv(db.scan, query),
-          );
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/audit/verify",
-        summary: "Recompute the hash chain and name the first row that was changed, if one was",
-        tag,
-        access: { permission: "audit:read" },
-        query: s.VerifyQuery,
-        response: s.VerifyReply,
-        async handle(_exchange, { query }) {
-          const head = await readAuditHead(config.dataDir);
-          const last = await lastAuditSeq(db.read);
-          const verdict = await verifyAudit(db.scan, system.store.auditKey, last, query, head ? [head] : []);
-          const isWhole = query.from === undefined && query.to === undefined;
-          // Without a head to compare with, a trail that was cut off looks whole.
-          return verdict.ok && isWhole && (await system.auditHead.problem()) !== null
-            ? { ...verdict, ok: false, truncated: true }
-            : verdict;
-        },
-      }),
-    );
+export function auditFeature(own: AuditOwn): Feature {
+  return { name: "audit", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
+}
 
-    async function countRows(filters: s.AuditFilters): Promise<number> {
-      return countOf(auditRows(db.scan, filters, await seqBounds(db.scan, filters)));
-    }
-  },
-};
+function serve(server: FeatureServer, context: AuditContext): void {
+  const { db, audit: trail, config, auditKey, auditHead } = context;
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/audit",
+      summary: "What was done by whom, newest first",
+      tag,
+      access: { permission: "audit:read" },
+      query: s.ListQuery,
+      response: pageOf(s.AuditView),
+      errors: ["INVALID_CURSOR"],
+      async handle(_exchange, { query }) {
+        const request = readPage(query, ["number"]);
+        const bounds = await seqBounds(db.scan, query);
+        let rows = auditRows(db.scan, query, bounds).orderBy("seq", "desc").offset(request.offset);
+        if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
+        const total = request.wantsTotal ? await countRows(query) : undefined;
+        const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, AUDIT_BYTES);
+        return pageBody({ ...request, isCut }, found, auditView, (row) => [row.seq], total);
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/audit/export",
+      summary: "The audit trail as CSV, oldest first; the export itself is recorded",
+      tag,
+      access: { permission: "audit:export" },
+      query: s.ExportQuery,
+      response: { contentType: "text/csv", description: "RFC 4180 with a header row" },
+      async handle(exchange, { query }) {
+        const filters = Object.keys(query).filter((name) => query[name as keyof typeof query] !== undefined);
+        await trail.record({ action: "audit.export", resourceType: "audit", metadata: { filters } });
+        return streamReply(
+          exchange,
+          { contentType: "text/csv; charset=utf-8", filename: "audit.csv" },
+          auditCsv(db.scan, query),
+        );
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/audit/verify",
+      summary: "Recompute the hash chain and name the first row that was changed, if one was",
+      tag,
+      access: { permission: "audit:read" },
+      query: s.VerifyQuery,
+      response: s.VerifyReply,
+      async handle(_exchange, { query }) {
+        const head = await readAuditHead(config.dataDir);
+        const last = await lastAuditSeq(db.read);
+        const verdict = await verifyAudit(db.scan, auditKey, last, query, head ? [head] : []);
+        const isWhole = query.from === undefined && query.to === undefined;
+        // Without a head to compare with, a trail that was cut off looks whole.
+        return verdict.ok && isWhole && (await auditHead.problem()) !== null
+          ? { ...verdict, ok: false, truncated: true }
+          : verdict;
+      },
+    }),
+  );
 
-export default audit;
+  async function countRows(filters: s.AuditFilters): Promise<number> {
+    return countOf(auditRows(db.scan, filters, await seqBounds(db.scan, filters)));
+  }
+}

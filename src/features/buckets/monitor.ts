@@ -1,6 +1,6 @@
-import type { CoreServices } from "../../app/module.ts";
 import type { Trx } from "../../store/database.ts";
 import { COMPLETED, finishOf, type QueueName, type RunningJob } from "../jobs/index.ts";
+import type { TransferBucketsContext } from "./context.ts";
 import { type BucketEvent, judge } from "./judge.ts";
 import * as queries from "./queries.ts";
 
@@ -22,38 +22,35 @@ interface TellPayload {
  * event has the id of that job and is one commit with its end. So each crossing is one event, whatever crashes.
  */
 export class BucketMonitor {
-  readonly #services: CoreServices;
+  readonly #context: TransferBucketsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    services.system.runner.handle(CHECK, (_job, signal) => this.#check(signal));
-    services.system.runner.handle(TELL, (job) => this.#tell(job));
+  constructor(context: TransferBucketsContext) {
+    this.#context = context;
+    context.runner.handle(CHECK, (_job, signal) => this.#check(signal));
+    context.runner.handle(TELL, (job) => this.#tell(job));
   }
 
   /** Takes over the interval of the configuration, where there is something to watch. */
   async start(): Promise<void> {
-    const { db } = this.#services;
+    const { db } = this.#context;
     if (await queries.hasBuckets(db.read)) await db.write((trx) => this.watch(trx));
   }
 
   /** Sees to it that the balances are checked. While there are no buckets nothing is, see {@link rest}. */
   async watch(trx: Trx): Promise<void> {
-    const { system, config } = this.#services;
+    const { schedules, config } = this.#context;
     const everyMs = config.buckets.checkMs;
-    await system.schedules.put(
-      { name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" },
-      { trx },
-    );
+    await schedules.put({ name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" }, { trx });
   }
 
   /** Ends the checks when the last bucket is gone. */
   async rest(trx: Trx): Promise<void> {
-    if (!(await queries.hasBuckets(trx))) await this.#services.system.schedules.remove(SCHEDULE, { trx });
+    if (!(await queries.hasBuckets(trx))) await this.#context.schedules.remove(SCHEDULE, { trx });
   }
 
   /** A bucket as it is to be written, judged; what there is to tell follows as a job of the same transaction. */
   async judged(bucket: queries.BucketRow, trx: Trx): Promise<queries.BucketRow> {
-    const { jobs, clock } = this.#services;
+    const { jobs, clock } = this.#context;
     const now = clock.now();
     const { event, ...verdict } = judge(bucket, now);
     const row: queries.BucketRow = { ...bucket, ...verdict };
@@ -75,7 +72,7 @@ export class BucketMonitor {
 
   /** Most buckets are as they were: only the others are written, each in a transaction that reads it again. */
   async #check(signal: AbortSignal): Promise<{ checked: number; told: number }> {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     let checked = 0;
     let told = 0;
     for (let after = ""; ; ) {
@@ -89,7 +86,7 @@ export class BucketMonitor {
   }
 
   #settle(id: string): Promise<boolean> {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     return db.write(async (trx) => {
       const bucket = await queries.findBucket(trx, id);
       if (!bucket || !judge(bucket, clock.now()).event) return false;
@@ -102,9 +99,9 @@ export class BucketMonitor {
   }
 
   async #tell(job: RunningJob): Promise<typeof COMPLETED> {
-    const { ingest, projects, system, clock } = this.#services;
+    const { ingest, projects, runner, clock } = this.#context;
     const { type, bucket } = job.payload as TellPayload;
-    const end = finishOf(job.claimed, system.runner.workerId, clock.now(), { outcome: "succeeded", result: null });
+    const end = finishOf(job.claimed, runner.workerId, clock.now(), { outcome: "succeeded", result: null });
     await ingest.ingest(
       {
         id: job.id,

@@ -1,8 +1,9 @@
-import type { AppModule } from "../../app/module.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Reply, route, versioned } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
+import type { TransferBucketsContext, TransferBucketsOwn } from "./context.ts";
 import { BucketMonitor } from "./monitor.ts";
 import type { BucketRow } from "./queries.ts";
 import * as s from "./schema.ts";
@@ -11,109 +12,111 @@ import { BucketService, bucketView } from "./service.ts";
 const PATH = "/api/v1/transfer-buckets";
 
 /** Balances that are watched (contract 4.11). */
-const transferBuckets: AppModule = {
-  name: "transfer-buckets",
-  version: "1.0.0",
-  async register(server, services) {
-    const monitor = new BucketMonitor(services);
-    const service = new BucketService(services, monitor);
-    const read = { tag: "Transfer buckets", access: { permission: "buckets:read" } } as const;
-    const write = { tag: "Transfer buckets", access: { permission: "buckets:write" } } as const;
-    const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
-    const one = { path: `${PATH}/:id`, params: s.BucketParams, response: s.BucketView };
+export function transferBucketsFeature(own: TransferBucketsOwn): Feature {
+  return {
+    name: "transfer-buckets",
+    version: "1.0.0",
+    register: (server, { audit }) => serve(server, { ...own, audit }),
+  };
+}
 
-    server.route(
-      route({
-        ...read,
-        method: "GET",
-        path: PATH,
-        summary: "Transfer buckets, newest first",
-        query: s.ListBuckets,
-        response: pageOf(s.BucketView),
-        errors: ["INVALID_CURSOR"],
-        handle: (_exchange, { query }) => service.list(query),
-      }),
-    );
-    server.route(
-      route({
-        ...read,
-        ...one,
-        method: "GET",
-        summary: "A transfer bucket",
-        errors: ["BUCKET_NOT_FOUND"],
-        handle: async (_exchange, { params }) => answer(await service.get(params.id)),
-      }),
-    );
-    server.route(
-      route({
-        ...balance,
-        method: "POST",
-        path: PATH,
-        summary: "Make a transfer bucket; from now on its balance is watched",
-        body: s.CreateBucket,
-        status: 201,
-        response: s.BucketView,
-        errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
-        handle: (exchange, { body }) =>
-          services.idempotency.run(exchange, userOf(exchange), body, services.db, async (trx) =>
-            answer(await service.create(body, trx), 201),
-          ),
-      }),
-    );
-    server.route(
-      route({
-        ...write,
-        ...one,
-        method: "PUT",
-        path: `${PATH}/:id/threshold`,
-        resource: one.path,
-        summary: "Change the threshold; the balance is judged by it at once",
-        body: s.ChangeThreshold,
-        errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-        // The id is in the path, and the key's scope is the route's: of another bucket it is another request.
-        handle(exchange, { params: { id }, body }) {
-          const ifMatch = exchange.header("if-match");
-          return services.idempotency.run(exchange, userOf(exchange), { id, ...body }, services.db, async (trx) =>
-            answer(await service.setThreshold(id, ifMatch, body, trx)),
-          );
-        },
-      }),
-    );
-    server.route(
-      route({
-        ...balance,
-        ...one,
-        method: "PUT",
-        path: `${PATH}/:id/balance`,
-        resource: one.path,
-        summary: "Say what the balance is, or by how much it changes",
-        body: s.ChangeBalance,
-        errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-        handle(exchange, { params: { id }, body }) {
-          const ifMatch = exchange.header("if-match");
-          return services.idempotency.run(exchange, userOf(exchange), { id, ...body }, services.db, async (trx) =>
-            answer(await service.setBalance(id, ifMatch, body, trx)),
-          );
-        },
-      }),
-    );
-    server.route(
-      route({
-        ...balance,
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        params: s.BucketParams,
-        summary: "Delete a transfer bucket",
-        errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
-        handle: (exchange, { params }) => service.delete(params.id, exchange.header("if-match")),
-      }),
-    );
-    await monitor.start();
-  },
-};
+async function serve(server: FeatureServer, context: TransferBucketsContext): Promise<void> {
+  const monitor = new BucketMonitor(context);
+  const service = new BucketService(context, monitor);
+  const read = { tag: "Transfer buckets", access: { permission: "buckets:read" } } as const;
+  const write = { tag: "Transfer buckets", access: { permission: "buckets:write" } } as const;
+  const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
+  const one = { path: `${PATH}/:id`, params: s.BucketParams, response: s.BucketView };
+
+  server.route(
+    route({
+      ...read,
+      method: "GET",
+      path: PATH,
+      summary: "Transfer buckets, newest first",
+      query: s.ListBuckets,
+      response: pageOf(s.BucketView),
+      errors: ["INVALID_CURSOR"],
+      handle: (_exchange, { query }) => service.list(query),
+    }),
+  );
+  server.route(
+    route({
+      ...read,
+      ...one,
+      method: "GET",
+      summary: "A transfer bucket",
+      errors: ["BUCKET_NOT_FOUND"],
+      handle: async (_exchange, { params }) => answer(await service.get(params.id)),
+    }),
+  );
+  server.route(
+    route({
+      ...balance,
+      method: "POST",
+      path: PATH,
+      summary: "Make a transfer bucket; from now on its balance is watched",
+      body: s.CreateBucket,
+      status: 201,
+      response: s.BucketView,
+      errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
+      handle: (exchange, { body }) =>
+        context.idempotency.run(exchange, userOf(exchange), body, context.db, async (trx) =>
+          answer(await service.create(body, trx), 201),
+        ),
+    }),
+  );
+  server.route(
+    route({
+      ...write,
+      ...one,
+      method: "PUT",
+      path: `${PATH}/:id/threshold`,
+      resource: one.path,
+      summary: "Change the threshold; the balance is judged by it at once",
+      body: s.ChangeThreshold,
+      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
+      // The id is in the path, and the key's scope is the route's: of another bucket it is another request.
+      handle(exchange, { params: { id }, body }) {
+        const ifMatch = exchange.header("if-match");
+        return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+          answer(await service.setThreshold(id, ifMatch, body, trx)),
+        );
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...balance,
+      ...one,
+      method: "PUT",
+      path: `${PATH}/:id/balance`,
+      resource: one.path,
+      summary: "Say what the balance is, or by how much it changes",
+      body: s.ChangeBalance,
+      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
+      handle(exchange, { params: { id }, body }) {
+        const ifMatch = exchange.header("if-match");
+        return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+          answer(await service.setBalance(id, ifMatch, body, trx)),
+        );
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...balance,
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      params: s.BucketParams,
+      summary: "Delete a transfer bucket",
+      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
+      handle: (exchange, { params }) => service.delete(params.id, exchange.header("if-match")),
+    }),
+  );
+  await monitor.start();
+}
 
 function answer(bucket: BucketRow, status = 200): Reply {
   return versioned(bucket.version, bucketView(bucket), { status });
 }
-
-export default transferBuckets;

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
@@ -6,6 +5,7 @@ import { isMoney, moneyOf, moneyText } from "../../core/money.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
 import type { Trx } from "../../store/database.ts";
+import type { TransferBucketsContext } from "./context.ts";
 import type { BucketMonitor } from "./monitor.ts";
 import * as queries from "./queries.ts";
 import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";
@@ -14,16 +14,16 @@ const RENOTIFY_MS = 3_600_000;
 
 /** Transfer buckets (contract 4.11): balances that must not run dry. Each change is judged at once, in its own transaction. */
 export class BucketService {
-  readonly #services: CoreServices;
+  readonly #context: TransferBucketsContext;
   readonly #monitor: BucketMonitor;
 
-  constructor(services: CoreServices, monitor: BucketMonitor) {
-    this.#services = services;
+  constructor(context: TransferBucketsContext, monitor: BucketMonitor) {
+    this.#context = context;
     this.#monitor = monitor;
   }
 
   async list(query: ListBuckets) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, ["string"]);
     const { currency, state, q } = query;
     const isNear = currency === undefined && state === undefined && q === undefined && !isFarPage(request);
@@ -34,13 +34,13 @@ export class BucketService {
 
   /** @throws BUCKET_NOT_FOUND */
   async get(id: string): Promise<queries.BucketRow> {
-    return requireBucket(this.#services.db.read, id);
+    return requireBucket(this.#context.db.read, id);
   }
 
   /** @throws NAME_TAKEN for a name that another bucket of the currency has */
   async create(input: CreateBucket, trx: Trx): Promise<queries.BucketRow> {
-    const { clock, system } = this.#services;
-    system.storage.requireSpace();
+    const { clock, storage } = this.#context;
+    storage.requireSpace();
     if (await queries.isNameTaken(trx, input.name, input.currency))
       throw new PrismError("NAME_TAKEN", `Another bucket in ${input.currency} has this name`);
     const now = clock.now();
@@ -90,7 +90,7 @@ export class BucketService {
 
   /** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
   async delete(id: string, ifMatch: string): Promise<void> {
-    await this.#services.db.write(async (trx) => {
+    await this.#context.db.write(async (trx) => {
       const old = await requireBucket(trx, id);
       requireVersion(ifMatch, old.version);
       await queries.deleteBucket(trx, id);
@@ -104,7 +104,7 @@ export class BucketService {
     change: { readonly threshold: string } | { readonly currentBalance: string },
     trx: Trx,
   ): Promise<queries.BucketRow> {
-    const changed = { ...old, ...change, version: old.version + 1, updatedAt: this.#services.clock.now() };
+    const changed = { ...old, ...change, version: old.version + 1, updatedAt: this.#context.clock.now() };
     const row = await this.#monitor.judged(changed, trx);
     await queries.replaceBucket(trx, row);
     return row;
@@ -116,7 +116,7 @@ export class BucketService {
     metadata: { readonly change?: string; readonly old: string | null; readonly new: string | null },
     trx: Trx,
   ): Promise<void> {
-    await this.#services.audit.record({ action, resourceType: "bucket", resourceId, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "bucket", resourceId, metadata }, { trx });
   }
 }
 

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { ConfigRefused } from "../../config/option.ts";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
@@ -6,6 +5,7 @@ import { zoneOffsetMs } from "../../core/timezone.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
 import { readCron } from "../schedules/index.ts";
+import type { DigestContext } from "./context.ts";
 import { digestText } from "./digest-text.ts";
 import * as queries from "./queries.ts";
 
@@ -31,18 +31,18 @@ interface DigestPayload {
  * the notification and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
  */
 export class Digests {
-  readonly #services: CoreServices;
+  readonly #context: DigestContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    services.system.runner.handle(SEND, (job) => this.#send(job));
-    services.system.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
-    services.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
+  constructor(context: DigestContext) {
+    this.#context = context;
+    context.runner.handle(SEND, (job) => this.#send(job));
+    context.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
+    context.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
   }
 
   /** Takes over the pattern and zone of the configuration, and what projects said while nobody listened. @throws ConfigRefused */
   async start(): Promise<void> {
-    const { db, config } = this.#services;
+    const { db, config } = this.#context;
     requirePattern(config.digest.cron);
     const projects = await queries.liveProjects(db.read);
     for (const { id, settings } of projects) if (digestOf(settings).isWanted) await this.follow(id);
@@ -50,21 +50,21 @@ export class Digests {
   }
 
   get #isDefault(): boolean {
-    const { digest, smtp } = this.#services.config;
+    const { digest, smtp } = this.#context.config;
     return digest.enabled ?? smtp.host !== undefined;
   }
 
   async #followDefault(): Promise<void> {
-    const { db, system, config } = this.#services;
+    const { db, schedules, config } = this.#context;
     const { cron, timezone } = config.digest;
     const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
-    if (this.#isDefault) await system.schedules.put(schedule);
-    else if (await system.schedules.findByName(DEFAULT_SCHEDULE))
-      await db.write((trx) => system.schedules.remove(DEFAULT_SCHEDULE, { trx }));
+    if (this.#isDefault) await schedules.put(schedule);
+    else if (await schedules.findByName(DEFAULT_SCHEDULE))
+      await db.write((trx) => schedules.remove(DEFAULT_SCHEDULE, { trx }));
   }
 
   async #sendDefault(): Promise<{ projects: number }> {
-    const { db, jobs, clock } = this.#services;
+    const { db, jobs, clock } = this.#context;
     const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
     for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
       await db.write(async (trx) => {
@@ -79,18 +79,18 @@ export class Digests {
 
   /** Sees to it that there is a schedule while the project wants a digest. */
   async follow(projectId: string): Promise<void> {
-    const { db, system, config } = this.#services;
+    const { db, schedules, config } = this.#context;
     const { cron, timezone } = config.digest;
     const name = SCHEDULE + projectId;
     const seen = digestOf((await queries.liveProject(db.read, projectId))?.settings ?? "{}");
     // Most projects have none, and want none.
-    if (!seen.isWanted && !(await system.schedules.findByName(name))) return;
+    if (!seen.isWanted && !(await schedules.findByName(name))) return;
     await db.write(async (trx) => {
       const project = await queries.liveProject(trx, projectId);
       const { isWanted, zone } = digestOf(project?.settings ?? "{}");
-      if (!isWanted) await system.schedules.remove(name, { trx });
+      if (!isWanted) await schedules.remove(name, { trx });
       else
-        await system.schedules.put(
+        await schedules.put(
           { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
           { trx },
         );
@@ -98,7 +98,7 @@ export class Digests {
   }
 
   async #send(job: RunningJob): Promise<unknown> {
-    const { db, clock, jobs, config } = this.#services;
+    const { db, clock, jobs, config } = this.#context;
     const { projectId, isDefault = false } = job.payload as DigestPayload;
     const project = await queries.liveProject(db.read, projectId);
     const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
@@ -115,7 +115,7 @@ export class Digests {
       // An operator may have had it run a second time.
       const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
       if (isDue) {
-        await this.#services.notify.send(
+        await this.#context.notify.send(
           {
             ...digestText({ project: project.name, ...activity }),
             kind: "digest",
@@ -136,7 +136,7 @@ export class Digests {
 
   /** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
   async #readers(projectId: string, hasEvents: boolean): Promise<string[]> {
-    const { db, projects, users } = this.#services;
+    const { db, projects, users } = this.#context;
     const people = await projectPeople(db.read, projectId, projects.defaultId);
     const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
     const reachable = users.reachable(willing, projectId);

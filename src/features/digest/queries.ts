@@ -3,17 +3,17 @@ import type { EpochMs } from "../../core/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { firstSeqSince } from "../events/index.ts";
 
-export interface EventCount {
+export type EventCount = {
   readonly type: string;
   readonly level: string;
   readonly events: number;
-}
+};
 
-export interface RuleCount {
+export type RuleCount = {
   readonly name: string;
   readonly matched: number;
   readonly fired: number;
-}
+};
 
 const TOP_RULES = 5;
 

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
@@ -10,6 +9,7 @@ import type { IdempotentRequest } from "../../http/idempotency.ts";
 import { requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
+import type { EventsContext } from "./context.ts";
 import { BatchIngest, SingleIngest } from "./ingest-requests.ts";
 import {
   arrayElements,
@@ -31,20 +31,20 @@ interface IngestRequest {
 
 /** POST /events: one object, an array, or NDJSON. */
 export class IngestHandler {
-  readonly #services: CoreServices;
+  readonly #context: EventsContext;
   readonly #gate: BatchGate;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#gate = new BatchGate(services.system.bodies, services.system.pipeline);
+  constructor(context: EventsContext) {
+    this.#context = context;
+    this.#gate = new BatchGate(context.bodies, context.pipeline);
   }
 
   handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
     const { principal } = exchange;
     if (!principal) throw new TypeError("ingest is not public");
-    const idempotent = this.#services.idempotency.begin(exchange, principal, body);
+    const idempotent = this.#context.idempotency.begin(exchange, principal, body);
     if (idempotent instanceof Reply) return idempotent;
-    const request = { exchange, principal, receivedAt: this.#services.clock.now(), idempotent };
+    const request = { exchange, principal, receivedAt: this.#context.clock.now(), idempotent };
     try {
       return this.#receive(request, body, results);
     } catch (error) {
@@ -56,7 +56,7 @@ export class IngestHandler {
 
   /** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
   #receive(request: IngestRequest, body: Buffer, results: "all" | "errors" | undefined): unknown {
-    const { pipeline } = this.#services.system;
+    const { pipeline } = this.#context;
     pipeline.requireRoom(body.length);
     const text = decodeUtf8(body);
     if (text === undefined)
@@ -75,12 +75,12 @@ export class IngestHandler {
 
   #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
     const { exchange, receivedAt, idempotent } = request;
-    const { system, idempotency } = this.#services;
+    const { pipeline, kernel, idempotency } = this.#context;
     const event = this.#readSingle(request, text);
     this.#takeEventRate(request, 1);
-    system.pipeline.requireRoom(event.bytes);
+    pipeline.requireRoom(event.bytes);
     exchange.madeCorrelationId = event.correlationId;
-    system.pipeline.accept(event, new SingleIngest(exchange, receivedAt, system.kernel, idempotency, idempotent));
+    pipeline.accept(event, new SingleIngest(exchange, receivedAt, kernel, idempotency, idempotent));
     return ANSWERS_LATER;
   }
 
@@ -89,7 +89,7 @@ export class IngestHandler {
     try {
       return this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
     } catch (error) {
-      this.#services.system.pipelineMetrics.rejected(1);
+      this.#context.pipelineMetrics.rejected(1);
       throw error;
     }
   }
@@ -101,7 +101,7 @@ export class IngestHandler {
     results: "all" | "errors" | undefined,
     free: () => void,
   ): Promise<typeof ANSWERS_LATER> {
-    const { config, system, idempotency, projects } = this.#services;
+    const { config, pipelineMetrics, kernel, pipeline, idempotency, projects } = this.#context;
     // Whoever sent it has gone away while it waited: nothing of it has been stored, and nobody would hear of it.
     if (request.exchange.isOver) {
       free();
@@ -112,13 +112,13 @@ export class IngestHandler {
     if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
     const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
     const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
-    system.pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
+    pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
     const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
     this.#takeEventRate(request, items.length);
     const batch = new BatchIngest(
       {
         exchange: request.exchange,
-        kernel: system.kernel,
+        kernel: kernel,
         idempotency,
         request: request.idempotent,
         wantsAllResults: (results ?? (shortByDefault ? "errors" : "all")) === "all",
@@ -126,12 +126,12 @@ export class IngestHandler {
       items,
     );
     free();
-    batch.start(system.pipeline);
+    batch.start(pipeline);
     return ANSWERS_LATER;
   }
 
   #read({ principal, exchange, receivedAt }: IngestRequest, text: string, newId: string | null): IncomingEvent {
-    const { projects, config } = this.#services;
+    const { projects, config } = this.#context;
     requireItemLength(text, config.ingest);
     const { value, outline } = parseItem(text);
     return readEvent(
@@ -150,17 +150,17 @@ export class IngestHandler {
 
   /** @throws RATE_LIMITED */
   #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
-    const { system } = this.#services;
-    if (principal.kind !== "apiKey" || !system.settings.rateLimit.enabled) return;
-    const { keyEvents } = system.settings.rateLimit;
+    const { settings, eventLimiter } = this.#context;
+    if (principal.kind !== "apiKey" || !settings.rateLimit.enabled) return;
+    const { keyEvents } = settings.rateLimit;
     const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
-    const state = system.eventLimiter.take(principal.key, limit, count, "principals");
+    const state = eventLimiter.take(principal.key, limit, count, "principals");
     if (!state.isAllowed) exchange.rate = state;
     requireAllowed(state, "Too many events", count);
   }
 
   #release({ idempotent }: IngestRequest): void {
-    if (idempotent) this.#services.idempotency.end(idempotent);
+    if (idempotent) this.#context.idempotency.end(idempotent);
   }
 }
 

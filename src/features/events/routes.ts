@@ -1,11 +1,12 @@
 import * as v from "valibot";
-import type { AppModule } from "../../app/module.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { callerOf } from "../access/index.ts";
+import type { EventsContext, EventsOwn } from "./context.ts";
 import { IngestHandler } from "./ingest.ts";
 import {
   EventDetail,
@@ -23,103 +24,101 @@ const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: tru
 const tag = "Events";
 
 /** Taking events in, reading and exporting them (contract 4.7). */
-const events: AppModule = {
-  name: "events",
-  version: "1.0.0",
-  register(server, services) {
-    const ingest = new IngestHandler(services);
-    const reader = new EventReader(services);
-    const read = { permission: "events:read", within: "project", keyScope: "events:read" } as const;
+export function eventsFeature(own: EventsOwn): Feature {
+  return { name: "events", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
+}
 
-    server.route(
-      route({
-        method: "POST",
-        path: "/api/v1/events",
-        aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
-        summary: "Store events: one object, an array, or NDJSON",
-        tag,
-        access: { permission: "events:write", within: "project", keyScope: "events:write" },
-        query: IngestQuery,
-        body: IngestBody,
-        raw: MAX_RAW,
-        maxBodyBytes: services.config.ingest.maxBodyBytes,
-        status: 202,
-        response: IngestReply,
-        errors: [
-          "BATCH_TOO_LARGE",
-          "BATCH_REJECTED",
-          "PROJECT_NOT_FOUND",
-          "ID_CONFLICT",
-          ...IDEMPOTENCY_ERRORS,
-          "OVERLOADED",
-          "STORAGE_FULL",
-          "DATABASE_UNAVAILABLE",
-        ],
-        quiet: true,
-        handle: (exchange, { query, body }) => ingest.handle(exchange, body as unknown as Buffer, query.results),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/events",
-        aliases: ["/events"],
-        summary: "Events of a project, newest first",
-        tag,
-        access: read,
-        query: ListQuery,
-        response: pageOf(EventView),
-        errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-        handle: (exchange, { query }) => reader.list(callerOf(exchange), query),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/events/export",
-        summary: "Download events as NDJSON or CSV, oldest first",
-        tag,
-        access: read,
-        query: ExportQuery,
-        response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
-        errors: ["PROJECT_NOT_FOUND"],
-        handle: (exchange, { query }) => {
-          const isCsv = query.format === "csv";
-          const contentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
-          const lines = reader.export(callerOf(exchange), query);
-          return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/events/:id",
-        summary: "One event with the notifications it made",
-        tag,
-        access: read,
-        params: object({ id: v.string() }),
-        response: EventDetail,
-        errors: ["EVENT_NOT_FOUND"],
-        handle: (exchange, { params }) => reader.get(callerOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: "/api/v1/events/:id/reprocess",
-        summary: "Ask the rules about an event again; those that have told somebody of it are left out",
-        tag,
-        access: { permission: "jobs:manage" },
-        params: object({ id: v.string() }),
-        body: ReprocessBody,
-        status: 202,
-        response: v.object({ jobId: v.string() }),
-        errors: ["EVENT_NOT_FOUND"],
-        handle: (exchange, { params }) => reader.reprocess(callerOf(exchange), params.id),
-      }),
-    );
-  },
-};
+function serve(server: FeatureServer, context: EventsContext): void {
+  const ingest = new IngestHandler(context);
+  const reader = new EventReader(context);
+  const read = { permission: "events:read", within: "project", keyScope: "events:read" } as const;
 
-export default events;
+  server.route(
+    route({
+      method: "POST",
+      path: "/api/v1/events",
+      aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
+      summary: "Store events: one object, an array, or NDJSON",
+      tag,
+      access: { permission: "events:write", within: "project", keyScope: "events:write" },
+      query: IngestQuery,
+      body: IngestBody,
+      raw: MAX_RAW,
+      maxBodyBytes: context.config.ingest.maxBodyBytes,
+      status: 202,
+      response: IngestReply,
+      errors: [
+        "BATCH_TOO_LARGE",
+        "BATCH_REJECTED",
+        "PROJECT_NOT_FOUND",
+        "ID_CONFLICT",
+        ...IDEMPOTENCY_ERRORS,
+        "OVERLOADED",
+        "STORAGE_FULL",
+        "DATABASE_UNAVAILABLE",
+      ],
+      quiet: true,
+      handle: (exchange, { query, body }) => ingest.handle(exchange, body as unknown as Buffer, query.results),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/events",
+      aliases: ["/events"],
+      summary: "Events of a project, newest first",
+      tag,
+      access: read,
+      query: ListQuery,
+      response: pageOf(EventView),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      handle: (exchange, { query }) => reader.list(callerOf(exchange), query),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/events/export",
+      summary: "Download events as NDJSON or CSV, oldest first",
+      tag,
+      access: read,
+      query: ExportQuery,
+      response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
+      errors: ["PROJECT_NOT_FOUND"],
+      handle: (exchange, { query }) => {
+        const isCsv = query.format === "csv";
+        const contentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
+        const lines = reader.export(callerOf(exchange), query);
+        return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/events/:id",
+      summary: "One event with the notifications it made",
+      tag,
+      access: read,
+      params: object({ id: v.string() }),
+      response: EventDetail,
+      errors: ["EVENT_NOT_FOUND"],
+      handle: (exchange, { params }) => reader.get(callerOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: "/api/v1/events/:id/reprocess",
+      summary: "Ask the rules about an event again; those that have told somebody of it are left out",
+      tag,
+      access: { permission: "jobs:manage" },
+      params: object({ id: v.string() }),
+      body: ReprocessBody,
+      status: 202,
+      response: v.object({ jobId: v.string() }),
+      errors: ["EVENT_NOT_FOUND"],
+      handle: (exchange, { params }) => reader.reprocess(callerOf(exchange), params.id),
+    }),
+  );
+}

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { csvLine } from "../../core/csv.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -9,9 +8,10 @@ import { eventJobKey } from "../../store/commit/undecided.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { countFitting } from "../../store/sqlite/fitting-rows.ts";
-import type { EventJobPayload } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
+import type { EventsContext } from "./context.ts";
+import type { EventJobPayload } from "./pipeline-jobs.ts";
 import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
 
@@ -23,14 +23,14 @@ const LARGE_PAGE_BYTES = 262_144;
 
 /** Reading the event log. */
 export class EventReader {
-  readonly #services: CoreServices;
+  readonly #context: EventsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: EventsContext) {
+    this.#context = context;
   }
 
   async list(principal: Principal, { projectId: ref, ...query }: ListQuery): Promise<RawJson> {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, ["number"]);
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
     const before = request.after ? Number(request.after[0]) : null;
@@ -52,7 +52,7 @@ export class EventReader {
   }
 
   async get(principal: Principal, id: string): Promise<RawJson> {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const event = await this.#readable(principal, id);
     const notifications = await queries.notificationsOf(db.read, event.seq);
     const failure = await queries.openFailure(db.read, event.seq);
@@ -62,7 +62,7 @@ export class EventReader {
 
   /** Has the event's rules asked again by a job. Those that have decided it are left out, unless they had nobody to tell. */
   async reprocess(principal: Principal, id: string): Promise<{ jobId: string }> {
-    const { db, jobs, audit, clock } = this.#services;
+    const { db, jobs, audit, clock } = this.#context;
     const { seq } = await this.#readable(principal, id);
     return db.write(async (trx) => {
       const payload: EventJobPayload = { eventSeq: seq, again: true };
@@ -88,7 +88,7 @@ export class EventReader {
   /** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
   export(principal: Principal, { projectId: ref, format = "ndjson", ...query }: ExportQuery): AsyncIterable<string> {
     const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
-    const scan = this.#services.db.scan;
+    const scan = this.#context.db.scan;
     return (async function* () {
       if (format === "csv") yield csvLine(EVENT_COLUMNS);
       for (let after = selection.afterSeq ?? 0; ; ) {
@@ -104,7 +104,7 @@ export class EventReader {
 
   /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
   async #readable(principal: Principal, id: string): Promise<EventsTable> {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
     if (!event || !projects.has(principal, event.projectId, "events:read"))
       throw new PrismError("EVENT_NOT_FOUND", "No such event");
@@ -112,7 +112,7 @@ export class EventReader {
   }
 
   #project(principal: Principal, ref: string | undefined): string {
-    const { projects } = this.#services;
+    const { projects } = this.#context;
     return projects.require(principal, projects.refOf(principal, ref), "events:read");
   }
 }

@@ -1,46 +1,45 @@
-import type { AppModule } from "../../app/module.ts";
 import { route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
+import type { ExplainContext, ExplainOwn } from "./context.ts";
 import * as s from "./schema.ts";
 import { Explainer } from "./service.ts";
 
 const tag = "Explain";
 
 /** Why somebody was told, and why somebody was not (contract 4.9). */
-const explain: AppModule = {
-  name: "explain",
-  version: "1.0.0",
-  register(server, services) {
-    const explainer = new Explainer(services);
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/explain/event/:id",
-        summary: "What became of an event: rules, notifications, recipients, channels. Recipients see their own part",
-        tag,
-        access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
-        params: s.Params,
-        query: s.Query,
-        response: s.ExplainView,
-        errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
-        handle: (exchange, { params, query }) => explainer.event(userOf(exchange), params.id, query.userId),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: "/api/v1/explain/notification/:id",
-        summary: "Where a notification comes from and what became of it. Recipients see their own part",
-        tag,
-        access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
-        params: s.Params,
-        query: s.Query,
-        response: s.ExplainView,
-        errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
-        handle: (exchange, { params, query }) => explainer.notification(userOf(exchange), params.id, query.userId),
-      }),
-    );
-  },
-};
+export function explainFeature(own: ExplainOwn): Feature {
+  return { name: "explain", version: "1.0.0", register: (server) => serve(server, own) };
+}
 
-export default explain;
+function serve(server: FeatureServer, context: ExplainContext): void {
+  const explainer = new Explainer(context);
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/explain/event/:id",
+      summary: "What became of an event: rules, notifications, recipients, channels. Recipients see their own part",
+      tag,
+      access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
+      params: s.Params,
+      query: s.Query,
+      response: s.ExplainView,
+      errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
+      handle: (exchange, { params, query }) => explainer.event(userOf(exchange), params.id, query.userId),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: "/api/v1/explain/notification/:id",
+      summary: "Where a notification comes from and what became of it. Recipients see their own part",
+      tag,
+      access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
+      params: s.Params,
+      query: s.Query,
+      response: s.ExplainView,
+      errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
+      handle: (exchange, { params, query }) => explainer.notification(userOf(exchange), params.id, query.userId),
+    }),
+  );
+}

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -8,6 +7,7 @@ import { missingPermission } from "../../http/access.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { storedEvent } from "../rules/index.ts";
 import { answerOf } from "./answer.ts";
+import type { ExplainContext } from "./context.ts";
 import { notificationWay } from "./notification-ways.ts";
 import * as queries from "./queries.ts";
 import { Reach } from "./reach.ts";
@@ -28,17 +28,17 @@ interface Asked {
 
 /** Says what became of an event or led to a notification, and why somebody was told or not (contract 4.9). Reads only. */
 export class Explainer {
-  readonly #services: CoreServices;
+  readonly #context: ExplainContext;
   readonly #outcomes: RuleOutcomes;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#outcomes = new RuleOutcomes(services.db.scan, () => services.system.settings.defaultSuppression);
+  constructor(context: ExplainContext) {
+    this.#context = context;
+    this.#outcomes = new RuleOutcomes(context.db.scan, () => context.settings.defaultSuppression);
   }
 
   /** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
   async event(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
     if (!event) throw new PrismError("EVENT_NOT_FOUND", "No such event");
     const seesEvent = projects.has(principal, event.projectId, "events:read");
@@ -55,7 +55,7 @@ export class Explainer {
 
   /** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but not the event behind it */
   async notification(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const notification = isUuid(id) ? await queries.findNotification(db.read, id) : undefined;
     if (!notification) throw noSuchNotification();
     const event = notification.eventId === null ? undefined : await queries.findEvent(db.read, notification.eventId);
@@ -76,7 +76,7 @@ export class Explainer {
   /** Who is asked about: for somebody who sees the own part alone, always that one. */
   #user(ref: string | undefined, only: string | null): string | null {
     if (ref === undefined) return only;
-    const userId = this.#services.users.findAny(ref);
+    const userId = this.#context.users.findAny(ref);
     if (only !== null && userId !== only) throw missingPermission("notifications:read_all");
     if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
     return userId;
@@ -84,7 +84,7 @@ export class Explainer {
 
   async #rules(event: EventsTable, ruleId: string | null = null): Promise<ExplainedRule[]> {
     const incoming = storedEvent(event);
-    const rows = await queries.decisionsOf(this.#services.db.scan, event.seq, ruleId);
+    const rows = await queries.decisionsOf(this.#context.db.scan, event.seq, ruleId);
     const rules: ExplainedRule[] = [];
     const traces = new TraceBudget();
     const turns = new LoopTurns();
@@ -99,7 +99,7 @@ export class Explainer {
     rules: readonly ExplainedRule[],
     whose: { readonly only: string | null; readonly also: string | null },
   ): Promise<NotificationView[]> {
-    const { scan } = this.#services.db;
+    const { scan } = this.#context.db;
     const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
     const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
     const ways: NotificationView[] = [];
@@ -113,7 +113,7 @@ export class Explainer {
     decided: readonly ExplainedRule[],
     notification: queries.Notification | null,
   ): Promise<ExplainView> {
-    const { scan } = this.#services.db;
+    const { scan } = this.#context.db;
     const { event, only, userId } = asked;
     const state = event ? await stateOf(scan, event) : null;
     const whose = { only, also: userId };
@@ -141,7 +141,7 @@ export class Explainer {
 
   /** With the rules that left no decision, each with the reason. */
   async #withSilent(event: EventsTable, state: State["state"], decided: readonly ExplainedRule[]) {
-    const { scan } = this.#services.db;
+    const { scan } = this.#context.db;
     const at = event.processedAt ?? event.receivedAt;
     const incoming = storedEvent(event);
     const [rows, silentTotal, outcomes] = await Promise.all([
@@ -167,7 +167,7 @@ export class Explainer {
 
   async #reach(userId: string | null, projectId: string | null): Promise<Reach | null> {
     if (userId === null) return null;
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     return Reach.read(db.scan, userId, projectId, projects.defaultId);
   }
 }
@@ -181,7 +181,7 @@ interface State {
   } | null;
 }
 
-async function stateOf(db: CoreServices["db"]["scan"], event: EventsTable): Promise<State> {
+async function stateOf(db: ExplainContext["db"]["scan"], event: EventsTable): Promise<State> {
   const failure = (await queries.openFailure(db, event.seq)) ?? null;
   if (failure) return { state: "failed", failure };
   return { state: event.processedAt === null ? "waiting" : "decided", failure };

@@ -1,9 +1,9 @@
-import type { CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import type { JobsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
 import { jobDetail, jobView } from "./view.ts";
@@ -18,15 +18,15 @@ type View = (job: queries.JobLine) => ReturnType<typeof jobView>;
 
 /** Reading the job table. */
 export class JobList {
-  readonly #services: CoreServices;
+  readonly #context: JobsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: JobsContext) {
+    this.#context = context;
   }
 
   async list(caller: UserPrincipal, { limit, page, offset, cursor, ...filters }: JobQuery) {
     const request = readPage({ limit, page, offset, cursor }, ["number"]);
-    const { read } = this.#services.db;
+    const { read } = this.#context.db;
     const { first, last } = await queries.rangeOf(read, filters);
     const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
     const view = (job: queries.JobLine) => jobView(job, caller);
@@ -37,14 +37,14 @@ export class JobList {
 
   /** @throws JOB_NOT_FOUND */
   async get(caller: UserPrincipal, id: string) {
-    const { read } = this.#services.db;
+    const { read } = this.#context.db;
     const job = isUuid(id) ? await queries.findJob(read, id) : undefined;
     if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
     return jobDetail(job, await queries.attemptsOf(read, id), caller);
   }
 
   async #counted(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
-    const { scan } = this.#services.db;
+    const { scan } = this.#context.db;
     const total = await queries.countSelected(scan, filters, range);
     const { rows, isCut } = await this.#rows(request, filters, range);
     return pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq], total);
@@ -60,7 +60,7 @@ export class JobList {
   }
 
   #rows(request: PageRequest, filters: JobFilters, range: queries.SeqRange): Promise<FittingRows<queries.JobLine>> {
-    const { read, scan } = this.#services.db;
+    const { read, scan } = this.#context.db;
     const isPlain = Object.values(filters).every((filter) => filter === undefined) && !isFarPage(request);
     return queries.listJobs(isPlain ? read : scan, filters, range, { ...request, limit: request.limit + 1 });
   }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
-import type { CoreServices, ModuleServer } from "../../app/module.ts";
 import { route } from "../../http/route.ts";
+import type { FeatureServer } from "../../module/feature.ts";
+import type { JobsContext } from "./context.ts";
 import { queueView, queueViews } from "./queue-views.ts";
 import type { QueueName } from "./runner/job.ts";
 import { NoBody, QueueParams, QueueView } from "./schema.ts";
@@ -17,10 +18,10 @@ const acts = {
 } as const;
 
 /** Looking at queues, and stopping, starting and emptying them. */
-export function serveQueues(server: ModuleServer, services: CoreServices): void {
-  const { queueControl } = services.system;
+export function serveQueues(server: FeatureServer, context: JobsContext): void {
+  const { queueControl } = context;
   /** @throws QUEUE_NOT_FOUND */
-  const nameOf = async (ref: string): Promise<QueueName> => (await queueView(services, ref)).name;
+  const nameOf = async (ref: string): Promise<QueueName> => (await queueView(context, ref)).name;
   server.route(
     route({
       ...reads,
@@ -28,7 +29,7 @@ export function serveQueues(server: ModuleServer, services: CoreServices): void 
       path: PATH,
       summary: "All queues with what waits, runs and is dead in them",
       response: v.object({ queues: v.array(QueueView) }),
-      handle: async () => ({ queues: await queueViews(services) }),
+      handle: async () => ({ queues: await queueViews(context) }),
     }),
   );
   server.route(
@@ -40,7 +41,7 @@ export function serveQueues(server: ModuleServer, services: CoreServices): void 
       params: QueueParams,
       response: QueueView,
       errors: ["QUEUE_NOT_FOUND"],
-      handle: (_exchange, { params }) => queueView(services, params.name),
+      handle: (_exchange, { params }) => queueView(context, params.name),
     }),
   );
   server.route(
@@ -51,7 +52,7 @@ export function serveQueues(server: ModuleServer, services: CoreServices): void 
       response: QueueView,
       async handle(_exchange, { params }) {
         await queueControl.pause(await nameOf(params.name));
-        return queueView(services, params.name);
+        return queueView(context, params.name);
       },
     }),
   );
@@ -63,7 +64,7 @@ export function serveQueues(server: ModuleServer, services: CoreServices): void 
       response: QueueView,
       async handle(_exchange, { params }) {
         await queueControl.resume(await nameOf(params.name));
-        return queueView(services, params.name);
+        return queueView(context, params.name);
       },
     }),
   );

@@ -1,7 +1,10 @@
-import type { CoreServices } from "../../app/module.ts";
+import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../core/worker-channels.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { Database } from "../../store/database.ts";
 import { parseQueueName, QUEUES, type QueueName } from "./runner/job.ts";
+import type { JobRunner } from "./runner/runner.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
 
 /** A queue as an operator sees it. */
@@ -19,25 +22,37 @@ export interface QueueView {
   readonly maxAttempts: number;
 }
 
+/** Which channels are left to workers, and the queues of their attempts. */
+export interface WorkerChannels {
+  isForWorkers(channel: WorkerChannel): boolean;
+  queueOf(channel: WorkerChannel): QueueName;
+}
+
+export interface QueueParts {
+  readonly db: Pick<Database, "scan">;
+  readonly clock: Clock;
+  readonly runner: JobRunner;
+  readonly senders: WorkerChannels;
+  readonly settings: LiveSettings;
+}
+
 /** The program's queues, those of modules which are loaded, those left to workers, and all others that are paused or have jobs which are unfinished or dead. */
-export async function queueViews(services: CoreServices): Promise<QueueView[]> {
-  const { db, system } = services;
+export async function queueViews(parts: QueueParts): Promise<QueueView[]> {
+  const { db, runner, senders } = parts;
   const counts = await countJobs(db.scan);
-  const names = new Set<QueueName>(
-    [...QUEUES, ...system.runner.queueNames, ...forWorkers(system)].concat(namesOf(counts)),
-  );
-  return [...names].map((name) => viewOf(services, name, counts));
+  const names = new Set<QueueName>([...QUEUES, ...runner.queueNames, ...forWorkers(senders)].concat(namesOf(counts)));
+  return [...names].map((name) => viewOf(parts, name, counts));
 }
 
 /** @param ref a queue's name, or the one by which S2 knows it. @throws QUEUE_NOT_FOUND */
-export async function queueView(services: CoreServices, ref: string): Promise<QueueView> {
+export async function queueView(parts: QueueParts, ref: string): Promise<QueueView> {
   const name = parseQueueName(ref);
-  const view = (await queueViews(services)).find((queue) => queue.name === name);
+  const view = (await queueViews(parts)).find((queue) => queue.name === name);
   if (!view) throw new PrismError("QUEUE_NOT_FOUND", "No such queue");
   return view;
 }
 
-function forWorkers({ senders }: CoreServices["system"]): QueueName[] {
+function forWorkers(senders: WorkerChannels): QueueName[] {
   return WORKER_CHANNELS.filter((channel) => senders.isForWorkers(channel)).map((channel) => senders.queueOf(channel));
 }
 
@@ -45,11 +60,11 @@ function namesOf(counts: readonly JobCount[]): QueueName[] {
   return counts.map(({ queue }) => queue as QueueName).toSorted();
 }
 
-function viewOf({ system, clock }: CoreServices, name: QueueName, counts: readonly JobCount[]): QueueView {
+function viewOf({ clock, runner, settings }: QueueParts, name: QueueName, counts: readonly JobCount[]): QueueView {
   const of = (state: string): JobCount | undefined =>
     counts.find((count) => count.queue === name && count.state === state);
   const oldest = of("ready")?.oldest;
-  const { concurrency, maxAttempts } = system.settings.queue(name);
+  const { concurrency, maxAttempts } = settings.queue(name);
   return {
     name,
     ready: of("ready")?.n ?? 0,
@@ -57,7 +72,7 @@ function viewOf({ system, clock }: CoreServices, name: QueueName, counts: readon
     running: of("running")?.n ?? 0,
     retrying: of("retrying")?.n ?? 0,
     dead: of("dead")?.n ?? 0,
-    paused: system.runner.isPaused(name),
+    paused: runner.isPaused(name),
     oldestReadyAgeMs: oldest === undefined ? null : Math.max(0, clock.now() - oldest),
     concurrency,
     maxAttempts,

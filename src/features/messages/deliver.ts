@@ -1,8 +1,8 @@
-import type { CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Trx } from "../../store/database.ts";
 import type { MovedJob } from "../jobs/index.ts";
 import { COMPLETED, LostLease, PermanentError, type RunningJob } from "../jobs/index.ts";
+import type { MessagesContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { moveTo, queuedStep, sidesOf } from "./transition.ts";
 
@@ -21,21 +21,21 @@ const INTERNAL = "the delivery failed";
  * delivered, both sides are told, and the job is done; or in which it failed, and waits for its next attempt or is dead.
  */
 export class Delivery {
-  readonly #services: CoreServices;
+  readonly #context: MessagesContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: MessagesContext) {
+    this.#context = context;
   }
 
   /** From now on messages are delivered, and go with their jobs whoever moves these. */
   begin(): void {
-    const { runner, jobControl } = this.#services.system;
+    const { runner, jobControl } = this.#context;
     runner.handle(MESSAGE_JOB, (job) => this.#attempt(job), { notesBegin: true });
     jobControl.whenEnded(MESSAGE_JOB, (trx, moved) => this.#follow(trx, moved));
   }
 
   async #attempt(job: RunningJob): Promise<typeof COMPLETED> {
-    const { db } = this.#services;
+    const { db } = this.#context;
     await db.write((trx) => this.#claim(trx, job), { sharesCommit: true });
     try {
       await db.write((trx) => this.#end(trx, job), { sharesCommit: true });
@@ -51,12 +51,12 @@ export class Delivery {
     if (message.deliveredAt !== null || message.status === "cancelled")
       throw new PermanentError(`the message is ${message.status}`);
     const before = message.status === "scheduled" ? [queuedStep(message)] : [];
-    await moveTo(this.#services, trx, message, "delivering", { attempts: message.attempts + 1, before });
+    await moveTo(this.#context, trx, message, "delivering", { attempts: message.attempts + 1, before });
   }
 
   /** Delivered, told and done are one: exactly once. */
   async #end(trx: Trx, job: RunningJob): Promise<void> {
-    const { realtime, jobs, clock } = this.#services;
+    const { realtime, jobs, clock } = this.#context;
     const message = await this.#messageOf(trx, job);
     const obstacle = await this.#obstacle(trx, message);
     if (obstacle) {
@@ -67,7 +67,7 @@ export class Delivery {
     const changes = { deliveredAt: at, lastError: null };
     for (const userId of sidesOf(message))
       await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, isAbridged: true });
-    await moveTo(this.#services, trx, message, "delivered", { ...changes, at });
+    await moveTo(this.#context, trx, message, "delivered", { ...changes, at });
     await jobs.complete(job, trx);
   }
 
@@ -90,10 +90,10 @@ export class Delivery {
   }
 
   async #fail(trx: Trx, job: RunningJob, { error, shown }: { error: unknown; shown: string }): Promise<void> {
-    const { jobs, log } = this.#services;
+    const { jobs, log } = this.#context;
     const message = await this.#messageOf(trx, job);
     const { outcome, queue } = await jobs.fail(job, trx, error);
-    await moveTo(this.#services, trx, message, outcome, { lastError: shown });
+    await moveTo(this.#context, trx, message, outcome, { lastError: shown });
     log
       .namespace("messages")
       .warn({ messageId: message.id, jobId: job.id, outcome, queue, err: error }, "a message was not delivered");
@@ -104,14 +104,14 @@ export class Delivery {
    * more, whoever wants its job tried again.
    */
   async #follow(trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
-    const at = this.#services.clock.now();
+    const at = this.#context.clock.now();
     const message = await queries.findByJob(trx, jobId);
     if (!message || message.deliveredAt !== null) return;
     if (message.status === "cancelled")
       throw new PrismError("INVALID_STATE", "The message was cancelled; it is not delivered any more");
-    if (state === "cancelled") await moveTo(this.#services, trx, message, "cancelled", { cancelledAt: at, at });
+    if (state === "cancelled") await moveTo(this.#context, trx, message, "cancelled", { cancelledAt: at, at });
     else if (message.shownStatus !== message.status)
-      await moveTo(this.#services, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
+      await moveTo(this.#context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
   }
 
   async #messageOf(trx: Trx, { payload }: RunningJob): Promise<queries.TrackedMessage> {

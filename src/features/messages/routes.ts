@@ -1,9 +1,10 @@
 import * as v from "valibot";
-import type { AppModule } from "../../app/module.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
+import type { MessagesContext, MessagesOwn } from "./context.ts";
 import { Delivery } from "./deliver.ts";
 import * as s from "./schema.ts";
 import { Messages } from "./service.ts";
@@ -12,98 +13,100 @@ const tag = "Messages";
 const PATH = "/api/v1/messages";
 
 /** Delayed messages from one user to another (contract 4.10, 8.7). */
-const messages: AppModule = {
-  name: "messages",
-  version: "1.0.0",
-  register(server, services) {
-    const service = new Messages(services);
-    new Delivery(services).begin();
+export function messagesFeature(own: MessagesOwn): Feature {
+  return {
+    name: "messages",
+    version: "1.0.0",
+    register: (server, { audit, log }) => serve(server, { ...own, audit, log }),
+  };
+}
 
-    server.route(
-      route({
-        method: "POST",
-        path: PATH,
-        aliases: ["/messages", "/api/messages"],
-        summary: "Send a message to somebody, now or later",
-        tag,
-        access: { permission: "messages:own" },
-        body: s.SendBody,
-        status: 202,
-        response: s.SentView,
-        errors: ["RECIPIENT_NOT_FOUND", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
-        handle: (exchange, { body }) => service.send(exchange, userOf(exchange), body),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: PATH,
-        aliases: ["/messages", "/api/messages"],
-        summary: "Your messages, the latest due first; those to you once they are delivered",
-        tag,
-        access: { tokenScopes: ["messages:own", "messages:read_all"] },
-        query: s.ListQuery,
-        response: pageOf(s.MessageView),
-        errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
-        handle: (exchange, { query }) => service.list(userOf(exchange), query),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id`,
-        aliases: ["/messages/:id"],
-        summary: "A message that you sent, or that was delivered to you",
-        tag,
-        access: { tokenScopes: ["messages:own", "messages:read_all"] },
-        params: s.Params,
-        response: s.MessageView,
-        errors: ["MESSAGE_NOT_FOUND"],
-        handle: (exchange, { params }) => service.get(userOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id/status`,
-        aliases: ["/messages/:id/status"],
-        summary: "Where a message is, and how it came there",
-        tag,
-        access: { tokenScopes: ["messages:own", "messages:read_all"] },
-        params: s.Params,
-        response: s.StatusView,
-        errors: ["MESSAGE_NOT_FOUND"],
-        handle: (exchange, { params }) => service.status(userOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "PATCH",
-        path: `${PATH}/:id/read`,
-        summary: "Mark a message to you read",
-        tag,
-        access: { tokenScopes: ["messages:own"] },
-        params: s.Params,
-        response: s.MessageView,
-        errors: ["MESSAGE_NOT_FOUND"],
-        handle: (exchange, { params }) => service.read(userOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        summary: "Withdraw a message of yours until its delivery begins",
-        tag,
-        access: { tokenScopes: ["messages:own"] },
-        params: s.Params,
-        status: 200,
-        response: v.object({ status: v.literal("cancelled") }),
-        errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
-        handle: (exchange, { params }) => service.cancel(userOf(exchange), params.id),
-      }),
-    );
-  },
-};
+function serve(server: FeatureServer, context: MessagesContext): void {
+  const service = new Messages(context);
+  new Delivery(context).begin();
 
-export default messages;
+  server.route(
+    route({
+      method: "POST",
+      path: PATH,
+      aliases: ["/messages", "/api/messages"],
+      summary: "Send a message to somebody, now or later",
+      tag,
+      access: { permission: "messages:own" },
+      body: s.SendBody,
+      status: 202,
+      response: s.SentView,
+      errors: ["RECIPIENT_NOT_FOUND", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
+      handle: (exchange, { body }) => service.send(exchange, userOf(exchange), body),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      aliases: ["/messages", "/api/messages"],
+      summary: "Your messages, the latest due first; those to you once they are delivered",
+      tag,
+      access: { tokenScopes: ["messages:own", "messages:read_all"] },
+      query: s.ListQuery,
+      response: pageOf(s.MessageView),
+      errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
+      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id`,
+      aliases: ["/messages/:id"],
+      summary: "A message that you sent, or that was delivered to you",
+      tag,
+      access: { tokenScopes: ["messages:own", "messages:read_all"] },
+      params: s.Params,
+      response: s.MessageView,
+      errors: ["MESSAGE_NOT_FOUND"],
+      handle: (exchange, { params }) => service.get(userOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id/status`,
+      aliases: ["/messages/:id/status"],
+      summary: "Where a message is, and how it came there",
+      tag,
+      access: { tokenScopes: ["messages:own", "messages:read_all"] },
+      params: s.Params,
+      response: s.StatusView,
+      errors: ["MESSAGE_NOT_FOUND"],
+      handle: (exchange, { params }) => service.status(userOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "PATCH",
+      path: `${PATH}/:id/read`,
+      summary: "Mark a message to you read",
+      tag,
+      access: { tokenScopes: ["messages:own"] },
+      params: s.Params,
+      response: s.MessageView,
+      errors: ["MESSAGE_NOT_FOUND"],
+      handle: (exchange, { params }) => service.read(userOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      summary: "Withdraw a message of yours until its delivery begins",
+      tag,
+      access: { tokenScopes: ["messages:own"] },
+      params: s.Params,
+      status: 200,
+      response: v.object({ status: v.literal("cancelled") }),
+      errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
+      handle: (exchange, { params }) => service.cancel(userOf(exchange), params.id),
+    }),
+  );
+}

@@ -1,22 +1,22 @@
-import type { CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import type { Trx } from "../../store/database.ts";
+import type { MessagesContext } from "./context.ts";
 
 /** Messages of one sender in a minute (contract 8.7). */
 const MESSAGES_PER_MINUTE = 60;
 
 /** Counts the messages that were accepted, by sender: what is refused, or only repeated, costs nothing. */
 export class SendingRate {
-  readonly #services: CoreServices;
+  readonly #context: MessagesContext;
   readonly #limiter: RateLimiter;
   /** Messages by sender that were let through and are not counted yet: their commit is under way. */
   readonly #pending = new Map<string, number>();
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#limiter = new RateLimiter(services.clock);
+  constructor(context: MessagesContext) {
+    this.#context = context;
+    this.#limiter = new RateLimiter(context.clock);
   }
 
   /**
@@ -31,7 +31,7 @@ export class SendingRate {
     };
     try {
       const sent = await send(() => {
-        if (!this.#services.system.settings.rateLimit.enabled) return;
+        if (!this.#context.settings.rateLimit.enabled) return;
         this.#requireRoom(exchange, senderId);
         this.#addPending(senderId, 1);
         isPending = true;

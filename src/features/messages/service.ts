@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { currentCaller } from "../../core/caller.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
@@ -9,6 +8,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { Reply } from "../../http/route.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import type { MessagesContext } from "./context.ts";
 import { MESSAGE_JOB, type MessageJob } from "./deliver.ts";
 import { mayUseMessages } from "./message-rights.ts";
 import { messageView, metadataView, sealContent } from "./message-view.ts";
@@ -22,28 +22,28 @@ type Part = "sender" | "recipient" | "reader";
 
 /** What people do with messages (contract 4.10). */
 export class Messages {
-  readonly #services: CoreServices;
+  readonly #context: MessagesContext;
   readonly #rate: SendingRate;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#rate = new SendingRate(services);
+  constructor(context: MessagesContext) {
+    this.#context = context;
+    this.#rate = new SendingRate(context);
   }
 
   /** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
   send(exchange: Exchange, principal: UserPrincipal, body: SendBody): Promise<Reply> {
-    const { db, idempotency, system } = this.#services;
+    const { db, idempotency, storage } = this.#context;
     return this.#rate.run(exchange, principal.userId, (requireRoom) =>
       idempotency.run(exchange, principal, body, db, async (trx) => {
         requireRoom(trx);
-        system.storage.requireSpace();
+        storage.requireSpace();
         return new Reply(202, await this.#accept(trx, principal.userId, body));
       }),
     );
   }
 
   async #accept(trx: Trx, senderId: string, body: SendBody) {
-    const { users, jobs, audit, clock, system } = this.#services;
+    const { users, jobs, audit, clock, box } = this.#context;
     const now = clock.now();
     const delayMs = this.#delayOf(body, now);
     const deliverAt = now + delayMs;
@@ -59,7 +59,7 @@ export class Messages {
       id,
       senderId,
       recipientId,
-      content: sealContent(system.box, id, body.content),
+      content: sealContent(box, id, body.content),
       status: "scheduled",
       delayMs,
       deliverAt,
@@ -77,14 +77,14 @@ export class Messages {
     await trx.insertInto("messages").values(row).execute();
     const metadata = { recipientId, delayMs };
     await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
-    await tellStatus(this.#services, trx, row);
+    await tellStatus(this.#context, trx, row);
     const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
     return { id, status: row.status, delayMs, senderId, recipientId, ...at };
   }
 
   /** D30: `sendAt`, else `delayMs`, else what is configured. @throws VALIDATION_FAILED */
   #delayOf({ sendAt, delayMs }: SendBody, now: number): number {
-    const { defaultDelayMs, maxDelayMs } = this.#services.system.settings.messages;
+    const { defaultDelayMs, maxDelayMs } = this.#context.settings.messages;
     // A default that was configured above the maximum is the operator's own word.
     if (sendAt === undefined && delayMs === undefined) return defaultDelayMs;
     const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
@@ -100,7 +100,7 @@ export class Messages {
    * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, VALIDATION_FAILED, INVALID_CURSOR
    */
   async list(principal: UserPrincipal, { userId: ref = "me", box = "all", with: other, status, ...page }: ListQuery) {
-    const { db, users, system } = this.#services;
+    const { db, users } = this.#context;
     const userId = users.findAny(ref);
     const isOwn = userId === principal.userId;
     requirePermission(principal, isOwn ? "messages:own" : "messages:read_all");
@@ -118,7 +118,7 @@ export class Messages {
     return pageBody(
       request,
       rows.map(asShown),
-      (row) => (isOwn ? messageView(system.box, row) : metadataView(row)),
+      (row) => (isOwn ? messageView(this.#context.box, row) : metadataView(row)),
       (row) => [row.deliverAt, row.id],
       total,
     );
@@ -126,18 +126,18 @@ export class Messages {
 
   /** The id of somebody who may be gone; a reference that nobody has finds nothing. */
   #idOf(ref: string): string {
-    return this.#services.users.findAny(ref) ?? ref;
+    return this.#context.users.findAny(ref) ?? ref;
   }
 
   /** @throws MESSAGE_NOT_FOUND */
   async get(principal: UserPrincipal, id: string) {
-    const { message, part } = await this.#find(this.#services.db.read, principal, id);
+    const { message, part } = await this.#find(this.#context.db.read, principal, id);
     return part === "reader" ? metadataView(asShown(message)) : this.#view(message);
   }
 
   /** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
   async status(principal: UserPrincipal, id: string) {
-    const { message } = await this.#find(this.#services.db.read, principal, id);
+    const { message } = await this.#find(this.#context.db.read, principal, id);
     const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
     const isOver = deliveredAt !== null || shownStatus === "cancelled";
     return {
@@ -155,13 +155,13 @@ export class Messages {
 
   /** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
   read(principal: UserPrincipal, id: string) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     return db.write(async (trx) => {
       const { message } = await this.#find(trx, principal, id);
       if (message.recipientId !== principal.userId || message.deliveredAt === null) throw noSuchMessage();
       if (message.readAt !== null) return this.#view(message);
       const at = clock.now();
-      const read = await moveTo(this.#services, trx, message, "read", { readAt: at, at });
+      const read = await moveTo(this.#context, trx, message, "read", { readAt: at, at });
       return this.#view({ ...read, shownStatus: "read" });
     });
   }
@@ -171,7 +171,7 @@ export class Messages {
    * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
    */
   async cancel(principal: UserPrincipal, id: string) {
-    const { db, audit, system } = this.#services;
+    const { db, audit, jobControl } = this.#context;
     await db.write(async (trx) => {
       const { message, part } = await this.#find(trx, principal, id);
       if (part !== "sender") throw noSuchMessage();
@@ -181,7 +181,7 @@ export class Messages {
           "MESSAGE_NOT_CANCELLABLE",
           `The message is ${shownStatus}; only one that waits can be cancelled`,
         );
-      await system.jobControl.cancel(jobId, { trx });
+      await jobControl.cancel(jobId, { trx });
       await audit.record({ action: "message.cancel", resourceType: "message", resourceId: id }, { trx });
     });
     return { status: "cancelled" };
@@ -200,7 +200,7 @@ export class Messages {
   }
 
   #view(message: queries.TrackedMessage) {
-    return messageView(this.#services.system.box, asShown(message));
+    return messageView(this.#context.box, asShown(message));
   }
 }
 

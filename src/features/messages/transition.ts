@@ -1,7 +1,7 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import type { MessageStatus } from "../../store/schema.ts";
+import type { MessagesContext } from "./context.ts";
 import type { MessageRow } from "./message-view.ts";
 import type { Step, TrackedMessage } from "./queries.ts";
 
@@ -48,22 +48,22 @@ interface Move extends Changes {
  * that its sender. @returns the message as it is now.
  */
 export async function moveTo<M extends MessageRow>(
-  services: CoreServices,
+  context: MessagesContext,
   trx: Trx,
   message: M,
   status: MessageStatus,
-  { before = [], at = services.clock.now(), ...changes }: Move = {},
+  { before = [], at = context.clock.now(), ...changes }: Move = {},
 ): Promise<M> {
   const steps = [...readSteps(message.history), ...before, { status, at }].slice(-MAX_STEPS);
   const values = { ...changes, status, history: JSON.stringify(steps), updatedAt: at };
   await trx.updateTable("messages").set(values).where("id", "=", message.id).execute();
   const moved = { ...message, ...values };
-  await tellStatus(services, trx, moved);
+  await tellStatus(context, trx, moved);
   return moved;
 }
 
 /** An entry `message:status` of the streams of whoever may know. */
-export async function tellStatus({ realtime }: CoreServices, trx: Trx, message: MessageRow): Promise<void> {
+export async function tellStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
   const { id, status, senderId, deliveredAt, updatedAt } = message;
   const audience = deliveredAt === null ? [senderId] : sidesOf(message);
   const data = { id, status, at: toRfc3339(updatedAt) };

@@ -1,11 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
+import type { NotificationsContext } from "./context.ts";
 import { inboxItemView, noSuchNotification } from "./inbox.ts";
 import { requireLink } from "./links.ts";
 import * as queries from "./queries.ts";
@@ -23,10 +23,10 @@ const READ_SLICE = 1000;
  * again changes nothing and says nothing.
  */
 export class InboxActions {
-  readonly #services: CoreServices;
+  readonly #context: NotificationsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: NotificationsContext) {
+    this.#context = context;
   }
 
   read(principal: UserPrincipal, id: string) {
@@ -35,7 +35,7 @@ export class InboxActions {
 
   /** {@link read}, for code that is nobody's own. @throws NOTIFICATION_NOT_FOUND */
   async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
-    const userId = this.#services.users.findAny(userRef);
+    const userId = this.#context.users.findAny(userRef);
     if (userId === undefined) throw noSuchNotification();
     await this.#read({ userId, permissions: new Set() }, id, options);
   }
@@ -61,7 +61,7 @@ export class InboxActions {
 
   /** The app opened something from it. */
   async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
-    requireLink(url, "url", this.#services.config);
+    requireLink(url, "url", this.#context.config);
     await this.#change(principal, id, async (trx, row, now) => {
       const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
       const isNew = !isSameAction(row.webviewAction, view);
@@ -82,7 +82,7 @@ export class InboxActions {
   async delete(principal: UserPrincipal, id: string): Promise<void> {
     await this.#change(principal, id, async (trx, row, now) => {
       const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
-      await this.#services.realtime.publish(
+      await this.#context.realtime.publish(
         streamOf(row),
         "notification.deleted",
         { id: row.id, offset: row.seq },
@@ -125,10 +125,10 @@ export class InboxActions {
     userId: string,
     { after, end, before, earlier }: { after: number; end: number | null; before: number | null; earlier: number },
   ): Promise<{ after: number | null; end: number; updated: number }> {
-    const { db, clock, realtime, system } = this.#services;
+    const { db, clock, realtime, committer } = this.#context;
     return db.write(async (trx) => {
       // As of the first slice: only the holder of the writer knows what has been given.
-      const last = end ?? system.store.committer.sequences.streams.last;
+      const last = end ?? committer.sequences.streams.last;
       const seqs = await queries.unreadSeqs(trx, userId, { after, upTo: last, limit: READ_SLICE + 1 });
       const isLast = seqs.length <= READ_SLICE;
       const slice = seqs.slice(0, READ_SLICE);
@@ -150,7 +150,7 @@ export class InboxActions {
     change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<queries.InboxRow>,
     options: InTransaction = {},
   ) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     if (!isUuid(id)) throw noSuchNotification();
     return db.writeIn(
       options,
@@ -159,24 +159,24 @@ export class InboxActions {
         if (!row) throw noSuchNotification();
         const changed = await change(trx, row, clock.now());
         const seesAll = principal.permissions.has("notifications:read_all");
-        return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#services);
+        return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#context);
       },
       { sharesCommit: true },
     );
   }
 
   async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {
-    await this.#services.realtime.publish(
+    await this.#context.realtime.publish(
       streamOf(row),
       type,
-      { ...inboxItemView(row, null, this.#services), at: toRfc3339(now) },
+      { ...inboxItemView(row, null, this.#context), at: toRfc3339(now) },
       { trx },
     );
   }
 
   async #tellCount(trx: Trx, userId: string): Promise<void> {
     const count = await queries.countUnread(trx, userId);
-    await this.#services.realtime.publish(
+    await this.#context.realtime.publish(
       { kind: "user", userId },
       "unread-count",
       { count, unreadCount: count },
@@ -185,7 +185,7 @@ export class InboxActions {
   }
 
   async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {
-    await this.#services.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
   }
 }
 

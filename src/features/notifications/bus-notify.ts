@@ -2,7 +2,6 @@ import * as v from "valibot";
 import type { BusHandler } from "../../core/bus.ts";
 import { checkShape } from "../../http/input.ts";
 import { text } from "../../http/shapes.ts";
-import type { NotifyInput } from "./notifier.ts";
 
 /** The bus event that reaches a user. */
 export const NOTIFY_EVENT = "notify";
@@ -19,14 +18,22 @@ const BusNotify = v.object({
   }),
 });
 
+interface BusNotification {
+  readonly recipients: readonly string[];
+  readonly title: string;
+  readonly message: string;
+}
+
 /** What the payload of the event `notify` asks for. @throws VALIDATION_FAILED */
-export function readBusNotify(payload: unknown): Pick<NotifyInput, "recipients" | "title" | "message"> {
+export function readBusNotify(payload: unknown): BusNotification {
   const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
   return { recipients: [userId], title, message: message ?? body ?? "" };
 }
 
 /** The program's own subscriber to `notify`. A timer sends by itself and skips this one on the bus. */
-export function busNotifier(send: (input: NotifyInput) => Promise<unknown>): BusHandler {
+export function busNotifier(
+  send: (input: BusNotification & { readonly correlationId: string }) => Promise<unknown>,
+): BusHandler {
   return async (payload, { correlationId }) => {
     await send({ ...readBusNotify(payload), correlationId });
   };

@@ -1,5 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import type { CoreServices } from "../../app/module.ts";
 import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -10,6 +9,7 @@ import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../.
 import { object } from "../../http/shapes.ts";
 import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
 import type { FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import type { NotificationsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";
 import { notificationView, type WebviewActionView } from "./views.ts";
@@ -24,15 +24,15 @@ const ID_BYTES = 39;
 
 /** Reading notifications: one's own, and others' with the right to. */
 export class Inbox {
-  readonly #services: CoreServices;
+  readonly #context: NotificationsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: NotificationsContext) {
+    this.#context = context;
   }
 
   /** @throws UNAUTHORIZED_ROLE for somebody else's list without the right to read it, USER_NOT_FOUND */
   list(principal: UserPrincipal, { userId = "me", ...query }: ListQuery) {
-    const isOwn = this.#services.users.findAny(userId) === principal.userId;
+    const isOwn = this.#context.users.findAny(userId) === principal.userId;
     if (!isOwn && !principal.permissions.has("notifications:read_all"))
       throw missingPermission("notifications:read_all");
     return this.#page(principal, this.#owner(principal, userId), query);
@@ -48,20 +48,20 @@ export class Inbox {
 
   /** For code that is nobody's own: what the user would see. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
   async historyOf(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
-    const userId = this.#services.users.findAny(userRef);
+    const userId = this.#context.users.findAny(userRef);
     if (userId === undefined) throw noSuchUser();
     const query = checkShape(PageQuery, asQuery(page), "query");
     return this.#page(NOBODY, userId, query);
   }
 
   async get(principal: UserPrincipal, id: string) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const seesAll = principal.permissions.has("notifications:read_all");
     const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
     const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
     if (!row) throw noSuchNotification();
     const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
-    const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#services);
+    const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#context);
     const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
     return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
   }
@@ -71,7 +71,7 @@ export class Inbox {
    * disk before this resolves: asking again gives the next page.
    */
   async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     const request = readPage({ limit, cursor }, ["number"]);
     const after = request.after ? Number(request.after[0]) : 0;
     const behind = readSince(since);
@@ -82,7 +82,7 @@ export class Inbox {
       limit: limit + 1,
       now: clock.now(),
     });
-    const view = (row: queries.InboxRow) => inboxItemView(row, null, this.#services);
+    const view = (row: queries.InboxRow) => inboxItemView(row, null, this.#context);
     const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
     if (!ack) return { ...page, page: null };
     const marked = await this.#markDelivered(principal.userId, rows.slice(0, page.data.length));
@@ -91,15 +91,15 @@ export class Inbox {
 
   /** @returns the rows as they are afterwards. */
   async #markDelivered(userId: string, rows: readonly queries.InboxRow[]): Promise<queries.InboxRow[]> {
-    const { db, clock, system } = this.#services;
+    const { db, clock, committer } = this.#context;
     const seqs = rows.map(({ seq }) => seq);
     const at = clock.now();
-    await system.store.committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
+    await committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
     return queries.inboxRows(db.read, userId, seqs);
   }
 
   async unreadCount(principal: UserPrincipal) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const { userId } = principal;
     const few = await queries.countUnreadUpTo(db.read, userId, COUNTED_AT_ONCE);
     const count = few < COUNTED_AT_ONCE ? few : await queries.countUnread(db.scan, userId);
@@ -111,7 +111,7 @@ export class Inbox {
     userId: string,
     query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
   ) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, ["number"]);
     const before = request.after ? Number(request.after[0]) : null;
     const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
@@ -128,7 +128,7 @@ export class Inbox {
     return pageBody(
       { ...request, isCut },
       rows,
-      (row) => inboxItemView(row, all.get(row.id) ?? null, this.#services),
+      (row) => inboxItemView(row, all.get(row.id) ?? null, this.#context),
       (row) => [row.seq],
       total,
     );
@@ -136,7 +136,7 @@ export class Inbox {
 
   /** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
   async #withRecipients({ rows, isCut }: FittingRows<queries.InboxRow>, limit: number) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const all = new Map<string, queries.AllRecipients>();
     let bytes = 0;
     for (const { id } of rows.slice(0, limit)) {
@@ -151,7 +151,7 @@ export class Inbox {
 
   /** @throws USER_NOT_FOUND, also for somebody else without the right to read everybody's */
   #owner(principal: UserPrincipal, ref: string): string {
-    const userId = this.#services.users.findAny(ref);
+    const userId = this.#context.users.findAny(ref);
     const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
     if (userId === undefined || !isAllowed) throw noSuchUser();
     return userId;
@@ -161,9 +161,9 @@ export class Inbox {
 export function inboxItemView(
   row: queries.InboxRow,
   all: Parameters<typeof notificationView>[2],
-  { system }: Pick<CoreServices, "system">,
+  { sounds }: Pick<NotificationsContext, "sounds">,
 ) {
-  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all, system.sounds.urlOf);
+  return notificationView(row, { ...row, delivered: row.recipientDelivered }, all, sounds.urlOf);
 }
 
 function responseView({ userId, acknowledgedAt, acknowledgeNote, openedAt, webviewAction }: queries.ResponseRow) {

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
@@ -9,6 +8,7 @@ import { type Route, route } from "../../http/route.ts";
 import { callerOf, userOf } from "../access/index.ts";
 import type { PendingRow } from "../timers/index.ts";
 import { creatorIdOf, MASK, mayReadWords } from "../timers/index.ts";
+import type { NotificationsContext } from "./context.ts";
 import type { When } from "./notifier.ts";
 import * as s from "./schema.ts";
 
@@ -16,7 +16,7 @@ const tag = "Notifications";
 const PATH = "/api/v1/notifications/scheduled";
 
 /** Notifications that are still to be sent, timers that will notify somebody among them. */
-export function scheduledRoutes({ system }: CoreServices): Route[] {
+export function scheduledRoutes({ pendingTimers }: NotificationsContext): Route[] {
   return [
     route({
       method: "GET",
@@ -31,7 +31,7 @@ export function scheduledRoutes({ system }: CoreServices): Route[] {
         const principal = userOf(exchange);
         const page = readPage(query, ["string"]);
         const createdBy = principal.permissions.has("jobs:read") ? null : principal.userId;
-        const { rows, isCut, total } = await system.pendingTimers.list("notifications", createdBy, page);
+        const { rows, isCut, total } = await pendingTimers.list("notifications", createdBy, page);
         return pageBody(
           { ...page, isCut },
           rows,
@@ -59,7 +59,7 @@ export function scheduledRoutes({ system }: CoreServices): Route[] {
         const principal = callerOf(exchange);
         const isOwn = ({ createdBy }: { createdBy: string | null }): boolean =>
           createdBy === creatorIdOf(principal) || seesAll(principal);
-        await system.pendingTimers.cancel("notifications", jobId, isOwn);
+        await pendingTimers.cancel("notifications", jobId, isOwn);
         return { cancelled: true, jobId };
       },
     }),

@@ -1,10 +1,10 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { Reply } from "../../http/route.ts";
 import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
+import type { NotificationsContext } from "./context.ts";
 import { inboxItemView } from "./inbox.ts";
 import { requireLink } from "./links.ts";
 import { requireServed } from "./message-parts.ts";
@@ -15,16 +15,16 @@ import type { SendBody } from "./schema.ts";
 
 /** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
 export async function sendNotification(
-  services: CoreServices,
+  context: NotificationsContext,
   exchange: Exchange,
   principal: Principal,
   body: SendBody,
 ): Promise<Reply> {
-  const { db, idempotency } = services;
-  requireServed(body.channels, services.system.senders);
-  requireLink(body.action?.url, "action.url", services.config);
+  const { db, idempotency } = context;
+  requireServed(body.channels, context.senders);
+  requireLink(body.action?.url, "action.url", context.config);
   const sound = await requireSound(body.sound, db.read);
-  const when = readWhen(body, services.clock.now());
+  const when = readWhen(body, context.clock.now());
   const input: NotifyInput = {
     recipients: body.recipients ?? [body.userId ?? ""],
     title: body.title,
@@ -38,13 +38,13 @@ export async function sendNotification(
     channels: body.channels,
   };
   return idempotency.run(exchange, principal, body, db, async (trx) => {
-    services.system.storage.requireSpace();
+    context.storage.requireSpace();
     if (when) {
-      const { jobId, runAt } = await services.notify.schedule(input, when, { trx });
+      const { jobId, runAt } = await context.notify.schedule(input, when, { trx });
       return new Reply(202, { jobId, runAt: toRfc3339(runAt) });
     }
-    const { id } = await services.notify.send(input, { trx });
-    return new Reply(201, await asSenderSees(trx, id, principal, services));
+    const { id } = await context.notify.send(input, { trx });
+    return new Reply(201, await asSenderSees(trx, id, principal, context));
   });
 }
 
@@ -63,11 +63,11 @@ const UNTOUCHED = {
  * For everybody it went to, from the first recipient's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
  * done with it since is told to those who may read it all, others get the answer of the first time again (D21).
  */
-async function asSenderSees(trx: Trx, id: string, principal: Principal, services: CoreServices) {
+async function asSenderSees(trx: Trx, id: string, principal: Principal, context: NotificationsContext) {
   const row = await queries.findAnywhere(trx, id);
   if (!row) throw new TypeError("a notification without recipients was stored");
   const all = await queries.allRecipients(trx, id);
   if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
-    return inboxItemView(row, all, services);
-  return inboxItemView({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, services);
+    return inboxItemView(row, all, context);
+  return inboxItemView({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, context);
 }

@@ -1,7 +1,8 @@
 import * as v from "valibot";
-import type { AppModule } from "../../app/module.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { ModulesContext, ModulesOwn } from "./context.ts";
 
 const tag = "Modules";
 const PATH = "/api/v1/modules";
@@ -27,45 +28,43 @@ const ModuleState = v.object({
 });
 
 /** The modules of the modules directory, as operators see and turn them (contract 4.12, 9). */
-const modules: AppModule = {
-  name: "modules",
-  version: "1.0.0",
-  register(server, { system }) {
-    const { loaded } = system;
+export function modulesFeature(own: ModulesOwn): Feature {
+  return { name: "modules", version: "1.0.0", register: (server) => serve(server, own) };
+}
+
+function serve(server: FeatureServer, context: ModulesContext): void {
+  const { loaded } = context;
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      summary: "Modules by name, Prism's own included",
+      tag,
+      access: { permission: "system:status" },
+      response: v.object({ data: v.array(ModuleState) }),
+      handle: () => ({ data: loaded.list() }),
+    }),
+  );
+  for (const [verb, summary] of [
+    ["enable", "Load a disabled module, and load it at every start"],
+    ["disable", "End a module; its routes answer 503 until it is enabled, also after a restart"],
+    [
+      "reload",
+      "Load what the module's folder holds now; where that fails the former instance goes on, and `error` says why",
+    ],
+  ] as const) {
     server.route(
       route({
-        method: "GET",
-        path: PATH,
-        summary: "Modules by name, Prism's own included",
+        method: "POST",
+        path: `${PATH}/:name/${verb}`,
+        summary,
         tag,
-        access: { permission: "system:status" },
-        response: v.object({ data: v.array(ModuleState) }),
-        handle: () => ({ data: loaded.list() }),
+        access: { permission: "modules:manage" },
+        params: Name,
+        response: ModuleState,
+        errors: ["MODULE_NOT_FOUND", "INVALID_STATE"],
+        handle: (_exchange, { params }) => loaded[verb](params.name),
       }),
     );
-    for (const [verb, summary] of [
-      ["enable", "Load a disabled module, and load it at every start"],
-      ["disable", "End a module; its routes answer 503 until it is enabled, also after a restart"],
-      [
-        "reload",
-        "Load what the module's folder holds now; where that fails the former instance goes on, and `error` says why",
-      ],
-    ] as const) {
-      server.route(
-        route({
-          method: "POST",
-          path: `${PATH}/:name/${verb}`,
-          summary,
-          tag,
-          access: { permission: "modules:manage" },
-          params: Name,
-          response: ModuleState,
-          errors: ["MODULE_NOT_FOUND", "INVALID_STATE"],
-          handle: (_exchange, { params }) => loaded[verb](params.name),
-        }),
-      );
-    }
-  },
-};
-
-export default modules;
+  }
+}

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import * as v from "valibot";
-import type { AppModule, CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
 import { type Route, route } from "../../http/route.ts";
 import { MAX_DATA_BYTES } from "../../live/protocols/pusher/pusher-message.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { cachedInfo, channelInfo, channelInfos, requireCountable, requirePresence } from "./channel-info.ts";
+import type { PusherContext, PusherOwn } from "./context.ts";
 import { BatchBody, type BatchEvent, ChannelParams, ChannelQuery, ChannelsQuery, TriggerBody } from "./schema.ts";
 import { requireBody, requireSignature } from "./signed-request.ts";
 import { type TriggeredEvent, Triggers } from "./triggers.ts";
@@ -24,51 +25,53 @@ const BODY = { raw: { types: ["application/json"], gzip: false }, maxBodyBytes: 
  * The REST API of the embedded Pusher server (contract 5.5): any server library for Pusher Channels triggers events here and asks who is there. A
  * protocol of its own, with its own signature in place of credentials. With `pusher.mode` remote all of this is Pusher's, and not here.
  */
-const pusher: AppModule = {
-  name: "pusher",
-  version: "1.0.0",
-  register(server, services) {
-    if (services.config.pusher.mode !== "embedded") return;
-    const routes = [...triggerRoutes(services), ...channelRoutes(services), ...userRoutes(services)];
-    for (const each of routes) server.route(each);
-    if (services.config.pusher.webhooks.urls.length > 0) serveWebhooks(services);
-  },
-};
+export function pusherFeature(own: PusherOwn): Feature {
+  return {
+    name: "pusher",
+    version: "1.0.0",
+    register: (server, { scheduler, events, log }) => serve(server, { ...own, scheduler, events, log }),
+  };
+}
 
-export default pusher;
+function serve(server: FeatureServer, context: PusherContext): void {
+  if (context.config.pusher.mode !== "embedded") return;
+  const routes = [...triggerRoutes(context), ...channelRoutes(context), ...userRoutes(context)];
+  for (const each of routes) server.route(each);
+  if (context.config.pusher.webhooks.urls.length > 0) serveWebhooks(context);
+}
 
-function serveWebhooks(services: CoreServices): void {
-  const { system, events, config } = services;
-  const webhooks = new PusherWebhooks({ ...services, app: system.pusher });
-  system.pusherRegistry.observe((happening) => webhooks.note(happening));
+function serveWebhooks(context: PusherContext): void {
+  const { pusher, pusherRegistry, connections, events, config } = context;
+  const webhooks = new PusherWebhooks({ ...context, app: pusher });
+  pusherRegistry.observe((happening) => webhooks.note(happening));
   events.on("system:stopping", async () => {
     const endAt = performance.now() + config.shutdownMs;
-    while (system.connections.counts.pusher > 0 && performance.now() < endAt) await delay(CLOSING_EVERY_MS);
+    while (connections.counts.pusher > 0 && performance.now() < endAt) await delay(CLOSING_EVERY_MS);
     await webhooks.close();
   });
 }
 
 /** What all of the routes have in common. */
-function commonOf({ system, clock }: CoreServices) {
+function commonOf({ pusher, clock }: PusherContext) {
   const signer = (exchange: Exchange): string => {
-    const { appId, key } = system.pusher;
+    const { appId, key } = pusher;
     if (exchange.params["appId"] !== appId) throw new PrismError("NOT_FOUND", "No such Pusher app");
-    requireSignature(system.pusher, exchange, clock.now());
+    requireSignature(pusher, exchange, clock.now());
     return `pusher:${key}`;
   };
   const errors = ["SIGNATURE_INVALID", "NOT_FOUND", "VALIDATION_FAILED"] as const;
   return { tag: "Pusher", access: { signer }, undocumented: true, errors } as const;
 }
 
-function triggerRoutes(services: CoreServices): Route[] {
-  const { system } = services;
-  const triggers = new Triggers(services);
-  const common = { ...commonOf(services), ...BODY, method: "POST" } as const;
+function triggerRoutes(context: PusherContext): Route[] {
+  const { storage, pusherRegistry } = context;
+  const triggers = new Triggers(context);
+  const common = { ...commonOf(context), ...BODY, method: "POST" } as const;
 
   const trigger = async (events: readonly TriggeredEvent[]): Promise<void> => {
     if (events.some(({ data }) => Buffer.byteLength(data) > MAX_DATA_BYTES))
       throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an event is larger than ${MAX_DATA_BYTES} bytes`);
-    system.storage.requireSpace();
+    storage.requireSpace();
     await triggers.add(events);
   };
 
@@ -82,7 +85,7 @@ function triggerRoutes(services: CoreServices): Route[] {
         const { name, data, socket_id: socketId, info, channel, channels } = signedBody(TriggerBody, exchange, body);
         const named = [...new Set(channels ?? [channel ?? ""])];
         await trigger(named.map((each) => ({ channel: each, name, data, socketId })));
-        return info ? { channels: channelInfos(system.pusherRegistry, named, info) } : {};
+        return info ? { channels: channelInfos(pusherRegistry, named, info) } : {};
       },
     }),
     route({
@@ -94,17 +97,17 @@ function triggerRoutes(services: CoreServices): Route[] {
         const { batch } = signedBody(BatchBody, exchange, body);
         await trigger(batch.map(({ channel, name, data, socket_id: socketId }) => ({ channel, name, data, socketId })));
         if (!batch.some(({ info }) => info)) return {};
-        const infoOf = ({ channel, info }: BatchEvent) => channelInfo(system.pusherRegistry, channel, info ?? []);
+        const infoOf = ({ channel, info }: BatchEvent) => channelInfo(pusherRegistry, channel, info ?? []);
         return { batch: batch.map(infoOf) };
       },
     }),
   ];
 }
 
-function channelRoutes(services: CoreServices): Route[] {
-  const { pusherRegistry: registry, hub } = services.system;
-  const { cacheTtlMs } = services.config.pusher;
-  const common = { ...commonOf(services), method: "GET" } as const;
+function channelRoutes(context: PusherContext): Route[] {
+  const { pusherRegistry: registry, hub } = context;
+  const { cacheTtlMs } = context.config.pusher;
+  const common = { ...commonOf(context), method: "GET" } as const;
   return [
     route({
       ...common,
@@ -124,7 +127,7 @@ function channelRoutes(services: CoreServices): Route[] {
       query: ChannelQuery,
       handle(_exchange, { params: { name }, query: { info } }) {
         requireCountable(name, info);
-        const cache = info.includes("cache") ? { cache: cachedInfo(hub, name, cacheTtlMs, services.clock.now()) } : {};
+        const cache = info.includes("cache") ? { cache: cachedInfo(hub, name, cacheTtlMs, context.clock.now()) } : {};
         return { occupied: registry.subscriptionCount(name) > 0, ...channelInfo(registry, name, info), ...cache };
       },
     }),
@@ -141,11 +144,11 @@ function channelRoutes(services: CoreServices): Route[] {
   ];
 }
 
-function userRoutes(services: CoreServices): Route[] {
-  const { pusherRegistry } = services.system;
+function userRoutes(context: PusherContext): Route[] {
+  const { pusherRegistry } = context;
   return [
     route({
-      ...commonOf(services),
+      ...commonOf(context),
       ...BODY,
       method: "POST",
       path: `${PATH}/users/:id/terminate_connections`,

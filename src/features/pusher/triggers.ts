@@ -1,8 +1,8 @@
-import type { CoreServices } from "../../app/module.ts";
 import { currentCaller } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { NewEntry } from "../streams/index.ts";
+import type { PusherContext } from "./context.ts";
 
 /** One event for one channel. */
 export interface TriggeredEvent {
@@ -31,13 +31,13 @@ const MAX_WAITING_BYTES = 16_777_216;
  * come while another transaction is written: under load many share one write to the disk, and alone each is written at once.
  */
 export class Triggers {
-  readonly #services: Pick<CoreServices, "db" | "realtime">;
+  readonly #context: Pick<PusherContext, "db" | "realtime">;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #isWriting = false;
 
-  constructor(services: Pick<CoreServices, "db" | "realtime">) {
-    this.#services = services;
+  constructor(context: Pick<PusherContext, "db" | "realtime">) {
+    this.#context = context;
   }
 
   /** Resolves when all of them are on disk; or none is. @throws OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN */
@@ -61,7 +61,7 @@ export class Triggers {
   }
 
   async #write(group: readonly Waiting[]): Promise<void> {
-    const { db, realtime } = this.#services;
+    const { db, realtime } = this.#context;
     try {
       await db.write((trx) =>
         realtime.publishAll(

@@ -1,6 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
 import { createHmac } from "node:crypto";
-import type { CoreServices } from "../../app/module.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
@@ -8,6 +7,7 @@ import { VERSION } from "../../core/version.ts";
 import type { PusherHappening } from "../../live/protocols/pusher/pusher-observer.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
 import { PermanentError } from "../jobs/index.ts";
+import type { PusherContext } from "./context.ts";
 import { Departures } from "./departures.ts";
 import type { PusherApp } from "./pusher-app.ts";
 
@@ -34,7 +34,7 @@ interface Batch {
   readonly events: readonly PusherHappening[];
 }
 
-type Feed = Pick<CoreServices, "db" | "scheduler" | "config" | "log" | "clock"> & { readonly app: PusherApp };
+type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock"> & { readonly app: PusherApp };
 
 /**
  * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no write; one that fails becomes a job of this module,

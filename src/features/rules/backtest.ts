@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
@@ -8,6 +7,7 @@ import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { userOf } from "../access/index.ts";
 import { type BacktestRun, Backtests } from "./backtest/backtests.ts";
 import type { BacktestOutcome, BacktestPlan, BacktestProgress, TriedRule } from "./backtest/plan.ts";
+import type { RulesContext } from "./context.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import type { RuleRow } from "./queries.ts";
 import { throttlingColumns } from "./rule-store.ts";
@@ -27,20 +27,20 @@ interface Prepared {
 
 /** Tries rules on stored events, in threads beside the server (contract 4.8). */
 export class Backtester {
-  readonly #services: CoreServices;
+  readonly #context: RulesContext;
   readonly #rules: RuleService;
   readonly #backtests: Backtests;
 
-  constructor(services: CoreServices, rules: RuleService) {
-    this.#services = services;
+  constructor(context: RulesContext, rules: RuleService) {
+    this.#context = context;
     this.#rules = rules;
-    this.#backtests = new Backtests(services.config.databaseFile);
-    services.events.on("system:stopping", () => this.#backtests.stop());
+    this.#backtests = new Backtests(context.config.databaseFile);
+    context.events.on("system:stopping", () => this.#backtests.stop());
   }
 
   /** Answers with one document, or with lines of progress and the answer as the last. A client that goes away ends it. */
   async answer(exchange: Exchange, input: BacktestRule): Promise<Reply | typeof ANSWERS_LATER> {
-    const startedAt = this.#services.clock.elapsed();
+    const startedAt = this.#context.clock.elapsed();
     const prepared = await this.#prepare(userOf(exchange), input);
     if (exchange.isOver) return new Reply(204);
     const isLive = exchange.header("accept").includes(NDJSON);
@@ -76,7 +76,7 @@ export class Backtester {
 
   /** @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED */
   async #prepare(principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
-    const { projects, clock, system } = this.#services;
+    const { projects, clock, settings } = this.#context;
     const rule = input.ruleId === undefined ? null : await this.#rules.stored(principal, input.ruleId);
     const ref = input.projectId ?? rule?.projectId ?? projects.refOf(principal, undefined);
     const projectId = projects.require(principal, ref, "rules:read");
@@ -86,7 +86,7 @@ export class Backtester {
       throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
         details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
       });
-    const defaults = system.settings.defaultSuppression;
+    const defaults = settings.defaultSuppression;
     const tried: TriedRule = {
       condition: input.condition ?? rule?.condition ?? "",
       ...throttlingColumns(input, rule ?? undefined),
@@ -117,13 +117,13 @@ export class Backtester {
       wouldReach: { users: rule && (await this.#reached(rule)) },
       ...(diff ? { diff } : {}),
       warnings: conditionWarnings(condition),
-      tookMs: Math.round(this.#services.clock.elapsed() - startedAt),
+      tookMs: Math.round(this.#context.clock.elapsed() - startedAt),
     };
   }
 
   /** How many users the rule reaches now, a page at a time. */
   async #reached(rule: RuleRow): Promise<number> {
-    const { rules } = this.#services.system;
+    const { rules } = this.#context;
     let users = 0;
     for (let after = ""; users < COUNTED_USERS; ) {
       const page = rules.recipientPage(rule, after, PAGE_USERS);

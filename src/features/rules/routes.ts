@@ -1,12 +1,13 @@
-import type { AppModule } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import { missingPermission } from "../../http/access.ts";
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { callerOf, userOf } from "../access/index.ts";
 import { testRule, trialEvent } from "../events/index.ts";
 import { Backtester } from "./backtest.ts";
+import type { RulesContext, RulesOwn } from "./context.ts";
 import * as s from "./schema.ts";
 import { RuleService } from "./service.ts";
 import { readableEvent } from "./stored-event.ts";
@@ -15,26 +16,154 @@ const tag = "Rules";
 const PATH = "/api/v1/rules";
 
 /** The rules that decide who hears of an event (contract 4.8). */
-const rules: AppModule = {
-  name: "rules",
-  version: "1.0.0",
-  register(server, services) {
-    const service = new RuleService(services);
-    const backtester = new Backtester(services, service);
-    const read = { permission: "rules:read", within: "project" } as const;
-    const write = { permission: "rules:write", within: "project" } as const;
+export function rulesFeature(own: RulesOwn): Feature {
+  return {
+    name: "rules",
+    version: "1.0.0",
+    register: (server, { events, audit }) => serve(server, { ...own, events, audit }),
+  };
+}
 
+function serve(server: FeatureServer, context: RulesContext): void {
+  const service = new RuleService(context);
+  const backtester = new Backtester(context, service);
+  const read = { permission: "rules:read", within: "project" } as const;
+  const write = { permission: "rules:write", within: "project" } as const;
+
+  server.route(
+    route({
+      method: "POST",
+      path: PATH,
+      summary: "Make a rule",
+      tag,
+      access: write,
+      body: s.CreateRule,
+      status: 201,
+      response: s.RuleWithWarnings,
+      errors: [
+        "INVALID_CONDITION",
+        "INVALID_TEMPLATE",
+        "ROLE_NOT_FOUND",
+        "SOUND_NOT_FOUND",
+        "PROJECT_NOT_FOUND",
+        "RECIPIENT_NOT_FOUND",
+        "NOT_CONFIGURED",
+        "LIMIT_REACHED",
+      ],
+      async handle(exchange, { body }) {
+        const { version, body: rule } = await service.create(userOf(exchange), body);
+        return versioned(version, rule, { status: 201 });
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      summary: "Rules, newest first",
+      tag,
+      access: read,
+      query: s.ListRules,
+      response: pageOf(s.RuleView),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/test`,
+      summary: "Try a condition on an event; nothing is stored",
+      tag,
+      access: read,
+      body: s.TestRule,
+      response: s.TestReply,
+      errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
+      async handle(exchange, { body: { condition, event, eventId, templates } }) {
+        if ((event === undefined) === (eventId === undefined))
+          throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
+        const principal = callerOf(exchange);
+        if (!context.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
+        const subject =
+          eventId === undefined
+            ? trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
+            : await readableEvent(context, principal, eventId);
+        return testRule({ condition, event: subject, templates });
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/import`,
+      summary: "Make and change many rules, all or none; a rule is known by its name in its project",
+      tag,
+      access: write,
+      body: s.ImportRules,
+      response: s.ImportView,
+      errors: [
+        "INVALID_CONDITION",
+        "INVALID_TEMPLATE",
+        "NAME_TAKEN",
+        "ROLE_NOT_FOUND",
+        "SOUND_NOT_FOUND",
+        "PROJECT_NOT_FOUND",
+        "RECIPIENT_NOT_FOUND",
+        "NOT_CONFIGURED",
+        "LIMIT_REACHED",
+      ],
+      handle: (exchange, { body }) => service.import(userOf(exchange), body),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/backtest`,
+      summary:
+        "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
+      tag,
+      access: read,
+      body: s.BacktestRule,
+      response: s.BacktestReply,
+      errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
+      handle: (exchange, { body }) => backtester.answer(exchange, body),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id`,
+      summary: "A rule with its totals",
+      tag,
+      access: read,
+      params: s.RuleParams,
+      response: s.RuleWithWarnings,
+      errors: ["RULE_NOT_FOUND"],
+      async handle(exchange, { params }) {
+        const { version, body } = await service.get(userOf(exchange), params.id);
+        const { stats, soundUrl, broken } = body;
+        // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
+        const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
+        const hasState = !isUnmet || soundUrl !== null || broken !== null;
+        const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
+        return versioned(version, body, { state });
+      },
+    }),
+  );
+  for (const method of ["PUT", "PATCH"] as const) {
     server.route(
       route({
-        method: "POST",
-        path: PATH,
-        summary: "Make a rule",
+        method,
+        path: `${PATH}/:id`,
+        summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
         tag,
         access: write,
-        body: s.CreateRule,
-        status: 201,
+        params: s.RuleParams,
+        body: s.UpdateRule,
         response: s.RuleWithWarnings,
         errors: [
+          "RULE_NOT_FOUND",
+          "VERSION_CONFLICT",
           "INVALID_CONDITION",
           "INVALID_TEMPLATE",
           "ROLE_NOT_FOUND",
@@ -44,177 +173,51 @@ const rules: AppModule = {
           "NOT_CONFIGURED",
           "LIMIT_REACHED",
         ],
-        async handle(exchange, { body }) {
-          const { version, body: rule } = await service.create(userOf(exchange), body);
-          return versioned(version, rule, { status: 201 });
+        async handle(exchange, { params, body }) {
+          const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+          return versioned(updated.version, updated.body);
         },
       }),
     );
-    server.route(
-      route({
-        method: "GET",
-        path: PATH,
-        summary: "Rules, newest first",
-        tag,
-        access: read,
-        query: s.ListRules,
-        response: pageOf(s.RuleView),
-        errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-        handle: (exchange, { query }) => service.list(userOf(exchange), query),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/test`,
-        summary: "Try a condition on an event; nothing is stored",
-        tag,
-        access: read,
-        body: s.TestRule,
-        response: s.TestReply,
-        errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
-        async handle(exchange, { body: { condition, event, eventId, templates } }) {
-          if ((event === undefined) === (eventId === undefined))
-            throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
-          const principal = callerOf(exchange);
-          if (!services.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
-          const subject =
-            eventId === undefined
-              ? trialEvent(event ?? {}, services.projects.defaultId, services.clock.now())
-              : await readableEvent(services, principal, eventId);
-          return testRule({ condition, event: subject, templates });
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/import`,
-        summary: "Make and change many rules, all or none; a rule is known by its name in its project",
-        tag,
-        access: write,
-        body: s.ImportRules,
-        response: s.ImportView,
-        errors: [
-          "INVALID_CONDITION",
-          "INVALID_TEMPLATE",
-          "NAME_TAKEN",
-          "ROLE_NOT_FOUND",
-          "SOUND_NOT_FOUND",
-          "PROJECT_NOT_FOUND",
-          "RECIPIENT_NOT_FOUND",
-          "NOT_CONFIGURED",
-          "LIMIT_REACHED",
-        ],
-        handle: (exchange, { body }) => service.import(userOf(exchange), body),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/backtest`,
-        summary:
-          "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
-        tag,
-        access: read,
-        body: s.BacktestRule,
-        response: s.BacktestReply,
-        errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
-        handle: (exchange, { body }) => backtester.answer(exchange, body),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id`,
-        summary: "A rule with its totals",
-        tag,
-        access: read,
-        params: s.RuleParams,
-        response: s.RuleWithWarnings,
-        errors: ["RULE_NOT_FOUND"],
-        async handle(exchange, { params }) {
-          const { version, body } = await service.get(userOf(exchange), params.id);
-          const { stats, soundUrl, broken } = body;
-          // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
-          const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
-          const hasState = !isUnmet || soundUrl !== null || broken !== null;
-          const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
-          return versioned(version, body, { state });
-        },
-      }),
-    );
-    for (const method of ["PUT", "PATCH"] as const) {
-      server.route(
-        route({
-          method,
-          path: `${PATH}/:id`,
-          summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
-          tag,
-          access: write,
-          params: s.RuleParams,
-          body: s.UpdateRule,
-          response: s.RuleWithWarnings,
-          errors: [
-            "RULE_NOT_FOUND",
-            "VERSION_CONFLICT",
-            "INVALID_CONDITION",
-            "INVALID_TEMPLATE",
-            "ROLE_NOT_FOUND",
-            "SOUND_NOT_FOUND",
-            "PROJECT_NOT_FOUND",
-            "RECIPIENT_NOT_FOUND",
-            "NOT_CONFIGURED",
-            "LIMIT_REACHED",
-          ],
-          async handle(exchange, { params, body }) {
-            const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
-            return versioned(updated.version, updated.body);
-          },
-        }),
-      );
-    }
-    server.route(
-      route({
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        summary: "Delete a rule; its decisions and notifications stay",
-        tag,
-        access: write,
-        params: s.RuleParams,
-        errors: ["RULE_NOT_FOUND"],
-        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id/versions`,
-        summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
-        tag,
-        access: read,
-        params: s.RuleParams,
-        query: s.VersionsQuery,
-        response: pageOf(s.VersionView),
-        errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
-        handle: (exchange, { params, query }) => service.versions(userOf(exchange), params.id, query),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id/stats`,
-        summary: "How often the rule matched and fired, in all and by day",
-        tag,
-        access: read,
-        params: s.RuleParams,
-        query: s.StatsQuery,
-        response: s.StatsView,
-        errors: ["RULE_NOT_FOUND"],
-        handle: (exchange, { params, query }) => service.stats(userOf(exchange), params.id, query),
-      }),
-    );
-  },
-};
-
-export default rules;
+  }
+  server.route(
+    route({
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      summary: "Delete a rule; its decisions and notifications stay",
+      tag,
+      access: write,
+      params: s.RuleParams,
+      errors: ["RULE_NOT_FOUND"],
+      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id/versions`,
+      summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
+      tag,
+      access: read,
+      params: s.RuleParams,
+      query: s.VersionsQuery,
+      response: pageOf(s.VersionView),
+      errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
+      handle: (exchange, { params, query }) => service.versions(userOf(exchange), params.id, query),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id/stats`,
+      summary: "How often the rule matched and fired, in all and by day",
+      tag,
+      access: read,
+      params: s.RuleParams,
+      query: s.StatsQuery,
+      response: s.StatsView,
+      errors: ["RULE_NOT_FOUND"],
+      handle: (exchange, { params, query }) => service.stats(userOf(exchange), params.id, query),
+    }),
+  );
+}

@@ -4,7 +4,7 @@ import { limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { AuditService } from "../audit/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
 import type { Senders } from "../delivery/index.ts";
 import { DEFAULT_CHANNELS, requireLink, requireServed } from "../notifications/index.ts";
 import { requireSound } from "../sounds/index.ts";
@@ -18,7 +18,7 @@ import { definitionView } from "./view.ts";
 export interface RuleStoreParts {
   readonly db: Database;
   readonly clock: Clock;
-  readonly audit: AuditService;
+  readonly audit: AuditTrail;
   readonly users: UserDirectory;
   readonly config: Config;
   readonly senders: Pick<Senders, "accepts">;

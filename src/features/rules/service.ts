@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { DAY_MS, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
@@ -6,6 +5,7 @@ import { missingPermission } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
 import { addEffect } from "../../store/database.ts";
+import type { RulesContext } from "./context.ts";
 import { type ImportReply, importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
@@ -17,24 +17,24 @@ import { countsView, ruleView } from "./view.ts";
 
 /** Rules: making, changing, versions, totals (contract 4.8). A rule, its version and its audit row are one transaction. */
 export class RuleService {
-  readonly #services: CoreServices;
+  readonly #context: RulesContext;
   readonly #store: RuleStore;
   readonly #access: RuleAccess;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#access = new RuleAccess(services.projects);
-    const { db, clock, audit, users, config, system } = services;
-    const inForce = (row: queries.RuleRow): void => system.rules.put(row);
-    const limits = () => system.settings.limits;
-    const patternRefusal = system.rules.patternRefusal.bind(system.rules);
+  constructor(context: RulesContext) {
+    this.#context = context;
+    this.#access = new RuleAccess(context.projects);
+    const { db, clock, audit, users, config, rules, settings, senders } = context;
+    const inForce = (row: queries.RuleRow): void => rules.put(row);
+    const limits = () => settings.limits;
+    const patternRefusal = rules.patternRefusal.bind(rules);
     this.#store = new RuleStore({
       db,
       clock,
       audit,
       users,
       config,
-      senders: system.senders,
+      senders: senders,
       limits,
       patternRefusal,
       inForce,
@@ -43,7 +43,7 @@ export class RuleService {
 
   async create(principal: UserPrincipal, input: CreateRule) {
     const projectId = this.#access.projectOf(principal, input.projectId);
-    const id = await this.#services.db.write(async (trx) => {
+    const id = await this.#context.db.write(async (trx) => {
       const row = await this.#store.newRow(trx, projectId, input, principal.userId);
       this.#store.requirePatternRoom([row]);
       requirePriority(principal, row);
@@ -55,7 +55,7 @@ export class RuleService {
   }
 
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateRule) {
-    await this.#services.db.write(async (trx) => {
+    await this.#context.db.write(async (trx) => {
       const old = await this.#access.writable(principal, id, trx);
       requireVersion(ifMatch, old.version);
       const projectId = this.#access.projectAfter(principal, old, input.projectId);
@@ -72,7 +72,7 @@ export class RuleService {
 
   /** All of them or none. @throws as {@link create}, with the place of each problem in `details` */
   import(principal: UserPrincipal, input: ImportRules): Promise<ImportReply> {
-    const { db, users } = this.#services;
+    const { db, users } = this.#context;
     const mayReadUsers = principal.permissions.has("users:read");
     return importRules(db, this.#store, input, {
       userId: principal.userId,
@@ -84,7 +84,7 @@ export class RuleService {
   }
 
   async delete(principal: UserPrincipal, id: string): Promise<void> {
-    const { db, clock, audit } = this.#services;
+    const { db, clock, audit } = this.#context;
     await db.write(async (trx) => {
       const rule = await this.#access.writable(principal, id, trx);
       await trx.updateTable("rules").set({ deletedAt: clock.now(), active: 0 }).where("id", "=", id).execute();
@@ -102,7 +102,7 @@ export class RuleService {
   }
 
   async list(principal: UserPrincipal, query: ListRules) {
-    const { db, projects, system } = this.#services;
+    const { db, projects, sounds, rules } = this.#context;
     const sort = readSort(query.sort ?? "-createdAt");
     const request = readPage(query, [sort.field === "name" ? "string" : "number", "string"]);
     const roles = await queries.roleNames(db.read);
@@ -120,7 +120,7 @@ export class RuleService {
     return pageBody(
       { ...request, isCut },
       rows,
-      (row) => ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(row.id)),
+      (row) => ruleView(row, roles, sounds.urlOf, rules.brokenOf(row.id)),
       (row) => [row[sort.field], row.id],
       total,
     );
@@ -129,7 +129,7 @@ export class RuleService {
   /** Versions from a time when the rule was of a project whose rules the caller may not read are left out. */
   async versions(principal: UserPrincipal, id: string, query: VersionsQuery) {
     await this.#visible(principal, id);
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, ["number"]);
     const visible = this.#access.visibleProjects(principal);
     const { rows, isCut } = await queries.listVersions(db.read, id, visible, request);
@@ -150,7 +150,7 @@ export class RuleService {
     { from, to }: { from?: number | undefined; to?: number | undefined },
   ) {
     const rule = await this.#visible(principal, id);
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     const rows = await queries.decisionsPerDay(
       db.scan,
       id,
@@ -176,15 +176,15 @@ export class RuleService {
   }
 
   #visible(principal: UserPrincipal, id: string): Promise<queries.RuleWithStats> {
-    return this.#access.visible(principal, id, this.#services.db.read);
+    return this.#access.visible(principal, id, this.#context.db.read);
   }
 
   async #read(id: string) {
-    const { db, system } = this.#services;
+    const { db, sounds, rules } = this.#context;
     const row = await queries.findRule(db.read, id);
     if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
     const roles = await queries.roleNames(db.read);
-    const view = ruleView(row, roles, system.sounds.urlOf, system.rules.brokenOf(id));
+    const view = ruleView(row, roles, sounds.urlOf, rules.brokenOf(id));
     return { version: row.version, body: { ...view, warnings: conditionWarnings(row.condition) } };
   }
 }

@@ -1,11 +1,11 @@
-import type { CoreServices } from "../../app/module.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
+import type { RulesContext } from "./context.ts";
 import type { RuleEvent } from "./language/language.ts";
 
 /** An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may not read events. */
 export async function readableEvent(
-  { db, projects }: CoreServices,
+  { db, projects }: RulesContext,
   principal: Principal,
   id: string,
 ): Promise<RuleEvent> {

@@ -1,8 +1,9 @@
-import type { AppModule } from "../../app/module.ts";
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
+import type { SchedulesContext, SchedulesOwn } from "./context.ts";
 import type { Schedule } from "./schedule-definition.ts";
 import * as s from "./schema.ts";
 import { ScheduleService } from "./service.ts";
@@ -15,122 +16,123 @@ const INVALID = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 const ACTION = ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED"] as const;
 
 /** What recurs (contract 4.12, 8.4, 8.5). */
-const schedules: AppModule = {
-  name: "schedules",
-  version: "1.0.0",
-  register(server, services) {
-    const { schedules: engine } = services.system;
-    const service = new ScheduleService(services);
-    const read = { permission: "jobs:read" } as const;
-    const manage = { permission: "jobs:manage" } as const;
-    engine.offer("timers", "timer", settleTimer(services));
+export function schedulesFeature(own: SchedulesOwn): Feature {
+  return {
+    name: "schedules",
+    version: "1.0.0",
+    register: (server, { audit }) => serve(server, { ...own, audit }),
+  };
+}
 
-    const reply = (schedule: Schedule, status = 200) => {
-      const view = s.scheduleView(engine, schedule);
-      // Its times go on without a new version.
-      const { lastRunAt, nextRuns } = view;
-      return versioned(schedule.version, view, { status, state: stateOf({ lastRunAt, nextRuns }) });
-    };
+function serve(server: FeatureServer, context: SchedulesContext): void {
+  const { schedules: engine } = context;
+  const service = new ScheduleService(context);
+  const read = { permission: "jobs:read" } as const;
+  const manage = { permission: "jobs:manage" } as const;
+  engine.offer("timers", "timer", settleTimer(context));
 
-    server.route(
-      route({
-        method: "GET",
-        path: PATH,
-        summary: "Schedules, newest first",
-        tag,
-        access: read,
-        query: s.ListSchedules,
-        response: pageOf(s.ScheduleView),
-        errors: ["INVALID_CURSOR"],
-        handle: (_exchange, { query }) => service.list(query),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: PATH,
-        summary: "Make a schedule: a job again and again, by a cron pattern or an interval",
-        tag,
-        access: manage,
-        body: s.CreateSchedule,
-        status: 201,
-        response: s.ScheduleView,
-        errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
-        handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/preview`,
-        summary: "The next times of a cron pattern, and what the setting of clocks does to them; nothing is stored",
-        tag,
-        access: read,
-        body: s.PreviewBody,
-        response: s.PreviewView,
-        errors: ["INVALID_CRON", "INVALID_TIMEZONE"],
-        handle(_exchange, { body: { cron, timezone = services.config.timezone, count = 10 } }) {
-          return { cron, timezone, nextRuns: engine.preview(cron, timezone, count).map(s.nextRunView) };
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id`,
-        summary: "A schedule with its next times",
-        tag,
-        access: read,
-        params: s.ScheduleParams,
-        response: s.ScheduleView,
-        errors: ["SCHEDULE_NOT_FOUND"],
-        handle: async (_exchange, { params }) => reply(await service.get(params.id)),
-      }),
-    );
-    server.route(
-      route({
-        method: "PUT",
-        path: `${PATH}/:id`,
-        summary:
-          "Change a schedule; members that are missing stay. Another pattern, interval or zone counts from now on",
-        tag,
-        access: manage,
-        params: s.ScheduleParams,
-        body: s.UpdateSchedule,
-        response: s.ScheduleView,
-        errors: ["SCHEDULE_NOT_FOUND", "VERSION_CONFLICT", ...INVALID, ...ACTION],
-        async handle(exchange, { params, body }) {
-          return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        summary: "Delete a schedule; jobs that it has made go on",
-        tag,
-        access: manage,
-        params: s.ScheduleParams,
-        errors: ["SCHEDULE_NOT_FOUND"],
-        handle: (_exchange, { params }) => service.delete(params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/:id/run`,
-        summary: "Make a job of the schedule now",
-        tag,
-        access: manage,
-        params: s.ScheduleParams,
-        status: 201,
-        response: s.RunView,
-        errors: ["SCHEDULE_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
-        handle: (_exchange, { params }) => service.run(params.id),
-      }),
-    );
-  },
-};
+  const reply = (schedule: Schedule, status = 200) => {
+    const view = s.scheduleView(engine, schedule);
+    // Its times go on without a new version.
+    const { lastRunAt, nextRuns } = view;
+    return versioned(schedule.version, view, { status, state: stateOf({ lastRunAt, nextRuns }) });
+  };
 
-export default schedules;
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      summary: "Schedules, newest first",
+      tag,
+      access: read,
+      query: s.ListSchedules,
+      response: pageOf(s.ScheduleView),
+      errors: ["INVALID_CURSOR"],
+      handle: (_exchange, { query }) => service.list(query),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: PATH,
+      summary: "Make a schedule: a job again and again, by a cron pattern or an interval",
+      tag,
+      access: manage,
+      body: s.CreateSchedule,
+      status: 201,
+      response: s.ScheduleView,
+      errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
+      handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/preview`,
+      summary: "The next times of a cron pattern, and what the setting of clocks does to them; nothing is stored",
+      tag,
+      access: read,
+      body: s.PreviewBody,
+      response: s.PreviewView,
+      errors: ["INVALID_CRON", "INVALID_TIMEZONE"],
+      handle(_exchange, { body: { cron, timezone = context.config.timezone, count = 10 } }) {
+        return { cron, timezone, nextRuns: engine.preview(cron, timezone, count).map(s.nextRunView) };
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id`,
+      summary: "A schedule with its next times",
+      tag,
+      access: read,
+      params: s.ScheduleParams,
+      response: s.ScheduleView,
+      errors: ["SCHEDULE_NOT_FOUND"],
+      handle: async (_exchange, { params }) => reply(await service.get(params.id)),
+    }),
+  );
+  server.route(
+    route({
+      method: "PUT",
+      path: `${PATH}/:id`,
+      summary: "Change a schedule; members that are missing stay. Another pattern, interval or zone counts from now on",
+      tag,
+      access: manage,
+      params: s.ScheduleParams,
+      body: s.UpdateSchedule,
+      response: s.ScheduleView,
+      errors: ["SCHEDULE_NOT_FOUND", "VERSION_CONFLICT", ...INVALID, ...ACTION],
+      async handle(exchange, { params, body }) {
+        return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      summary: "Delete a schedule; jobs that it has made go on",
+      tag,
+      access: manage,
+      params: s.ScheduleParams,
+      errors: ["SCHEDULE_NOT_FOUND"],
+      handle: (_exchange, { params }) => service.delete(params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/:id/run`,
+      summary: "Make a job of the schedule now",
+      tag,
+      access: manage,
+      params: s.ScheduleParams,
+      status: 201,
+      response: s.RunView,
+      errors: ["SCHEDULE_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
+      handle: (_exchange, { params }) => service.run(params.id),
+    }),
+  );
+}

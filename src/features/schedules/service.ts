@@ -1,32 +1,29 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { Trx } from "../../store/database.ts";
 import { parseQueueName } from "../jobs/index.ts";
+import type { SchedulesContext } from "./context.ts";
 import { countSchedules, listSchedules } from "./queries.ts";
 import { type Schedule, scheduleOf } from "./schedule-definition.ts";
 import { type CreateSchedule, type ListSchedules, scheduleView, type UpdateSchedule } from "./schema.ts";
 
 /** What operators do with schedules. A change and its audit row are one transaction. */
 export class ScheduleService {
-  readonly #services: CoreServices;
+  readonly #context: SchedulesContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: SchedulesContext) {
+    this.#context = context;
   }
 
   async create(principal: UserPrincipal, input: CreateSchedule): Promise<Schedule> {
-    const { db, system } = this.#services;
-    system.storage.requireSpace();
+    const { db, storage, schedules } = this.#context;
+    storage.requireSpace();
     return db.write(async (trx) => {
-      const { queue, settle } = system.schedules.offers.require(input.queue, input.kind);
+      const { queue, settle } = schedules.offers.require(input.queue, input.kind);
       const payload = await settle(input.payload ?? {}, principal, trx);
-      const schedule = await system.schedules.create(
-        { ...input, queue, payload, createdBy: principal.userId },
-        { trx },
-      );
+      const schedule = await schedules.create({ ...input, queue, payload, createdBy: principal.userId }, { trx });
       await this.#record("schedule.create", schedule, trx);
       return schedule;
     });
@@ -34,7 +31,7 @@ export class ScheduleService {
 
   /** Whoever changes what the jobs of a user's schedule do is the one in whose name they do it from then on. */
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateSchedule): Promise<Schedule> {
-    const { db, system } = this.#services;
+    const { db, schedules } = this.#context;
     return db.write(async (trx) => {
       const old = await this.#existing(id, trx);
       const { queue = old.queue, kind = old.kind, payload, ...changes } = input;
@@ -43,27 +40,27 @@ export class ScheduleService {
         kind !== old.kind ||
         (payload !== undefined && !isSame(payload, old.payload));
       const work = isOtherWork ? await this.#newWork(principal, old, { queue, kind, payload }, trx) : {};
-      const schedule = await system.schedules.update(id, { ...changes, ...work }, { trx, ifMatch });
+      const schedule = await schedules.update(id, { ...changes, ...work }, { trx, ifMatch });
       if (schedule.version !== old.version) await this.#record("schedule.update", schedule, trx);
       return schedule;
     });
   }
 
   async delete(id: string): Promise<void> {
-    const { db, system } = this.#services;
+    const { db, schedules } = this.#context;
     await db.write(async (trx) => {
       const schedule = await this.#existing(id, trx);
-      await system.schedules.delete(id, { trx });
+      await schedules.delete(id, { trx });
       await this.#record("schedule.delete", schedule, trx);
     });
   }
 
   async run(id: string) {
-    const { db, system } = this.#services;
-    system.storage.requireSpace();
+    const { db, storage, schedules } = this.#context;
+    storage.requireSpace();
     return db.write(async (trx) => {
       const schedule = await this.#existing(id, trx);
-      const { jobId, runAt, state } = await system.schedules.run(id, { trx });
+      const { jobId, runAt, state } = await schedules.run(id, { trx });
       await this.#record("schedule.run", schedule, trx, { jobId });
       return { jobId, runAt: toRfc3339(runAt), state };
     });
@@ -74,12 +71,12 @@ export class ScheduleService {
   }
 
   async list(query: ListSchedules) {
-    const { db, system } = this.#services;
+    const { db, schedules } = this.#context;
     const { runs, ...rest } = query;
     const request = readPage(rest, ["string"]);
     const { rows, isCut } = await listSchedules(db.scan, rest, request);
     const total = request.wantsTotal ? await countSchedules(db.scan, rest) : undefined;
-    const view = (schedule: Schedule) => scheduleView(system.schedules, schedule, runs);
+    const view = (schedule: Schedule) => scheduleView(schedules, schedule, runs);
     return pageBody({ ...request, isCut }, rows.map(scheduleOf), view, ({ id }) => [id], total);
   }
 
@@ -93,13 +90,13 @@ export class ScheduleService {
       throw new PrismError("VALIDATION_FAILED", "What the jobs of a module's schedule do is the module's to say", {
         details: [{ path: "", code: "VALUE", message: `queue, kind and payload are set by the module ${old.module}` }],
       });
-    const { queue, settle } = this.#services.system.schedules.offers.require(name, kind);
+    const { queue, settle } = this.#context.schedules.offers.require(name, kind);
     const settled = await settle(payload ?? old.payload, principal, trx);
     return { queue, kind, payload: settled, createdBy: principal.userId };
   }
 
   async #existing(id: string, trx?: Trx): Promise<Schedule> {
-    const schedule = await this.#services.system.schedules.find(id, { trx });
+    const schedule = await this.#context.schedules.find(id, { trx });
     if (!schedule) throw new PrismError("SCHEDULE_NOT_FOUND", "No such schedule");
     return schedule;
   }
@@ -111,7 +108,7 @@ export class ScheduleService {
     more: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     const metadata = { version, queue, kind, ...more };
-    await this.#services.audit.record({ action, resourceType: "schedule", resourceId: id, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "schedule", resourceId: id, metadata }, { trx });
   }
 }
 

@@ -1,7 +1,7 @@
-import type { CoreServices } from "../../app/module.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/long-replies.ts";
+import type { SoundsContext } from "./context.ts";
 import type { SoundService } from "./service.ts";
 
 /** What stands in a signed link. */
@@ -13,12 +13,12 @@ export interface SignedLink {
 
 /** Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
 export async function sendSound(
-  { system, clock, config }: CoreServices,
+  { sounds, clock, config }: SoundsContext,
   service: SoundService,
   exchange: Exchange,
   { id, exp, sig }: SignedLink,
 ): Promise<symbol> {
-  const { links, filesOf } = system.sounds;
+  const { links, filesOf } = sounds;
   const expiresAt = links.check(id, exp, sig);
   const { filename, mime, bytes, sha256, storage, storageKey } = await service.find(id);
   const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));

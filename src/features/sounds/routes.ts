@@ -1,9 +1,10 @@
-import type { AppModule } from "../../app/module.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type BodyType, route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
 import type { RunningJob } from "../jobs/index.ts";
+import type { SoundsContext, SoundsOwn } from "./context.ts";
 import { sendSound } from "./media.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";
 import * as s from "./schema.ts";
@@ -28,112 +29,114 @@ const TYPES: readonly BodyType[] = [
 ];
 
 /** Files that notifications sound with (contract 4.11). */
-const sounds: AppModule = {
-  name: "sounds",
-  version: "1.0.0",
-  async register(server, services) {
-    const { system, clock, log } = services;
-    const service = new SoundService(services);
-    const limiter = new RateLimiter(clock);
-    system.runner.handle(REMOVE_KIND, async ({ payload }: RunningJob) => {
-      const { storage, storageKey } = payload as RemovePayload;
-      await system.sounds.filesOf(storage).remove(storageKey);
-    });
-    const swept = await system.sounds.local.sweep();
-    if (swept > 0) log.namespace("sounds").info({ files: swept }, "halves of files that a crash had left were removed");
+export function soundsFeature(own: SoundsOwn): Feature {
+  return {
+    name: "sounds",
+    version: "1.0.0",
+    register: (server, { audit, log }) => serve(server, { ...own, audit, log }),
+  };
+}
 
-    server.route(
-      route({
-        method: "POST",
-        path: PATH,
-        summary: "Store a sound, as the part `file` of a form or as the body itself; MP3, Ogg or WAV, up to 5 MiB",
-        tag,
-        access: { permission: "sounds:write" },
-        query: s.UploadQuery,
-        body: s.Upload,
-        raw: { types: TYPES, gzip: false },
-        maxBodyBytes: MAX_SOUND_BYTES + FORM_BYTES,
-        uploads: true,
-        status: 201,
-        response: s.SoundView,
-        errors: ["INVALID_AUDIO", "NAME_TAKEN", "OVERLOADED", "RATE_LIMITED"],
-        async handle(exchange, { query, body }) {
-          const { userId, key } = userOf(exchange);
-          take(key);
-          system.storage.requireSpace();
-          const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
-          const release = system.bodies.hold(exchange, sound.bytes.length);
-          try {
-            return await service.create(sound, userId);
-          } finally {
-            release();
-          }
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: PATH,
-        summary: "The sounds there are, newest first, with links that work without credentials for a while",
-        tag,
-        access: { permission: "sounds:read" },
-        query: s.ListQuery,
-        response: pageOf(s.SoundView),
-        errors: ["INVALID_CURSOR"],
-        handle: (_exchange, { query }) => service.list(query),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id`,
-        summary: "A sound, with a link that works without credentials for a while",
-        tag,
-        access: { permission: "sounds:read" },
-        params: s.SoundParams,
-        query: s.GetQuery,
-        response: s.SoundView,
-        errors: ["SOUND_NOT_FOUND"],
-        handle: (_exchange, { params, query }) => service.get(params.id, query.ttlMs),
-      }),
-    );
-    server.route(
-      route({
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        summary: "Delete a sound that no rule uses, or any with force=true",
-        tag,
-        access: { permission: "sounds:write" },
-        params: s.SoundParams,
-        query: s.DeleteQuery,
-        errors: ["SOUND_NOT_FOUND", "SOUND_IN_USE"],
-        handle: (_exchange, { params, query }) => service.delete(params.id, query.force === true),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${MEDIA_PATH}/:id`,
-        summary: "The bytes of a sound, by the link that /sounds gives; ranges are served",
-        tag,
-        access: "public",
-        params: s.SoundParams,
-        query: s.MediaQuery,
-        otherStatuses: [206],
-        response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
-        errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
-        handle: (exchange, { params, query }) =>
-          sendSound(services, service, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
-      }),
-    );
+async function serve(server: FeatureServer, context: SoundsContext): Promise<void> {
+  const { runner, sounds, storage, bodies, settings, clock, log } = context;
+  const service = new SoundService(context);
+  const limiter = new RateLimiter(clock);
+  runner.handle(REMOVE_KIND, async ({ payload }: RunningJob) => {
+    const { storage, storageKey } = payload as RemovePayload;
+    await sounds.filesOf(storage).remove(storageKey);
+  });
+  const swept = await sounds.local.sweep();
+  if (swept > 0) log.namespace("sounds").info({ files: swept }, "halves of files that a crash had left were removed");
 
-    /** @throws RATE_LIMITED */
-    function take(key: string): void {
-      const { enabled, uploads } = system.settings.rateLimit;
-      if (enabled) requireAllowed(limiter.take(key, uploads, 1, "uploads"), "Too many uploads");
-    }
-  },
-};
+  server.route(
+    route({
+      method: "POST",
+      path: PATH,
+      summary: "Store a sound, as the part `file` of a form or as the body itself; MP3, Ogg or WAV, up to 5 MiB",
+      tag,
+      access: { permission: "sounds:write" },
+      query: s.UploadQuery,
+      body: s.Upload,
+      raw: { types: TYPES, gzip: false },
+      maxBodyBytes: MAX_SOUND_BYTES + FORM_BYTES,
+      uploads: true,
+      status: 201,
+      response: s.SoundView,
+      errors: ["INVALID_AUDIO", "NAME_TAKEN", "OVERLOADED", "RATE_LIMITED"],
+      async handle(exchange, { query, body }) {
+        const { userId, key } = userOf(exchange);
+        take(key);
+        storage.requireSpace();
+        const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
+        const release = bodies.hold(exchange, sound.bytes.length);
+        try {
+          return await service.create(sound, userId);
+        } finally {
+          release();
+        }
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      summary: "The sounds there are, newest first, with links that work without credentials for a while",
+      tag,
+      access: { permission: "sounds:read" },
+      query: s.ListQuery,
+      response: pageOf(s.SoundView),
+      errors: ["INVALID_CURSOR"],
+      handle: (_exchange, { query }) => service.list(query),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id`,
+      summary: "A sound, with a link that works without credentials for a while",
+      tag,
+      access: { permission: "sounds:read" },
+      params: s.SoundParams,
+      query: s.GetQuery,
+      response: s.SoundView,
+      errors: ["SOUND_NOT_FOUND"],
+      handle: (_exchange, { params, query }) => service.get(params.id, query.ttlMs),
+    }),
+  );
+  server.route(
+    route({
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      summary: "Delete a sound that no rule uses, or any with force=true",
+      tag,
+      access: { permission: "sounds:write" },
+      params: s.SoundParams,
+      query: s.DeleteQuery,
+      errors: ["SOUND_NOT_FOUND", "SOUND_IN_USE"],
+      handle: (_exchange, { params, query }) => service.delete(params.id, query.force === true),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${MEDIA_PATH}/:id`,
+      summary: "The bytes of a sound, by the link that /sounds gives; ranges are served",
+      tag,
+      access: "public",
+      params: s.SoundParams,
+      query: s.MediaQuery,
+      otherStatuses: [206],
+      response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
+      errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
+      handle: (exchange, { params, query }) =>
+        sendSound(context, service, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
+    }),
+  );
 
-export default sounds;
+  /** @throws RATE_LIMITED */
+  function take(key: string): void {
+    const { enabled, uploads } = settings.rateLimit;
+    if (enabled) requireAllowed(limiter.take(key, uploads, 1, "uploads"), "Too many uploads");
+  }
+}

@@ -1,8 +1,8 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import type { SoundsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import type { ListQuery } from "./schema.ts";
 import type { UploadedSound } from "./upload.ts";
@@ -20,16 +20,16 @@ export interface RemovePayload {
 
 /** Sounds: storing, showing, removing (contract 4.11). */
 export class SoundService {
-  readonly #services: CoreServices;
+  readonly #context: SoundsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: SoundsContext) {
+    this.#context = context;
   }
 
   /** The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED */
   async create(sound: UploadedSound, createdBy: string) {
-    const { db, clock, audit, system } = this.#services;
-    const { files } = system.sounds;
+    const { db, clock, audit, sounds } = this.#context;
+    const { files } = sounds;
     await this.#requireFree(sound.filename);
     const id = uuidv7();
     const { filename, kind, bytes, sha256 } = sound;
@@ -61,7 +61,7 @@ export class SoundService {
   }
 
   async list({ ttlMs = DEFAULT_TTL_MS, ...query }: ListQuery) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, ["number", "string"]);
     const rows = await queries.listSounds(isFarPage(request) ? db.scan : db.read, request);
     const total = request.wantsTotal ? await queries.countSounds(db.scan) : undefined;
@@ -80,14 +80,14 @@ export class SoundService {
 
   /** @throws SOUND_NOT_FOUND */
   async find(id: string): Promise<queries.SoundRow> {
-    const row = isUuid(id) ? await queries.findSound(this.#services.db.read, id) : undefined;
+    const row = isUuid(id) ? await queries.findSound(this.#context.db.read, id) : undefined;
     if (!row) throw noSuchSound();
     return row;
   }
 
   /** The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
   async delete(id: string, force: boolean): Promise<void> {
-    const { db, clock, audit, jobs } = this.#services;
+    const { db, clock, audit, jobs } = this.#context;
     await db.write(async (trx) => {
       const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
       if (!row) throw noSuchSound();
@@ -104,7 +104,7 @@ export class SoundService {
 
   /** Before the bytes are stored, so that a name that is taken costs nothing. @throws NAME_TAKEN */
   async #requireFree(filename: string): Promise<void> {
-    const held = await this.#services.db.read
+    const held = await this.#context.db.read
       .selectFrom("sounds")
       .select("id")
       .where("filename", "=", filename)
@@ -122,7 +122,7 @@ export class SoundService {
       sha256: row.sha256,
       createdBy: row.createdBy,
       createdAt: toRfc3339(row.createdAt),
-      ...this.#services.system.sounds.links.linkFor(row.id, ttlMs),
+      ...this.#context.sounds.links.linkFor(row.id, ttlMs),
     };
   }
 }

@@ -1,7 +1,7 @@
-import type { CoreServices } from "../../app/module.ts";
 import { withinOr } from "../../core/within.ts";
 import { Reply } from "../../http/route.ts";
 import type { WriteProblem } from "../../store/commit/write-health.ts";
+import type { OperationsContext } from "./context.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
@@ -30,31 +30,31 @@ export function probeReply(isWell: boolean, body: unknown): Reply {
  * requested; it is written for that only when no other commit has told how it is.
  */
 export class Health {
-  readonly #services: CoreServices;
+  readonly #context: OperationsContext;
   #running: RunningProbe | null = null;
   #last: Probe | null = null;
   #lastAt = Number.NEGATIVE_INFINITY;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: OperationsContext) {
+    this.#context = context;
   }
 
   /** No host names, no paths, no secrets. */
   async summary(): Promise<Reply> {
-    const { system, clock } = this.#services;
+    const { kernel, storage, version, startedAt, backlog, clock } = this.#context;
     const db = await this.database();
-    const isReady = db.ok && !system.kernel.requests.isDraining;
+    const isReady = db.ok && !kernel.requests.isDraining;
     return probeReply(isReady, {
-      status: !isReady ? "unavailable" : system.storage.isFull ? "degraded" : "ok",
-      version: system.version,
-      uptimeMs: Math.max(0, clock.now() - system.startedAt),
+      status: !isReady ? "unavailable" : storage.isFull ? "degraded" : "ok",
+      version: version,
+      uptimeMs: Math.max(0, clock.now() - startedAt),
       db: db.ok ? "ok" : "failed",
       redis: "ok",
       checks: {
         database: db.database,
-        storage: system.storage.isFull ? "full" : "ok",
-        ruleEngine: system.backlog.isBehind ? "behind" : "ok",
-        accepting: !system.kernel.requests.isDraining,
+        storage: storage.isFull ? "full" : "ok",
+        ruleEngine: backlog.isBehind ? "behind" : "ok",
+        accepting: !kernel.requests.isDraining,
       },
     });
   }
@@ -70,20 +70,20 @@ export class Health {
 
   /** A probe that still waits in line while others are committed is load, and no failure. */
   #unanswered(startedAt: number, commitsBefore: number): Probe {
-    const { health, committer } = this.#services.system.store;
+    const { health, committer } = this.#context.store;
     const isStuck = committer.record.commits === commitsBefore;
     return probeOf(health.known() ?? (isStuck ? "failed" : null), startedAt);
   }
 
   #start(): RunningProbe {
     const startedAt = performance.now();
-    const { commits } = this.#services.system.store.committer.record;
+    const { commits } = this.#context.committer.record;
     return { startedAt, commits, result: this.#probe(startedAt) };
   }
 
   async #probe(startedAt: number): Promise<Probe> {
     // A stopped committer refuses: that, too, is a database that cannot be written.
-    const problem = await this.#services.system.store.health.check().catch((): WriteProblem => "failed");
+    const problem = await this.#context.store.health.check().catch((): WriteProblem => "failed");
     this.#last = probeOf(problem, startedAt);
     this.#lastAt = performance.now();
     this.#running = null;

@@ -1,11 +1,12 @@
 import * as v from "valibot";
-import type { AppModule, CoreServices, ModuleServer } from "../../app/module.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { openApiDocument } from "../../http/openapi.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, RecentJobCounts } from "../jobs/index.ts";
+import type { OperationsContext, OperationsOwn } from "./context.ts";
 import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, probeReply } from "./health.ts";
 import { systemStatus } from "./status.ts";
@@ -15,23 +16,27 @@ const tag = "Operations";
 const PROBE = { method: "GET", tag, access: "public", unlimited: true, quiet: true } as const;
 
 /** Health, status, metrics and the API's own description (contract 4.12, 13). */
-const operations: AppModule = {
-  name: "operations",
-  version: "1.0.0",
-  register(server, services) {
-    serveHealth(server, services);
-    serveStatus(server, services);
-    serveMetrics(server, services);
-    serveDocs(server, services);
-    serveClient(server);
-    serveAccountPages(server);
-    new SystemNotices(services);
-  },
-};
+export function operationsFeature(own: OperationsOwn): Feature {
+  return {
+    name: "operations",
+    version: "1.0.0",
+    register: (server, { events, log }) => serve(server, { ...own, events, log }),
+  };
+}
 
-function serveHealth(server: ModuleServer, services: CoreServices): void {
-  const { kernel } = services.system;
-  const health = new Health(services);
+function serve(server: FeatureServer, context: OperationsContext): void {
+  serveHealth(server, context);
+  serveStatus(server, context);
+  serveMetrics(server, context);
+  serveDocs(server, context);
+  serveClient(server);
+  serveAccountPages(server);
+  new SystemNotices(context);
+}
+
+function serveHealth(server: FeatureServer, context: OperationsContext): void {
+  const { kernel } = context;
+  const health = new Health(context);
   server.route(
     route({
       ...PROBE,
@@ -96,7 +101,7 @@ function serveHealth(server: ModuleServer, services: CoreServices): void {
   );
 }
 
-function serveStatus(server: ModuleServer, services: CoreServices): void {
+function serveStatus(server: FeatureServer, context: OperationsContext): void {
   server.route(
     route({
       method: "GET",
@@ -105,19 +110,19 @@ function serveStatus(server: ModuleServer, services: CoreServices): void {
       tag,
       access: { permission: "system:status" },
       response: v.record(v.string(), v.unknown()),
-      handle: () => systemStatus(services),
+      handle: () => systemStatus(context),
     }),
   );
 }
 
-function serveMetrics(server: ModuleServer, { config, system, db, clock, log }: CoreServices): void {
+function serveMetrics(server: FeatureServer, { config, metrics, runner, db, clock, log }: OperationsContext): void {
   const counts = new RecentJobCounts(db.scan, clock);
   let jobs: readonly JobCount[] = [];
-  system.metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
+  metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
     jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),
   );
-  system.metrics.gauge("prism_queue_paused", "1 while an operator has paused the queue", () =>
-    system.runner.queueNames.map((queue) => [{ queue }, Number(system.runner.isPaused(queue))] as const),
+  metrics.gauge("prism_queue_paused", "1 while an operator has paused the queue", () =>
+    runner.queueNames.map((queue) => [{ queue }, Number(runner.isPaused(queue))] as const),
   );
   const gate = new DevGate(config);
   const hasToken = (authorization: string): boolean =>
@@ -141,18 +146,18 @@ function serveMetrics(server: ModuleServer, { config, system, db, clock, log }: 
           log.warn({ err: error }, "the jobs cannot be counted");
           return [];
         });
-        exchange.send(200, system.metrics.render(), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
+        exchange.send(200, metrics.render(), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
         return ANSWERS_LATER;
       },
     }),
   );
 }
 
-function serveDocs(server: ModuleServer, { config, system }: CoreServices): void {
+function serveDocs(server: FeatureServer, { config, router, version, settings }: OperationsContext): void {
   const access = config.docsPublic ? ("public" as const) : { anyToken: true as const };
   const document = jsonPage(
-    () => JSON.stringify(openApiDocument(system.router.mounts, system.version, system.settings.rateLimit)),
-    () => system.router.loadedState,
+    () => JSON.stringify(openApiDocument(router.mounts, version, settings.rateLimit)),
+    () => router.loadedState,
   );
   server.route(
     route({
@@ -182,7 +187,7 @@ function serveDocs(server: ModuleServer, { config, system }: CoreServices): void
   }
 }
 
-function serveAccountPages(server: ModuleServer): void {
+function serveAccountPages(server: FeatureServer): void {
   for (const [path, page] of ACCOUNT_PAGES) {
     server.route(
       route({
@@ -199,7 +204,7 @@ function serveAccountPages(server: ModuleServer): void {
   }
 }
 
-function serveClient(server: ModuleServer): void {
+function serveClient(server: FeatureServer): void {
   server.route(
     route({
       method: "GET",
@@ -212,5 +217,3 @@ function serveClient(server: ModuleServer): void {
     }),
   );
 }
-
-export default operations;

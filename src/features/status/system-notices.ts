@@ -1,6 +1,6 @@
-import type { CoreServices } from "../../app/module.ts";
 import type { Logger } from "../../core/log.ts";
 import type { NewEntry } from "../streams/index.ts";
+import type { OperationsContext } from "./context.ts";
 
 /** Type and data of an entry of the stream `system`. */
 type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
@@ -23,7 +23,7 @@ const MAX_WAITING = 1000;
  * them are one transaction. A notice that cannot be written is written with a later look.
  */
 export class SystemNotices {
-  readonly #services: CoreServices;
+  readonly #context: OperationsContext;
   readonly #log: Logger;
   #known = new Map<string, Condition>();
   #waiting: Notice[] = [];
@@ -32,10 +32,10 @@ export class SystemNotices {
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#log = services.log.namespace("system");
-    const { events } = services;
+  constructor(context: OperationsContext) {
+    this.#context = context;
+    this.#log = context.log.namespace("system");
+    const { events } = context;
     events.on("system:ready", () => {
       this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
       this.#timer.unref();
@@ -73,7 +73,7 @@ export class SystemNotices {
 
   /** Everything that holds now, by a name of its own. */
   #conditions(): Map<string, Condition> {
-    const { runner, circuits, storage, loaded } = this.#services.system;
+    const { runner, circuits, storage, loaded } = this.#context;
     const held = new Map<string, Condition>();
     for (const queue of runner.queueNames) {
       if (runner.isPaused(queue))
@@ -116,7 +116,7 @@ export class SystemNotices {
     this.#waiting = [];
     const entries = notices.map(([type, data]): NewEntry => ({ to: { kind: "system" }, type, data }));
     try {
-      await this.#services.realtime.publishAll(entries);
+      await this.#context.realtime.publishAll(entries);
     } catch (error) {
       this.#log.warn({ err: error, notices: notices.length }, "notices for operators could not be written yet");
       this.#waiting = [...notices, ...this.#waiting].slice(-MAX_WAITING);

@@ -1,35 +1,62 @@
 import type { TemplatedApp } from "uWebSockets.js";
-import type { CoreServices } from "../../app/module.ts";
+import type { Config } from "../../config/load.ts";
 import { runAs } from "../../core/caller.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 import { requireAccess } from "../../http/access.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
+import type { Router } from "../../http/router.ts";
+import type { Connections, RealtimeAccess } from "../../live/connections.ts";
+import type { Hub } from "../../live/hub.ts";
 import { serveNativeSocket } from "../../live/protocols/native-socket.ts";
 import { servePulseSocket } from "../../live/protocols/pulse-socket.ts";
+import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import { type PusherParts, servePusherSocket } from "../../live/protocols/pusher/pusher-socket.ts";
 import { pollingRoutes } from "../../live/protocols/socketio/socketio-polling.ts";
 import { SocketIoServer } from "../../live/protocols/socketio/socketio-server.ts";
 import { serveTaskSocket } from "../../live/protocols/task-socket.ts";
 import type { StreamRef } from "../../live/stream.ts";
-import type { DeliveryMarks } from "../notifications/index.ts";
-import { signChannel, signUser } from "../pusher/index.ts";
+import type { Principals, Projects } from "../access/index.ts";
+import type { DeliveryMarks, Notifier } from "../notifications/index.ts";
+import { type PusherApp, signChannel, signUser } from "../pusher/index.ts";
 import { requireTicketFor } from "./realtime-access.ts";
 
+export interface LiveSocketParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly kernel: HttpKernel;
+  readonly router: Router;
+  readonly hub: Hub;
+  readonly realtimeAccess: RealtimeAccess;
+  readonly connections: Connections;
+  readonly principals: Principals;
+  readonly projects: Projects;
+  readonly pusher: PusherApp;
+  readonly pusherRegistry: PusherRegistry;
+  readonly notify: Notifier;
+  readonly marks: DeliveryMarks;
+  /** Whether a browser page of this origin may open live connections. */
+  allowsOrigin(origin: string): boolean;
+}
+
 /** What puts every WebSocket protocol on the server; to be called for each app that listens. */
-export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app: TemplatedApp) => void {
-  const { system, projects, clock, config } = services;
+export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
+  const { config, clock, kernel, router, hub, connections, principals, projects, notify, marks } = own;
   const parts = {
-    kernel: system.kernel,
-    router: system.router,
+    kernel,
+    router,
     clock,
-    log: services.log.namespace("realtime"),
-    hub: system.hub,
-    access: system.realtimeAccess,
-    connections: system.connections,
-    authenticator: system.principals,
+    log: own.log.namespace("realtime"),
+    hub,
+    access: own.realtimeAccess,
+    connections,
+    authenticator: principals,
     projects,
     compression: config.realtime.compression,
-    allowsOrigin: system.allowsOrigin,
+    allowsOrigin: own.allowsOrigin,
     markDelivered: (userId: string, offset: number) => marks.one(userId, offset),
     markDeliveredUpTo: (userId: string, offset: number) => marks.upTo(userId, offset),
     projectFor(principal: Principal, ref: string): string {
@@ -52,24 +79,24 @@ export function liveSockets(services: CoreServices, marks: DeliveryMarks): (app:
       const userId = principal.kind === "apiKey" ? "" : principal.userId;
       requireTicketFor(principal, { kind: "user", userId });
       const caller = { principal, process: "request", ip: address, requestId, correlationId: requestId } as const;
-      await runAs(caller, () => services.notify.markRead(id, userId));
+      await runAs(caller, () => notify.markRead(id, userId));
     },
   };
   const socketIo = new SocketIoServer({ ...parts, namespaces: config.realtime.socketioNamespaces });
-  for (const route of pollingRoutes(socketIo)) system.router.add(route);
+  for (const route of pollingRoutes(socketIo)) router.add(route);
   return (app) => {
     serveNativeSocket({ ...parts, app });
     servePulseSocket({ ...parts, app });
     serveTaskSocket({ ...parts, app });
     socketIo.mount(app);
-    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(services, marks), app });
+    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(own), app });
   };
 }
 
 type PusherNames = "registry" | "cacheTtlMs" | "isKey" | "isSigned" | "isUserSigned" | "forLogin" | "markDelivered";
 
-function pusherParts({ system, config }: CoreServices, marks: DeliveryMarks): Pick<PusherParts, PusherNames> {
-  const { pusher: app, pusherRegistry: registry, principals } = system;
+function pusherParts(own: LiveSocketParts): Pick<PusherParts, PusherNames> {
+  const { config, pusher: app, pusherRegistry: registry, principals, marks } = own;
   return {
     registry,
     cacheTtlMs: config.pusher.cacheTtlMs,

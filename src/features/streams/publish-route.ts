@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../app/module.ts";
 import type { Principal } from "../../core/principal.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { jsonValue, object, text } from "../../http/shapes.ts";
 import { type LoggedStream, MAX_STREAM_LENGTH } from "../../live/stream.ts";
 import { callerOf } from "../access/index.ts";
+import type { RealtimeContext } from "./context.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
 
 const PublishBody = object({
@@ -19,7 +19,7 @@ const PublishBody = object({
 });
 
 /** `POST /realtime/publish` (contract 4.12): an entry of a channel, kept and sent to whoever follows it. */
-export function publishRoute({ db, idempotency, projects, realtime, system }: CoreServices): Route {
+export function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
   /** @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may not publish */
   function channelOf(principal: Principal, name: string): LoggedStream {
     const stream = requireStream(principal, name, projects);
@@ -43,7 +43,7 @@ export function publishRoute({ db, idempotency, projects, realtime, system }: Co
       const principal = callerOf(exchange);
       const stream = channelOf(principal, body.stream);
       return idempotency.run(exchange, principal, body, db, async (trx) => {
-        system.storage.requireSpace();
+        storage.requireSpace();
         return new Reply(202, await realtime.publish(stream, body.type, body.data, { trx }));
       });
     },

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { MAX_STREAM_LENGTH, streamName } from "../../live/stream.ts";
 import { callerOf } from "../access/index.ts";
+import type { RealtimeContext } from "./context.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
 
 const TicketBody = object({
@@ -18,7 +18,7 @@ const TicketBody = object({
 });
 
 /** `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that can only put it into a URL. */
-export function ticketRoute({ system, projects }: CoreServices): Route {
+export function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Route {
   return route({
     method: "POST",
     path: "/api/v1/realtime/ticket",
@@ -32,8 +32,8 @@ export function ticketRoute({ system, projects }: CoreServices): Route {
     handle(exchange, { body }) {
       const principal = callerOf(exchange);
       const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects);
-      if (stream && system.realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
-      const { ticket, expiresAt } = system.tickets.issue(principal, stream && streamName(stream));
+      if (stream && realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
+      const { ticket, expiresAt } = tickets.issue(principal, stream && streamName(stream));
       return { ticket, expiresAt: toRfc3339(expiresAt) };
     },
   });

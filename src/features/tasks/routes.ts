@@ -1,9 +1,10 @@
-import type { AppModule } from "../../app/module.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { RawJson, Reply, route, versioned } from "../../http/route.ts";
+import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
 import { userOf } from "../access/index.ts";
+import type { TasksContext, TasksOwn } from "./context.ts";
 import * as s from "./schema.ts";
 import { TaskService, taskView } from "./service.ts";
 
@@ -11,91 +12,89 @@ const PATH = "/api/v1/tasks";
 const ALIAS = "/api/tasks";
 
 /** What people have to do (contract 4.10). The socket that tells of changes stands in src/realtime. */
-const tasks: AppModule = {
-  name: "tasks",
-  version: "1.0.0",
-  register(server, services) {
-    const service = new TaskService(services);
-    const own = { tag: "Tasks", access: { permission: "tasks:own" } } as const;
-    const all = { path: PATH, aliases: [ALIAS] };
-    const one = { path: `${PATH}/:id`, aliases: [`${ALIAS}/:id`], params: s.TaskParams };
+export function tasksFeature(own: TasksOwn): Feature {
+  return { name: "tasks", version: "1.0.0", register: (server) => serve(server, own) };
+}
 
+function serve(server: FeatureServer, context: TasksContext): void {
+  const service = new TaskService(context);
+  const own = { tag: "Tasks", access: { permission: "tasks:own" } } as const;
+  const all = { path: PATH, aliases: [ALIAS] };
+  const one = { path: `${PATH}/:id`, aliases: [`${ALIAS}/:id`], params: s.TaskParams };
+
+  server.route(
+    route({
+      ...own,
+      ...all,
+      method: "GET",
+      summary: "The caller's tasks, newest first; somebody else's with tasks:all",
+      query: s.ListTasks,
+      response: pageOf(s.TaskView),
+      tagged: true,
+      errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
+      handle: async (exchange, { query }) => answer(await service.list(userOf(exchange), query)),
+    }),
+  );
+  server.route(
+    route({
+      ...one,
+      tag: own.tag,
+      access: { tokenScopes: ["tasks:own", "tasks:all"] },
+      method: "GET",
+      summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
+      response: s.TaskView,
+      errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
+      handle: async (exchange, { params }) => answer(await service.get(userOf(exchange), params.id)),
+    }),
+  );
+  server.route(
+    route({
+      ...own,
+      ...all,
+      method: "POST",
+      summary: "Make a task",
+      body: s.CreateTask,
+      status: 201,
+      response: s.TaskView,
+      errors: [...IDEMPOTENCY_ERRORS],
+      handle(exchange, { body }) {
+        const principal = userOf(exchange);
+        return context.idempotency.run(exchange, principal, body, context.db, async (trx) => {
+          const task = await service.create(principal, body, trx);
+          return versioned(task.version, taskView(task), { status: 201 });
+        });
+      },
+    }),
+  );
+  for (const method of ["PUT", "PATCH"] as const) {
     server.route(
       route({
         ...own,
-        ...all,
-        method: "GET",
-        summary: "The caller's tasks, newest first; somebody else's with tasks:all",
-        query: s.ListTasks,
-        response: pageOf(s.TaskView),
-        tagged: true,
-        errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-        handle: async (exchange, { query }) => answer(await service.list(userOf(exchange), query)),
-      }),
-    );
-    server.route(
-      route({
         ...one,
-        tag: own.tag,
-        access: { tokenScopes: ["tasks:own", "tasks:all"] },
-        method: "GET",
-        summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
+        method,
+        summary: "Change a task of the caller's; members that are missing stay",
+        body: s.UpdateTask,
         response: s.TaskView,
-        errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
-        handle: async (exchange, { params }) => answer(await service.get(userOf(exchange), params.id)),
-      }),
-    );
-    server.route(
-      route({
-        ...own,
-        ...all,
-        method: "POST",
-        summary: "Make a task",
-        body: s.CreateTask,
-        status: 201,
-        response: s.TaskView,
-        errors: [...IDEMPOTENCY_ERRORS],
-        handle(exchange, { body }) {
-          const principal = userOf(exchange);
-          return services.idempotency.run(exchange, principal, body, services.db, async (trx) => {
-            const task = await service.create(principal, body, trx);
-            return versioned(task.version, taskView(task), { status: 201 });
-          });
+        errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
+        async handle(exchange, { params, body }) {
+          const task = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+          return versioned(task.version, taskView(task));
         },
       }),
     );
-    for (const method of ["PUT", "PATCH"] as const) {
-      server.route(
-        route({
-          ...own,
-          ...one,
-          method,
-          summary: "Change a task of the caller's; members that are missing stay",
-          body: s.UpdateTask,
-          response: s.TaskView,
-          errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
-          async handle(exchange, { params, body }) {
-            const task = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
-            return versioned(task.version, taskView(task));
-          },
-        }),
-      );
-    }
-    server.route(
-      route({
-        ...own,
-        ...one,
-        method: "DELETE",
-        summary: "Delete a task of the caller's",
-        errors: ["TASK_NOT_FOUND"],
-        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
-      }),
-    );
-  },
-};
+  }
+  server.route(
+    route({
+      ...own,
+      ...one,
+      method: "DELETE",
+      summary: "Delete a task of the caller's",
+      errors: ["TASK_NOT_FOUND"],
+      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+    }),
+  );
+}
 
 function answer({ json, etag }: KeptAnswer): Reply {
   return new Reply(200, new RawJson(json), { ETag: etag, "Cache-Control": "private, no-cache" });
 }
-
-export default tasks;

@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
@@ -10,6 +9,7 @@ import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { type KeptAnswer, keptAnswer } from "../access/index.ts";
+import type { TasksContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
@@ -20,10 +20,10 @@ export type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
  * are kept by owner, see `OwnerCache`; searches are not, for hardly anybody searches the same twice.
  */
 export class TaskService {
-  readonly #services: CoreServices;
+  readonly #context: TasksContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: TasksContext) {
+    this.#context = context;
   }
 
   /** A page of somebody's tasks, newest first unless the query says otherwise. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
@@ -34,22 +34,22 @@ export class TaskService {
     if (query.q !== undefined) return load();
     const { status, priority, limit, page, offset, cursor } = query;
     const key = JSON.stringify([status, priority, sort, limit, page, offset, cursor]);
-    return this.#services.system.reads.tasks.read(`tasks:${userId}:${key}`, load);
+    return this.#context.reads.tasks.read(`tasks:${userId}:${key}`, load);
   }
 
   /** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
   async get(principal: UserPrincipal, id: string): Promise<KeptAnswer> {
     const { permissions } = principal;
     if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
-    const { system } = this.#services;
-    const found = isUuid(id) ? await system.reads.tasks.read(`task:${id}`, () => this.#one(id)) : undefined;
+    const { reads } = this.#context;
+    const found = isUuid(id) ? await reads.tasks.read(`task:${id}`, () => this.#one(id)) : undefined;
     if (!found || !maySee(principal, found.ownerId)) throw noSuchTask();
     return found;
   }
 
   async create(principal: UserPrincipal, input: CreateTask, trx: Trx): Promise<queries.TaskRow> {
-    const { clock, system } = this.#services;
-    system.storage.requireSpace();
+    const { clock, storage } = this.#context;
+    storage.requireSpace();
     const now = clock.now();
     const task: queries.TaskRow = {
       id: uuidv7(),
@@ -71,8 +71,8 @@ export class TaskService {
 
   /** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
   update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateTask): Promise<queries.TaskRow> {
-    const { db, clock, system } = this.#services;
-    system.storage.requireSpace();
+    const { db, clock, storage } = this.#context;
+    storage.requireSpace();
     return db.write(
       async (trx) => {
         const old = await this.#own(principal, id, trx);
@@ -97,7 +97,7 @@ export class TaskService {
 
   /** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
   async delete(principal: UserPrincipal, id: string): Promise<void> {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     await db.write(
       async (trx) => {
         const task = await this.#own(principal, id, trx);
@@ -110,14 +110,14 @@ export class TaskService {
 
   /** @param task as it is now; of a deletion, as it was last. */
   async #announce(change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
-    const { realtime } = this.#services;
+    const { realtime } = this.#context;
     // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
     addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
     await realtime.publish({ kind: "tasks", userId: task.userId }, change, taskView(task), { trx });
   }
 
   async #page(filter: queries.TaskFilter, sort: queries.TaskSort, query: ListTasks): Promise<KeptAnswer> {
-    const { db } = this.#services;
+    const { db } = this.#context;
     const request = readPage(query, positionOf(sort), MAX_TASKS);
     const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
     const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
@@ -129,7 +129,7 @@ export class TaskService {
   }
 
   async #one(id: string): Promise<KeptAnswer | undefined> {
-    const task = await queries.findTask(this.#services.db.read, id);
+    const task = await queries.findTask(this.#context.db.read, id);
     return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
   }
 
@@ -142,7 +142,7 @@ export class TaskService {
 
   /** @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them, USER_NOT_FOUND */
   #owner({ userId, permissions }: UserPrincipal, ref: string): string {
-    const ownerId = this.#services.users.findAny(ref);
+    const ownerId = this.#context.users.findAny(ref);
     if (ownerId === userId) return userId;
     if (!permissions.has("tasks:all")) throw missingPermission("tasks:all");
     if (ownerId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { AppModule, CoreServices } from "../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
@@ -7,7 +6,9 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
+import type { Feature } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
+import type { TimeContext, TimeOwn } from "./context.ts";
 import type { PendingRow } from "./pending-timers.ts";
 import * as s from "./schema.ts";
 import { parseMoment } from "./time.ts";
@@ -17,7 +18,7 @@ import type { Timer, TimerOptions } from "./timers.ts";
 const tag = "Time";
 
 /** What time it is, here and on other clocks. */
-function clockRoutes({ time, users }: CoreServices): Route[] {
+function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Route[] {
   return [
     route({
       method: "GET",
@@ -95,7 +96,7 @@ function readDatetime(text: string): Date {
 }
 
 /** Making timers, seeing them, and calling them off. */
-function timerRoutes({ timer, idempotency, db, system }: CoreServices): Route[] {
+function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn): Route[] {
   return [
     route({
       method: "POST",
@@ -120,7 +121,7 @@ function timerRoutes({ timer, idempotency, db, system }: CoreServices): Route[] 
       handle(exchange, { body }) {
         timer.read(body.action);
         return idempotency.run(exchange, userOf(exchange), body, db, async (trx) => {
-          system.storage.requireSpace();
+          storage.requireSpace();
           const made = await make(body, { trx, dedupeKey: body.dedupeKey });
           const { label, runAt, action, state, isOther: _, ...ids } = made;
           return new Reply(201, { ...ids, label, runAt: toRfc3339OrNull(runAt), action: { type: action.type }, state });
@@ -140,7 +141,7 @@ function timerRoutes({ timer, idempotency, db, system }: CoreServices): Route[] 
         const principal = userOf(exchange);
         const page = readPage(query, ["string"]);
         const createdBy = seesAll(principal) ? null : principal.userId;
-        const { rows, isCut, total } = await system.pendingTimers.list("timers", createdBy, page);
+        const { rows, isCut, total } = await pendingTimers.list("timers", createdBy, page);
         const view = (row: PendingRow) => {
           const timer = s.timerView(row);
           return mayReadWords(principal, row.createdBy)
@@ -163,7 +164,7 @@ function timerRoutes({ timer, idempotency, db, system }: CoreServices): Route[] 
         const principal = userOf(exchange);
         const isOwn = ({ createdBy }: { createdBy: string | null }): boolean =>
           createdBy === principal.userId || seesAll(principal);
-        await system.pendingTimers.cancel("timers", params.jobId, isOwn);
+        await pendingTimers.cancel("timers", params.jobId, isOwn);
         return { cancelled: true };
       },
     }),
@@ -183,12 +184,12 @@ function seesAll(principal: UserPrincipal): boolean {
 }
 
 /** What time it is, and what happens later. */
-const time: AppModule = {
-  name: "time",
-  version: "1.0.0",
-  register(server, services) {
-    for (const route of [...clockRoutes(services), ...timerRoutes(services)]) server.route(route);
-  },
-};
-
-export default time;
+export function timeFeature(own: TimeOwn): Feature {
+  return {
+    name: "time",
+    version: "1.0.0",
+    register(server, { time }) {
+      for (const route of [...clockRoutes({ time, users: own.users }), ...timerRoutes(own)]) server.route(route);
+    },
+  };
+}

@@ -10,7 +10,7 @@ import { alert, alertsOf, alertWorld, errors, join, MINUTE, send, toldBy } from 
 test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in the app and by mail, and then there is silence", async (t) => {
   const world = await alertWorld(t, {}, {}, "<b>shop</b> & co");
   const { prism, clock, server, projectId } = world;
-  const owner = prism.services.system.devUserId ?? "";
+  const owner = prism.parts.core.access.devUserId ?? "";
   const uma = await join(world, "uma", "uma@example.com");
   const vera = await join(world, "vera", "vera@example.com", { emailAlerts: false });
   const will = await join(world, "will", null);
@@ -65,11 +65,11 @@ test("what happened in a silence is told once at its end, without another error,
   const waits = "select count(*) from jobs where queue = 'alert' and state = 'scheduled'";
   await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
   clock.advance(5 * MINUTE);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   const told = JSON.parse((await alert(world, 2)).data) as { count: number; eventIds: string[] };
   assert.deepEqual([told.count, told.eventIds.length], [990, 5]);
   clock.advance(10 * MINUTE);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await send(world, ...errors(9));
   assert.equal(alertsOf(world).length, 2, "what was told does not count again");
   assert.equal(scalarOf(prism, waits), 0);
@@ -87,7 +87,7 @@ test("the end of a silence is told after a restart as well, and few errors in a 
   await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
   await prism.restart();
   clock.advance(5 * MINUTE);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   const { count } = JSON.parse((await alert(world, 2)).data) as { count: number };
   assert.ok(count >= 10, `${count} errors`);
   assert.equal(alertsOf(world).length, 2);
@@ -112,18 +112,18 @@ test("S1-44 while an alert waits, the project's further errors make no other: it
   const world = await alertWorld(t);
   const { prism, projectId } = world;
   await join(world, "uma", "uma@example.com");
-  await prism.services.system.queueControl.pause("alert");
+  await prism.parts.core.jobs.queueControl.pause("alert");
   const jobs = () => rowsOf<{ dedupeKey: string }>(prism, "select dedupeKey from jobs where queue = 'alert'");
   await send(world, ...errors(15));
   await eventually("its job is there", () => jobs().length === 1);
   for (let i = 0; i < 5; i++) await send(world, ...errors(30));
   const again = { queue: "alert", kind: "alert", payload: {}, runAt: 0, dedupeKey: `alert:${projectId}` } as const;
-  const held = await prism.services.jobs.enqueue(again);
+  const held = await prism.parts.core.jobs.jobs.enqueue(again);
   assert.deepEqual(
     [jobs(), held.jobId],
     [[{ dedupeKey: `alert:${projectId}` }], scalarOf(prism, "select id from jobs where queue = 'alert'")],
   );
-  await prism.services.system.queueControl.resume("alert");
+  await prism.parts.core.jobs.queueControl.resume("alert");
   await alert(world);
   assert.deepEqual([alertsOf(world).length, world.server.mails.length], [1, 1]);
 });
@@ -131,7 +131,7 @@ test("S1-44 while an alert waits, the project's further errors make no other: it
 test("an alert whose job was called off does not keep the project silent for ever", async (t) => {
   const world = await alertWorld(t);
   const { prism, clock } = world;
-  const { queueControl, jobControl } = prism.services.system;
+  const { queueControl, jobControl } = prism.parts.core.jobs;
   await queueControl.pause("alert");
   await send(world, ...errors(10));
   const id = await eventually("its job is there", () =>
@@ -198,7 +198,7 @@ test("a project may do without alert mails; the default project without members 
   assert.equal(server.mails.length, 0);
   assert.equal((await prism.post("/api/v1/events", errors(10))).status, 202);
   const second = await alert(world, 2);
-  assert.deepEqual(toldBy(world, second), [prism.services.system.devUserId]);
+  assert.deepEqual(toldBy(world, second), [prism.parts.core.access.devUserId]);
 });
 
 test("an address that is refused is given up at once, and keeps nobody else from having the mail", async (t) => {
@@ -249,7 +249,7 @@ test("a stop gives the mail of an alert back when the mail server stalls, long b
   await send(world, ...errors(10));
   await eventually("the mail is in hand", () => stalled === 1);
   await within(60_000, prism.stop());
-  const left = openBeside(t, prism.services.config.databaseFile)
+  const left = openBeside(t, prism.parts.base.config.databaseFile)
     .prepare("select state, attempts from jobs where kind = 'delivery.attempt'")
     .all();
   assert.deepEqual(left, [{ state: "ready", attempts: 0 }]);

@@ -36,7 +36,8 @@ export async function alertWorld(
 
 /** A member of the project. */
 export async function join({ prism, projectId }: AlertWorld, name: string, email: string | null, prefs: object = {}) {
-  const { db, clock } = prism.services;
+  const { db } = prism.services;
+  const { clock } = prism.parts.base;
   const { id, token } = await makeUser(prism, name);
   await db.write(async (trx) => {
     await trx
@@ -47,7 +48,7 @@ export async function join({ prism, projectId }: AlertWorld, name: string, email
     const member = { projectId, userId: id, role: "viewer", createdAt: clock.now() } as const;
     await trx.insertInto("project_members").values(member).execute();
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   return { id, token };
 }
 

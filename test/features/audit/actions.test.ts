@@ -16,9 +16,9 @@ interface Made {
 /** What the changes work on: a project with a key, a rule, a notification, a decided event, a second user. */
 async function world(t: TestContext) {
   const prism = await startPrism(t);
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  const write = services.db.write.bind(services.db);
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const write = parts.base.database.write.bind(parts.base.database);
   const { id: uma } = await makeUser(prism, "uma");
   const post = async (path: string, body: object) => (await prism.post<Made>(`/api/v1${path}`, body)).body.id;
   const project = await post("/projects", { name: "shop" });
@@ -26,7 +26,9 @@ async function world(t: TestContext) {
   const rule = await post("/rules", { name: "r", condition: "event.type == 'x'", targetUsers: ["me"] });
   const note = await post("/notifications", { recipients: ["me"], title: "t", message: "m" });
   const event = await post("/events", { type: "x" });
-  const token = await write((trx) => admin.createToken({ userId: services.system.devUserId ?? "", name: "old" }, trx));
+  const token = await write((trx) =>
+    admin.createToken({ userId: parts.core.access.devUserId ?? "", name: "old" }, trx),
+  );
   return { prism, admin, write, uma, project, key: key?.id ?? "", rule, note, event, token: token.id };
 }
 
@@ -96,7 +98,7 @@ const CHANGES: readonly Change<World>[] = [
     action: "token.create",
     resourceType: "serviceToken",
     run: ({ prism, admin, write }) =>
-      write((trx) => admin.createToken({ userId: prism.services.system.devUserId ?? "", name: "t" }, trx)).catch(
+      write((trx) => admin.createToken({ userId: prism.parts.core.access.devUserId ?? "", name: "t" }, trx)).catch(
         String,
       ),
   },
@@ -180,7 +182,7 @@ test("S2-105 a delivery is recorded once for a notification, when it has reached
   await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
   await eventually("everybody has been told", () => recorded().length > 0);
   await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
-  await prism.services.system.store.committer.settled();
+  await prism.parts.base.store.committer.settled();
   const [row, ...more] = recorded();
   assert.deepEqual(
     [row?.["resourceId"], JSON.parse(String(row?.["metadata"])), JSON.parse(String(row?.["actor"])), more.length],

@@ -71,7 +71,7 @@ for (const { name, hide, says } of [
   test(`last rows that were cut off are found by doctor, the start, status and verify: ${name}`, async (t) => {
     const trail = await servedTrail(t);
     const { prism, headFile } = trail;
-    const key = prism.services.config.secrets.encryptionKey;
+    const key = prism.parts.base.config.secrets.encryptionKey;
     await prism.stop();
     hide(headFile, cutOff(prism.dir));
     const evidence = readHead(headFile);
@@ -100,8 +100,8 @@ function readHead(file: string): string | null {
 test("the plain head of an earlier version is signed once, and a trail that it contradicts is not", async (t) => {
   const trail = await servedTrail(t);
   const { prism, headFile } = trail;
-  const key = prism.services.config.secrets.encryptionKey;
-  const { box } = prism.services.system;
+  const key = prism.parts.base.config.secrets.encryptionKey;
+  const { box } = prism.parts.base;
   await prism.stop();
   const signed = readFileSync(headFile, "utf8");
   const plain = signed.replace(/:[0-9a-f]{64}\n$/, "\n");

@@ -29,8 +29,8 @@ async function lines(text: string): Promise<Line[]> {
 }
 
 test("S2-54 the trail as CSV: RFC 4180, oldest first, every row once, as a file to keep", async () => {
-  await prism.services.db.write(async (trx) => {
-    for (let n = 0; n < 2500; n++) prism.services.db.audit(trx, auditRow({ action: "bulk.row" }, Date.now()));
+  await prism.parts.base.database.write(async (trx) => {
+    for (let n = 0; n < 2500; n++) prism.parts.base.database.audit(trx, auditRow({ action: "bulk.row" }, Date.now()));
   });
   const { status, headers, text } = await prism.get(PATH);
   assert.equal(status, 200);
@@ -69,9 +69,12 @@ test("an export is itself in the trail, with who asked and by which filters, bef
 
 test("filters are those of the list", async () => {
   const start = Date.now() + 3_600_000;
-  await prism.services.db.write(async (trx) => {
+  await prism.parts.base.database.write(async (trx) => {
     for (const n of [0, 1, 2])
-      prism.services.db.audit(trx, auditRow({ action: `old.${"abc"[n]}`, resourceId: `o${n}` }, start + n * 1000));
+      prism.parts.base.database.audit(
+        trx,
+        auditRow({ action: `old.${"abc"[n]}`, resourceId: `o${n}` }, start + n * 1000),
+      );
   });
   for (const [query, ids] of [
     [`from=${new Date(start + 1000).toISOString()}&to=${new Date(start + 9000).toISOString()}`, ["o1", "o2"]],
@@ -89,7 +92,7 @@ test("filters are those of the list", async () => {
 
 test("a cell that a spreadsheet would run is disarmed, and quotes and line breaks stay inside theirs", async () => {
   const resourceId = '=HYPERLINK("http://evil","x"),\r\n+1';
-  await prism.services.audit.record({ action: "cell.test", resourceType: "@SUM(1)", resourceId });
+  await prism.parts.base.audit.record({ action: "cell.test", resourceType: "@SUM(1)", resourceId });
   await prism.post("/api/v1/projects", { name: "formula" }, { headers: { "X-Request-Id": "-1-cmd" } });
   const { text } = await prism.get(`${PATH}?action=cell.test`);
   const [line] = await lines(text);

@@ -10,15 +10,16 @@ const api = (path: string) => `/api/v1${path}`;
 
 async function world(t: TestContext) {
   const prism = await startPrism(t);
-  prism.services.system.runner.handle("test", async () => undefined);
+  prism.parts.core.jobs.runner.handle("test", async () => undefined);
   return { prism };
 }
 
 type World = Awaited<ReturnType<typeof world>>;
 
 /** @param kind nobody handles `unknown`: such a job dies at once. */
-async function makeJob({ prism: { services } }: World, kind: "test" | "unknown", delayMs: number): Promise<string> {
-  const { jobs, clock } = services;
+async function makeJob({ prism }: World, kind: "test" | "unknown", delayMs: number): Promise<string> {
+  const { jobs } = prism.parts.core.jobs;
+  const { clock } = prism.parts.base;
   return (await jobs.enqueue({ queue: "digest", kind, payload: {}, runAt: clock.now() + delayMs })).jobId;
 }
 
@@ -93,7 +94,9 @@ test("S2-55 what operators do to jobs and queues leaves its record in the transa
 
 test("the record says who did it and to what, and nothing of what the job is about", async (t) => {
   const { prism } = await world(t);
-  const { jobs, clock, system } = prism.services;
+  const { jobs } = prism.parts.core.jobs;
+  const { clock } = prism.parts.base;
+  const { devUserId } = prism.parts.core.access;
   const { jobId } = await jobs.enqueue({
     queue: "digest",
     kind: "test",
@@ -105,6 +108,6 @@ test("the record says who did it and to what, and nothing of what the job is abo
   const [row] = rowsOf<Record<string, unknown>>(prism, "select * from audit_log where action = 'job.cancel'");
   assert.deepEqual(
     [row?.["userId"], row?.["resourceType"], row?.["resourceId"], JSON.parse(String(row?.["metadata"]))],
-    [system.devUserId, "job", jobId, { queue: "digest", kind: "test", from: "scheduled" }],
+    [devUserId, "job", jobId, { queue: "digest", kind: "test", from: "scheduled" }],
   );
 });

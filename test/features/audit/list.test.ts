@@ -48,7 +48,7 @@ test("S2-13 a row says what was done to what, by whom, from where, when, and by 
   );
   const { body } = await list("?requestId=request-13");
   const [row] = body.data;
-  const { devUserId } = prism.services.system;
+  const { devUserId } = prism.parts.core.access;
   assert.ok(row);
   assert.deepEqual(
     { ...row, seq: 0, id: "", timestamp: "", prevHash: "", hash: "" },
@@ -84,9 +84,9 @@ test("S2-53 the trail is filtered by time, user, action, kind of resource, resou
     ["key.create", "u2", "apiKey", "k1", "q4"],
     ["key.revoke", null, "apiKey", "k1", "q5"],
   ];
-  await prism.services.db.write(async (trx) => {
+  await prism.parts.base.database.write(async (trx) => {
     for (const [n, [action, userId, resourceType, resourceId, requestId]] of made.entries())
-      prism.services.db.audit(trx, {
+      prism.parts.base.database.audit(trx, {
         ...auditRow({ action, resourceType, resourceId }, start + n * 1000),
         userId,
         requestId,
@@ -118,8 +118,8 @@ test("S2-53 the trail is filtered by time, user, action, kind of resource, resou
 });
 
 test("joined pages give every row once, newest first, also while rows are added", async () => {
-  await prism.services.db.write(async (trx) => {
-    for (let n = 0; n < 50; n++) prism.services.db.audit(trx, auditRow({ action: "page.test" }, Date.now()));
+  await prism.parts.base.database.write(async (trx) => {
+    for (let n = 0; n < 50; n++) prism.parts.base.database.audit(trx, auditRow({ action: "page.test" }, Date.now()));
   });
   const all = rowsOf<{ seq: number }>(prism, "select seq from audit_log order by seq desc").map(({ seq }) => seq);
   const seen: number[] = [];
@@ -129,7 +129,7 @@ test("joined pages give every row once, newest first, also while rows are added"
     seen.push(...body.data.map(({ seq }) => seq));
     assert.deepEqual([body.limit, body.page, body.total], [7, cursor === null ? 1 : null, undefined]);
     cursor = body.nextCursor;
-    await prism.services.audit.record({ action: "page.added" });
+    await prism.parts.base.audit.record({ action: "page.added" });
   } while (cursor);
   assert.deepEqual(seen, all);
   const second = await list("?action=page.test&page=2&limit=20");

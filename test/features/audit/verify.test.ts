@@ -103,8 +103,8 @@ test("a clock that was set back does not break the chain, and a part of it is ch
   const prism = await startPrism(t);
   const start = Date.now() + 3_600_000;
   for (const ms of [0, 5000, 1000, 9000])
-    await prism.services.db.write(async (trx) =>
-      prism.services.db.audit(trx, auditRow({ action: "clock.test" }, start + ms)),
+    await prism.parts.base.database.write(async (trx) =>
+      prism.parts.base.database.audit(trx, auditRow({ action: "clock.test" }, start + ms)),
     );
   assert.equal((await verify(prism)).ok, true);
   const part = await verify(
@@ -127,7 +127,7 @@ test("while rows are added the trail that is verified is whole", async (t) => {
   const prism = await withTrail(t);
   let isAdding = true;
   const adding = (async () => {
-    for (let n = 0; isAdding && n < 500; n++) await prism.services.audit.record({ action: "load.row" });
+    for (let n = 0; isAdding && n < 500; n++) await prism.parts.base.audit.record({ action: "load.row" });
   })();
   await eventually("some rows are there", () => countOf(prism, "audit_log") > 20);
   for (let n = 0; n < 5; n++) assert.equal((await verify(prism)).ok, true);

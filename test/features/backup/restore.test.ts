@@ -145,7 +145,7 @@ test("every counter goes on a million behind what it had reached, in the old dat
   await prism.restart();
   await emit(prism, 1);
   const { body } = await prism.get<{ data: { offset?: number; seq?: number }[] }>("/api/v1/events?limit=1");
-  const newest = prism.services.system.store.reader.prepare("select max(seq) from events").pluck().get();
+  const newest = prism.parts.base.store.reader.prepare("select max(seq) from events").pluck().get();
   assert.equal(newest, again.offsets.events + 1, JSON.stringify(body.data));
 });
 
@@ -163,7 +163,7 @@ test("queues that lead outside are paused, those of modules too, until somebody 
   const { paused } = await restoreInto(prism.dir, file, { keys: keysOf(prism) });
   assert.deepEqual(paused, ["notification-delivery", "push-notification", "alert", "digest", "module:pager"]);
   await prism.restart();
-  const { runner } = prism.services.system;
+  const { runner } = prism.parts.core.jobs;
   for (const queue of ["notification-delivery", "push-notification", "alert", "digest", "module:pager"] as const)
     assert.equal(runner.isPaused(queue), true, queue);
   for (const queue of ["event-processing", "timers", "messages"] as const)

@@ -42,7 +42,7 @@ test("S2-59 S2-79 the job tells each crossing once and again each renotifyMs, an
     [
       { bucketId: id, name: "payouts", balance: "49.9999", threshold: "50", currency: "EUR" },
       "warn",
-      prism.services.projects.defaultId,
+      prism.parts.core.access.projects.defaultId,
       "transfer-buckets",
     ],
   );
@@ -91,11 +91,11 @@ test("a rule hears of a crossing like of any event", async (t) => {
 
 test("what a crossing left behind is told after a restart, and once", async (t) => {
   const { prism } = await bucketWorld(t);
-  await prism.services.system.queueControl.pause("bucket-monitoring");
+  await prism.parts.core.jobs.queueControl.pause("bucket-monitoring");
   const id = await made(prism, { currentBalance: "1" });
   await prism.restart();
   assert.deepEqual(told(prism), []);
-  await prism.services.system.queueControl.resume("bucket-monitoring");
+  await prism.parts.core.jobs.queueControl.resume("bucket-monitoring");
   await settled(prism);
   assert.deepEqual(told(prism), ["below_threshold"]);
   assert.equal((await prism.get<BucketView>(`${PATH}/${id}`)).body.state, "below");

@@ -313,7 +313,7 @@ test("a rule that reaches many plans in slices, and none is missing or double", 
     const grants = people.map(({ id }) => ({ userId: id, roleId: role, createdAt: now }));
     await trx.insertInto("user_roles").values(grants).execute();
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   const made = await prism.post("/api/v1/rules", {
     name: "all",
     condition: "event.type == 'all'",

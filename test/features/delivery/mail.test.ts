@@ -72,7 +72,7 @@ test("S1-08 a notification comes as a mail with text and HTML, from the configur
 
 test("a line break in a subject or an address that some other code hands over makes no header either", async (t) => {
   const { peer, world } = await open(t);
-  const options = smtpOptionsOf(world.prism.services.config);
+  const options = smtpOptionsOf(world.prism.parts.base.config);
   const mailer = new Mailer(options);
   t.after(() => mailer.close());
   await mailer.send({ to: "ann@example.com", subject: "a\r\nBcc: eve@example.com", text: "x", id: "1" });
@@ -86,7 +86,7 @@ test("who has no mail address gets no mail, and nothing waits for it", async (t)
   const { world } = await open(t);
   const ann = await world.person("ann");
   const ben = await world.person("ben");
-  await world.prism.services.db.write((trx) =>
+  await world.prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ email: null }).where("id", "=", ben.id).execute(),
   );
   const id = await world.notify([ann.id, ben.id], ["email"]);

@@ -63,7 +63,8 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
 
 test("what comes too fast while the job that makes one of many is at work is told, too", async (t) => {
   const { world, peer } = await open(t);
-  const { db, jobs } = world.prism.services;
+  const { database: db } = world.prism.parts.base;
+  const { jobs } = world.prism.parts.core.jobs;
   const ann = await world.person("ann");
   const ids = await send(world, ann.id, 9);
   const late = world.deliveries(ids.at(-1) ?? "")[0]?.id ?? "";
@@ -130,7 +131,7 @@ test("a plan that is made twice adds nothing", async (t) => {
   const ann = await world.person("ann");
   const id = await world.notify([ann.id], ["email"]);
   await world.until(id, "delivered");
-  const { jobs } = world.prism.services;
+  const { jobs } = world.prism.parts.core.jobs;
   await jobs.enqueue({
     queue: "notification-delivery",
     kind: "notification.deliver",
@@ -154,7 +155,7 @@ test("deliveries are kept for 30 days; what still waits is kept", async (t) => {
   await world.until(done, "delivered");
   const sweep = () =>
     new Retention({
-      database: world.prism.services.db,
+      database: world.prism.parts.base.database,
       clock: world.clock,
       log: silentLogger,
       sweeps: DELIVERY_SWEEPS,

@@ -98,7 +98,7 @@ test("a rule that does not name the channel calls no webhook", async (t) => {
 test("many recipients in several slices are one call of the project's webhook", async (t) => {
   const { prism, shop, rule } = await shopWith(t, []);
   const peer = await WebPeer.start(t);
-  const at = prism.services.clock.now();
+  const at = prism.parts.base.clock.now();
   const ids = Array.from({ length: 600 }, (_, n) => `user-${String(n).padStart(4, "0")}`);
   await prism.services.db.write(async (trx) => {
     const role = await trx.selectFrom("roles").select("id").where("name", "=", "RuleManager").executeTakeFirstOrThrow();
@@ -111,7 +111,7 @@ test("many recipients in several slices are one call of the project's webhook", 
         .execute();
     }
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   await ok(prism.post("/api/v1/webhooks", { url: peer.url, projectId: shop.id }));
   await ok(prism.post("/api/v1/rules", { ...rule, channels: ["in_app", "webhook"] }));
   await ok(prism.post("/api/v1/events", { type: "order.paid", projectId: shop.id }));

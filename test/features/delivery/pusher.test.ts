@@ -76,11 +76,11 @@ test("a redirect leads nowhere, and an error says nothing of the signature", asy
 test("the app can be reached without telling anybody, which is what doctor does", async (t) => {
   const peer = await pusherPeer(t);
   const world = await DeliveryWorld.open(t, { settings: peer.settings });
-  await world.prism.services.system.senders.get("pusher")?.check?.();
+  await world.prism.parts.core.pipeline.senders.get("pusher")?.check?.();
   assert.deepEqual(peer.seen, []);
   const wrong = { ...peer.settings, "pusher.secret": "another" };
   const other = await DeliveryWorld.open(t, { settings: wrong });
-  await assert.rejects(async () => other.prism.services.system.senders.get("pusher")?.check?.(), {
+  await assert.rejects(async () => other.prism.parts.core.pipeline.senders.get("pusher")?.check?.(), {
     name: "ProviderDown",
   });
 });
@@ -89,7 +89,7 @@ test("a private address that the operator has not allowed is not called", async 
   const peer = await pusherPeer(t);
   const { "webhooks.allowPrivateCidrs": _, ...settings } = peer.settings;
   const world = await DeliveryWorld.open(t, { settings });
-  await assert.rejects(async () => world.prism.services.system.senders.get("pusher")?.check?.(), {
+  await assert.rejects(async () => world.prism.parts.core.pipeline.senders.get("pusher")?.check?.(), {
     name: "ProviderDown",
     message: /not public/,
   });
@@ -97,7 +97,7 @@ test("a private address that the operator has not allowed is not called", async 
 
 test("in embedded mode nothing is planned for the channel", async (t) => {
   const world = await DeliveryWorld.open(t);
-  assert.equal(world.prism.services.system.senders.get("pusher"), undefined);
+  assert.equal(world.prism.parts.core.pipeline.senders.get("pusher"), undefined);
   const { id: ann } = await world.person("ann");
   assert.deepEqual(world.deliveries(await world.notify([ann], ["pusher"])), []);
 });

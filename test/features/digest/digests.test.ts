@@ -25,7 +25,9 @@ async function digestWorld(t: TestContext, more: Readonly<Record<string, string>
 type World = Awaited<ReturnType<typeof digestWorld>>;
 
 async function join({ prism, id: projectId }: World, name: string, email: string, prefs: object = {}): Promise<string> {
-  const { db, clock, system } = prism.services;
+  const { db } = prism.services;
+  const { clock } = prism.parts.base;
+  const { rightsChanged } = prism;
   const { id } = await makeUser(prism, name);
   await db.write(async (trx) => {
     await trx
@@ -36,7 +38,7 @@ async function join({ prism, id: projectId }: World, name: string, email: string
     const member = { projectId, userId: id, role: "viewer", createdAt: clock.now() } as const;
     await trx.insertInto("project_members").values(member).execute();
   });
-  system.rightsChanged();
+  rightsChanged();
   return id;
 }
 
@@ -54,7 +56,7 @@ async function want({ prism, id }: World, digest: unknown): Promise<void> {
 
 /** The schedule fires, and everything that comes of it is done. */
 async function morning({ prism }: World): Promise<void> {
-  await prism.services.system.schedules.look();
+  await prism.parts.services.schedules.look();
   await settled(prism);
 }
 
@@ -95,7 +97,7 @@ test("S1-10 each morning by the project's clock its people are told what happene
     "select userId from notification_recipients where notificationId = ?",
     digest?.id,
   );
-  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.services.system.devUserId].sort());
+  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.parts.core.access.devUserId].sort());
   const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
   assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
   assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
@@ -104,7 +106,7 @@ test("S1-10 each morning by the project's clock its people are told what happene
   assert.equal(server.mails.length, 1);
 
   const again = scheduleOf(prism)?.id ?? "";
-  await prism.services.system.schedules.run(again);
+  await prism.parts.services.schedules.run(again);
   await settled(prism);
   assert.deepEqual([digests(prism).length, server.mails.length], [1, 1], "once a day, whoever has it run");
 
@@ -169,7 +171,7 @@ test("without a mail server there is no digest by default, and digest.enabled br
   const prism = await startPrism(t, { clock, settings });
   await prism.post("/api/v1/events", { type: "door.opened" });
   clock.advance(3 * HOUR);
-  await prism.services.system.schedules.look();
+  await prism.parts.services.schedules.look();
   await settled(prism);
   await eventually("it is in the app", () => digests(prism).length === 1);
 });

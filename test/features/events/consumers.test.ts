@@ -25,7 +25,7 @@ test("S2-02: a new reader begins with what comes from now on, reads in order, an
   await post(prism, "before");
   const seen: string[] = [];
   const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
-  prism.services.system.consumers.consume("m:log", read);
+  prism.parts.services.modules.consumers.consume("m:log", read);
   await post(prism, "a", "b");
   await post(prism, "c");
   await eventually("three events", () => seen.length === 3);
@@ -34,7 +34,7 @@ test("S2-02: a new reader begins with what comes from now on, reads in order, an
   await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
   await prism.restart();
   await post(prism, "d");
-  prism.services.system.consumers.consume("m:log", read);
+  prism.parts.services.modules.consumers.consume("m:log", read);
   await eventually("what came while nobody read", () => seen.length === 4);
   assert.deepEqual(seen, ["a", "b", "c", "d"]);
 });
@@ -42,7 +42,7 @@ test("S2-02: a new reader begins with what comes from now on, reads in order, an
 test("a batch whose handler throws comes again, whole and in order, until it is done", async (t) => {
   const prism = await startPrism(t);
   const attempts: string[][] = [];
-  prism.services.system.consumers.consume("m:shaky", async (batch) => {
+  prism.parts.services.modules.consumers.consume("m:shaky", async (batch) => {
     attempts.push(names(batch));
     if (attempts.length < 3) throw new Error("not yet");
   });
@@ -53,7 +53,7 @@ test("a batch whose handler throws comes again, whole and in order, until it is 
     ["a", "b"],
     ["a", "b"],
   ]);
-  await eventually("then the place moves", () => prism.services.system.consumers.lags()[0]?.lag === 0);
+  await eventually("then the place moves", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
 });
 
 test("with maxAttempts an event that always fails is skipped and logged, and all others are handled", async (t) => {
@@ -66,7 +66,7 @@ test("with maxAttempts an event that always fails is skipped and logged, and all
   };
   prism.services.events.consume("m:careful", handle, { maxAttempts: 2 });
   await post(prism, "a", "poison", "b");
-  await eventually("it has passed it", () => prism.services.system.consumers.lags()[0]?.lag === 0);
+  await eventually("it has passed it", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
   assert.deepEqual(done, ["a", "b"]);
   await post(prism, "c");
   await eventually("it goes on", () => done.at(-1) === "c");
@@ -79,7 +79,7 @@ test("with maxAttempts an event that always fails is skipped and logged, and all
 
 test("one that works slowly gets one batch at a time, and has a lag meanwhile", async (t) => {
   const prism = await startPrism(t);
-  const { consumers } = prism.services.system;
+  const { consumers } = prism.parts.services.modules;
   const entered = deferred<void>();
   const gate = deferred<void>();
   let running = 0;
@@ -102,7 +102,7 @@ test("one that works slowly gets one batch at a time, and has a lag meanwhile", 
 
 test("an ended reader finishes its batch, and another of its name begins behind that", async (t) => {
   const prism = await startPrism(t);
-  const { consumers } = prism.services.system;
+  const { consumers } = prism.parts.services.modules;
   const entered = deferred<void>();
   const gate = deferred<void>();
   const first: string[] = [];
@@ -128,7 +128,7 @@ test("an ended reader finishes its batch, and another of its name begins behind 
 test("events are what clients see: payload, times, level, correlation", async (t) => {
   const prism = await startPrism(t);
   const seen: StoredEvent[] = [];
-  prism.services.system.consumers.consume("m:log", async (batch) => void seen.push(...batch));
+  prism.parts.services.modules.consumers.consume("m:log", async (batch) => void seen.push(...batch));
   const body = { type: "door.opened", payload: { n: 1 }, level: "warn", source: "s", dedupeKey: "k" };
   const posted = await prism.post<{ id: string }>("/api/v1/events", body);
   const [event] = await eventually("the event", () => (seen.length === 1 ? seen : undefined));
@@ -140,7 +140,7 @@ test("events are what clients see: payload, times, level, correlation", async (t
 test("numbers that a crash has skipped are no lag", async (t) => {
   const prism = await startPrism(t);
   await post(prism, "a");
-  prism.services.system.consumers.consume("m:log", async () => undefined);
+  prism.parts.services.modules.consumers.consume("m:log", async () => undefined);
   await post(prism, "b");
   await eventually("read", () => cursorOf(prism, "m:log") === 2);
   await prism.services.db.write((trx) =>
@@ -148,7 +148,7 @@ test("numbers that a crash has skipped are no lag", async (t) => {
   );
   await prism.services.db.write((trx) => trx.deleteFrom("events").where("seq", "=", 2).execute());
   await prism.restart();
-  prism.services.system.consumers.consume("m:log", async () => undefined);
-  await eventually("nothing before it", () => prism.services.system.consumers.lags()[0]?.lag === 0);
+  prism.parts.services.modules.consumers.consume("m:log", async () => undefined);
+  await eventually("nothing before it", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
   assert.equal(rowsOf(prism, "select name from event_consumers").length, 1);
 });

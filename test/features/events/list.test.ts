@@ -69,7 +69,7 @@ test("an event is shown with all its members", async (t) => {
   assert.deepEqual(shown, {
     id: body.id,
     seq: 1,
-    projectId: prism.services.projects.defaultId,
+    projectId: prism.parts.core.access.projects.defaultId,
     ...sent,
     occurredAt: "2026-01-02T03:04:05.000Z",
     receivedAt: body.receivedAt,

@@ -83,7 +83,7 @@ test("while too much waits for the writer, events get 503 with Retry-After and n
       "ingest.maxEventBytes": "2621440",
     },
   });
-  const { pipeline } = prism.services.system;
+  const { events: pipeline } = prism.parts.core.pipeline;
   const big = { type: "a", payload: { text: "x".repeat(2_000_000) } };
   let letGo: () => void = () => undefined;
   const writer = prism.services.db.write(
@@ -129,7 +129,7 @@ test("a key's own limit counts events, not requests, and says when to come back"
 });
 
 function storedKeys(prism: TestPrism): string[] {
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   return reader.prepare<[], string>("select dedupeKey from events").pluck().all().sort();
 }
 

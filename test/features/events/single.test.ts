@@ -66,7 +66,7 @@ test("S2-11: what is stored of an event: type, payload, source, times, level, ke
     correlationId: null,
   });
   assert.equal(seq, 1);
-  assert.equal(projectId, prism.services.projects.defaultId);
+  assert.equal(projectId, prism.parts.core.access.projects.defaultId);
   assert.ok(Number(receivedAt) >= before && Number(processedAt) >= before);
 });
 
@@ -189,8 +189,8 @@ test("a body that stops half-way stores nothing", async (t) => {
     `POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${prism.adminToken}\r\n` +
       `Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"type":"a"}`,
   );
-  await eventually("the request is under way", () => prism.services.system.kernel.requests.count === 1);
+  await eventually("the request is under way", () => prism.parts.http.kernel.requests.count === 1);
   socket.destroy();
-  await eventually("the request is over", () => prism.services.system.kernel.requests.count === 0);
+  await eventually("the request is over", () => prism.parts.http.kernel.requests.count === 0);
   assert.equal(countOf(prism, "events"), 0);
 });

@@ -15,7 +15,7 @@ test("S2-06 a job with its progress while it runs, and with its attempts and res
   const begun = deferred<void>();
   const gate = deferred<void>();
   t.after(() => gate.resolve());
-  prism.services.system.runner.handle("test", async ({ attempt, progress }) => {
+  prism.parts.core.jobs.runner.handle("test", async ({ attempt, progress }) => {
     // Hours away: by chance alone a retry may be due at once.
     if (attempt === 1) throw new RetryLater("the host is away", 3_600_000);
     progress({ done: 3, of: 7 });
@@ -48,7 +48,7 @@ test("S2-06 a job with its progress while it runs, and with its attempts and res
     [1, "retrying", "the host is away"],
     [2, "succeeded", null],
   ]);
-  const { workerId } = prism.services.system.runner;
+  const { workerId } = prism.parts.core.jobs.runner;
   assert.ok(done.history.every(({ endedAt, worker }) => endedAt !== null && worker === workerId));
   assert.match(done.finishedAt ?? "", /^\d{4}-\d\d-\d\dT/);
 });
@@ -56,7 +56,7 @@ test("S2-06 a job with its progress while it runs, and with its attempts and res
 test("cancel, retry, promote and delete answer with the job as it is then", async (t) => {
   const prism = await startPrism(t);
   const runs: unknown[] = [];
-  prism.services.system.runner.handle("test", async ({ id }) => void runs.push(id));
+  prism.parts.core.jobs.runner.handle("test", async ({ id }) => void runs.push(id));
   await prism.post("/api/v1/queues/digest/pause");
   const id = await makeJob(prism);
   for (const [action, state] of [
@@ -85,8 +85,8 @@ test("what cannot be done to a job is refused with its code, and says why", asyn
   const prism = await startPrism(t);
   const gate = deferred<void>();
   t.after(() => gate.resolve());
-  prism.services.system.runner.handle("test", () => gate.promise);
-  prism.services.system.runner.handle("dies", async () => {
+  prism.parts.core.jobs.runner.handle("test", () => gate.promise);
+  prism.parts.core.jobs.runner.handle("dies", async () => {
     throw new PermanentError("no");
   });
   const running = await makeJob(prism, { delayMs: 0 });
@@ -120,7 +120,7 @@ test("what cannot be done to a job is refused with its code, and says why", asyn
 test("what is named or looks like a secret is masked wherever a job shows it", async (t) => {
   const prism = await startPrism(t);
   const bearer = "Bearer abcdefghijklmnop";
-  prism.services.system.runner.handle("test", async () => {
+  prism.parts.core.jobs.runner.handle("test", async () => {
     throw new PermanentError(`the host refused ${bearer}`);
   });
   const payload = {

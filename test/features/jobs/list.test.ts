@@ -46,7 +46,7 @@ test("jobs are listed newest first, and joined pages give each once", async (t) 
 test("every filter leaves just the jobs that pass", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  prism.services.system.runner.handle("done", async () => undefined);
+  prism.parts.core.jobs.runner.handle("done", async () => undefined);
   const old = await makeJob(prism, { label: "Old one" });
   const at = clock.now();
   clock.advance(60_000);
@@ -105,7 +105,7 @@ test("filters that mean nothing are refused, each with its name", async (t) => {
 
 test("a list leaves long payloads and results out and says how long payloads are; one job shows its own whole", async (t) => {
   const prism = await startPrism(t);
-  prism.services.system.runner.handle("long", async () => ({ text: "y".repeat(5000) }));
+  prism.parts.core.jobs.runner.handle("long", async () => ({ text: "y".repeat(5000) }));
   const done = await makeJob(prism, { kind: "long", delayMs: 0 });
   await eventually("it is done", async () => (await jobOf(prism, done)).state === "succeeded");
   assert.deepEqual((await jobOf(prism, done)).result, { text: "y".repeat(5000) });

@@ -8,9 +8,11 @@ import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 test("timers that store an event wait while the disk is low, lose no attempt, and fire when there is room", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { timer, system } = prism.services;
+  const { timer } = prism.services;
+  const { storage } = prism.parts.base;
+  const { runner } = prism.parts.core.jobs;
   let isFull = false;
-  t.mock.getter(system.storage, "isFull", () => isFull);
+  t.mock.getter(storage, "isFull", () => isFull);
   const action = { type: "event", event: "door.closed", payload: {}, persist: true } as const;
   for (let i = 0; i < 20; i++) await timer.after(`timer ${i}`, 5000, action);
   isFull = true;
@@ -18,7 +20,7 @@ test("timers that store an event wait while the disk is low, lose no attempt, an
     rowsOf<{ state: string; attempts: number; fence: number }>(prism, "select state, attempts, fence from jobs");
   const pass = (ms: number): void => {
     clock.advance(ms);
-    system.runner.enqueued([]);
+    runner.enqueued([]);
   };
   // Twice as many tries as a timer has attempts.
   for (let round = 1; round <= 10; round++) {

@@ -70,7 +70,7 @@ test("what is no queue is not found", async (t) => {
 test("S2-135 a queue's counts by state, the age of what is ready, and a pause show in /queues and in /status alike", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { runner } = prism.services.system;
+  const { runner } = prism.parts.core.jobs;
   const gate = deferred<void>();
   t.after(() => gate.resolve());
   runner.handle("test", async ({ payload }) => {
@@ -117,7 +117,7 @@ test("S2-135 a queue's counts by state, the age of what is ready, and a pause sh
 
 test("a pause holds over a restart, and a resume lets the jobs go", async (t) => {
   const prism = await startPrism(t);
-  const serve = () => prism.services.system.runner.handle("test", async () => "done");
+  const serve = () => prism.parts.core.jobs.runner.handle("test", async () => "done");
   await prism.post("/api/v1/queues/digest/pause", {});
   await prism.restart();
   serve();
@@ -137,7 +137,7 @@ test("the dead of a queue are requeued, and what waits is cancelled by a drain",
   const prism = await startPrism(t);
   const ids = await Promise.all([1, 2, 3].map(() => makeJob(prism, { kind: "unknown", delayMs: 0 })));
   await eventually("all are dead", async () => (await queueOf(prism, "digest")).dead === 3);
-  prism.services.system.runner.handle("unknown", async () => undefined);
+  prism.parts.core.jobs.runner.handle("unknown", async () => undefined);
   const requeued = await prism.post("/api/v1/queues/digest/requeue-dead");
   assert.deepEqual([requeued.status, requeued.body], [200, { requeued: 3 }]);
   for (const id of ids) await eventually("done", async () => (await jobOf(prism, id)).state === "succeeded");

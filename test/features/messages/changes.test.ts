@@ -10,8 +10,8 @@ const HOUR = 3_600_000;
 test("S4-15 GET /messages/:id/status tells where a message is, at every step", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
-  const { system } = box.prism.services;
-  system.runner.pause("messages");
+  const { runner } = box.prism.parts.core.jobs;
+  runner.pause("messages");
   const id = await box.send({ delayMs: HOUR });
   const brief = async () => {
     const { status, queue, attempts, history } = await box.status(id);
@@ -30,7 +30,7 @@ test("S4-15 GET /messages/:id/status tells where a message is, at every step", a
   );
   assert.deepEqual((await box.list("status=scheduled")).data, []);
   clock.advance(5000);
-  system.runner.resume("messages");
+  runner.resume("messages");
   await box.until(id, "delivered");
   await box.read(id);
   assert.deepEqual(await brief(), {
@@ -87,7 +87,7 @@ test("D30 the sender withdraws a message until its delivery begins; then never a
     await box.read(sent);
   }
   box.pass(clock, 2 * HOUR);
-  await box.prism.services.system.store.committer.settled();
+  await box.prism.parts.base.store.committer.settled();
   const vic = await box.follow(t, (await box.again()).vic, { from: "earliest" });
   await eventually("the other one was heard of", () => heard(vic).length >= 3);
   assert.ok(!JSON.stringify(vic.messages).includes(id), "the recipient never hears of it");
@@ -105,8 +105,9 @@ test("D30 the sender withdraws a message until its delivery begins; then never a
 
 test("a message that waits for a worker can be withdrawn; one whose attempt has begun cannot", async (t) => {
   const box = await Mailbox.open(t);
-  const { db, system } = box.prism.services;
-  system.runner.pause("messages");
+  const { db } = box.prism.services;
+  const { runner } = box.prism.parts.core.jobs;
+  runner.pause("messages");
   const [waits, runs] = [await box.send(), await box.send()];
   await box.until(waits, "queued");
   assert.equal((await box.cancel(waits)).status, 200);
@@ -145,7 +146,7 @@ test("cancelling and delivering at the same moment end one way: cancelled and ne
 test("what an operator does to the job happens to the message", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
-  const { jobControl, queueControl } = box.prism.services.system;
+  const { jobControl, queueControl } = box.prism.parts.core.jobs;
   const [cancelled, promoted] = [await box.send({ delayMs: HOUR }), await box.send({ delayMs: HOUR, content: "now" })];
   await jobControl.cancel(box.jobOf(cancelled).id);
   const { status, history } = await box.status(cancelled);

@@ -31,7 +31,7 @@ test("8.2 a clock that is set an hour back holds up nothing that was sent meanwh
   const meanwhile = await box.send({ delayMs: 10 * MINUTE });
   clock.set(-HOUR);
   box.pass(clock, 0);
-  await box.prism.services.system.store.committer.settled();
+  await box.prism.parts.base.store.committer.settled();
   assert.equal((await box.status(meanwhile)).status, "scheduled");
   box.pass(clock, 10 * MINUTE);
   await box.until(meanwhile, "delivered");

@@ -22,7 +22,7 @@ test("S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is ov
     history: [{ status: "scheduled", at: new Date(sent).toISOString() }],
   });
   box.pass(clock, 59_999);
-  await box.prism.services.system.store.committer.settled();
+  await box.prism.parts.base.store.committer.settled();
   assert.equal((await box.status(id)).status, "scheduled");
   assert.equal((await box.get(id, box.vic)).status, 404, "its recipient does not know of it yet");
 
@@ -111,7 +111,7 @@ test("many messages at once are delivered once each, whatever the haste", async 
   for (const content of contents) await box.send({ content });
   const received = () => heard(vic).filter(([type]) => type === "message");
   await eventually("all have come", () => received().length >= 40, 60_000);
-  await box.prism.services.system.store.committer.settled();
+  await box.prism.parts.base.store.committer.settled();
   assert.deepEqual(
     received()
       .map(([, content]) => content)

@@ -63,7 +63,7 @@ test("S4-20 when its attempts are used up it lies in the dead letter queue, and 
   assert.deepEqual(codeOf(await box.cancel(id)), [409, "MESSAGE_NOT_CANCELLABLE"]);
 
   await box.setStatus(box.vic, "active");
-  await box.prism.services.system.jobControl.retry(box.jobOf(id).id);
+  await box.prism.parts.core.jobs.jobControl.retry(box.jobOf(id).id);
   const delivered = await box.until(id, "delivered");
   assert.deepEqual([delivered.attempts, delivered.lastError], [4, undefined]);
   assert.deepEqual(statusesOf(delivered).slice(-4), ["dead", "queued", "delivering", "delivered"]);
@@ -78,7 +78,7 @@ test("requeueing the dead of the dead letter queue delivers them all", async (t)
   await box.passUntil(clock, second, "dead");
   await box.setStatus(box.vic, "active");
   await box.setStatus(box.wim, "active");
-  assert.equal(await box.prism.services.system.queueControl.requeueDead("messages-dead-letter"), 2);
+  assert.equal(await box.prism.parts.core.jobs.queueControl.requeueDead("messages-dead-letter"), 2);
   await box.until(id, "delivered");
   await box.until(second, "delivered");
 });
@@ -90,7 +90,7 @@ test("between two attempts the sender can still withdraw it", async (t) => {
   assert.equal((await box.cancel(id)).status, 200);
   await box.setStatus(box.vic, "active");
   box.pass(clock, HOUR);
-  await box.prism.services.system.store.committer.settled();
+  await box.prism.parts.base.store.committer.settled();
   assert.equal((await box.status(id)).status, "cancelled");
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 0);
 });
@@ -118,7 +118,7 @@ test("a removed account receives nothing, and a sender who was shut out sends no
 test("a database that refuses the delivery holds it up, loses nothing, and tells the sender no inner words", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock });
-  const beside = openBeside(t, box.prism.services.config.databaseFile);
+  const beside = openBeside(t, box.prism.parts.base.config.databaseFile);
   beside.exec(
     "create trigger refuse before insert on stream_log when new.type = 'message' begin select raise(abort, 'inner words'); end",
   );
@@ -134,7 +134,7 @@ test("a database that refuses the delivery holds it up, loses nothing, and tells
 test("a message whose handler could write nothing at all is where its job is", async (t) => {
   const clock = new FakeClock();
   const box = await Mailbox.open(t, { clock, settings: { "queues.messages-retry.maxAttempts": "1" } });
-  const beside = openBeside(t, box.prism.services.config.databaseFile);
+  const beside = openBeside(t, box.prism.parts.base.config.databaseFile);
   beside.exec("create trigger refuse before update on messages begin select raise(abort, 'no'); end");
   const id = await box.send();
   await box.until(id, "retrying");
@@ -145,7 +145,7 @@ test("a message whose handler could write nothing at all is where its job is", a
     [id],
   );
   beside.exec("drop trigger refuse");
-  await box.prism.services.db.write((trx) => trx.deleteFrom("jobs").execute());
+  await box.prism.parts.base.database.write((trx) => trx.deleteFrom("jobs").execute());
   assert.deepEqual(
     [(await box.status(id)).status, (await box.status(id)).queue],
     ["dead", null],
@@ -158,7 +158,7 @@ test("a kill while a message is delivered costs no attempt: it goes on after the
   const box = await Mailbox.open(t, { clock });
   const ids = [await box.send({ delayMs: HOUR }), await box.send({ delayMs: HOUR })] as const;
   // What a kill leaves: one attempt that had begun, one whose job was only claimed.
-  await box.prism.services.db.write(async (trx) => {
+  await box.prism.parts.base.database.write(async (trx) => {
     const running = { state: "running", workerId: "gone", attempts: 1, fence: 1, startedAt: clock.now() } as const;
     await trx.updateTable("jobs").set(running).execute();
     await trx.updateTable("messages").set({ status: "delivering", attempts: 1 }).where("id", "=", ids[0]).execute();

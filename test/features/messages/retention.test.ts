@@ -19,7 +19,12 @@ async function start(t: test.TestContext) {
     return id;
   };
   const sweep = () =>
-    new Retention({ database: box.prism.services.db, clock, log: silentLogger, sweeps: RETENTION_SWEEPS }).sweep();
+    new Retention({
+      database: box.prism.parts.base.database,
+      clock,
+      log: silentLogger,
+      sweeps: RETENTION_SWEEPS,
+    }).sweep();
   const kept = () =>
     rowsOf<{ id: string }>(box.prism, "select id from messages order by id").map(({ id }) => names.get(id));
   return { box, clock, send, sweep, kept };
@@ -30,7 +35,7 @@ test("3 messages are kept for 365 days after they were due; what still waits sta
   await box.until(await send("delivered"), "delivered");
   await box.cancel(await send("cancelled", { delayMs: DAY }));
   await send("waits", { delayMs: 30 * DAY });
-  box.prism.services.system.runner.pause("messages");
+  box.prism.parts.core.jobs.runner.pause("messages");
   clock.set(365 * DAY - 1);
   await sweep();
   assert.deepEqual(kept(), ["delivered", "cancelled", "waits"]);

@@ -64,7 +64,7 @@ test("the longest delay is configured, and a reload changes it", async (t) => {
   assert.deepEqual(await tooLong({ delayMs: 60_001 }), [400, "VALIDATION_FAILED", "delayMs"]);
   const later = new Date(Date.now() + DAY).toISOString();
   assert.deepEqual(await tooLong({ sendAt: later }), [400, "VALIDATION_FAILED", "sendAt"]);
-  const { config } = box.prism.services;
+  const { config } = box.prism.parts.base;
   box.prism.app.reload({ ...config, messages: { ...config.messages, maxDelayMs: 2 * DAY } });
   assert.deepEqual(await tooLong({ sendAt: later }), [202, undefined, undefined]);
 });

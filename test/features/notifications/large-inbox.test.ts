@@ -34,7 +34,7 @@ after(async () => {
 
 /** Unread notifications of a user, ten of them made in each second. */
 async function fill(userId: string, count: number): Promise<void> {
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const start = clock.now();
   for (let at = 0; at < count; at += 500) {
     const part = Array.from({ length: Math.min(500, count - at) }, (_, i) => ({
@@ -123,7 +123,7 @@ test("the unread count is exact, of few by the index at once, of very many in th
 });
 
 test("read-all reads many in slices of a thousand, each told in the stream with how far it came; again it changes nothing", async () => {
-  const { db, system } = prism.services;
+  const { database: db, store } = prism.parts.base;
   const before = new Date(clock.now() + 500_000).toISOString();
   const readAll = async (body: object = {}) =>
     (await prism.post<Page>(`${PATH}/read-all`, body, { token: uma.token })).body.updated;
@@ -136,7 +136,7 @@ test("read-all reads many in slices of a thousand, each told in the stream with 
     told().map(({ updated }) => updated),
     [1000, 1000, 1000, 1000, 1000],
   );
-  const head = system.store.committer.sequences.streams.last;
+  const head = store.committer.sequences.streams.last;
   assert.equal(await readAll(), ROWS - 5000);
   const second = told().slice(5);
   assert.deepEqual(

@@ -15,11 +15,11 @@ test("the last use of keys and tokens is written once a minute for all of them, 
   t.mock.timers.enable({ apis: ["setInterval"] });
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { services } = prism;
+  const { parts } = prism;
   const shop = await makeProject(prism);
-  const admin = new UserAdmin(services.audit, services.clock);
-  const { token } = await services.db.write((trx) =>
-    admin.createToken({ userId: services.system.devUserId ?? "", name: "t" }, trx),
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const { token } = await parts.base.database.write((trx) =>
+    admin.createToken({ userId: parts.core.access.devUserId ?? "", name: "t" }, trx),
   );
   const used = () => [
     scalarOf(prism, "select lastUsedAt from api_keys"),
@@ -43,13 +43,14 @@ test("the last use of keys and tokens is written once a minute for all of them, 
 
 test("marks that cannot be written are no failure of anything", async (t) => {
   const prism = await startPrism(t);
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { principals } = prism.parts.core.access;
   const shop = await makeProject(prism);
   await prism.get("/events", { apiKey: shop.apiKey });
   openBeside(t, join(prism.dir, "prism.db")).exec(
     "create trigger refuse before update on api_keys begin select raise(abort, 'no'); end",
   );
-  await new UsageMarks(db, system.principals).stop();
+  await new UsageMarks(db, principals).stop();
   assert.equal((await prism.get("/events", { apiKey: shop.apiKey })).status, 200);
 });
 
@@ -62,19 +63,20 @@ const undelivered = (prism: TestPrism, userId: string): number[] =>
 
 test("S2-66 what a client has handled up to an offset is delivered, its own rows only, however many there are", async (t) => {
   const prism = await startPrism(t);
-  const { db, clock, notify, system } = prism.services;
+  const { database: db, clock, store } = prism.parts.base;
+  const { notify } = prism.parts.services;
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
   for (let n = 0; n < 5; n++) await notify.send({ recipients: ["uma", "vic"], title: `${n}`, message: "m" });
   const [first, second, third] = undelivered(prism, uma.id) as [number, number, number];
-  const marks = new DeliveryMarks(db, system.store.committer, clock);
+  const marks = new DeliveryMarks(db, store.committer, clock);
   await marks.upTo(uma.id, second);
-  await system.store.committer.settled();
+  await store.committer.settled();
   assert.equal(undelivered(prism, uma.id)[0], third);
   assert.equal(undelivered(prism, vic.id).length, 5);
   await marks.upTo(uma.id, first);
   marks.one(vic.id, undelivered(prism, vic.id)[0] ?? 0);
-  await system.store.committer.settled();
+  await store.committer.settled();
   assert.equal(undelivered(prism, vic.id).length, 4);
   assert.deepEqual(
     rowsOf(prism, "select title, delivered from notifications order by title"),
@@ -85,8 +87,11 @@ test("S2-66 what a client has handled up to an offset is delivered, its own rows
 
 test("a notification has not reached everybody while a job still writes its recipients", async (t) => {
   const prism = await startPrism(t);
-  const { clock, jobs, notify, system } = prism.services;
-  const userId = system.devUserId ?? "";
+  const { notify } = prism.parts.services;
+  const { clock, store } = prism.parts.base;
+  const { jobs } = prism.parts.core.jobs;
+  const { devUserId } = prism.parts.core.access;
+  const userId = devUserId ?? "";
   const { id } = await notify.send({ recipients: [userId], title: "t", message: "m" });
   await jobs.enqueue({
     queue: "notification-delivery",
@@ -95,8 +100,8 @@ test("a notification has not reached everybody while a job still writes its reci
     runAt: clock.now() + 3_600_000,
     dedupeKey: `recipients:${id}`,
   });
-  system.store.committer.markDelivered({ userId, seq: undelivered(prism, userId)[0] ?? 0, at: clock.now() });
-  await system.store.committer.settled();
+  store.committer.markDelivered({ userId, seq: undelivered(prism, userId)[0] ?? 0, at: clock.now() });
+  await store.committer.settled();
   assert.deepEqual(undelivered(prism, userId), [], "its recipients so far have been told");
   assert.equal(scalarOf(prism, "select delivered from notifications where id = ?", id), 0);
   assert.equal(scalarOf(prism, "select count(*) from audit_log where action = 'notification.delivered'"), 0);

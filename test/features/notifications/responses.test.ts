@@ -128,7 +128,7 @@ test("what a recipient does is one update of the row, which is read once", async
   const { token } = await makeUser(prism, "ann");
   const id = await send(prism, ["ann"]);
   const statements: string[] = [];
-  const { port } = prism.services.system.store;
+  const { port } = prism.parts.base.store;
   const query = port.query.bind(port);
   port.query = (sql, parameters) => {
     statements.push(sql);

@@ -40,7 +40,7 @@ async function server(t: TestContext, settings: Readonly<Record<string, string>>
   const pass = (ms: number, on: TestPrism = prism): void => {
     // Connections would have been silent for as long, if it were more than a step of the clock.
     clock.set(ms);
-    on.services.system.runner.enqueued([]);
+    on.parts.core.jobs.runner.enqueued([]);
   };
   return { prism, clock, schedule, pass };
 }
@@ -91,7 +91,7 @@ test("S0-45 a notification is scheduled: answered with its job, sent at its time
   );
   assert.deepEqual(rowsOf(prism, "select userId from notification_recipients"), [{ userId: uma.id }]);
   const [audit] = rowsOf<{ actor: string }>(prism, "select actor from audit_log where action = 'notification.sent'");
-  assert.equal(JSON.parse(audit?.actor ?? "{}").id, prism.services.system.devUserId);
+  assert.equal(JSON.parse(audit?.actor ?? "{}").id, prism.parts.core.access.devUserId);
 });
 
 test("a delay counts from now; a time that is past is now; both end within a year", async (t) => {
@@ -157,7 +157,7 @@ test("who may send and whom is asked again at its time: rights, keys, membership
     await trx.deleteFrom("user_roles").where("userId", "=", sender.id).execute();
     await trx.updateTable("users").set({ status: "disabled" }).where("id", "=", stranger.id).execute();
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   pass(LATER_MS);
   await sent(prism, toBoth.jobId);
   for (const { jobId } of [toLeaver, byRevoked, byDemoted, byAdmin]) await dead(prism, jobId);
@@ -256,7 +256,7 @@ test("S0-33 DELETE /notifications/:jobId calls a scheduled notification off, a t
     );
   }
   pass(5000);
-  await prism.services.system.store.committer.settled();
+  await prism.parts.base.store.committer.settled();
   assert.deepEqual(rowsOf(prism, "select distinct state from jobs"), [{ state: "cancelled" }]);
   assert.equal(countOf(prism, "notifications"), 0);
 });
@@ -341,7 +341,7 @@ test("a crash between the commit and the answer: the repeated request is the sam
   const last = await startPrism(t, { clock, dir: await crashImage(t, next) });
   assert.equal(stateOf(last, first.body.jobId), "succeeded");
   pass(LATER_MS, last);
-  await last.services.system.store.committer.settled();
+  await last.parts.base.store.committer.settled();
   assert.deepEqual(rowsOf(last, "select scheduledJobId from notifications"), [{ scheduledJobId: first.body.jobId }]);
 });
 

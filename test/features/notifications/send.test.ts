@@ -78,7 +78,7 @@ test("D18: a recipient is meant by me, id, external id or username, in this orde
   const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ externalId: "vic" }).where("id", "=", uma.id).execute(),
   );
   for (const { name, recipients, told } of [
@@ -143,7 +143,7 @@ test("an unknown recipient is made in development and refused in production's de
 test("who was shut out is not told and not made anew", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("id", "=", uma.id).execute(),
   );
   for (const ref of ["uma", uma.id])
@@ -282,7 +282,7 @@ test("a request with an Idempotency-Key is sent once", async (t) => {
 
 test("D19: whoever emits notify on the bus reaches a user; what is no notification harms nobody", async (t) => {
   const prism = await startPrism(t);
-  const { events } = prism.services;
+  const { bus: events } = prism.parts.base;
   for (const payload of [
     { userId: "1", title: "Bus!", body: "From a module.", more: true },
     { userId: "1" },
@@ -297,7 +297,8 @@ test("D19: whoever emits notify on the bus reaches a user; what is no notificati
 
 test("S0-45: a module sends a notification, also in its own transaction", async (t) => {
   const prism = await startPrism(t);
-  const { notify, db } = prism.services;
+  const { notify } = prism.parts.services;
+  const { database: db } = prism.parts.base;
   const note = { recipients: ["1"], title: "t", message: "m" };
   const { id } = await notify.send(note);
   assert.equal(scalarOf(prism, "select title from notifications where id = ?", id), "t");

@@ -44,7 +44,7 @@ async function open(t: TestContext, rule: Record<string, unknown>) {
   const pass = async (ms: number): Promise<void> => {
     const runs = tellings(prism);
     clock.advance(ms);
-    prism.services.system.runner.enqueued([]);
+    prism.parts.core.jobs.runner.enqueued([]);
     if (scalarOf<number>(prism, "select min(runAt) from jobs where kind = 'suppression.storm' and finishedAt is null"))
       await eventually("the job has run", () => tellings(prism) > runs);
   };
@@ -78,7 +78,7 @@ test("S2-129 the rolling notice is one, sounds once, is changed in place every 5
 
   await send(5);
   clock.advance(UPDATE_EVERY_MS - 1);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await send(5);
   const shown = (await inbox(prism)).find(({ id }) => id === notice.id);
   assert.equal(shown?.title, "storm: 7 held back", "not before its time");
@@ -116,7 +116,7 @@ test("S2-129 in mode suppress a storm that ends before its notice is told by its
     targetUsers: ["me"],
     suppression: { count: 3, windowMs: 1000, mode: "suppress" },
   });
-  const { queueControl } = prism.services.system;
+  const { queueControl } = prism.parts.core.jobs;
   await queueControl.pause("alert-suppression");
   await send(8);
   clock.advance(2000);
@@ -150,14 +150,14 @@ test("S2-129 a storm of a rule that reaches more than are told at once tells eac
       .values(ids.map((userId) => ({ userId, roleId, createdAt: now })))
       .execute();
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   const told = () => rowsOf<{ n: number }>(prism, "select count(*) as n from notification_recipients group by userId");
   const allHave = (count: number) =>
     eventually(`all have ${count}`, () => told().length === PEOPLE && told().every(({ n }) => n === count));
   await send(50);
   await allHave(4);
   clock.advance(70_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await allHave(5);
   const titles = rowsOf<{ title: string }>(
     prism,

@@ -114,7 +114,7 @@ test("an ended instance of a module writes nothing: after a reload, when disable
 
   assert.equal((await prism.post("/api/v1/modules/leak/enable")).status, 200);
   modules.remove("leak");
-  await prism.services.system.loaded.folderChanged("leak");
+  await prism.parts.services.modules.loaded.folderChanged("leak");
   assert.equal(await stateOf(prism, "leak"), undefined);
   await requireRefused(seen, "1.0.17");
 

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { AppModule } from "../../../src/app/module.ts";
-import { type FeatureServices, featureServices } from "../../../src/features/plugins/feature-services.ts";
-import { registerFeatures } from "../../../src/features/plugins/register-features.ts";
+import { registerFeature } from "../../../src/app/register-features.ts";
+import type { Feature } from "../../../src/module/feature.ts";
 import type * as api from "../../../src/module/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { ModuleDir, type ModuleState, moduleText, startWith, stateOf } from "./support/module-dir.ts";
 
@@ -84,7 +83,7 @@ test("S0-09: modules are plugged in, exchanged, switched off and taken out while
   assert.equal((await prism.get("/other")).status, 200);
 });
 
-test("S0-34, S0-51: built-in features are modules, collected from src/modules, and listed with the others", async (t) => {
+test("S0-34, S0-51: built-in features are modules, and listed with the others", async (t) => {
   const prism = await startPrism(t);
   const { body } = await prism.get<{ data: ModuleState[] }>("/api/v1/modules");
   for (const name of ["time", "notifications"]) {
@@ -101,7 +100,7 @@ test("S0-51: Prism's own features are given what every module is: the same servi
   const given: api.CoreServices = prism.services;
   let server: api.ModuleServer | undefined;
   let own: api.CoreServices | undefined;
-  const feature: AppModule = {
+  const feature: Feature = {
     name: "probe",
     version: "1.0.0",
     register(features, services) {
@@ -111,8 +110,7 @@ test("S0-51: Prism's own features are given what every module is: the same servi
       services.scheduler.handle("count", async (job) => services.kv.set("seen", job.payload));
     },
   };
-  const { own: ownOf } = openedModules(prism);
-  await registerFeatures([feature], prism.services, ownOf);
+  await registerFeature(feature, prism.parts);
   assert.deepEqual((await prism.get("/probe", { token: null })).body, { ok: true });
   assert.ok(server && own);
   await own.scheduler.add("probe", "count", { n: 1 });
@@ -124,13 +122,6 @@ test("S0-51: Prism's own features are given what every module is: the same servi
   assert.ok((await given.realtime.publish("channel:probe", "x", {})).offset > 0);
   assert.ok((await given.events.ingest({ type: "probe.seen" })).seq > 0);
 });
-
-/** What the composition root gives each feature of its own. */
-function openedModules(prism: TestPrism): { own: (name: string) => FeatureServices } {
-  const { db: database, clock, jobs, system } = prism.services;
-  const { runner, jobControl, schedules } = system;
-  return { own: (name) => featureServices(name, { database, clock, runner, jobs, jobControl, schedules }) };
-}
 
 test("S0-22: a module's routes need a bearer token unless they are public", async (t) => {
   const modules = new ModuleDir(t);

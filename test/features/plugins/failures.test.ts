@@ -108,7 +108,7 @@ test("what a handler throws is logged with its module, its own line and the erro
     "the module's own line",
   );
   assert.equal((await prism.get("/said", { token: null })).status, 400, "a code that the route names is answered");
-  prism.services.events.emit("faulty:bus");
-  await prism.services.events.idle();
+  prism.parts.base.bus.emit("faulty:bus");
+  await prism.parts.base.bus.idle();
   assert.equal(find("a bus handler failed", "faulty")?.err?.message, "in a handler of the bus");
 });

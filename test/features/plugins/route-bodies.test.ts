@@ -71,7 +71,7 @@ test("maxBytes bounds the body, up to what the setting allows", async (t) => {
   assert.deepEqual([taken.status, taken.body], [200, { bytes: 3_000_000 }]);
   assert.equal((await send(3_000_001)).status, 413);
   assert.match((await stateOf(prism, "greedy"))?.error ?? "", /maxBytes .* at most 4000000 \(modules\.maxBodyBytes\)/);
-  assert.equal(prism.services.system.bodies.bufferedBytes, 0, "all bytes are given back");
+  assert.equal(prism.parts.http.bodies.bufferedBytes, 0, "all bytes are given back");
 });
 
 test("the rateLimit of a public route takes the place of the limit for addresses, up to what the setting allows", async (t) => {
@@ -132,7 +132,7 @@ test("a body that waits while its module is replaced reaches the new instance un
   const reloaded = prism.post("/api/v1/modules/slow/reload");
   await gate.registering.promise;
   const body = "waits at the door ".repeat(5000);
-  const { bodies } = prism.services.system;
+  const { bodies } = prism.parts.http;
   const headers = { "Content-Type": "text/plain" };
   const reply = prism.post<{ sha256: string }>("/slow/any", body, { token: null, headers });
   await eventually("its bytes are counted while it waits", () => bodies.bufferedBytes === body.length);

@@ -91,7 +91,7 @@ test("S0-45: notify sends and schedules, cancels, tells the history and marks re
   assert.deepEqual(job(), { state: "scheduled", module: "probe" });
   assert.equal(await given.notify.cancel(jobId), true);
   assert.deepEqual([await given.notify.cancel(jobId), job()?.state], [false, "cancelled"]);
-  const other = await prism.services.notify.schedule(
+  const other = await prism.parts.services.notify.schedule(
     { recipients: [uma.id], title: "t", message: "m" },
     { delayMs: 3_600_000 },
   );
@@ -129,7 +129,7 @@ test("S0-46: scheduler runs the module's jobs in its own queue, now, later and b
   assert.equal(await given.scheduler.cancel(later.jobId), true);
   assert.equal(await given.scheduler.cancel(later.jobId), false);
   await assert.rejects(given.scheduler.add("timers", "note", {}), { code: "QUEUE_NOT_FOUND" });
-  const foreign = await prism.services.jobs.enqueue({
+  const foreign = await prism.parts.core.jobs.jobs.enqueue({
     queue: "timers",
     kind: "timer",
     payload: {},
@@ -161,7 +161,7 @@ test("S0-46: scheduler runs the module's jobs in its own queue, now, later and b
   const again = await given.scheduler.cron("hourly", "0 * * * *", "note", {});
   assert.equal(await given.scheduler.cancel("hourly"), true, "by its name");
   assert.equal(await given.scheduler.cancel(again.scheduleId), false, "it is gone");
-  const others = await prism.services.system.schedules.create({
+  const others = await prism.parts.services.schedules.create({
     name: "probe:mine",
     cron: "0 4 * * *",
     queue: "timers",
@@ -211,7 +211,11 @@ test("S0-47: timer runs actions: a notification, a bus event, a message; a label
   assert.equal(await given.timer.cancel(scheduleId), true);
   assert.equal(await given.timer.cancel("daily"), true);
   assert.equal(await given.timer.cancel(later.scheduleId), false);
-  const foreign = await prism.services.timer.after("other", 3_600_000, { type: "event", event: "x", payload: {} });
+  const foreign = await prism.parts.services.timer.after("other", 3_600_000, {
+    type: "event",
+    event: "x",
+    payload: {},
+  });
   assert.equal(await given.timer.cancel(foreign.jobId), false, "others' timers are not the module's");
 });
 
@@ -371,7 +375,7 @@ test("S3-39: realtime publishes to streams of users and channels, whose follower
     { type: "note", data: '{"n":1}' },
   ]);
   assert.equal(given.realtime.isLive("nobody"), false);
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ externalId: "crm-7" }).where("id", "=", uma.id).execute(),
   );
   for (const reference of ["crm-7", "uma"]) {
@@ -397,7 +401,7 @@ test("kv keeps JSON by key, the module's alone", async () => {
   assert.equal(await given.kv.get("k"), null);
   await given.kv.delete("k");
   assert.equal(await given.kv.get("k"), undefined);
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.insertInto("module_kv").values({ module: "other", key: "mine", value: "1", updatedAt: 0 }).execute(),
   );
   assert.equal(await given.kv.get("mine"), undefined);
@@ -415,7 +419,7 @@ test("kv keeps JSON by key, the module's alone", async () => {
 
 test("config shows the settings in force and no secret", () => {
   const text = JSON.stringify(given.config);
-  const { secrets } = prism.services.config;
+  const { secrets } = prism.parts.base.config;
   for (const secret of [secrets.access, secrets.refresh])
     assert.ok(!text.includes(Buffer.from(secret).toString("base64")) && !text.includes(Buffer.from(secret).toString()));
   assert.equal(given.config["env"], "development");

@@ -29,7 +29,7 @@ class PusherWs {
   }
 
   static async open(t: TestContext, prism: TestPrism): Promise<PusherWs> {
-    const socket = new WebSocket(`${prism.wsUrl}/app/${prism.services.system.pusher.key}?protocol=7`);
+    const socket = new WebSocket(`${prism.wsUrl}/app/${prism.parts.core.live.pusher.key}?protocol=7`);
     t.after(() => socket.terminate());
     const client = new PusherWs(socket);
     const { data } = await client.expect("pusher:connection_established");
@@ -198,7 +198,7 @@ test("S2-126: the auth route binds a socket to its user: nobody else is given a 
   const uma = await makeUser(prism, "uma", ["User"]);
   const bob = await makeUser(prism, "bob", ["User"]);
   const socket = await PusherWs.open(t, prism);
-  const registry = prism.services.system.pusherRegistry;
+  const registry = prism.parts.core.live.pusherRegistry;
   assert.equal(registry.find(socket.socketId)?.principal, null);
   const ask = (token: string, channel: string) =>
     prism.post<{ error?: { code: string } }>(

@@ -14,7 +14,7 @@ interface Answer {
 const HEADERS = { "Content-Type": "application/json" };
 
 function post(prism: TestPrism, rest: string, body: string) {
-  const app = prism.services.system.pusher;
+  const app = prism.parts.core.live.pusher;
   const target = signedTarget(app, `/apps/${app.appId}${rest}`, { method: "POST", body });
   return prism.post<Answer>(target, body, { token: null, headers: HEADERS });
 }
@@ -156,7 +156,7 @@ test("the largest event is taken, with members of the client's own, and data com
 
 test("a full disk refuses triggers, and nothing is half done", async (t) => {
   const prism = await startPrism(t);
-  t.mock.getter(prism.services.system.storage, "isFull", () => true);
+  t.mock.getter(prism.parts.base.storage, "isFull", () => true);
   assert.deepEqual(await refusalOf(serverSdk(prism).trigger(["a", "b"], "e", "x")), [507, "STORAGE_FULL"]);
   assert.equal(countOf(prism, "stream_log"), 0);
 });

@@ -31,7 +31,7 @@ async function world(t: TestContext, events = ALL, more: Record<string, string> 
 
 /** All events that the peer was sent, in order; each request is checked by Pusher's own library. */
 function eventsAt({ prism, peer }: Omit<World, "clock">): Record<string, unknown>[] {
-  const library = new Pusher({ ...prism.services.system.pusher, host: "127.0.0.1" });
+  const library = new Pusher({ ...prism.parts.core.live.pusher, host: "127.0.0.1" });
   return peer.received.flatMap(({ headers, body }) => {
     const webhook = library.webhook({ headers: { ...headers } as Record<string, string>, rawBody: body });
     assert.ok(webhook.isValid(), "the signature");
@@ -58,9 +58,9 @@ test("webhooks hear of channels, members, client events, cache misses and counts
   first.client.send({ event: "client-moved", channel: "presence-b", data: { x: 1 } });
   await eventually("so far", () => named(all, "client_event").length === 1);
   second.client.socket.close();
-  await eventually("bob is gone", () => prism.services.system.pusherRegistry.members("presence-b").length === 1);
+  await eventually("bob is gone", () => prism.parts.core.live.pusherRegistry.members("presence-b").length === 1);
   first.client.send({ event: "pusher:unsubscribe", data: { channel: "cache-a" } });
-  await eventually("the channel is empty", () => !prism.services.system.pusherRegistry.subscriptionCount("cache-a"));
+  await eventually("the channel is empty", () => !prism.parts.core.live.pusherRegistry.subscriptionCount("cache-a"));
   assert.deepEqual([named(all, "member_removed"), named(all, "channel_vacated")], [[], []]);
   clock.advance(3000);
   await eventually("those who left", () => named(all, "channel_vacated").length === 1);
@@ -100,7 +100,7 @@ test("who comes back within three seconds was never gone", async (t) => {
   const leaver = await establish(t, prism);
   await join(prism, leaver, "presence-a", "ann");
   leaver.client.socket.close();
-  const { pusherRegistry: registry } = prism.services.system;
+  const { pusherRegistry: registry } = prism.parts.core.live;
   await eventually("ann is gone", () => registry.subscriptionCount("presence-a") === 0);
   clock.advance(2000);
   const back = await establish(t, prism);

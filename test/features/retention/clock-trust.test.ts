@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 /** Runs the retention job as its schedule does. @returns its result */
 async function retention(prism: TestPrism): Promise<Record<string, unknown>> {
   const before = rowsOf(prism, "select 1 from jobs where kind = 'retention.sweep' and state = 'succeeded'").length;
-  await prism.services.system.retention.begin();
+  await prism.parts.upkeep.retention.begin();
   const done = await eventually("the sweep", () => {
     const rows = rowsOf<{ result: string }>(
       prism,

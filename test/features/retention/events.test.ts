@@ -14,10 +14,10 @@ async function start(t: TestContext, settings: Record<string, string> = {}) {
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false", ...settings } });
   const sweep = (): Promise<unknown> =>
     retentionOfAll({
-      database: prism.services.db,
+      database: prism.parts.base.database,
       clock,
       log: silentLogger,
-      settings: prism.services.system.settings,
+      settings: prism.parts.base.settings,
     }).sweep();
   return { prism, clock, sweep };
 }
@@ -58,7 +58,7 @@ test("an event that was never decided stays, and so does one whose failure is op
   const { prism, clock, sweep } = await start(t);
   const { apiKey } = await makeProject(prism);
   await send(prism, apiKey, "undecided", "failed", "resolved", "plain");
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const seqOf = (type: string) => scalarOf<number>(prism, "select seq from events where type = ?", type) ?? 0;
   const failure = { consumer: "rule-engine", attempts: 8, createdAt: clock.now() };
   await db.write(async (trx) => {
@@ -124,7 +124,7 @@ test("notifications go after ninety days, whomever they told, and each recipient
   const uma = await makeUser(prism, "uma");
   const send1 = (title: string) => prism.post("/api/v1/notifications", { recipients: ["uma"], title, message: "m" });
   await send1("old");
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const many = scalarOf<string>(prism, "select id from notifications") ?? "";
   await db.write((trx) =>
     trx
@@ -154,7 +154,7 @@ test("notifications go after ninety days, whomever they told, and each recipient
       .execute(),
   );
   clock.advance(DAY);
-  prism.adminToken = (await prism.services.system.accessTokens.issue(prism.services.system.devUserId ?? "")).token;
+  prism.adminToken = (await prism.parts.core.access.accessTokens.issue(prism.parts.core.access.devUserId ?? "")).token;
   assert.equal((await send1("new")).status, 201);
   clock.advance(89 * DAY - 1);
   await sweep();
@@ -176,7 +176,7 @@ test("notifications go after ninety days, whomever they told, and each recipient
 
 test("what storms leave behind goes: windows a day and an hour after their match, batches a week after their summary", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const now = clock.now();
   const batch = {
     ruleId: "r",

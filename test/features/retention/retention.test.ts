@@ -16,7 +16,7 @@ const DAY = 86_400_000;
 async function start(t: TestContext): Promise<{ prism: TestPrism; clock: FakeClock; sweep(): Promise<unknown> }> {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
-  const parts = { database: prism.services.db, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
+  const parts = { database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
   return { prism, clock, sweep: () => new Retention(parts).sweep() };
 }
 
@@ -36,7 +36,7 @@ test("replies kept for an Idempotency-Key go when their day is over, however man
     createdAt: clock.now(),
     expiresAt: clock.now() + DAY,
   }));
-  await prism.services.db.write((trx) => trx.insertInto("idempotency_keys").values(many).execute());
+  await prism.parts.base.database.write((trx) => trx.insertInto("idempotency_keys").values(many).execute());
   clock.advance(DAY - 1000);
   await send("second");
   await sweep();
@@ -57,7 +57,7 @@ test("jobs that succeeded or were cancelled are kept for a week, dead ones for t
     ["dead", "dead", start0],
     ["waiting", "scheduled", null],
   ];
-  await prism.services.db.write(async (trx) => {
+  await prism.parts.base.database.write(async (trx) => {
     for (const [id, state, finishedAt] of rows) {
       const times = { runAt: start0 + 365 * DAY, createdAt: start0, finishedAt };
       await trx
@@ -87,7 +87,7 @@ test("jobs that succeeded or were cancelled are kept for a week, dead ones for t
 
 test("failures go thirty days after they were resolved, keys and tokens ninety days after they were revoked", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const project = await makeProject(prism);
   const uma = await makeUser(prism, "uma");
   const now = clock.now();
@@ -127,7 +127,8 @@ test("failures go thirty days after they were resolved, keys and tokens ninety d
 
 test("stream entries go after a week, and gaps between the notifications that are kept say so", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db, notify, realtime } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { notify, realtime } = prism.parts.services;
   const uma = await makeUser(prism, "uma");
   const stream = { kind: "user", userId: uma.id } as const;
   const say = () => db.write((trx) => realtime.publish(stream, "unread-count", { count: 1 }, { trx }));
@@ -166,7 +167,7 @@ test("stream entries go after a week, and gaps between the notifications that ar
 
 test("what was triggered on a channel of Pusher's goes after a week without a note: nobody resumes there, and names are endless", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { realtime } = prism.services;
+  const { realtime } = prism.parts.services;
   await realtime.publish({ kind: "pusher", channel: "news" }, "e", "x");
   await realtime.publish("channel:news", "e", "x");
   clock.advance(7 * DAY);
@@ -177,7 +178,7 @@ test("what was triggered on a channel of Pusher's goes after a week without a no
 
 test("no stream keeps more than ten thousand entries; what goes is one gap", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   const entry = { type: "t", data: "{}", correlationId: "c", createdAt: clock.now() };
   for (let at = 0; at < 11_500; at += 500) {
     await db.write((trx) =>
@@ -219,7 +220,7 @@ test("a table that cannot be swept does not keep the others, and a stop ends the
     { name: "second", sweep: async () => done.push("second") + 2 },
     { name: "third", sweep: async () => done.push("third") },
   ];
-  const retention = new Retention({ database: prism.services.db, clock, log, sweeps });
+  const retention = new Retention({ database: prism.parts.base.database, clock, log, sweeps });
   await assert.rejects(retention.sweep(), /failed for first$/);
   assert.deepEqual(done, ["second", "third"]);
   assert.deepEqual(
@@ -237,9 +238,9 @@ test("a table that cannot be swept does not keep the others, and a stop ends the
 
 test("retention is a job: a paused queue stops it, its rows are in the result, and it can be run now", async (t) => {
   const { prism, clock } = await start(t);
-  const { retention } = prism.services.system;
+  const { retention } = prism.parts.upkeep;
   const put = (keys: readonly string[]) =>
-    prism.services.db.write((trx) =>
+    prism.parts.base.database.write((trx) =>
       trx
         .insertInto("idempotency_keys")
         .values(keys.map((key) => ({ scope: "s", key, fingerprint: "f", createdAt: 0, expiresAt: clock.now() - 1 })))

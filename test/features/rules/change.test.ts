@@ -76,7 +76,7 @@ test("what stays is not asked about again: a rule can be changed after one of it
   await prism.services.db.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("id", "=", user.id).execute(),
   );
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   const path = `/api/v1/rules/${body.id}`;
   const renamed = await prism.put<Rule>(path, { name: "new", targetRoles: ["Admin"] });
   assert.deepEqual([renamed.status, renamed.body["targetUsers"]], [200, body["targetUsers"]]);

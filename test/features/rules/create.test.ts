@@ -26,7 +26,7 @@ test("S2-09: a rule with all its members, and with their defaults", async (t) =>
     lastError: null,
   };
   const full = {
-    projectId: prism.services.projects.defaultId,
+    projectId: prism.parts.core.access.projects.defaultId,
     name: "Big payments",
     description: "Tell the operators",
     condition: "event.type == 'payment' && event.amount > 1000",

@@ -18,7 +18,7 @@ test("whatever commit a crash comes behind, each time has one job and each skipp
     images.push({ dir: await crashImage(t, world.prism), minute });
     await world.look();
     images.push({ dir: await crashImage(t, world.prism), minute });
-    await world.prism.services.system.store.committer.settled();
+    await world.prism.parts.base.store.committer.settled();
     images.push({ dir: await crashImage(t, world.prism), minute });
   }
   for (const { dir, minute } of images) {

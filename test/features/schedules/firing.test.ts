@@ -12,7 +12,7 @@ test("S1-12 a cron pattern makes a job at each of its times, with what the sched
     payload: { n: 1 },
     label: "quarters",
     maxAttempts: 2,
-    createdBy: world.prism.services.system.devUserId,
+    createdBy: world.prism.parts.core.access.devUserId,
     module: "clockwork",
   });
   await world.pass(14 * MINUTE);
@@ -32,7 +32,7 @@ test("S1-12 a cron pattern makes a job at each of its times, with what the sched
     payload: '{"n":1}',
     label: "quarters",
     maxAttempts: 2,
-    createdBy: world.prism.services.system.devUserId,
+    createdBy: world.prism.parts.core.access.devUserId,
     module: "clockwork",
     scheduleId: id,
     dedupeKey: `schedule:${id}:${START + 15 * MINUTE}`,
@@ -76,7 +76,7 @@ test("many schedules that are due at one moment all fire, once", async (t) => {
 test("a run is skipped while a job of the schedule has not ended, and an event says so; with overlap allow it is not", async (t) => {
   const world = await scheduleWorld(t);
   const gate = deferred<void>();
-  world.prism.services.system.runner.handle("slow", () => gate.promise);
+  world.prism.parts.core.jobs.runner.handle("slow", () => gate.promise);
   const skip = await world.create({ name: "skips", kind: "slow", cron: "* * * * *" });
   const allow = await world.create({ name: "allows", kind: "slow", cron: "* * * * *", overlap: "allow" });
   for (let i = 0; i < 3; i++) await world.pass(MINUTE);
@@ -115,7 +115,7 @@ test("a gap of the clock that leaves out times is told of, once, when it comes",
 
 test("a queue that is full makes the run a skipped one", async (t) => {
   const world = await scheduleWorld(t);
-  t.mock.method(world.prism.services.system.runner, "isFull", (queue: string) => queue === "retention");
+  t.mock.method(world.prism.parts.core.jobs.runner, "isFull", (queue: string) => queue === "retention");
   await world.create({ cron: "* * * * *" });
   await world.pass(MINUTE);
   assert.deepEqual(world.runs(), []);

@@ -28,7 +28,8 @@ test("docs/schedules.md: its schedule is accepted, and its rule tells of a skipp
   const [, rule = ""] = /```json\n([^`]+)```/.exec(manual) ?? [];
   const ruled = await prism.post("/api/v1/rules", { ...JSON.parse(rule), targetRoles: ["Admin"] });
   assert.equal(ruled.status, 201, ruled.text);
-  const { schedules, runner } = prism.services.system;
+  const { schedules } = prism.parts.services;
+  const { runner } = prism.parts.core.jobs;
   runner.handle("never ends", () => new Promise(() => undefined));
   const nightly = await schedules.create({ name: "nightly", everyMs: 1000, queue: "retention", kind: "never ends" });
   await schedules.run(nightly.id);

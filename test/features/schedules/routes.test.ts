@@ -86,7 +86,7 @@ test("a schedule that has not changed and has not run is answered 304; a run cha
   const again = () => prism.get<View>(`${PATH}/${body.id}`, { headers: { "If-None-Match": etag } });
   assert.equal((await again()).status, 304);
   clock.advance(60_000);
-  await prism.services.system.schedules.look();
+  await prism.parts.services.schedules.look();
   const later = await again();
   assert.deepEqual([later.status, later.body.version], [200, 1]);
   assert.notEqual(later.body.lastRunAt, null);
@@ -153,7 +153,7 @@ test("the preview shows what the setting of the clock does", async (t) => {
 
 test("only jobs that somebody runs can be scheduled, and none of the program's own", async (t) => {
   const prism = await startPrism(t);
-  const withdraw = prism.services.system.schedules.offer("module:clockwork", "wind");
+  const withdraw = prism.parts.services.schedules.offer("module:clockwork", "wind");
   for (const work of [
     { queue: "timers", kind: "message" },
     { queue: "retention", kind: "timer" },
@@ -207,7 +207,7 @@ test("a scheduled timer needs what a timer needs of whoever makes it, and of who
 
 test("what the jobs of a module's schedule do is the module's to say; when they run is not", async (t) => {
   const prism = await startPrism(t);
-  const { schedules } = prism.services.system;
+  const { schedules } = prism.parts.services;
   const { id } = await schedules.put({
     name: "m",
     cron: "@daily",

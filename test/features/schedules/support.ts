@@ -32,7 +32,7 @@ export class ScheduleWorld {
   }
 
   get schedules() {
-    return this.prism.services.system.schedules;
+    return this.prism.parts.services.schedules;
   }
 
   create(more: Partial<ScheduleInput> = {}): Promise<Schedule> {
@@ -89,7 +89,7 @@ export class ScheduleWorld {
 
   /** Jobs of kind `tick` do nothing. */
   handle(): void {
-    this.prism.services.system.runner.handle("tick", async () => undefined);
+    this.prism.parts.core.jobs.runner.handle("tick", async () => undefined);
   }
 
   async idle(): Promise<void> {

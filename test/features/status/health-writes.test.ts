@@ -30,7 +30,7 @@ test("a database that has reached maxDbBytes is told by every health route", asy
 
 test("a database file that is removed under the running server is told by health", async (t) => {
   const prism = await startPrism(t);
-  const file = prism.services.config.databaseFile;
+  const file = prism.parts.base.config.databaseFile;
   renameSync(file, `${file}.moved`);
   await eventually("health", async () => (await healthOf(prism))[4] === "gone");
   assert.deepEqual(await healthOf(prism), [503, 503, 503, "unavailable", "gone"]);

@@ -35,7 +35,7 @@ test("S0-13, S0-23, S2-120, S4-08, S4-29: /health says without credentials that 
 test("health answers tell nobody where the server lives: no host, no path, no secret", async () => {
   for (const path of ["/health", "/health/live", "/health/ready", "/health/db", "/health/redis"]) {
     const { text } = await prism.get(path, anybody);
-    for (const word of [hostname(), prism.dir, "prism.db", prism.services.config.secrets.access])
+    for (const word of [hostname(), prism.dir, "prism.db", prism.parts.base.config.secrets.access])
       assert.ok(!text.includes(word), `${path} says ${word}`);
   }
 });
@@ -69,7 +69,7 @@ test("probes are answered to HEAD, and never limited", async (t) => {
 
 test("a database that cannot be written is told by 503 within its waiting time; reads and the loop go on", async (t) => {
   const locked = await startPrism(t);
-  const other = new SqliteDatabase(locked.services.config.databaseFile);
+  const other = new SqliteDatabase(locked.parts.base.config.databaseFile);
   t.after(() => other.close());
   other.exec("begin immediate");
   const sick = await eventually(
@@ -119,7 +119,7 @@ test("while the server stops, readiness is 503 and new requests are refused; wha
   assert.equal((await probe.reply()).status, 200);
 
   const stopped = stopping.stop();
-  await eventually("draining", () => stopping.services.system.kernel.requests.isDraining);
+  await eventually("draining", () => stopping.parts.http.kernel.requests.isDraining);
   probe.send("GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assert.equal((await probe.reply()).status, 503);
   probe.send("GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -132,7 +132,7 @@ test("while the server stops, readiness is 503 and new requests are refused; wha
   const accepted = await ingest.reply();
   assert.equal(accepted.status, 202);
   await stopped;
-  const db = new SqliteDatabase(stopping.services.config.databaseFile, { readonly: true });
+  const db = new SqliteDatabase(stopping.parts.base.config.databaseFile, { readonly: true });
   const count = db.prepare("select count(*) from events").pluck().get();
   db.close();
   assert.equal(count, 1);

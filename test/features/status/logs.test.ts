@@ -170,6 +170,6 @@ test("S2-102: the whole log at debug holds no payload, no content and no secret,
   const told = await prism.get<{ notifications?: unknown[]; data?: unknown[] }>("/api/v1/notifications");
   assert.match(told.text, /SENTINEL/, "what was sent has had its effect");
   assert.doesNotMatch(written.text, /SENTINEL/);
-  for (const word of [prism.adminToken, apiKey, prism.services.config.secrets.access, apiKey.slice(0, 20)])
+  for (const word of [prism.adminToken, apiKey, prism.parts.base.config.secrets.access, apiKey.slice(0, 20)])
     assert.ok(!written.text.includes(word));
 });

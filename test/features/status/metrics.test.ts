@@ -167,7 +167,7 @@ test("jobs are counted once for all who ask within two seconds", async (t) => {
   const server = await startPrism(t, { clock });
   const count = async () => totalOf(await read(server), "prism_jobs", { queue: "digest" });
   const add = () =>
-    server.services.jobs.enqueue({ queue: "digest", kind: "test", payload: {}, runAt: clock.now() + 60_000 });
+    server.parts.core.jobs.jobs.enqueue({ queue: "digest", kind: "test", payload: {}, runAt: clock.now() + 60_000 });
   await add();
   assert.equal(await count(), 1);
   await add();

@@ -32,10 +32,11 @@ test("the settings that a reload takes over are the certificate, alerts, ages, l
 
 test("after a reload a queue runs as many jobs at a time as it now may, more or fewer", async (t) => {
   const prism = await startPrism(t, { settings: { "queues.timers.concurrency": "1" } });
-  const { config, jobs, system, clock } = prism.services;
+  const { config, clock } = prism.parts.base;
+  const { jobs, runner } = prism.parts.core.jobs;
   const going: (() => void)[] = [];
   let done = 0;
-  system.runner.handle("test.held", async () => {
+  runner.handle("test.held", async () => {
     const { promise, resolve } = deferred<void>();
     going.push(resolve);
     await promise;
@@ -53,7 +54,7 @@ test("after a reload a queue runs as many jobs at a time as it now may, more or 
   reload(4);
   await eventually("four at work", () => going.length === 4);
   const { jobId } = await add();
-  const row = await prism.services.db.read
+  const row = await prism.parts.base.database.read
     .selectFrom("jobs")
     .select("maxAttempts")
     .where("id", "=", jobId)

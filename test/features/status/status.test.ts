@@ -38,7 +38,7 @@ test("S2-135, S1-45: /status tells of database, broker, queues, sockets, consume
       version: VERSION,
       mysql: { mode: "embedded" },
       redis: { mode: "embedded" },
-      pusher: { mode: "embedded", key: prism.services.system.pusher.key, connected: true },
+      pusher: { mode: "embedded", key: prism.parts.core.live.pusher.key, connected: true },
       smtp: off,
       fcm: off,
       apns: off,

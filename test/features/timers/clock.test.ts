@@ -98,7 +98,7 @@ test("8.5: of a local time in a gap or an overlap, the answer says the offset an
 
 test("what cannot be converted is refused; other users are there only for who may look at users", async (t) => {
   const datetime = "2026-01-31T08:00:00Z";
-  const dev = prism.services.system.devUserId ?? "";
+  const dev = prism.parts.core.access.devUserId ?? "";
   for (const { name, query, status, code, token, path } of [
     { name: "no time", query: {}, status: 400, code: "VALIDATION_FAILED", path: "datetime" },
     {

@@ -72,9 +72,9 @@ test("the many due timers of one user do not delay the timer of another", async 
   assert.equal((await prism.post("/api/v1/queues/timers/pause")).status, 200);
   clock.advance(60_000);
   const due = "select count(*) from jobs where queue = 'timers' and state = 'ready'";
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("they are due", () => scalarOf(prism, due) === 300);
-  const token = await prism.services.system.accessTokens.issue(bob.id);
+  const token = await prism.parts.core.access.accessTokens.issue(bob.id);
   assert.equal((await trigger(prism, token.token, { delayMs: 0 })).status, 201);
   assert.equal((await prism.post("/api/v1/queues/timers/resume")).status, 200);
   await eventually("all have fired", () => countOf(prism, "notification_recipients") === 301);

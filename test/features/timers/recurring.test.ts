@@ -26,8 +26,8 @@ async function server(t: TestContext) {
   const prism = await startPrism(t, { clock });
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms);
-    await prism.services.system.schedules.look();
-    prism.services.system.runner.enqueued([]);
+    await prism.parts.services.schedules.look();
+    prism.parts.core.jobs.runner.enqueued([]);
   };
   return { prism, clock, pass };
 }
@@ -44,11 +44,11 @@ test("a timer by cron fires again and again until it is called off, and each tim
     action: { type: "event" },
     state: "scheduled",
   });
-  const { system } = prism.services;
+  const { devUserId } = prism.parts.core.access;
   const [schedule] = rowsOf<Record<string, unknown>>(prism, "select * from schedules where id = ?", body.scheduleId);
   assert.deepEqual(
     [schedule?.["queue"], schedule?.["kind"], schedule?.["label"], schedule?.["createdBy"], schedule?.["timezone"]],
-    ["timers", "timer", "every minute", system.devUserId, "UTC"],
+    ["timers", "timer", "every minute", devUserId, "UTC"],
   );
   for (let n = 1; n <= 3; n++) {
     await pass(MINUTE);
@@ -108,7 +108,7 @@ test("who may make which recurring timer, and that rights are asked at each firi
   await pass(MINUTE);
   await eventually("it has told her", () => countOf(prism, "notifications") === 1);
   await prism.services.db.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", uma.id).execute());
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   await pass(MINUTE);
   const dead = () =>
     rowsOf<{ lastError: string }>(

@@ -30,7 +30,7 @@ const event = (persist = false) => ({ label: "l", delayMs: 1000, action: { type:
 
 function pass(ms: number): void {
   clock.advance(ms);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
 }
 
 test("who may make which timer: to oneself, to others, on the bus", async (t) => {
@@ -75,11 +75,11 @@ test("nobody makes a timer without credentials or with an API key", async () => 
 });
 
 test("a service token makes the timers that its scopes allow", async () => {
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  const userId = services.system.devUserId ?? "";
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const userId = parts.core.access.devUserId ?? "";
   const make = (scopes: ("timers:create" | "notifications:send" | "events:emit")[]) =>
-    services.db.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx));
+    parts.base.database.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx));
   const own = await make(["timers:create"]);
   assert.equal((await prism.post(PATH, notify("me"), { token: own.token })).status, 201);
   assert.equal((await prism.post(PATH, event(), { token: own.token })).status, 403);
@@ -88,12 +88,12 @@ test("a service token makes the timers that its scopes allow", async () => {
 });
 
 test("S0-29 the bus event notify needs what a notification needs, and is audited as its creator's", async (t) => {
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const maker = await makeUser(prism, "maker", ["Operator"]);
   await makeUser(prism, "told");
   const tokenFor = async (...scopes: ("timers:create" | "notifications:send" | "events:emit")[]) =>
-    (await services.db.write((trx) => admin.createToken({ userId: maker.id, name: "t", scopes }, trx))).token;
+    (await parts.base.database.write((trx) => admin.createToken({ userId: maker.id, name: "t", scopes }, trx))).token;
   const onBus = (payload: object) => ({
     label: "l",
     delayMs: 1000,
@@ -140,7 +140,7 @@ test("a timer whose creator may not do this any more is dead when it fires, and 
       name: "the creator was disabled",
       body: notify("me"),
       change: (id: string) =>
-        prism.services.db.write((trx) =>
+        prism.parts.base.database.write((trx) =>
           trx.updateTable("users").set({ status: "disabled" }).where("id", "=", id).execute(),
         ),
     },
@@ -148,14 +148,14 @@ test("a timer whose creator may not do this any more is dead when it fires, and 
       name: "the role that allows it was taken away",
       body: event(true),
       change: (id: string) =>
-        prism.services.db.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", id).execute()),
+        prism.parts.base.database.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", id).execute()),
     },
   ])
     await t.test(name, async () => {
       const { id, token } = await makeUser(prism, name.replaceAll(" ", "-"), ["Operator"]);
       const { body: made } = await prism.post<Made>(PATH, body, { token });
       await change(id);
-      prism.services.system.rightsChanged();
+      prism.rightsChanged();
       const before = [countOf(prism, "notifications"), countOf(prism, "events")];
       pass(1000);
       await eventually(
@@ -169,7 +169,7 @@ test("a timer whose creator may not do this any more is dead when it fires, and 
       );
       assert.match(row?.lastError ?? "", /^FORBIDDEN/);
       assert.equal(row?.attempts, 1);
-      await prism.services.events.idle();
+      await prism.parts.base.bus.idle();
       const others = rowsOf(prism, "select 1 from notification_recipients where userId = ?", id);
       assert.deepEqual([others.length, countOf(prism, "events")], [0, before[1]]);
     });

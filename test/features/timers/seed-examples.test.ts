@@ -44,7 +44,7 @@ async function example(t: TestContext, body: string, delayMs: number) {
   };
   const pass = (ms: number): void => {
     clock.advance(ms);
-    prism.services.system.runner.enqueued([]);
+    prism.parts.core.jobs.runner.enqueued([]);
   };
   return { prism, made, pass };
 }
@@ -70,11 +70,11 @@ test("S0-28 the seed's first example: after five seconds user-id has the notific
 test("S0-29 the seed's second example: after two seconds the bus hears `notify`, and user 1 is told", async (t) => {
   const { prism, made, pass } = await example(t, EXAMPLES.event, 2000);
   const heard: unknown[] = [];
-  prism.services.events.on("notify", (payload) => void heard.push(payload));
+  prism.parts.base.bus.on("notify", (payload) => void heard.push(payload));
   const jobId = await made();
   pass(2000);
   await eventually("it has fired", () => stateOf(prism, jobId) === "succeeded");
-  await prism.services.events.idle();
+  await prism.parts.base.bus.idle();
   assert.deepEqual(heard, [{ userId: "1", title: "Bus!", body: "From timer." }]);
   const { body } = await prism.get<{ data: { title: string; body: string }[] }>("/notifications/1");
   assert.deepEqual(
@@ -86,7 +86,7 @@ test("S0-29 the seed's second example: after two seconds the bus hears `notify`,
 test("S0-30 S0-43 the seed's third example: after three seconds `msg:alerts` is on the bus, and followers of the channel have the message", async (t) => {
   const { prism, made, pass } = await example(t, EXAMPLES.message, 3000);
   const heard: unknown[] = [];
-  prism.services.events.on("msg:alerts", (payload, { event }) => void heard.push([event, payload]));
+  prism.parts.base.bus.on("msg:alerts", (payload, { event }) => void heard.push([event, payload]));
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);
   await client.ask({ op: "subscribe", id: "1", stream: "channel:alerts" });
   const jobId = await made();

@@ -36,7 +36,7 @@ test("timers that wait are there after a restart and fire once, at their time", 
   await prism.restart();
   assert.deepEqual(rowsOf(prism, "select state from jobs"), [{ state: "scheduled" }, { state: "scheduled" }]);
   clock.advance(3_600_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await assertFiredOnce(prism);
   await prism.restart();
   await assertFiredOnce(prism);
@@ -55,7 +55,7 @@ test("timers that wait survive a kill; those whose time passed meanwhile fire at
 test("a kill while a timer fires leaves all of its effect or none, and it is there once in the end", async (t) => {
   const { prism, clock } = await withTimers(t);
   // What a kill between the claim and the effect leaves: a job that runs in a process that is gone.
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("jobs").set({ state: "running", workerId: "gone", attempts: 1, fence: 1, startedAt: 1 }).execute(),
   );
   const next = await startPrism(t, { clock, dir: await crashImage(t, prism) });
@@ -71,7 +71,7 @@ test("a timer that fails is tried again: a full database holds its notification 
   steadyJitter(t);
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const beside = openBeside(t, prism.services.config.databaseFile);
+  const beside = openBeside(t, prism.parts.base.config.databaseFile);
   beside.exec("create trigger refuse before insert on notifications begin select raise(abort, 'no'); end");
   await prism.post(PATH, { label: "a", delayMs: 0, action: notify("note") });
   await eventually(
@@ -80,7 +80,7 @@ test("a timer that fails is tried again: a full database holds its notification 
   );
   beside.exec("drop trigger refuse");
   clock.advance(900_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("it has fired", () => rowsOf(prism, "select 1 from jobs where state = 'succeeded'")[0]);
   assert.deepEqual(rowsOf(prism, "select title from notifications"), [{ title: "note" }]);
 });

@@ -20,10 +20,10 @@ async function server(t: TestContext) {
   const prism = await startPrism(t, { clock });
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms);
-    await prism.services.system.schedules.look();
-    prism.services.system.runner.enqueued([]);
+    await prism.parts.services.schedules.look();
+    prism.parts.core.jobs.runner.enqueued([]);
   };
-  return { prism, clock, pass, timer: prism.services.timer };
+  return { prism, clock, pass, timer: prism.parts.services.timer };
 }
 
 const stateOf = (prism: TestPrism, jobId: string) =>
@@ -57,7 +57,7 @@ test("S0-37 services.timer.after('daily-digest', 86_400_000, …) notifies a day
 
 test("S0-47 S0-42 S0-43 services.timer routes each action to what does it: a notification, an event, a message", async (t) => {
   const { prism, timer, pass, clock } = await server(t);
-  const { events } = prism.services;
+  const { bus: events } = prism.parts.base;
   const heard: unknown[] = [];
   events.on("my-module:due", (payload, meta) => void heard.push([meta.event, payload]));
   events.on("msg:alerts", (payload, meta) => void heard.push([meta.event, payload]));
@@ -104,7 +104,7 @@ test("D20: of a module's timers with one label the waiting one stays, gives way,
 test("D20: a timer that runs does not keep its successor from being made", async (t) => {
   const { prism, timer } = await server(t);
   const gate = deferred<void>();
-  const { ingest } = prism.services;
+  const { ingest } = prism.parts.core.pipeline;
   const real = ingest.ingest.bind(ingest);
   ingest.ingest = async (...parts) => {
     await gate.promise;
@@ -130,7 +130,7 @@ test("a recurring timer of a module is one schedule, however often it starts, an
   assert.equal(first.scheduleId, first.jobId);
   assert.equal((await every("0 0 * * *")).scheduleId, first.scheduleId);
   const heard: string[] = [];
-  prism.services.events.on("clean", (_payload, meta) => void heard.push(meta.event));
+  prism.parts.base.bus.on("clean", (_payload, meta) => void heard.push(meta.event));
   await pass(60_000);
   await eventually("it has fired", () => heard.length === 1);
   const replaced = await every("0 0 * * *", { onConflict: "replace" });
@@ -172,7 +172,8 @@ test("cancel takes an id, or all timers of a module with a label, and no other's
 
 test("all of it joins the caller's transaction, or is not there", async (t) => {
   const { prism, timer } = await server(t);
-  const { db, notify } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { notify } = prism.parts.services;
   const kept = await timer.after("kept", 1000, event("x"), { module: "a" });
   await assert.rejects(
     db.write(async (trx) => {
@@ -217,7 +218,7 @@ test("what no action can be is refused", async (t) => {
 test("8.6: the entry of a channel and the end of the job are one commit: a kill before it leaves neither, and it is there once in the end", async (t) => {
   const { prism, clock, timer } = await server(t);
   const { jobId } = await timer.after("m", 1000, { type: "message", channel: "alerts", payload: { n: 1 } });
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("jobs").set({ state: "running", workerId: "gone", attempts: 1, fence: 1, startedAt: 1 }).execute(),
   );
   const next = await startPrism(t, { clock, dir: await crashImage(t, prism) });
@@ -229,10 +230,10 @@ test("8.6: the entry of a channel and the end of the job are one commit: a kill 
 test("8.6: subscribers that fail are logged, and the job has succeeded", async (t) => {
   const { prism, timer } = await server(t);
   const heard: string[] = [];
-  prism.services.events.on("msg:c", () => {
+  prism.parts.base.bus.on("msg:c", () => {
     throw new Error("no");
   });
-  prism.services.events.on("msg:c", async () => {
+  prism.parts.base.bus.on("msg:c", async () => {
     heard.push("second");
     throw new Error("no");
   });
@@ -244,7 +245,7 @@ test("8.6: subscribers that fail are logged, and the job has succeeded", async (
 
 test("S0-45 services.notify schedules and cancels", async (t) => {
   const { prism, clock, pass } = await server(t);
-  const { notify } = prism.services;
+  const { notify } = prism.parts.services;
   const note = { recipients: ["1"], title: "t", message: "m" };
   const at = await notify.schedule(note, { at: new Date(clock.now() + 1000) });
   const delayed = await notify.schedule(note, { delayMs: 2000 });
@@ -266,7 +267,7 @@ test("a person who has left is not told, and keeps nobody else from hearing of i
   const to = (...recipients: string[]) =>
     timer.after("l", 1000, { type: "notify", payload: { recipients, title: "t", message: "m" } });
   const [both, one] = [await to("ann", "bob"), await to("ann")];
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("id", "=", ann.id).execute(),
   );
   await pass(1000);

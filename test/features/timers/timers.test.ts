@@ -75,7 +75,7 @@ test("GET /timers lists what has not ended, one-shot and recurring, newest first
   assert.deepEqual(await labels(`?limit=2&cursor=${first.body.nextCursor}`), ["two", "one"]);
 
   clock.advance(1000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("one has fired", () => stateOf(one.jobId) === "succeeded");
   assert.deepEqual(await labels(), ["four", "three", "two"]);
 });
@@ -125,7 +125,7 @@ test("a timer that runs or has ended cannot be called off; one that was called o
   steadyJitter(t);
   const { prism, clock, make, stateOf } = await server(t);
   const gate = deferred<void>();
-  prism.services.ingest.ingest = async () => {
+  prism.parts.core.pipeline.ingest.ingest = async () => {
     await gate.promise;
     throw new Error("the pipeline is shut");
   };
@@ -134,7 +134,7 @@ test("a timer that runs or has ended cannot be called off; one that was called o
   const runs = await make("runs", { delayMs: 1000, action: { type: "event", event: "x", persist: true } });
   assert.equal((await cancel(called.jobId)).status, 200);
   clock.advance(1000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("it runs", () => stateOf(runs.jobId) === "running");
   for (const id of [runs.jobId, called.jobId]) {
     const { status, body } = await cancel(id);
@@ -151,7 +151,7 @@ test("a timer that runs or has ended cannot be called off; one that was called o
 
 test("a job that is no timer cannot be called off here", async (t) => {
   const { prism, clock } = await server(t);
-  const { jobId } = await prism.services.jobs.enqueue({
+  const { jobId } = await prism.parts.core.jobs.jobs.enqueue({
     queue: "retention",
     kind: "other",
     payload: {},

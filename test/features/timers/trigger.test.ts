@@ -30,7 +30,7 @@ const stateOf = (jobId: string) => scalarOf<string>(prism, "select state from jo
 /** Lets time pass: the runner waits by the real clock, and looks at the other when it hears of jobs. */
 function pass(ms: number): void {
   clock.advance(ms);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
 }
 
 async function done(jobId: string): Promise<void> {
@@ -53,7 +53,7 @@ test("S0-27 a timer is made of a label, a delay and an action, at either path", 
     const [row] = rowsOf<Record<string, unknown>>(prism, "select * from jobs where id = ?", body.jobId);
     assert.deepEqual(
       [row?.["queue"], row?.["kind"], row?.["label"], row?.["createdBy"], row?.["runAt"]],
-      ["timers", "timer", "tea", prism.services.system.devUserId, clock.now() + 5000],
+      ["timers", "timer", "tea", prism.parts.core.access.devUserId, clock.now() + 5000],
     );
     pass(4999);
     assert.equal(stateOf(body.jobId), "scheduled");
@@ -104,7 +104,7 @@ test("S0-28 S1-01 a timer notifies a user after 5 seconds: on the live stream an
 
 test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reaches a user (D19)", async () => {
   const heard: unknown[] = [];
-  const off = prism.services.events.on("notify", (payload, meta) => void heard.push([payload, meta]));
+  const off = prism.parts.base.bus.on("notify", (payload, meta) => void heard.push([payload, meta]));
   const { id } = await makeUser(prism, "listener");
   const payload = { userId: "listener", title: "Bus!", body: "Over the bus" };
   const { body } = await prism.post<Made>(
@@ -116,7 +116,7 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   await done(body.jobId);
   off();
   assert.deepEqual(heard, [[payload, { event: "notify", correlationId: "c-29" }]]);
-  await prism.services.events.idle();
+  await prism.parts.base.bus.idle();
   const list = await prism.get<{ data: { title: string; message: string }[] }>(`/notifications/${id}`);
   assert.deepEqual(
     list.body.data.map(({ title, message }) => [title, message]),
@@ -145,10 +145,10 @@ test("a timer with the event `notify` that could tell nobody is refused when it 
     await onBus({ userId: "gone", title: "t", body: "b" }),
     await onBus({ userId: "gone", title: "t", body: "b" }, { persist: true }),
   ];
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("id", "=", id).execute(),
   );
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   const refused = await onBus({ userId: "gone", title: "t", body: "b" });
   assert.deepEqual([refused.status, refused.body.error.code], [422, "RECIPIENT_NOT_FOUND"]);
   pass(1000);
@@ -168,14 +168,14 @@ test("an event `notify` that persists notifies once and is stored once", async (
   const { body } = await prism.post<Made>("/time/trigger", { label: "bus", delayMs: 1000, action });
   pass(1000);
   await done(body.jobId);
-  await prism.services.events.idle();
+  await prism.parts.base.bus.idle();
   assert.deepEqual(rowsOf(prism, "select id from events where type = 'notify'"), [{ id: body.jobId }]);
   assert.equal(countOf(prism, `notification_recipients where userId = '${id}'`), 1);
 });
 
 test("S0-10 S0-42 a module that listens reacts to the event of a timer; with persist it is also one of the project default, and meets its rules", async () => {
   const heard: unknown[] = [];
-  const off = prism.services.events.on("report.due", (payload) => void heard.push(payload));
+  const off = prism.parts.base.bus.on("report.due", (payload) => void heard.push(payload));
   await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'report.due'", targetUsers: ["me"] });
   const { body } = await prism.post<Made>(PATH, {
     label: "report",
@@ -285,7 +285,7 @@ test("D18: the recipient is meant when the timer is made; a later change of the 
     delayMs: 1000,
     action: { type: "notify", payload: { userId: "renamed", title: "for the first", body: "b" } },
   });
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ username: "other" }).where("id", "=", id).execute(),
   );
   await makeUser(prism, "renamed");

@@ -20,7 +20,7 @@ async function server(t: TestContext) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   // An access token has an end, which these clocks jump over.
-  const { token } = await makeServiceToken(prism, prism.services.system.devUserId ?? "");
+  const { token } = await makeServiceToken(prism, prism.parts.core.access.devUserId ?? "");
   const make = async (label: string, when: object): Promise<Made> => {
     const action = { type: "event", event: "rang", payload: { label }, persist: true };
     const reply = await prism.post<Made>("/api/v1/time/trigger", { label, ...when, action }, { token });
@@ -29,8 +29,8 @@ async function server(t: TestContext) {
   };
   /** The runner waits by the real clock, and looks at the other when it hears of jobs. */
   const look = async (): Promise<void> => {
-    prism.services.system.runner.enqueued([]);
-    await prism.services.system.store.committer.settled();
+    prism.parts.core.jobs.runner.enqueued([]);
+    await prism.parts.base.store.committer.settled();
   };
   const stateOf = ({ jobId }: Made) => scalarOf<string>(prism, "select state from jobs where id = ?", jobId);
   const rang = () => rowsOf<{ label: string }>(prism, "select payload ->> 'label' as label from events order by seq");

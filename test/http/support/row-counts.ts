@@ -4,7 +4,7 @@ export type RowCounts = Readonly<Record<string, number>>;
 
 /** How many rows each table holds, as readers see it. @param except tables that may change meanwhile. */
 export function rowCounts(prism: TestPrism, except: readonly string[] = []): RowCounts {
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   const names = reader
     .prepare<[], string>(
       "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name",

@@ -66,7 +66,8 @@ abstract class UserFeed implements Feed {
 /** Entries of a user's task stream, one transaction for those that are published at once. */
 export class TaskFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
-    const { db, realtime } = this.prism.services;
+    const { database: db } = this.prism.parts.base;
+    const { realtime } = this.prism.parts.services;
     const description = IDEOGRAPHS.slice(0, Math.ceil(paddingBytes / 3));
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {
@@ -82,7 +83,8 @@ export class TaskFeed extends UserFeed {
 /** Notifications of a user, one transaction for those that are published at once. */
 export class NotificationFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
-    const { db, notify } = this.prism.services;
+    const { database: db } = this.prism.parts.base;
+    const { notify } = this.prism.parts.services;
     const data = { padding: NOISE.slice(0, paddingBytes) };
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {
@@ -107,9 +109,9 @@ export async function deleteEvents(prism: TestPrism, projectId: string, before: 
 }
 
 /** Removes entries of a user's task stream as retention does. */
-export async function deleteTaskEntries({ services }: TestPrism, userId: string, before: number): Promise<void> {
+export async function deleteTaskEntries({ parts }: TestPrism, userId: string, before: number): Promise<void> {
   const stream = `tasks:${userId}`;
-  await services.db.write(async (trx) => {
+  await parts.base.database.write(async (trx) => {
     const removed = await trx
       .deleteFrom("stream_log")
       .where("stream", "=", stream)
@@ -125,6 +127,6 @@ export async function deleteTaskEntries({ services }: TestPrism, userId: string,
 }
 
 /** Removes notifications as retention does. */
-export async function deleteNotifications({ services }: TestPrism, before: number): Promise<void> {
-  await notificationSweep(() => 1).sweep(services.db, before - 1 + DAY_MS, () => false);
+export async function deleteNotifications({ parts }: TestPrism, before: number): Promise<void> {
+  await notificationSweep(() => 1).sweep(parts.base.database, before - 1 + DAY_MS, () => false);
 }

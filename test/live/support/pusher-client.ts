@@ -48,7 +48,7 @@ export class PusherClient {
   readonly states: string[] = [];
 
   constructor(prism: TestPrism, { token = prism.adminToken, options = {} }: PusherOptions = {}) {
-    this.pusher = new PusherJs(prism.services.system.pusher.key, {
+    this.pusher = new PusherJs(prism.parts.core.live.pusher.key, {
       cluster: "",
       wsHost: "127.0.0.1",
       wsPort: prism.app.port,

@@ -145,6 +145,6 @@ export function adminOf(prism: TestPrism): RawTarget {
 }
 
 /** How many live connections the server counts, of all protocols. */
-export function liveCount({ services }: TestPrism): number {
-  return Object.values(services.system.connections.counts).reduce((sum, count) => sum + count, 0);
+export function liveCount({ parts }: TestPrism): number {
+  return Object.values(parts.core.live.connections.counts).reduce((sum, count) => sum + count, 0);
 }

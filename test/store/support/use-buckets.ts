@@ -17,9 +17,10 @@ export async function useBuckets(prism: TestPrism): Promise<void> {
   assert.equal((await prism.get(`${PATH}/${body.id}`)).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}/threshold`, { threshold: "200" })).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}/balance`, { delta: "100" })).status, 200);
-  const { db, system } = prism.services;
+  const { db } = prism.services;
+  const { schedules } = prism.parts.services;
   await db.write((trx) => trx.updateTable("transfer_buckets").set({ currentBalance: "1" }).execute());
-  const schedule = await system.schedules.findByName("prism:bucket-monitoring");
+  const schedule = await schedules.findByName("prism:bucket-monitoring");
   assert.equal((await prism.post(`/api/v1/schedules/${schedule?.id}/run`)).status, 201);
   assert.equal((await prism.delete(`${PATH}/${body.id}`)).status, 204);
 }

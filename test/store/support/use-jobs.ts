@@ -8,7 +8,8 @@ export async function useJobs(
   post: (path: string) => Promise<unknown>,
   both: (path: string, filters: readonly string[]) => readonly string[],
 ): Promise<readonly string[]> {
-  const { jobs, clock } = prism.services;
+  const { jobs } = prism.parts.core.jobs;
+  const { clock } = prism.parts.base;
   const make = async (dedupeKey: string): Promise<string> => {
     const job = { queue: "digest", kind: "test", payload: {}, runAt: clock.now() + DAY_MS, dedupeKey } as const;
     return (await jobs.enqueue(job)).jobId;

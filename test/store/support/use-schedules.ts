@@ -18,7 +18,7 @@ export async function useSchedules(prism: TestPrism): Promise<void> {
   assert.equal((await prism.get(`${PATH}/${body.id}`)).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}`, { name: "renamed", overlap: "allow" })).status, 200);
   assert.equal((await prism.post(`${PATH}/${body.id}/run`)).status, 201);
-  const { schedules } = prism.services.system;
+  const { schedules } = prism.parts.services;
   await schedules.put({ name: "m", cron: "@daily", queue: "module:clockwork", kind: "k", module: "clockwork" });
   await prism.services.db.write((trx) =>
     trx.updateTable("schedules").set({ nextRunAt: 1 }).where("module", "is", null).execute(),

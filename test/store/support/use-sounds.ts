@@ -8,7 +8,7 @@ const PATH = "/api/v1/sounds";
 /** Uses every route of sounds, and a rule and a notification that name one. */
 export async function useSounds(prism: TestPrism): Promise<void> {
   const { body: sound } = await upload(prism, "plan.wav", wavFile());
-  const cursor = Buffer.from(JSON.stringify([prism.services.clock.now(), sound.id])).toString("base64url");
+  const cursor = Buffer.from(JSON.stringify([prism.parts.base.clock.now(), sound.id])).toString("base64url");
   for (const query of ["", "limit=1", "page=1", "offset=1", "page=2000", `cursor=${cursor}`]) {
     const { status, text } = await prism.get(`${PATH}?${query}`);
     assert.equal(status, 200, text);

@@ -24,11 +24,11 @@ export async function useTimers(prism: TestPrism): Promise<void> {
         assert.equal((await prism.get(v1(path + query), { token })).status, 200);
     for (const id of ids) assert.equal((await prism.delete(v1(`/timers/${id}`), { token })).status, 200);
   }
-  const { services } = prism;
-  await services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a" });
-  await services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a", onConflict: "replace" });
-  await services.timer.after("l", 60_000, { type: "event", event: "x" });
-  for (const options of [{ module: "a" }, {}]) assert.equal(await services.timer.cancel("l", options), true);
+  const { parts } = prism;
+  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a" });
+  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a", onConflict: "replace" });
+  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" });
+  for (const options of [{ module: "a" }, {}]) assert.equal(await parts.services.timer.cancel("l", options), true);
   const { status } = await prism.post(v1("/realtime/publish"), { stream: "channel:a", type: "x", data: 1 });
   assert.equal(status, 202);
   for (const path of ["/time/now", "/time/convert?datetime=2026-01-31T08:00:00Z"])

@@ -16,8 +16,9 @@ export async function useWebhooks(prism: TestPrism): Promise<void> {
     }
   assert.equal((await prism.get(`${PATH}/${body.id}`)).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}`, { rotateSecret: true, eventTypes: ["x"] })).status, 200);
-  const { db, system } = prism.services;
-  const sender = system.senders.get("webhook");
+  const { db } = prism.services;
+  const { senders } = prism.parts.core.pipeline;
+  const sender = senders.get("webhook");
   assert.ok(sender);
   for (const notification of await db.read
     .selectFrom("notifications")

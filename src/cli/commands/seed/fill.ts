@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { CoreServices } from "../../../app/module.ts";
 import type { App } from "../../../app/start.ts";
+import type { ReadDb } from "../../../store/database.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output, Progress } from "../../output/output.ts";
 import { ServerClient } from "../../server-client.ts";
@@ -47,11 +47,11 @@ export async function seedAccounts(
 
 /** What the demo has besides: one of each kind, so that every page has something to show. Each says whether it was made. */
 export class DemoExtras {
-  readonly #db: CoreServices["db"];
+  readonly #db: ReadDb;
   readonly #as: (username: string) => Promise<ServerClient>;
 
   /** @param as a client in the name of an account. */
-  constructor({ db }: Pick<CoreServices, "db">, as: (username: string) => Promise<ServerClient>) {
+  constructor(db: ReadDb, as: (username: string) => Promise<ServerClient>) {
     this.#db = db;
     this.#as = as;
   }
@@ -59,7 +59,7 @@ export class DemoExtras {
   /** What a rule of the demo sounds with. */
   async sound(): Promise<boolean> {
     const { filename } = samples.BELL;
-    const found = this.#db.read.selectFrom("sounds").select("id").where("filename", "=", filename);
+    const found = this.#db.selectFrom("sounds").select("id").where("filename", "=", filename);
     if (await found.where("deletedAt", "is", null).executeTakeFirst()) return false;
     await (await this.#as(samples.ADMIN.username)).upload("/api/v1/sounds", samples.bellSound(), { filename });
     return true;
@@ -67,7 +67,7 @@ export class DemoExtras {
 
   /** Quiet hours of somebody who has not said anything yet. */
   async preferences(username: string, userId: string): Promise<boolean> {
-    const row = await this.#db.read.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
+    const row = await this.#db.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
     if (row?.prefs !== "{}") return false;
     await (await this.#as(username)).put("/api/v1/users/me/preferences", samples.PREFERENCES);
     return true;
@@ -75,7 +75,7 @@ export class DemoExtras {
 
   /** To everybody, from `admin`; who is named has acknowledged it. */
   async notification(userIds: readonly string[], acknowledgedBy: string): Promise<boolean> {
-    const found = this.#db.read.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
+    const found = this.#db.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
     if (await found.where("kind", "=", "direct").executeTakeFirst()) return false;
     const admin = await this.#as(samples.ADMIN.username);
     const body = { ...samples.WELCOME, recipients: userIds };
@@ -87,8 +87,7 @@ export class DemoExtras {
   /** An entry of a channel, for whoever follows it from its beginning. */
   async publication(): Promise<boolean> {
     const { type } = samples.PUBLICATION;
-    if (await this.#db.read.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst())
-      return false;
+    if (await this.#db.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst()) return false;
     await (await this.#as(samples.ADMIN.username)).post("/api/v1/realtime/publish", samples.PUBLICATION);
     return true;
   }
@@ -129,7 +128,7 @@ export class SeedFill {
 
   async run({ events, tasks }: samples.SeedAmounts, isDemo: boolean): Promise<Filled> {
     const apiKey = isDemo ? await this.#project() : undefined;
-    const extras = new DemoExtras(this.#services, (username) => this.#as(username));
+    const extras = new DemoExtras(this.#read, (username) => this.#as(username));
     const kinds = [
       ...(isDemo ? [counted("projects", [apiKey !== undefined]), counted("sounds", [await extras.sound()])] : []),
       counted("rules", await this.#rules(isDemo ? [...samples.RULES, ...samples.DEMO_RULES] : samples.RULES)),
@@ -144,7 +143,7 @@ export class SeedFill {
 
   /** @returns the key of the project, undefined when it was there. */
   async #project(): Promise<string | undefined> {
-    const { projects } = this.#services;
+    const { projects } = this.#access;
     if (projects.find(samples.SHOP.slug) !== undefined) return undefined;
     const admin = await this.#as(samples.ADMIN.username);
     const { apiKey } = await admin.post<{ apiKey: string }>("/api/v1/projects", samples.SHOP);
@@ -156,8 +155,8 @@ export class SeedFill {
 
   #rules(wanted: readonly { readonly name: string; readonly projectId: string }[]): Promise<boolean[]> {
     return eachOf(wanted, async (rule) => {
-      const projectId = this.#services.projects.find(rule.projectId);
-      const found = this.#services.db.read.selectFrom("rules").select("id").where("name", "=", rule.name);
+      const projectId = this.#access.projects.find(rule.projectId);
+      const found = this.#read.selectFrom("rules").select("id").where("name", "=", rule.name);
       if (await found.where("projectId", "=", projectId ?? "").executeTakeFirst()) return false;
       await (await this.#as(samples.ADMIN.username)).post("/api/v1/rules", rule);
       return true;
@@ -166,8 +165,7 @@ export class SeedFill {
 
   #buckets(): Promise<boolean[]> {
     return eachOf(samples.BUCKETS, async (bucket) => {
-      const { db } = this.#services;
-      const found = db.read.selectFrom("transfer_buckets").select("id").where("name", "=", bucket.name);
+      const found = this.#read.selectFrom("transfer_buckets").select("id").where("name", "=", bucket.name);
       if (await found.where("currency", "=", bucket.currency).executeTakeFirst()) return false;
       await (await this.#as(samples.ADMIN.username)).post("/api/v1/transfer-buckets", bucket);
       return true;
@@ -179,7 +177,7 @@ export class SeedFill {
     return eachOf([...Array(count).keys()], async (at) => {
       const task = samples.sampleTask(at);
       const username = this.#usernames[at % Math.min(2, this.#usernames.length)] ?? samples.ADMIN.username;
-      const found = this.#services.db.read.selectFrom("tasks").select("id").where("title", "=", task.title);
+      const found = this.#read.selectFrom("tasks").select("id").where("title", "=", task.title);
       if (await found.where("userId", "=", this.#idOf(username)).executeTakeFirst()) return false;
       await (await this.#as(username)).post("/api/v1/tasks", task);
       return true;
@@ -187,9 +185,9 @@ export class SeedFill {
   }
 
   async #events(count: number, isDemo: boolean): Promise<SeededKind> {
-    const { db, projects, clock } = this.#services;
+    const { projects } = this.#access;
     const shop = projects.find(samples.SHOP.slug);
-    const stored = await db.read
+    const stored = await this.#read
       .selectFrom("events")
       .select("dedupeKey")
       .where("projectId", "in", shop === undefined ? [projects.defaultId] : [projects.defaultId, shop])
@@ -197,7 +195,7 @@ export class SeedFill {
       .where("dedupeKey", "<=", samples.eventKey(count - 1))
       .execute();
     const keys = new Set(stored.map(({ dedupeKey }) => dedupeKey));
-    const now = clock.now();
+    const now = this.#app.parts.base.clock.now();
     const missing = [...Array(count).keys()].filter((at) => !keys.has(samples.eventKey(at)));
     const progress = this.#out.progress("storing events");
     for (let from = 0; from < missing.length; from += BATCH) {
@@ -221,14 +219,14 @@ export class SeedFill {
   }
 
   async #schedule(): Promise<boolean> {
-    if (await this.#services.system.schedules.findByName(samples.SCHEDULE.name)) return false;
+    if (await this.#app.parts.services.schedules.findByName(samples.SCHEDULE.name)) return false;
     await (await this.#as(samples.ADMIN.username)).post("/api/v1/schedules", samples.SCHEDULE);
     return true;
   }
 
   async #message(): Promise<boolean> {
     const sender = this.#usernames[1] ?? samples.ADMIN.username;
-    const found = this.#services.db.read.selectFrom("messages").select("id").where("senderId", "=", this.#idOf(sender));
+    const found = this.#read.selectFrom("messages").select("id").where("senderId", "=", this.#idOf(sender));
     const recipientId = this.#idOf(samples.ADMIN.username);
     if (await found.where("recipientId", "=", recipientId).limit(1).executeTakeFirst()) return false;
     await (await this.#as(sender)).post("/api/v1/messages", samples.MESSAGE);
@@ -249,8 +247,8 @@ export class SeedFill {
   #as(username: string): Promise<ServerClient> {
     const known = this.#clients.get(username);
     if (known) return known;
-    const { port, services } = this.#app;
-    const made = services.system.accessTokens
+    const { port } = this.#app;
+    const made = this.#access.accessTokens
       .issue(this.#idOf(username))
       .then(({ token }) => new ServerClient(`http://127.0.0.1:${port}`, token, this.#out));
     this.#clients.set(username, made);
@@ -259,7 +257,7 @@ export class SeedFill {
 
   /** @throws ServerRefused for an account that was closed */
   #idOf(username: string): string {
-    const id = this.#services.users.find(username);
+    const id = this.#access.users.find(username);
     if (id !== undefined) return id;
     throw new ServerRefused(
       404,
@@ -269,8 +267,12 @@ export class SeedFill {
     );
   }
 
-  get #services(): CoreServices {
-    return this.#app.services;
+  get #access(): App["parts"]["core"]["access"] {
+    return this.#app.parts.core.access;
+  }
+
+  get #read(): App["services"]["db"]["read"] {
+    return this.#app.services.db.read;
   }
 }
 

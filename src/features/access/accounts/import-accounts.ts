@@ -4,7 +4,7 @@ import { LoopTurns } from "../../../core/loop-turns.ts";
 import { checkShape } from "../../../http/input.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
-import type { AuditService } from "../../audit/index.ts";
+import type { AuditTrail } from "../../audit/index.ts";
 import { namesOf, type UserAdmin } from "../user-admin.ts";
 import type { FiledAccount } from "./account-file.ts";
 import { ImportedAccount } from "./account-shape.ts";
@@ -14,7 +14,7 @@ import type { UserLifecycle } from "./user-lifecycle.ts";
 export interface ImportParts {
   readonly userAdmin: UserAdmin;
   readonly userLifecycle: UserLifecycle;
-  readonly audit: AuditService;
+  readonly audit: AuditTrail;
   readonly clock: Clock;
 }
 

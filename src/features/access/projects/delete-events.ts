@@ -1,7 +1,7 @@
-import type { CoreServices } from "../../../app/module.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { removeEvents } from "../../events/index.ts";
 import type { RunningJob } from "../../jobs/index.ts";
+import type { ProjectsContext } from "./context.ts";
 import { oldestEvents } from "./event-queries.ts";
 import { requireStill } from "./still-may.ts";
 
@@ -17,11 +17,11 @@ interface DeletePayload {
 
 /** Removing events, at once or by a job, in short transactions. */
 export class EventDeletion {
-  readonly #services: CoreServices;
+  readonly #context: ProjectsContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    services.system.runner.handle("project.events.delete", (job, signal) => this.#run(job, signal));
+  constructor(context: ProjectsContext) {
+    this.#context = context;
+    context.runner.handle("project.events.delete", (job, signal) => this.#run(job, signal));
   }
 
   /** @returns how many were removed, or the job that removes them. */
@@ -30,7 +30,7 @@ export class EventDeletion {
     ref: string,
     before: number | undefined,
   ): Promise<{ deleted: number } | { jobId: string }> {
-    const { db, audit, clock, projects, jobs } = this.#services;
+    const { db, audit, clock, projects, jobs } = this.#context;
     const projectId = projects.require(principal, ref, "events:delete");
     const payload: DeletePayload = { projectId, before: before ?? clock.now() + 1 };
     const entry = {
@@ -42,7 +42,7 @@ export class EventDeletion {
     const seqs = await oldestEvents(db.scan, projectId, payload.before, MAX_AT_ONCE + 1);
     if (seqs.length > MAX_AT_ONCE) {
       return db.write(async (trx) => {
-        await requireStill(this.#services, principal, projectId, "events:delete", trx);
+        await requireStill(this.#context, principal, projectId, "events:delete", trx);
         await audit.record(entry, { trx });
         const { jobId } = await jobs.enqueue(
           { queue: "retention", kind: "project.events.delete", payload, runAt: clock.now() },
@@ -52,7 +52,7 @@ export class EventDeletion {
       });
     }
     await db.write(async (trx) => {
-      await requireStill(this.#services, principal, projectId, "events:delete", trx);
+      await requireStill(this.#context, principal, projectId, "events:delete", trx);
       await audit.record(entry, { trx });
     });
     for (let at = 0; at < seqs.length; at += SLICE)
@@ -64,9 +64,9 @@ export class EventDeletion {
     const { projectId, before } = job.payload as DeletePayload;
     for (let deleted = 0; ; ) {
       signal.throwIfAborted();
-      const seqs = await oldestEvents(this.#services.db.scan, projectId, before, SLICE);
+      const seqs = await oldestEvents(this.#context.db.scan, projectId, before, SLICE);
       if (seqs.length === 0) return { deleted };
-      await this.#services.db.write((trx) => removeEvents(trx, projectId, seqs));
+      await this.#context.db.write((trx) => removeEvents(trx, projectId, seqs));
       deleted += seqs.length;
     }
   }

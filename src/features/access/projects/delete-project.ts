@@ -1,8 +1,8 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { addEffect } from "../../../store/database.ts";
 import type { AuditEntry } from "../../audit/index.ts";
+import type { ProjectsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { requireStill } from "./still-may.ts";
 
@@ -14,16 +14,16 @@ const MAX_ROWS = 100;
  * of more than 100 keys, or rules, the project's own row has the count and the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
-export async function deleteProject(services: CoreServices, principal: UserPrincipal, ref: string): Promise<void> {
-  const { db, audit, clock, projects, jobs } = services;
+export async function deleteProject(context: ProjectsContext, principal: UserPrincipal, ref: string): Promise<void> {
+  const { db, audit, clock, projects, jobs } = context;
   const id = projects.require(principal, ref, "project:manage");
   if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
   await db.write(async (trx) => {
-    await requireStill(services, principal, id, "project:manage", trx);
+    await requireStill(context, principal, id, "project:manage", trx);
     const now = clock.now();
     await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
     const keys = await queries.revokeKeys(trx, id, now);
-    const rules = await queries.deleteRules(trx, id, now);
+    const deleted = await queries.deleteRules(trx, id, now);
     const webhooks = await queries.deleteWebhooks(trx, id);
     const by = { by: "project.delete" };
     for (const entry of [
@@ -33,7 +33,7 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
         resourceId: key.id,
         metadata: { projectId: id, ...by },
       })),
-      ...rowsOf(rules, (rule) => ({
+      ...rowsOf(deleted, (rule) => ({
         action: "rule.delete",
         resourceType: "rule",
         resourceId: rule.id,
@@ -51,10 +51,10 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
         resourceId: id,
         metadata: {
           keys: keys.length,
-          rules: rules.length,
+          rules: deleted.length,
           ...(webhooks.length > 0 ? { webhooks: webhooks.length } : {}),
           ...(keys.length > MAX_ROWS ? { first100Keys: firstIds(keys) } : {}),
-          ...(rules.length > MAX_ROWS ? { first100Rules: firstIds(rules) } : {}),
+          ...(deleted.length > MAX_ROWS ? { first100Rules: firstIds(deleted) } : {}),
         },
       },
     ])
@@ -69,7 +69,7 @@ export async function deleteProject(services: CoreServices, principal: UserPrinc
       },
       { trx },
     );
-    addEffect(trx, { type: "rules-changed", ruleIds: rules.map((rule) => rule.id) });
+    addEffect(trx, { type: "rules-changed", ruleIds: deleted.map((rule) => rule.id) });
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   });
 }

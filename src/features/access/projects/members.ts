@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -7,6 +6,7 @@ import { pageBody, readPage } from "../../../http/pagination.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import type { ProjectRight } from "../project-rights.ts";
+import type { ProjectsContext } from "./context.ts";
 import type { Invitations } from "./invitations.ts";
 import * as queries from "./member-queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
@@ -14,17 +14,17 @@ import { requireStill } from "./still-may.ts";
 
 /** Who belongs to a project. Everybody in it may look; its owners decide (contract 4.6). */
 export class ProjectMembers {
-  readonly #services: CoreServices;
+  readonly #context: ProjectsContext;
 
   readonly #invitations: Invitations;
 
-  constructor(services: CoreServices, invitations: Invitations) {
-    this.#services = services;
+  constructor(context: ProjectsContext, invitations: Invitations) {
+    this.#context = context;
     this.#invitations = invitations;
   }
 
   async list(principal: UserPrincipal, ref: string, query: ListMembers) {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const projectId = projects.require(principal, ref, "project:read");
     const request = readPage(query, ["string"]);
     const rows = await queries.listMembers(db.read, projectId, request);
@@ -38,13 +38,13 @@ export class ProjectMembers {
    * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link Invitations.invite} throws
    */
   async add(principal: UserPrincipal, ref: string, { email, userId: userRef, role }: AddMember) {
-    const { projects, users } = this.#services;
+    const { projects, users } = this.#context;
     const projectId = projects.require(principal, ref, "project:manage");
     if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
     if (email !== undefined) return this.#invitations.invite(principal, projectId, email, role);
     const wanted = userRef ?? "";
     const userId = users.find(wanted);
-    const isMember = userId !== undefined && (await queries.isMember(this.#services.db.read, projectId, userId));
+    const isMember = userId !== undefined && (await queries.isMember(this.#context.db.read, projectId, userId));
     if (!isMember) {
       const mayAdd = principal.permissions.has("users:read");
       if (wanted.includes("@") && !(mayAdd && userId !== undefined))
@@ -55,7 +55,7 @@ export class ProjectMembers {
     return this.#write(principal, projectId, "project:manage", async (trx) => {
       const member = await queries.findMember(trx, projectId, userId);
       if (member) return this.#change(trx, member, role);
-      const createdAt = this.#services.clock.now();
+      const createdAt = this.#context.clock.now();
       await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
       addEffect(trx, { type: "rights-changed", of: "user", userId });
       await this.#record("member.add", projectId, { userId, role }, trx);
@@ -65,7 +65,7 @@ export class ProjectMembers {
 
   /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
   async change(principal: UserPrincipal, ref: string, userRef: string, role: ProjectRole) {
-    const { projects, users } = this.#services;
+    const { projects, users } = this.#context;
     const projectId = projects.require(principal, ref, "project:manage");
     const userId = users.findAny(userRef) ?? userRef;
     return this.#write(principal, projectId, "project:manage", async (trx) =>
@@ -75,7 +75,7 @@ export class ProjectMembers {
 
   /** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
   async remove(principal: UserPrincipal, ref: string, userRef: string): Promise<void> {
-    const { projects, users } = this.#services;
+    const { projects, users } = this.#context;
     const userId = users.findAny(userRef) ?? userRef;
     const right = userId === principal.userId ? "project:read" : "project:manage";
     const projectId = projects.require(principal, ref, right);
@@ -89,7 +89,7 @@ export class ProjectMembers {
         .execute();
       addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
       await this.#record("member.remove", projectId, { userId: member.userId }, trx);
-      await this.#services.system.projectInvitations.revokeOf(projectId, member.userId, trx);
+      await this.#context.projectInvitations.revokeOf(projectId, member.userId, trx);
     });
   }
 
@@ -104,7 +104,7 @@ export class ProjectMembers {
       .execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
     await this.#record("member.update", projectId, { userId, role }, trx);
-    if (role !== "owner") await this.#services.system.projectInvitations.revokeOf(projectId, userId, trx);
+    if (role !== "owner") await this.#context.projectInvitations.revokeOf(projectId, userId, trx);
     return this.#read(trx, projectId, userId);
   }
 
@@ -114,8 +114,8 @@ export class ProjectMembers {
     right: ProjectRight,
     change: (trx: Trx) => Promise<T>,
   ): Promise<T> {
-    return this.#services.db.write(async (trx) => {
-      await requireStill(this.#services, principal, projectId, right, trx);
+    return this.#context.db.write(async (trx) => {
+      await requireStill(this.#context, principal, projectId, right, trx);
       return change(trx);
     });
   }
@@ -131,7 +131,7 @@ export class ProjectMembers {
   }
 
   async #record(action: string, projectId: string, metadata: Readonly<Record<string, string>>, trx: Trx) {
-    await this.#services.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
   }
 }
 

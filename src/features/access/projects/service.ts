@@ -1,5 +1,4 @@
 import type { Selectable } from "kysely";
-import type { CoreServices } from "../../../app/module.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
@@ -10,6 +9,7 @@ import { requireVersion } from "../../../http/versions.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { KeyAdmin } from "../key-admin.ts";
+import type { ProjectsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
 import { mergedSettings } from "./settings.ts";
@@ -35,16 +35,16 @@ const MAX_SLUG_BASE = 56;
 
 /** Projects and their keys (contract 4.6). */
 export class ProjectService {
-  readonly #services: CoreServices;
+  readonly #context: ProjectsContext;
   readonly #keys: KeyAdmin;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
-    this.#keys = new KeyAdmin(services.audit, services.clock);
+  constructor(context: ProjectsContext) {
+    this.#context = context;
+    this.#keys = new KeyAdmin(context.audit, context.clock);
   }
 
   async list(principal: UserPrincipal, query: ListProjects) {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const request = readPage(query, ["string"]);
     const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
     const filter = { memberId, defaultId: projects.defaultId, q: query.q };
@@ -61,7 +61,7 @@ export class ProjectService {
 
   /** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
   async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
-    const { db, audit, clock, events } = this.#services;
+    const { db, audit, clock, events } = this.#context;
     const now = clock.now();
     const kept = mergedSettings("{}", settings);
     const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
@@ -92,7 +92,7 @@ export class ProjectService {
   }
 
   async get(principal: Principal, ref: string) {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const row = await this.#row(projects.require(principal, ref, "project:read"));
     const [last, eventCount, keys] = await Promise.all([
       queries.lastEvent(db.read, row.id),
@@ -109,10 +109,10 @@ export class ProjectService {
   }
 
   async update(principal: UserPrincipal, ref: string, ifMatch: string, { name, settings }: UpdateProject) {
-    const { db, audit, clock, events, projects } = this.#services;
+    const { db, audit, clock, events, projects } = this.#context;
     const id = projects.require(principal, ref, "project:manage");
     await db.write(async (trx) => {
-      const row = await requireStill(this.#services, principal, id, "project:manage", trx);
+      const row = await requireStill(this.#context, principal, id, "project:manage", trx);
       requireVersion(ifMatch, row.version);
       await trx
         .updateTable("projects")
@@ -149,7 +149,7 @@ export class ProjectService {
   }
 
   async listKeys(principal: UserPrincipal, ref: string) {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
     return { data: keys.map(keyView) };
   }
@@ -174,23 +174,23 @@ export class ProjectService {
 
   /** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
   async #manage<T>(principal: UserPrincipal, ref: string, change: (projectId: string, trx: Trx) => Promise<T>) {
-    const { db, projects } = this.#services;
+    const { db, projects } = this.#context;
     const projectId = projects.require(principal, ref, "project:manage");
     return db.write(async (trx) => {
-      await requireStill(this.#services, principal, projectId, "project:manage", trx);
+      await requireStill(this.#context, principal, projectId, "project:manage", trx);
       return change(projectId, trx);
     });
   }
 
   async #row(id: string): Promise<ProjectRow> {
-    const row = await queries.findProject(this.#services.db.read, id);
+    const row = await queries.findProject(this.#context.db.read, id);
     if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     return row;
   }
 
   #view(row: ProjectRow, principal: Principal) {
     const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
-    const isImplicitViewer = principal.kind !== "apiKey" && row.id === this.#services.projects.defaultId;
+    const isImplicitViewer = principal.kind !== "apiKey" && row.id === this.#context.projects.defaultId;
     return {
       id: row.id,
       slug: row.slug,

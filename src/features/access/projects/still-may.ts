@@ -1,8 +1,8 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { ProjectRight } from "../project-rights.ts";
+import type { ProjectsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 
 /**
@@ -11,7 +11,7 @@ import * as queries from "./queries.ts";
  * @returns the project as it is now. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, TOKEN_INVALID
  */
 export async function requireStill(
-  { projects, system }: CoreServices,
+  { projects, principals }: ProjectsContext,
   principal: UserPrincipal,
   projectId: string,
   right: ProjectRight,
@@ -19,7 +19,7 @@ export async function requireStill(
 ) {
   const row = await queries.findProject(trx, projectId);
   if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
-  const current = system.principals.refresh(principal);
+  const current = principals.refresh(principal);
   if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The credential has ended");
   const role = await queries.roleOf(trx, projectId, current.userId);
   projects.require({ ...current, memberships: new Map(role ? [[projectId, role]] : []) }, projectId, right);

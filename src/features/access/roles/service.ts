@@ -1,5 +1,4 @@
 import { sql } from "kysely";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type Permission, storedPermissions } from "../../../core/permissions.ts";
@@ -7,6 +6,7 @@ import { requireVersion } from "../../../http/versions.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, requireHeld } from "../accounts/role-grants.ts";
+import type { RolesContext } from "./context.ts";
 
 export interface RoleInput {
   readonly name?: string | undefined;
@@ -15,18 +15,18 @@ export interface RoleInput {
 }
 
 export class RoleService {
-  readonly #services: CoreServices;
+  readonly #context: RolesContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: RolesContext) {
+    this.#context = context;
   }
 
   list() {
-    return this.#services.db.read.selectFrom("roles").selectAll().orderBy("builtin", "desc").orderBy("name").execute();
+    return this.#context.db.read.selectFrom("roles").selectAll().orderBy("builtin", "desc").orderBy("name").execute();
   }
 
   /** @throws ROLE_NOT_FOUND */
-  async get(id: string, db: ReadDb = this.#services.db.read) {
+  async get(id: string, db: ReadDb = this.#context.db.read) {
     const role = await db.selectFrom("roles").selectAll().where("id", "=", id).executeTakeFirst();
     if (!role) throw noSuchRole();
     return role;
@@ -34,7 +34,7 @@ export class RoleService {
 
   /** @throws NAME_TAKEN, PRIVILEGE_ESCALATION */
   async create(input: RoleInput & { readonly name: string }, granter: Granter) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     const permissions = storedPermissions(input.permissions ?? [], []);
     requireHeld(permissions, granter, "permissions");
     return db.write(async (trx) => {
@@ -59,7 +59,7 @@ export class RoleService {
 
   /** @param ifMatch the header. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, NAME_TAKEN, PRIVILEGE_ESCALATION, VERSION_CONFLICT */
   async update(id: string, input: RoleInput, ifMatch: string, granter: Granter) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     return db.write(async (trx) => {
       const role = await this.get(id, trx);
       requireVersion(ifMatch, role.version);
@@ -94,7 +94,7 @@ export class RoleService {
 
   /** @param reassignTo the role that its users get instead. @throws ROLE_NOT_FOUND, ROLE_BUILTIN, ROLE_IN_USE, PRIVILEGE_ESCALATION */
   async remove(id: string, reassignTo: string | undefined, granter: Granter): Promise<void> {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     await db.write(async (trx) => {
       const role = await this.get(id, trx);
       if (role.builtin === 1) throw builtIn("A built-in role cannot be removed");
@@ -125,7 +125,7 @@ export class RoleService {
     metadata: Readonly<Record<string, string | number | readonly string[]>>,
     trx: Trx,
   ): Promise<void> {
-    await this.#services.audit.record({ action, resourceType: "role", resourceId: id, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "role", resourceId: id, metadata }, { trx });
   }
 }
 

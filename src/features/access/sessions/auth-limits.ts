@@ -1,9 +1,9 @@
-import type { CoreServices } from "../../../app/module.ts";
 import type { Bucket } from "../../../core/bucket.ts";
 import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
 import { WIDE_NETWORK_FACTOR } from "../accounts/login-backoff.ts";
+import type { AuthContext } from "./context.ts";
 
 /** What is counted apart: asking for mails never takes a login's room. */
 type Purpose = "login" | "mail";
@@ -14,11 +14,11 @@ type Purpose = "login" | "mail";
  */
 export class AuthLimits {
   readonly #limiter: RateLimiter;
-  readonly #settings: CoreServices["system"]["settings"];
+  readonly #settings: AuthContext["settings"];
 
-  constructor({ clock, system }: CoreServices) {
+  constructor({ clock, settings }: AuthContext) {
     this.#limiter = new RateLimiter(clock);
-    this.#settings = system.settings;
+    this.#settings = settings;
   }
 
   /** Counts an attempt of an address; IPv6 by /64, and with a wider limit by /48. @throws RATE_LIMITED */

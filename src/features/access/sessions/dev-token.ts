@@ -1,14 +1,23 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import { clientOf } from "../accounts/client-of.ts";
 import { DevGate } from "../dev-gate.ts";
+import type { AuthContext } from "./context.ts";
 
 /** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */
-export function devTokenRoute({ config, users, audit, log, db, system }: CoreServices): Route {
+export function devTokenRoute({
+  config,
+  users,
+  audit,
+  log,
+  db,
+  devUserId,
+  sessions,
+  accessTokens,
+}: AuthContext): Route {
   const gate = new DevGate(config);
 
   /** An unknown user is made as for a notification, so that a client can connect before its first one. @throws NOT_FOUND */
@@ -17,8 +26,8 @@ export function devTokenRoute({ config, users, audit, log, db, system }: CoreSer
       return users.recipient(ref, trx, null, "user").catch(() => {
         throw noRoute();
       });
-    if (!system.devUserId) throw noRoute();
-    return system.devUserId;
+    if (!devUserId) throw noRoute();
+    return devUserId;
   }
 
   return route({
@@ -36,9 +45,9 @@ export function devTokenRoute({ config, users, audit, log, db, system }: CoreSer
       const { userId, sessionId } = await db.write(async (trx) => {
         const userId = await userOf(query.user, trx);
         await audit.record({ action: "dev.token", resourceType: "user", resourceId: userId }, { trx });
-        return { userId, sessionId: (await system.sessions.open(userId, client, trx)).id };
+        return { userId, sessionId: (await sessions.open(userId, client, trx)).id };
       });
-      const { token } = await system.accessTokens.issue(userId, sessionId, config.auth.devTokenExpires);
+      const { token } = await accessTokens.issue(userId, sessionId, config.auth.devTokenExpires);
       log.warn({ userId, ip: exchange.clientAddress }, "a development token was issued");
       return { token };
     },

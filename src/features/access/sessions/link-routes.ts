@@ -1,13 +1,12 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { clientOf } from "../accounts/client-of.ts";
 import type { AuthLimits } from "./auth-limits.ts";
+import type { AuthContext } from "./context.ts";
 import { EmailBody, LinkBody, ResetBody, UserStatusView } from "./schema.ts";
 
 /** What the links in mails lead to, and asking for such mails (contract 4.4). */
-export function linkRoutes({ system }: CoreServices, limits: AuthLimits): Route[] {
-  const { accountLinks } = system;
+export function linkRoutes({ accountLinks }: AuthContext, limits: AuthLimits): Route[] {
   const tag = "Authentication";
 
   /** Answered alike and at once whether or not there is such an account. */

@@ -1,7 +1,7 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { Reply } from "../../../http/route.ts";
 import type { Login } from "../accounts/accounts.ts";
 import { findUser, ownDetails, userView } from "../accounts/user-view.ts";
+import type { AuthContext } from "./context.ts";
 import type { RefreshCookie } from "./refresh-cookie.ts";
 
 /** How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients without cookies, in the body. */
@@ -9,7 +9,7 @@ export type TokenDelivery = "cookie" | "body";
 
 /** The answer to everything that logs in (D12). */
 export async function loginReply(
-  { db, clock, system }: CoreServices,
+  { db, clock, pusherRegistry }: AuthContext,
   cookie: RefreshCookie,
   login: Login,
   {
@@ -34,7 +34,7 @@ export async function loginReply(
     accessToken,
     tokenType: "Bearer",
     expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
-    user: userView(user, await ownDetails(db.read, system.pusherRegistry, userId)),
+    user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
     ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
     ...extra,
   };

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { isHttps } from "../../../config/public-url.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
@@ -8,6 +7,7 @@ import { clientOf } from "../accounts/client-of.ts";
 import { loginNameOf } from "../accounts/login-name.ts";
 import { findUser, UserView, userView } from "../accounts/user-view.ts";
 import type { AuthLimits } from "./auth-limits.ts";
+import type { AuthContext } from "./context.ts";
 import { loginReply } from "./login-reply.ts";
 import { requireOwnOrigin } from "./origin-check.ts";
 import { RefreshCookie } from "./refresh-cookie.ts";
@@ -16,9 +16,8 @@ import { LoginBody, LogoutBody, loginEntries, RefreshBody, RegisterBody, UserSta
 const LoginView = v.object({ ...loginEntries, user: UserView });
 
 /** Registering, logging in and out (contract 4.4). */
-export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[] {
-  const { system, db, config } = services;
-  const { accounts } = system;
+export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
+  const { accounts, allowsOrigin, db, config } = context;
   const cookie = new RefreshCookie(isHttps(config));
   return [
     route({
@@ -46,7 +45,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
       async handle(exchange, { body }) {
         limits.take(exchange, "login");
         const { userId, status, login } = await accounts.register(body, clientOf(exchange));
-        if (login) return loginReply(services, cookie, login, { status: 201, extra: { status } });
+        if (login) return loginReply(context, cookie, login, { status: 201, extra: { status } });
         return new Reply(201, { user: userView(await findUser(db.read, userId)), status });
       },
     }),
@@ -68,7 +67,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
         const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
         const login = await accounts.login(names, password, client);
         succeeded();
-        return loginReply(services, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+        return loginReply(context, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
       },
     }),
     route({
@@ -92,7 +91,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
       ],
       async handle(exchange, { body }) {
         const fromCookie = body.refreshToken === undefined ? cookie.read(exchange) : undefined;
-        if (fromCookie !== undefined) requireOwnOrigin(exchange, system.allowsOrigin);
+        if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
         const token = body.refreshToken ?? fromCookie;
         if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
         const login = await accounts.refresh(token, clientOf(exchange));
@@ -100,7 +99,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
         // The cookie's token is used up; sent again it would end the session.
         const isCookieSpent = delivery === "body" && fromCookie !== undefined;
         const endsWithBrowser = cookie.endsWithBrowser(exchange);
-        return loginReply(services, cookie, login, { delivery, isCookieSpent, endsWithBrowser });
+        return loginReply(context, cookie, login, { delivery, isCookieSpent, endsWithBrowser });
       },
     }),
     route({
@@ -115,7 +114,7 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
       status: 204,
       errors: ["ORIGIN_REFUSED"],
       async handle(exchange, { body }) {
-        const session = await logoutSession(services, exchange, cookie, body.refreshToken);
+        const session = await logoutSession(context, exchange, cookie, body.refreshToken);
         if (session) await accounts.logout(session, body.all === true);
         return new Reply(204, undefined, { "Set-Cookie": cookie.clear() });
       },
@@ -125,21 +124,21 @@ export function loginRoutes(services: CoreServices, limits: AuthLimits): Route[]
 
 /** The session that a request to log out means; null when there is none any more, which is what was wanted. @throws ORIGIN_REFUSED */
 async function logoutSession(
-  { system, db }: CoreServices,
+  { db, kernel, sessions, allowsOrigin }: AuthContext,
   exchange: Exchange,
   cookie: RefreshCookie,
   given: string | undefined,
 ): Promise<{ readonly id: string | null; readonly userId: string } | null> {
-  const bearer = await sessionOfBearer(system, exchange);
+  const bearer = await sessionOfBearer(kernel, exchange);
   if (bearer) return bearer;
   // An access token that has expired does not say that the login is over: the refresh token beside it would live on.
   const fromCookie = given === undefined ? cookie.read(exchange) : undefined;
-  if (fromCookie !== undefined) requireOwnOrigin(exchange, system.allowsOrigin);
+  if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
   const token = given ?? fromCookie;
-  return token === undefined ? null : ((await system.sessions.ofRefreshToken(token, db.read)) ?? null);
+  return token === undefined ? null : ((await sessions.ofRefreshToken(token, db.read)) ?? null);
 }
 
-async function sessionOfBearer({ kernel }: CoreServices["system"], exchange: Exchange) {
+async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange) {
   if (exchange.header("authorization") === "") return null;
   try {
     const principal = await kernel.authenticate(exchange);

@@ -1,16 +1,15 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope } from "../../../http/access.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { userOf } from "../caller-of.ts";
+import type { AuthContext } from "./context.ts";
 import { SessionView } from "./schema.ts";
 
 /** Where the caller is logged in (contract 4.4). */
-export function sessionRoutes({ db, system }: CoreServices): Route[] {
-  const { accounts } = system;
+export function sessionRoutes({ db, accounts, sessions }: AuthContext): Route[] {
   return [
     route({
       method: "GET",
@@ -21,9 +20,9 @@ export function sessionRoutes({ db, system }: CoreServices): Route[] {
       response: v.object({ data: v.array(SessionView) }),
       async handle(exchange) {
         const { userId, sessionId } = userOf(exchange);
-        const sessions = await system.sessions.listOf(userId, db.read);
+        const found = await sessions.listOf(userId, db.read);
         return {
-          data: sessions.map((session) => ({
+          data: found.map((session) => ({
             id: session.id,
             ip: session.ip,
             userAgent: session.userAgent,
@@ -45,7 +44,7 @@ export function sessionRoutes({ db, system }: CoreServices): Route[] {
       errors: ["SESSION_NOT_FOUND"],
       async handle(exchange, { params }) {
         const principal = userOf(exchange);
-        const owner = isUuid(params.id) ? await system.sessions.ownerOf(params.id, db.read) : undefined;
+        const owner = isUuid(params.id) ? await sessions.ownerOf(params.id, db.read) : undefined;
         const isAllowed =
           (owner === principal.userId && hasTokenScope(principal, ["account:own"])) ||
           principal.permissions.has("users:manage");

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope } from "../../../http/access.ts";
@@ -9,6 +8,7 @@ import { Reply, type Route, route } from "../../../http/route.ts";
 import { granterOf } from "../accounts/role-grants.ts";
 import { UserView } from "../accounts/user-view.ts";
 import { userOf } from "../caller-of.ts";
+import type { UsersContext } from "./context.ts";
 import { ApproveBody, CreateBody, ListQuery, PatchBody, PendingQuery, RejectBody } from "./schema.ts";
 import { UserService } from "./service.ts";
 
@@ -17,9 +17,9 @@ const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
 /** What administrators do with accounts (contract 4.5). */
-export function adminRoutes(services: CoreServices): Route[] {
-  const service = new UserService(services);
-  const { userLifecycle } = services.system;
+export function adminRoutes(context: UsersContext): Route[] {
+  const service = new UserService(context);
+  const { userLifecycle } = context;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;
   const approving = { tag: "Users", access: { permission: "users:approve" } } as const;
   return [

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import { type Route, route } from "../../../http/route.ts";
@@ -9,6 +8,7 @@ import { ImportedAccount } from "../accounts/account-shape.ts";
 import { ACCOUNT_OUTCOMES, EXISTING, importAccounts } from "../accounts/import-accounts.ts";
 import { granterOf } from "../accounts/role-grants.ts";
 import { userOf } from "../caller-of.ts";
+import type { UsersContext } from "./context.ts";
 
 const FORMATS: Readonly<Record<string, AccountFormat>> = { "text/csv": "csv", "application/x-ndjson": "ndjson" };
 const BYTE_ORDER_MARK_BYTES = 3;
@@ -33,8 +33,7 @@ const Imported = v.object({
 });
 
 /** Brings accounts of another program in. */
-export function importRoute({ system, audit, clock }: CoreServices): Route {
-  const { userAdmin, userLifecycle } = system;
+export function importRoute({ userAdmin, userLifecycle, audit, clock }: UsersContext): Route {
   return route({
     method: "POST",
     path: "/api/v1/users/import",

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
@@ -11,16 +10,17 @@ import { findUser, ownDetails, UserView, userView } from "../accounts/user-view.
 import { userOf } from "../caller-of.ts";
 import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
 import { namesOf } from "../user-admin.ts";
+import type { UsersContext } from "./context.ts";
 import { PushDevices } from "./push-devices.ts";
 import { DeviceView, OwnBody, PasswordBody, PushBody } from "./schema.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
 /** What everybody does with the account that is theirs (contract 4.5). */
-export function ownRoutes(services: CoreServices): Route[] {
-  const { db, clock, system } = services;
-  const { accounts, userLifecycle } = system;
-  const devices = new PushDevices(services);
+export function ownRoutes(context: UsersContext): Route[] {
+  const { db, clock, principals, pusherRegistry, reads } = context;
+  const { accounts, userLifecycle } = context;
+  const devices = new PushDevices(context);
   const tag = "Users";
 
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
@@ -36,11 +36,11 @@ export function ownRoutes(services: CoreServices): Route[] {
       await accounts.requirePassword(principal.userId, currentPassword, clientOf(exchange));
     }
     // As the person, whatever a service token carries: nothing here gives a right.
-    await userLifecycle.update(principal.userId, patch, granterOf(system.principals.ofUser(principal.userId)));
+    await userLifecycle.update(principal.userId, patch, granterOf(principals.ofUser(principal.userId)));
     return view(await findUser(db.read, principal.userId));
   };
   const view = async (user: Awaited<ReturnType<typeof findUser>>) =>
-    userView(user, await ownDetails(db.read, system.pusherRegistry, user.id));
+    userView(user, await ownDetails(db.read, pusherRegistry, user.id));
   const profile = async (userId: string): Promise<KeptAnswer> => {
     // What is live is not kept: it changes without a row that is written.
     const { pusherChannels: _live, ...kept } = await view(await findUser(db.read, userId));
@@ -70,8 +70,8 @@ export function ownRoutes(services: CoreServices): Route[] {
       async handle(exchange) {
         const { userId, permissions, kind } = userOf(exchange);
         if (kind === "user") {
-          const { json } = await system.reads.profiles.read(`profile:${userId}`, () => profile(userId));
-          const channels = JSON.stringify(system.pusherRegistry.channelsOf(userId));
+          const { json } = await reads.profiles.read(`profile:${userId}`, () => profile(userId));
+          const channels = JSON.stringify(pusherRegistry.channelsOf(userId));
           return new Reply(200, new RawJson(`${json.slice(0, -1)},"pusherChannels":${channels}}`));
         }
         // Of a service token, what it may do.

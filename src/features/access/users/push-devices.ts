@@ -1,23 +1,25 @@
 import type * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import type { UsersContext } from "./context.ts";
 import type { PushBody } from "./schema.ts";
 
 type Kind = "fcm" | "apns";
+
+type PushDeviceContext = Pick<UsersContext, "db" | "clock" | "box" | "reads">;
 
 /**
  * The devices that push goes to. A token names one device, of the user who registered it last. One registered as `fcm` or `apns` is the device
  * of the caller's login and is removed when that login ends; a list names devices of several logins, which stay.
  */
 export class PushDevices {
-  readonly #services: CoreServices;
+  readonly #context: PushDeviceContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: PushDeviceContext) {
+    this.#context = context;
   }
 
   /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
@@ -25,7 +27,7 @@ export class PushDevices {
     { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
     body: v.InferOutput<typeof PushBody>,
   ) {
-    const { db } = this.#services;
+    const { db } = this.#context;
     await db.write(async (trx) => {
       addEffect(trx, { type: "answers-changed", of: "profile", userId });
       if ("devices" in body) {
@@ -63,7 +65,7 @@ export class PushDevices {
     { kind, device, token }: { readonly kind: Kind; readonly device: string; readonly token: string },
     trx: Trx,
   ): Promise<void> {
-    const { system, clock } = this.#services;
+    const { box, clock } = this.#context;
     const tokenHash = sha256Hex(token);
     const moved = await trx
       .deleteFrom("push_devices")
@@ -86,7 +88,7 @@ export class PushDevices {
       .executeTakeFirst();
     if (same.numUpdatedRows > 0) return;
     const id = uuidv7();
-    const sealed = system.box.seal(`push_devices.token.${id}`, Buffer.from(token));
+    const sealed = box.seal(`push_devices.token.${id}`, Buffer.from(token));
     await trx
       .insertInto("push_devices")
       .values({ id, userId, kind, device, token: sealed, tokenHash, sessionId, createdAt: now, updatedAt: now })

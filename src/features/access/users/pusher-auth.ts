@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -10,8 +9,10 @@ import { type Route, route } from "../../../http/route.ts";
 import { pattern } from "../../../http/shapes.ts";
 import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../../live/protocols/pusher/pusher-channel.ts";
 import { MAX_WATCHLIST } from "../../../live/protocols/pusher/pusher-message.ts";
+import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import { maySubscribe, PUSHER_CHANNEL, sharedSecretOf, signChannel, signUser } from "../../pusher/index.ts";
 import { userOf } from "../caller-of.ts";
+import type { UsersContext } from "./context.ts";
 
 const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
 
@@ -53,7 +54,13 @@ const USER_PATH = "/api/v1/users/me/pusher-user-auth";
 const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
 
 /** What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET reads the query, POST a form or JSON. */
-export function pusherAuthRoutes({ projects, system, config }: CoreServices): Route[] {
+export function pusherAuthRoutes({
+  projects,
+  channelAuthorizers,
+  pusher,
+  pusherRegistry,
+  config,
+}: UsersContext): Route[] {
   const common = {
     path: PATH,
     summary: "The signature with which a Pusher client subscribes to a private or presence channel",
@@ -64,20 +71,20 @@ export function pusherAuthRoutes({ projects, system, config }: CoreServices): Ro
   } as const;
 
   const sign = (principal: UserPrincipal, { socket_id, channel_name }: AuthRequest) => {
-    if (!maySubscribe(principal, channel_name, { projects, authorizers: system.channelAuthorizers }))
+    if (!maySubscribe(principal, channel_name, { projects, authorizers: channelAuthorizers }))
       throw new PrismError("CHANNEL_FORBIDDEN", "You may not subscribe to this channel");
     const { encryptionMasterKey: masterKey } = config.pusher;
     if (isEncryptedChannel(channel_name) && masterKey === undefined)
       throw new PrismError("CHANNEL_FORBIDDEN", "Encrypted channels need pusher.encryptionMasterKey on this server");
-    bind(system, principal, socket_id);
+    bind(pusherRegistry, principal, socket_id);
     if (!isPresenceChannel(channel_name)) {
-      const auth = signChannel(system.pusher, socket_id, channel_name);
+      const auth = signChannel(pusher, socket_id, channel_name);
       if (!isEncryptedChannel(channel_name) || masterKey === undefined) return { auth };
       return { auth, shared_secret: sharedSecretOf(masterKey, channel_name) };
     }
     // Ours alone: a client that names somebody else is not listened to.
     const channel_data = JSON.stringify({ user_id: principal.userId, user_info: { name: principal.name } });
-    return { auth: signChannel(system.pusher, socket_id, channel_name, channel_data), channel_data };
+    return { auth: signChannel(pusher, socket_id, channel_name, channel_data), channel_data };
   };
 
   return [
@@ -100,7 +107,7 @@ export function pusherAuthRoutes({ projects, system, config }: CoreServices): Ro
 }
 
 /** What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of all of a user's connections. */
-export function pusherUserAuthRoute({ system }: CoreServices): Route {
+export function pusherUserAuthRoute({ pusher, pusherRegistry }: UsersContext): Route {
   return route({
     path: USER_PATH,
     aliases: ["/pusher/user-auth"],
@@ -117,9 +124,9 @@ export function pusherUserAuthRoute({ system }: CoreServices): Route {
       const asked = readBody(SignInRequest, exchange, body as unknown as Buffer);
       const socketId = asked.socket_id;
       const watched = asked.watchlist === undefined ? {} : { watchlist: readWatchlist(principal, asked.watchlist) };
-      bind(system, principal, socketId);
+      bind(pusherRegistry, principal, socketId);
       const user_data = JSON.stringify({ id: principal.userId, user_info: { name: principal.name }, ...watched });
-      return { auth: signUser(system.pusher, socketId, user_data), user_data };
+      return { auth: signUser(pusher, socketId, user_data), user_data };
     },
   });
 }
@@ -135,11 +142,11 @@ function readWatchlist(principal: UserPrincipal, given: string | readonly string
 }
 
 /**
- * The socket is the caller's from now on, and ends with their session. One that is not here is signed for all the same: it may be one of Pusher's own
- * server, and here nothing comes of it, for nobody can guess the id that a socket will have. @throws CHANNEL_FORBIDDEN when it is somebody else's
+ * Binds the socket to the caller; it ends with their session. An id that is not of this server is signed as well: it may be a socket of Pusher's
+ * own server. @throws CHANNEL_FORBIDDEN when it is another user's
  */
-function bind({ pusherRegistry }: CoreServices["system"], principal: UserPrincipal, socketId: string): void {
-  pusherRegistry.find(socketId)?.bind(principal);
+function bind(registry: PusherRegistry, principal: UserPrincipal, socketId: string): void {
+  registry.find(socketId)?.bind(principal);
 }
 
 /** @throws VALIDATION_FAILED, MALFORMED_JSON */

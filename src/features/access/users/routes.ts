@@ -1,5 +1,6 @@
-import type { AppModule } from "../../../app/module.ts";
+import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { adminRoutes } from "./admin-routes.ts";
+import type { UsersContext, UsersOwn } from "./context.ts";
 import { importRoute } from "./import-route.ts";
 import { ownRoutes } from "./own-routes.ts";
 import { pusherAuthRoutes, pusherUserAuthRoute } from "./pusher-auth.ts";
@@ -7,19 +8,17 @@ import { tokenRoutes } from "./token-routes.ts";
 import { unsubscribeRoute } from "./unsubscribe-route.ts";
 
 /** Accounts: one's own, and for administrators everybody's (contract 4.5). */
-const users: AppModule = {
-  name: "users",
-  version: "1.0.0",
-  register(server, services) {
-    const own = [
-      ...ownRoutes(services),
-      ...pusherAuthRoutes(services),
-      pusherUserAuthRoute(services),
-      ...tokenRoutes(services),
-    ];
-    for (const each of [...own, ...adminRoutes(services), importRoute(services), unsubscribeRoute(services)])
-      server.route(each);
-  },
-};
+export function usersFeature(own: UsersOwn): Feature {
+  return { name: "users", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
+}
 
-export default users;
+function serve(server: FeatureServer, context: UsersContext): void {
+  const own = [
+    ...ownRoutes(context),
+    ...pusherAuthRoutes(context),
+    pusherUserAuthRoute(context),
+    ...tokenRoutes(context),
+  ];
+  for (const each of [...own, ...adminRoutes(context), importRoute(context), unsubscribeRoute(context)])
+    server.route(each);
+}

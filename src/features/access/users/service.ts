@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -7,6 +6,7 @@ import { requireStrong } from "../accounts/password-text.ts";
 import { granterOf, permissionsOf, requireHeld, rolesByName } from "../accounts/role-grants.ts";
 import { detailsOfUsers, findUser, userView } from "../accounts/user-view.ts";
 import type { NewUser } from "../user-admin.ts";
+import type { UsersContext } from "./context.ts";
 import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
 
 type NewAccount = Omit<NewUser, "roles"> & {
@@ -15,15 +15,15 @@ type NewAccount = Omit<NewUser, "roles"> & {
 };
 
 export class UserService {
-  readonly #services: CoreServices;
+  readonly #context: UsersContext;
 
-  constructor(services: CoreServices) {
-    this.#services = services;
+  constructor(context: UsersContext) {
+    this.#context = context;
   }
 
   /** @param viewer of whom it depends how much of each user is shown. */
   async list(filter: UserFilter, query: Parameters<typeof readPage>[0], viewer: UserPrincipal) {
-    const { db, system } = this.#services;
+    const { db, pusherRegistry } = this.#context;
     const request = readPage(query, ["string"]);
     const rows = await listUsers(db.scan, filter, request);
     const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
@@ -31,7 +31,7 @@ export class UserService {
     const roles = await rolesOfUsers(db.read, ids);
     const details = await detailsOfUsers(
       db.read,
-      system.pusherRegistry,
+      pusherRegistry,
       ids.filter((id) => maySeeDetails(viewer, id)),
     );
     const viewOf = (row: (typeof rows)[number]) => {
@@ -49,8 +49,8 @@ export class UserService {
 
   /** @throws USER_NOT_FOUND */
   async view(id: string, viewer: UserPrincipal) {
-    const { db, system } = this.#services;
-    const details = await detailsOfUsers(db.read, system.pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
+    const { db, pusherRegistry } = this.#context;
+    const details = await detailsOfUsers(db.read, pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
     return userView(await findUser(db.read, id), details.get(id));
   }
 
@@ -60,26 +60,26 @@ export class UserService {
    * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
    */
   async create(account: NewAccount, creator: UserPrincipal) {
-    const { db, system, config } = this.#services;
+    const { db, passwords, userAdmin, oneTimeTokens, accountMail, config } = this.#context;
     const { password, roles = ["User"], ...user } = account;
     if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
     const hasPassword = password !== undefined || user.passwordHash !== undefined;
     const status = user.status ?? (hasPassword ? "active" : "pending");
     if (password !== undefined)
       requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
-    const passwordHash = password === undefined ? user.passwordHash : await system.passwords.hash(password);
+    const passwordHash = password === undefined ? user.passwordHash : await passwords.hash(password);
     const made = await db.write(async (trx) => {
       requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
-      const { id, email } = await system.userAdmin.create({ ...user, status, roles, passwordHash }, trx);
+      const { id, email } = await userAdmin.create({ ...user, status, roles, passwordHash }, trx);
       const isInvited = !hasPassword && status !== "disabled";
-      const invitation = isInvited ? await system.oneTimeTokens.create(id, "invite", trx) : null;
-      const isMailed = invitation !== null && email !== null && system.accountMail.isConfigured;
-      if (isMailed) await system.accountMail.invite(email, invitation, trx);
+      const invitation = isInvited ? await oneTimeTokens.create(id, "invite", trx) : null;
+      const isMailed = invitation !== null && email !== null && accountMail.isConfigured;
+      if (isMailed) await accountMail.invite(email, invitation, trx);
       return { id, invitation, isMailed };
     });
     const view = await this.view(made.id, creator);
     if (made.invitation === null || made.isMailed) return view;
-    return { ...view, inviteUrl: system.accountMail.link("invite", made.invitation) };
+    return { ...view, inviteUrl: accountMail.link("invite", made.invitation) };
   }
 }
 

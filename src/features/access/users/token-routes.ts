@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
@@ -13,10 +12,11 @@ import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../account-error.ts";
 import { findUser } from "../accounts/user-view.ts";
 import { userOf } from "../caller-of.ts";
+import type { UsersContext } from "./context.ts";
 import { TokenBody, TokenView } from "./schema.ts";
 
 /** Service tokens of one's own: for programs that act for a person, with no more than that person may do. Only a login makes them. */
-export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
+export function tokenRoutes({ db, clock, userAdmin }: UsersContext): Route[] {
   const tag = "Users";
   return [
     route({
@@ -58,7 +58,7 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
           // The account may have been closed meanwhile: what is revoked with it must be all there is.
           const { status } = await findUser(trx, userId);
           if (status !== "active") throw accountError(status);
-          return system.userAdmin.createToken(wanted, trx);
+          return userAdmin.createToken(wanted, trx);
         });
         return new Reply(201, made);
       },
@@ -79,7 +79,7 @@ export function tokenRoutes({ db, clock, system }: CoreServices): Route[] {
             ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
             : undefined;
           if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
-          await system.userAdmin.revokeToken(id, trx);
+          await userAdmin.revokeToken(id, trx);
         });
         return new Reply(204);
       },

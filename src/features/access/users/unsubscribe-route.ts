@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
@@ -14,12 +13,13 @@ import {
   wantsMail,
   withoutMail,
 } from "../../delivery/index.ts";
+import type { UsersContext } from "./context.ts";
 
 const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
 /** What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the button of the page at the same address. */
-export function unsubscribeRoute(services: CoreServices): Route {
+export function unsubscribeRoute(context: UsersContext): Route {
   return route({
     method: "POST",
     path: UNSUBSCRIBE_PATH,
@@ -33,9 +33,9 @@ export function unsubscribeRoute(services: CoreServices): Route {
     response: v.object({ kind: v.picklist(NOTIFICATION_KINDS), mail: v.literal(false) }),
     errors: ["SIGNATURE_INVALID"],
     async handle(exchange, { query, body }) {
-      const of = readUnsubscribeToken(services.config, query.token);
+      const of = readUnsubscribeToken(context.config, query.token);
       await requireOneClick(exchange, body as unknown as Uint8Array);
-      await endMails(services, of);
+      await endMails(context, of);
       return { kind: of.kind, mail: false };
     },
   });
@@ -52,7 +52,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
 }
 
 /** A second time changes nothing; nor does it for an account that was removed. */
-async function endMails({ db, clock, audit }: CoreServices, { userId, kind }: Unsubscription): Promise<void> {
+async function endMails({ db, clock, audit }: UsersContext, { userId, kind }: Unsubscription): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
       .selectFrom("users")

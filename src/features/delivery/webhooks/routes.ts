@@ -1,10 +1,11 @@
-import type { AppModule } from "../../../app/module.ts";
 import { stateOf } from "../../../http/etag.ts";
 import { pageOf } from "../../../http/replies.ts";
 import { route, versioned } from "../../../http/route.ts";
+import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { userOf } from "../../access/index.ts";
 import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
+import type { WebhooksContext, WebhooksOwn } from "./context.ts";
 import * as s from "./schema.ts";
 import { type Changed, WebhookService } from "./service.ts";
 import { WebhookTester } from "./try-webhook.ts";
@@ -14,104 +15,102 @@ const PATH = "/api/v1/webhooks";
 const access = { permission: "webhooks:manage" } as const;
 
 /** Calls of other servers for notifications (contract 4.12, 7). */
-const webhooks: AppModule = {
-  name: "webhooks",
-  version: "1.0.0",
-  register(server, services) {
-    const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(services.config)));
-    const service = new WebhookService(services, fetch);
-    const tester = new WebhookTester(services, service, fetch);
+export function webhooksFeature(own: WebhooksOwn): Feature {
+  return { name: "webhooks", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
+}
 
-    const reply = ({ webhook, secret }: Changed, status = 200) => {
-      const view = s.webhookView(webhook, services.clock.now());
-      // Failures are counted, and an old secret ends, without a new version.
-      const { failures, previousSecretUntil } = view;
-      const body = secret === undefined ? view : { ...view, secret };
-      return versioned(webhook.version, body, { status, state: stateOf({ failures, previousSecretUntil }) });
-    };
+function serve(server: FeatureServer, context: WebhooksContext): void {
+  const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(context.config)));
+  const service = new WebhookService(context, fetch);
+  const tester = new WebhookTester(context, service, fetch);
 
-    server.route(
-      route({
-        method: "GET",
-        path: PATH,
-        summary: "One's own webhooks, or a project's, newest first",
-        tag,
-        access,
-        query: s.ListWebhooks,
-        response: pageOf(s.WebhookView),
-        errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-        handle: (exchange, { query }) => service.list(userOf(exchange), query),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: PATH,
-        summary: "Make a webhook: one's own, or a project's; its secret is shown this once",
-        tag,
-        access,
-        body: s.CreateWebhook,
-        status: 201,
-        response: s.WebhookWithSecret,
-        errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
-        handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
-      }),
-    );
-    server.route(
-      route({
-        method: "GET",
-        path: `${PATH}/:id`,
-        summary: "A webhook, without its secret",
-        tag,
-        access,
-        params: s.WebhookParams,
-        response: s.WebhookView,
-        errors: ["WEBHOOK_NOT_FOUND"],
-        handle: async (exchange, { params }) => reply({ webhook: await service.get(userOf(exchange), params.id) }),
-      }),
-    );
-    server.route(
-      route({
-        method: "PUT",
-        path: `${PATH}/:id`,
-        summary: "Change a webhook, switch it on again, or give it a new secret; members that are missing stay",
-        tag,
-        access,
-        params: s.WebhookParams,
-        body: s.UpdateWebhook,
-        response: s.WebhookWithSecret,
-        errors: ["WEBHOOK_NOT_FOUND", "VERSION_CONFLICT", "URL_REFUSED"],
-        async handle(exchange, { params, body }) {
-          return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
-        },
-      }),
-    );
-    server.route(
-      route({
-        method: "DELETE",
-        path: `${PATH}/:id`,
-        summary: "Delete a webhook; what was to be sent to it is not sent any more",
-        tag,
-        access,
-        params: s.WebhookParams,
-        errors: ["WEBHOOK_NOT_FOUND"],
-        handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
-      }),
-    );
-    server.route(
-      route({
-        method: "POST",
-        path: `${PATH}/:id/test`,
-        summary: "Call a webhook with a notification that is none, and say what came of it",
-        tag,
-        access,
-        params: s.WebhookParams,
-        response: s.TestView,
-        errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],
-        handle: (exchange, { params }) => tester.run(userOf(exchange), params.id),
-      }),
-    );
-  },
-};
+  const reply = ({ webhook, secret }: Changed, status = 200) => {
+    const view = s.webhookView(webhook, context.clock.now());
+    // Failures are counted, and an old secret ends, without a new version.
+    const { failures, previousSecretUntil } = view;
+    const body = secret === undefined ? view : { ...view, secret };
+    return versioned(webhook.version, body, { status, state: stateOf({ failures, previousSecretUntil }) });
+  };
 
-export default webhooks;
+  server.route(
+    route({
+      method: "GET",
+      path: PATH,
+      summary: "One's own webhooks, or a project's, newest first",
+      tag,
+      access,
+      query: s.ListWebhooks,
+      response: pageOf(s.WebhookView),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: PATH,
+      summary: "Make a webhook: one's own, or a project's; its secret is shown this once",
+      tag,
+      access,
+      body: s.CreateWebhook,
+      status: 201,
+      response: s.WebhookWithSecret,
+      errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
+      handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
+    }),
+  );
+  server.route(
+    route({
+      method: "GET",
+      path: `${PATH}/:id`,
+      summary: "A webhook, without its secret",
+      tag,
+      access,
+      params: s.WebhookParams,
+      response: s.WebhookView,
+      errors: ["WEBHOOK_NOT_FOUND"],
+      handle: async (exchange, { params }) => reply({ webhook: await service.get(userOf(exchange), params.id) }),
+    }),
+  );
+  server.route(
+    route({
+      method: "PUT",
+      path: `${PATH}/:id`,
+      summary: "Change a webhook, switch it on again, or give it a new secret; members that are missing stay",
+      tag,
+      access,
+      params: s.WebhookParams,
+      body: s.UpdateWebhook,
+      response: s.WebhookWithSecret,
+      errors: ["WEBHOOK_NOT_FOUND", "VERSION_CONFLICT", "URL_REFUSED"],
+      async handle(exchange, { params, body }) {
+        return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
+      },
+    }),
+  );
+  server.route(
+    route({
+      method: "DELETE",
+      path: `${PATH}/:id`,
+      summary: "Delete a webhook; what was to be sent to it is not sent any more",
+      tag,
+      access,
+      params: s.WebhookParams,
+      errors: ["WEBHOOK_NOT_FOUND"],
+      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+    }),
+  );
+  server.route(
+    route({
+      method: "POST",
+      path: `${PATH}/:id/test`,
+      summary: "Call a webhook with a notification that is none, and say what came of it",
+      tag,
+      access,
+      params: s.WebhookParams,
+      response: s.TestView,
+      errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],
+      handle: (exchange, { params }) => tester.run(userOf(exchange), params.id),
+    }),
+  );
+}

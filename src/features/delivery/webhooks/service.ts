@@ -1,4 +1,3 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -9,6 +8,7 @@ import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import type { WebhookRow } from "../channels/webhook/webhook-call.ts";
 import { findWebhook } from "../channels/webhook/webhook-queries.ts";
 import { asPrevious, newSecret } from "../channels/webhook/webhook-secrets.ts";
+import type { WebhooksContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { type CreateWebhook, DEFAULT_GRACE_MS, type ListWebhooks, type UpdateWebhook, webhookView } from "./schema.ts";
 
@@ -20,17 +20,17 @@ export interface Changed {
 
 /** Webhooks: one's own, and those of projects whose events the caller may read (contract 4.12). A change and its audit row are one transaction. */
 export class WebhookService {
-  readonly #services: CoreServices;
+  readonly #context: WebhooksContext;
   readonly #fetch: SafeFetch;
 
-  constructor(services: CoreServices, fetch: SafeFetch) {
-    this.#services = services;
+  constructor(context: WebhooksContext, fetch: SafeFetch) {
+    this.#context = context;
     this.#fetch = fetch;
   }
 
   /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
   async list(principal: UserPrincipal, { projectId, ...query }: ListWebhooks) {
-    const { db, clock } = this.#services;
+    const { db, clock } = this.#context;
     const owner = this.#owner(principal, projectId);
     const request = readPage(query, ["string"]);
     const rows = await queries.listWebhooks(db.read, owner, request);
@@ -41,22 +41,22 @@ export class WebhookService {
 
   /** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
   get(principal: UserPrincipal, id: string): Promise<WebhookRow> {
-    return this.#existing(principal, id, this.#services.db.read);
+    return this.#existing(principal, id, this.#context.db.read);
   }
 
   /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
   async create(principal: UserPrincipal, { url, eventTypes, active, projectId }: CreateWebhook): Promise<Changed> {
-    const { db, clock, system } = this.#services;
-    system.storage.requireSpace();
+    const { db, clock, storage, settings, box } = this.#context;
+    storage.requireSpace();
     const owner = this.#owner(principal, projectId);
     await this.#fetch.check(url);
     return db.write(async (trx) => {
       if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
-      const { webhooksPerOwner } = system.settings.limits;
+      const { webhooksPerOwner } = settings.limits;
       if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
         throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
       const id = uuidv7();
-      const secret = newSecret(system.box, id);
+      const secret = newSecret(box, id);
       const now = clock.now();
       await queries.insertWebhook(trx, {
         id,
@@ -77,8 +77,8 @@ export class WebhookService {
 
   /** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */
   async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateWebhook): Promise<Changed> {
-    const { db, clock, system } = this.#services;
-    system.storage.requireSpace();
+    const { db, clock, storage } = this.#context;
+    storage.requireSpace();
     await this.get(principal, id);
     // Not within the transaction: a name is resolved.
     if (input.url !== undefined) await this.#fetch.check(input.url);
@@ -104,7 +104,7 @@ export class WebhookService {
 
   /** @throws WEBHOOK_NOT_FOUND */
   async delete(principal: UserPrincipal, id: string): Promise<void> {
-    await this.#services.db.write(async (trx) => {
+    await this.#context.db.write(async (trx) => {
       const webhook = await this.#existing(principal, id, trx);
       await queries.deleteWebhook(trx, id);
       await this.#record("webhook.delete", webhook, trx);
@@ -113,7 +113,7 @@ export class WebhookService {
 
   /** Notes that somebody is about to call the webhook. @throws WEBHOOK_NOT_FOUND */
   beginTest(principal: UserPrincipal, id: string): Promise<WebhookRow> {
-    return this.#services.db.write(async (trx) => {
+    return this.#context.db.write(async (trx) => {
       const webhook = await this.#existing(principal, id, trx);
       await this.#record("webhook.test", webhook, trx);
       return webhook;
@@ -121,18 +121,18 @@ export class WebhookService {
   }
 
   #rotation(old: WebhookRow, graceMs: number) {
-    const { clock, system } = this.#services;
-    const { text, sealed } = newSecret(system.box, old.id);
+    const { clock, box } = this.#context;
+    const { text, sealed } = newSecret(box, old.id);
     const previous =
       graceMs === 0
         ? { previousSecret: null, previousSecretUntil: null }
-        : { previousSecret: asPrevious(system.box, old), previousSecretUntil: clock.now() + graceMs };
+        : { previousSecret: asPrevious(box, old), previousSecretUntil: clock.now() + graceMs };
     return { secret: text, values: { secret: sealed, ...previous } };
   }
 
   #owner(principal: UserPrincipal, projectRef: string | undefined): queries.WebhookOwner {
     if (projectRef === undefined) return { userId: principal.userId };
-    return { projectId: this.#services.projects.require(principal, projectRef, "events:read") };
+    return { projectId: this.#context.projects.require(principal, projectRef, "events:read") };
   }
 
   async #existing(principal: UserPrincipal, id: string, db: ReadDb | Trx): Promise<WebhookRow> {
@@ -143,7 +143,7 @@ export class WebhookService {
 
   #isTheirs(principal: UserPrincipal, { projectId, userId }: WebhookRow): boolean {
     if (projectId === null) return userId === principal.userId;
-    return this.#services.projects.has(principal, projectId, "events:read");
+    return this.#context.projects.has(principal, projectId, "events:read");
   }
 
   async #record(
@@ -153,7 +153,7 @@ export class WebhookService {
     more: Readonly<Record<string, string[]>> = {},
   ): Promise<void> {
     const metadata = { version, projectId, ...more };
-    await this.#services.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
+    await this.#context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
   }
 }
 

@@ -1,10 +1,10 @@
-import type { CoreServices } from "../../../app/module.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { notificationView } from "../../notifications/index.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import { callWebhook } from "../channels/webhook/webhook-call.ts";
+import type { WebhooksContext } from "./context.ts";
 import type { TestView } from "./schema.ts";
 import type { WebhookService } from "./service.ts";
 
@@ -14,13 +14,13 @@ const RETRY_AFTER_MS = 1000;
 
 /** Calls webhooks so that somebody sees whether they work. What comes of it counts for nothing: it is no delivery. */
 export class WebhookTester {
-  readonly #services: CoreServices;
+  readonly #context: WebhooksContext;
   readonly #webhooks: WebhookService;
   readonly #fetch: SafeFetch;
   #running = 0;
 
-  constructor(services: CoreServices, webhooks: WebhookService, fetch: SafeFetch) {
-    this.#services = services;
+  constructor(context: WebhooksContext, webhooks: WebhookService, fetch: SafeFetch) {
+    this.#context = context;
     this.#webhooks = webhooks;
     this.#fetch = fetch;
   }
@@ -38,11 +38,11 @@ export class WebhookTester {
   }
 
   async #call(principal: UserPrincipal, id: string): Promise<TestView> {
-    const { clock, system } = this.#services;
+    const { clock, box } = this.#context;
     const webhook = await this.#webhooks.beginTest(principal, id);
     const webhookId = uuidv7();
     const at = clock.now();
-    const parts = { fetch: this.#fetch, box: system.box, clock };
+    const parts = { fetch: this.#fetch, box: box, clock };
     try {
       const data = testNotification(webhookId, principal.userId, webhook.projectId, at);
       const { status } = await callWebhook(parts, webhook, { id: webhookId, at, data });

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { AppModule, CoreServices } from "../../../app/module.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -7,9 +6,11 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channe
 import { missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { route } from "../../../http/route.ts";
+import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { userOf } from "../../access/index.ts";
 import { deliveryQueue, isModuleQueue, type QueueName } from "../runner/job.ts";
 import type { LeasedJob } from "../worker-leases.ts";
+import type { WorkersContext, WorkersOwn } from "./context.ts";
 import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, Renewed } from "./schema.ts";
 
 const PERMISSION = "jobs:work";
@@ -22,100 +23,100 @@ const ends = {
 } as const;
 
 /** Workers elsewhere, which claim jobs over HTTP with a service token (contract 4.12, D35). */
-const workers: AppModule = {
-  name: "workers",
-  version: "1.0.0",
-  register(server, services) {
-    const { workerLeases } = services.system;
-    services.events.on("system:stopping", () => workerLeases.stop());
-    server.route(
-      route({
-        ...works,
-        path: "/api/v1/workers/claim",
-        summary: "Take jobs to run, and a lease of a minute for all that the worker has; without any, wait for one",
-        body: ClaimBody,
-        response: Claimed,
-        errors: ["FORBIDDEN", "INVALID_STATE", "OVERLOADED"],
-        async handle(exchange, { body }) {
-          const worker = serviceOf(exchange);
-          const { workerId: id, host, max = 1, waitMs = 0 } = body;
-          const channels = channelsOf(services, body);
-          const jobs = await workerLeases.claim({
-            worker: { id, host, tokenId: worker.tokenId },
-            queues: queuesOf(services, body.queues, channels),
-            max,
-            waitMs,
-            signal: goneSignal(exchange),
-            requireStill: () => requireStill(services, worker),
-          });
-          return { jobs: jobs.map(leasedView), channels };
-        },
-      }),
-    );
-    server.route(
-      route({
-        ...works,
-        path: "/api/v1/workers/renew",
-        summary: "Keep the worker's jobs for another minute",
-        body: RenewBody,
-        response: Renewed,
-        errors: ["FORBIDDEN", "INVALID_STATE"],
-        async handle(exchange, { body }) {
-          const { tokenId } = serviceOf(exchange);
-          return { leaseUntil: toRfc3339(await workerLeases.renew(body.workerId, tokenId, body.jobs)) };
-        },
-      }),
-    );
-    server.route(
-      route({
-        ...ends,
-        path: "/api/v1/jobs/:id/complete",
-        summary: "The attempt has succeeded",
-        body: CompleteBody,
-        async handle(exchange, { params, body }) {
-          const { tokenId } = serviceOf(exchange);
-          await workerLeases.complete({ jobId: params.id, fence: body.fence, tokenId }, body.result);
-          return {};
-        },
-      }),
-    );
-    server.route(
-      route({
-        ...ends,
-        path: "/api/v1/jobs/:id/fail",
-        summary:
-          "The attempt has failed: the job is tried again later, or is dead; or the worker stops and hands it back",
-        body: FailBody,
-        async handle(exchange, { params, body }) {
-          const { tokenId } = serviceOf(exchange);
-          const { fence, error, permanent: isPermanent = false, retryAfterMs = 0, fault, since } = body;
-          const attempt = { jobId: params.id, fence, tokenId };
-          if (error === undefined) await workerLeases.handBack(attempt);
-          else await workerLeases.fail({ ...attempt, error, isPermanent, retryAfterMs, fault, since });
-          return {};
-        },
-      }),
-    );
-  },
-};
+export function workersFeature(own: WorkersOwn): Feature {
+  return { name: "workers", version: "1.0.0", register: (server, { events }) => serve(server, { ...own, events }) };
+}
+
+function serve(server: FeatureServer, context: WorkersContext): void {
+  const { workerLeases } = context;
+  context.events.on("system:stopping", () => workerLeases.stop());
+  server.route(
+    route({
+      ...works,
+      path: "/api/v1/workers/claim",
+      summary: "Take jobs to run, and a lease of a minute for all that the worker has; without any, wait for one",
+      body: ClaimBody,
+      response: Claimed,
+      errors: ["FORBIDDEN", "INVALID_STATE", "OVERLOADED"],
+      async handle(exchange, { body }) {
+        const worker = serviceOf(exchange);
+        const { workerId: id, host, max = 1, waitMs = 0 } = body;
+        const channels = channelsOf(context, body);
+        const jobs = await workerLeases.claim({
+          worker: { id, host, tokenId: worker.tokenId },
+          queues: queuesOf(context, body.queues, channels),
+          max,
+          waitMs,
+          signal: goneSignal(exchange),
+          requireStill: () => requireStill(context, worker),
+        });
+        return { jobs: jobs.map(leasedView), channels };
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...works,
+      path: "/api/v1/workers/renew",
+      summary: "Keep the worker's jobs for another minute",
+      body: RenewBody,
+      response: Renewed,
+      errors: ["FORBIDDEN", "INVALID_STATE"],
+      async handle(exchange, { body }) {
+        const { tokenId } = serviceOf(exchange);
+        return { leaseUntil: toRfc3339(await workerLeases.renew(body.workerId, tokenId, body.jobs)) };
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...ends,
+      path: "/api/v1/jobs/:id/complete",
+      summary: "The attempt has succeeded",
+      body: CompleteBody,
+      async handle(exchange, { params, body }) {
+        const { tokenId } = serviceOf(exchange);
+        await workerLeases.complete({ jobId: params.id, fence: body.fence, tokenId }, body.result);
+        return {};
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...ends,
+      path: "/api/v1/jobs/:id/fail",
+      summary:
+        "The attempt has failed: the job is tried again later, or is dead; or the worker stops and hands it back",
+      body: FailBody,
+      async handle(exchange, { params, body }) {
+        const { tokenId } = serviceOf(exchange);
+        const { fence, error, permanent: isPermanent = false, retryAfterMs = 0, fault, since } = body;
+        const attempt = { jobId: params.id, fence, tokenId };
+        if (error === undefined) await workerLeases.handBack(attempt);
+        else await workerLeases.fail({ ...attempt, error, isPermanent, retryAfterMs, fault, since });
+        return {};
+      },
+    }),
+  );
+}
 
 type ServicePrincipal = UserPrincipal & { readonly tokenId: string };
 
 /** The channels that the worker can send by and that this server leaves to workers. */
-function channelsOf({ system }: CoreServices, { channels }: ClaimBody): WorkerChannel[] {
-  return (channels ?? WORKER_CHANNELS).filter((channel) => system.senders.isForWorkers(channel));
+function channelsOf({ senders }: WorkersContext, { channels }: ClaimBody): WorkerChannel[] {
+  return (channels ?? WORKER_CHANNELS).filter((channel) => senders.isForWorkers(channel));
 }
 
 /** Where the jobs stand: attempts by channel, so that a worker without a mail server is given none that needs one. */
 function queuesOf(
-  { system }: CoreServices,
+  { senders }: WorkersContext,
   named: readonly QueueName[],
   channels: readonly WorkerChannel[],
 ): readonly QueueName[] {
   return named.flatMap((name) =>
     isModuleQueue(name)
       ? [name]
-      : channels.filter((channel) => deliveryQueue(channel) === name).map((channel) => system.senders.queueOf(channel)),
+      : channels.filter((channel) => deliveryQueue(channel) === name).map((channel) => senders.queueOf(channel)),
   );
 }
 
@@ -127,8 +128,8 @@ function serviceOf(exchange: Exchange): ServicePrincipal {
 }
 
 /** While a claim waited its token may have been revoked, or the right been taken. @throws TOKEN_INVALID, UNAUTHORIZED_ROLE */
-function requireStill({ system }: CoreServices, principal: UserPrincipal): void {
-  const current = system.principals.refresh(principal);
+function requireStill({ principals }: WorkersContext, principal: UserPrincipal): void {
+  const current = principals.refresh(principal);
   if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The service token has ended");
   if (!current.permissions.has(PERMISSION)) throw missingPermission(PERMISSION);
 }
@@ -156,5 +157,3 @@ function leasedView({ id, queue, kind, payload, attempts, maxAttempts, fence, le
     runAt: toRfc3339(job.runAt),
   };
 }
-
-export default workers;

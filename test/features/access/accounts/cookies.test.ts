@@ -5,9 +5,11 @@ import type { TestPrism } from "../../../helpers/prism.ts";
 import { call, cookieOf, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
 
 /** Beside the routes: with a public address there is no development token to call them with. */
-async function makeAnn({ services: { db, system } }: TestPrism): Promise<void> {
-  const passwordHash = await system.passwords.hash(PASSWORD);
-  await db.write((trx) => system.userAdmin.create({ username: "ann", roles: [], passwordHash }, trx));
+async function makeAnn({ parts }: TestPrism): Promise<void> {
+  const passwordHash = await parts.core.access.accounts.passwords.hash(PASSWORD);
+  await parts.base.database.write((trx) =>
+    parts.core.access.accounts.userAdmin.create({ username: "ann", roles: [], passwordHash }, trx),
+  );
 }
 
 async function logInByCookie(prism: TestPrism, headers: Readonly<Record<string, string>> = {}) {
@@ -117,7 +119,7 @@ test("D58: /auth takes no Idempotency-Key: each attempt is one of its own, and n
   const refreshToken = cookieOf(second).pair.split("=")[1];
   assert.equal((await call(prism, "/auth/refresh", { refreshToken }, headers)).status, 200);
   assert.equal(outcomeOf(await call(prism, "/auth/refresh", { refreshToken }, headers)), "401 REFRESH_REUSED");
-  const { reader } = prism.services.system.store;
+  const { reader } = prism.parts.base.store;
   assert.equal(reader.prepare("select count(*) from idempotency_keys").pluck().get(), 0);
   for (const reply of [first, second]) assert.equal(reply.headers.get("idempotency-replayed"), null);
 });

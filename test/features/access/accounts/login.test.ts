@@ -167,14 +167,11 @@ test("S2-93: a hash is bcrypt of cost 12 unless the operator says otherwise, and
 
 test("a login that was under way when the password was changed, or the account closed, comes to nothing", async (t) => {
   const prism = await startAccounts(t);
-  const { db, system } = prism.services;
-  const verify = system.passwords.verify.bind(system.passwords);
+  const { db } = prism.services;
+  const { passwords, accounts } = prism.parts.core.access.accounts;
+  const verify = passwords.verify.bind(passwords);
   for (const [what, outcome, change] of [
-    [
-      "another password",
-      "401 INVALID_CREDENTIALS",
-      (id: string) => system.accounts.setPassword(id, "quite another one"),
-    ],
+    ["another password", "401 INVALID_CREDENTIALS", (id: string) => accounts.setPassword(id, "quite another one")],
     [
       "closed",
       "403 ACCOUNT_DISABLED",
@@ -191,7 +188,7 @@ test("a login that was under way when the password was changed, or the account c
       const username = what.replace(" ", "-");
       const { id } = await makeAccount(prism, { username });
       // Between the check of the password and the opening of the session.
-      t.mock.method(system.passwords, "verify", async (password: string, hash: string | null) => {
+      t.mock.method(passwords, "verify", async (password: string, hash: string | null) => {
         const isRight = await verify(password, hash);
         await change(id);
         return isRight;
@@ -232,12 +229,13 @@ test("S2-105: the audit trail names who logged in, and of what failed the reason
 
 test("a wrong password, an unknown name and an account without password cost the same: queries, one comparison, one audit row", async (t) => {
   const prism = await startAccounts(t);
-  const { db, system } = prism.services;
+  const { db } = prism.services;
+  const { userAdmin, passwords } = prism.parts.core.access.accounts;
   await makeAccount(prism, { username: "ann", email: "ann@example.com" });
-  await db.write((trx) => system.userAdmin.create({ username: "no-password", roles: [] }, trx));
+  await db.write((trx) => userAdmin.create({ username: "no-password", roles: [] }, trx));
   const compared: (string | null)[] = [];
-  const verify = system.passwords.verify.bind(system.passwords);
-  t.mock.method(system.passwords, "verify", (password: string, hash: string | null) => {
+  const verify = passwords.verify.bind(passwords);
+  t.mock.method(passwords, "verify", (password: string, hash: string | null) => {
     compared.push(hash === null ? null : "a hash");
     return verify(password, hash);
   });

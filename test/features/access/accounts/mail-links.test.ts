@@ -31,7 +31,7 @@ const statusOf = (prism: TestPrism, email = ANN) => scalarOf(prism, "select stat
 
 /** Until everything that was asked for in the background is done. */
 async function settled(prism: TestPrism): Promise<void> {
-  await prism.services.system.accountLinks.idle();
+  await prism.parts.core.access.accounts.accountLinks.idle();
   await eventually("all mails are sent", () => countOf(prism, "jobs where kind = 'mail' and finishedAt is null") === 0);
 }
 
@@ -60,10 +60,11 @@ test("S1-08: an account of open registration begins when its mail address was co
 
 test("a confirmed address leaves the account pending where accounts wait for approval by now", async (t) => {
   const { prism, mail } = await startWithMail(t);
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { userAdmin, oneTimeTokens } = prism.parts.core.access.accounts;
   const token = await db.write(async (trx) => {
-    const { id } = await system.userAdmin.create({ email: ANN, roles: [], status: "unverified" }, trx);
-    return system.oneTimeTokens.create(id, "verify_email", trx);
+    const { id } = await userAdmin.create({ email: ANN, roles: [], status: "unverified" }, trx);
+    return oneTimeTokens.create(id, "verify_email", trx);
   });
   const { body } = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
   assert.deepEqual([body.status, statusOf(prism)], ["pending", "pending"]);
@@ -72,7 +73,7 @@ test("a confirmed address leaves the account pending where accounts wait for app
 
 test("a link is good for its time, its purpose and the account as it is now", async (t) => {
   const { prism, mail, clock } = await startWithMail(t, { settings: verifying });
-  const { db } = prism.services;
+  const { database: db } = prism.parts.base;
   await register(prism);
   const token = await mail.tokenTo(ANN);
   const reset = { token, password: NEW };
@@ -160,10 +161,10 @@ test("asking for a link answers alike and before anything is looked up, whether 
   const { prism, mail } = await startWithMail(t);
   await makeAccount(prism, { email: ANN });
   await makeAccount(prism, { email: "closed@example.com" });
-  await prism.services.db.write((trx) =>
+  await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("email", "=", "closed@example.com").execute(),
   );
-  const { accountLinks } = prism.services.system;
+  const { accountLinks } = prism.parts.core.access.accounts;
   for (const path of ["forgot-password", "resend-verification"]) {
     const answers = [];
     for (const email of [ANN, "closed@example.com", "nobody@example.com", "no address", "a,b@example.com"]) {
@@ -218,7 +219,7 @@ test("without a mail server the answers are the same and the log says so once; w
         log.lines.filter(({ level, message: text }) => (level === "warn" || level === "error") && message.test(text));
       for (let i = 0; i < 2; i++) {
         assert.equal((await call(prism, `${AUTH}/forgot-password`, { email: ANN })).status, 202);
-        await prism.services.system.accountLinks.idle();
+        await prism.parts.core.access.accounts.accountLinks.idle();
         await eventually("the log says so", () => warnings().length >= (name === "down" ? i + 1 : lines));
         clock.advance(2 * MINUTE);
       }
@@ -242,7 +243,7 @@ test("a mail that no server took before the process was killed is sent once by t
   const mail = await MailServer.start(t);
   const again = await startAccounts(t, { dir, clock, log, settings: { ...verifying, ...mail.settings } });
   clock.advance(10 * MINUTE);
-  again.services.system.runner.enqueued([]);
+  again.parts.core.jobs.runner.enqueued([]);
   const token = await mail.tokenTo(ANN);
   await settled(again);
   assert.equal(mail.mails.length, 1);
@@ -261,7 +262,7 @@ test("a mail whose link has expired is not sent", async (t) => {
   await eventually("it was tried", () => scalarOf(prism, "select attempts from jobs where kind = 'mail'") === 1);
   assert.equal(countOf(prism, "sealed_mails"), 1);
   clock.advance(25 * 60 * MINUTE);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await settled(prism);
   assert.equal(scalarOf(prism, "select result from jobs where kind = 'mail'"), '{"skipped":"expired"}');
 });

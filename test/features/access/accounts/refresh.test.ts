@@ -122,7 +122,7 @@ test("D15: refresh tokens are worthless under another refresh secret", async (t)
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
   const { refreshToken } = await logIn(prism, "ann");
-  const { db: database, audit, clock } = prism.services;
+  const { database, audit, clock } = prism.parts.base;
   const options = { refreshSecret: "another".repeat(8), refreshExpiresMs: DAY, sessionMaxMs: DAY };
   const sessions = new Sessions({ database, audit, clock, options });
   await assert.rejects(sessions.rotate(refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });

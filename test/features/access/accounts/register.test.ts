@@ -148,8 +148,8 @@ test("an invitation to an account that was closed or removed since opens nothing
 
 test("a registration that fails at its end leaves nothing behind", async (t) => {
   const prism = await startAccounts(t, { settings: { "auth.registration": "open" } });
-  const { accounts } = prism.services.system;
-  const broken = t.mock.method(prism.services.system.sessions, "open", () =>
+  const { accounts } = prism.parts.core.access.accounts;
+  const broken = t.mock.method(prism.parts.core.access.accounts.sessions, "open", () =>
     Promise.reject(new Error("disk I/O error")),
   );
   await assert.rejects(accounts.register({ ...ANN }, { ip: "127.0.0.1", userAgent: "" }));

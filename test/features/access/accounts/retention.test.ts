@@ -13,15 +13,16 @@ const DAY = 86_400_000;
 async function start(t: TestContext) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
-  const parts = { database: prism.services.db, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
+  const parts = { database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
   return { prism, clock, sweep: () => new Retention(parts).sweep() };
 }
 
 test("a login goes thirty days after its end, with its refresh tokens", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db, system, config } = prism.services;
+  const { database: db, config } = prism.parts.base;
+  const { sessions } = prism.parts.core.access.accounts;
   const { id } = await makeUser(prism, "anna");
-  await db.write((trx) => system.sessions.open(id, { ip: "127.0.0.1", userAgent: "test" }, trx));
+  await db.write((trx) => sessions.open(id, { ip: "127.0.0.1", userAgent: "test" }, trx));
   const before = [countOf(prism, "sessions"), countOf(prism, "refresh_tokens")];
   clock.advance(config.auth.sessionMaxMs + 30 * DAY - 1000);
   await sweep();
@@ -33,10 +34,11 @@ test("a login goes thirty days after its end, with its refresh tokens", async (t
 
 test("links go a day after their end, disabled devices after thirty days", async (t) => {
   const { prism, clock, sweep } = await start(t);
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { oneTimeTokens } = prism.parts.core.access.accounts;
   const { id } = await makeUser(prism, "anna");
   await db.write(async (trx) => {
-    await system.oneTimeTokens.create(id, "reset_password", trx);
+    await oneTimeTokens.create(id, "reset_password", trx);
     const times = { createdAt: clock.now(), updatedAt: clock.now() };
     for (const [device, disabledAt] of [
       ["old", clock.now()],

@@ -91,9 +91,9 @@ test("a ticket allows what its credential allows at that moment, and ends with i
   const { id } = await makeAccount(prism, { username: "ann" });
   const project = await makeProject(prism);
   const login = await logIn(prism, "ann");
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  const service = await services.db.write((trx) => admin.createToken({ userId: id, name: "t" }, trx));
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  const service = await parts.base.database.write((trx) => admin.createToken({ userId: id, name: "t" }, trx));
 
   const socket = await WebSocketClient.openFor(
     t,
@@ -109,8 +109,8 @@ test("a ticket allows what its credential allows at that moment, and ends with i
     await ticketOf(prism, { token: login.token }),
     await ticketOf(prism, { token: service.token }),
   ];
-  await services.db.write((trx) => admin.revokeToken(service.id, trx));
-  services.system.rightsChanged();
+  await parts.base.database.write((trx) => admin.revokeToken(service.id, trx));
+  prism.rightsChanged();
   await call(prism, "/auth/logout", undefined, { Authorization: `Bearer ${login.token}` });
   assert.equal((await socket.end).code, 4401, "a socket that a ticket opened ends with the session");
   for (const ticket of [ofSession, ofToken])
@@ -149,7 +149,7 @@ test("a ticket for one stream opens no other, whatever its owner may follow", as
   const subscribe = (id: string, stream: string) => socket.ask({ op: "subscribe", id, stream });
   assert.equal((await subscribe("1", "user:me"))["op"], "subscribed");
   assert.equal((await subscribe("2", ofProject.stream))["op"], "error");
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
   await prism.post("/api/v1/notifications", { userId: body.id, title: "t", message: "still followed" });
   await socket.expect({ op: "event", type: "notification" });
   assert.equal((await subscribe("3", ofProject.stream))["op"], "error", "also after the rights were read anew");

@@ -66,8 +66,9 @@ test("D51: a token that was shown is not shown again, goes on being good, and en
   assert.ok(firstAdmin.state === "setupToken");
   await prism.restart();
   assert.deepEqual(prism.app.firstAdmin, { state: "awaited" });
-  const { system, db } = prism.services;
-  await db.write((trx) => system.userAdmin.create({ username: "root", roles: ["Admin"] }, trx));
+  const { db } = prism.services;
+  const { userAdmin } = prism.parts.core.access.accounts;
+  await db.write((trx) => userAdmin.create({ username: "root", roles: ["Admin"] }, trx));
   const late = await register(prism, { username: "late", setupToken: firstAdmin.token });
   assert.equal(outcomeOf(late), "403 FORBIDDEN");
 });
@@ -143,7 +144,7 @@ test("development is ready at once: an Admin dev, whose token is fetched, and wh
   const { body } = await prism.get<{ id: string; roles: string[] }>("/api/v1/users/me");
   assert.deepEqual(body.roles, ["Admin"]);
   assert.equal((await makeAccount(prism, { username: "ann" })).status, "active");
-  await prism.services.system.accounts.setPassword(body.id, PASSWORD);
+  await prism.parts.core.access.accounts.accounts.setPassword(body.id, PASSWORD);
   assert.equal((await logIn(prism, "dev")).user.id, body.id);
 });
 

@@ -39,7 +39,8 @@ async function behind(
   change: (trx: Trx) => Promise<unknown>,
   send: () => Promise<Reply<Answer>>,
 ): Promise<Reply<Answer>> {
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { kernel } = prism.parts.http;
   const holds = deferred<void>();
   const isSent = deferred<void>();
   const first = db.write(async (trx) => {
@@ -51,7 +52,7 @@ async function behind(
   });
   await holds.promise;
   const reply = send();
-  await eventually("the request is under way", () => system.kernel.requests.count > 0);
+  await eventually("the request is under way", () => kernel.requests.count > 0);
   isSent.resolve();
   await first;
   return reply;

@@ -220,7 +220,7 @@ test("S1-35: a deleted project is gone at once with its keys and rules, and its 
   assert.equal((await prism.post("/ingest", { type: "x" }, { apiKey: shop.apiKey })).status, 401);
   assert.equal((await prism.post("/api/v1/events", { type: "x", projectId: shop.id })).status, 404);
   assert.equal((await prism.get<Page>("/api/v1/rules")).body.data.length, 0);
-  assert.equal(prism.services.system.rules.size, 0);
+  assert.equal(prism.parts.core.pipeline.rules.size, 0);
   await eventually("the events are gone", () => scalarOf(prism, "select count(*) from events") === 1);
   assert.equal(scalarOf(prism, "select count(*) from api_keys where revokedAt is null"), 0);
   assert.deepEqual(rowsOf(prism, "select name, deletedAt is not null as gone from rules"), [{ name: "r", gone: 1 }]);

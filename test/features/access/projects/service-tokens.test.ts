@@ -24,18 +24,18 @@ before(async () => {
   owner = await makeUser(prism, "owner", ["User"]);
   const { body } = await prism.post<Answer>("/projects", { name: "shop" }, { token: owner.token });
   path = `/api/v1/projects/${body.id}/keys`;
-  await join(prism, body.id, prism.services.system.devUserId ?? "", "owner");
+  await join(prism, body.id, prism.parts.core.access.devUserId ?? "", "owner");
 });
 after(() => prism.stop());
 
 async function tokenFor(userId: string, ...scopes: Permission[]): Promise<string> {
-  const { services } = prism;
-  const admin = new UserAdmin(services.audit, services.clock);
-  return (await services.db.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx))).token;
+  const { parts } = prism;
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  return (await parts.base.database.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx))).token;
 }
 
 test("a service token gives a key no scope that it lacks itself, the default ones included", async (t) => {
-  const admin = prism.services.system.devUserId ?? "";
+  const admin = prism.parts.core.access.devUserId ?? "";
   for (const { held, given } of [
     { held: [], given: [] },
     { held: ["events:write"], given: ["events:write"] },

@@ -40,7 +40,7 @@ async function codeOf(prism: TestPrism, token: string): Promise<string> {
 test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this audience and it has not ended", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { config } = prism.services;
+  const { config } = prism.parts.base;
   const secret = config.secrets.access;
   const [header = "", claims = "", signature = ""] = prism.adminToken.split(".");
   const good: Parts = { header: decoded(header), claims: decoded(claims) };
@@ -155,7 +155,7 @@ test("S0-06, S3-09, S4-33: an access token counts when Prism signed it for this 
 test("tokens of a secret of before are good until they end, and it signs no new ones", async (t) => {
   const [old, next] = ["o".repeat(40), "n".repeat(40)];
   const prism = await startPrism(t, { settings: { "auth.accessSecret": next, "auth.previousAccessSecrets": old } });
-  const { config, clock } = prism.services;
+  const { config, clock } = prism.parts.base;
   const { id } = await makeUser(prism, "ann");
   const issuedBy = (secret: string) =>
     new AccessTokens({ secret, audience: config.auth.audience, expiresMs: 60_000, clock }).issue(id);
@@ -176,7 +176,7 @@ test("an access token ends with its time, also where it was verified before", as
   const prism = await startPrism(t, { clock });
   const { token } = await makeUser(prism, "ann");
   assert.equal(await codeOf(prism, token), "served");
-  clock.advance(prism.services.config.auth.accessExpires - 1000);
+  clock.advance(prism.parts.base.config.auth.accessExpires - 1000);
   assert.equal(await codeOf(prism, token), "served");
   clock.advance(60_000);
   assert.equal(await codeOf(prism, token), "TOKEN_EXPIRED");
@@ -184,10 +184,11 @@ test("an access token ends with its time, also where it was verified before", as
 
 test("S2-20: an account that is disabled or removed is refused from the next request on, with a token that is still good", async (t) => {
   const prism = await startPrism(t);
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { rightsChanged } = prism;
   const change = async (id: string, values: { status?: "disabled" | "active"; deletedAt?: number }): Promise<void> => {
     await db.write((trx) => trx.updateTable("users").set(values).where("id", "=", id).execute());
-    system.rightsChanged();
+    rightsChanged();
   };
   const { id, token } = await makeUser(prism, "ann");
   const outcome = async () => {
@@ -205,12 +206,13 @@ test("S2-20: an account that is disabled or removed is refused from the next req
 
 test("S2-21: permissions are those of the roles at this moment, never those of the token", async (t) => {
   const prism = await startPrism(t);
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { rightsChanged } = prism;
   const { id, token } = await makeUser(prism, "ann", ["Auditor", "User"]);
   const audit = async () => (await prism.get("/api/v1/audit", { token })).status;
   assert.equal(await audit(), 200);
   await db.write((trx) => trx.deleteFrom("user_roles").where("userId", "=", id).execute());
-  system.rightsChanged();
+  rightsChanged();
   assert.equal(await audit(), 403);
   const { body } = await prism.get<{ error: { code: string; details: unknown[] } }>("/api/v1/audit", { token });
   assert.deepEqual(body.error.details, [

@@ -136,7 +136,7 @@ test("D10, S0-24: /dev/token is not there for whoever might come from elsewhere"
     });
   }
   await t.test("every issue is one WARN line and one audit entry, and no refusal is", () => {
-    const { devUserId } = prism.services.system;
+    const { devUserId } = prism.parts.core.access;
     const warnings = log.lines.filter(({ message }) => message === "a development token was issued");
     assert.equal(warnings.length, served + 1, "and the one that this test began with");
     assert.ok(warnings.every(({ level, fields }) => level === "warn" && fields["userId"] === devUserId));
@@ -172,7 +172,7 @@ test("D10: a public address, another network or production closes /dev/token", a
       assert.equal(reply.status, 404, method);
     }
     assert.equal(prism.adminToken, undefined);
-    assert.ok(!prism.services.system.router.mounts.some(({ path }) => path.startsWith("/dev")));
+    assert.ok(!prism.parts.http.router.mounts.some(({ path }) => path.startsWith("/dev")));
     assert.equal((await prism.get("/metrics", { token: null })).status, 401, "what D10 opens besides is closed too");
   });
 });

@@ -13,7 +13,7 @@ async function makeToken(
   userId: string,
   options: { scopes?: readonly TokenScope[]; expiresAt?: number } = {},
 ): Promise<{ id: string; token: string }> {
-  const { db, audit, clock } = prism.services;
+  const { database: db, audit, clock } = prism.parts.base;
   return db.write((trx) => new UserAdmin(audit, clock).createToken({ userId, name: "t", ...options }, trx));
 }
 
@@ -70,13 +70,14 @@ test("a service token is stored hashed, and its last use is noted", async (t) =>
 test("a service token is refused when it is revoked, over, unknown, misspelt, or its user may not act", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { db, audit, system } = prism.services;
+  const { database: db, audit } = prism.parts.base;
+  const { rightsChanged } = prism;
   const user = await makeUser(prism, "ann", ["Admin"]);
   await t.test("revoked: on the very next request", async () => {
     const { id, token } = await makeToken(prism, user.id);
     assert.equal(await outcome(prism, token), "200");
     await db.write((trx) => new UserAdmin(audit, clock).revokeToken(id, trx));
-    system.rightsChanged();
+    rightsChanged();
     assert.equal(await outcome(prism, token), "401 TOKEN_INVALID");
   });
   await t.test("over: at its time, though it was used a moment before", async () => {
@@ -103,7 +104,7 @@ test("a service token is refused when it is revoked, over, unknown, misspelt, or
   await t.test("its user is disabled", async () => {
     assert.equal(await outcome(prism, token), "200");
     await db.write((trx) => trx.updateTable("users").set({ status: "disabled" }).where("id", "=", user.id).execute());
-    system.rightsChanged();
+    rightsChanged();
     assert.equal(await outcome(prism, token), "403 ACCOUNT_DISABLED");
   });
 });

@@ -99,7 +99,7 @@ test("what is not a good token of the issuer for this audience and this moment i
     return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
   };
   const now = (seconds: number): number => inSeconds(clock, seconds);
-  const access = prism.services.config.secrets.access;
+  const access = prism.parts.base.config.secrets.access;
   for (const [name, text, expected = "401 TOKEN_INVALID"] of [
     ["as signed", good, "served"],
     ["for several audiences", await token({ aud: ["other", AUDIENCE] }), "served"],

@@ -77,6 +77,6 @@ test("outside development the administrator dev does not count until it has a pa
     [await hasAdmin(db.read, { isDevelopment: true }), await hasAdmin(db.read, { isDevelopment: false })],
     [true, false],
   );
-  await prism.services.system.accounts.setPassword(await devId(prism), "correct horse battery");
+  await prism.parts.core.access.accounts.accounts.setPassword(await devId(prism), "correct horse battery");
   assert.equal(await hasAdmin(db.read, { isDevelopment: false }), true, "with a password dev is somebody");
 });

@@ -9,7 +9,8 @@ const PATHS = ["/api/v1/users/me", "/api/profile", "/api/v1/profile"];
 
 test("S2-45, S3-23: the caller's own account, by every path, without what is nobody's business", async (t) => {
   const prism = await startPrism(t);
-  const { db, audit, clock, system } = prism.services;
+  const { database: db, audit, clock } = prism.parts.base;
+  const { accessTokens } = prism.parts.core.access;
   const { id } = await db.write((trx) =>
     new UserAdmin(audit, clock).create(
       {
@@ -24,7 +25,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without what is nob
     ),
   );
   await db.write((trx) => trx.updateTable("users").set({ passwordHash: "$2b$12$hash" }).where("id", "=", id).execute());
-  const { token } = await system.accessTokens.issue(id);
+  const { token } = await accessTokens.issue(id);
   const [row] = rowsOf<{ createdAt: number; updatedAt: number }>(prism, "select * from users where id = ?", id);
   for (const path of PATHS) {
     await t.test(path, async () => {

@@ -23,7 +23,7 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
   const uma = await makeUser(prism, "uma", ["User"]);
   const as = { token: uma.token };
   const shown = async () => (await prism.get<Profile>("/api/profile", as)).body;
-  const { profiles } = prism.services.system.reads;
+  const { profiles } = prism.parts.core.access.reads;
   await quietCaches(t, prism);
   await shown();
   const { hits } = profiles.cacheStats;
@@ -53,13 +53,13 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
   }
 
   await t.test("preferences and a password count as a change of the account", async () => {
-    const { services } = prism;
+    const { parts } = prism;
     for (const write of [
       () => prism.put(`${ME}/preferences`, { digest: false }, as),
-      () => services.system.accounts.setPassword(uma.id, "correct horse battery"),
+      () => parts.core.access.accounts.accounts.setPassword(uma.id, "correct horse battery"),
     ]) {
       const before = (await shown()).updatedAt;
-      await eventually("the clock has moved on", () => services.clock.now() > Date.parse(before));
+      await eventually("the clock has moved on", () => parts.base.clock.now() > Date.parse(before));
       await write();
       assert.notEqual((await shown()).updatedAt, before);
     }

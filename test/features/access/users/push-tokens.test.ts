@@ -94,7 +94,7 @@ test("S2-47: push tokens in both forms, encrypted at rest and never shown", asyn
 
   await t.test("the files of the database hold no token, and the rows open with the key only", () => {
     const rows = rowsOf<{ id: string; token: Buffer }>(prism, "select id, token from push_devices");
-    const { box } = prism.services.system;
+    const { box } = prism.parts.base;
     const opened = rows.map(({ id, token }) => box.open(`push_devices.token.${id}`, token).toString());
     assert.deepEqual(opened.sort(), [FCM, `${FCM}-4`]);
     const files = readdirSync(prism.dir).filter((name) => name.startsWith("prism.db"));

@@ -117,7 +117,7 @@ test("what is no socket or channel is refused before it is signed", async (t) =>
 
 test("S2-84: without configured credentials the server has its own, the same after a restart, kept encrypted", async (t) => {
   const prism = await startPrism(t);
-  const { appId, key, secret } = prism.services.system.pusher;
+  const { appId, key, secret } = prism.parts.core.live.pusher;
   assert.match(`${appId} ${key} ${secret}`, /^\d{6,7} [0-9a-f]{20} [0-9a-f]{32}$/);
   const { body } = await ask(prism, "private-x");
   const expected = createHmac("sha256", secret).update("1234.1234:private-x").digest("hex");

@@ -84,7 +84,7 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
     assert.equal(outcomeOf(await prism.get(`${USERS}/me`, { token: login.token })), "401 SESSION_REVOKED");
     assert.equal(outcomeOf(await prism.get(`${USERS}/me`, { token: serviceToken })), "401 TOKEN_INVALID");
     assert.equal((await logIn(prism, "bob")).user.id, user.id);
-    const rows = prism.services.system.store.reader
+    const rows = prism.parts.base.store.reader
       .prepare<[string], string>(
         "select action from audit_log where resourceId = ? and action like 'user.%lock' order by seq",
       )

@@ -9,7 +9,7 @@ import type { TestPrism } from "../../../helpers/prism.ts";
 
 /** The keys of a test server. */
 export function keysOf(prism: TestPrism): Uint8Array[] {
-  const { secrets, previousEncryptionKeys } = prism.services.config;
+  const { secrets, previousEncryptionKeys } = prism.parts.base.config;
   return [secrets.encryptionKey, ...previousEncryptionKeys];
 }
 

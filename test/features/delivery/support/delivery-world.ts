@@ -117,7 +117,7 @@ export class DeliveryWorld {
   /** Time passes, and what has become due begins. */
   pass(ms: number): void {
     this.clock.advance(ms);
-    this.prism.services.system.runner.enqueued([]);
+    this.prism.parts.core.jobs.runner.enqueued([]);
   }
 
   /** Goes to the time of the next attempt at a delivery. */

@@ -94,7 +94,7 @@ test("12.8 a webhook's secret lies sealed", async (t) => {
   const [row] = rowsOf<{ secret: Buffer; previousSecret: Buffer }>(prism, "select * from webhooks");
   assert.ok(row);
   for (const column of ["secret", "previousSecret"] as const) assert.equal(row[column].includes(key), false);
-  const { box } = prism.services.system;
+  const { box } = prism.parts.base;
   assert.deepEqual(box.open(`webhooks.previousSecret.${id}`, row.previousSecret), key);
 });
 

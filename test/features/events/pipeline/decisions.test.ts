@@ -141,7 +141,7 @@ test("S2-32: what a firing rule leaves: decision, totals, notification, recipien
       id: null,
       ruleId: rule.body.id,
       eventId: event.id,
-      projectId: prism.services.projects.defaultId,
+      projectId: prism.parts.core.access.projects.defaultId,
       kind: "rule",
       title: "PAY of 11",
       message: "From nowhere: ",

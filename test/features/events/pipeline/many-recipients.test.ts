@@ -12,7 +12,7 @@ async function addAuditors(prism: TestPrism, count: number): Promise<void> {
   const roleId = scalarOf<string>(prism, "select id from roles where name = 'Auditor'") ?? "";
   const now = Date.now();
   const ids = Array.from({ length: count }, () => uuidv7());
-  await prism.services.db.write(async (trx) => {
+  await prism.parts.base.database.write(async (trx) => {
     for (let at = 0; at < ids.length; at += 500) {
       const part = ids.slice(at, at + 500);
       const users = part.map((id) => ({ id, username: id, status: "active" as const, createdAt: now, updatedAt: now }));
@@ -23,7 +23,7 @@ async function addAuditors(prism: TestPrism, count: number): Promise<void> {
         .execute();
     }
   });
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
 }
 
 const RULE = { name: "r", condition: "event.type == 'x'", targetRoles: ["Auditor"], targetUsers: ["me"] };
@@ -88,10 +88,11 @@ for (const { how, cut } of [
 
 test("a notification whose recipients come in slices counts as delivered once, when the last of them has been told", async (t) => {
   const prism = await startPrism(t);
-  const { db, notify, system } = prism.services;
+  const { database: db, store } = prism.parts.base;
+  const { notify } = prism.parts.services;
   await addAuditors(prism, 1200);
   await prism.post("/api/v1/rules", RULE);
-  const { committer } = system.store;
+  const { committer } = store;
   const markAll = (): void => {
     const open = rowsOf<{ userId: string; seq: number }>(
       prism,
@@ -107,7 +108,7 @@ test("a notification whose recipients come in slices counts as delivered once, w
     await add(notification, userIds, trx);
   };
   let isMarking = true;
-  system.announcer.observe({ events: () => undefined, notifications: () => isMarking && markAll() });
+  prism.parts.core.pipeline.announcer.observe({ events: () => undefined, notifications: () => isMarking && markAll() });
   const isDelivered = () => scalarOf(prism, "select count(*) from notifications where delivered = 0") === 0;
   const audits = () =>
     rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'notification.delivered'").map(

@@ -34,7 +34,7 @@ async function poison(t: TestContext, way: "sql" | "rendering", options: PrismOp
   }
   const [row] = rowsOf<RuleRow>(prism, "select * from rules where name = 'spoilt'");
   assert.ok(row);
-  const { rules } = prism.services.system;
+  const { rules } = prism.parts.core.pipeline;
   rules.put({ ...row, targetRoles: "not JSON" });
   return { prism, ruleIds, cure: () => rules.put(row) };
 }
@@ -67,7 +67,7 @@ for (const way of ["sql", "rendering"] as const) {
       jobId: failure?.["jobId"],
     });
     assert.equal(scalarOf(prism, "select queue from jobs where id = ?", failure?.["jobId"]), "event-processing");
-    assert.equal(prism.services.system.backlog.isBehind, false);
+    assert.equal(prism.parts.core.pipeline.backlog.isBehind, false);
     const next = await prism.post<{ seq: number }>("/api/v1/events", { type: "x" });
     assert.notEqual(scalarOf(prism, "select processedAt from events where seq = ?", next.body.seq), null);
     assert.deepEqual(totals(prism, ruleIds[0] ?? ""), { matched: 3, fired: 3 });

@@ -31,7 +31,7 @@ async function heardBy(
 
 async function setStatus(prism: TestPrism, id: string, status: "active" | "disabled" | "pending"): Promise<void> {
   await prism.services.db.write((trx) => trx.updateTable("users").set({ status }).where("id", "=", id).execute());
-  prism.services.system.rightsChanged();
+  prism.rightsChanged();
 }
 
 test("a rule reaches active holders of its roles and the users it names, each once", async (t) => {

@@ -125,7 +125,7 @@ test("a stored rule that does not compile is left out with one line in the log; 
   assert.equal(told().length, 1, "it is not reported again");
   await prism.restart();
   assert.equal(told().length, 2, "a start reports it");
-  assert.equal(prism.services.system.rules.size, 1);
+  assert.equal(prism.parts.core.pipeline.rules.size, 1);
   assert.equal(scalarOf(prism, "select count(*) from event_failures"), 0);
 });
 

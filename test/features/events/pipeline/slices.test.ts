@@ -28,7 +28,7 @@ async function makeRules(prism: TestPrism, more: Readonly<Record<string, unknown
 /** How many notification rows each commit announces. */
 function commitSizes(prism: TestPrism): number[] {
   const sizes: number[] = [];
-  prism.services.system.announcer.observe({
+  prism.parts.core.pipeline.announcer.observe({
     events: () => undefined,
     notifications: (told) => sizes.push(told.length),
   });
@@ -122,9 +122,9 @@ test("an event that is decided again is decided in slices as well", async (t) =>
     targetUsers: ["me"],
     priority: 100,
   });
-  const [row] = rowsOf<Parameters<typeof prism.services.system.rules.put>[0]>(prism, "select * from rules");
+  const [row] = rowsOf<Parameters<typeof prism.parts.core.pipeline.rules.put>[0]>(prism, "select * from rules");
   assert.ok(row);
-  prism.services.system.rules.put({ ...row, targetRoles: "not JSON" });
+  prism.parts.core.pipeline.rules.put({ ...row, targetRoles: "not JSON" });
   await prism.post("/api/v1/events", { type: "x", a: 1 });
   await eventually("it is poison", () => countOf(prism, "event_failures") === 1);
   await prism.delete(`/api/v1/rules/${row.id}`);

@@ -147,12 +147,13 @@ async function run(kind: Kind, script: readonly Step[]): Promise<void> {
 
 /** When all is over each match that was held back stands in one summary, and in one alone. */
 async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: number): Promise<void> {
-  const { db, system } = prism.services;
+  const { db } = prism.services;
+  const { runner } = prism.parts.core.jobs;
   const storms = () => db.read.selectFrom("suppressed_batches").selectAll().orderBy("firstSeq").execute();
   await eventually("all storms are over", async () => {
     // A job waits for the time of before the clock was set back.
     clock.advance(3_600_000);
-    system.runner.enqueued([]);
+    runner.enqueued([]);
     return (await storms()).every(({ closedAt }) => closedAt !== null);
   });
   const all = await storms();

@@ -60,12 +60,12 @@ test("S2-129: a storm of 10 000 gives count notices, one that is kept up to date
   assert.deepEqual([stats.fired, stats.suppressed], [3, 9997]);
   await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
   clock.advance(5000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("it says how many", async () =>
     (await inbox(prism)).some(({ title }) => title === "storm: 9997 held back"),
   );
   clock.advance(61_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("it is over", async () =>
     (await inbox(prism)).some(({ title }) => title === "storm: over, 9997 were held back"),
   );
@@ -80,12 +80,12 @@ test("under the defaults a storm of 10 000 gives 22 notices: twenty, one that is
   await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 10_000);
   await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
   clock.advance(70_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("it is over", async () =>
     (await inbox(prism)).some(({ title }) => title === "storm: over, 9980 were held back"),
   );
   assert.equal((await inbox(prism)).length, 22);
-  const stored = await prism.services.db.scan
+  const stored = await prism.parts.base.database.scan
     .selectFrom("events")
     .select((e) => e.fn.countAll<number>().as("n"))
     .executeTakeFirst();
@@ -126,14 +126,14 @@ test("a rule's own suppression without a key counts every match, and its notice 
   for (let i = 0; i < 25; i++) await send(prism, 2, { host: `h${String(i).padStart(2, "0")}` });
   assert.deepEqual(await countsOf(prism, ruleId), { fired: 1, deduped: 2, suppressed: 50 });
   clock.advance(5000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   const listed = /Keys: h00, h01, .*, h19 and 5 more\.$/;
   await eventually("the notice lists them", async () =>
     (await inbox(prism)).some(({ message }) => listed.test(message)),
   );
   await prism.restart();
   clock.advance(61_000);
-  prism.services.system.runner.enqueued([]);
+  prism.parts.core.jobs.runner.enqueued([]);
   await eventually("so does the summary", async () =>
     (await inbox(prism)).some(
       ({ title, message }) => title === "storm: over, 50 were held back" && listed.test(message),
@@ -161,7 +161,7 @@ test("a clock that was set back far begins a window anew, and a restart finds th
     const { status, text } = await prism.post("/events", events, { apiKey: made.body.key });
     assert.equal(status, 202, text);
     const stats = () =>
-      prism.services.db.read
+      prism.parts.base.database.read
         .selectFrom("rule_stats")
         .select(["fired", "suppressed"])
         .where("ruleId", "=", ruleId)
@@ -274,7 +274,7 @@ for (const way of ["called off", "used up"] as const) {
                    begin select raise(abort, 'refused by a trigger'); end`);
     await send(prism, 3);
     if (way === "used up") await eventually("the job is dead", () => job("dead"));
-    else await prism.services.system.jobControl.cancel(await eventually("the job waits", () => job("scheduled")));
+    else await prism.parts.core.jobs.jobControl.cancel(await eventually("the job waits", () => job("scheduled")));
     const isOver = () => scalarOf(prism, "select closedAt from suppressed_batches") !== null;
     await eventually("the storm is over", isOver);
     if (way === "used up") beside.exec("drop trigger refuse");

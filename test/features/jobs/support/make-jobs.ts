@@ -57,13 +57,13 @@ export interface Job {
 }
 
 /** A job as a feature makes it; by default tomorrow's, of kind `test` in `digest`. @returns its id. */
-export async function makeJob({ services }: TestPrism, job: Partial<Job> = {}): Promise<string> {
+export async function makeJob({ parts }: TestPrism, job: Partial<Job> = {}): Promise<string> {
   const { delayMs = DAY_MS, ...more } = job;
-  const { jobId } = await services.jobs.enqueue({
+  const { jobId } = await parts.core.jobs.jobs.enqueue({
     queue: "digest",
     kind: "test",
     payload: {},
-    runAt: services.clock.now() + delayMs,
+    runAt: parts.base.clock.now() + delayMs,
     ...more,
   });
   return jobId;

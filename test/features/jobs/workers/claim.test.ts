@@ -12,7 +12,7 @@ test("a claimed job has what its handler needs and nothing more, and ends with a
   const { prism, worker } = await startWithWorker(t);
   const labelled = await addJob(prism, { n: 1 }, { label: "nightly", correlationId: "c-1", createdBy: "somebody" });
   const plain = await addJob(prism, [null, "2"]);
-  const before = prism.services.clock.now();
+  const before = prism.parts.base.clock.now();
   const [first, second] = await worker.claimed();
   assert.ok(first && second);
   const { leaseUntil, runAt, ...rest } = first;
@@ -29,7 +29,7 @@ test("a claimed job has what its handler needs and nothing more, and ends with a
     correlationId: "c-1",
   });
   const lasts = Date.parse(leaseUntil) - before;
-  assert.ok(lasts >= 60_000 && lasts <= 60_000 + (prism.services.clock.now() - before), `${lasts} ms`);
+  assert.ok(lasts >= 60_000 && lasts <= 60_000 + (prism.parts.base.clock.now() - before), `${lasts} ms`);
   assert.deepEqual(
     [second.id, second.payload, "label" in second, second.correlationId],
     [plain, [null, "2"], false, plain],
@@ -88,7 +88,7 @@ test("a worker needs a service token that may work: no login, no key, no other t
 test("an end counts only with the fence of the attempt, and only once", async (t) => {
   const { prism, worker } = await startWithWorker(t);
   const id = await addJob(prism);
-  const waiting = await addJob(prism, {}, { queue: "digest", runAt: prism.services.clock.now() + 1e9 });
+  const waiting = await addJob(prism, {}, { queue: "digest", runAt: prism.parts.base.clock.now() + 1e9 });
   const job = await worker.one();
   for (const fence of [job.fence - 1, job.fence + 1].filter((each) => each > 0))
     assert.equal(await outcomeOf(worker.complete({ id, fence })), "409 INVALID_STATE");
@@ -104,7 +104,7 @@ test("an end counts only with the fence of the attempt, and only once", async (t
 
 test("a job that the server itself runs is nobody else's to end", async (t) => {
   const { prism, worker } = await startWithWorker(t);
-  const { runner } = prism.services.system;
+  const { runner } = prism.parts.core.jobs;
   let finish = (): void => undefined;
   const gate = new Promise<void>((resolve) => {
     finish = resolve;
@@ -129,7 +129,7 @@ test("a failed attempt is tried again, not before the other side's time, until n
     dead.push((job as { id: string }).id);
   });
   const id = await addJob(prism, {}, { maxAttempts: 2 });
-  const before = prism.services.clock.now();
+  const before = prism.parts.base.clock.now();
   const job = await worker.one();
   assert.equal(await outcomeOf(worker.fail(job, { error: "busy", retryAfterMs: 3_600_000 })), "200");
   const failed = jobRow(prism, id);
@@ -173,7 +173,7 @@ test("a worker that stops hands back what it has not ended, and the attempt does
 
 test("claims go by priority and age, and every tenth takes what waits longest", async (t) => {
   const { prism, worker } = await startWithWorker(t);
-  const now = prism.services.clock.now();
+  const now = prism.parts.base.clock.now();
   await addJob(prism, "old", { runAt: now - 5000 });
   for (let n = 0; n < 10; n++) await addJob(prism, `high ${n}`, { priority: 10, runAt: now - 1000 + n });
   const order: unknown[] = [];
@@ -212,11 +212,11 @@ test("of large jobs a claim gives a megabyte, and leaves the rest as if nobody h
 
 test("of a paused queue nothing is claimed until it is resumed", async (t) => {
   const { prism, worker } = await startWithWorker(t);
-  await prism.services.system.queueControl.pause(QUEUE);
+  await prism.parts.core.jobs.queueControl.pause(QUEUE);
   const id = await addJob(prism);
   assert.deepEqual(await worker.claimed(), []);
   const waiting = worker.one({ waitMs: 30_000 });
-  await prism.services.system.queueControl.resume(QUEUE);
+  await prism.parts.core.jobs.queueControl.resume(QUEUE);
   assert.equal((await waiting).id, id, "who waits is told at once");
 });
 
@@ -226,7 +226,7 @@ test("two workers elsewhere and the server's own on one queue never run a job tw
   const runs = new Map<unknown, number>();
   const run = (payload: unknown): void => void runs.set(payload, (runs.get(payload) ?? 0) + 1);
   const by: Record<string, number> = { here: 0 };
-  const { runner } = prism.services.system;
+  const { runner } = prism.parts.core.jobs;
   runner.handle("work", async ({ payload }) => {
     run(payload);
     by["here"] = (by["here"] ?? 0) + 1;

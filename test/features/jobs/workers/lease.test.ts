@@ -51,7 +51,7 @@ test("a worker that is gone loses its jobs to those that wait", async (t) => {
   clock.advance(LEASE_MS / 2);
   const second = worker.twin();
   const waiting = second.claimed({ waitMs: 30_000 });
-  await eventually("it waits", () => prism.services.system.kernel.requests.count === 1);
+  await eventually("it waits", () => prism.parts.http.kernel.requests.count === 1);
   clock.advance(LEASE_MS / 2);
   assert.deepEqual(await worker.twin().claimed({ queues: ["module:other"] }), []);
   assert.deepEqual(
@@ -63,9 +63,9 @@ test("a worker that is gone loses its jobs to those that wait", async (t) => {
 test("with the last attempt lost a job is dead, and its feature and who listens are told", async (t) => {
   const { prism, worker, clock } = await start(t);
   const moved: MovedJob[] = [];
-  t.after(prism.services.system.jobControl.whenEnded("work", async (_trx, job) => void moved.push(job)));
+  t.after(prism.parts.core.jobs.jobControl.whenEnded("work", async (_trx, job) => void moved.push(job)));
   const dead: unknown[] = [];
-  prism.services.events.on("job:dead", (job) => {
+  prism.parts.base.bus.on("job:dead", (job) => {
     dead.push(job);
   });
   const id = await addJob(prism, {}, { maxAttempts: 1, label: "once" });
@@ -138,8 +138,8 @@ test("a wall clock that is set neither ends a lease nor makes it longer", async 
 test("a worker is forgotten an hour after its lease has run out, and its id is free again", async (t) => {
   const { prism, worker, clock } = await start(t);
   const sweep = () =>
-    new Retention({ database: prism.services.db, clock, log: silentLogger, sweeps: RETENTION_SWEEPS }).sweep();
-  const known = () => column(prism.services.system.store.reader, "select id from workers order by id");
+    new Retention({ database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS }).sweep();
+  const known = () => column(prism.parts.base.store.reader, "select id from workers order by id");
   const second = worker.twin();
   await addJob(prism);
   await worker.one();
@@ -160,7 +160,7 @@ test("a worker is forgotten an hour after its lease has run out, and its id is f
 test("a claim that finds nothing writes no more than a lease every twenty seconds", async (t) => {
   const { prism, worker, clock } = await start(t);
   const leaseUntil = () =>
-    column<number>(prism.services.system.store.reader, "select leaseUntil from workers where id = ?", worker.id)[0];
+    column<number>(prism.parts.base.store.reader, "select leaseUntil from workers where id = ?", worker.id)[0];
   await worker.claimed();
   const first = clock.now() + LEASE_MS;
   clock.advance(19_999);

@@ -108,11 +108,12 @@ export async function startWithWorker(
   return { prism, worker: await makeWorker(prism) };
 }
 
-type NewJob = Parameters<TestPrism["services"]["jobs"]["enqueue"]>[0];
+type NewJob = Parameters<TestPrism["parts"]["core"]["jobs"]["jobs"]["enqueue"]>[0];
 
 /** A job that is due now, of a module that the server has not loaded. @returns its id. */
 export async function addJob(prism: TestPrism, payload: unknown = {}, job: Partial<NewJob> = {}): Promise<string> {
-  const { jobs, clock } = prism.services;
+  const { jobs } = prism.parts.core.jobs;
+  const { clock } = prism.parts.base;
   const queue: QueueName = QUEUE;
   const { jobId } = await jobs.enqueue({ queue, kind: "work", payload, runAt: clock.now(), ...job });
   return jobId;

@@ -7,7 +7,7 @@ const LONG = { waitMs: 30_000 };
 
 /** The server knows the worker, so its claim has looked once and waits. */
 async function waits(prism: Parameters<typeof addJob>[0], claims: number): Promise<void> {
-  const { kernel } = prism.services.system;
+  const { kernel } = prism.parts.http;
   await eventually(`${claims} claims are under way`, () => kernel.requests.count === claims);
 }
 
@@ -17,7 +17,8 @@ test("a claim waits for a job, and whoever waits longest gets it", async (t) => 
   await waits(prism, 1);
   const second = worker.twin().one({ ...LONG, max: 1 });
   await waits(prism, 2);
-  const { db, jobs } = prism.services;
+  const { db } = prism.services;
+  const { jobs } = prism.parts.core.jobs;
   const ids = [await addJob(prism, 1)];
   const inTransaction = { queue: QUEUE, kind: "work", payload: 2, runAt: 1 } as const;
   ids.push((await db.write((trx) => jobs.enqueue(inTransaction, { trx }))).jobId);
@@ -46,7 +47,7 @@ test("a job that becomes due reaches the worker that waits, and not before its t
 
 test("a job that a module here gives back when it is unloaded reaches the worker that waits", async (t) => {
   const { prism, worker } = await startWithWorker(t);
-  const { runner } = prism.services.system;
+  const { runner } = prism.parts.core.jobs;
   let finish = (): void => undefined;
   const gate = new Promise<void>((resolve) => {
     finish = resolve;
@@ -116,14 +117,15 @@ test("an account that loses the right while its claim waits gets no job", async 
   const { prism, worker } = await startWithWorker(t);
   const claim = outcomeOf(worker.claim(LONG));
   await waits(prism, 1);
-  const { db, system } = prism.services;
+  const { db } = prism.services;
+  const { rightsChanged } = prism;
   await db.write((trx) =>
     trx
       .deleteFrom("user_roles")
       .where("userId", "=", (e) => e.selectFrom("service_tokens").select("userId").where("id", "=", worker.tokenId))
       .execute(),
   );
-  system.rightsChanged();
+  rightsChanged();
   const id = await addJob(prism);
   assert.equal(await claim, "403 UNAUTHORIZED_ROLE");
   assert.equal(jobRow(prism, id).state, "ready");

@@ -88,7 +88,7 @@ export class Mailbox {
 
   /** The same people, logged in anew, at this server or another one on the same data. */
   async again(prism = this.prism): Promise<Mailbox> {
-    const { accessTokens } = prism.services.system;
+    const { accessTokens } = prism.parts.core.access;
     const login = async ({ id }: Person): Promise<Person> => ({ id, token: (await accessTokens.issue(id)).token });
     return new Mailbox(prism, [await login(this.uma), await login(this.vic), await login(this.wim)]);
   }
@@ -158,7 +158,7 @@ export class Mailbox {
    * What the person was told so far, from the history of the stream: a socket that has been open longer is closed when the clock makes a leap.
    */
   async told(t: TestContext, person: Person, isAll: (told: Told[]) => boolean): Promise<Told[]> {
-    const { accessTokens } = this.prism.services.system;
+    const { accessTokens } = this.prism.parts.core.access;
     const { token } = await accessTokens.issue(person.id);
     const client = await this.follow(t, { ...person, token }, { from: "earliest" });
     return eventually("all of it", () => (isAll(heard(client)) ? heard(client) : null), PATIENCE_MS);
@@ -173,7 +173,7 @@ export class Mailbox {
   /** Lets time pass, and the runner look at the clock. */
   pass(clock: FakeClock, ms: number): void {
     clock.advance(ms);
-    this.prism.services.system.runner.enqueued([]);
+    this.prism.parts.core.jobs.runner.enqueued([]);
   }
 
   /** Lets time pass until the message's attempts are used up, or it was delivered. */

@@ -18,8 +18,9 @@ const bearer = (token: string): Record<string, string> => ({ Authorization: `Bea
 
 /** Every built-in role and none, each as a stranger and in every role of the project. */
 async function users(prism: TestPrism, shop: string): Promise<Caller[]> {
-  const { db, system } = prism.services;
-  const passwordHash = await system.passwords.hash(CALLERS_PASSWORD);
+  const { database: db } = prism.parts.base;
+  const { passwords } = prism.parts.core.access.accounts;
+  const passwordHash = await passwords.hash(CALLERS_PASSWORD);
   const callers: Caller[] = [];
   for (const role of [null, ...ROLES]) {
     for (const member of [null, ...MEMBERSHIPS]) {
@@ -98,10 +99,11 @@ async function userWho(
   prism: TestPrism,
   columns: { readonly status: "pending" | "unverified" } | { readonly deletedAt: number },
 ): Promise<string> {
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { rightsChanged } = prism;
   const { id, token } = await makeUser(prism, `user-${Object.values(columns).join()}`, ["Admin"]);
   await db.write((trx) => trx.updateTable("users").set(columns).where("id", "=", id).execute());
-  system.rightsChanged();
+  rightsChanged();
   return token;
 }
 
@@ -112,21 +114,21 @@ async function disabledUser(prism: TestPrism): Promise<string> {
 }
 
 async function expiredToken(prism: TestPrism): Promise<string> {
-  const { config } = prism.services;
+  const { config } = prism.parts.base;
   const { id } = await makeUser(prism, "late", ["Admin"]);
-  const longAgo = prism.services.clock.now() - 86_400_000;
+  const longAgo = prism.parts.base.clock.now() - 86_400_000;
   const issuer = new AccessTokens({
     secret: config.secrets.access,
     audience: config.auth.audience,
     expiresMs: config.auth.accessExpires,
-    clock: { ...prism.services.clock, now: () => longAgo },
+    clock: { ...prism.parts.base.clock, now: () => longAgo },
   });
   return (await issuer.issue(id)).token;
 }
 
 async function loggedOut(prism: TestPrism): Promise<string> {
   const { id } = await makeUser(prism, "left", ["Admin"]);
-  const { token } = await prism.services.system.accessTokens.issue(id, await openSession(prism, id));
+  const { token } = await prism.parts.core.access.accessTokens.issue(id, await openSession(prism, id));
   await succeeds(prism.get("/api/v1/users/me", { token }));
   await succeeds(prism.post("/api/v1/auth/logout", {}, { token }));
   return token;

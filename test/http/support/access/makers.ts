@@ -26,32 +26,33 @@ export async function makeKey(
 }
 
 /** Without going through the route, which makes tasks of the caller's alone. */
-export async function makeTask({ services }: TestPrism, userId: string): Promise<string> {
+export async function makeTask({ parts }: TestPrism, userId: string): Promise<string> {
   const id = uuidv7();
-  const at = services.clock.now();
+  const at = parts.base.clock.now();
   const task = { id, userId, title: "t", status: "TODO", createdAt: at, updatedAt: at } as const;
-  await services.db.write((trx) => trx.insertInto("tasks").values(task).execute());
+  await parts.base.database.write((trx) => trx.insertInto("tasks").values(task).execute());
   return id;
 }
 
 /** Without going through the route, which serves the token's owner alone. */
 export function makeServiceToken(
-  { services }: TestPrism,
+  { parts }: TestPrism,
   userId: string,
   options: Omit<Parameters<UserAdmin["createToken"]>[0], "userId" | "name"> = {},
 ): Promise<{ id: string; token: string }> {
-  const admin = new UserAdmin(services.audit, services.clock);
-  return services.db.write((trx) => admin.createToken({ userId, name: "t", ...options }, trx));
+  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
+  return parts.base.database.write((trx) => admin.createToken({ userId, name: "t", ...options }, trx));
 }
 
 /** @returns the id of a login of the user's. */
-export async function openSession({ services }: TestPrism, userId: string): Promise<string> {
+export async function openSession({ parts }: TestPrism, userId: string): Promise<string> {
   const client = { ip: "127.0.0.1", userAgent: "test" };
-  return (await services.db.write((trx) => services.system.sessions.open(userId, client, trx))).id;
+  return (await parts.base.database.write((trx) => parts.core.access.accounts.sessions.open(userId, client, trx))).id;
 }
 
 export async function join(prism: TestPrism, projectId: string, userId: string, role: Membership): Promise<void> {
-  const { db, clock, system } = prism.services;
+  const { database: db, clock } = prism.parts.base;
+  const { rightsChanged } = prism;
   await db.write((trx) =>
     trx
       .insertInto("project_members")
@@ -59,38 +60,39 @@ export async function join(prism: TestPrism, projectId: string, userId: string, 
       .onConflict((conflict) => conflict.columns(["projectId", "userId"]).doUpdateSet({ role }))
       .execute(),
   );
-  system.rightsChanged();
+  rightsChanged();
 }
 
 export async function leave(prism: TestPrism, projectId: string, userId: string): Promise<void> {
-  const { db, system } = prism.services;
+  const { database: db } = prism.parts.base;
+  const { rightsChanged } = prism;
   await db.write((trx) =>
     trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute(),
   );
-  system.rightsChanged();
+  rightsChanged();
 }
 
 /** A job of a kind that nobody handles, a year away. @returns its id. */
-export async function makeJob({ services }: TestPrism, state: "scheduled" | "cancelled"): Promise<string> {
-  const { jobs, clock, system } = services;
+export async function makeJob({ parts }: TestPrism, state: "scheduled" | "cancelled"): Promise<string> {
+  const { jobs, jobControl } = parts.core.jobs;
   const { jobId } = await jobs.enqueue({
     queue: "retention",
     kind: "test",
     payload: {},
-    runAt: clock.now() + 31_536_000_000,
+    runAt: parts.base.clock.now() + 31_536_000_000,
   });
-  if (state === "cancelled") await system.jobControl.cancel(jobId);
+  if (state === "cancelled") await jobControl.cancel(jobId);
   return jobId;
 }
 
 /** A timer of the user's that notifies somebody, a year away. @returns its id. */
-export async function makeTimer({ services: { jobs, clock } }: TestPrism, userId: string): Promise<string> {
+export async function makeTimer({ parts }: TestPrism, userId: string): Promise<string> {
   const action = { type: "notify", payload: { recipients: [userId], title: "t", message: "m" } };
-  const { jobId } = await jobs.enqueue({
+  const { jobId } = await parts.core.jobs.jobs.enqueue({
     queue: "timers",
     kind: "timer",
     payload: { action },
-    runAt: clock.now() + 31_536_000_000,
+    runAt: parts.base.clock.now() + 31_536_000_000,
     label: "l",
     createdBy: userId,
   });

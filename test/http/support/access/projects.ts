@@ -30,9 +30,10 @@ const INVITATIONS = "/api/v1/users/me/invitations";
 
 /** An invitation to the shop for an address that no caller has. */
 function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: string }> {
-  const { db, system } = prism.services;
+  const { db } = prism.services;
+  const { projectInvitations } = prism.parts.core.access.accounts;
   const invitation = { projectId, email: "bob@example.com", role: "viewer", invitedBy: keeper } as const;
-  return db.write((trx) => system.projectInvitations.invite(invitation, trx));
+  return db.write((trx) => projectInvitations.invite(invitation, trx));
 }
 
 /** Contract 4.6. */

@@ -1,7 +1,11 @@
-import type { CoreServices } from "../../app/module.ts";
-import type { Trx } from "../../store/database.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
+import type { Notifier } from "../notifications/index.ts";
+import type { RuleBook } from "../rules/index.ts";
 import { deliverJob } from "../rules/index.ts";
-import { COMPLETED, type RunningJob } from "./runner/job.ts";
+import type { Backlog } from "./pipeline/backlog.ts";
 
 const RECIPIENTS_PER_TRANSACTION = 500;
 
@@ -19,9 +23,22 @@ export interface EventJobPayload {
   readonly again?: true;
 }
 
+export interface PipelineJobParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly audit: AuditTrail;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly backlog: Backlog;
+  readonly rules: RuleBook;
+  readonly senders: { leadOut(channels: string | null): boolean };
+  readonly notify: Notifier;
+}
+
 /** The jobs that the pipeline leaves behind: poison events, and the recipients of rules that reach many. */
-export function handlePipelineJobs({ db, notify, jobs, audit, clock, system }: CoreServices): void {
-  system.runner.handle("event.process", async (job) => {
+export function handlePipelineJobs(parts: PipelineJobParts): void {
+  const { db, clock, audit, runner, jobs, backlog, rules, senders, notify } = parts;
+  runner.handle("event.process", async (job) => {
     const { eventSeq, again } = job.payload as EventJobPayload;
     const event = await db.read
       .selectFrom("events")
@@ -30,9 +47,9 @@ export function handlePipelineJobs({ db, notify, jobs, audit, clock, system }: C
       .executeTakeFirst();
     // Deleted since, or decided by a run of this job that a crash cut short behind its commit.
     if (!event || (event.processedAt !== null && again !== true)) return;
-    await system.backlog.decideAgain(eventSeq);
+    await backlog.decideAgain(eventSeq);
   });
-  system.runner.handle("notification.recipients", (job, signal) => writeRecipients(job, signal));
+  runner.handle("notification.recipients", (job, signal) => writeRecipients(job, signal));
 
   /** In slices of one transaction each, behind the recipients that are there: a second run goes on where the first was cut short. */
   async function writeRecipients(job: RunningJob, signal: AbortSignal): Promise<typeof COMPLETED> {
@@ -51,12 +68,12 @@ export function handlePipelineJobs({ db, notify, jobs, audit, clock, system }: C
     let recipients = 0;
     for (;;) {
       signal.throwIfAborted();
-      const userIds = system.rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
+      const userIds = rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
       if (userIds.length === 0) {
         await db.write(async (trx) => {
           await jobs.complete(job, trx, { recipients });
           await noteDelivered(notificationId, trx);
-          if (system.senders.leadOut(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+          if (senders.leadOut(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
         });
         return COMPLETED;
       }

@@ -1,0 +1,20 @@
+import type { Clock } from "../../core/clock.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { Database } from "../../store/database.ts";
+import type { JobControl } from "./job-control.ts";
+import type { QueueControl } from "./queue-control.ts";
+import type { WorkerChannels } from "./queue-views.ts";
+import type { JobRunner } from "./runner/runner.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface JobsOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly queueControl: QueueControl;
+  readonly senders: WorkerChannels;
+  readonly settings: LiveSettings;
+}
+
+export type JobsContext = JobsOwn;
