@@ -1,11 +1,15 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
-import type { DefaultSuppression, IncomingEvent } from "../rules/index.ts";
-import { compileCondition } from "../rules/index.ts";
-import { type Definition, definitionOf, keyOf } from "./definition.ts";
+import {
+  compileCondition,
+  compileTemplate,
+  type DefaultSuppression,
+  type IncomingEvent,
+  type RuleEvent,
+  type SuppressionSetting,
+} from "../rules/index.ts";
 import * as queries from "./queries.ts";
 import type { Outcome, RuleView, StormView } from "./schema.ts";
-import { briefDuration, countText, valuesText } from "./texts.ts";
 
 type Trace = NonNullable<RuleView["trace"]>;
 
@@ -15,104 +19,108 @@ export interface ExplainedRule {
   readonly definition: Definition | null;
 }
 
-/** Says what each rule made of an event, and why. */
-export class RuleOutcomes {
-  readonly #db: ReadDb;
-  readonly #defaults: DefaultSuppression;
+/** What the outcomes of rules are read from. */
+export interface OutcomeContext {
+  readonly db: ReadDb;
+  readonly defaults: DefaultSuppression;
+}
 
-  constructor(db: ReadDb, defaults: DefaultSuppression) {
-    this.#db = db;
-    this.#defaults = defaults;
+/** A rule that left a decision. */
+export async function decidedRule(
+  { db, defaults }: OutcomeContext,
+  row: queries.DecidedRule,
+  event: IncomingEvent,
+): Promise<ExplainedRule> {
+  const definition = definitionOf(row.definition);
+  const view: RuleView = {
+    ...baseView(row, definition),
+    outcome: row.outcome,
+    reason: REASONS[row.outcome],
+    at: toRfc3339(row.at),
+    notificationId: row.notificationId,
+    trace: traceOf(definition, event),
+  };
+  switch (row.outcome) {
+    case "suppressed":
+      return { definition, view: await suppressedView(db, defaults(), view, definition, row, event) };
+    case "deduped":
+      return { definition, view: { ...view, earlier: await earlierNotification(db, row.notificationId) } };
+    case "cooled":
+      return { definition, view: await cooledView(db, view, definition, row, event) };
+    default:
+      return { definition, view };
   }
+}
 
-  /** A rule that left a decision. */
-  async decided(row: queries.DecidedRule, event: IncomingEvent): Promise<ExplainedRule> {
-    const definition = definitionOf(row.definition);
-    const view: RuleView = {
-      ...this.#base(row, definition),
-      outcome: row.outcome,
-      reason: REASONS[row.outcome],
-      at: toRfc3339(row.at),
-      notificationId: row.notificationId,
-      trace: traceOf(definition, event),
-    };
-    switch (row.outcome) {
-      case "suppressed":
-        return { definition, view: await this.#suppressed(view, definition, row, event) };
-      case "deduped":
-        return { definition, view: { ...view, earlier: await this.#earlier(row.notificationId) } };
-      case "cooled":
-        return { definition, view: await this.#cooled(view, definition, row, event) };
-      default:
-        return { definition, view };
-    }
-  }
+/** A rule that left none. @param state whether the event has been decided at all. */
+export function silentRule(
+  row: queries.SilentRule,
+  event: IncomingEvent,
+  state: "decided" | "waiting" | "failed",
+): ExplainedRule {
+  const definition = definitionOf(row.definition);
+  const [outcome, reason, trace] = silence(row, definition, event, state);
+  return { definition, view: { ...baseView(row, definition), outcome, reason, trace } };
+}
 
-  /** A rule that left none. @param state whether the event has been decided at all. */
-  silent(row: queries.SilentRule, event: IncomingEvent, state: "decided" | "waiting" | "failed"): ExplainedRule {
-    const definition = definitionOf(row.definition);
-    const [outcome, reason, trace] = silence(row, definition, event, state);
-    return { definition, view: { ...this.#base(row, definition), outcome, reason, trace } };
-  }
+function baseView(row: { ruleId: string; version: number | null; name: string | null }, definition: Definition | null) {
+  return {
+    ruleId: row.ruleId,
+    name: definition?.name ?? row.name ?? row.ruleId,
+    version: row.version,
+    at: null,
+    notificationId: null,
+    condition: definition?.condition ?? null,
+    suppression: null,
+    earlier: null,
+    user: null,
+  };
+}
 
-  #base(row: { ruleId: string; version: number | null; name: string | null }, definition: Definition | null) {
-    return {
-      ruleId: row.ruleId,
-      name: definition?.name ?? row.name ?? row.ruleId,
-      version: row.version,
-      at: null,
-      notificationId: null,
-      condition: definition?.condition ?? null,
-      suppression: null,
-      earlier: null,
-      user: null,
-    };
-  }
+async function suppressedView(
+  db: ReadDb,
+  defaults: ReturnType<DefaultSuppression>,
+  view: RuleView,
+  definition: Definition | null,
+  { ruleId }: queries.DecidedRule,
+  event: IncomingEvent,
+): Promise<RuleView> {
+  const own = definition?.suppression ?? null;
+  const setting = own ?? defaults;
+  if (!setting) return view;
+  const { count: limit, windowMs } = setting;
+  const template = own ? own.key : definition?.dedupe?.key;
+  const key = keyOf(template, event);
+  const storm = await queries.stormAround(db, ruleId, key, event.seq);
+  const matchesInWindow = template ? null : await queries.matchesBefore(db, ruleId, event, windowMs);
+  const keyText = key === "" ? "" : ` of the key "${key}"`;
+  const stormText = storm
+    ? `; ${countText(storm.count, "was", "were")} held back since ${toRfc3339(storm.startedAt)}`
+    : "";
+  return {
+    ...view,
+    reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${briefDuration(windowMs)}${stormText}`,
+    suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
+  };
+}
 
-  async #suppressed(
-    view: RuleView,
-    definition: Definition | null,
-    { ruleId }: queries.DecidedRule,
-    event: IncomingEvent,
-  ): Promise<RuleView> {
-    const own = definition?.suppression ?? null;
-    const setting = own ?? this.#defaults();
-    if (!setting) return view;
-    const { count: limit, windowMs } = setting;
-    const template = own ? own.key : definition?.dedupe?.key;
-    const key = keyOf(template, event);
-    const storm = await queries.stormAround(this.#db, ruleId, key, event.seq);
-    const matchesInWindow = template ? null : await queries.matchesBefore(this.#db, ruleId, event, windowMs);
-    const keyText = key === "" ? "" : ` of the key "${key}"`;
-    const stormText = storm
-      ? `; ${countText(storm.count, "was", "were")} held back since ${toRfc3339(storm.startedAt)}`
-      : "";
-    return {
-      ...view,
-      reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${briefDuration(windowMs)}${stormText}`,
-      suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
-    };
-  }
+async function earlierNotification(db: ReadDb, notificationId: string | null): Promise<RuleView["earlier"]> {
+  if (notificationId === null) return null;
+  return earlierView(await queries.findNotification(db, notificationId));
+}
 
-  async #earlier(notificationId: string | null): Promise<RuleView["earlier"]> {
-    if (notificationId === null) return null;
-    return earlierView(await queries.findNotification(this.#db, notificationId));
-  }
-
-  async #cooled(
-    view: RuleView,
-    definition: Definition | null,
-    { ruleId, at }: queries.DecidedRule,
-    event: IncomingEvent,
-  ): Promise<RuleView> {
-    const key = definition?.dedupe ? keyOf(definition.dedupe.key, event) : null;
-    const earlier = earlierView(await queries.lastFiring(this.#db, ruleId, key, at));
-    const silence = definition?.cooldownMs
-      ? ` and is silent for ${briefDuration(definition.cooldownMs)} after that`
-      : "";
-    const reason = earlier ? `silent: it had told somebody at ${earlier.createdAt}${silence}` : view.reason;
-    return { ...view, reason, earlier };
-  }
+async function cooledView(
+  db: ReadDb,
+  view: RuleView,
+  definition: Definition | null,
+  { ruleId, at }: queries.DecidedRule,
+  event: IncomingEvent,
+): Promise<RuleView> {
+  const key = definition?.dedupe ? keyOf(definition.dedupe.key, event) : null;
+  const earlier = earlierView(await queries.lastFiring(db, ruleId, key, at));
+  const silence = definition?.cooldownMs ? ` and is silent for ${briefDuration(definition.cooldownMs)} after that` : "";
+  const reason = earlier ? `silent: it had told somebody at ${earlier.createdAt}${silence}` : view.reason;
+  return { ...view, reason, earlier };
 }
 
 const REASONS = {
@@ -171,3 +179,70 @@ export function stormView({ id, key, count, startedAt, lastAt, closedAt, noticeI
     noticeId,
   };
 }
+
+/** What a stored version of a rule says; versions from before a member existed lack it. */
+export interface Definition {
+  readonly projectId: string | null;
+  readonly name: string;
+  readonly condition: string;
+  /** Names as they were then. */
+  readonly targetRoles: readonly string[];
+  readonly targetUsers: readonly string[];
+  readonly channels: readonly string[];
+  readonly active: boolean;
+  readonly suppression?: SuppressionSetting | null;
+  readonly dedupe?: { readonly key: string; readonly windowMs: number } | null;
+  readonly cooldownMs?: number;
+}
+
+function definitionOf(json: string | null): Definition | null {
+  return json === null ? null : (JSON.parse(json) as Definition);
+}
+
+const MAX_KEY_LENGTH = 256;
+
+/** The value of a key's template, as the rule saw it; '' where it has none or cannot be read any more. */
+function keyOf(template: string | undefined, event: RuleEvent): string {
+  if (template === undefined) return "";
+  try {
+    return compileTemplate(template, "key").render(event, MAX_KEY_LENGTH);
+  } catch {
+    return "";
+  }
+}
+
+const SHOWN_VALUES = 4;
+const SHOWN_LENGTH = 80;
+
+/** `60 s`, `5 min`, `24 h`: in the largest unit that comes out even. */
+function briefDuration(ms: number): string {
+  for (const [unit, size] of [
+    ["h", 3_600_000],
+    ["min", 60_000],
+    ["s", 1000],
+  ] as const)
+    if (ms >= size && ms % size === 0) return `${ms / size} ${unit}`;
+  return `${ms} ms`;
+}
+
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return count === 1 ? `1 ${one}` : `${count} ${many}`;
+}
+
+/** What a condition saw: its paths and comparisons with what each was worth. */
+function valuesText({ trace, error }: NonNullable<RuleView["trace"]>): string {
+  const paths = trace.filter(({ text }) => /^event\.[\w.[\]"-]+$/.test(text));
+  const said = (paths.length > 0 ? paths : trace).map(
+    ({ text, value }) => `${cut(text)} was ${cut(JSON.stringify(value))}`,
+  );
+  // A condition may ask for one path several times.
+  const values = [...new Set(said)].slice(0, SHOWN_VALUES);
+  return [...values, ...(error === undefined ? [] : [`it stopped: ${error}`])].join(", ");
+}
+
+function cut(text: string): string {
+  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
+}
+
+/** Stands between what a rule made of the event and why it could not have reached the user anyway. */
+export const OUT_OF_REACH = "; and the user would not have been told: ";

@@ -6,15 +6,19 @@ import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { storedEvent } from "../rules/index.ts";
-import { answerOf } from "./answer.ts";
 import type { ExplainContext } from "./context.ts";
-import { notificationWay } from "./notification-ways.ts";
+import { notificationTimeline } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
-import { Reach } from "./reach.ts";
-import { type ExplainedRule, RuleOutcomes } from "./rule-outcomes.ts";
+import {
+  countText,
+  decidedRule,
+  type ExplainedRule,
+  OUT_OF_REACH,
+  type OutcomeContext,
+  silentRule,
+} from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView } from "./schema.ts";
-import { TraceBudget } from "./trace-budget.ts";
-import { reasonsFor } from "./user-reasons.ts";
+import { type Eligibility, readEligibility, reasonsFor } from "./user-reasons.ts";
 
 /** What is explained, and to whom. */
 interface Asked {
@@ -29,11 +33,11 @@ interface Asked {
 /** Says what became of an event or led to a notification, and why somebody was told or not (contract 4.9). Reads only. */
 export class Explainer {
   readonly #context: ExplainContext;
-  readonly #outcomes: RuleOutcomes;
+  readonly #outcomes: OutcomeContext;
 
   constructor(context: ExplainContext) {
     this.#context = context;
-    this.#outcomes = new RuleOutcomes(context.db.scan, () => context.settings.defaultSuppression);
+    this.#outcomes = { db: context.db.scan, defaults: () => context.settings.defaultSuppression };
   }
 
   /** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
@@ -89,7 +93,7 @@ export class Explainer {
     const traces = new TraceBudget();
     const turns = new LoopTurns();
     for (const row of rows) {
-      rules.push(traces.fit(await this.#outcomes.decided(row, incoming)));
+      rules.push(traces.fit(await decidedRule(this.#outcomes, row, incoming)));
       await turns.pause();
     }
     return rules;
@@ -102,10 +106,10 @@ export class Explainer {
     const { scan } = this.#context.db;
     const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
     const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
-    const ways: NotificationView[] = [];
-    for (const row of rows) ways.push(await notificationWay(scan, row, whose));
-    if (whose.only === null) return ways;
-    return ways.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
+    const timelines: NotificationView[] = [];
+    for (const row of rows) timelines.push(await notificationTimeline(scan, row, whose));
+    if (whose.only === null) return timelines;
+    return timelines.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
   }
 
   async #explain(
@@ -118,13 +122,14 @@ export class Explainer {
     const state = event ? await stateOf(scan, event) : null;
     const whose = { only, also: userId };
     const notifications = notification
-      ? [await notificationWay(scan, notification, whose)]
+      ? [await notificationTimeline(scan, notification, whose)]
       : await this.#notifications(decided, whose);
     const isWhole = asked.kind === "event" && only === null;
     const all = event && state && isWhole ? await this.#withSilent(event, state.state, decided) : null;
     const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));
-    const reach = await this.#reach(userId, event?.projectId ?? null);
-    const user = reach && (await reasonsFor(scan, reach, rules, notifications, asked.event?.receivedAt ?? null));
+    const eligibility = await this.#eligibility(userId, event?.projectId ?? null);
+    const user =
+      eligibility && (await reasonsFor(scan, eligibility, rules, notifications, asked.event?.receivedAt ?? null));
     const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
     const parts = {
       subject: { kind: asked.kind, id: asked.id },
@@ -153,7 +158,7 @@ export class Explainer {
     const traces = new TraceBudget();
     const turns = new LoopTurns();
     for (const row of rows) {
-      silent.push(traces.fit(this.#outcomes.silent(row, incoming, state)));
+      silent.push(traces.fit(silentRule(row, incoming, state)));
       await turns.pause();
     }
     const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
@@ -165,10 +170,10 @@ export class Explainer {
     };
   }
 
-  async #reach(userId: string | null, projectId: string | null): Promise<Reach | null> {
+  async #eligibility(userId: string | null, projectId: string | null): Promise<Eligibility | null> {
     if (userId === null) return null;
     const { db, projects } = this.#context;
-    return Reach.read(db.scan, userId, projectId, projects.defaultId);
+    return readEligibility(db.scan, userId, projectId, projects.defaultId);
   }
 }
 
@@ -223,4 +228,99 @@ function countOf(rules: readonly ExplainedRule[]): Record<string, number> {
 
 function noSuchNotification(): PrismError {
   return new PrismError("NOTIFICATION_NOT_FOUND", "No such notification");
+}
+
+type Parts = Omit<ExplainView, "answer">;
+
+/** Outcomes of rules whose condition was false, or was not asked. */
+const UNMATCHED: ReadonlySet<string> = new Set(["condition false", "inactive", "later"]);
+
+/** All of it in one sentence: about the user where one is asked about, else about everybody. */
+function answerOf(parts: Parts): string {
+  const { user, event, subject } = parts;
+  if (user) return userAnswer(parts, user);
+  if (subject.kind === "notification") return notificationAnswer(parts);
+  if (event?.state === "failed")
+    return `The event is stored, but could not be decided (${event.failure?.lastError ?? "no reason was kept"}); it is tried again.`;
+  if (event?.state === "waiting" && parts.notifications.length === 0)
+    return "The event is stored and waits to be decided; nobody has been told yet.";
+  if (event?.state === "waiting")
+    return `So many rules match that they are decided in slices, and some still wait. So far: ${eventAnswer(parts)}`;
+  return eventAnswer(parts);
+}
+
+function userAnswer({ rules, rulesLeftOut }: Parts, { name, told, reasons }: NonNullable<Parts["user"]>): string {
+  const answers = rules.filter(({ user }) => user?.told === told);
+  // A rule that could have told the user says more than one that never does.
+  const inReach = answers.filter(({ user }) => !user?.reason.includes(OUT_OF_REACH));
+  const byRule = inReach[0] ?? answers[0];
+  // Of several rules that did not match no single one is the reason.
+  if (rules.length > 1 && inReach.length !== 1 && rules.every(({ outcome }) => UNMATCHED.has(outcome)))
+    return `${name} was not told: ${noneOf(rules.length + rulesLeftOut).toLowerCase()}.`;
+  const reason = byRule?.user ? `${byRule.name}: ${byRule.user.reason}` : (reasons[0] ?? "");
+  return `${name} was ${told ? "told" : "not told"} (${reason}).`;
+}
+
+function notificationAnswer({ notifications: [notification], event }: Parts): string {
+  if (!notification) return "The notification is no longer stored.";
+  const { counts, kind, storm, aggregateCount } = notification;
+  const people = `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`;
+  if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
+  const repeats = aggregateCount > 1 ? ` It stands for ${aggregateCount} events.` : "";
+  const origin =
+    kind === "rule"
+      ? event
+        ? "A rule made it of an event"
+        : "A rule made it of an event that is no longer stored"
+      : `It is of the kind ${kind}`;
+  return `${origin}, and it went to ${people}.${repeats}`;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  fired: "told somebody",
+  suppressed: "held it back",
+  deduped: "joined it to an earlier notification",
+  cooled: "kept silent after an earlier notification",
+  "no recipients": "reached nobody",
+};
+
+function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): string {
+  const parts = Object.entries(WORDS).flatMap(([outcome, words]) => {
+    const n = counts[outcome] ?? 0;
+    return n === 0 ? [] : [`${n} ${words}`];
+  });
+  const unmatched = rules.length + rulesLeftOut;
+  if (parts.length === 0)
+    return unmatched === 0
+      ? "No rule was there for it, so nobody was told."
+      : `${noneOf(unmatched)}, so nobody was told.`;
+  const matched = Object.keys(WORDS).reduce((sum, outcome) => sum + (counts[outcome] ?? 0), 0);
+  const fired = new Set(rules.filter(({ outcome }) => outcome === "fired").map(({ notificationId }) => notificationId));
+  const people = notifications.filter(({ id }) => fired.has(id)).reduce((sum, each) => sum + each.counts.recipients, 0);
+  const reached =
+    people === 0 ? "nobody has it in the inbox" : `${countText(people, "person has", "people have")} it in the inbox`;
+  return `${countText(matched, "rule")} matched: ${parts.join(", ")}; ${reached}.`;
+}
+
+function noneOf(rules: number): string {
+  return rules === 1 ? "The only rule did not match it" : `None of the ${rules} rules matched it`;
+}
+
+/** Of the traces of an answer's rules together. */
+const MAX_BYTES = 4_194_304;
+
+/** Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has up to a hundred of each kind. */
+class TraceBudget {
+  #leftBytes: number;
+
+  constructor(bytes = MAX_BYTES) {
+    this.#leftBytes = bytes;
+  }
+
+  fit(rule: ExplainedRule): ExplainedRule {
+    const { trace } = rule.view;
+    if (trace === null) return rule;
+    this.#leftBytes -= JSON.stringify(trace).length;
+    return this.#leftBytes >= 0 ? rule : { ...rule, view: { ...rule.view, trace: null } };
+  }
 }

@@ -1,9 +1,8 @@
+import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
-import type { Reach } from "./reach.ts";
-import type { ExplainedRule } from "./rule-outcomes.ts";
+import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcomes.ts";
 import type { NotificationView, RecipientView, RuleView } from "./schema.ts";
-import { OUT_OF_REACH } from "./texts.ts";
 
 interface Told {
   readonly told: boolean;
@@ -11,7 +10,7 @@ interface Told {
 }
 
 /** Why one user was told, or was not. */
-export interface UserReasons {
+interface UserReasons {
   readonly id: string;
   readonly name: string;
   readonly told: boolean;
@@ -22,54 +21,54 @@ export interface UserReasons {
 /** @param at when the event came; null where there is none. */
 export async function reasonsFor(
   db: ReadDb,
-  reach: Reach,
+  eligibility: Eligibility,
   rules: readonly ExplainedRule[],
   notifications: readonly NotificationView[],
   at: number | null,
 ): Promise<UserReasons & { reasons: string[] }> {
-  const { id } = reach.person;
+  const { id } = eligibility.person;
   const byRule = new Map<string, Told>();
   const reasons: string[] = [];
   const ofRules = new Set<string>();
   for (const rule of rules) {
     const notification = notifications.find((each) => each.id === rule.view.notificationId);
     if (notification) ofRules.add(notification.id);
-    const told = await ruleReason(db, reach, rule, notification, at);
+    const told = await ruleReason(db, eligibility, rule, notification, at);
     byRule.set(rule.view.ruleId, told);
     reasons.push(`${rule.view.name}: ${told.reason}`);
-    reasons.push(...channelLines(reach, rule, notification));
+    reasons.push(...channelLines(eligibility, rule, notification));
   }
   const others = notifications.filter((each) => !ofRules.has(each.id));
   for (const notification of others) {
     const mine = notification.recipients.find(({ userId }) => userId === id);
     reasons.push(`${notification.title}: ${mine ? readText(mine) : "is not one of its recipients"}`);
-    if (mine) reasons.push(...reach.deliveryReasons(mine).map((line) => `${notification.title}: ${line}`));
+    if (mine) reasons.push(...deliveryReasons(mine).map((line) => `${notification.title}: ${line}`));
   }
   const toldDirectly = others.some(({ recipients }) => recipients.some(({ userId }) => userId === id));
   const told = toldDirectly || [...byRule.values()].some((each) => each.told);
   if (reasons.length === 0) reasons.push("no rule was there to tell anybody");
-  return { id, name: reach.name, told, reasons, byRule };
+  return { id, name: nameOf(eligibility.person), told, reasons, byRule };
 }
 
 async function ruleReason(
   db: ReadDb,
-  reach: Reach,
+  eligibility: Eligibility,
   { view, definition }: ExplainedRule,
   notification: NotificationView | undefined,
   at: number | null,
 ): Promise<Told> {
-  const mine = notification?.recipients.find(({ userId }) => userId === reach.person.id);
+  const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (mine && view.outcome === "deduped")
     return { told: true, reason: `told by the earlier notification ${notification?.id}: ${readText(mine)}` };
   if (mine) return { told: true, reason: `told: ${readText(mine)}` };
-  const missing = definition && at !== null ? reach.missing(definition, at) : null;
+  const lack = definition && at !== null ? missing(eligibility, definition, at) : null;
   switch (view.outcome) {
     case "fired":
-      return { told: false, reason: await unreached(db, view, notification, missing) };
+      return { told: false, reason: await unreached(db, view, notification, lack) };
     case "suppressed":
-      return { told: false, reason: `${orMissing(view.reason, missing)}${await noticed(db, reach, view)}` };
+      return { told: false, reason: `${orMissing(view.reason, lack)}${await noticed(db, eligibility, view)}` };
     default:
-      return { told: false, reason: orMissing(view.reason, missing) };
+      return { told: false, reason: orMissing(view.reason, lack) };
   }
 }
 
@@ -88,10 +87,10 @@ async function unreached(
 }
 
 /** Held back, but the rolling notice says so. */
-async function noticed(db: ReadDb, reach: Reach, { suppression }: RuleView): Promise<string> {
+async function noticed(db: ReadDb, eligibility: Eligibility, { suppression }: RuleView): Promise<string> {
   const noticeId = suppression?.storm?.noticeId ?? null;
   if (noticeId === null) return "";
-  const [row] = await queries.recipientsOf(db, noticeId, reach.person.id, 1);
+  const [row] = await queries.recipientsOf(db, noticeId, eligibility.person.id, 1);
   return row ? `; the notice ${noticeId} says so` : "";
 }
 
@@ -100,17 +99,17 @@ function orMissing(reason: string, missing: string | null): string {
 }
 
 function channelLines(
-  reach: Reach,
+  eligibility: Eligibility,
   { view, definition }: ExplainedRule,
   notification: NotificationView | undefined,
 ): string[] {
-  const mine = notification?.recipients.find(({ userId }) => userId === reach.person.id);
+  const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (!mine || !definition) return [];
-  return reach.channelReasons(definition.channels, mine).map((line) => `${view.name}: ${line}`);
+  return channelReasons(eligibility, definition.channels, mine).map((line) => `${view.name}: ${line}`);
 }
 
 /** How far a notification has come with one recipient. */
-export function readText(recipient: RecipientView): string {
+function readText(recipient: RecipientView): string {
   const { acknowledgedAt, readAt, deletedAt, delivered, deliveredAt } = recipient;
   if (acknowledgedAt !== null) return `acknowledged at ${acknowledgedAt}`;
   if (readAt !== null) return `read at ${readAt}`;
@@ -119,4 +118,93 @@ export function readText(recipient: RecipientView): string {
   if (outside) return `sent by ${outside.channel} at ${outside.deliveredAt ?? outside.updatedAt}, not read yet`;
   if (delivered) return `shown live${deliveredAt === null ? "" : ` at ${deliveredAt}`}, not read yet`;
   return "waits in the inbox, not delivered yet";
+}
+
+const PUSH = ["fcm", "apns"] as const;
+
+/** What decides whether rules reach a user: what is held now, and since when. What was taken away since is not known any more. */
+export interface Eligibility {
+  readonly person: queries.Person;
+  readonly roles: Awaited<ReturnType<typeof queries.rolesOf>>;
+  readonly devices: Awaited<ReturnType<typeof queries.devicesOf>>;
+  readonly memberSince: number | null;
+  readonly defaultProjectId: string;
+}
+
+/** @param projectId where membership counts; null where nothing is about a project. */
+export async function readEligibility(
+  db: ReadDb,
+  userId: string,
+  projectId: string | null,
+  defaultProjectId: string,
+): Promise<Eligibility | null> {
+  const person = await queries.findPerson(db, userId);
+  if (!person) return null;
+  const [roles, devices, member] = await Promise.all([
+    queries.rolesOf(db, userId),
+    queries.devicesOf(db, userId),
+    projectId === null ? undefined : queries.membershipOf(db, userId, projectId),
+  ]);
+  return { person, roles, devices, memberSince: member?.since ?? null, defaultProjectId };
+}
+
+/** Why a rule could not reach the user at an instant; null where it could. */
+function missing(
+  { person, roles, memberSince, defaultProjectId }: Eligibility,
+  { projectId, targetRoles, targetUsers }: Definition,
+  at: number,
+): string | null {
+  const { status, deletedAt, id } = person;
+  if (deletedAt !== null) return "the account has been deleted";
+  if (status !== "active") return `the account is ${status}`;
+  const held = roles.filter((role) => targetRoles.includes(role.name) || targetRoles.includes(role.id));
+  const inTime = held.some(({ since }) => since <= at);
+  if (!targetUsers.includes(id) && !inTime) {
+    const [late] = held;
+    if (late) return `holds ${late.name} only since ${toRfc3339(late.since)}`;
+    return targetRoles.length === 0
+      ? "is not one of the users whom the rule names"
+      : `holds none of its roles (${targetRoles.join(", ")}) and is not named by it`;
+  }
+  if (projectId === null || projectId === defaultProjectId) return null;
+  if (memberSince === null) return "is no member of the rule's project";
+  return memberSince > at ? `is a member of the project only since ${toRfc3339(memberSince)}` : null;
+}
+
+/** Why deliveries did not reach the user: one line each. */
+function deliveryReasons({ deliveries }: RecipientView): string[] {
+  return deliveries
+    .filter(({ state }) => state !== "delivered")
+    .map(({ channel, state, reason, lastError }) => {
+      const why = reason ?? lastError;
+      return `${channel} is ${state}${why === null ? "" : `: ${why}`}`;
+    });
+}
+
+/** {@link deliveryReasons}, and why there is no delivery by others of the rule's channels. */
+function channelReasons(
+  { person, devices: all }: Eligibility,
+  channels: readonly string[],
+  recipient: RecipientView,
+): string[] {
+  const lines = deliveryReasons(recipient);
+  const used = new Set(recipient.deliveries.map(({ channel }) => channel));
+  for (const kind of PUSH)
+    if (channels.includes(kind) && !used.has(kind)) {
+      const devices = all.filter((device) => device.kind === kind);
+      if (devices.length === 0) lines.push(`${kind}: the user has no such device`);
+      else if (devices.every(({ disabledAt }) => disabledAt !== null))
+        lines.push(`${kind}: the token of every such device is dead`);
+    }
+  if (channels.includes("email") && !used.has("email") && person.email === null)
+    lines.push("email: the user has no address");
+  return lines;
+}
+
+export function nameOf(person: {
+  readonly name: string | null;
+  readonly username: string | null;
+  readonly email: string | null;
+}): string {
+  return person.username ?? (person.name || person.email) ?? "a user without a name";
 }

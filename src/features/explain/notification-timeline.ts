@@ -1,9 +1,9 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
-import { nameOf } from "./reach.ts";
 import { stormView } from "./rule-outcomes.ts";
 import type { DeliveryView, NotificationView, RecipientView } from "./schema.ts";
+import { nameOf } from "./user-reasons.ts";
 
 const LISTED_RECIPIENTS = 50;
 
@@ -16,7 +16,7 @@ export interface Whose {
 }
 
 /** A notification on its way to its people: recipients, channels, attempts, read and acknowledged. */
-export async function notificationWay(
+export async function notificationTimeline(
   db: ReadDb,
   notification: queries.Notification,
   { only, also }: Whose,
