@@ -2,7 +2,7 @@
 import { workerData } from "node:worker_threads";
 import type { ThreadRole } from "./core/runtime.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
-import type { BacktestThreadData } from "./features/rules/backtest/plan.ts";
+import type { BacktestThreadData } from "./features/rules/backtest/backtests.ts";
 import { runWriterThread, type WriterThreadData } from "./store/commit/writer-thread.ts";
 import { runScanThread, type ScanThreadData } from "./store/read/scan-thread.ts";
 import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snapshot.ts";

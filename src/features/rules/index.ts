@@ -14,6 +14,7 @@ export {
 } from "./deciding/decide.ts";
 export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS, RuleBook } from "./deciding/rule-book.ts";
+export { recordCostlyRules } from "./deciding/rule-costs.ts";
 export { PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export { Budget } from "./deciding/turn-limits.ts";
 export {
@@ -27,6 +28,5 @@ export {
   type RuleEvent,
   type RulePosition,
 } from "./language/language.ts";
-export { recordCostlyRules } from "./record-costly-rules.ts";
 export { type SuppressionSetting, throttleSettings } from "./throttle/settings.ts";
 export { type DefaultSuppression, Throttle } from "./throttle/throttle.ts";

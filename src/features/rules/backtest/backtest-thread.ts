@@ -1,15 +1,29 @@
 import { parentPort } from "node:worker_threads";
+import type { Database as Sqlite } from "better-sqlite3";
+import { cleanText } from "../../../core/clean-text.ts";
+import type { EpochMs } from "../../../core/clock.ts";
 import { yieldToOthers } from "../../../core/runtime.ts";
+import type { EventsTable } from "../../../store/schema.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
-import { storedEvent } from "../deciding/incoming-event.ts";
-import { EventPages } from "./event-pages.ts";
-import type { BacktestMessage, BacktestOutcome, BacktestPlan, BacktestProgress, BacktestThreadData } from "./plan.ts";
-import { Replay } from "./replay.ts";
-import { Tally } from "./tally.ts";
+import { type IncomingEvent, storedEvent } from "../deciding/incoming-event.ts";
+import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "../language/language.ts";
+import { EMPTY_HISTORY } from "../throttle/history.ts";
+import { throttleSettings } from "../throttle/settings.ts";
+import { type DefaultSuppression, type JudgedRule, Throttle, type Verdict } from "../throttle/throttle.ts";
+import type {
+  BacktestDay,
+  BacktestMessage,
+  BacktestOutcome,
+  BacktestPlan,
+  BacktestProgress,
+  BacktestSample,
+  BacktestThreadData,
+  TriedRule,
+} from "./backtests.ts";
 
 const PROGRESS_EVERY_MS = 200;
 
-/** Decides stored events anew on a connection that only reads. Whoever started the thread ends it. */
+/** Decides stored events again on a connection that only reads. The thread that started this one ends it. */
 export function runBacktestThread({ file, plan }: BacktestThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("backtests run in a thread of their own");
@@ -63,4 +77,207 @@ function backtest(
   }
   onProgress({ scanned: seen, total: Math.max(total, seen) });
   return tally.outcome();
+}
+
+const TITLE_LENGTH = 255;
+/** Keys of windows and dedupes that are remembered. No table holds the others. */
+const MAX_KEYS = 200_000;
+const RULE_ID = "tried";
+
+/** What became of an event; null: the condition was false. */
+type ReplayOutcome = Verdict["outcome"] | "error" | null;
+
+/** One rule over events of the past, decided by the engine of the present. Its memory begins empty. */
+class Replay {
+  readonly #condition: Condition;
+  readonly #rule: JudgedRule;
+  readonly #title: Template | null;
+  readonly #throttle: Throttle;
+  /** The longest time by which an earlier event can decide about a later one. */
+  readonly memoryMs: number;
+
+  /** @throws INVALID_CONDITION, INVALID_TEMPLATE */
+  constructor(rule: TriedRule, defaults: DefaultSuppression) {
+    const throttling = throttleSettings(rule);
+    this.#condition = compileCondition(rule.condition);
+    this.#rule = { row: { id: RULE_ID }, throttling };
+    this.#title = rule.titleTemplate === null ? null : compileTemplate(rule.titleTemplate, "titleTemplate");
+    this.#throttle = new Throttle(EMPTY_HISTORY, defaults, MAX_KEYS);
+    const windowMs = (throttling.suppression ?? defaults())?.windowMs ?? 0;
+    this.memoryMs = Math.max(windowMs, throttling.dedupe?.windowMs ?? 0, throttling.cooldownMs);
+  }
+
+  /** Decides on the next event, in the order of their numbers. */
+  decide(event: IncomingEvent): ReplayOutcome {
+    try {
+      if (!this.#condition.test(event)) return null;
+      const verdict = this.#throttle.judge(this.#rule, event);
+      this.#throttle.apply(verdict, event, verdict.outcome === "fired" ? event.id : null);
+      return verdict.outcome;
+    } catch {
+      return "error";
+    }
+  }
+
+  /** What the rule would be called with this event. */
+  title(event: IncomingEvent): string | null {
+    if (this.#title === null) return null;
+    return cutText(cleanText(this.#title.render(event, TITLE_LENGTH)), TITLE_LENGTH);
+  }
+
+  /** Drops the rows that a running server would write. */
+  forgetRows(): void {
+    this.#throttle.take();
+  }
+}
+
+type Days = { -readonly [K in keyof BacktestDay]: BacktestDay[K] };
+
+/** Adds up what a backtest finds. */
+class Tally {
+  readonly #samples: BacktestSample[] = [];
+  readonly #sampleCount: number;
+  readonly #days = new Map<string, Days>();
+  readonly #diff: { added: number; removed: number } | null;
+  #scanned = 0;
+  #errors = 0;
+  #firstAt: EpochMs | null = null;
+  #lastAt: EpochMs | null = null;
+
+  /** @param withDiff whether events are compared with a stored version. */
+  constructor(sampleCount: number, withDiff: boolean) {
+    this.#sampleCount = sampleCount;
+    this.#diff = withDiff ? { added: 0, removed: 0 } : null;
+  }
+
+  get scanned(): number {
+    return this.#scanned;
+  }
+
+  /** @param titleOf is asked of samples only. */
+  add(event: IncomingEvent, outcome: ReplayOutcome, stored: ReplayOutcome, titleOf: () => string | null): void {
+    this.#scanned++;
+    this.#firstAt ??= event.receivedAt;
+    this.#lastAt = event.receivedAt;
+    if (this.#diff && (outcome === "fired") !== (stored === "fired")) {
+      if (outcome === "fired") this.#diff.added++;
+      else this.#diff.removed++;
+    }
+    if (outcome === "error") this.#errors++;
+    if (outcome === null || outcome === "error") return;
+    const day = this.#dayOf(event.receivedAt);
+    day.matched++;
+    day[outcome]++;
+    if (outcome !== "fired" || this.#samples.length >= this.#sampleCount) return;
+    const { id: eventId, seq, type, receivedAt } = event;
+    this.#samples.push({ eventId, seq, type, receivedAt, title: titleOf() });
+  }
+
+  outcome(): BacktestOutcome {
+    const perDay = [...this.#days.values()].sort((a, b) => (a.day < b.day ? -1 : 1));
+    const sum = (member: Exclude<keyof BacktestDay, "day">) => perDay.reduce((total, day) => total + day[member], 0);
+    return {
+      scanned: this.#scanned,
+      matched: sum("matched"),
+      fired: sum("fired"),
+      suppressed: sum("suppressed"),
+      deduped: sum("deduped"),
+      cooled: sum("cooled"),
+      errors: this.#errors,
+      firstAt: this.#firstAt,
+      lastAt: this.#lastAt,
+      perDay,
+      samples: this.#samples,
+      diff: this.#diff,
+    };
+  }
+
+  #dayOf(at: EpochMs): Days {
+    const name = new Date(at).toISOString().slice(0, 10);
+    let day = this.#days.get(name);
+    if (!day) {
+      day = { day: name, matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0 };
+      this.#days.set(name, day);
+    }
+    return day;
+  }
+}
+
+const PAGE_EVENTS = 500;
+const PAGE_BYTES = 4_194_304;
+/** By how much clocks are set back, at most, before events are missed at the edges of a time. */
+const CLOCK_STEP_MS = 3_600_000;
+
+/** The events of a project in the order of their numbers. Each page is a short read, so that the WAL can restart. */
+class EventPages {
+  readonly #projectId: string;
+  readonly #page;
+  readonly #next;
+  readonly #last;
+  readonly #count;
+
+  constructor(connection: Sqlite, projectId: string) {
+    this.#projectId = projectId;
+    this.#page = connection.prepare<[string, number, number], EventsTable>(
+      "select * from events where projectId = ? and seq > ? and seq <= ? order by seq",
+    );
+    this.#next = connection.prepare<[string, number], { seq: number; receivedAt: EpochMs }>(
+      "select seq, receivedAt from events where projectId = ? and seq >= ? order by seq limit 1",
+    );
+    this.#last = connection.prepare<[string], { seq: number }>(
+      "select seq from events where projectId = ? order by seq desc limit 1",
+    );
+    this.#count = connection
+      .prepare<[string, number, number], number>(
+        "select count(*) from events where projectId = ? and seq between ? and ?",
+      )
+      .pluck();
+  }
+
+  /** The first number that can belong to an instant, and the last that is stored. */
+  range(from: EpochMs | null): { first: number; last: number } {
+    const last = this.#last.get(this.#projectId)?.seq ?? 0;
+    return { first: from === null ? 0 : this.#firstAt(from - CLOCK_STEP_MS, last), last };
+  }
+
+  /** Events of a range, however old. */
+  count({ first, last }: { first: number; last: number }): number {
+    return this.#count.get(this.#projectId, first, last) ?? 0;
+  }
+
+  /** Pages until the events are clearly of a time behind `to`. */
+  *pages({ first, last }: { first: number; last: number }, to: EpochMs): Iterable<readonly EventsTable[]> {
+    for (let after = first - 1; ; ) {
+      const page = this.#read(after, last);
+      const end = page.at(-1);
+      if (!end) return;
+      yield page;
+      if (end.receivedAt >= to + CLOCK_STEP_MS) return;
+      after = end.seq;
+    }
+  }
+
+  #read(after: number, last: number): EventsTable[] {
+    const page: EventsTable[] = [];
+    let bytes = 0;
+    for (const row of this.#page.iterate(this.#projectId, after, last)) {
+      page.push(row);
+      bytes += row.payload.length;
+      if (page.length === PAGE_EVENTS || bytes > PAGE_BYTES) break;
+    }
+    return page;
+  }
+
+  /** Numbers rise with time, but for a clock that was set: halving finds the place. */
+  #firstAt(at: EpochMs, last: number): number {
+    let low = 0;
+    let high = last;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const event = this.#next.get(this.#projectId, middle);
+      if (event === undefined || event.receivedAt >= at) high = middle;
+      else low = event.seq + 1;
+    }
+    return low;
+  }
 }
