@@ -1,4 +1,4 @@
-import { Senders } from "../features/delivery/index.ts";
+import { Channels } from "../features/delivery/index.ts";
 import { Backlog, EventPipeline, IngestService } from "../features/events/index.ts";
 import { type JobServices, openJobs } from "../features/jobs/index.ts";
 import { Announcer } from "../features/notifications/index.ts";
@@ -19,7 +19,7 @@ export interface Pipeline {
   readonly rules: RuleBook;
   readonly throttle: Throttle;
   /** The channels that lead out of the program. */
-  readonly senders: Senders;
+  readonly senders: Channels;
   readonly metrics: PipelineMetrics;
   /** Tells live connections what has been committed. */
   readonly announcer: Announcer;
@@ -64,7 +64,7 @@ export function openPipeline(
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
   const rules = openRules(base, defaultProjectId);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
-  const senders = new Senders(config.delivery.workers);
+  const senders = new Channels(config.delivery.workers);
   const settingsOf = settings.queue.bind(settings);
   const decider = new Decider({ book: rules, throttle, offsets: committer.sequences.streams, settingsOf, senders });
   const deciding = {

@@ -1,6 +1,6 @@
 import type { Circuits, DeliveryMemory } from "../features/delivery/index.ts";
 import { type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
-import type { Notifier } from "../features/notifications/index.ts";
+import { handleStorms, type Notifier } from "../features/notifications/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import type { Schedules } from "../features/schedules/index.ts";
 import { openSchedules } from "../features/schedules/index.ts";
@@ -38,7 +38,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   return {
     ...notifying,
     circuits: channels.circuits,
-    delivery: channels.deliveryMemory,
+    delivery: channels.memory,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     modules: openModuleFolder(base, core, http, notifying, features),
     features,
@@ -95,7 +95,7 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
   const { sounds, pusher, presence } = live;
   const { rules, throttle, senders } = pipeline;
   const { notify, realtime } = notifying;
-  return openDelivery({
+  const delivery = openDelivery({
     config,
     database,
     audit,
@@ -103,7 +103,6 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
     clock,
     metrics,
     log,
-    bus,
     sounds,
     pusher,
     jobs,
@@ -111,13 +110,12 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
     jobControl,
     workerLeases,
     presence,
-    senders,
+    channels: senders,
     settings,
     notify,
-    realtime,
-    rules,
-    throttle,
   });
+  handleStorms({ database, audit, clock, bus, jobs, runner, jobControl, realtime, notifier: notify, rules, throttle });
+  return delivery;
 }
 
 function openModuleFolder(

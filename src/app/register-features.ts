@@ -1,6 +1,6 @@
 import { publicConfig } from "../config/load.ts";
-import { handlePipelineJobs } from "../features/events/index.ts";
-import { DeliveryMarks } from "../features/notifications/index.ts";
+import { handleEventJobs } from "../features/events/index.ts";
+import { DeliveryMarks, handleRecipients } from "../features/notifications/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
@@ -57,8 +57,9 @@ function serverOf(name: string, { base, http: { router, bodies } }: Parts): Feat
 function handleOwnJobs({ base, core, services }: Parts): void {
   const { database: db, clock, audit } = base;
   const { runner, jobs } = core.jobs;
-  const { backlog, rules, senders } = core.pipeline;
-  handlePipelineJobs({ db, clock, audit, runner, jobs, backlog, rules, senders, notify: services.notify });
+  const { backlog, rules, senders: channels } = core.pipeline;
+  handleEventJobs({ db, runner, backlog });
+  handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
 }
 
 function registerMetrics({ base, core, services }: Parts): void {

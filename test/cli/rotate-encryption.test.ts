@@ -236,8 +236,8 @@ test("whatever the program seals is in the list that rotation goes through", () 
   assert.deepEqual(sealing, [
     "app/sealed-columns.ts",
     "features/access/users/push-devices.ts",
+    "features/delivery/channels/webhook/secrets.ts",
     "features/delivery/mails.ts",
-    "features/delivery/channels/webhook/webhook-secrets.ts",
     "features/messages/message-view.ts",
     "features/pusher/pusher-app.ts",
     "store/audit/audit-key.ts",

@@ -59,7 +59,7 @@ test("5.1: the stream system tells what begins and what is over, live and later"
   await client.expect({ type: "queue.paused" });
   await queueControl.resume("messages");
   await client.expect({ type: "queue.resumed" });
-  const email = circuits.of({ channel: "email" } as Parameters<typeof circuits.of>[0], "");
+  const email = circuits.ofHost("email", "mail.example.com");
   email.open(new Error("it is down"));
   await client.expect({ type: "provider.paused" });
   email.answered();

@@ -1,20 +1,14 @@
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Logger } from "../../core/log.ts";
-import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
+import { UnsealError } from "../../core/sealed-box.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
 import { limitsOf } from "./bulkheads.ts";
-import type { MailSender } from "./channels/mail/mail-sender.ts";
-import type { Mail } from "./channels/mail/mailer.ts";
-import type { CircuitBreaker } from "./circuit-breaker.ts";
-import type { Circuits } from "./circuits.ts";
-import type { DeliveryMetrics } from "./delivery-metrics.ts";
-import { sendWithin } from "./send-within.ts";
-import { DeadTarget, ProviderDown } from "./sender.ts";
-import type { TargetQueues } from "./target-queues.ts";
+import { callWithin } from "./call-within.ts";
+import { ProviderDown, TargetGone } from "./channel.ts";
+import type { Mail } from "./channels/mail/client.ts";
+import type { CircuitBreaker } from "./circuits.ts";
+import type { DeliveryContext } from "./context.ts";
 
 export const MAIL_JOB = "mail";
 const QUEUE = "notification-delivery";
@@ -27,20 +21,6 @@ export interface DirectMail extends Pick<Mail, "to" | "subject" | "text"> {
   readonly expiresAt: EpochMs;
 }
 
-export interface DirectMailContext {
-  readonly database: Database;
-  readonly jobs: JobService;
-  readonly runner: JobRunner;
-  readonly box: SealedBox;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly settings: LiveSettings;
-  readonly circuits: Circuits;
-  readonly targets: TargetQueues;
-  readonly results: DeliveryMetrics;
-  readonly mail: MailSender;
-}
-
 /** What seals the content of a mail. */
 export function mailPlace(id: string): string {
   return `sealed_mails.content.${id}`;
@@ -51,7 +31,7 @@ export function mailPlace(id: string): string {
  * a secret. @throws OVERLOADED
  */
 export async function enqueueMail(
-  { box, jobs, clock }: Pick<DirectMailContext, "box" | "jobs" | "clock">,
+  { box, jobs, clock }: Pick<DeliveryContext, "box" | "jobs" | "clock">,
   { expiresAt, ...mail }: DirectMail,
   trx: Trx,
 ): Promise<void> {
@@ -62,41 +42,40 @@ export async function enqueueMail(
   await jobs.enqueue(job, { trx });
 }
 
-export function handleMails(context: DirectMailContext): void {
-  const { runner, database, jobs, clock, settings, targets } = context;
-  const attempt = (job: RunningJob, signal: AbortSignal) =>
-    targets.call({
-      jobId: job.id,
-      // Each mail is its own target: mails to several addresses need not wait for each other.
-      target: `mail ${job.id}`,
-      limits: limitsOf({ channel: "email" }, settings.queue(QUEUE).concurrency),
-      run: () => sendMail(context, job, signal),
-      defer: async (waitMs): Promise<typeof COMPLETED> => {
-        await database.write((trx) => jobs.postpone(job, trx, clock.now() + waitMs));
-        return COMPLETED;
-      },
-    });
-  runner.handle(MAIL_JOB, attempt, { notesBegin: true });
-}
-
-/** Sends it once its provider can be asked. An error makes the job try again with backoff, as with any other job. */
-async function sendMail(
-  context: DirectMailContext,
+/** Sends the mail of a job, in the share of the workers that the channel has. */
+export function sendMail(
+  context: DeliveryContext,
   job: RunningJob,
   signal: AbortSignal,
-): Promise<typeof COMPLETED | { skipped: string }> {
-  const { database, jobs, clock, circuits, mail: sender } = context;
+): Promise<typeof COMPLETED | { readonly skipped: string }> {
+  const { clock, settings, queues } = context;
+  return queues.call({
+    jobId: job.id,
+    // Each mail is its own target: mails to several addresses need not wait for each other.
+    target: `mail ${job.id}`,
+    limits: limitsOf({ channel: "email" }, settings.queue(QUEUE).concurrency),
+    run: () => attemptMail(context, job, signal),
+    defer: (waitMs) => postpone(context, job, clock.now() + waitMs),
+  });
+}
+
+/** An error makes the job try again with backoff, as with any other job. */
+async function attemptMail(
+  context: DeliveryContext,
+  job: RunningJob,
+  signal: AbortSignal,
+): Promise<typeof COMPLETED | { readonly skipped: string }> {
+  const { database, jobs, clock, channels, circuits } = context;
   const mail = await openMail(context, job.id);
   if (!mail) return { skipped: "expired" };
-  const circuit = circuits.of(sender, "");
+  const channel = channels.of("email");
+  if (!channel) throw new TypeError("the channel email was not added");
+  const circuit = circuits.of(channel, "");
   const waitMs = circuit.waitMs();
-  if (waitMs > 0) {
-    await database.write((trx) => jobs.postpone(job, trx, clock.now() + waitMs));
-    return COMPLETED;
-  }
+  if (waitMs > 0) return postpone(context, job, clock.now() + waitMs);
   job.begun();
   try {
-    await sendWithin(() => sender.caller.call({ ...mail, id: job.id }), signal);
+    await callWithin((limit) => channel.call({ ...mail, id: job.id }, limit), signal);
   } catch (error) {
     if (signal.aborted) throw error;
     return await failed(context, job, circuit, error);
@@ -112,26 +91,33 @@ async function sendMail(
   return COMPLETED;
 }
 
-/** @throws what the runner is to make of it */
+/** @throws the error with which the runner ends the attempt */
 async function failed(
-  { database, jobs, clock, results, log }: DirectMailContext,
+  context: DeliveryContext,
   job: RunningJob,
   circuit: CircuitBreaker,
   error: unknown,
 ): Promise<typeof COMPLETED> {
+  const { clock, metrics, log } = context;
   circuit.refused(error);
   log.warn({ jobId: job.id, attempt: job.attempt, err: error }, "a mail could not be sent");
-  if (error instanceof ProviderDown) {
-    await database.write((trx) => jobs.postpone(job, trx, clock.now() + circuit.waitMs()));
-    return COMPLETED;
-  }
-  results.count("email", "failed");
-  throw error instanceof DeadTarget ? new PermanentError(error.message, { cause: error }) : error;
+  if (error instanceof ProviderDown) return postpone(context, job, clock.now() + circuit.waitMs());
+  metrics.count("email", "failed");
+  throw error instanceof TargetGone ? new PermanentError(error.message, { cause: error }) : error;
+}
+
+async function postpone(
+  { database, jobs }: DeliveryContext,
+  job: RunningJob,
+  until: EpochMs,
+): Promise<typeof COMPLETED> {
+  await database.write((trx) => jobs.postpone(job, trx, until));
+  return COMPLETED;
 }
 
 /** @returns undefined when its link has expired. @throws PermanentError when no configured key opens it */
 async function openMail(
-  { database, box, clock }: Pick<DirectMailContext, "database" | "box" | "clock">,
+  { database, box, clock }: Pick<DeliveryContext, "database" | "box" | "clock">,
   id: string,
 ): Promise<Mail | undefined> {
   const row = await findMail(database.read, id, clock.now());

@@ -2,9 +2,9 @@ import * as v from "valibot";
 import type { EpochMs } from "../../core/clock.ts";
 import { integer, object, pattern } from "../../http/shapes.ts";
 import type { NotificationKind, OutsideChannel } from "../../store/schema.ts";
+import type { NotificationFacts } from "./channel.ts";
+import type { DeliveryReason } from "./deliveries.ts";
 import { quietUntil } from "./quiet-hours.ts";
-import type { DeliveryReason } from "./reasons.ts";
-import type { NotificationFacts } from "./sender.ts";
 
 const clockTime = pattern(/^([01]\d|2[0-3]):[0-5]\d$/, "must be a time of day such as 22:30");
 const CHANNELS = ["in_app", "push", "email", "webhook"] as const;

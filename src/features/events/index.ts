@@ -6,6 +6,6 @@ export { Backlog } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";
 export { IngestService } from "./pipeline/ingest-service.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
-export { handlePipelineJobs } from "./pipeline-jobs.ts";
+export { handleEventJobs } from "./pipeline-jobs.ts";
 export { firstSeqSince, IS_ERROR_ROW, isErrorEvent, removeEvents } from "./queries.ts";
 export { testRule, trialEvent } from "./rule-tester.ts";

@@ -6,7 +6,7 @@ import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/storage-guard.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
 import type { PendingTimers } from "../timers/index.ts";
@@ -19,7 +19,7 @@ export interface NotificationsOwn {
   readonly config: Config;
   readonly committer: Committer;
   readonly pendingTimers: PendingTimers;
-  readonly senders: Senders;
+  readonly senders: Channels;
   readonly users: UserDirectory;
   readonly storage: StorageGuard;
   readonly idempotency: Idempotency;

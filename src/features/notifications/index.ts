@@ -7,6 +7,6 @@ export { DeliveryMarks } from "./delivery-marks.ts";
 export { requireLink } from "./links.ts";
 export { Action, CHANNELS, ChannelList, DEFAULT_CHANNELS, requireServed } from "./message-parts.ts";
 export { Notifier, type NotifyInput } from "./notifier.ts";
-export { RuleNotices } from "./rule-notices.ts";
-export { type StormParts, Storms } from "./storms.ts";
+export { handleRecipients, markNotificationDelivered } from "./recipients.ts";
+export { handleStorms } from "./storms.ts";
 export { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "./views.ts";

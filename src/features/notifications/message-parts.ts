@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { openObject, text } from "../../http/shapes.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 
 /** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
@@ -24,7 +24,7 @@ export const Action = v.pipe(
 );
 
 /** @throws NOT_CONFIGURED for a channel that this server does not have. */
-export function requireServed(channels: readonly Channel[] | undefined, senders: Pick<Senders, "accepts">): void {
+export function requireServed(channels: readonly Channel[] | undefined, senders: Pick<Channels, "accepts">): void {
   const unserved = channels?.find((channel) => !senders.accepts(channel));
   if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
 }

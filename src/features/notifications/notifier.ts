@@ -8,7 +8,7 @@ import type { Told } from "../../store/effect.ts";
 import type { NotificationKind } from "../../store/schema.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { deliverJob } from "../rules/index.ts";
 import type { PendingTimers, TimerSettings } from "../timers/index.ts";
@@ -65,7 +65,7 @@ export interface NotifierParts {
   readonly pending: PendingTimers;
   readonly runner: JobRunner;
   readonly principals: Principals;
-  readonly senders: Senders;
+  readonly senders: Channels;
   limits(): TimerSettings;
 }
 
@@ -134,7 +134,7 @@ export class Notifier {
   async tell(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { jobs, senders } = this.#parts;
     await this.addRecipients(notification, userIds, trx);
-    if (senders.leadOut(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+    if (senders.hasExternalChannel(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
   }
 
   /** Writes some of the recipients, and tells them: for rules that reach many, whose job goes on with {@link deliverJob}. */

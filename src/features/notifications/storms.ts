@@ -1,12 +1,11 @@
 import type { Selectable } from "kysely";
 import type { Bus } from "../../core/bus.ts";
 import { cleanText } from "../../core/clean-text.ts";
-import type { Clock } from "../../core/clock.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
-import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
+import type { JobControl, JobRunner } from "../jobs/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import type { Throttle } from "../rules/index.ts";
 import {
@@ -19,7 +18,7 @@ import {
   stormJob,
   throttleSettings,
 } from "../rules/index.ts";
-import type { RuleNotices } from "./rule-notices.ts";
+import { type RuleNoticeContext, sendRuleNotice, updateRuleNotice } from "./rule-notices.ts";
 
 /** A notice is brought up to date no more often than this. */
 const UPDATE_EVERY_MS = 5000;
@@ -33,16 +32,13 @@ const KEY_LENGTH = 80;
 type Batch = Selectable<SuppressedBatchesTable>;
 type RuleRow = Selectable<RulesTable>;
 
-export interface StormParts {
+export interface StormContext extends RuleNoticeContext {
   readonly database: Database;
   readonly runner: JobRunner;
-  readonly jobs: JobService;
   readonly jobControl: JobControl;
   readonly bus: Bus;
-  readonly notices: RuleNotices;
   readonly rules: RuleBook;
   readonly throttle: Throttle;
-  readonly clock: Clock;
 }
 
 interface StormPayload {
@@ -50,111 +46,106 @@ interface StormPayload {
 }
 
 /**
- * Tells of storms (contract 7, Suppression): while matches of a rule are held back its people have one notice that says how many, kept up to
- * date, and when it is over a summary. A storm is never silent, and never loud: the notice sounds once.
+ * Handles storms: while matches of a rule are held back its recipients have one notice that says how many, kept up to date, and when it is over a
+ * summary. A storm is never silent, and never loud: the notice sounds once.
  */
-export class Storms {
-  readonly #parts: StormParts;
+export function handleStorms(context: StormContext): void {
+  const { runner, jobControl, bus, database } = context;
+  runner.handle(STORM_JOB, (job) => report(context, job));
+  jobControl.whenEnded(STORM_JOB, async (trx, { jobId, state }) => {
+    if (state === "cancelled" || state === "dead") await abandon(context, trx, jobId);
+  });
+  bus.on("job:dead", async (job) => {
+    const { id, kind } = Object(job) as Partial<DeadJob>;
+    if (kind === STORM_JOB && id !== undefined) await database.write((trx) => abandon(context, trx, id));
+  });
+}
 
-  constructor(parts: StormParts) {
-    this.#parts = parts;
-    parts.runner.handle(STORM_JOB, (job) => this.#tell(job));
-    parts.jobControl.whenEnded(STORM_JOB, async (trx, { jobId, state }) => {
-      if (state === "cancelled" || state === "dead") await this.#abandon(trx, jobId);
+/** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
+async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promise<void> {
+  const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
+  const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
+  if (!batch) return;
+  await remember(trx, batch, { closedAt: clock.now() });
+  addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
+}
+
+/** Each run is one transaction: what is sent, what is remembered of it, this job's end and the next one's beginning. */
+async function report(context: StormContext, job: RunningJob): Promise<typeof COMPLETED> {
+  const { batchId } = job.payload as StormPayload;
+  const { database, jobs, clock, throttle } = context;
+  await database.write(async (trx) => {
+    const batch = await openBatch(trx, batchId);
+    const rule = batch && (await ruleOf(trx, batch.ruleId));
+    await jobs.complete(job, trx);
+    if (!batch || !rule) return;
+    const { matches, count } = throttle.windowCount(rule.id, throttleSettings(rule), batch.key, clock.now());
+    if (matches > count) await update(context, trx, rule, batch);
+    else await end(context, trx, rule, batch);
+  });
+  return COMPLETED;
+}
+
+async function update(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+  const { jobs, clock } = context;
+  if (batch.noticeId === null) {
+    const noticeId = await send(context, trx, rule, {
+      ...noticeText(rule, batch, await keysOf(trx, batch)),
+      sound: rule.sound,
+      data: null,
     });
-    parts.bus.on("job:dead", async (job) => {
-      const { id, kind } = Object(job) as Partial<DeadJob>;
-      if (kind === STORM_JOB && id !== undefined) await parts.database.write((trx) => this.#abandon(trx, id));
-    });
+    await remember(trx, batch, { noticeId, toldCount: batch.count });
+  } else if (batch.count !== batch.toldCount) {
+    const text = noticeText(rule, batch, await keysOf(trx, batch));
+    await updateRuleNotice(context, batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
+    await remember(trx, batch, { toldCount: batch.count });
   }
+  await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
+}
 
-  /** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
-  async #abandon(trx: Trx, jobId: string): Promise<void> {
-    const { clock } = this.#parts;
-    const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
-    const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
-    if (!batch) return;
-    await remember(trx, batch, { closedAt: clock.now() });
-    addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
-  }
+async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
+  const { clock } = context;
+  const keys = await keysOf(trx, batch);
+  if (batch.noticeId !== null && batch.count !== batch.toldCount)
+    await updateRuleNotice(
+      context,
+      batch.noticeId,
+      { ...noticeText(rule, batch, keys), aggregateCount: batch.count },
+      trx,
+    );
+  const isBatch = throttleSettings(rule).suppression?.mode === "batch";
+  const samples = isBatch ? await samplesOf(trx, rule, batch) : [];
+  const data = {
+    heldBack: batch.count,
+    firstSeq: batch.firstSeq,
+    lastSeq: batch.lastSeq,
+    ...(isBatch ? { samples } : {}),
+    ...(keys.length > 0 ? { keys: keys.slice(0, LISTED_KEYS) } : {}),
+  };
+  await send(context, trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
+  await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
+  addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
+}
 
-  /** Each run is one transaction: what is told, what is remembered of it, this job's end and the next one's beginning. */
-  async #tell(job: RunningJob): Promise<typeof COMPLETED> {
-    const { batchId } = job.payload as StormPayload;
-    const { database, jobs, clock } = this.#parts;
-    await database.write(async (trx) => {
-      const batch = await openBatch(trx, batchId);
-      const rule = batch && (await ruleOf(trx, batch.ruleId));
-      await jobs.complete(job, trx);
-      if (!batch || !rule) return;
-      const { matches, count } = this.#parts.throttle.windowCount(
-        rule.id,
-        throttleSettings(rule),
-        batch.key,
-        clock.now(),
-      );
-      if (matches > count) await this.#goOn(trx, rule, batch);
-      else await this.#end(trx, rule, batch);
-    });
-    return COMPLETED;
-  }
+/** To all whom the rule reaches now. @returns the notification's id. */
+async function send(
+  context: StormContext,
+  trx: Trx,
+  rule: RuleRow,
+  content: { title: string; message: string; sound: string | null; data: unknown },
+): Promise<string> {
+  const userIds = context.rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
+  return sendRuleNotice(context, rule, { ...content, kind: "aggregate" }, userIds, trx);
+}
 
-  async #goOn(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
-    const { jobs, clock, notices } = this.#parts;
-    if (batch.noticeId === null) {
-      const noticeId = await this.#send(trx, rule, {
-        ...noticeText(rule, batch, await keysOf(trx, batch)),
-        sound: rule.sound,
-        data: null,
-      });
-      await remember(trx, batch, { noticeId, toldCount: batch.count });
-    } else if (batch.count !== batch.toldCount) {
-      const text = noticeText(rule, batch, await keysOf(trx, batch));
-      await notices.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
-      await remember(trx, batch, { toldCount: batch.count });
-    }
-    await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
-  }
-
-  async #end(trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
-    const { clock, notices } = this.#parts;
-    const keys = await keysOf(trx, batch);
-    if (batch.noticeId !== null && batch.count !== batch.toldCount)
-      await notices.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
-    const isBatch = throttleSettings(rule).suppression?.mode === "batch";
-    const samples = isBatch ? await this.#samples(trx, rule, batch) : [];
-    const data = {
-      heldBack: batch.count,
-      firstSeq: batch.firstSeq,
-      lastSeq: batch.lastSeq,
-      ...(isBatch ? { samples } : {}),
-      ...(keys.length > 0 ? { keys: keys.slice(0, LISTED_KEYS) } : {}),
-    };
-    await this.#send(trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
-    await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
-    addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
-  }
-
-  /** To everybody whom the rule reaches now. @returns the notification's id. */
-  async #send(
-    trx: Trx,
-    rule: RuleRow,
-    content: { title: string; message: string; sound: string | null; data: unknown },
-  ): Promise<string> {
-    const { rules, notices } = this.#parts;
-    const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
-    return notices.send(rule, { ...content, kind: "aggregate" }, userIds, trx);
-  }
-
-  async #samples(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {
-    const ids = JSON.parse(batch.samples) as string[];
-    const events = await trx.selectFrom("events").selectAll().where("id", "in", ids).orderBy("seq").execute();
-    const template = compileTemplate(rule.titleTemplate, "titleTemplate");
-    return events.map((row) => ({
-      eventId: row.id,
-      title: cutText(cleanText(template.render(storedEvent(row), SAMPLE_LENGTH)), SAMPLE_LENGTH),
-    }));
-  }
+async function samplesOf(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {
+  const ids = JSON.parse(batch.samples) as string[];
+  const events = await trx.selectFrom("events").selectAll().where("id", "in", ids).orderBy("seq").execute();
+  const template = compileTemplate(rule.titleTemplate, "titleTemplate");
+  return events.map((row) => ({
+    eventId: row.id,
+    title: cutText(cleanText(template.render(storedEvent(row), SAMPLE_LENGTH)), SAMPLE_LENGTH),
+  }));
 }
 
 function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {

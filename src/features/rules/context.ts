@@ -4,7 +4,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
 
@@ -14,7 +14,7 @@ export interface RulesOwn {
   readonly clock: Clock;
   readonly config: Config;
   readonly rules: RuleBook;
-  readonly senders: Senders;
+  readonly senders: Channels;
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly settings: LiveSettings;

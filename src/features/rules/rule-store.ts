@@ -5,7 +5,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import { DEFAULT_CHANNELS, requireLink, requireServed } from "../notifications/index.ts";
 import { requireSound } from "../sounds/index.ts";
 import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
@@ -21,7 +21,7 @@ export interface RuleStoreParts {
   readonly audit: AuditTrail;
   readonly users: UserDirectory;
   readonly config: Config;
-  readonly senders: Pick<Senders, "accepts">;
+  readonly senders: Pick<Channels, "accepts">;
   limits(): Config["limits"];
   /** Why patterns of this size do not fit into the limits; see RuleBook.patternRefusal. */
   patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null;

@@ -11,7 +11,7 @@ import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/storage-guard.ts";
 import type { Store } from "../../store/store.ts";
 import type { AuditHeadKeeper } from "../audit/index.ts";
-import type { Circuits, Senders } from "../delivery/index.ts";
+import type { Channels, Circuits } from "../delivery/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
 import type { JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
@@ -34,7 +34,7 @@ export interface OperationsOwn {
   readonly backlog: Backlog;
   readonly rules: RuleBook;
   readonly runner: JobRunner;
-  readonly senders: Senders;
+  readonly senders: Channels;
   readonly circuits: Circuits;
   readonly connections: Connections;
   readonly storage: StorageGuard;

@@ -6,7 +6,7 @@ import type { Presence } from "../../live/presence.ts";
 import type { Database } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import type { IngestService } from "../events/index.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import type { Announcer } from "../notifications/index.ts";
@@ -35,7 +35,7 @@ export interface TimersParts {
   readonly bus: Bus;
   readonly hub: Hub;
   readonly presence: Presence;
-  readonly senders: Senders;
+  readonly senders: Channels;
   readonly channelAuthorizers: ChannelAuthorizers;
   readonly defaultProjectId: string;
   /** The zone of the server's own times. */

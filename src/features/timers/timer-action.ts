@@ -7,7 +7,7 @@ import { checkShape } from "../../http/input.ts";
 import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
 import { CHANNEL_NAME } from "../../live/stream.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import { Action, ChannelList, NOTIFY_EVENT, requireServed } from "../notifications/index.ts";
 
 const MAX_PAYLOAD_BYTES = 65_536;
@@ -117,7 +117,7 @@ export interface MessageAction {
 }
 
 /** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
-export function readTimerAction(input: unknown, senders: Senders): TimerAction {
+export function readTimerAction(input: unknown, senders: Channels): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
   if (action.type === "message") return { ...action, payload: action.payload ?? {} };

@@ -8,7 +8,7 @@ import type * as api from "../../module/module-api.ts";
 import { holdersOf, releaseKey } from "../../store/commit/job-table.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Senders } from "../delivery/index.ts";
+import type { Channels } from "../delivery/index.ts";
 import type { EnqueuedJob, JobControl } from "../jobs/index.ts";
 import { readBusNotify } from "../notifications/index.ts";
 import type { Schedules } from "../schedules/index.ts";
@@ -69,7 +69,7 @@ export interface TimersContext extends FiringContext {
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
   readonly pending: PendingTimers;
-  readonly senders: Senders;
+  readonly senders: Channels;
   limits(): TimerSettings;
 }
 

@@ -27,7 +27,7 @@ export class DeliveryStatements {
     const reached: AuditRow[] = [];
     for (const [id, at] of touched) {
       if (this.#hasOpen(id)) continue;
-      if (this.#sql.notification.run(at, id).changes > 0) reached.push(this.#auditRow(id, at));
+      if (this.#sql.notification.run({ id, at }).changes > 0) reached.push(this.#auditRow(id, at));
     }
     return reached;
   }
@@ -68,6 +68,15 @@ export class DeliveryStatements {
 const REACHED_OUTSIDE = `exists (
   select 1 from deliveries d where d.notificationId = r.notificationId and d.userId = r.userId and d.state = 'delivered')`;
 
+interface DeliveredNotification {
+  readonly id: string;
+  readonly at: number;
+}
+
+/** A notification is delivered when each of its recipients has it: live, or by a channel that leads out. */
+export const MARK_NOTIFICATION = `update notifications set delivered = 1, deliveredAt = @at where id = @id and delivered = 0 and not exists
+  (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`;
+
 function prepareAll(connection: Sqlite) {
   return {
     recipient: connection.prepare<[number, string, number], { notificationId: string }>(
@@ -86,10 +95,7 @@ function prepareAll(connection: Sqlite) {
       `select userId from notification_recipients r where notificationId = ? and userId >= ? and delivered = 0 and not ${REACHED_OUTSIDE}
        order by userId limit 1`,
     ),
-    notification: connection.prepare<[number, string]>(
-      `update notifications set delivered = 1, deliveredAt = ? where id = ? and delivered = 0 and not exists
-       (select 1 from notification_recipients r where r.notificationId = notifications.id and r.delivered = 0 and not ${REACHED_OUTSIDE})`,
-    ),
+    notification: connection.prepare<[DeliveredNotification]>(MARK_NOTIFICATION),
     count: connection.prepare<[string], { n: number }>(
       "select count(*) as n from notification_recipients where notificationId = ?",
     ),

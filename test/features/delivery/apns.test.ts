@@ -3,26 +3,27 @@ import { generateKeyPairSync } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { decodeJwt } from "jose";
 import { DAY_MS } from "../../../src/core/clock.ts";
+import { ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { ApnsClient, type ApnsOptions } from "../../../src/features/delivery/channels/push/apns-client.ts";
-import { PushSender } from "../../../src/features/delivery/channels/push/push-sender.ts";
-import { DeadTarget, ProviderDown } from "../../../src/features/delivery/sender.ts";
+import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { ApnsServer, apnsError, keyFile } from "./support/apns-server.ts";
-import { failureOf, PushWorld } from "./support/push-world.ts";
+import { failureOf, PushWorld, send } from "./support/push-world.ts";
 
 interface Given {
   readonly apns: ApnsServer;
   readonly world: PushWorld;
-  readonly sender: PushSender;
+  readonly sender: PushChannel;
+  readonly client: ApnsClient;
 }
 
 async function given(t: TestContext, options: Partial<ApnsOptions> = {}): Promise<Given> {
   const [apns, world] = [await ApnsServer.start(t), new PushWorld(t)];
   const client = new ApnsClient({ ...apns.options, ...options }, world.clock);
-  const sender = new PushSender("apns", client, world.parts);
+  const sender = new PushChannel("apns", client, world.parts);
   t.after(() => sender.close());
-  return { apns, world, sender };
+  return { apns, world, sender, client };
 }
 
 test("S2-68, S2-109: a notification reaches an iOS device through APNs", async (t) => {
@@ -32,7 +33,7 @@ test("S2-68, S2-109: a notification reaches an iOS device through APNs", async (
   const action = { type: "open", url: "https://example.org/doors/1" };
   const facts = { priority: 500, sound: "alarm.wav", action: JSON.stringify(action), expiresAt };
   const urgent = world.attempt(device, facts);
-  await sender.send(urgent);
+  await send(sender, urgent);
   const { id } = urgent.notification;
   const sent = apns.pushes[0];
   assert.equal(sent?.token, device.token);
@@ -54,8 +55,8 @@ test("S2-68, S2-109: a notification reaches an iOS device through APNs", async (
   });
 
   const usual = world.attempt(device, { priority: 499 });
-  await sender.send(usual);
-  await sender.send(usual);
+  await send(sender, usual);
+  await send(sender, usual);
   assert.deepEqual(headersOf(1), {
     "apns-id": usual.delivery.id,
     "apns-push-type": "alert",
@@ -76,7 +77,7 @@ test("S2-68: payloads are at most 4 KiB, cut with a mark", async (t) => {
   const { apns, world, sender } = await given(t);
   const device = await world.device("apns");
   const message = "😀 door ".repeat(500);
-  await sender.send(world.attempt(device, { message }));
+  await send(sender, world.attempt(device, { message }));
   const { payload, bytes = 0 } = apns.pushes[0] ?? {};
   const body = payload?.aps.alert.body ?? "";
   assert.ok(bytes <= 4096 && bytes > 4000, `${bytes} bytes`);
@@ -87,8 +88,8 @@ test("S2-68: payloads are at most 4 KiB, cut with a mark", async (t) => {
 test("a collapse id has at most 64 bytes", async (t) => {
   const { apns, world, sender } = await given(t);
   const device = await world.device("apns");
-  await sender.send(world.attempt(device, { id: "n".repeat(64) }));
-  await sender.send(world.attempt(device, { id: "n".repeat(65) }));
+  await send(sender, world.attempt(device, { id: "n".repeat(64) }));
+  await send(sender, world.attempt(device, { id: "n".repeat(65) }));
   const [whole, hashed] = apns.pushes.map(({ headers }) => String(headers["apns-collapse-id"]));
   assert.equal(whole, "n".repeat(64));
   assert.match(hashed ?? "", /^[0-9a-f]{64}$/);
@@ -97,26 +98,26 @@ test("a collapse id has at most 64 bytes", async (t) => {
 test("the provider token is renewed every 40 minutes, and once when Apple says that it has expired", async (t) => {
   const { apns, world, sender } = await given(t);
   const device = await world.device("apns");
-  const send = (): Promise<unknown> => sender.send(world.attempt(device));
+  const sendOne = (): Promise<unknown> => send(sender, world.attempt(device));
   const bearers = (): number => new Set(apns.pushes.map(({ bearer }) => bearer)).size;
-  await Promise.all([send(), send(), send()]);
+  await Promise.all([sendOne(), sendOne(), sendOne()]);
   world.clock.advance(39 * 60_000);
-  await send();
+  await sendOne();
   assert.equal(bearers(), 1);
   world.clock.advance(2 * 60_000);
-  await send();
+  await sendOne();
   assert.equal(bearers(), 2);
   const newest = apns.pushes.at(-1)?.bearer ?? "";
   assert.equal(decodeJwt(newest).iat, Math.floor(world.clock.now() / 1000));
 
   apns.expired.add(newest);
   const before = apns.pushes.length;
-  await Promise.all([send(), send()]);
+  await Promise.all([sendOne(), sendOne()]);
   assert.deepEqual([apns.pushes.length - before, bearers()], [4, 3], "both attempts go out again with one new token");
 
   await t.test("where the new one has expired too, the provider is down", async () => {
     apns.next(apnsError(403, "ExpiredProviderToken"), apnsError(403, "ExpiredProviderToken"));
-    const error = await failureOf(send());
+    const error = await failureOf(sendOne());
     assert.ok(error instanceof ProviderDown);
     assert.match(error.message, /403 ExpiredProviderToken/);
   });
@@ -127,10 +128,10 @@ test("what Apple refuses is dead, later, permanent, or the provider's fault", as
   const device = await world.device("apns");
   const long = world.clock.now();
   for (const c of [
-    { fault: apnsError(410, "Unregistered", long), kind: DeadTarget },
-    { fault: apnsError(410, "ExpiredToken", long), kind: DeadTarget },
-    { fault: apnsError(400, "BadDeviceToken"), kind: DeadTarget },
-    { fault: apnsError(400, "DeviceTokenNotForTopic"), kind: DeadTarget },
+    { fault: apnsError(410, "Unregistered", long), kind: TargetGone },
+    { fault: apnsError(410, "ExpiredToken", long), kind: TargetGone },
+    { fault: apnsError(400, "BadDeviceToken"), kind: TargetGone },
+    { fault: apnsError(400, "DeviceTokenNotForTopic"), kind: TargetGone },
     { fault: apnsError(403, "InvalidProviderToken"), kind: ProviderDown },
     { fault: apnsError(403, "Forbidden"), kind: ProviderDown },
     { fault: apnsError(400, "BadTopic"), kind: ProviderDown },
@@ -148,7 +149,7 @@ test("what Apple refuses is dead, later, permanent, or the provider's fault", as
   ] as const)
     await t.test(JSON.stringify(c.fault), async () => {
       apns.next(c.fault);
-      const error = await failureOf(sender.send(world.attempt(device)));
+      const error = await failureOf(send(sender, world.attempt(device)));
       assert.equal(error?.constructor, c.kind, error?.message);
       assert.ok(!error?.message.includes(device.token));
       if (error instanceof RetryLater) assert.equal(error.retryAfterMs, 9000);
@@ -169,7 +170,7 @@ test("a device that was registered again after the time of a 410 is kept", async
 
   await t.test("also when that happens while the verdict is on its way", async () => {
     apns.next(apnsError(410, "Unregistered", world.clock.now()));
-    assert.ok((await failureOf(sender.send(world.attempt(device)))) instanceof DeadTarget);
+    assert.ok((await failureOf(send(sender, world.attempt(device)))) instanceof TargetGone);
     world.clock.advance(1);
     await world.registerAgain(device);
     await world.store.database.write((trx) => sender.disable(device.id, trx));
@@ -187,11 +188,11 @@ test("a device that was registered again after the time of a 410 is kept", async
 test("when Apple ends the connection, the next message opens another", async (t) => {
   const { apns, world, sender } = await given(t);
   const device = await world.device("apns");
-  const send = (): Promise<unknown> => sender.send(world.attempt(device));
+  const sendOne = (): Promise<unknown> => send(sender, world.attempt(device));
   apns.next("goaway");
-  await send();
+  await sendOne();
   await eventually("the old connection ends", () => apns.sessions[0]?.destroyed);
-  await send();
+  await sendOne();
   assert.deepEqual(
     apns.pushes.map(({ connection }) => connection),
     [1, 2],
@@ -199,14 +200,14 @@ test("when Apple ends the connection, the next message opens another", async (t)
 
   await t.test("a GOAWAY between messages costs none", async () => {
     apns.sessions[1]?.close();
-    await Promise.all([send(), send()]);
+    await Promise.all([sendOne(), sendOne()]);
     assert.equal(apns.pushes.at(-1)?.connection, 3);
   });
 
   await t.test("a message that Apple gives back unread goes out again at once", async () => {
     const before = apns.pushes.length;
     apns.next("refused");
-    await send();
+    await sendOne();
     assert.equal(apns.pushes.length - before, 2);
   });
 });
@@ -220,10 +221,10 @@ test("connections that are reset, silent or never finish their answer are tried 
     ["slow-body", /^APNs did not answer within 3000 ms/],
   ] as const) {
     apns.next(fault);
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.equal(error?.constructor, Error, error?.message);
     assert.match(error?.message ?? "", says);
-    await sender.send(world.attempt(device));
+    await send(sender, world.attempt(device));
   }
   const connections = apns.pushes.map(({ connection }) => connection);
   assert.deepEqual(connections, [1, 2, 2, 3, 3, 4], "each time on another connection");
@@ -238,8 +239,8 @@ test("a server that is not there, or cannot prove that it is Apple's, is not rea
     [{ ...apns.options, endpoint: "https://127.0.0.1:1" }, /^APNs was not reached: connect ECONNREFUSED/],
     [untrusting, /^APNs was not reached: (self-signed|unable to verify)/],
   ] as const) {
-    const sender = new PushSender("apns", new ApnsClient(options, world.clock), world.parts);
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const sender = new PushChannel("apns", new ApnsClient(options, world.clock), world.parts);
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.equal(error?.constructor, Error);
     assert.match(error?.message ?? "", says);
     await sender.close();
@@ -252,7 +253,7 @@ test("an attempt that is given up ends with the reason of its signal", async (t)
   const device = await world.device("apns");
   const giveUp = new AbortController();
   apns.next("silence");
-  const sent = failureOf(sender.send(world.attempt(device, {}, giveUp.signal)));
+  const sent = failureOf(send(sender, world.attempt(device, {}, giveUp.signal)));
   await eventually("the push is under way", () => apns.pushes.length);
   giveUp.abort(new Error("the server stops"));
   assert.equal((await sent)?.message, "the server stops");
@@ -268,8 +269,8 @@ test("S2-85: a key that is none of Apple's pauses the provider, and says what is
     [keyFile(t, "no key"), /must be an EC key on P-256/],
     [keyFile(t, other.toString()), /must be an EC key on P-256/],
   ] as const) {
-    const sender = new PushSender("apns", new ApnsClient({ ...options, keyFile: path }, world.clock), world.parts);
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const sender = new PushChannel("apns", new ApnsClient({ ...options, keyFile: path }, world.clock), world.parts);
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.ok(error instanceof ProviderDown);
     assert.match(error.message, says);
     assert.ok(error.message.includes(path) && !error.message.includes("BEGIN"));
@@ -278,12 +279,12 @@ test("S2-85: a key that is none of Apple's pauses the provider, and says what is
 });
 
 test("a check shows the key to Apple and tells nobody", async (t) => {
-  const { apns, sender } = await given(t);
-  await sender.check();
+  const { apns, client } = await given(t);
+  await client.check();
   assert.deepEqual(
     apns.pushes.map(({ token }) => token),
     ["0".repeat(64)],
   );
   apns.next(apnsError(400, "TopicDisallowed"));
-  assert.match((await failureOf(sender.check()))?.message ?? "", /400 TopicDisallowed/);
+  assert.match((await failureOf(client.check()))?.message ?? "", /400 TopicDisallowed/);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { CircuitBreaker } from "../../../src/features/delivery/circuit-breaker.ts";
+import { CircuitBreaker } from "../../../src/features/delivery/circuits.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
 const DOWN = new Error("down");

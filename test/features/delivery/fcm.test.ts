@@ -1,28 +1,29 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test, { type TestContext } from "node:test";
+import { ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
-import { PushSender } from "../../../src/features/delivery/channels/push/push-sender.ts";
-import { DeadTarget, ProviderDown } from "../../../src/features/delivery/sender.ts";
 import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { credentialsFile, FCM_REFUSALS, FcmServer, fcmError } from "./support/fcm-server.ts";
-import { failureOf, notificationOf, PushWorld } from "./support/push-world.ts";
+import { failureOf, notificationOf, PushWorld, send } from "./support/push-world.ts";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 interface Given {
   readonly fcm: FcmServer;
   readonly world: PushWorld;
-  readonly sender: PushSender;
+  readonly sender: PushChannel;
+  readonly client: FcmClient;
 }
 
 async function given(t: TestContext, options: Partial<FcmOptions> = {}): Promise<Given> {
   const [fcm, world] = [await FcmServer.start(t), new PushWorld(t)];
   const client = new FcmClient({ ...fcm.options, ...options }, world.clock);
-  const sender = new PushSender("fcm", client, world.parts);
+  const sender = new PushChannel("fcm", client, world.parts);
   t.after(() => sender.close());
-  return { fcm, world, sender };
+  return { fcm, world, sender, client };
 }
 
 test("S2-67, S2-109: a notification reaches an Android device through FCM HTTP v1", async (t) => {
@@ -31,7 +32,7 @@ test("S2-67, S2-109: a notification reaches an Android device through FCM HTTP v
   const action = '{"type":"open","url":"https://example.org/doors/1"}';
   const expiresAt = world.clock.now() + 60_000;
   const urgent = world.attempt(device, { priority: 500, sound: "alarm.wav", action, expiresAt });
-  assert.deepEqual(await sender.send(urgent), { providerId: "projects/prism-test/messages/7" });
+  assert.deepEqual(await send(sender, urgent), { providerId: "projects/prism-test/messages/7" });
   assert.deepEqual(fcm.requests[0]?.message, {
     token: device.token,
     notification: { title: "Door opened", body: "Somebody opened the door" },
@@ -45,7 +46,7 @@ test("S2-67, S2-109: a notification reaches an Android device through FCM HTTP v
   assert.equal(fcm.requests[0]?.path, "/v1/projects/prism-test/messages:send");
 
   const usual = world.attempt(device, { priority: 499 });
-  await sender.send(usual);
+  await send(sender, usual);
   const { android, data } = fcm.requests[1]?.message ?? {};
   assert.deepEqual(android, { priority: "NORMAL", notification: { tag: usual.notification.id } });
   assert.deepEqual(data, { notificationId: usual.notification.id, offset: "4711" });
@@ -59,7 +60,7 @@ test("S2-67: messages are at most 4 KiB, cut with a mark where nothing is split"
     ["smileys", "😀".repeat(4000)],
     ["quotes", '"'.repeat(4000)],
   ] as const) {
-    await sender.send(world.attempt(device, { title: "😀".repeat(255), message }));
+    await send(sender, world.attempt(device, { title: "😀".repeat(255), message }));
     const sent = fcm.requests.at(-1);
     assert.ok(sent && sent.bytes - device.token.length < 4096 + 64, `${name}: ${sent?.bytes} bytes`);
     assert.ok(sent.bytes > 4000, `${name}: no more is cut than must be`);
@@ -69,7 +70,7 @@ test("S2-67: messages are at most 4 KiB, cut with a mark where nothing is split"
   }
   const action = JSON.stringify({ type: "open", url: `https://example.org/${"x".repeat(3900)}` });
   const { id } = notificationOf({}, 0);
-  await sender.send(world.attempt(device, { id, message: "b".repeat(1000), action }));
+  await send(sender, world.attempt(device, { id, message: "b".repeat(1000), action }));
   const { data, notification } = fcm.requests.at(-1)?.message ?? {};
   assert.deepEqual(data, { notificationId: id, offset: "4711" }, "an action that leaves no room stays out");
   assert.equal(notification?.body, "b".repeat(1000));
@@ -78,19 +79,19 @@ test("S2-67: messages are at most 4 KiB, cut with a mark where nothing is split"
 test("one access token serves everybody until shortly before its end", async (t) => {
   const { fcm, world, sender } = await given(t);
   const device = await world.device("fcm");
-  const send = (): Promise<unknown> => sender.send(world.attempt(device));
-  await Promise.all([send(), send(), send(), send()]);
+  const sendOne = (): Promise<unknown> => send(sender, world.attempt(device));
+  await Promise.all([sendOne(), sendOne(), sendOne(), sendOne()]);
   world.clock.advance(54 * 60_000);
-  await send();
+  await sendOne();
   assert.equal(fcm.grants.length, 1, "those who come at the same time wait for the same token");
   world.clock.advance(2 * 60_000);
-  await send();
+  await sendOne();
   assert.equal(fcm.grants.length, 2);
   assert.equal(fcm.requests.at(-1)?.accessToken, "access-2");
 
   await t.test("a token that FCM does not take any more is replaced once", async () => {
     fcm.valid.clear();
-    await send();
+    await sendOne();
     assert.equal(fcm.requests.at(-1)?.accessToken, "access-3");
   });
 
@@ -99,7 +100,7 @@ test("one access token serves everybody until shortly before its end", async (t)
     const account = JSON.parse(readFileSync(credentials, "utf8")) as object;
     writeFileSync(credentials, JSON.stringify({ ...account, project_id: "other-project" }));
     fcm.valid.clear();
-    await send();
+    await sendOne();
     assert.equal(fcm.requests.at(-1)?.path, "/v1/projects/other-project/messages:send");
   });
 });
@@ -121,15 +122,15 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
     "INVALID_ARGUMENT",
   );
   for (const c of [
-    { name: "a token that is gone", fault: FCM_REFUSALS.unregistered, kind: DeadTarget, says: /404 UNREGISTERED/ },
+    { name: "a token that is gone", fault: FCM_REFUSALS.unregistered, kind: TargetGone, says: /404 UNREGISTERED/ },
     {
       name: "a token of another sender",
       fault: FCM_REFUSALS.otherSender,
-      kind: DeadTarget,
+      kind: TargetGone,
       says: /SENDER_ID_MISMATCH/,
     },
-    { name: "an argument that is the token", fault: FCM_REFUSALS.badToken, kind: DeadTarget, says: /INVALID_ARGUMENT/ },
-    { name: "the same in words", fault: inWords, kind: DeadTarget, says: /token \*\*\* is not/ },
+    { name: "an argument that is the token", fault: FCM_REFUSALS.badToken, kind: TargetGone, says: /INVALID_ARGUMENT/ },
+    { name: "the same in words", fault: inWords, kind: TargetGone, says: /token \*\*\* is not/ },
     { name: "another argument", fault: unknownField, kind: PermanentError, says: /'message.data'/ },
     { name: "a project that is not there", fault: fcmError(404, "NOT_FOUND", "no"), kind: PermanentError, says: /404/ },
     {
@@ -168,7 +169,7 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
   ] as const)
     await t.test(c.name, async () => {
       fcm.next(c.fault);
-      const error = await failureOf(sender.send(world.attempt(device)));
+      const error = await failureOf(send(sender, world.attempt(device)));
       assert.equal(error?.constructor, c.kind, error?.message);
       assert.ok(!error?.message.includes(device.token));
       if ("says" in c) assert.match(error?.message ?? "", c.says);
@@ -178,7 +179,7 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
   await t.test("a Retry-After may be a date", async () => {
     const at = new Date(Math.ceil(world.clock.now() / 1000) * 1000 + 30_000);
     fcm.next({ status: 503, headers: { "retry-after": at.toUTCString() } });
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.ok(error instanceof RetryLater);
     assert.equal(error.retryAfterMs, at.getTime() - world.clock.now());
   });
@@ -189,7 +190,7 @@ test("connections that are reset, silent or never finish their answer are tried 
   const device = await world.device("fcm");
   await eventually(
     "a first message, on a slow machine too",
-    async () => !(await failureOf(sender.send(world.attempt(device)))),
+    async () => !(await failureOf(send(sender, world.attempt(device)))),
   );
   for (const [fault, says] of [
     ["reset", /^FCM was not reached/],
@@ -197,7 +198,7 @@ test("connections that are reset, silent or never finish their answer are tried 
     ["slow-body", /^FCM did not answer within 3000 ms/],
   ] as const) {
     fcm.next(fault);
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.equal(error?.constructor, Error);
     assert.match(error?.message ?? "", says);
   }
@@ -206,7 +207,7 @@ test("connections that are reset, silent or never finish their answer are tried 
 test("an attempt that is given up ends with the reason of its signal, at the provider and before", async (t) => {
   const { fcm, world, sender } = await given(t);
   const device = await world.device("fcm");
-  await sender.send(world.attempt(device));
+  await send(sender, world.attempt(device));
   for (const where of ["messages", "grants"] as const) {
     const giveUp = new AbortController();
     const asked = (): number => (where === "grants" ? fcm.asked : fcm.requests.length);
@@ -215,29 +216,29 @@ test("an attempt that is given up ends with the reason of its signal, at the pro
       fcm.valid.clear();
       fcm.nextGrants("silence");
     } else fcm.next("silence");
-    const sent = failureOf(sender.send(world.attempt(device, {}, giveUp.signal)));
+    const sent = failureOf(send(sender, world.attempt(device, {}, giveUp.signal)));
     await eventually("the server is asked", () => asked() > before);
     giveUp.abort(new Error("enough"));
     assert.equal((await sent)?.message, "enough", where);
   }
   await sender.close();
-  assert.equal((await failureOf(sender.send(world.attempt(device))))?.message, "the server stops");
+  assert.equal((await failureOf(send(sender, world.attempt(device))))?.message, "the server stops");
 });
 
 test("Google's token server: a key that it refuses pauses the provider, trouble is tried again", async (t) => {
   const { fcm, world, sender } = await given(t);
   const device = await world.device("fcm");
-  const send = (): Promise<Error | null> => failureOf(sender.send(world.attempt(device)));
+  const sendOne = (): Promise<Error | null> => failureOf(send(sender, world.attempt(device)));
   fcm.nextGrants({ status: 400, json: { error: "invalid_grant", error_description: "Invalid JWT Signature." } });
-  const refused = await send();
+  const refused = await sendOne();
   assert.ok(refused instanceof ProviderDown);
   assert.match(refused.message, /400 invalid_grant Invalid JWT Signature/);
   fcm.nextGrants({ status: 503, headers: { "retry-after": "3" } }, { status: 500 }, "reset");
-  const later = await send();
+  const later = await sendOne();
   assert.ok(later instanceof RetryLater && later.retryAfterMs === 3000);
-  assert.equal((await send())?.constructor, Error);
-  assert.match((await send())?.message ?? "", /^Google's token server was not reached/);
-  assert.equal(await send(), null);
+  assert.equal((await sendOne())?.constructor, Error);
+  assert.match((await sendOne())?.message ?? "", /^Google's token server was not reached/);
+  assert.equal(await sendOne(), null);
 });
 
 test("S2-85: a file that holds no service account pauses the provider, and says what is wrong with it", async (t) => {
@@ -250,8 +251,8 @@ test("S2-85: a file that holds no service account pauses the provider, and says 
     [credentialsFile(t, { private_key: "-----BEGIN PRIVATE KEY-----\nabc" }), /private_key is not an RSA key/],
     [credentialsFile(t, { token_uri: "http://elsewhere.example.org" }), /: token_uri is missing or not/],
   ] as const) {
-    const sender = new PushSender("fcm", new FcmClient({ credentials: path }, world.clock), world.parts);
-    const error = await failureOf(sender.send(world.attempt(device)));
+    const sender = new PushChannel("fcm", new FcmClient({ credentials: path }, world.clock), world.parts);
+    const error = await failureOf(send(sender, world.attempt(device)));
     assert.ok(error instanceof ProviderDown);
     assert.match(error.message, says);
     assert.ok(error.message.includes(path) && !error.message.includes("BEGIN"));
@@ -260,12 +261,12 @@ test("S2-85: a file that holds no service account pauses the provider, and says 
 });
 
 test("a check shows the key to FCM and tells nobody", async (t) => {
-  const { fcm, sender } = await given(t);
-  await sender.check();
+  const { fcm, client } = await given(t);
+  await client.check();
   assert.deepEqual(
     fcm.requests.map(({ isTrial }) => isTrial),
     [true],
   );
   fcm.next(fcmError(403, "PERMISSION_DENIED", "API is not enabled"));
-  assert.match((await failureOf(sender.check()))?.message ?? "", /403 PERMISSION_DENIED: API is not enabled/);
+  assert.match((await failureOf(client.check()))?.message ?? "", /403 PERMISSION_DENIED: API is not enabled/);
 });

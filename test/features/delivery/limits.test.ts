@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { DeliveryLimits } from "../../../src/features/delivery/delivery-limits.ts";
+import { DeliveryLimits } from "../../../src/features/delivery/limits.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
 const SETTINGS = {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { mailFailure } from "../../../src/features/delivery/channels/mail/mail-failure.ts";
-import { mailOf } from "../../../src/features/delivery/channels/mail/mail-text.ts";
-import { Mailer, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/mailer.ts";
-import { DeadTarget, ProviderDown } from "../../../src/features/delivery/sender.ts";
+import { ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
+import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { mailPeer } from "./support/mail-peer.ts";
@@ -73,7 +72,7 @@ test("S1-08 a notification comes as a mail with text and HTML, from the configur
 test("a line break in a subject or an address that some other code hands over makes no header either", async (t) => {
   const { peer, world } = await open(t);
   const options = smtpOptionsOf(world.prism.parts.base.config);
-  const mailer = new Mailer(options);
+  const mailer = new MailClient(options);
   t.after(() => mailer.close());
   await mailer.send({ to: "ann@example.com", subject: "a\r\nBcc: eve@example.com", text: "x", id: "1" });
   const [raw = ""] = peer.accepted;
@@ -103,7 +102,7 @@ test("a server without smtp refuses the channel email, where one with it takes i
 });
 
 for (const { name, error, type } of [
-  { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: DeadTarget },
+  { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: TargetGone },
   { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: RetryLater },
   { name: "a refused text", error: { responseCode: 554, command: "DATA" }, type: PermanentError },
   { name: "a refused login", error: { responseCode: 535, code: "EAUTH", command: "AUTH PLAIN" }, type: ProviderDown },
@@ -157,7 +156,7 @@ for (const word of ["", "EHLO", "RCPT", "."] as const) {
   test(`SMTP: a server that says nothing ${word === "" ? "at all" : `to ${word}`} is given up in time, and tried again`, async (t) => {
     const port = await stuckAt(t, word);
     const options = { host: "127.0.0.1", port, from: "prism@example.com", secure: false, allowPlain: true };
-    const mailer = new Mailer({ ...options, timeoutMs: 200 });
+    const mailer = new MailClient({ ...options, timeoutMs: 200 });
     t.after(() => mailer.close());
     const thrown = await mailer.send({ to: "ann@example.com", subject: "s", text: "t" }).then(
       () => assert.fail("it was sent"),

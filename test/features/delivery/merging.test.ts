@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { MERGE_JOB, mergeJob } from "../../../src/features/delivery/delivery-jobs.ts";
-import { DELIVERY_SWEEPS } from "../../../src/features/delivery/delivery-retention.ts";
+import { MERGE_JOB, mergeJob } from "../../../src/features/delivery/deliveries.ts";
+import { DELIVERY_SWEEPS } from "../../../src/features/delivery/retention.ts";
 import type { Trx } from "../../../src/store/database.ts";
 import { Retention } from "../../../src/store/retention.ts";
 import { eventually } from "../../helpers/eventually.ts";

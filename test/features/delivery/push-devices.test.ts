@@ -1,40 +1,36 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { PushAnswer, PushClient, PushMessage } from "../../../src/features/delivery/channels/push/push-client.ts";
-import { PushSender } from "../../../src/features/delivery/channels/push/push-sender.ts";
-import { DeadTarget, ProviderDown } from "../../../src/features/delivery/sender.ts";
+import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
+import type { PushMessage } from "../../../src/features/delivery/channels/push/message.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { type Device, failureOf, notificationOf, PushWorld } from "./support/push-world.ts";
-
-const BAD: PushAnswer = { kind: "bad-token", reason: "404 UNREGISTERED" };
+import { type Device, failureOf, notificationOf, PushWorld, send } from "./support/push-world.ts";
 
 /** A provider that takes everything, but for some tokens. */
-class Provider implements PushClient {
+class Provider implements ChannelCalls<PushMessage> {
+  readonly isConfigured = true;
   readonly bad = new Set<string>();
   readonly sent: string[] = [];
   /** Runs while the provider thinks. */
   meanwhile: () => Promise<void> = async () => undefined;
 
-  async send({ token }: PushMessage): Promise<PushAnswer> {
+  async call({ token }: PushMessage): Promise<Accepted> {
     this.sent.push(token);
     await this.meanwhile();
-    return this.bad.has(token) ? BAD : { kind: "accepted" };
+    if (this.bad.has(token)) throw new TargetGone("404 UNREGISTERED");
+    return {};
   }
-
-  async check(): Promise<void> {}
-
-  close(): void {}
 }
 
 interface Given {
   readonly provider: Provider;
   readonly world: PushWorld;
-  readonly sender: PushSender;
+  readonly sender: PushChannel;
 }
 
 function given(t: TestContext): Given {
   const [provider, world] = [new Provider(), new PushWorld(t)];
-  const sender = new PushSender("fcm", provider, world.parts);
+  const sender = new PushChannel("fcm", provider, world.parts);
   t.after(() => sender.close());
   return { provider, world, sender };
 }
@@ -70,10 +66,10 @@ test("a dead token disables its device, and profiles say so at once", async (t) 
   const device = await world.device("fcm");
   provider.bad.add(device.token);
   const error = await world.sendAndNote(sender, device);
-  assert.ok(error instanceof DeadTarget);
+  assert.ok(error instanceof TargetGone);
   assert.equal(await world.isDisabled(device), true);
   assert.deepEqual(world.effects, [{ type: "answers-changed", of: "profile", userId: device.userId }]);
-  assert.ok((await failureOf(sender.send(world.attempt(device)))) instanceof DeadTarget);
+  assert.ok((await failureOf(send(sender, world.attempt(device)))) instanceof TargetGone);
   assert.equal(provider.sent.length, 1, "nothing more is sent to it");
 });
 
@@ -85,7 +81,7 @@ test("a device that is registered again while the provider thinks is kept", asyn
     world.clock.advance(1);
     await world.registerAgain(device);
   };
-  assert.ok((await world.sendAndNote(sender, device)) instanceof DeadTarget);
+  assert.ok((await world.sendAndNote(sender, device)) instanceof TargetGone);
   assert.equal(await world.isDisabled(device), false);
 });
 
@@ -97,7 +93,7 @@ test("when more than half of the last 50 tokens are bad, the provider is paused 
   for (const device of good) assert.equal(await world.sendAndNote(sender, device), null);
   const outcomes: (Error | null)[] = [];
   for (const device of bad) outcomes.push(await world.sendAndNote(sender, device));
-  assert.ok(outcomes.slice(0, 25).every((error) => error instanceof DeadTarget));
+  assert.ok(outcomes.slice(0, 25).every((error) => error instanceof TargetGone));
   assert.ok(outcomes.slice(25).every((error) => error instanceof ProviderDown));
   assert.match(outcomes.at(-1)?.message ?? "", /404 UNREGISTERED, and so were most of the last tokens/);
   for (const device of bad) assert.equal(await world.isDisabled(device), false, "those of before are back, too");
@@ -115,7 +111,7 @@ test("when more than half of the last 50 tokens are bad, the provider is paused 
     const [device] = good;
     assert.ok(device);
     provider.bad.add(device.token);
-    assert.ok((await world.sendAndNote(sender, device)) instanceof DeadTarget);
+    assert.ok((await world.sendAndNote(sender, device)) instanceof TargetGone);
     assert.equal(await world.isDisabled(device), true);
   });
 });
@@ -126,7 +122,7 @@ test("the words about one device count once, however often it is tried", async (
   assert.ok(device);
   provider.bad.add(device.token);
   for (let at = 0; at < 30; at++) {
-    assert.ok((await world.sendAndNote(sender, device)) instanceof DeadTarget);
+    assert.ok((await world.sendAndNote(sender, device)) instanceof TargetGone);
     await world.registerAgain(device);
   }
 });
@@ -136,15 +132,15 @@ test("when a device was last used is noted once a day", async (t) => {
   const device = await world.device("fcm");
   const usedAt = async (): Promise<number | null> => (await world.row(device)).lastUsedAt;
   const first = world.clock.now();
-  await sender.send(world.attempt(device));
+  await send(sender, world.attempt(device));
   await eventually("it is noted", async () => (await usedAt()) === first);
   world.clock.advance(86_400_000 - 1);
   const commits = world.store.commits.length;
-  await sender.send(world.attempt(device));
+  await send(sender, world.attempt(device));
   await sender.close();
   assert.deepEqual([await usedAt(), world.store.commits.length], [first, commits]);
   world.clock.advance(1);
-  await sender.send(world.attempt(device));
+  await send(sender, world.attempt(device));
   await sender.close();
   assert.equal(await usedAt(), world.clock.now());
 });

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test from "node:test";
+import { PusherClient } from "../../../src/features/delivery/channels/pusher/client.ts";
+import { OutsideHosts, outsideRulesOf } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
@@ -73,14 +75,21 @@ test("a redirect leads nowhere, and an error says nothing of the signature", asy
   ]);
 });
 
+/** As doctor reaches the app. */
+function clientOf({ prism }: DeliveryWorld): PusherClient {
+  const { config } = prism.parts.base;
+  const { appId = "", key = "", secret = "" } = config.pusher;
+  return new PusherClient({ config, app: { appId, key, secret }, hosts: new OutsideHosts(outsideRulesOf(config)) });
+}
+
 test("the app can be reached without telling anybody, which is what doctor does", async (t) => {
   const peer = await pusherPeer(t);
   const world = await DeliveryWorld.open(t, { settings: peer.settings });
-  await world.prism.parts.core.pipeline.senders.get("pusher")?.check?.();
+  await clientOf(world).check();
   assert.deepEqual(peer.seen, []);
   const wrong = { ...peer.settings, "pusher.secret": "another" };
   const other = await DeliveryWorld.open(t, { settings: wrong });
-  await assert.rejects(async () => other.prism.parts.core.pipeline.senders.get("pusher")?.check?.(), {
+  await assert.rejects(clientOf(other).check(), {
     name: "ProviderDown",
   });
 });
@@ -89,7 +98,7 @@ test("a private address that the operator has not allowed is not called", async 
   const peer = await pusherPeer(t);
   const { "webhooks.allowPrivateCidrs": _, ...settings } = peer.settings;
   const world = await DeliveryWorld.open(t, { settings });
-  await assert.rejects(async () => world.prism.parts.core.pipeline.senders.get("pusher")?.check?.(), {
+  await assert.rejects(clientOf(world).check(), {
     name: "ProviderDown",
     message: /not public/,
   });

@@ -4,11 +4,12 @@ import test, { type TestContext } from "node:test";
 import { reseal, SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../src/features/audit/audit.ts";
+import { NoAnswer, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { RequestTimeout } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";
-import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/webhook-secrets.ts";
-import { DeadTarget, NoAnswer } from "../../../src/features/delivery/sender.ts";
+import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/secrets.ts";
 import { RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { TEST_KEY } from "../../helpers/store.ts";
+import { send as sendBy } from "./support/push-world.ts";
 import { reset, silence, slowBody, status, WebPeer } from "./support/web-peer.ts";
 import { WebhookWorld, type WebhookWorldOptions } from "./support/webhook-world.ts";
 
@@ -29,7 +30,7 @@ async function umasWorld(t: TestContext, options: WebhookWorldOptions = {}) {
   const hook = await world.webhook(peer.url, { userId: "uma" });
   const notification = await world.notification({ users: ["uma"] });
   const send = (signal?: AbortSignal) =>
-    world.sender.send(world.attempt(notification, { userId: "uma", target: hook.id }, signal));
+    sendBy(world.sender, world.attempt(notification, { userId: "uma", target: hook.id }, signal));
   return { peer, world, hook, notification, send };
 }
 
@@ -42,9 +43,9 @@ const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
 test("a webhook gets the notification as its recipient sees it, signed as Standard Webhooks says", async (t) => {
   const { peer, world, hook, notification } = await umasWorld(t);
   const attempt = world.attempt(notification, { userId: "uma", target: hook.id });
-  assert.deepEqual(await world.sender.send(attempt), {});
+  assert.deepEqual(await sendBy(world.sender, attempt), {});
   world.clock.advance(90_000);
-  await world.sender.send(attempt);
+  await sendBy(world.sender, attempt);
   const [first, second] = peer.received;
   assert.ok(first && second);
   const { type, timestamp, data } = JSON.parse(first.body) as Body;
@@ -122,7 +123,7 @@ test("what happens on the way is tried again: silence, a reset, a body without e
   const lost = await umasWorld(t, { resolve: () => Promise.reject(new Error("EAI_AGAIN")) });
   const { id } = await lost.world.webhook("https://lost.invalid/", { userId: "uma" });
   const error = await thrownBy(
-    lost.world.sender.send(lost.world.attempt(lost.notification, { userId: "uma", target: id })),
+    sendBy(lost.world.sender, lost.world.attempt(lost.notification, { userId: "uma", target: id })),
   );
   assert.match(String(error), /has no address, or one that is not public/);
   assert.notEqual((error as Error).name, "PermanentError");
@@ -131,7 +132,7 @@ test("what happens on the way is tried again: silence, a reset, a body without e
 test("12.6 a webhook whose name leads to a private address by now is not called, and the message is dead", async (t) => {
   const { world, notification } = await umasWorld(t, { resolve: async () => [{ address: "10.0.0.1", family: 4 }] });
   const { id } = await world.webhook("https://rebound.invalid/", { userId: "uma" });
-  const error = await thrownBy(world.sender.send(world.attempt(notification, { userId: "uma", target: id })));
+  const error = await thrownBy(sendBy(world.sender, world.attempt(notification, { userId: "uma", target: id })));
   assert.deepEqual([(error as Error).name, (await world.row(id)).failures], ["PermanentError", 1]);
   assert.doesNotMatch(String(error), /10\.0\.0\.1/);
 });
@@ -154,17 +155,17 @@ const disabledRows = (world: WebhookWorld) =>
 test("410 disables a webhook in the transaction that notes it, once, and somebody is told", async (t) => {
   const { peer, world, hook, send } = await umasWorld(t);
   peer.answer = status(410);
-  assert.ok((await thrownBy(send())) instanceof DeadTarget);
+  assert.ok((await thrownBy(send())) instanceof TargetGone);
   assert.equal((await world.row(hook.id)).failures, 0);
   for (const _time of ["first", "second"])
-    await world.store.database.write((trx) => world.sender.disable(hook.id, trx));
+    await world.store.database.write(async (trx) => world.sender.disable?.(hook.id, trx));
   const { active, disabledAt, version } = await world.row(hook.id);
   assert.deepEqual([active, disabledAt, version], [0, world.clock.now(), 2]);
   assert.deepEqual(await disabledRows(world), [{ resourceId: hook.id, metadata: '{"reason":"gone"}' }]);
   const data = { id: hook.id, projectId: null, userId: "uma", reason: "gone" };
   assert.deepEqual(world.heard, [{ event: "webhook:disabled", data }]);
   const calls = peer.received.length;
-  assert.ok((await thrownBy(send())) instanceof DeadTarget, "what was to go there is dead, too");
+  assert.ok((await thrownBy(send())) instanceof TargetGone, "what was to go there is dead, too");
   assert.equal(peer.received.length, calls);
 });
 
@@ -176,10 +177,10 @@ test("the fiftieth failure in a row disables a webhook, too", async (t) => {
     );
   peer.answer = status(500);
   await write(48);
-  assert.ok(!((await thrownBy(send())) instanceof DeadTarget));
+  assert.ok(!((await thrownBy(send())) instanceof TargetGone));
   assert.equal((await world.row(hook.id)).active, 1);
   const last = await thrownBy(send());
-  assert.ok(last instanceof DeadTarget);
+  assert.ok(last instanceof TargetGone);
   assert.match(last.message, /failed too often: the webhook answered 500/);
   assert.deepEqual([(await world.row(hook.id)).active, (await world.row(hook.id)).failures], [0, 50]);
   assert.deepEqual(await disabledRows(world), [{ resourceId: hook.id, metadata: '{"reason":"failures"}' }]);
@@ -189,10 +190,10 @@ test("the fiftieth failure in a row disables a webhook, too", async (t) => {
 test("a webhook that was deleted meanwhile is gone, and one whose secret no key opens is not called", async (t) => {
   const { peer, world, hook, notification, send } = await umasWorld(t);
   const spoilt = await world.webhook(peer.url, { userId: "uma", secret: Buffer.alloc(64) });
-  const error = await thrownBy(world.sender.send(world.attempt(notification, { userId: "uma", target: spoilt.id })));
+  const error = await thrownBy(sendBy(world.sender, world.attempt(notification, { userId: "uma", target: spoilt.id })));
   assert.equal((error as Error).name, "PermanentError");
   await world.store.database.write((trx) => trx.deleteFrom("webhooks").where("id", "=", hook.id).execute());
-  assert.ok((await thrownBy(send())) instanceof DeadTarget);
+  assert.ok((await thrownBy(send())) instanceof TargetGone);
   assert.equal(peer.received.length, 0);
 });
 
@@ -262,8 +263,8 @@ test("a project's webhook shows the notification as one of its recipients has it
   await world.project("shop");
   const { id } = await world.webhook(peer.url, { projectId: "shop" });
   const notification = await world.notification({ users: ["zoe", "ann"], projectId: "shop", event: "a" });
-  await world.sender.send(world.attempt(notification, { userId: "", target: id }));
-  await world.sender.send(world.attempt(notification, { userId: "", target: id }));
+  await sendBy(world.sender, world.attempt(notification, { userId: "", target: id }));
+  await sendBy(world.sender, world.attempt(notification, { userId: "", target: id }));
   const shown = peer.received.map(({ body }) => (JSON.parse(body) as Body).data);
   assert.deepEqual(
     shown.map(({ userId, projectId }) => [userId, projectId]),

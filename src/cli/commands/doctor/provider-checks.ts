@@ -4,15 +4,13 @@ import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { fetchKeySet, usableKeys } from "../../../features/access/issuer-keys.ts";
-import { Mailer, smtpOptionsOf } from "../../../features/delivery/channels/mail/mailer.ts";
-import { ApnsClient, apnsOptionsOf } from "../../../features/delivery/channels/push/apns-client.ts";
-import { readApnsKey } from "../../../features/delivery/channels/push/apns-tokens.ts";
+import { MailClient, smtpOptionsOf } from "../../../features/delivery/channels/mail/client.ts";
+import { ApnsClient, apnsOptionsOf, readApnsKey } from "../../../features/delivery/channels/push/apns-client.ts";
+import { readFcmCredentials } from "../../../features/delivery/channels/push/fcm-access.ts";
 import { FcmClient, fcmOptionsOf } from "../../../features/delivery/channels/push/fcm-client.ts";
-import { readFcmCredentials } from "../../../features/delivery/channels/push/fcm-credentials.ts";
-import type { PushClient } from "../../../features/delivery/channels/push/push-client.ts";
+import { PusherClient } from "../../../features/delivery/channels/pusher/client.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
-import { PusherClient } from "../../../features/pusher/pusher-client.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { reasonOf as failureReason } from "../../server-client.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
@@ -79,7 +77,7 @@ async function checkProvider(
   name: "fcm" | "apns",
   file: string,
   read: (file: string) => Promise<unknown>,
-  client: PushClient | false,
+  client: FcmClient | ApnsClient | false,
 ): Promise<Check[]> {
   try {
     await read(file);
@@ -121,7 +119,7 @@ export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]
       ),
     ];
   }
-  const mailer = new Mailer(options);
+  const mailer = new MailClient(options);
   const server = `${options.host}:${options.port}`;
   try {
     await mailer.check();

@@ -3,10 +3,11 @@ import type { Config } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
-import { callersOf } from "../../../features/delivery/callers.ts";
-import { ATTEMPT_JOB } from "../../../features/delivery/delivery-jobs.ts";
-import { sendWithin } from "../../../features/delivery/send-within.ts";
-import { DeadTarget, ProviderDown } from "../../../features/delivery/sender.ts";
+import { callWithin } from "../../../features/delivery/call-within.ts";
+import type { ChannelCalls } from "../../../features/delivery/channel.ts";
+import { ProviderDown, TargetGone } from "../../../features/delivery/channel.ts";
+import { channelCalls } from "../../../features/delivery/channel-calls.ts";
+import { ATTEMPT_JOB } from "../../../features/delivery/deliveries.ts";
 import { jitteredDelayMs } from "../../../features/jobs/runner/attempt-end.ts";
 import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
@@ -29,7 +30,7 @@ export interface LeasedJob {
 /** What a worker does with the jobs of some queues. */
 export interface Work {
   /**
-   * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, DeadTarget or ProviderDown for what they say,
+   * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, TargetGone or ProviderDown for what they say,
    * {@link ServerOnly} for a job that this process can never run, anything else to be tried again. It ends soon after the signal has aborted, with whatever it likes
    * @param stopping aborts when the worker begins to stop; a job that need not be ended then may throw StoppedCall, and is handed back
    */
@@ -48,7 +49,7 @@ export class ServerOnly extends Error {
   override readonly name = "ServerOnly";
 }
 
-/** What a server hands out of an attempt. What is in the message is between the two halves of the channel's sender. */
+/** What a server hands out of an attempt. What is in the message is between `prepare` and `call` of the channel. */
 const Handed = v.object({
   deliveryId: v.string(),
   channel: v.picklist(WORKER_CHANNELS),
@@ -57,20 +58,20 @@ const Handed = v.object({
 
 /** Makes the calls of attempts, by the settings of this process. */
 export function channelWork(config: Config): ChannelWork {
-  const callers = callersOf(config, systemClock);
+  const calls: Readonly<Record<WorkerChannel, ChannelCalls>> = channelCalls(config, systemClock);
   return {
-    channels: WORKER_CHANNELS.filter((channel) => callers.get(channel)?.isConfigured),
+    channels: WORKER_CHANNELS.filter((channel) => calls[channel].isConfigured),
     async run({ kind, payload }, signal, stopping) {
       const handed = v.safeParse(Handed, payload);
-      const caller = handed.success ? callers.get(handed.output.channel) : undefined;
-      if (kind !== ATTEMPT_JOB || !handed.success || !caller?.isConfigured)
+      const channel = handed.success ? calls[handed.output.channel] : undefined;
+      if (kind !== ATTEMPT_JOB || !handed.success || !channel?.isConfigured)
         throw new ServerOnly(`the server has handed out a job that this version cannot run (${kind})`);
       const { message } = handed.output;
       // A lost lease is one more reason to give up.
-      return sendWithin((limit) => caller.call(message, limit), AbortSignal.any([signal, stopping]));
+      return callWithin((limit) => channel.call(message, limit), AbortSignal.any([signal, stopping]));
     },
     async close() {
-      await Promise.all([...callers.values()].map(async (caller) => caller.close?.()));
+      await Promise.all(Object.values(calls).map(async (channel) => channel.close?.()));
     },
   };
 }
@@ -145,7 +146,7 @@ export class WorkerLink {
 function failureOf(error: unknown) {
   const text = error instanceof Error ? error.message || error.name : String(error);
   const words = { error: Array.from(text).slice(0, MAX_ERROR).join("") || "failed" };
-  if (error instanceof DeadTarget)
+  if (error instanceof TargetGone)
     return { ...words, fault: "target", ...(error.since === undefined ? {} : { since: error.since }) };
   if (error instanceof ProviderDown) return { ...words, fault: "provider" };
   if (error instanceof PermanentError) return { ...words, permanent: true };

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { deferred } from "../../../core/deferred.ts";
 import type { Logger } from "../../../core/log.ts";
 import { within } from "../../../core/within.ts";
-import { StoppedCall } from "../../../features/delivery/send-within.ts";
+import { StoppedCall } from "../../../features/delivery/call-within.ts";
 import {
   awayMs,
   CLAIM_WAIT_MS,

@@ -3,7 +3,7 @@ import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { WebhooksTable } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
-import type { WebhookRow } from "../channels/webhook/webhook-call.ts";
+import type { WebhookRow } from "../channels/webhook/message.ts";
 
 /** Whose webhooks: a user's own, or a project's. */
 export type WebhookOwner = { readonly projectId: string } | { readonly userId: string };

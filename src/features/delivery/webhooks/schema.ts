@@ -4,7 +4,7 @@ import { named } from "../../../http/named-schemas.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import { integer, object, selfChanging, text } from "../../../http/shapes.ts";
 import { EventTypePattern } from "../../events/index.ts";
-import type { WebhookRow } from "../channels/webhook/webhook-call.ts";
+import type { WebhookRow } from "../channels/webhook/message.ts";
 
 const MAX_PATTERNS = 50;
 const MAX_GRACE_MS = 604_800_000;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
-import { Mailer, type SmtpOptions } from "../../../../src/features/delivery/channels/mail/mailer.ts";
+import { MailClient, type SmtpOptions } from "../../../../src/features/delivery/channels/mail/client.ts";
 import { makeCertificate } from "../../../helpers/certificate.ts";
 import { MailServer } from "./support/mail-server.ts";
 
@@ -10,8 +10,8 @@ const MAIL = { to: "ann@example.com", subject: "Grüße", text: "Hällo\n" };
 /** Reaches this machine by an address that is none of the loopback's, as far as the mailer can tell. */
 const ELSEWHERE = "0.0.0.0";
 
-function mailer(t: TestContext, port: number, options: Partial<SmtpOptions> = {}): Mailer {
-  const made = new Mailer({
+function mailer(t: TestContext, port: number, options: Partial<SmtpOptions> = {}): MailClient {
+  const made = new MailClient({
     host: "127.0.0.1",
     port,
     from: "Prism <prism@example.com>",
@@ -102,7 +102,7 @@ test("no server, or none that is configured, is an error with its reason", async
   await new Promise((resolve) => listener.close(resolve));
   await assert.rejects(mailer(t, port).send(MAIL), { code: "ESOCKET" });
   await assert.rejects(mailer(t, port).check(), { code: "ESOCKET" });
-  const none = new Mailer(null);
+  const none = new MailClient(null);
   assert.equal(none.isConfigured, false);
   await assert.rejects(none.send(MAIL), { code: "NOT_CONFIGURED" });
 });

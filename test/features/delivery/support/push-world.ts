@@ -3,13 +3,15 @@ import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
 import { sha256Hex } from "../../../../src/core/tokens.ts";
-import type { PushTargetsParts } from "../../../../src/features/delivery/channels/push/push-targets.ts";
 import {
+  type Accepted,
   type Attempt,
-  DeadTarget,
+  type Channel,
+  callChannel,
   type NotificationFacts,
-  type Sender,
-} from "../../../../src/features/delivery/sender.ts";
+  TargetGone,
+} from "../../../../src/features/delivery/channel.ts";
+import type { PushContext } from "../../../../src/features/delivery/channels/push/devices.ts";
 import type { Effect } from "../../../../src/store/effect.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
@@ -26,11 +28,20 @@ interface DeviceRow {
   readonly updatedAt: number;
 }
 
-/** A database with users and devices, for senders that stand alone. */
+export interface SignalledAttempt extends Attempt {
+  readonly signal: AbortSignal;
+}
+
+/** An attempt that this process makes. */
+export function send(channel: Channel, { signal, ...attempt }: SignalledAttempt): Promise<Accepted> {
+  return callChannel(channel, attempt, signal);
+}
+
+/** A database with users and devices, for channels without a server. */
 export class PushWorld {
   readonly store: TestStore;
   readonly clock = new FakeClock();
-  readonly parts: PushTargetsParts;
+  readonly parts: PushContext;
   readonly #box = new SealedBox([TEST_KEY]);
   readonly effects: Effect[] = [];
   #devices = 0;
@@ -98,7 +109,11 @@ export class PushWorld {
     );
   }
 
-  attempt(device: Device, given: Partial<NotificationFacts> = {}, signal = new AbortController().signal): Attempt {
+  attempt(
+    device: Device,
+    given: Partial<NotificationFacts> = {},
+    signal = new AbortController().signal,
+  ): SignalledAttempt {
     const notification = notificationOf(given, this.clock.now());
     const now = this.clock.now();
     return {
@@ -125,9 +140,9 @@ export class PushWorld {
   }
 
   /** As whoever plans attempts does it: what a dead place means is noted in a transaction. */
-  async sendAndNote(sender: Sender, device: Device): Promise<Error | null> {
-    const error = await failureOf(sender.send(this.attempt(device)));
-    if (error instanceof DeadTarget) await this.store.database.write(async (trx) => sender.disable?.(device.id, trx));
+  async sendAndNote(sender: Channel, device: Device): Promise<Error | null> {
+    const error = await failureOf(send(sender, this.attempt(device)));
+    if (error instanceof TargetGone) await this.store.database.write(async (trx) => sender.disable?.(device.id, trx));
     return error;
   }
 }

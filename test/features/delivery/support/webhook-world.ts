@@ -2,14 +2,16 @@ import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../../src/features/audit/audit.ts";
+import type { Attempt, Channel } from "../../../../src/features/delivery/channel.ts";
+import { webhookChannel } from "../../../../src/features/delivery/channels/webhook/channel.ts";
+import { WebhookClient } from "../../../../src/features/delivery/channels/webhook/client.ts";
+import type { WebhookRow } from "../../../../src/features/delivery/channels/webhook/message.ts";
 import { OutsideHosts, type Resolver } from "../../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch, type SafeFetchOptions } from "../../../../src/features/delivery/channels/webhook/safe-fetch.ts";
-import type { WebhookRow } from "../../../../src/features/delivery/channels/webhook/webhook-call.ts";
-import { newSecret } from "../../../../src/features/delivery/channels/webhook/webhook-secrets.ts";
-import { WebhookSender } from "../../../../src/features/delivery/channels/webhook/webhook-sender.ts";
-import type { Attempt } from "../../../../src/features/delivery/sender.ts";
+import { newSecret } from "../../../../src/features/delivery/channels/webhook/secrets.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
+import type { SignalledAttempt } from "./push-world.ts";
 
 export interface WebhookWorldOptions {
   readonly fetch?: SafeFetchOptions;
@@ -23,7 +25,7 @@ export class WebhookWorld {
   readonly box = new SealedBox([TEST_KEY]);
   /** Events for the bus. */
   readonly heard: unknown[] = [];
-  readonly sender: WebhookSender;
+  readonly sender: Channel;
 
   constructor(t: TestContext, { fetch = {}, resolve }: WebhookWorldOptions = {}) {
     this.store = openTestStore(t);
@@ -32,15 +34,16 @@ export class WebhookWorld {
       if (effect.type === "announced") this.heard.push({ event: effect.event, data: effect.data });
     });
     const rules = { allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.0/8"] };
-    this.sender = new WebhookSender({
+    const context = {
       database,
       audit: new AuditService(database, this.clock),
       clock: this.clock,
       log,
       box: this.box,
       sounds: { urlOf: () => null },
-      fetch: new SafeFetch(new OutsideHosts(rules, resolve), { timeoutMs: 60_000, ...fetch }),
-    });
+    };
+    const http = new SafeFetch(new OutsideHosts(rules, resolve), { timeoutMs: 60_000, ...fetch });
+    this.sender = webhookChannel(context, new WebhookClient(http, this.clock));
   }
 
   async user(id: string): Promise<string> {
@@ -120,7 +123,7 @@ export class WebhookWorld {
     notification: Attempt["notification"],
     { userId, target }: { userId: string; target: string },
     signal = new AbortController().signal,
-  ): Attempt {
+  ): SignalledAttempt {
     const at = this.clock.now();
     const delivery: Attempt["delivery"] = {
       id: uuidv7(),

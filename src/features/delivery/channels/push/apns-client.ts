@@ -1,14 +1,15 @@
-import { randomUUID } from "node:crypto";
+import { createPrivateKey, type KeyObject, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { SignJWT } from "jose";
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { PermanentError } from "../../../jobs/index.ts";
+import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
 import { readRetryAfter } from "../../retry-after.ts";
-import { ProviderDown } from "../../sender.ts";
 import { ApnsConnection, type ApnsReply } from "./apns-connection.ts";
-import { type ApnsKeyOptions, ApnsTokens } from "./apns-tokens.ts";
-import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient, type PushMessage } from "./push-client.ts";
-import { reasonOf, tryAgain } from "./push-failure.ts";
+import { PUSH_TIMEOUT_MS, reasonOf, tryAgain, unlessUnusedToken } from "./http.ts";
+import type { PushMessage } from "./message.ts";
 
 export interface ApnsOptions extends ApnsKeyOptions {
   readonly bundleId: string;
@@ -29,7 +30,7 @@ export function apnsOptionsOf({ apns, env }: Config): ApnsOptions | null {
 }
 
 /** No device has this token. */
-const NOBODY = "0".repeat(64);
+const UNUSED_TOKEN = "0".repeat(64);
 
 /** What Apple says of a token that is no good, by status. */
 const BAD_TOKEN = new Set(["400 BadDeviceToken", "400 DeviceTokenNotForTopic", "410 Unregistered", "410 ExpiredToken"]);
@@ -40,7 +41,8 @@ const BAD_SETTINGS = new Set(["BadTopic", "TopicDisallowed", "MissingTopic"]);
 const Refusal = v.object({ reason: v.string(), timestamp: v.optional(v.number()) });
 
 /** Apple's push service, with tokens in place of certificates. */
-export class ApnsClient implements PushClient {
+export class ApnsClient implements ChannelCalls<PushMessage> {
+  readonly isConfigured = true;
   readonly #options: ApnsOptions;
   readonly #clock: Clock;
   readonly #tokens: ApnsTokens;
@@ -57,14 +59,13 @@ export class ApnsClient implements PushClient {
     });
   }
 
-  send({ token, headers, body }: PushMessage, signal: AbortSignal): Promise<PushAnswer> {
+  call({ token, headers, body }: PushMessage, signal: AbortSignal): Promise<Accepted> {
     return this.#post(token, { "apns-topic": this.#options.bundleId, ...headers }, body, signal);
   }
 
   async check(): Promise<void> {
     const headers = { "apns-id": randomUUID(), "apns-push-type": "alert", "apns-topic": this.#options.bundleId };
-    // That nobody has the token is the answer of a provider that takes everything else.
-    await this.#post(NOBODY, headers, JSON.stringify({ aps: { alert: "prism" } }));
+    await this.#post(UNUSED_TOKEN, headers, JSON.stringify({ aps: { alert: "prism" } })).catch(unlessUnusedToken);
   }
 
   close(): void {
@@ -76,7 +77,7 @@ export class ApnsClient implements PushClient {
     headers: Readonly<Record<string, string>>,
     payload: string,
     signal?: AbortSignal,
-  ): Promise<PushAnswer> {
+  ): Promise<Accepted> {
     const postAs = (bearer: string): Promise<ApnsReply> =>
       this.#connection.post(
         { ":method": "POST", ":path": `/3/device/${token}`, authorization: `bearer ${bearer}`, ...headers },
@@ -90,15 +91,15 @@ export class ApnsClient implements PushClient {
     return this.#answer(await postAs(await this.#tokens.get(bearer)), token);
   }
 
-  #answer({ status, text, retryAfter }: ApnsReply, token: string): PushAnswer {
+  #answer({ status, text, retryAfter }: ApnsReply, token: string): Accepted {
     // The apns-id is the delivery's own: Apple has no other name for it.
-    if (status === 200) return { kind: "accepted" };
+    if (status === 200) return {};
     const { reason, timestamp } = refusalOf(text) ?? { reason: "without a reason" };
     const said = `APNs answered ${status} ${reasonOf(reason, token)}`;
     if (status < 400 || status === 429 || status >= 500)
       throw tryAgain(said, readRetryAfter(retryAfter, this.#clock.now()));
     if (BAD_TOKEN.has(`${status} ${reason}`))
-      return { kind: "bad-token", reason: said, ...(timestamp === undefined ? {} : { since: timestamp }) };
+      throw new TargetGone(said, timestamp === undefined ? {} : { since: timestamp });
     if (status === 401 || status === 403 || (status === 400 && BAD_SETTINGS.has(reason))) throw new ProviderDown(said);
     throw new PermanentError(said);
   }
@@ -107,6 +108,76 @@ export class ApnsClient implements PushClient {
 function refusalOf(text: string): v.InferOutput<typeof Refusal> | undefined {
   try {
     return v.parse(Refusal, JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Apple refuses tokens older than an hour, and new ones more often than every twenty minutes. */
+const RENEW_AFTER_MS = 40 * 60_000;
+
+interface ApnsKeyOptions {
+  /** Path of the key, as Apple gives it (.p8). */
+  readonly keyFile: string;
+  readonly keyId: string;
+  readonly teamId: string;
+}
+
+/**
+ * Provider tokens for APNs (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns). The key is read
+ * anew for each, so that a changed file needs no restart.
+ */
+class ApnsTokens {
+  readonly #options: ApnsKeyOptions;
+  readonly #clock: Clock;
+  #held: { readonly token: string; readonly renewAt: number } | null = null;
+  #signing: Promise<string> | null = null;
+
+  constructor(options: ApnsKeyOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  /** @param refused a token that Apple did not take; another one is given. @throws ProviderDown when the key cannot be used */
+  async get(refused?: string): Promise<string> {
+    const held = this.#held;
+    if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held.token;
+    this.#signing ??= this.#sign().finally(() => {
+      this.#signing = null;
+    });
+    return this.#signing;
+  }
+
+  async #sign(): Promise<string> {
+    const { keyFile, keyId, teamId } = this.#options;
+    const key = await readApnsKey(keyFile);
+    const token = await new SignJWT()
+      .setProtectedHeader({ alg: "ES256", kid: keyId })
+      .setIssuer(teamId)
+      .setIssuedAt(Math.floor(this.#clock.now() / 1000))
+      .sign(key);
+    this.#held = { token, renewAt: this.#clock.elapsed() + RENEW_AFTER_MS };
+    return token;
+  }
+}
+
+/** @throws ProviderDown, saying what is wrong with the file and nothing of what it holds */
+export async function readApnsKey(path: string): Promise<KeyObject> {
+  let pem: string;
+  try {
+    pem = await readFile(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "error";
+    throw new ProviderDown(`apns.keyFile (${path}) cannot be read: ${code}`, { cause: error });
+  }
+  const key = parseKey(pem);
+  if (key?.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
+  throw new ProviderDown(`apns.keyFile (${path}) is not a key of Apple's: it must be an EC key on P-256 in PEM (.p8)`);
+}
+
+function parseKey(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
   } catch {
     return undefined;
   }

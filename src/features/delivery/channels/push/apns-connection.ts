@@ -1,9 +1,8 @@
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
-import { MAX_ANSWER_BYTES } from "./push-client.ts";
-import { notReached } from "./push-failure.ts";
+import { MAX_ANSWER_BYTES, notReached } from "./http.ts";
 
-/** A connection that was quiet for so long may be dead without anybody knowing: the next message opens another. */
+/** A connection that was quiet for so long may be dead without notice: the next message opens another. */
 const IDLE_MS = 5 * 60_000;
 /** The error code with which a server gives a stream back that it has not looked at (RFC 9113 section 7). */
 const REFUSED_STREAM = 7;

@@ -1,10 +1,10 @@
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { SignJWT } from "jose";
 import * as v from "valibot";
 import type { Clock } from "../../../../core/clock.ts";
-import { ProviderDown } from "../../sender.ts";
-import { type FcmCredentials, readFcmCredentials } from "./fcm-credentials.ts";
-import { tryAgain } from "./push-failure.ts";
-import { postText } from "./push-http.ts";
+import { ProviderDown } from "../../channel.ts";
+import { postText, tryAgain } from "./http.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/firebase.messaging";
 const GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -20,7 +20,7 @@ export interface FcmAccess {
 }
 
 interface Held extends FcmAccess {
-  /** On the clock that nobody sets. */
+  /** Monotonic time. */
   readonly renewAt: number;
 }
 
@@ -34,7 +34,7 @@ export interface FcmAccessOptions {
 }
 
 /**
- * Access tokens for FCM by the JWT bearer grant (RFC 7523). One is kept until shortly before its end; whoever asks while one is on its way waits for
+ * Access tokens for FCM by the JWT bearer grant (RFC 7523). One is kept until shortly before its end; a caller that asks while one is on its way waits for
  * that one. The key is read anew for each, so that a changed file needs no restart.
  */
 export class FcmAccessTokens {
@@ -99,4 +99,65 @@ const OAuthError = v.object({ error: v.string(), error_description: v.optional(v
 function oauthError(json: unknown): string {
   const { success, output } = v.safeParse(OAuthError, json);
   return success ? `${output.error} ${output.error_description}`.trim().slice(0, 200) : "without an error code";
+}
+
+const DEFAULT_TOKEN_URI = "https://oauth2.googleapis.com/token";
+
+/** What Google's file of a service account holds, as far as it is used. */
+const ServiceAccount = v.object({
+  type: v.literal("service_account"),
+  project_id: v.pipe(v.string(), v.regex(/^[\w.:-]{1,100}$/)),
+  private_key_id: v.optional(v.string()),
+  private_key: v.string(),
+  client_email: v.pipe(v.string(), v.minLength(3)),
+  token_uri: v.optional(v.pipe(v.string(), v.startsWith("https://"), v.url())),
+});
+
+export interface FcmCredentials {
+  readonly projectId: string;
+  readonly clientEmail: string;
+  readonly key: KeyObject;
+  readonly keyId: string | undefined;
+  readonly tokenUri: string;
+}
+
+/** Reads a service account's file. @throws ProviderDown, saying what is wrong with it and nothing of what it holds */
+export async function readFcmCredentials(path: string): Promise<FcmCredentials> {
+  const wrong = (what: string, cause?: unknown): ProviderDown =>
+    new ProviderDown(`fcm.credentials (${path}) ${what}`, { cause });
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw wrong(`cannot be read: ${error instanceof Error && "code" in error ? String(error.code) : "error"}`, error);
+  }
+  const { success, output, issues } = v.safeParse(ServiceAccount, parseJson(text));
+  if (!success)
+    throw wrong(`is no service account's key: ${v.getDotPath(issues[0]) ?? "JSON"} is missing or not as it must be`);
+  const key = rsaKey(output.private_key);
+  if (!key) throw wrong("is no service account's key: private_key is not an RSA key in PEM");
+  return {
+    projectId: output.project_id,
+    clientEmail: output.client_email,
+    key,
+    keyId: output.private_key_id,
+    tokenUri: output.token_uri ?? DEFAULT_TOKEN_URI,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function rsaKey(pem: string): KeyObject | undefined {
+  try {
+    const key = createPrivateKey(pem);
+    return key.asymmetricKeyType === "rsa" ? key : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,13 +1,12 @@
+import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/within.ts";
 import { PermanentError } from "../../../jobs/index.ts";
-import { ProviderDown } from "../../sender.ts";
+import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
 import { type FcmAccess, FcmAccessTokens } from "./fcm-access.ts";
-import { fcmRefusal } from "./fcm-refusal.ts";
-import { PUSH_TIMEOUT_MS, type PushAnswer, type PushClient, type PushMessage } from "./push-client.ts";
-import { reasonOf, tryAgain } from "./push-failure.ts";
-import { type PostReply, postText } from "./push-http.ts";
+import { type PostReply, PUSH_TIMEOUT_MS, postText, reasonOf, tryAgain, unlessUnusedToken } from "./http.ts";
+import type { PushMessage } from "./message.ts";
 
 export interface FcmOptions {
   /** Path of the service account's file. */
@@ -26,11 +25,12 @@ export function fcmOptionsOf({ fcm }: Config): FcmOptions | null {
 const ENDPOINT = "https://fcm.googleapis.com";
 /** What FCM asks for where it has sent no Retry-After with a 429. */
 const QUOTA_PAUSE_MS = 60_000;
-/** No device has this token; with `validate_only` none would be told either. */
-const NOBODY = "prism-doctor";
+/** No device has this token; with `validate_only` nothing would be sent either. */
+const UNUSED_TOKEN = "prism-doctor";
 
 /** The HTTP v1 API of Firebase Cloud Messaging (https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send). */
-export class FcmClient implements PushClient {
+export class FcmClient implements ChannelCalls<PushMessage> {
+  readonly isConfigured = true;
   readonly #options: FcmOptions;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
@@ -47,22 +47,22 @@ export class FcmClient implements PushClient {
     );
   }
 
-  async send({ token, body }: PushMessage, signal: AbortSignal): Promise<PushAnswer> {
+  async call({ token, body }: PushMessage, signal: AbortSignal): Promise<Accepted> {
     this.#closing.signal.throwIfAborted();
     return this.#post(body, token, signal);
   }
 
   async check(): Promise<void> {
-    const message = { token: NOBODY, notification: { title: "prism", body: "prism" } };
-    // That nobody has the token is the answer of a provider that takes everything else.
-    await this.#post(JSON.stringify({ validate_only: true, message }), NOBODY, this.#closing.signal);
+    const message = { token: UNUSED_TOKEN, notification: { title: "prism", body: "prism" } };
+    const sent = this.#post(JSON.stringify({ validate_only: true, message }), UNUSED_TOKEN, this.#closing.signal);
+    await sent.catch(unlessUnusedToken);
   }
 
   close(): void {
     this.#closing.abort(new Error("the server stops"));
   }
 
-  async #post(body: string, token: string, signal: AbortSignal): Promise<PushAnswer> {
+  async #post(body: string, token: string, signal: AbortSignal): Promise<Accepted> {
     const access = await unlessAborted(this.#access.get(), signal);
     const reply = await this.#postAs(access, body, signal);
     const refusal = reply.status === 401 ? fcmRefusal(reply.json) : undefined;
@@ -84,26 +84,65 @@ export class FcmClient implements PushClient {
     });
   }
 
-  #answer({ status, json, retryAfterMs }: PostReply, token: string): PushAnswer {
-    if (status === 200) return { kind: "accepted", providerId: this.#nameOf(json) };
+  #answer({ status, json, retryAfterMs }: PostReply, token: string): Accepted {
+    if (status === 200) return { providerId: this.#nameOf(json) };
     const { code, message, namesToken } = fcmRefusal(json);
     const said = `FCM answered ${status} ${code}: ${reasonOf(message, token)}`;
     if (status === 429) throw tryAgain(said, retryAfterMs ?? QUOTA_PAUSE_MS);
-    // A redirect is of somebody in between.
+    // A redirect comes from a proxy in between.
     if (status < 400 || status >= 500) throw tryAgain(said, retryAfterMs);
     const isBadToken =
       (status === 404 && code === "UNREGISTERED") ||
       (status === 403 && code === "SENDER_ID_MISMATCH") ||
       (status === 400 && code === "INVALID_ARGUMENT" && namesToken);
-    if (isBadToken) return { kind: "bad-token", reason: said };
+    if (isBadToken) throw new TargetGone(said);
     if (status === 401 || status === 403) throw new ProviderDown(said);
     throw new PermanentError(said);
   }
 
-  /** `projects/{project}/messages/{id}`: what FCM calls the message. Without it something else than FCM has answered. */
+  /** `projects/{project}/messages/{id}`: FCM's name of the message. Without it something else than FCM has answered. */
   #nameOf(json: unknown): string {
     const name: unknown = Object(json).name;
     if (typeof name !== "string" || name === "") throw tryAgain("FCM answered 200 without a message name", undefined);
     return name.slice(0, 255);
   }
+}
+
+/** The error body of Google's APIs, with the details that FCM adds (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode). */
+const Refusal = v.object({
+  error: v.object({
+    status: v.optional(v.string(), "UNKNOWN"),
+    message: v.optional(v.string(), ""),
+    details: v.optional(
+      v.array(
+        v.object({
+          "@type": v.optional(v.string(), ""),
+          errorCode: v.optional(v.string()),
+          fieldViolations: v.optional(v.array(v.object({ field: v.optional(v.string(), "") }))),
+        }),
+      ),
+      [],
+    ),
+  }),
+});
+
+interface FcmRefusal {
+  /** FCM's own code, else that of Google's APIs. */
+  readonly code: string;
+  readonly message: string;
+  /** Whether it is the token that is not as it must be. */
+  readonly namesToken: boolean;
+}
+
+/** Reads what a refusal says; an answer that is none of Google's says nothing. */
+export function fcmRefusal(json: unknown): FcmRefusal {
+  const { success, output } = v.safeParse(Refusal, json);
+  if (!success) return { code: "UNKNOWN", message: "no reason was given", namesToken: false };
+  const { status, message, details } = output.error;
+  const fields = details.flatMap(({ fieldViolations }) => fieldViolations ?? []).map(({ field }) => field);
+  return {
+    code: details.find(({ errorCode }) => errorCode !== undefined)?.errorCode ?? status,
+    message,
+    namesToken: fields.includes("message.token") || (fields.length === 0 && /\bregistration token\b/i.test(message)),
+  };
 }

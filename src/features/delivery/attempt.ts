@@ -1,0 +1,190 @@
+import type { EpochMs } from "../../core/clock.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import { COMPLETED, deliveryQueue, type MovedJob, type RunningJob } from "../jobs/index.ts";
+import { limitsOf } from "./bulkheads.ts";
+import { callWithin } from "./call-within.ts";
+import { type Accepted, callChannel, NoAnswer, type TargetSource } from "./channel.ts";
+import type { CircuitBreaker } from "./circuits.ts";
+import type { DeliveryContext } from "./context.ts";
+import {
+  type AttemptPayload,
+  type DeliveryFacts,
+  type DeliveryReason,
+  findDelivery,
+  isOver,
+  updateDelivery,
+} from "./deliveries.ts";
+import {
+  type AttemptJob,
+  type AttemptRoute,
+  postpone,
+  recordBegin,
+  recordCompletion,
+  recordDelivered,
+  recordFailure,
+  skip,
+  waitForProvider,
+} from "./outcome.ts";
+import { heldUntil, isPush, type Preferences } from "./preferences.ts";
+import type { TargetCall } from "./target-queues.ts";
+
+/**
+ * Makes an attempt at one delivery: a transaction that says it has begun, the call, and a transaction in which delivery and job end or wait together.
+ * A crash in between has it made again, with the same id (at least once). What goes to one target goes in the order of the notifications: an attempt
+ * waits for the one before it.
+ */
+export async function attemptDelivery(
+  context: DeliveryContext,
+  job: RunningJob,
+  signal: AbortSignal,
+): Promise<typeof COMPLETED | undefined> {
+  const { deliveryId } = job.payload as AttemptPayload;
+  const { database, jobs, channels, queues } = context;
+  const planned = await findDelivery(deliveryId, database.read);
+  if (!planned) return undefined;
+  const { channel, target } = planned.delivery;
+  if (isOver(planned) || channels.isForWorkers(channel)) {
+    queues.forget(keyOf(planned.delivery), job.id);
+    if (isOver(planned)) return undefined;
+    // Planned before the channel was left to workers.
+    await database.write((trx) => jobs.moveTo(channels.queueOf(channel), job, trx));
+    return COMPLETED;
+  }
+  const source = await channels.of(channel)?.sourceOf?.(target);
+  return queues.call(callOf(context, job, planned, source, signal));
+}
+
+function callOf(
+  context: DeliveryContext,
+  job: RunningJob,
+  planned: DeliveryFacts,
+  source: TargetSource | undefined,
+  signal: AbortSignal,
+): TargetCall<typeof COMPLETED | undefined> {
+  const { database, clock, settings } = context;
+  const { channel, id } = planned.delivery;
+  const { concurrency } = settings.queue(deliveryQueue(channel));
+  return {
+    jobId: job.id,
+    target: keyOf(planned.delivery),
+    limits: limitsOf({ channel, ...source }, concurrency),
+    run: async () => {
+      signal.throwIfAborted();
+      const found = await findDelivery(id, database.read);
+      if (!found || isOver(found)) return undefined;
+      await make(context, job, found, source, signal);
+      return COMPLETED;
+    },
+    defer: async (waitMs) => {
+      await postpone(context, job, planned, clock.now() + waitMs, "behind earlier ones");
+      return COMPLETED;
+    },
+  };
+}
+
+async function make(
+  context: DeliveryContext,
+  job: RunningJob,
+  found: DeliveryFacts,
+  source: TargetSource | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { circuits, clock } = context;
+  const host = source && circuits.ofHost(found.delivery.channel, source.host);
+  const waitMs = host?.waitMs() ?? 0;
+  if (waitMs > 0) {
+    await waitForProvider(context, job, found, clock.now() + waitMs);
+    return;
+  }
+  try {
+    const route = await routeOf(context, job, found);
+    if (route) await send(context, job, found, { ...route, host }, signal).finally(() => route.circuit.abandoned());
+  } finally {
+    host?.abandoned();
+  }
+}
+
+async function send(
+  context: DeliveryContext,
+  job: RunningJob,
+  found: DeliveryFacts,
+  { channel, circuit, host }: AttemptRoute & { readonly host: CircuitBreaker | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const { notification, offset } = found;
+  const delivery = await recordBegin(context, found);
+  job.begun();
+  let accepted: Accepted;
+  try {
+    accepted = await callWithin((limit) => callChannel(channel, { delivery, notification, offset }, limit), signal);
+  } catch (error) {
+    // The server stops, and the job is given back: it begins again with the same id.
+    if (signal.aborted) throw error;
+    if (error instanceof NoAnswer) host?.failed(error);
+    else host?.answered();
+    await recordFailure(context, job, found, { channel, circuit }, error);
+    return;
+  }
+  host?.answered();
+  circuit.answered();
+  await recordDelivered(context, job, found, accepted);
+}
+
+/** Checks what may have changed since the plan was made. @returns undefined when the attempt has ended by that, or waits. */
+export async function routeOf(
+  context: DeliveryContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+): Promise<AttemptRoute | undefined> {
+  const { clock, channels, circuits, settings } = context;
+  const { delivery, notification, user } = found;
+  const now = clock.now();
+  const channel = channels.get(delivery.channel);
+  const obstacle = obstacleOf(found, now, settings.delivery.pushAlways);
+  if (!channel || obstacle) {
+    await skip(context, job, found, obstacle ?? "channel not configured");
+    return undefined;
+  }
+  const prefs = JSON.parse(user.prefs) as Preferences;
+  const quietUntil = heldUntil(prefs, user.timezone, delivery.channel, notification, now);
+  if (quietUntil !== null) {
+    await postpone(context, job, found, quietUntil, "quiet hours");
+    return undefined;
+  }
+  const circuit = circuits.of(channel, delivery.target);
+  const waitMs = circuit.waitMs();
+  if (waitMs === 0) return { channel, circuit };
+  await waitForProvider(context, job, found, now + waitMs);
+  return undefined;
+}
+
+/** Why nothing is to be sent any more. */
+function obstacleOf(
+  { delivery, notification, recipient, user }: DeliveryFacts,
+  now: EpochMs,
+  pushAlways: boolean,
+): DeliveryReason | null {
+  if (user.status !== "active" || user.deletedAt !== null) return "recipient not active";
+  if (recipient.deletedAt !== null) return "deleted by recipient";
+  if (notification.expiresAt !== null && notification.expiresAt <= now) return "expired";
+  if (isPush(delivery.channel) && recipient.delivered === 1 && !pushAlways) return "delivered live";
+  return null;
+}
+
+/** An operator has moved the job, or a crash has cut its last attempt short: the delivery goes with it. */
+export async function followJob(context: DeliveryContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
+  const { clock } = context;
+  const delivery = await trx.selectFrom("deliveries").selectAll().where("id", "=", jobId).executeTakeFirst();
+  if (!delivery || delivery.state === "delivered") return;
+  const updatedAt = clock.now();
+  if (state === "cancelled") await updateDelivery(trx, jobId, { state: "skipped", reason: "cancelled", updatedAt });
+  else if (state === "ready") await updateDelivery(trx, jobId, { state: "queued", reason: null, updatedAt });
+  else await updateDelivery(trx, jobId, { state: state === "dead" ? "dead" : "failed", lastError: error, updatedAt });
+  addEffect(trx, { type: "turn-ended", target: keyOf(delivery), jobId });
+  await recordCompletion(context, delivery.notificationId, delivery.channel, trx);
+}
+
+/** One target of one user: its calls are made in order. */
+function keyOf({ userId, channel, target }: DeliveryFacts["delivery"]): string {
+  return `${userId} ${channel} ${target}`;
+}

@@ -1,0 +1,30 @@
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import { type ChannelCalls, ProviderDown } from "./channel.ts";
+import { MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
+import { ApnsClient, apnsOptionsOf } from "./channels/push/apns-client.ts";
+import { FcmClient, fcmOptionsOf } from "./channels/push/fcm-client.ts";
+import { WebhookClient } from "./channels/webhook/client.ts";
+import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
+import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+
+/**
+ * The calls of the channels that a worker elsewhere can make, by the configuration of this process. None reads a key or opens a connection before
+ * the first message.
+ */
+export function channelCalls(config: Config, clock: Clock) {
+  const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
+  return {
+    email: new MailClient(smtpOptionsOf(config)),
+    webhook: new WebhookClient(new SafeFetch(new OutsideHosts(outsideRulesOf(config))), clock),
+    fcm: fcm ? new FcmClient(fcm, clock) : unconfigured("fcm"),
+    apns: apns ? new ApnsClient(apns, clock) : unconfigured("apns"),
+  };
+}
+
+function unconfigured(channel: string): ChannelCalls<never> {
+  return {
+    isConfigured: false,
+    call: () => Promise.reject(new ProviderDown(`${channel} is not configured`)),
+  };
+}

@@ -1,0 +1,85 @@
+import { isWorkerChannel, type WorkerChannel } from "../../core/worker-channels.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
+import { deliveryQueue, type QueueName } from "../jobs/index.ts";
+import type { Channel } from "./channel.ts";
+
+/** All channels of a notification: `in_app` is the recipient's own row. */
+export type AnyChannel = OutsideChannel | "in_app";
+
+/** Every server may be asked for these, for rules that name no channel use them; where one is not configured it simply leads nowhere. */
+const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm", "apns"]);
+
+/** The channels that lead out of the program, by name. All are added before the server listens. */
+export class Channels {
+  readonly #byName = new Map<OutsideChannel, Channel>();
+  /** By the JSON text of the channels: there are as many as rules think of. */
+  readonly #external = new Map<string, boolean>();
+  readonly #workers: ReadonlySet<OutsideChannel>;
+
+  /** @param workers channels by which workers elsewhere send, and this process does not (`delivery.workers`) */
+  constructor(workers: readonly WorkerChannel[] = []) {
+    this.#workers = new Set(workers);
+  }
+
+  /** @throws TypeError when there is one of that name already. */
+  add(channel: Channel): void {
+    if (this.#byName.has(channel.name)) throw new TypeError(`the channel ${channel.name} was added already`);
+    this.#byName.set(channel.name, channel);
+    this.#external.clear();
+  }
+
+  /** A channel that can be used: by this server, or by workers elsewhere, who have what it needs. */
+  get(name: OutsideChannel): Channel | undefined {
+    const channel = this.#byName.get(name);
+    return channel && this.#canUse(channel) ? channel : undefined;
+  }
+
+  /** A channel, whether or not it can be used. */
+  of(name: OutsideChannel): Channel | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Whether workers elsewhere make the calls of the channel. */
+  isForWorkers(channel: OutsideChannel): channel is WorkerChannel {
+    return this.#workers.has(channel);
+  }
+
+  /** The queue of attempts by the channel. */
+  queueOf(channel: OutsideChannel): QueueName {
+    return this.isForWorkers(channel) && isWorkerChannel(channel) ? `workers:${channel}` : deliveryQueue(channel);
+  }
+
+  /** Whether a rule or a request may name the channel. */
+  accepts(name: AnyChannel): boolean {
+    return ALWAYS_ACCEPTED.has(name) || (name !== "in_app" && this.get(name) !== undefined);
+  }
+
+  /** Whether a notification with these channels can leave the program. @param names a JSON list, as it is stored */
+  hasExternalChannel(names: string | null): boolean {
+    if (names === null) return false;
+    let isExternal = this.#external.get(names);
+    if (isExternal === undefined) {
+      isExternal = this.forChannels(names).length > 0;
+      if (this.#external.size < MAX_REMEMBERED) this.#external.set(names, isExternal);
+    }
+    return isExternal;
+  }
+
+  /** The usable channels of a notification. @param names a JSON list, as it is stored */
+  forChannels(names: string | null): readonly Channel[] {
+    if (names === null) return [];
+    const named = new Set(JSON.parse(names) as AnyChannel[]);
+    return [...this.#byName.values()].filter((channel) => named.has(channel.name) && this.#canUse(channel));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#byName.values()].map(async (channel) => channel.close?.()));
+  }
+
+  #canUse({ name, isConfigured }: Channel): boolean {
+    return isConfigured || this.isForWorkers(name);
+  }
+}
+
+/** Lists of six names have few orders that are in use. */
+const MAX_REMEMBERED = 1000;

@@ -1,0 +1,73 @@
+import type { Config } from "../../../../config/load.ts";
+import type { Database, ReadDb, Trx } from "../../../../store/database.ts";
+import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone } from "../../channel.ts";
+import { type Mail, smtpOptionsOf } from "./client.ts";
+import { digestPostscript, mailOf } from "./message.ts";
+import { unsubscribeHeaders } from "./unsubscribe.ts";
+
+export interface MailContext {
+  readonly database: Database;
+  readonly config: Config;
+}
+
+/** Notifications as mail, to the address of the account. */
+export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {
+  return {
+    name: "email",
+    isConfigured: calls.isConfigured,
+    targets: (userIds, _notification, db) => targetsOf(userIds, db),
+    prepare: (attempt) => prepare(context, attempt),
+    call: (mail, signal) => calls.call(mail, signal),
+    close: () => calls.close?.(),
+  };
+}
+
+async function targetsOf(userIds: readonly string[], db: ReadDb | Trx): Promise<readonly Target[]> {
+  const rows = await db
+    .selectFrom("users")
+    .select("id")
+    .where("id", "in", userIds)
+    .where("email", "is not", null)
+    .execute();
+  return rows.map(({ id }) => ({ userId: id, target: "" }));
+}
+
+/** The address is the current one: users who changed it meanwhile are reached at the new one. */
+async function prepare({ database, config }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
+  const { userId } = delivery;
+  const user = await database.read
+    .selectFrom("users")
+    .select(["email", "timezone"])
+    .where("id", "=", userId)
+    .executeTakeFirst();
+  if (!user?.email) throw new TargetGone("the account has no mail address any more");
+  const { kind } = notification;
+  const isDigest = kind === "digest";
+  const postscript = isDigest ? `\n\n${digestPostscript(await countUnread(database.scan, userId))}` : "";
+  const message = notification.message + postscript;
+  const reader = { timezone: user.timezone, serverUrl: config.publicUrl };
+  const mail = mailOf({ ...notification, message }, delivery.id, reader);
+  const unsubscribe = unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
+  return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };
+}
+
+/** Notifications that the user has not read; digests do not count. */
+async function countUnread(scan: ReadDb, userId: string): Promise<number> {
+  const { count } = await scan
+    .selectFrom("notification_recipients as r")
+    .innerJoin("notifications as n", "n.id", "r.notificationId")
+    .select((e) => e.fn.countAll<number>().as("count"))
+    .where("r.userId", "=", userId)
+    .where("r.readAt", "is", null)
+    .where("r.deletedAt", "is", null)
+    .where("n.kind", "<>", "digest")
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** RFC 2369 section 3.2: readers who cannot log in write to the operator. */
+function unsubscribeAddress(config: Config): string {
+  const from = smtpOptionsOf(config)?.from ?? "";
+  const address = /<([^<>]+)>\s*$/.exec(from)?.[1] ?? from;
+  return `<mailto:${encodeURI(address)}?subject=unsubscribe%20digest>`;
+}

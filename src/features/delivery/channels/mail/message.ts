@@ -1,0 +1,100 @@
+import { zoneOffsetMs } from "../../../../core/timezone.ts";
+import type { NotificationFacts } from "../../channel.ts";
+import type { Mail } from "./client.ts";
+
+/** From this priority on a mail is marked as important, as quiet hours let it through. */
+const IMPORTANT_PRIORITY = 500;
+const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
+/** Kinds whose text is the program's own: times in it are instants, which each reader is shown in his zone. */
+const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate"]);
+const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+/** What a mail says besides the notification. */
+export interface MailReader {
+  /** IANA zone. */
+  readonly timezone: string;
+  /** Where the server is reached, for a link below; absent: none. */
+  readonly serverUrl?: string | undefined;
+}
+
+type Shown = Pick<NotificationFacts, "title" | "message" | "action" | "kind" | "priority">;
+
+/** A notification as a mail: its title is the subject, its message the text; a link of its action and one to the server are below. */
+export function mailOf(
+  { title, message, action, kind, priority }: Shown,
+  id: string,
+  reader: MailReader,
+): Omit<Mail, "to"> {
+  const shown = OWN_KINDS.has(kind) ? inZone(message, reader.timezone) : message;
+  const links = [linkOf(action), serverLink(reader)].filter((link) => link !== null);
+  const text = [shown, ...links.map(({ label, url }) => `${label}: ${url}`)].join("\n\n");
+  return {
+    subject: title,
+    text: `${text}\n`,
+    html: htmlOf(title, shown, links),
+    id,
+    ...(priority >= IMPORTANT_PRIORITY ? { headers: IMPORTANT } : {}),
+  };
+}
+
+/** What a digest says to one reader. */
+export function digestPostscript(unread: number): string {
+  const waiting = unread === 1 ? "1 notification" : `${unread} notifications`;
+  return `You have ${unread === 0 ? "read everything" : `${waiting} that you have not read`}.\n\nTo have no more digests, set \`digest\` to false in your preferences.`;
+}
+
+/** Times of a text as the clock of the zone shows them. */
+export function inZone(text: string, timezone: string): string {
+  return text.replaceAll(INSTANT, (instant) => {
+    const at = Date.parse(instant);
+    if (Number.isNaN(at)) return instant;
+    const local = new Date(at + zoneOffsetMs(timezone, at)).toISOString();
+    return `${local.slice(0, 10)} ${local.slice(11, 19)} ${timezone}`;
+  });
+}
+
+function serverLink({ serverUrl }: MailReader): Link | null {
+  return serverUrl === undefined ? null : { url: serverUrl, label: "Prism" };
+}
+
+interface Link {
+  readonly url: string;
+  readonly label: string;
+}
+
+function linkOf(action: string | null): Link | null {
+  const { url, label } = Object(action === null ? null : JSON.parse(action)) as { url?: unknown; label?: unknown };
+  if (typeof url !== "string") return null;
+  return { url, label: typeof label === "string" && label !== "" ? label : "Open" };
+}
+
+/** One column without styles of its own but a width: every client shows it, also without images or a network. */
+function htmlOf(title: string, message: string, links: readonly Link[]): string {
+  const paragraphs = message
+    .split(/\n{2,}/)
+    .map((paragraph) => `<p>${escapeHtml(paragraph).replaceAll("\n", "<br>")}</p>`)
+    .join("\n");
+  const anchors = links
+    .map(({ url, label }) => `\n<p><a href="${escapeHtml(url)}">${escapeHtml(label)}</a></p>`)
+    .join("");
+  return `<!doctype html>
+<html><head><meta charset="utf-8"><title>${escapeHtml(title)}</title></head>
+<body style="max-width: 40em; overflow-wrap: anywhere; font-family: sans-serif">
+<h1 style="font-size: 1.2em">${escapeHtml(title)}</h1>
+${paragraphs}${anchors}
+</body></html>
+`;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Text as it may stand between tags and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}

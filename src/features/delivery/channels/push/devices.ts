@@ -1,0 +1,134 @@
+import { type Clock, DAY_MS } from "../../../../core/clock.ts";
+import type { Logger } from "../../../../core/log.ts";
+import type { SealedBox } from "../../../../core/sealed-box.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
+import type { Target } from "../../channel.ts";
+
+export interface PushContext {
+  readonly database: Database;
+  readonly box: SealedBox;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface PushTarget extends KnownDevice {
+  readonly token: string;
+}
+
+/** What is known of a device without opening its token. */
+export interface KnownDevice {
+  /** When the token was registered last. */
+  readonly registeredAt: number;
+  readonly lastUsedAt: number | null;
+}
+
+const USERS_A_LOOK_UP = 500;
+/** `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does not become one of writes. */
+const USED_EVERY_MS = DAY_MS;
+const MAX_USED = 10_000;
+const USED_A_WRITE = 500;
+
+/** The devices of one provider, as its channel needs them. */
+export class PushDevices {
+  readonly #kind: "fcm" | "apns";
+  readonly #parts: PushContext;
+  readonly #used = new Set<string>();
+  #writing: Promise<void> | null = null;
+
+  constructor(kind: "fcm" | "apns", parts: PushContext) {
+    this.#kind = kind;
+    this.#parts = parts;
+  }
+
+  async ofUsers(userIds: readonly string[], db: ReadDb | Trx): Promise<readonly Target[]> {
+    const targets: Target[] = [];
+    for (let from = 0; from < userIds.length; from += USERS_A_LOOK_UP) {
+      const rows = await db
+        .selectFrom("push_devices")
+        .select(["id", "userId"])
+        .where("userId", "in", userIds.slice(from, from + USERS_A_LOOK_UP))
+        .where("kind", "=", this.#kind)
+        .where("disabledAt", "is", null)
+        .orderBy("userId")
+        .orderBy("device")
+        .execute();
+      for (const { id, userId } of rows) targets.push({ userId, target: id });
+    }
+    return targets;
+  }
+
+  /** @returns undefined when the device is gone, disabled, or has another token. @throws UnsealError */
+  async open(id: string): Promise<PushTarget | undefined> {
+    const row = await this.#parts.database.read
+      .selectFrom("push_devices")
+      .select(["token", "updatedAt", "lastUsedAt"])
+      .where("id", "=", id)
+      .where("disabledAt", "is", null)
+      .executeTakeFirst();
+    if (!row) return undefined;
+    const token = this.#parts.box.open(`push_devices.token.${id}`, row.token).toString();
+    return { token, registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
+  }
+
+  /** @returns undefined when the device is gone or disabled. */
+  async find(id: string): Promise<KnownDevice | undefined> {
+    const row = await this.#parts.database.read
+      .selectFrom("push_devices")
+      .select(["updatedAt", "lastUsedAt"])
+      .where("id", "=", id)
+      .where("disabledAt", "is", null)
+      .executeTakeFirst();
+    return row && { registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
+  }
+
+  /** @param notAfter a device that was registered after this instant (epoch ms) stays. */
+  async disable(id: string, notAfter: number | undefined, trx: Trx): Promise<void> {
+    const { clock } = this.#parts;
+    const query = trx.updateTable("push_devices").set({ disabledAt: clock.now() }).where("id", "=", id);
+    const bounded = notAfter === undefined ? query : query.where("updatedAt", "<=", notAfter);
+    profilesChanged(trx, await bounded.returning("userId").execute());
+  }
+
+  /** Takes back what was done to these devices. */
+  async enable(ids: readonly string[]): Promise<void> {
+    await this.#parts.database.write(async (trx) => {
+      const enabled = trx.updateTable("push_devices").set({ disabledAt: null }).where("id", "in", ids);
+      profilesChanged(trx, await enabled.returning("userId").execute());
+    });
+  }
+
+  /** Notes that a device was reached, soon and together with others. */
+  noteUse(id: string, { lastUsedAt }: KnownDevice): void {
+    if (lastUsedAt !== null && lastUsedAt > this.#parts.clock.now() - USED_EVERY_MS) return;
+    if (this.#used.size < MAX_USED) this.#used.add(id);
+    this.#writing ??= this.#writeUses().finally(() => {
+      this.#writing = null;
+    });
+  }
+
+  /** Waits for what was noted. */
+  async close(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #writeUses(): Promise<void> {
+    const { database, clock, log } = this.#parts;
+    while (this.#used.size > 0) {
+      const ids = [...this.#used].slice(0, USED_A_WRITE);
+      for (const id of ids) this.#used.delete(id);
+      try {
+        await database.write((trx) =>
+          trx.updateTable("push_devices").set({ lastUsedAt: clock.now() }).where("id", "in", ids).execute(),
+        );
+      } catch (error) {
+        // The next push to the device notes it again.
+        log.warn({ error, devices: ids.length }, "could not record last success of devices");
+      }
+    }
+  }
+}
+
+/** A profile says whether its user can be reached by push. */
+function profilesChanged(trx: Trx, owners: readonly { readonly userId: string }[]): void {
+  for (const { userId } of owners) addEffect(trx, { type: "answers-changed", of: "profile", userId });
+}

@@ -1,0 +1,99 @@
+import { RetryLater } from "../../../jobs/index.ts";
+import { TargetGone } from "../../channel.ts";
+import { readRetryAfter } from "../../retry-after.ts";
+
+/** How long an attempt waits for the provider; its own attempts to reach a device go on without us. */
+export const PUSH_TIMEOUT_MS = 30_000;
+/** Answers are a few hundred bytes; what is longer is of no provider. */
+export const MAX_ANSWER_BYTES = 65_536;
+
+export interface PostOptions {
+  /** What the server is called in an error. */
+  readonly provider: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** For the whole exchange, the last byte of the answer included. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** Epoch ms, for a Retry-After that is a date. */
+  readonly now: number;
+}
+
+export interface PostReply {
+  readonly status: number;
+  /** undefined where the body is none. */
+  readonly json: unknown;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** One POST over Node's own client, which keeps connections. Redirects are not followed. @throws what was in the way, or the signal's reason */
+export async function postText(options: PostOptions): Promise<PostReply> {
+  const { url, headers, body, timeoutMs, signal } = options;
+  const timeout = AbortSignal.timeout(timeoutMs);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers,
+      body,
+      redirect: "manual",
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    const text = await readText(response);
+    return {
+      status: response.status,
+      json: parseJson(text),
+      retryAfterMs: readRetryAfter(response.headers.get("retry-after") ?? undefined, options.now),
+    };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw timeout.aborted
+      ? new Error(`${options.provider} did not answer within ${timeoutMs} ms`, { cause: error })
+      : notReached(options.provider, error);
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  if (!response.body) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error("the answer is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const MAX_REASON = 200;
+
+/** A provider's own words, short and without the token. */
+export function reasonOf(words: string, token: string): string {
+  return words.replaceAll(token, "***").replace(/\s+/g, " ").slice(0, MAX_REASON);
+}
+
+/** To be tried again: when the provider says, else with backoff. */
+export function tryAgain(message: string, retryAfterMs: number | undefined): Error {
+  return retryAfterMs === undefined ? new Error(message) : new RetryLater(message, retryAfterMs);
+}
+
+/** Why a provider was not reached, in the words of the cause that lies deepest. */
+export function notReached(provider: string, error: unknown): Error {
+  let cause = error;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  const words = cause instanceof Error ? cause.message || cause.name : String(cause);
+  return new Error(`${provider} was not reached: ${words}`, { cause: error });
+}
+
+/** A provider that only says that no device has the token takes everything else. For checks with an unused token. @throws any other error */
+export function unlessUnusedToken(error: unknown): void {
+  if (!(error instanceof TargetGone)) throw error;
+}

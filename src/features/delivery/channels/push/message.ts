@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { DAY_MS, type EpochMs } from "../../../../core/clock.ts";
+import type { Attempt, NotificationFacts } from "../../channel.ts";
+
+/** One message to one token, in the provider's form. */
+export interface PushMessage {
+  readonly token: string;
+  /** What the message adds to the request's head. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text. */
+  readonly body: string;
+}
+
+/** From this priority on a push wakes the device at once; below, it may wait until the device is awake. */
+export const URGENT_PRIORITY = 500;
+/** FCM keeps a message for four weeks at the most. */
+const FCM_MAX_TTL_MS = 28 * DAY_MS;
+/** How long Apple keeps a notification that does not expire by itself; it keeps none longer. */
+const APNS_KEPT_MS = 30 * DAY_MS;
+const MAX_COLLAPSE_ID_BYTES = 64;
+
+/** An attempt at a push in the form of the channel's provider. It needs none of the provider's settings. */
+export function pushMessageOf(channel: "fcm" | "apns", attempt: Attempt, token: string, now: EpochMs): PushMessage {
+  const { notification, offset } = attempt;
+  return channel === "fcm"
+    ? { token, headers: {}, body: fcmBody(notification, offset, now, token) }
+    : { token, headers: apnsHeaders(attempt), body: apnsPayload(notification, offset) };
+}
+
+/**
+ * The body of `messages:send` of the FCM HTTP v1 API. An attempt that comes twice is shown once: Android replaces the notification with the same tag,
+ * iOS the one with the same collapse id. FCM's own collapse key does not count for messages that it shows itself.
+ */
+function fcmBody(notification: NotificationFacts, offset: number, now: number, token: string): string {
+  const { id, title, message, action } = notification;
+  const build = (body: string, data: string | null): unknown => ({
+    notification: { title, body },
+    data: { notificationId: id, offset: String(offset), ...(data === null ? {} : { action: data }) },
+    android: androidPart(notification, now),
+    apns: applePart(notification),
+  });
+  const fitted = fitPush(message, action, (body, data) => JSON.stringify(build(body, data)));
+  // The token is none of the 4 KiB.
+  return `{"message":{"token":${JSON.stringify(token)},${fitted.slice(1)}}`;
+}
+
+function androidPart({ id, sound, priority, expiresAt }: NotificationFacts, now: number): unknown {
+  return {
+    priority: priority >= URGENT_PRIORITY ? "HIGH" : "NORMAL",
+    ...(expiresAt === null ? {} : { ttl: `${secondsLeft(expiresAt, now)}s` }),
+    // Android names a sound of the app without the ending of its file.
+    notification: { tag: id, ...(sound === null ? {} : { sound: sound.replace(/\.[^.]+$/, "") }) },
+  };
+}
+
+function applePart({ id, sound, priority }: NotificationFacts): unknown {
+  return {
+    headers: { "apns-priority": priority >= URGENT_PRIORITY ? "10" : "5", "apns-collapse-id": id },
+    ...(sound === null ? {} : { payload: { aps: { sound } } }),
+  };
+}
+
+function secondsLeft(expiresAt: number, now: number): number {
+  return Math.floor(Math.min(Math.max(0, expiresAt - now), FCM_MAX_TTL_MS) / 1000);
+}
+
+/** The JSON of one push (https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification). */
+function apnsPayload(notification: NotificationFacts, offset: number): string {
+  const { id, title, message, sound, action } = notification;
+  return fitPush(message, action === null ? null : (JSON.parse(action) as unknown), (body, data) =>
+    JSON.stringify({
+      aps: { alert: { title, body }, ...(sound === null ? {} : { sound }) },
+      notificationId: id,
+      offset,
+      ...(data === null ? {} : { action: data }),
+    }),
+  );
+}
+
+/** The headers of one push, the same for each attempt at it; the app's topic and the provider token are the client's to add. */
+function apnsHeaders({ delivery, notification }: Attempt): Record<string, string> {
+  const { id, priority, createdAt, expiresAt } = notification;
+  return {
+    "apns-id": delivery.id,
+    "apns-push-type": "alert",
+    // An attempt that comes twice is shown once.
+    "apns-collapse-id": collapseId(id),
+    "apns-expiration": String(Math.floor((expiresAt ?? createdAt + APNS_KEPT_MS) / 1000)),
+    "apns-priority": priority >= URGENT_PRIORITY ? "10" : "5",
+  };
+}
+
+function collapseId(id: string): string {
+  return Buffer.byteLength(id) <= MAX_COLLAPSE_ID_BYTES ? id : createHash("sha256").update(id).digest("hex");
+}
+
+/** What both providers take at the most. */
+const MAX_PUSH_BYTES = 4096;
+/** An action may leave the text this much room, or it stays out: the app finds it under the notification's id. */
+const MIN_TEXT_BYTES = 512;
+const CUT = "…";
+
+/**
+ * The message as it is sent, within what providers take. A text that is too long ends early, with a mark; an action that would leave it no room is
+ * left out.
+ * @param build makes the message's JSON of a text and an action.
+ */
+function fitPush<A>(text: string, action: A | null, build: (text: string, action: A | null) => string): string {
+  const room = Math.min(Buffer.byteLength(JSON.stringify(text)), MIN_TEXT_BYTES);
+  const kept = Buffer.byteLength(build("", action)) + room <= MAX_PUSH_BYTES ? action : null;
+  const whole = build(text, kept);
+  if (Buffer.byteLength(whole) <= MAX_PUSH_BYTES) return whole;
+  const characters = Array.from(text);
+  const cutTo = (count: number): string => build(`${characters.slice(0, count).join("").trimEnd()}${CUT}`, kept);
+  let [fits, tooMany] = [0, characters.length];
+  while (tooMany - fits > 1) {
+    const middle = (fits + tooMany) >> 1;
+    if (Buffer.byteLength(cutTo(middle)) <= MAX_PUSH_BYTES) fits = middle;
+    else tooMany = middle;
+  }
+  return cutTo(fits);
+}

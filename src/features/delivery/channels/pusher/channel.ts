@@ -1,0 +1,77 @@
+import type { Logger } from "../../../../core/log.ts";
+import { unlessAborted } from "../../../../core/within.ts";
+import type { Database } from "../../../../store/database.ts";
+import { notificationView, type SoundUrlOf } from "../../../notifications/index.ts";
+import { userChannel } from "../../../pusher/index.ts";
+import type { Attempt, Channel } from "../../channel.ts";
+import { PusherBatches, type PusherEvent } from "./batches.ts";
+import { PusherClient, type PusherClientParts } from "./client.ts";
+
+export interface PusherContext extends PusherClientParts {
+  readonly database: Database;
+  readonly sounds: { readonly urlOf: SoundUrlOf };
+  readonly log: Logger;
+}
+
+/** What Pusher takes as the data of one event. */
+const MAX_DATA_BYTES = 10_240;
+const EVENT = "notification";
+
+/** Notifications to an app at Pusher: the event `notification` on each recipient's private channel, with `pusher.mode` remote. */
+export function pusherChannel(context: PusherContext): Channel<PusherEvent> {
+  const client = new PusherClient(context);
+  const batches = new PusherBatches((events) => client.send(events));
+  return {
+    name: "pusher",
+    isConfigured: context.config.pusher.mode === "remote",
+    // Every user has a channel; its listeners are known to Pusher only.
+    targets: (userIds) => Promise.resolve(userIds.map((userId) => ({ userId, target: "" }))),
+    prepare: (attempt) => Promise.resolve(eventOf(context, attempt)),
+    async call(event, signal) {
+      signal.throwIfAborted();
+      await unlessAborted(batches.add(event), signal);
+      return {};
+    },
+    async interpret(attempt, answer) {
+      if ("accepted" in answer) await recordSent(context, attempt);
+      return answer;
+    },
+    close: () => batches.close(),
+  };
+}
+
+function eventOf(context: PusherContext, attempt: Attempt): PusherEvent {
+  return { channel: userChannel(attempt.delivery.userId), name: EVENT, data: dataOf(context, attempt) };
+}
+
+/** The notification as its recipient sees it, as JSON; of one that is too large, the path where it can be fetched. */
+function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: Attempt): string {
+  const recipient = {
+    userId: delivery.userId,
+    seq: offset,
+    delivered: 0,
+    readAt: null,
+    acknowledgedAt: null,
+    openedAt: null,
+  } as const;
+  const view = notificationView(notification, recipient, null, sounds.urlOf);
+  // A batch has no ids of its own: clients that get an attempt twice know it by the delivery's.
+  const data = JSON.stringify({ ...view, deliveryId: delivery.id });
+  if (Buffer.byteLength(data) <= MAX_DATA_BYTES) return data;
+  const { id } = notification;
+  return JSON.stringify({ id, truncated: true, fetch: `/api/v1/notifications/${id}` });
+}
+
+/** Once a notification, however many it reaches. Pusher has the event by now: a mark that cannot be written fails nothing. */
+async function recordSent({ database, log }: PusherContext, { notification }: Attempt): Promise<void> {
+  if (notification.pusherEventSent === 1) return;
+  const { id } = notification;
+  const mark = { pusherEventSent: 1 } as const;
+  await database
+    .write((trx) =>
+      trx.updateTable("notifications").set(mark).where("id", "=", id).where("pusherEventSent", "=", 0).execute(),
+    )
+    .catch((error: unknown) =>
+      log.warn({ err: error, notificationId: id }, "it could not be recorded that Pusher has the event"),
+    );
+}

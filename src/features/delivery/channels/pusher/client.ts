@@ -1,0 +1,113 @@
+import type { Agent } from "node:http";
+import type { LookupFunction } from "node:net";
+import type Pusher from "pusher";
+import type { Config } from "../../../../config/load.ts";
+import { PrismError } from "../../../../core/errors.ts";
+import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import type { PusherApp } from "../../../pusher/index.ts";
+import { ProviderDown } from "../../channel.ts";
+import { HostUnknown, type OutsideHosts, type ResolvedAddress } from "../webhook/outside-hosts.ts";
+import type { PusherEvent } from "./batches.ts";
+
+export interface PusherClientParts {
+  readonly config: Pick<Config, "pusher">;
+  readonly app: PusherApp;
+  readonly hosts: OutsideHosts;
+}
+
+const TIMEOUT_MS = 10_000;
+/** What Pusher asks for when it is sent too much and does not say how long to wait. */
+const RATE_LIMIT_MS = 10_000;
+
+/** The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked (contract 12.6). */
+export class PusherClient {
+  readonly #parts: PusherClientParts;
+  readonly #url: URL;
+
+  constructor(parts: PusherClientParts) {
+    this.#parts = parts;
+    const { endpoint, cluster = "mt1" } = parts.config.pusher;
+    this.#url = new URL(endpoint ?? `https://api-${cluster}.pusher.com`);
+  }
+
+  /** Up to ten events in one request. @throws PermanentError, RetryLater, ProviderDown, Error to be tried again */
+  async send(events: readonly PusherEvent[]): Promise<void> {
+    await this.#call((pusher) => pusher.triggerBatch(events.map((event) => ({ ...event }))));
+  }
+
+  /** Asks for the channels of the app, which sends nothing. @throws what is wrong */
+  async check(): Promise<void> {
+    await this.#call((pusher) => pusher.get({ path: "/channels" }));
+  }
+
+  async #call(fn: (pusher: Pusher) => Promise<unknown>): Promise<void> {
+    const agent = await this.#agent();
+    // The library's own limit hands a signal to its HTTP client, which knows signals by a name that bundling changes.
+    const limit = setTimeout(() => agent.destroy(), TIMEOUT_MS);
+    try {
+      await fn(await this.#pusher(agent));
+    } catch (error) {
+      throw failureOf(error);
+    } finally {
+      clearTimeout(limit);
+      agent.destroy();
+    }
+  }
+
+  async #pusher(agent: Agent): Promise<Pusher> {
+    const { default: Library } = await import("pusher");
+    const { hostname, port, protocol } = this.#url;
+    const useTLS = protocol === "https:";
+    return new Library({ ...this.#parts.app, host: hostname, port, useTLS, agent });
+  }
+
+  async #agent(): Promise<Agent> {
+    try {
+      const { url, addresses } = await this.#parts.hosts.require(this.#url.href);
+      return await agentFor(url, addresses);
+    } catch (error) {
+      const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
+      throw isRefused ? new ProviderDown(error.message, { cause: error }) : error;
+    }
+  }
+}
+
+/** Connects to these addresses of this host and to nothing else, wherever a redirect leads. */
+async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promise<Agent> {
+  const lookup: LookupFunction = (host, { all }, done) => {
+    const [first] = addresses;
+    if (!first || host !== url.hostname) done(new Error(`${host} is not the host of the Pusher app`), "", 0);
+    else if (all) done(null, [...addresses]);
+    else done(null, first.address, first.family);
+  };
+  // Loaded with the first call, as the library is.
+  const { Agent: AgentOf } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
+  const agent = new AgentOf({ lookup });
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, done) => {
+    // An address in a URL is not looked up.
+    if (options.host !== name) throw new Error("the Pusher app redirects elsewhere");
+    return connect(options, done);
+  };
+  return agent;
+}
+
+/** By what the REST API says of its statuses. The library's own error names the URL with its signature, so nothing of it is passed on. */
+function failureOf(error: unknown): Error {
+  const { status, error: cause } = Object(error) as { status?: unknown; error?: unknown };
+  if (typeof status !== "number") return new Error(`Pusher cannot be reached${codeOf(cause)}`);
+  const says = `Pusher answered ${status}`;
+  if (status === 400 || status === 413) return new PermanentError(says);
+  if (status === 401 || status === 403 || status === 404)
+    return new ProviderDown(
+      `${says}: pusher.appId, key and secret are not those of an active app, or its quota is used up`,
+    );
+  return status === 429 ? new RetryLater(says, RATE_LIMIT_MS) : new Error(says);
+}
+
+function codeOf(cause: unknown): string {
+  const { code, type } = Object(cause) as { code?: unknown; type?: unknown };
+  const name = code ?? type;
+  return typeof name === "string" ? `: ${name}` : "";
+}

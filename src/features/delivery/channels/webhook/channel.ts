@@ -1,0 +1,105 @@
+import { UnsealError } from "../../../../core/sealed-box.ts";
+import { matchesType } from "../../../../live/protocols/event-filter.ts";
+import type { ReadDb, Trx } from "../../../../store/database.ts";
+import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import { notificationView } from "../../../notifications/index.ts";
+import type { SoundServices } from "../../../sounds/index.ts";
+import {
+  type Answer,
+  type Attempt,
+  type Channel,
+  type ChannelCalls,
+  type NotificationFacts,
+  PROJECT_RECIPIENT,
+  type Target,
+  TargetGone,
+  type TargetSource,
+} from "../../channel.ts";
+import { disableWebhook, recordFailure, recordSuccess, type WebhookHealthContext } from "./health.ts";
+import { type SignedCall, type SigningParts, signedCall } from "./message.ts";
+import * as queries from "./queries.ts";
+
+export interface WebhookContext extends SigningParts, WebhookHealthContext {
+  readonly sounds: Pick<SoundServices, "urlOf">;
+}
+
+/** The type by which webhooks are chosen for notifications that no event has made. */
+const WITHOUT_EVENT = "notification";
+
+/**
+ * Notifications as calls of webhooks. A user's own webhooks are called for each notification of that user; a project's once for each
+ * notification of the project, whoever its recipients are: such a delivery has no user, and shows the notification as its first recipient by id
+ * has it.
+ */
+export function webhookChannel(context: WebhookContext, calls: ChannelCalls<SignedCall>): Channel<SignedCall> {
+  return {
+    name: "webhook",
+    isConfigured: calls.isConfigured,
+    perTargetCircuit: true,
+    targets: targetsOf,
+    prepare: (attempt) => prepare(context, attempt),
+    call: (message, signal) => calls.call(message, signal),
+    interpret: (attempt, answer) => interpret(context, attempt, answer),
+    sourceOf: (target) => sourceOf(context, target),
+    disable: async (target, trx) => {
+      await disableWebhook(context, target, "gone", trx);
+    },
+  };
+}
+
+async function targetsOf(
+  userIds: readonly string[],
+  { projectId, eventId }: NotificationFacts,
+  db: ReadDb | Trx,
+): Promise<readonly Target[]> {
+  const hooks = [
+    ...(await queries.hooksOfUsers(db, userIds)),
+    ...(projectId === null ? [] : await queries.hooksOfProject(db, projectId)),
+  ];
+  if (hooks.length === 0) return [];
+  const type = (eventId === null ? undefined : await queries.typeOfEvent(db, eventId)) ?? WITHOUT_EVENT;
+  const isWanted = ({ eventTypes }: queries.Hook): boolean =>
+    (JSON.parse(eventTypes) as string[]).some((pattern) => matchesType(pattern, type));
+  return hooks.filter(isWanted).map(({ id, userId }) => ({ userId: userId ?? PROJECT_RECIPIENT, target: id }));
+}
+
+async function sourceOf({ database }: WebhookContext, target: string): Promise<TargetSource | undefined> {
+  const webhook = await queries.findWebhook(database.read, target);
+  if (!webhook) return undefined;
+  const { url, userId, projectId } = webhook;
+  return { host: new URL(url).host, owner: userId ?? `project ${projectId}` };
+}
+
+async function prepare(context: WebhookContext, { delivery, notification }: Attempt): Promise<SignedCall> {
+  const { database, sounds } = context;
+  const webhook = await queries.findWebhook(database.read, delivery.target);
+  if (!webhook) throw new TargetGone("the webhook has been deleted");
+  if (webhook.active === 0) throw new TargetGone("the webhook is disabled");
+  const userId = delivery.userId === PROJECT_RECIPIENT ? null : delivery.userId;
+  const recipient = await queries.findRecipient(database.read, notification.id, userId);
+  if (!recipient) throw new PermanentError("the notification has no recipient any more");
+  const data = notificationView(notification, recipient, null, sounds.urlOf);
+  try {
+    return signedCall(context, webhook, { id: delivery.id, at: notification.createdAt, data });
+  } catch (error) {
+    // A secret that no key opens is lost.
+    throw error instanceof UnsealError ? new PermanentError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Counts the failure where it is the webhook's. An answer that says when to come back, or that the webhook is gone, is no failure. */
+async function interpret(context: WebhookContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
+  const { target } = delivery;
+  if ("accepted" in answer) {
+    await recordSuccess(context, target);
+    return answer;
+  }
+  const { failure } = answer;
+  if (failure instanceof RetryLater || failure instanceof TargetGone) return answer;
+  const isDisabled = await recordFailure(context, target);
+  return isDisabled ? { failure: new TargetGone(`the webhook has failed too often: ${messageOf(failure)}`) } : answer;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,46 @@
+import type { Clock } from "../../../../core/clock.ts";
+import { PrismError } from "../../../../core/errors.ts";
+import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import { type Accepted, type ChannelCalls, NoAnswer, TargetGone } from "../../channel.ts";
+import { readRetryAfter } from "../../retry-after.ts";
+import { post, type SignedCall } from "./message.ts";
+import { HostUnknown } from "./outside-hosts.ts";
+import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
+
+/** Posts signed requests to webhooks, to addresses that this process checks by its own `webhooks.*` (contract 12.6). */
+export class WebhookClient implements ChannelCalls<SignedCall> {
+  readonly isConfigured = true;
+  readonly #fetch: SafeFetch;
+  readonly #clock: Clock;
+
+  constructor(fetch: SafeFetch, clock: Clock) {
+    this.#fetch = fetch;
+    this.#clock = clock;
+  }
+
+  async call(message: SignedCall, signal: AbortSignal): Promise<Accepted> {
+    const answer = await post(this.#fetch, message, signal).catch((error: unknown) => {
+      throw signal.aborted ? error : asOutcome(error);
+    });
+    this.#requireTaken(answer);
+    return {};
+  }
+
+  /** @throws what another status than 2xx means */
+  #requireTaken({ status, headers }: SafeAnswer): void {
+    if (status >= 200 && status < 300) return;
+    const says = `the webhook answered ${status}`;
+    if (status === 410) throw new TargetGone(says);
+    const waitMs = readRetryAfter(headers["retry-after"], this.#clock.now());
+    if (status === 429 || (status === 503 && waitMs !== undefined)) throw new RetryLater(says, waitMs ?? 0);
+    throw new Error(status >= 300 && status < 400 ? `${says}; redirects are not followed` : says);
+  }
+}
+
+/** A URL that is refused stays refused, but for a name without an address at the moment. */
+function asOutcome(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const isRefused =
+    error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
+  return isRefused ? new PermanentError(message, { cause: error }) : new NoAnswer(message, { cause: error });
+}

@@ -1,0 +1,136 @@
+import type { Selectable, Updateable } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { DeliveriesTable, NotificationRecipientsTable, UsersTable } from "../../store/schema.ts";
+import type { NewJob, QueueName } from "../jobs/index.ts";
+import { type NotificationFacts, PROJECT_RECIPIENT } from "./channel.ts";
+import { MAX_WAIT_MS } from "./limits.ts";
+
+/** Why a delivery waits or was skipped: `deliveries.reason`, which explain reads. */
+export type DeliveryReason =
+  /** Waits: for the end of the user's quiet hours. */
+  | "quiet hours"
+  /** Waits: the user is connected, and may see it there in time. */
+  | "connected"
+  /** Waits: over the limit; sent as one with others, unless it is alone. */
+  | "rate limited"
+  /** Waits: the provider is paused. */
+  | "provider paused"
+  /** Waits: for earlier calls of the same target, or for a worker that its host or owner may use. */
+  | "behind earlier ones"
+  /** Waits: the channel is left to workers elsewhere, and none has taken it yet. */
+  | "for a worker"
+  /** Skipped: one message represents it and others that came too fast. */
+  | "merged"
+  /** Skipped: the user has seen it live. */
+  | "delivered live"
+  /** Skipped: the user does not want this kind by this channel. */
+  | "channel off"
+  | "below minimum priority"
+  | "expired"
+  | "deleted by recipient"
+  | "recipient not active"
+  | "channel not configured"
+  /** Skipped: by an operator. */
+  | "cancelled";
+
+/** A delivery, and all that its attempt depends on. */
+export interface DeliveryFacts {
+  readonly delivery: Selectable<DeliveriesTable>;
+  readonly notification: NotificationFacts;
+  readonly recipient: Pick<Selectable<NotificationRecipientsTable>, "delivered" | "deletedAt">;
+  readonly user: Pick<Selectable<UsersTable>, "status" | "deletedAt" | "timezone" | "prefs">;
+  /** Of the recipient's own entry. */
+  readonly offset: number;
+}
+
+/** Of a delivery to a project: nothing that a recipient does ends it. */
+const OF_PROJECT = {
+  recipient: { delivered: 0, deletedAt: null },
+  user: { status: "active", deletedAt: null, timezone: "UTC", prefs: "{}" },
+  offset: 0,
+} as const;
+
+/** Whether nothing more is to be done for it. */
+export function isOver({ delivery }: DeliveryFacts): boolean {
+  return delivery.state === "delivered" || delivery.state === "skipped";
+}
+
+/** @returns undefined where one of them is gone: there is nothing to send, or no one to send it to. */
+export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFacts | undefined> {
+  const delivery = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
+  if (!delivery) return undefined;
+  const { notificationId, userId } = delivery;
+  const notification = await db
+    .selectFrom("notifications")
+    .selectAll()
+    .where("id", "=", notificationId)
+    .executeTakeFirst();
+  if (notification && userId === PROJECT_RECIPIENT) return { delivery, notification, ...OF_PROJECT };
+  const recipient = await db
+    .selectFrom("notification_recipients")
+    .select(["delivered", "deletedAt", "seq"])
+    .where("notificationId", "=", notificationId)
+    .where("userId", "=", userId)
+    .executeTakeFirst();
+  const user = await db
+    .selectFrom("users")
+    .select(["status", "deletedAt", "timezone", "prefs"])
+    .where("id", "=", userId)
+    .executeTakeFirst();
+  return notification && recipient && user
+    ? { delivery, notification, recipient, user, offset: recipient.seq }
+    : undefined;
+}
+
+/** Changes a delivery. */
+export async function updateDelivery(
+  trx: Trx,
+  id: string,
+  changes: Updateable<DeliveriesTable> & { readonly reason?: DeliveryReason | null; readonly updatedAt: EpochMs },
+): Promise<void> {
+  await trx.updateTable("deliveries").set(changes).where("id", "=", id).execute();
+}
+
+export const ATTEMPT_JOB = "delivery.attempt";
+export const MERGE_JOB = "delivery.merge";
+
+type Job = Omit<NewJob, "maxAttempts">;
+
+export interface AttemptPayload {
+  readonly deliveryId: string;
+}
+
+export interface MergePayload {
+  readonly userId: string;
+}
+
+/** The job of one delivery, in the queue of its channel. Its id is the delivery's: code that moves the job finds the delivery. */
+export function attemptJob(
+  { id }: { readonly id: string },
+  { priority, correlationId }: { readonly priority: number; readonly correlationId: string },
+  runAt: EpochMs,
+  queue: QueueName,
+): Job {
+  return {
+    id,
+    queue,
+    kind: ATTEMPT_JOB,
+    payload: { deliveryId: id } satisfies AttemptPayload,
+    runAt,
+    priority,
+    dedupeKey: `delivery:${id}`,
+    correlationId,
+  };
+}
+
+/** The job that makes one message of what came to a user too fast, after the longest wait for a token. */
+export function mergeJob(userId: string, now: EpochMs): Job {
+  return {
+    queue: "notification-delivery",
+    kind: MERGE_JOB,
+    payload: { userId } satisfies MergePayload,
+    runAt: now + MAX_WAIT_MS,
+    dedupeKey: `merge:${userId}`,
+  };
+}

@@ -1,0 +1,117 @@
+import { sql } from "kysely";
+import { addEffect, type Trx } from "../../store/database.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
+import { COMPLETED, type RunningJob } from "../jobs/index.ts";
+import { cutText } from "../rules/index.ts";
+import type { DeliveryContext } from "./context.ts";
+import { attemptJob, type DeliveryReason, type MergePayload, mergeJob, updateDelivery } from "./deliveries.ts";
+import { recordCompletion } from "./outcome.ts";
+
+/** Titles that the one message names. */
+const NAMED_TITLES = 5;
+const TITLE_LENGTH = 100;
+/** Deliveries that one message represents at most. */
+const MAX_MERGED = 10_000;
+const RATE_LIMITED: DeliveryReason = "rate limited";
+
+/**
+ * Makes one message of the notifications that came to a user faster than they may leave the program. All of them are in the list; what is sent says
+ * how many. One that waited alone is sent as it is.
+ */
+export async function mergeDeliveries(context: DeliveryContext, job: RunningJob): Promise<typeof COMPLETED> {
+  const { userId } = job.payload as MergePayload;
+  const { database, jobs, clock } = context;
+  const merged = await database.write(async (trx) => {
+    // Read in the transaction: until it ends this job's key holds for what is planned, and no other job would come for that.
+    const waiting = await waitingOf(userId, trx);
+    const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
+    await jobs.complete(job, trx, { deliveries: waiting.length });
+    if (isAlone) await release(context, waiting, trx);
+    else await sendOne(context, userId, waiting, trx);
+    if (waiting.length === MAX_MERGED) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
+    return isAlone ? [] : waiting;
+  });
+  await recordMerged(context, merged);
+  return COMPLETED;
+}
+
+async function release(
+  { jobs, clock, channels }: DeliveryContext,
+  waiting: readonly Waiting[],
+  trx: Trx,
+): Promise<void> {
+  const now = clock.now();
+  for (const { id } of waiting) await updateDelivery(trx, id, { reason: null, jobId: id, updatedAt: now });
+  const attempts = waiting.map((each) => attemptJob(each, each, now, channels.queueOf(each.channel)));
+  await jobs.enqueueNew(attempts, trx);
+}
+
+async function sendOne(
+  { notify, clock }: DeliveryContext,
+  userId: string,
+  waiting: readonly Waiting[],
+  trx: Trx,
+): Promise<void> {
+  const isActive = await trx
+    .selectFrom("users")
+    .select("id")
+    .where("id", "=", userId)
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  const reason: DeliveryReason = isActive ? "merged" : "recipient not active";
+  await trx
+    .updateTable("deliveries")
+    .set({ state: "skipped", reason, updatedAt: clock.now() })
+    .where("userId", "=", userId)
+    .where("reason", "=", sql.lit(RATE_LIMITED)) // literals, as in the partial index
+    .where("state", "=", sql.lit("queued"))
+    .where("id", "<=", waiting.at(-1)?.id ?? "")
+    .execute();
+  for (const { channel } of waiting) addEffect(trx, { type: "delivery-outcome", channel, state: "skipped" });
+  if (isActive) await notify.send({ ...contentOf(waiting), recipients: [userId] }, { trx });
+}
+
+/** Each notification by itself, after the commit: they may be many, and this is bookkeeping. */
+async function recordMerged(context: DeliveryContext, waiting: readonly Waiting[]): Promise<void> {
+  const { database } = context;
+  const done = new Map(waiting.map((each) => [`${each.notificationId} ${each.channel}`, each] as const));
+  for (const { notificationId, channel } of done.values())
+    await database.write((trx) => recordCompletion(context, notificationId, channel, trx));
+}
+
+interface Waiting {
+  readonly id: string;
+  readonly notificationId: string;
+  readonly channel: OutsideChannel;
+  readonly title: string;
+  readonly priority: number;
+  readonly correlationId: string;
+}
+
+function waitingOf(userId: string, trx: Trx): Promise<Waiting[]> {
+  return trx
+    .selectFrom("deliveries as d")
+    .innerJoin("notifications as n", "n.id", "d.notificationId")
+    .select(["d.id", "d.notificationId", "d.channel", "n.title", "n.priority", "n.correlationId"])
+    .where("d.userId", "=", userId)
+    .where("d.reason", "=", sql.lit(RATE_LIMITED)) // literals, as in the partial index
+    .where("d.state", "=", sql.lit("queued"))
+    .orderBy("d.id")
+    .limit(MAX_MERGED)
+    .execute();
+}
+
+function contentOf(waiting: readonly Waiting[]) {
+  const titles = new Map(waiting.map(({ notificationId, title }) => [notificationId, cutText(title, TITLE_LENGTH)]));
+  const named = [...titles.values()].slice(0, NAMED_TITLES).map((title) => `- ${title}`);
+  const more = titles.size - named.length;
+  return {
+    kind: "aggregate" as const,
+    title: `${titles.size} notifications`,
+    message: `They came faster than they may be sent, so this one message stands for them:\n${named.join("\n")}${more > 0 ? `\nand ${more} more.` : ""}`,
+    priority: Math.max(...waiting.map(({ priority }) => priority)),
+    channels: [...new Set(waiting.map(({ channel }) => channel))],
+    data: { merged: titles.size },
+  };
+}

@@ -1,0 +1,122 @@
+import type { Config } from "../../config/load.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
+import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/index.ts";
+import type { PusherApp } from "../pusher/index.ts";
+import { DELIVER_JOB } from "../rules/index.ts";
+import type { SoundServices } from "../sounds/index.ts";
+import { attemptDelivery, followJob } from "./attempt.ts";
+import { channelCalls } from "./channel-calls.ts";
+import { mailChannel } from "./channels/mail/channel.ts";
+import { PushChannel } from "./channels/push/channel.ts";
+import { pusherChannel } from "./channels/pusher/channel.ts";
+import { webhookChannel } from "./channels/webhook/channel.ts";
+import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
+import { Circuits } from "./circuits.ts";
+import type { DeliveryContext } from "./context.ts";
+import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
+import { DeliveryLimits } from "./limits.ts";
+import { MAIL_JOB, sendMail } from "./mails.ts";
+import { mergeDeliveries } from "./merge.ts";
+import { DeliveryMetrics } from "./metrics.ts";
+import { planDeliveries } from "./plan.ts";
+import { serveWorkers } from "./remote.ts";
+import { TargetQueues } from "./target-queues.ts";
+
+export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues"> {
+  readonly config: Config;
+  readonly metrics: Metrics;
+  readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly workerLeases: WorkerLeases;
+  readonly sounds: SoundServices;
+  readonly pusher: PusherApp;
+}
+
+/** What effects keep current. */
+export interface DeliveryMemory {
+  readonly results: DeliveryMetrics;
+  /** The attempt does not wait for its target any more: those after it need not wait for it. */
+  endTurn(target: string, jobId: string): void;
+}
+
+export interface DeliveryServices {
+  readonly circuits: Circuits;
+  readonly memory: DeliveryMemory;
+}
+
+/**
+ * Starts what of a notification leaves the program. The commit that makes a notification leaves one job (plan.ts); that one plans a delivery for each
+ * recipient and target, with a job of its own; each attempt at it is a call between two transactions (attempt.ts).
+ */
+export function openDelivery(parts: DeliveryParts): DeliveryServices {
+  const { database, jobs, audit, box, clock, presence, settings, notify, channels } = parts;
+  const log = parts.log.namespace("delivery");
+  const circuits = new Circuits(clock, log, parts.metrics);
+  const metrics = new DeliveryMetrics(parts.metrics);
+  const queues = new TargetQueues(clock, recalling(jobs, log));
+  addChannels({ ...parts, log });
+  handleJobs(
+    {
+      database,
+      jobs,
+      audit,
+      box,
+      clock,
+      log,
+      presence,
+      settings,
+      notify,
+      channels,
+      circuits,
+      limits: new DeliveryLimits(clock, () => settings.delivery),
+      metrics,
+      queues,
+    },
+    parts,
+  );
+  return { circuits, memory: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) } };
+}
+
+/** All channels are added; those that are not configured are never planned for. */
+function addChannels(parts: DeliveryParts): void {
+  const { config, clock, channels, pusher: app } = parts;
+  const calls = channelCalls(config, clock);
+  channels.add(mailChannel(parts, calls.email));
+  channels.add(new PushChannel("fcm", calls.fcm, parts));
+  channels.add(new PushChannel("apns", calls.apns, parts));
+  channels.add(webhookChannel(parts, calls.webhook));
+  channels.add(pusherChannel({ ...parts, app, hosts: new OutsideHosts(outsideRulesOf(config)) }));
+}
+
+function handleJobs(context: DeliveryContext, { runner, jobControl, workerLeases }: DeliveryParts): void {
+  const options = { notesBegin: true } as const;
+  runner.handle(DELIVER_JOB, (job, signal) => planDeliveries(context, job, signal), options);
+  runner.handle(ATTEMPT_JOB, (job, signal) => attemptDelivery(context, job, signal), options);
+  runner.handle(MERGE_JOB, (job) => mergeDeliveries(context, job), options);
+  runner.handle(MAIL_JOB, (job, signal) => sendMail(context, job, signal), options);
+  jobControl.whenEnded(ATTEMPT_JOB, (trx, moved) => followJob(context, trx, moved));
+  serveWorkers(context, workerLeases);
+  for (const channel of WORKER_CHANNELS) {
+    // What was left to workers until the last start.
+    if (!context.channels.isForWorkers(channel)) runner.serve(`workers:${channel}`);
+  }
+}
+
+/**
+ * Makes deferred jobs ready that their targets can take, those of one turn of the event loop in one transaction. Those that cannot be recalled come
+ * back by themselves.
+ */
+function recalling(jobs: JobService, log: Logger): (jobIds: readonly string[]) => void {
+  let waiting: string[] = [];
+  return (jobIds) => {
+    if (waiting.length === 0)
+      setImmediate(() => {
+        const recalled = waiting;
+        waiting = [];
+        jobs.recall(recalled).catch((error: unknown) => log.warn({ err: error }, "attempts could not be recalled"));
+      });
+    waiting.push(...jobIds);
+  };
+}

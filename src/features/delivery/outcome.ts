@@ -1,0 +1,188 @@
+import { type Selectable, sql } from "kysely";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
+import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../jobs/index.ts";
+import { markNotificationDelivered } from "../notifications/index.ts";
+import { type Accepted, type Channel, ProviderDown, TargetGone } from "./channel.ts";
+import type { CircuitBreaker } from "./circuits.ts";
+import type { DeliveryContext } from "./context.ts";
+import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
+
+/** A message that has waited for a paused provider this long is not sent any more. */
+const LONGEST_PAUSE_MS = DAY_MS;
+const ERROR_LENGTH = 1000;
+/** Nothing here is decided by what follows another attempt's commit. */
+const SHARED = { sharesCommit: true } as const;
+
+type OutcomeContext = Pick<DeliveryContext, "database" | "jobs" | "audit" | "clock" | "log">;
+
+/** The job of an attempt, run by this server's runner or claimed by a worker elsewhere. */
+export interface AttemptJob extends Pick<RunningJob, "id" | "kind" | "label" | "claimed"> {
+  /** Absent: the server itself. */
+  readonly worker?: string;
+}
+
+/** How the job of an attempt ended, as the metrics of jobs have it. */
+export type AttemptOutcome = RunnerFacts["outcome"];
+
+/** What an attempt goes by. The circuit has let it through, and needs to know how it ended. */
+export interface AttemptRoute {
+  readonly channel: Channel;
+  readonly circuit: CircuitBreaker;
+}
+
+/** Counted before the call: a crash in it must still use up an attempt. @returns the delivery as it is now */
+export async function recordBegin(
+  { database, clock, log }: OutcomeContext,
+  { delivery }: DeliveryFacts,
+): Promise<Selectable<DeliveriesTable>> {
+  const { id: deliveryId, channel } = delivery;
+  const changes = { state: "sending", attempts: delivery.attempts + 1, reason: null, updatedAt: clock.now() } as const;
+  log.debug({ deliveryId, channel, attempt: changes.attempts }, "an attempt begins");
+  await database.write((trx) => updateDelivery(trx, deliveryId, changes), SHARED);
+  return { ...delivery, ...changes };
+}
+
+export async function recordDelivered(
+  context: OutcomeContext,
+  job: AttemptJob,
+  { delivery, notification }: DeliveryFacts,
+  { providerId }: Accepted,
+): Promise<void> {
+  const { database, jobs, clock, log } = context;
+  const { id: deliveryId, channel, attempts } = delivery;
+  const deliveredAt = clock.now();
+  await database.write(async (trx) => {
+    const changes = { state: "delivered", deliveredAt, lastError: null, updatedAt: deliveredAt } as const;
+    await updateDelivery(trx, deliveryId, { ...changes, providerId: providerId ?? null });
+    await jobs.complete(job, trx);
+    await recordCompletion(context, notification.id, channel, trx);
+    const latencyMs = deliveredAt - notification.createdAt;
+    addEffect(trx, { type: "delivery-outcome", channel, state: "delivered", latencyMs });
+  }, SHARED);
+  log.debug({ deliveryId, channel, attempt: attempts }, "a delivery is accepted");
+}
+
+export async function recordFailure(
+  context: OutcomeContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+  { channel, circuit }: AttemptRoute,
+  thrown: unknown,
+): Promise<AttemptOutcome> {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  circuit.refused(error);
+  const { id: deliveryId, target } = found.delivery;
+  const { worker: workerId, claimed } = job;
+  const facts = { deliveryId, channel: channel.name, attempt: claimed.attempts, workerId, err: error };
+  context.log.warn(facts, "a delivery failed");
+  if (error instanceof ProviderDown)
+    return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(), error);
+  if (!(error instanceof TargetGone)) return fail(context, job, found, error);
+  const permanent = new PermanentError(error.message, { cause: error });
+  return fail(context, job, found, permanent, async (trx) => channel.disable?.(target, trx));
+}
+
+/** A provider that is paused is waited for, without using up attempts, but not for ever. */
+export async function waitForProvider(
+  context: OutcomeContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+  until: EpochMs,
+  error?: Error,
+): Promise<AttemptOutcome> {
+  if (context.clock.now() - found.delivery.createdAt < LONGEST_PAUSE_MS)
+    return postpone(context, job, found, until, "provider paused", error);
+  return fail(context, job, found, new PermanentError("the provider was paused for a day", { cause: error }));
+}
+
+export async function postpone(
+  { database, jobs, clock }: OutcomeContext,
+  job: AttemptJob,
+  { delivery }: DeliveryFacts,
+  until: EpochMs,
+  reason: DeliveryReason,
+  error?: Error,
+): Promise<AttemptOutcome> {
+  const lastError = error ? error.message.slice(0, ERROR_LENGTH) : delivery.lastError;
+  await database.write(async (trx) => {
+    await updateDelivery(trx, delivery.id, { state: "queued", reason, lastError, updatedAt: clock.now() });
+    await jobs.postpone(job, trx, until);
+  }, SHARED);
+  return "returned";
+}
+
+export async function skip(
+  context: OutcomeContext,
+  job: AttemptJob,
+  { delivery: { id, channel }, notification }: DeliveryFacts,
+  reason: DeliveryReason,
+): Promise<void> {
+  const { database, jobs, clock } = context;
+  await database.write(async (trx) => {
+    await updateDelivery(trx, id, { state: "skipped", reason, updatedAt: clock.now() });
+    await jobs.complete(job, trx, { skipped: reason });
+    await recordCompletion(context, notification.id, channel, trx);
+    addEffect(trx, { type: "delivery-outcome", channel, state: "skipped" });
+  }, SHARED);
+}
+
+async function fail(
+  context: OutcomeContext,
+  job: AttemptJob,
+  { delivery: { id, channel }, notification }: DeliveryFacts,
+  error: Error,
+  disable?: (trx: Trx) => Promise<void>,
+): Promise<AttemptOutcome> {
+  const { database, jobs, clock } = context;
+  return database.write(async (trx) => {
+    await disable?.(trx);
+    const { outcome } = await jobs.fail(job, trx, error, job.worker);
+    const state = outcome === "dead" ? "dead" : "failed";
+    const lastError = error.message.slice(0, ERROR_LENGTH);
+    await updateDelivery(trx, id, { state, reason: null, lastError, updatedAt: clock.now() });
+    await recordCompletion(context, notification.id, channel, trx);
+    addEffect(trx, { type: "delivery-outcome", channel, state });
+    return outcome;
+  }, SHARED);
+}
+
+/**
+ * Records that a notification has nothing more to do by a channel: one audit row a channel, with counts. To be called in the transaction in which a
+ * delivery ends, and in the one in which planning does.
+ */
+export async function recordCompletion(
+  { audit, clock }: Pick<DeliveryContext, "audit" | "clock">,
+  notificationId: string,
+  channel: OutsideChannel,
+  trx: Trx,
+): Promise<void> {
+  if (await isOpen(notificationId, channel, trx)) return;
+  const counts = await trx
+    .selectFrom("deliveries")
+    .select((e) => ["state", e.fn.countAll<number>().as("count")])
+    .where("notificationId", "=", notificationId)
+    .where("channel", "=", channel)
+    .groupBy("state")
+    .execute();
+  const of = (state: string): number => counts.find((each) => each.state === state)?.count ?? 0;
+  const resource = { resourceType: "notification", resourceId: notificationId };
+  const metadata = { channel, delivered: of("delivered"), failed: of("dead"), skipped: of("skipped") };
+  if (metadata.delivered > 0) {
+    await audit.record({ action: "notification.delivered", ...resource, metadata }, { trx });
+    await markNotificationDelivered(trx, notificationId, clock.now());
+  }
+  if (metadata.failed > 0) await audit.record({ action: "notification.failed", ...resource, metadata }, { trx });
+}
+
+async function isOpen(notificationId: string, channel: OutsideChannel, trx: Trx): Promise<boolean> {
+  const { rows } = await sql<{ open: 0 | 1 }>`
+    select exists (
+      select 1 from deliveries where notificationId = ${notificationId} and channel = ${channel} and state in ('queued', 'sending', 'failed')
+    ) or exists (
+      select 1 from jobs where queue = 'notification-delivery' and finishedAt is null
+        and dedupeKey in ('deliver:' || ${notificationId}, 'recipients:' || ${notificationId})
+    ) as open`.execute(trx);
+  return rows[0]?.open === 1;
+}

@@ -1,0 +1,191 @@
+import type { Insertable } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import type { DeliveriesTable } from "../../store/schema.ts";
+import { COMPLETED, type NewJob, type RunningJob } from "../jobs/index.ts";
+import { type Channel, type NotificationFacts, PROJECT_RECIPIENT, type Target } from "./channel.ts";
+import type { DeliveryContext } from "./context.ts";
+import { attemptJob, type DeliveryReason, mergeJob } from "./deliveries.ts";
+import { recordCompletion } from "./outcome.ts";
+import { heldUntil, isPush, type Preferences, refusal } from "./preferences.ts";
+
+/** Recipients of one transaction: ingest waits for it no longer than for a few commits. */
+const RECIPIENTS_AT_ONCE = 250;
+/** SQLite binds 32 766 values a statement. */
+const ROWS_AT_ONCE = 500;
+
+/** What decides about the deliveries of a user. */
+interface Reader {
+  readonly timezone: string;
+  readonly prefs: Preferences;
+}
+
+/** A project's own target has no preferences. */
+const PROJECT_READER: Reader = { timezone: "UTC", prefs: {} };
+
+type Row = Insertable<DeliveriesTable> & Pick<DeliveriesTable, "id" | "userId" | "channel" | "state">;
+
+/** The deliveries of one slice of recipients. */
+interface Plan {
+  readonly rows: Row[];
+  /** When those that wait are due, by the delivery's id. */
+  readonly runAt: Map<string, EpochMs>;
+  /** Users over their limit. */
+  readonly rateLimited: Set<string>;
+}
+
+/**
+ * Plans the deliveries of a notification, in slices of one transaction each. A second run finds what the first has written, and adds what is missing.
+ * Preferences, quiet hours and limits are applied when the plan is made; what may change until the attempt is checked again there.
+ */
+export async function planDeliveries(
+  context: DeliveryContext,
+  job: RunningJob,
+  signal: AbortSignal,
+): Promise<typeof COMPLETED | undefined> {
+  const { notificationId } = job.payload as { notificationId: string };
+  const { database, jobs } = context;
+  const notification = await database.read
+    .selectFrom("notifications")
+    .selectAll()
+    .where("id", "=", notificationId)
+    .executeTakeFirst();
+  if (!notification) return undefined;
+  const channels = context.channels.forChannels(notification.channels);
+  for (let after = ""; ; ) {
+    signal.throwIfAborted();
+    const recipients = await recipientsAfter(context, notificationId, after);
+    const last = recipients.at(-1);
+    const plan = await planOf(context, recipients, notification, channels);
+    const isLast = last === undefined || recipients.length < RECIPIENTS_AT_ONCE;
+    if (plan.rows.length > 0 || isLast) {
+      await database.write(async (trx) => {
+        await storePlan(context, plan, notification, trx);
+        if (!isLast) return;
+        await jobs.complete(job, trx);
+        for (const { name } of channels) await recordCompletion(context, notificationId, name, trx);
+      });
+    }
+    if (isLast) return COMPLETED;
+    after = last.userId;
+  }
+}
+
+function recipientsAfter({ database }: DeliveryContext, notificationId: string, after: string) {
+  return database.read
+    .selectFrom("notification_recipients as r")
+    .innerJoin("users as u", "u.id", "r.userId")
+    .select(["r.userId", "u.timezone", "u.prefs"])
+    .where("r.notificationId", "=", notificationId)
+    .where("r.userId", ">", after)
+    .orderBy("r.userId")
+    .limit(RECIPIENTS_AT_ONCE)
+    .execute();
+}
+
+async function planOf(
+  context: DeliveryContext,
+  recipients: Awaited<ReturnType<typeof recipientsAfter>>,
+  notification: NotificationFacts,
+  channels: readonly Channel[],
+): Promise<Plan> {
+  const plan: Plan = { rows: [], runAt: new Map(), rateLimited: new Set() };
+  if (recipients.length === 0) return plan;
+  const readers = new Map<string, Reader>(
+    recipients.map(({ userId, timezone, prefs }) => [userId, { timezone, prefs: JSON.parse(prefs) as Preferences }]),
+  );
+  /** One token a user and notification, however many targets it goes to. */
+  const waits = new Map<string, number | null>();
+  for (const channel of channels) {
+    for (const target of await channel.targets([...readers.keys()], notification, context.database.read)) {
+      const { userId } = target;
+      const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
+      if (!reader) continue;
+      const reason = refusal(reader.prefs, channel.name, notification);
+      if (reason) {
+        addRow(context, plan, notification, channel, target, { state: "skipped", reason });
+        continue;
+      }
+      const waitMs = waits.has(userId) ? (waits.get(userId) ?? null) : takeToken(context, userId, notification);
+      waits.set(userId, waitMs);
+      addWaiting(context, plan, notification, channel, { ...target, reader, waitMs });
+    }
+  }
+  return plan;
+}
+
+/** What represents many is not counted: it is there so that there are fewer. */
+function takeToken({ limits }: DeliveryContext, userId: string, { kind }: NotificationFacts): number | null {
+  const isFree = kind === "aggregate" || kind === "digest" || userId === PROJECT_RECIPIENT;
+  return isFree ? 0 : limits.take(userId);
+}
+
+function addWaiting(
+  context: DeliveryContext,
+  plan: Plan,
+  notification: NotificationFacts,
+  channel: Channel,
+  { reader, waitMs, ...target }: Target & { readonly reader: Reader; readonly waitMs: number | null },
+): void {
+  const { clock, presence, settings, channels } = context;
+  if (waitMs === null) {
+    addRow(context, plan, notification, channel, target, { state: "queued", reason: "rate limited" });
+    plan.rateLimited.add(target.userId);
+    return;
+  }
+  const { name } = channel;
+  const { ackTimeoutMs, pushAlways } = settings.delivery;
+  const now = clock.now();
+  const quietUntil = heldUntil(reader.prefs, reader.timezone, name, notification, now);
+  const isConnected = isPush(name) && !pushAlways && presence.isLive(target.userId);
+  const runAt = Math.max(now + waitMs, quietUntil ?? 0, isConnected ? now + ackTimeoutMs : 0);
+  const toWorkers = channels.isForWorkers(name) ? "for a worker" : null;
+  const reason = quietUntil !== null ? "quiet hours" : isConnected ? "connected" : toWorkers;
+  const id = addRow(context, plan, notification, channel, target, { state: "queued", reason });
+  plan.runAt.set(id, runAt);
+}
+
+/** @returns the delivery's id */
+function addRow(
+  { clock }: DeliveryContext,
+  plan: Plan,
+  { id: notificationId }: NotificationFacts,
+  { name: channel }: Channel,
+  { userId, target }: Target,
+  state: { readonly state: Row["state"]; readonly reason: DeliveryReason | null },
+): string {
+  const now = clock.now();
+  const id = uuidv7();
+  plan.rows.push({ id, notificationId, userId, channel, target, ...state, createdAt: now, updatedAt: now });
+  return id;
+}
+
+/** A delivery that is there already keeps its job: only what is new gets one. */
+async function storePlan(
+  { jobs, clock, channels }: DeliveryContext,
+  { rows, runAt, rateLimited }: Plan,
+  notification: NotificationFacts,
+  trx: Trx,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const made: Pick<Row, "id" | "channel" | "state">[] = [];
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    const inserted = await trx
+      .insertInto("deliveries")
+      .values(rows.slice(at, at + ROWS_AT_ONCE).map((row) => ({ ...row, jobId: runAt.has(row.id) ? row.id : null })))
+      .onConflict((conflict) => conflict.columns(["notificationId", "userId", "channel", "target"]).doNothing())
+      .returning(["id", "channel", "state"])
+      .execute();
+    made.push(...inserted);
+  }
+  const attempts: Omit<NewJob, "maxAttempts">[] = [];
+  for (const row of made) {
+    const dueAt = runAt.get(row.id);
+    if (dueAt !== undefined) attempts.push(attemptJob(row, notification, dueAt, channels.queueOf(row.channel)));
+  }
+  await jobs.enqueueNew(attempts, trx);
+  for (const userId of rateLimited) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
+  for (const { channel, state } of made)
+    if (state === "skipped") addEffect(trx, { type: "delivery-outcome", channel, state });
+}

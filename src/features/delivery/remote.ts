@@ -1,0 +1,212 @@
+import { sql } from "kysely";
+import * as v from "valibot";
+import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
+import { claimable, claimThese } from "../../store/commit/job-table.ts";
+import type { ClaimedJob, JobClaim } from "../../store/commit/write-set.ts";
+import type { Trx } from "../../store/database.ts";
+import type { OutsideChannel } from "../../store/schema.ts";
+import {
+  type FailedAttempt,
+  type HeldJob,
+  PermanentError,
+  type RemoteHandler,
+  RetryLater,
+  type WorkerLeases,
+} from "../jobs/index.ts";
+import { routeOf } from "./attempt.ts";
+import { type Accepted, type Answer, type Attempt, ProviderDown, TargetGone } from "./channel.ts";
+import type { DeliveryContext } from "./context.ts";
+import { type DeliveryFacts, findDelivery, isOver, updateDelivery } from "./deliveries.ts";
+import {
+  type AttemptJob,
+  type AttemptOutcome,
+  type AttemptRoute,
+  recordBegin,
+  recordDelivered,
+  recordFailure,
+} from "./outcome.ts";
+
+/** What a worker elsewhere gets of an attempt: all that its one call needs besides the provider's settings. */
+export interface DispatchedAttempt {
+  readonly deliveryId: string;
+  readonly channel: OutsideChannel;
+  /** For the channel's `call`. */
+  readonly message: object;
+}
+
+/** What a worker says of a call that was accepted. */
+const Result = v.object({ providerId: v.optional(v.pipe(v.string(), v.maxLength(255))) });
+
+/**
+ * Has workers elsewhere make the calls of attempts. The server decides and prepares before the call, and does after it what it does after its own:
+ * circuits, tokens and webhooks that are gone, limits and order are one for all, however many workers there are. Also of channels that are not left
+ * to workers any more: one may hold an attempt still.
+ */
+export function serveWorkers(context: DeliveryContext, workerLeases: WorkerLeases): void {
+  const handler: RemoteHandler = {
+    claim: claimAttempts,
+    begin: (held) => begin(context, held),
+    complete: (held, result) => complete(context, held, result),
+    fail: (held, failure) => fail(context, held, failure),
+    returned: (trx, jobIds) => released(context, trx, jobIds),
+  };
+  for (const channel of WORKER_CHANNELS) workerLeases.handle(`workers:${channel}`, handler);
+}
+
+async function begin(context: DeliveryContext, held: HeldJob): Promise<DispatchedAttempt | undefined> {
+  const { database, jobs } = context;
+  const job = attemptJobOf(held);
+  const found = await findDelivery(held.id, database.read);
+  if (!found || isOver(found)) {
+    await database.write((trx) => jobs.complete(job, trx));
+    return undefined;
+  }
+  const route = await routeOf(context, job, found);
+  if (!route) return undefined;
+  try {
+    return await dispatch(context, job, found, route);
+  } catch (error) {
+    route.circuit.abandoned();
+    throw error;
+  }
+}
+
+async function dispatch(
+  context: DeliveryContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+  route: AttemptRoute,
+): Promise<DispatchedAttempt | undefined> {
+  const { notification, offset } = found;
+  const delivery = await recordBegin(context, found);
+  try {
+    const message = await route.channel.prepare({ delivery, notification, offset });
+    return { deliveryId: delivery.id, channel: delivery.channel, message };
+  } catch (error) {
+    await recordFailure(context, job, found, route, error);
+    route.circuit.abandoned();
+    return undefined;
+  }
+}
+
+async function complete(context: DeliveryContext, held: HeldJob, result: unknown): Promise<AttemptOutcome> {
+  const { database, jobs } = context;
+  const job = attemptJobOf(held);
+  const found = await findDelivery(held.id, database.read);
+  if (!found) await database.write((trx) => jobs.complete(job, trx));
+  else {
+    const { channel, circuit } = usedRoute(context, found);
+    const accepted = acceptedOf(result);
+    circuit.answered();
+    await channel.interpret?.(found, { accepted });
+    await recordDelivered(context, job, found, accepted);
+  }
+  return "succeeded";
+}
+
+async function fail(context: DeliveryContext, held: HeldJob, failure: FailedAttempt): Promise<AttemptOutcome> {
+  const { database, jobs } = context;
+  const job = attemptJobOf(held);
+  const error = errorOf(failure);
+  const found = await findDelivery(held.id, database.read);
+  if (!found) return database.write(async (trx) => (await jobs.fail(job, trx, error, job.worker)).outcome);
+  const route = usedRoute(context, found);
+  try {
+    return await recordFailure(context, job, found, route, await interpreted(route, found, error));
+  } finally {
+    route.circuit.abandoned();
+  }
+}
+
+async function interpreted({ channel }: AttemptRoute, attempt: Attempt, failure: Error): Promise<unknown> {
+  const answer: Answer | undefined = await channel.interpret?.(attempt, { failure });
+  return answer && "failure" in answer ? answer.failure : failure;
+}
+
+async function released(
+  { channels, circuits, clock }: DeliveryContext,
+  trx: Trx,
+  jobIds: readonly string[],
+): Promise<void> {
+  const deliveries = await trx.selectFrom("deliveries").selectAll().where("id", "in", jobIds).execute();
+  for (const { id, channel: name, target, state } of deliveries) {
+    const channel = channels.of(name);
+    if (channel) circuits.of(channel, target).abandoned();
+    if (state === "sending") await updateDelivery(trx, id, { state: "queued", reason: null, updatedAt: clock.now() });
+  }
+}
+
+function usedRoute({ channels, circuits }: DeliveryContext, { delivery }: DeliveryFacts): AttemptRoute {
+  const channel = channels.of(delivery.channel);
+  if (!channel) throw new TypeError(`no worker sends by ${delivery.channel}`);
+  return { channel, circuit: circuits.of(channel, delivery.target) };
+}
+
+function attemptJobOf(held: HeldJob): AttemptJob {
+  const { id, kind, label, workerId: worker } = held;
+  return { id, kind, label, worker, claimed: held };
+}
+
+/** The provider's name of the message is for people to look up: anything else is left out. */
+function acceptedOf(result: unknown): Accepted {
+  const { success, output } = v.safeParse(Result, result);
+  return success && output.providerId !== undefined ? { providerId: output.providerId } : {};
+}
+
+function errorOf({ error, isPermanent, retryAfterMs, fault, since }: FailedAttempt): Error {
+  if (fault === "target") return new TargetGone(error, since === undefined ? {} : { since });
+  if (fault === "provider") return new ProviderDown(error);
+  if (isPermanent) return new PermanentError(error);
+  return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
+}
+
+/** How far a claim looks past attempts whose target is being called. */
+const LOOKED_AT = 256;
+/** Attempts of one claim: each is decided before the claim is answered. */
+const MAX_CLAIMED = 32;
+
+/**
+ * Claims attempts by one channel for a worker elsewhere. What goes to one target goes in the order in which it was due, one at a time, whichever process makes
+ * the calls: an attempt waits while the one before it is under way.
+ */
+async function claimAttempts(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]> {
+  const seqs = await freeOf(trx, claim.queue, Math.min(claim.limit, MAX_CLAIMED), claim.oldestFirst);
+  return seqs.length === 0 ? [] : claimThese(trx, seqs, claim);
+}
+
+/** The next attempts to targets of which none is being called, one each. */
+async function freeOf(trx: Trx, queue: string, limit: number, oldestFirst: boolean): Promise<number[]> {
+  const ready = await claimable(trx, { queue, limit: LOOKED_AT, oldestFirst });
+  if (ready.length === 0) return [];
+  const taken = await calledNow(trx, queue);
+  const targets = await targetsOf(trx, ready);
+  const free: number[] = [];
+  for (const seq of ready) {
+    // An attempt without a delivery has no target: the job only needs to be ended.
+    const target = targets.get(seq);
+    if (target !== undefined && taken.has(target)) continue;
+    if (target !== undefined) taken.add(target);
+    free.push(seq);
+    if (free.length === limit) break;
+  }
+  return free;
+}
+
+/** Literal states: with bound values SQLite could not use the partial index of what runs, which is little. */
+async function calledNow(trx: Trx, queue: string): Promise<Set<string>> {
+  const { rows } = await sql<{ userId: string; target: string }>`
+    select d.userId, d.target from jobs j cross join deliveries d on d.id = j.id
+    where j.state = 'running' and j.workerId > '' and j.queue = ${queue}`.execute(trx);
+  return new Set(rows.map(keyOf));
+}
+
+async function targetsOf(trx: Trx, seqs: readonly number[]): Promise<Map<number, string>> {
+  const { rows } = await sql<{ seq: number; userId: string; target: string }>`
+    select j.seq, d.userId, d.target from json_each(${JSON.stringify(seqs)}) s
+    cross join jobs j on j.seq = s.value cross join deliveries d on d.id = j.id`.execute(trx);
+  return new Map(rows.map((row) => [row.seq, keyOf(row)]));
+}
+
+function keyOf({ userId, target }: { readonly userId: string; readonly target: string }): string {
+  return `${userId} ${target}`;
+}

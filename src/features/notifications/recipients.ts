@@ -1,0 +1,97 @@
+import { CompiledQuery } from "kysely";
+import type { Clock } from "../../core/clock.ts";
+import { MARK_NOTIFICATION } from "../../store/commit/delivery-statements.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import type { Channels } from "../delivery/index.ts";
+import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
+import { deliverJob, type RuleBook } from "../rules/index.ts";
+import type { Notifier } from "./notifier.ts";
+
+const RECIPIENTS_PER_TRANSACTION = 500;
+
+interface RecipientsPayload {
+  readonly notificationId: string;
+  readonly targetUsers: string;
+  readonly targetRoles: string;
+  readonly projectId: string | null;
+}
+
+export interface RecipientsContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly audit: AuditTrail;
+  readonly jobs: JobService;
+  readonly rules: RuleBook;
+  readonly channels: Channels;
+  readonly notify: Notifier;
+}
+
+/** Handles the job that the pipeline leaves for a rule with many recipients. */
+export function handleRecipients(runner: JobRunner, context: RecipientsContext): void {
+  runner.handle("notification.recipients", (job, signal) => writeRecipients(context, job, signal));
+}
+
+/**
+ * Writes the recipients of a rule that has many, in slices of one transaction each, after those that are there: a second run continues where the first
+ * was cut short.
+ */
+async function writeRecipients(
+  context: RecipientsContext,
+  job: RunningJob,
+  signal: AbortSignal,
+): Promise<typeof COMPLETED> {
+  const { db, notify, jobs, rules, channels } = context;
+  const { notificationId, ...targets } = job.payload as RecipientsPayload;
+  const notification = await db.read
+    .selectFrom("notifications")
+    .selectAll()
+    .where("id", "=", notificationId)
+    .executeTakeFirstOrThrow();
+  const last = await db.read
+    .selectFrom("notification_recipients")
+    .select((e) => e.fn.max("userId").as("userId"))
+    .where("notificationId", "=", notificationId)
+    .executeTakeFirst();
+  let after = last?.userId ?? "";
+  let recipients = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const userIds = rules.recipientPage(targets, after, RECIPIENTS_PER_TRANSACTION);
+    if (userIds.length === 0) {
+      await db.write(async (trx) => {
+        await jobs.complete(job, trx, { recipients });
+        await recordDelivered(context, notificationId, trx);
+        if (channels.hasExternalChannel(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+      });
+      return COMPLETED;
+    }
+    await db.write((trx) => notify.addRecipients(notification, userIds, trx));
+    recipients += userIds.length;
+    after = userIds.at(-1) ?? after;
+  }
+}
+
+/**
+ * While the job wrote recipients, no mark could say that the notification has reached all of them. If it has by now, no later mark will.
+ */
+async function recordDelivered({ audit, clock }: RecipientsContext, notificationId: string, trx: Trx): Promise<void> {
+  const { recipients, deliveredAt } = await trx
+    .selectFrom("notification_recipients")
+    .select((e) => [e.fn.countAll<number>().as("recipients"), e.fn.max("deliveredAt").as("deliveredAt")])
+    .where("notificationId", "=", notificationId)
+    .executeTakeFirstOrThrow();
+  if (recipients === 0) return;
+  if (!(await markNotificationDelivered(trx, notificationId, deliveredAt ?? clock.now()))) return;
+  const metadata = { channel: "in_app", recipients };
+  await audit.record(
+    { action: "notification.delivered", resourceType: "notification", resourceId: notificationId, metadata },
+    { trx },
+  );
+}
+
+/** Marks a notification as delivered if all its recipients have it, live or by an external channel. @returns whether it was marked now. */
+export async function markNotificationDelivered(trx: Trx, id: string, at: number): Promise<boolean> {
+  const { numAffectedRows } = await trx.executeQuery(CompiledQuery.raw(MARK_NOTIFICATION, [{ id, at }]));
+  return Number(numAffectedRows ?? 0) > 0;
+}
