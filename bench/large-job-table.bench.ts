@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DAY_MS } from "../src/core/clock.ts";
-import { migrateFile } from "../src/store/sqlite/migrate-file.ts";
+import { migrateFile } from "../src/store/sqlite/migrate.ts";
 import { startEmbedded } from "./lib/embedded.ts";
 import { fillJobs } from "./lib/fill-jobs.ts";
 import { residentMiB, startPrism } from "./lib/processes.ts";

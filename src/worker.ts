@@ -3,8 +3,8 @@ import { workerData } from "node:worker_threads";
 import type { ThreadRole } from "./core/runtime.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
 import type { BacktestThreadData } from "./features/rules/backtest/backtests.ts";
-import { runWriterThread, type WriterThreadData } from "./store/commit/writer-thread.ts";
-import { runScanThread, type ScanThreadData } from "./store/read/scan-thread.ts";
+import { runWriterThread, type WriterThreadData } from "./store/commit/thread-writer.ts";
+import { runScanThread, type ScanThreadData } from "./store/scanner.ts";
 import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snapshot.ts";
 
 const { role, data } = workerData as { role: ThreadRole; data: unknown };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type App, startApp } from "../../src/app/start.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 
 /** A whole server in this process, on a directory of its own. */
 export interface Embedded extends Pick<App, "services" | "parts"> {

@@ -1,4 +1,4 @@
-import type { WriterPort } from "../store/commit/writer-port.ts";
+import type { WriterPort } from "../store/commit/writers.ts";
 
 /** A command that writes beside the server is noticed within this time (D35). */
 const ASK_EVERY_MS = 250;

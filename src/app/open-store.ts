@@ -13,8 +13,8 @@ import { ClockTrust } from "../features/retention/index.ts";
 import { LiveSettings } from "../http/live-settings.ts";
 import type { Committer } from "../store/commit/committer.ts";
 import type { Database } from "../store/database.ts";
-import { StorageGuard } from "../store/storage-guard.ts";
 import type { Store } from "../store/store.ts";
+import { StorageGuard } from "../store/write-health.ts";
 import { openServerStore } from "./server-store.ts";
 
 export interface BaseOptions {

@@ -3,8 +3,8 @@ import type { Config } from "../config/load.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import { beatFileOf } from "../store/read/beats.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { beatFileOf } from "../store/write-health.ts";
 
 export interface ServerStoreParts {
   readonly config: Config;

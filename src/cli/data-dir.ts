@@ -3,13 +3,12 @@ import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { type DataPlaces, finishRestore, isRestorePending } from "../features/backup/swap.ts";
+import { kyselyOver, ReadDriver } from "../store/commit/write-driver.ts";
 import type { ReadDb } from "../store/database.ts";
-import { beatFileOf } from "../store/read/beats.ts";
-import { openForReading } from "../store/sqlite/connection.ts";
+import { openForReading, StatementCache } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
-import { kyselyOver, ReadDriver } from "../store/sqlite/kysely-drivers.ts";
-import { migrateFile, pendingMigrations } from "../store/sqlite/migrate-file.ts";
-import { StatementCache } from "../store/sqlite/statement-cache.ts";
+import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
+import { beatFileOf } from "../store/write-health.ts";
 import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 

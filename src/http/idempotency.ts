@@ -2,9 +2,9 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, DAY_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
-import { type BodyFingerprint, bodyFingerprint } from "../store/commit/body-fingerprint.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
 import type { Database, Trx } from "../store/database.ts";
+import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
 import type { Exchange } from "./exchange.ts";
 import { Reply } from "./route.ts";
 

@@ -1,14 +1,13 @@
 import type { Kysely, Transaction } from "kysely";
 import { AsyncScope } from "../core/async-scope.ts";
 import { PrismError } from "../core/errors.ts";
-import { TransactionScope, WriteDriver, type WriteParts } from "./commit/write-driver.ts";
+import { kyselyOver, ReadDriver, TransactionScope, WriteDriver, type WriteParts } from "./commit/write-driver.ts";
 import type { AuditRow, CommitFailure } from "./commit/write-set.ts";
 import type { Effect } from "./effect.ts";
-import type { Scanner } from "./read/scanner.ts";
+import type { Scanner } from "./scanner.ts";
 import type { Schema } from "./schema.ts";
-import { kyselyOver, ReadDriver } from "./sqlite/kysely-drivers.ts";
+import type { StatementCache } from "./sqlite/connection.ts";
 import { commitError, failureOf } from "./sqlite/sqlite-errors.ts";
-import type { StatementCache } from "./sqlite/statement-cache.ts";
 
 export type Trx = Transaction<Schema>;
 export type ReadDb = Kysely<Schema>;

@@ -1,39 +1,33 @@
 import type {
-  DeliveriesTable,
-  DeliveryState,
-  OutsideChannel,
-  SealedMailsTable,
-  SoundsTable,
-  TransferBucketsTable,
-  WebhooksTable,
-} from "./schema/delivery.ts";
-import type {
   DecisionOutcome,
   DecisionsTable,
+  DeliveriesTable,
+  DeliveryState,
   EventConsumersTable,
   EventFailuresTable,
   EventSlicesTable,
   EventsTable,
-  RuleStatsTable,
-  RulesTable,
-  RuleVersionsTable,
-  SuppressedBatchesTable,
-  SuppressedKeysTable,
-  SuppressionWindowsTable,
-} from "./schema/events.ts";
-import type { Flag } from "./schema/flag.ts";
-import type { JobAttemptsTable, JobState, JobsTable, SchedulesTable, WorkersTable } from "./schema/jobs.ts";
-import type {
   MessageStatus,
   MessagesTable,
   NotificationKind,
   NotificationRecipientsTable,
   NotificationsTable,
+  OutsideChannel,
+  RuleStatsTable,
+  RulesTable,
+  RuleVersionsTable,
+  SealedMailsTable,
+  SoundsTable,
   StreamGapsTable,
   StreamLogTable,
+  SuppressedBatchesTable,
+  SuppressedKeysTable,
+  SuppressionWindowsTable,
   TaskStatus,
   TasksTable,
-} from "./schema/notifications.ts";
+  TransferBucketsTable,
+  WebhooksTable,
+} from "./schema/events.ts";
 import type {
   ApiKeysTable,
   OneTimeTokensTable,
@@ -52,14 +46,20 @@ import type {
 } from "./schema/people.ts";
 import type {
   AuditLogTable,
+  Flag,
   IdempotencyKeysTable,
+  JobAttemptsTable,
+  JobState,
+  JobsTable,
   MigrationsTable,
   ModuleKvTable,
   ModulesTable,
+  SchedulesTable,
   SettingsTable,
+  WorkersTable,
 } from "./schema/system.ts";
 
-export { JOB_STATES } from "./schema/jobs.ts";
+export { JOB_STATES } from "./schema/system.ts";
 export type {
   AuditLogTable,
   DecisionOutcome,

@@ -1,4 +1,47 @@
-import { AUDIT_KEY_SETTING } from "./audit/audit-key.ts";
+import { createHmac, hkdfSync, randomBytes } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import { KEY_ID_BYTES, type SealedBox } from "../core/sealed-box.ts";
+import { sha256Hex } from "../core/tokens.ts";
+
+export const AUDIT_KEY_SETTING = "audit.key";
+export const AUDIT_KEY_PLACE = "settings.value.audit.key";
+const KEY_BYTES = 32;
+/** Sealed together with the key once a signed `audit.head` was written: without the encryption key it cannot be taken away. */
+const HEAD_MARK = Buffer.from([1]);
+
+/** The key of the audit chain: 32 random bytes made at first use, kept under the encryption key. @throws UnsealError when that is another one. */
+export function loadAuditKey(connection: Sqlite, box: SealedBox): Uint8Array {
+  const stored = storedValue(connection);
+  if (stored) return box.open(AUDIT_KEY_PLACE, stored).subarray(0, KEY_BYTES);
+  // Two commands may race to be first: the one that loses takes what the other stored.
+  connection
+    .prepare("insert into settings (key, value, updatedAt) values (?, ?, ?) on conflict (key) do nothing")
+    .run(AUDIT_KEY_SETTING, box.seal(AUDIT_KEY_PLACE, randomBytes(KEY_BYTES)), Date.now());
+  const settled = storedValue(connection);
+  if (!settled) throw new Error("the audit key could not be stored");
+  return box.open(AUDIT_KEY_PLACE, settled).subarray(0, KEY_BYTES);
+}
+
+/** Whether a signed `audit.head` was written for this database, so that one must exist. @throws UnsealError */
+export function isHeadRequired(connection: Sqlite, box: SealedBox): boolean {
+  const stored = storedValue(connection);
+  return stored !== undefined && box.open(AUDIT_KEY_PLACE, stored).length > KEY_BYTES;
+}
+
+/**
+ * The stored value of the key with the mark that a signed head is required.
+ * @returns null where it has the mark, or where another encryption key has sealed it: a rotation may be under way.
+ */
+export function markedAuditKey(stored: Uint8Array, box: SealedBox): Buffer | null {
+  if (!box.keyId.equals(stored.subarray(0, KEY_ID_BYTES))) return null;
+  const value = box.open(AUDIT_KEY_PLACE, stored);
+  return value.length > KEY_BYTES ? null : box.seal(AUDIT_KEY_PLACE, Buffer.concat([value, HEAD_MARK]));
+}
+
+function storedValue(connection: Sqlite): Buffer | undefined {
+  const read = connection.prepare<[string], Buffer>("select value from settings where key = ?").pluck();
+  return read.get(AUDIT_KEY_SETTING);
+}
 
 /** The credentials of this server's own Pusher app. */
 export const PUSHER_APP_SETTING = "pusher.app";
@@ -9,4 +52,72 @@ export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, PUSHER_APP_SETTING] as const;
 /** What is authenticated with the sealed value of a setting. */
 export function sealedSettingPlace(key: string): string {
   return `settings.value.${key}`;
+}
+
+/** Ids of the keys that the server which ran last can open with, as a JSON list. */
+export const SERVER_KEYS_SETTING = "encryption.serverKeys";
+
+/** Leaves word of the keys of this server, for a command that would seal beside it with one that it does not have. */
+export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
+  connection
+    .prepare(
+      `insert into settings (key, value, updatedAt) values (?, ?, ?)
+       on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt where value is not excluded.value`,
+    )
+    .run(SERVER_KEYS_SETTING, JSON.stringify(box.keyIds), Date.now());
+}
+
+/** Says that every stored fingerprint is a keyed one; earlier versions stored the plain SHA-256 of the body. */
+const KEYED_SETTING = "idempotency.keyed";
+
+/** Makes the fingerprints of request bodies that carry an Idempotency-Key. */
+export type BodyFingerprint = (body: string | Uint8Array) => string;
+
+/**
+ * Fingerprints under a key that the database holds in sealed form only: a body cannot be guessed from the file.
+ * @param auditKey stays the same when the encryption key is rotated, so requests can be repeated across a rotation.
+ */
+export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
+  const keyed = keyedDigest(auditKey);
+  return (body) => keyed(sha256Hex(body));
+}
+
+/**
+ * Replaces the plain SHA-256 values that earlier versions stored, once. The new value is made of the old one, so a request that was sent
+ * before the upgrade is still recognised after it.
+ */
+export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
+  if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;
+  connection
+    .transaction(() => {
+      convertAll(connection, keyedDigest(auditKey));
+      connection
+        .prepare("insert into settings (key, value, updatedAt) values (?, 1, ?)")
+        .run(KEYED_SETTING, Date.now());
+    })
+    .immediate();
+}
+
+interface StoredFingerprint {
+  readonly scope: string;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** In pages: there may be a million. */
+function convertAll(connection: Sqlite, keyed: (digest: string) => string): void {
+  const page = connection.prepare<[string, string], StoredFingerprint>(
+    "select scope, key, fingerprint from idempotency_keys where (scope, key) > (?, ?) order by scope, key limit 1000",
+  );
+  const convert = connection.prepare("update idempotency_keys set fingerprint = ? where scope = ? and key = ?");
+  for (let rows = page.all("", ""); rows.length > 0; ) {
+    for (const { scope, key, fingerprint } of rows) convert.run(keyed(fingerprint), scope, key);
+    const last = rows.at(-1);
+    rows = last ? page.all(last.scope, last.key) : [];
+  }
+}
+
+function keyedDigest(auditKey: Uint8Array): (digest: string) => string {
+  const key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism idempotency fingerprints", 32));
+  return (digest) => createHmac("sha256", key).update(digest).digest("hex");
 }

@@ -3,7 +3,7 @@ import { promises } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { StorageGuard } from "../../src/store/storage-guard.ts";
+import { StorageGuard } from "../../src/store/write-health.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";

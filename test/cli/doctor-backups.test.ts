@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { archiveName, archivesIn, archiveTime } from "../../src/cli/commands/server/archives.ts";
 import { DAY_MS } from "../../src/core/clock.ts";
-import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, runCli } from "./run-cli.ts";
 

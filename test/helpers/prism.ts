@@ -8,7 +8,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
-import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
+import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 
 export interface PrismOptions {
   /** Settings by dotted key, as on the command line. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Committer, emptyContent } from "../../src/store/commit/committer.ts";
-import { undecidedRows } from "../../src/store/commit/undecided.ts";
 import type { Effects } from "../../src/store/commit/write-set.ts";
+import { undecidedRows } from "../../src/store/commit/write-set.ts";
 import { commitError } from "../../src/store/sqlite/sqlite-errors.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";

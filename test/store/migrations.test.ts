@@ -5,8 +5,15 @@ import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { DataDirRefused } from "../../src/core/data-dir.ts";
-import { type Migration, migrateUp, migrationStatus, SchemaRefused } from "../../src/store/sqlite/migrate.ts";
-import { migrateFile, migrationStatusOf, pendingMigrations } from "../../src/store/sqlite/migrate-file.ts";
+import {
+  type Migration,
+  migrateFile,
+  migrateUp,
+  migrationStatus,
+  migrationStatusOf,
+  pendingMigrations,
+  SchemaRefused,
+} from "../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { column, openBeside, temporaryDatabase, temporaryDir } from "../helpers/store.ts";
 

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { migrateFile } from "../../src/store/sqlite/migrate-file.ts";
-import { requireOwnSchema } from "../../src/store/sqlite/own-schema.ts";
+import { migrateFile, requireOwnSchema } from "../../src/store/sqlite/migrate.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 test("S3-39: plain tables of modules are no stranger's; whatever runs code of its own is", (t) => {

@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 import { sql } from "kysely";
 import { type Caller, runAs } from "../../src/core/caller.ts";
-import { Scanner } from "../../src/store/read/scanner.ts";
+import { Scanner } from "../../src/store/scanner.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { openBeside, openTestStore, temporaryDatabase } from "../helpers/store.ts";

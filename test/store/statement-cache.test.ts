@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { StatementCache } from "../../src/store/sqlite/statement-cache.ts";
+import { StatementCache } from "../../src/store/sqlite/connection.ts";
 
 test("a statement is prepared once, and the cache holds 500 of them", (t) => {
   const connection = new SqliteDatabase(":memory:");

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { renameSync } from "node:fs";
 import test from "node:test";
-import { WriteHealth } from "../../src/store/commit/write-health.ts";
-import { WriteRecord } from "../../src/store/commit/write-record.ts";
-import { sortErrno } from "../../src/store/sqlite/disk-problem.ts";
-import { failureOf, withDiskReason } from "../../src/store/sqlite/sqlite-errors.ts";
+import { failureOf, sortErrno, withDiskReason } from "../../src/store/sqlite/sqlite-errors.ts";
+import { WriteHealth, WriteRecord } from "../../src/store/write-health.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { openTestStore, temporaryDatabase } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -5,9 +5,9 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../../core/log.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import { syncDirLater } from "../../core/sync-dir.ts";
-import { GENESIS_HASH } from "../../store/audit/audit-chain.ts";
-import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/audit/audit-key.ts";
+import { GENESIS_HASH } from "../../store/commit/audit-chain.ts";
 import type { Database } from "../../store/database.ts";
+import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/sealed-settings.ts";
 import type { AuditService } from "./audit.ts";
 import type { AuditHead } from "./audit-log.ts";
 

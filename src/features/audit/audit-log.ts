@@ -1,10 +1,10 @@
 import type { Selectable } from "kysely";
 import { toRfc3339 } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
-import { auditHash, GENESIS_HASH } from "../../store/audit/audit-chain.ts";
+import { auditHash, GENESIS_HASH } from "../../store/commit/audit-chain.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { AuditLogTable } from "../../store/schema.ts";
-import { bytesOf, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
+import { bytesOf, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
 
 export type AuditLogRow = Selectable<AuditLogTable>;
 

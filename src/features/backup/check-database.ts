@@ -1,9 +1,9 @@
 import type { SealedBox } from "../../core/sealed-box.ts";
-import { loadAuditKey } from "../../store/audit/audit-key.ts";
-import { Scanner } from "../../store/read/scanner.ts";
+import { kyselyOver, ReadDriver } from "../../store/commit/write-driver.ts";
+import { Scanner } from "../../store/scanner.ts";
+import { loadAuditKey } from "../../store/sealed-settings.ts";
 import { openForReading } from "../../store/sqlite/connection.ts";
-import { kyselyOver, ReadDriver } from "../../store/sqlite/kysely-drivers.ts";
-import { requireOwnSchema } from "../../store/sqlite/own-schema.ts";
+import { requireOwnSchema } from "../../store/sqlite/migrate.ts";
 import { sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 import { lastAuditSeq, verifyAudit } from "../audit/index.ts";
 import { ArchiveRefused } from "./archive-refused.ts";

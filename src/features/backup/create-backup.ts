@@ -8,11 +8,10 @@ import { createDatabaseFile, SOUNDS_DIR } from "../../core/data-dir.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { syncDir } from "../../core/sync-dir.ts";
 import { VERSION } from "../../core/version.ts";
-import { appendAudit, requireAuditKey } from "../../store/audit/append-audit.ts";
+import { appendAudit, requireAuditKey } from "../../store/commit/audit-chain.ts";
 import { readSequences } from "../../store/commit/sequences.ts";
 import { openForReading } from "../../store/sqlite/connection.ts";
-import { SchemaRefused } from "../../store/sqlite/migrate.ts";
-import { requireOwnSchema } from "../../store/sqlite/own-schema.ts";
+import { requireOwnSchema, SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { snapshotBytes, snapshotDatabase } from "../../store/sqlite/snapshot.ts";
 import { auditRow } from "../audit/index.ts";
 import {

@@ -7,7 +7,7 @@ import type { SealedBox } from "../../core/sealed-box.ts";
 import { everyStreamOf } from "../../live/stream.ts";
 import { removeWorker, requeueLost, runningJobs } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";
-import { migrateFile } from "../../store/sqlite/migrate-file.ts";
+import { migrateFile } from "../../store/sqlite/migrate.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import type { AuditHead } from "../audit/index.ts";
 import { AuditService, auditHeadLine } from "../audit/index.ts";

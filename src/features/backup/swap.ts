@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
 import { SOUNDS_DIR } from "../../core/data-dir.ts";
 import { syncDir } from "../../core/sync-dir.ts";
-import { beatFileOf } from "../../store/read/beats.ts";
+import { beatFileOf } from "../../store/write-health.ts";
 
 /*
  * How restored data takes the place of old data. First everything new stands whole, checked and on disk in a folder of its own; then a marker is

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";

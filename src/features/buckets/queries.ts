@@ -2,8 +2,7 @@ import type { Selectable } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { TransferBucketsTable } from "../../store/schema.ts";
-import { holdsText } from "../../store/sqlite/holds-text.ts";
-import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
+import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
 
 export type BucketRow = Selectable<TransferBucketsTable>;
 

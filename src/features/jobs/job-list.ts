@@ -2,7 +2,7 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
-import type { FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import type { FittingRows } from "../../store/sqlite/list-queries.ts";
 import type { JobsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";

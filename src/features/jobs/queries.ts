@@ -1,9 +1,14 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
 import type { JobAttemptsTable, JobState, JobsTable } from "../../store/schema.ts";
-import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
-import { holdsText } from "../../store/sqlite/holds-text.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  holdsText,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { JobFilters } from "./schema.ts";
 
 /** A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs. */

@@ -4,7 +4,7 @@ import type { Idempotency } from "../../http/idempotency.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 

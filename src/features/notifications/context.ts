@@ -4,7 +4,7 @@ import type { Idempotency } from "../../http/idempotency.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { Channels } from "../delivery/index.ts";
 import type { SoundServices } from "../sounds/index.ts";

@@ -8,7 +8,7 @@ import { checkShape } from "../../http/input.ts";
 import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { object } from "../../http/shapes.ts";
 import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
-import type { FittingRows } from "../../store/sqlite/fitting-rows.ts";
+import type { FittingRows } from "../../store/sqlite/list-queries.ts";
 import type { NotificationsContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";

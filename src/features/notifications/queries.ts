@@ -2,8 +2,7 @@ import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
-import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
+import { bytesOf, countOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
 import type { Filters } from "./schema.ts";
 
 /** A notification with one recipient's part in it. */

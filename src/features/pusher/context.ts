@@ -5,7 +5,7 @@ import type { Hub } from "../../live/hub.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { RealtimeService } from "../streams/index.ts";
 import type { PusherApp } from "./pusher-app.ts";
 

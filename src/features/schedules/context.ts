@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { TimerService } from "../timers/index.ts";
 import type { Schedules } from "./schedules.ts";
 

@@ -1,7 +1,13 @@
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb } from "../../store/database.ts";
-import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
-import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  newestFirst,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { ScheduleRow } from "./schedule-definition.ts";
 
 export interface ScheduleFilter {

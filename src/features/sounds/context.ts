@@ -4,7 +4,7 @@ import type { BodyReader } from "../../http/body.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { SoundServices } from "./open-sounds.ts";
 

@@ -1,6 +1,6 @@
 import { withinOr } from "../../core/within.ts";
 import { Reply } from "../../http/route.ts";
-import type { WriteProblem } from "../../store/commit/write-health.ts";
+import type { WriteProblem } from "../../store/write-health.ts";
 import type { OperationsContext } from "./context.ts";
 
 const PROBE_EVERY_MS = 1000;

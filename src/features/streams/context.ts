@@ -5,7 +5,7 @@ import type { Connections, RealtimeAccess } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { RealtimeService } from "./realtime-service.ts";
 import type { RealtimeTickets } from "./realtime-tickets.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { ReadCaches, UserDirectory } from "../access/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
 

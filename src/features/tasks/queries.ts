@@ -2,9 +2,14 @@ import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { TaskStatus, TasksTable } from "../../store/schema.ts";
-import { bytesOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/fitting-rows.ts";
-import { holdsText } from "../../store/sqlite/holds-text.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  holdsText,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { SortField } from "./schema.ts";
 
 export type TaskRow = Selectable<TasksTable>;

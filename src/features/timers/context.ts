@@ -1,7 +1,7 @@
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/storage-guard.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { PendingTimers } from "./pending-timers.ts";
 import type { TimerService } from "./timers.ts";

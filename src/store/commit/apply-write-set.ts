@@ -1,11 +1,10 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { AuditChain } from "../audit/audit-chain.ts";
 import type { DecisionOutcome } from "../schema.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
+import type { AuditChain } from "./audit-chain.ts";
 import { DeliveryStatements } from "./delivery-statements.ts";
 import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
 import { JobStatements } from "./job-sql.ts";
-import { undecidedRows } from "./undecided.ts";
 import type {
   ClaimedJob,
   DecisionRow,
@@ -15,6 +14,7 @@ import type {
   SuppressionRows,
   WriteSet,
 } from "./write-set.ts";
+import { undecidedRows } from "./write-set.ts";
 
 type Value = string | number | null;
 

@@ -3,12 +3,12 @@ import { currentCaller } from "../../core/caller.ts";
 import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
+import { WriteRecord } from "../write-health.ts";
 import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";
 import { eventColumns } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
-import { WriteRecord } from "./write-record.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
-import type { WriterPort } from "./writer-port.ts";
+import type { WriterPort } from "./writers.ts";
 
 /** What a source gives when it is granted a slot; the committer adds the rest. */
 export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;

@@ -1,6 +1,6 @@
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { Committer } from "./committer.ts";
-import type { WriterPort } from "./writer-port.ts";
+import type { WriterPort } from "./writers.ts";
 
 type Statement = readonly [sql: string, parameters: readonly unknown[]];
 

@@ -1,14 +1,81 @@
-import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from "kysely";
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
 import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Effect } from "../effect.ts";
-import { RunConnection } from "../sqlite/kysely-drivers.ts";
+import type { Schema } from "../schema.ts";
+import type { QueryRows } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitGroup } from "./commit-group.ts";
 import type { Committer } from "./committer.ts";
 import type { AuditRow } from "./write-set.ts";
-import type { WriterPort } from "./writer-port.ts";
+import type { WriterPort } from "./writers.ts";
+
+/** Gives Kysely a way to run one query. Everything else about SQLite (adapter, compiler) is Kysely's own. */
+export function kyselyOver(driver: Driver): Kysely<Schema> {
+  const dialect: Dialect = {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => driver,
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
+  return new Kysely<Schema>({ dialect });
+}
+
+type Run = (sql: string, parameters: readonly unknown[]) => QueryRows | Promise<QueryRows>;
+
+/** A connection as Kysely wants it, over a function that runs one statement. */
+class RunConnection implements DatabaseConnection {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const { rows, changes } = await this.#run(query.sql, query.parameters);
+    return { rows: rows as R[], numAffectedRows: BigInt(changes) };
+  }
+
+  // biome-ignore lint/correctness/useYield: the interface wants a generator; results come in pages of their own here
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new TypeError("read in pages; a long read keeps the write-ahead log from restarting");
+  }
+}
+
+/** For reading only: every query stands alone, and a transaction or a write is a mistake of ours. */
+export class ReadDriver implements Driver {
+  readonly #connection: RunConnection;
+
+  constructor(run: Run) {
+    this.#connection = new RunConnection(run);
+  }
+
+  async init(): Promise<void> {}
+  async destroy(): Promise<void> {}
+  async releaseConnection(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return this.#connection;
+  }
+
+  async beginTransaction(): Promise<void> {
+    throw new TypeError("`read` has no transactions; use Database.write");
+  }
+
+  async commitTransaction(): Promise<void> {}
+  async rollbackTransaction(): Promise<void> {}
+}
 
 const SLOW_TRANSACTION_MS = 10;
 const TRANSACTION_LIMIT_MS = 5000;

@@ -1,3 +1,4 @@
+import { uuidv7 } from "../../core/ids.ts";
 import type {
   AuditLogTable,
   DecisionsTable,
@@ -65,7 +66,7 @@ export interface SliceMark {
 }
 
 export type DecisionRow = DecisionsTable;
-export type FailureRow = EventFailuresTable;
+type FailureRow = EventFailuresTable;
 
 export type NotificationRow = Pick<
   NotificationsTable,
@@ -197,7 +198,7 @@ export interface JobWork {
 }
 
 /** A step back of the wall clock. What was made between `madeFrom` and `now`, by the clock as it is, was made after it. */
-export interface ClockStep {
+interface ClockStep {
   readonly byMs: number;
   readonly madeFrom: number;
   readonly now: number;
@@ -278,3 +279,37 @@ export type CommitFailure = "full" | "busy" | "readonly" | "broken" | "closed" |
 export type CommitOutcome =
   | { readonly ok: true; readonly failedEffects: readonly number[]; readonly claimed: readonly ClaimedJob[] }
   | { readonly ok: false; readonly failure: CommitFailure; readonly superseded: boolean; readonly message: string };
+
+/** The consumer of events that decides by rules, as `event_failures` has it. */
+export const RULE_ENGINE = "rule-engine";
+
+/** The key of the one unfinished job that decides an event. */
+export function eventJobKey(eventSeq: number): string {
+  return `event:${eventSeq}`;
+}
+
+/** What stands for an event that could not be decided: the failure, and the job that tries again. Made only when it comes to that. */
+export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
+  readonly failure: FailureRow;
+  readonly job: JobRow;
+} {
+  const job: JobRow = {
+    id: uuidv7(),
+    queue: "event-processing",
+    kind: "event.process",
+    payload: JSON.stringify({ eventSeq }),
+    state: "scheduled",
+    priority: 0,
+    runAt: retry.runAt,
+    maxAttempts: retry.maxAttempts,
+    dedupeKey: eventJobKey(eventSeq),
+    label: null,
+    module: null,
+    createdBy: null,
+    scheduleId: null,
+    correlationId,
+    createdAt: retry.at,
+  };
+  const failure = { consumer: RULE_ENGINE, eventSeq, attempts: 1, lastError: null, jobId: job.id };
+  return { job, failure: { ...failure, createdAt: retry.at, resolvedAt: null } };
+}

@@ -1,12 +1,10 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { AuditChain } from "../audit/audit-chain.ts";
-import { openForReading } from "../sqlite/connection.ts";
-import { diskProblem } from "../sqlite/disk-problem.ts";
-import { requireModuleChanges, schemaVersion } from "../sqlite/own-schema.ts";
-import { failureOf, withDiskReason } from "../sqlite/sqlite-errors.ts";
-import { type QueryRows, StatementCache } from "../sqlite/statement-cache.ts";
+import { openForReading, type QueryRows, StatementCache } from "../sqlite/connection.ts";
+import { requireModuleChanges, schemaVersion } from "../sqlite/migrate.ts";
+import { diskProblem, failureOf, withDiskReason } from "../sqlite/sqlite-errors.ts";
 import { WriteSetApplier } from "./apply-write-set.ts";
+import { AuditChain } from "./audit-chain.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
 /** What a feature's transaction adds at its end: the numbers it drew and the audit rows, which come last. */

@@ -1,7 +1,7 @@
-/** The event log, the rules, and what these decided. */
+/** The event log, the rules and what they decided, and what follows: notifications, streams, messages, tasks, deliveries. */
 import type { Generated } from "kysely";
 import type { Level } from "../../core/levels.ts";
-import type { Flag } from "./flag.ts";
+import type { Flag } from "./system.ts";
 
 export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "no recipients";
 
@@ -127,4 +127,185 @@ export interface SuppressedBatchesTable {
   noticeId: string | null;
   toldCount: Generated<number>;
   closedAt: number | null;
+}
+
+// Notifications, live streams, messages, tasks
+
+export type NotificationKind = "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate";
+
+export interface NotificationsTable {
+  id: string;
+  ruleId: string | null;
+  eventId: string | null;
+  projectId: string | null;
+  kind: NotificationKind;
+  title: string;
+  message: string;
+  sound: string | null;
+  action: string | null;
+  data: string | null;
+  priority: Generated<number>;
+  dedupeKey: string | null;
+  aggregateCount: Generated<number>;
+  scheduledJobId: string | null;
+  delivered: Generated<Flag>;
+  pusherEventSent: Generated<Flag>;
+  correlationId: string;
+  createdAt: number;
+  deliveredAt: number | null;
+  expiresAt: number | null;
+  channels: string | null;
+}
+
+export interface NotificationRecipientsTable {
+  notificationId: string;
+  userId: string;
+  seq: number;
+  delivered: Generated<Flag>;
+  deliveredAt: number | null;
+  readAt: number | null;
+  acknowledgedAt: number | null;
+  openedAt: number | null;
+  deletedAt: number | null;
+  acknowledgeNote: string | null;
+  /** JSON text: the last one, with its time. */
+  webviewAction: string | null;
+}
+
+export interface StreamLogTable {
+  seq: number;
+  stream: string;
+  type: string;
+  data: string;
+  correlationId: string;
+  createdAt: number;
+}
+
+export interface StreamGapsTable {
+  stream: string;
+  fromSeq: number;
+  toSeq: number;
+}
+
+export type MessageStatus =
+  | "scheduled"
+  | "queued"
+  | "delivering"
+  | "retrying"
+  | "delivered"
+  | "read"
+  | "dead"
+  | "cancelled";
+
+export interface MessagesTable {
+  id: string;
+  senderId: string;
+  recipientId: string;
+  content: Uint8Array;
+  status: MessageStatus;
+  delayMs: number;
+  deliverAt: number;
+  jobId: string;
+  attempts: Generated<number>;
+  lastError: string | null;
+  deliveredAt: number | null;
+  readAt: number | null;
+  cancelledAt: number | null;
+  history: string;
+  correlationId: string;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export type TaskStatus = "TODO" | "IN_PROGRESS" | "DONE" | "CANCELLED";
+
+export interface TasksTable {
+  id: string;
+  userId: string;
+  title: string;
+  description: Generated<string>;
+  status: TaskStatus;
+  priority: Generated<number>;
+  dueAt: number | null;
+  version: Generated<number>;
+  deletedAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+// Deliveries, and what is watched besides events
+
+/** Channels that lead out of the program; `in_app` is the recipient's row itself. */
+export type OutsideChannel = "pusher" | "fcm" | "apns" | "email" | "webhook";
+export type DeliveryState = "queued" | "sending" | "delivered" | "failed" | "dead" | "skipped";
+
+export interface DeliveriesTable {
+  id: string;
+  notificationId: string;
+  userId: string;
+  channel: OutsideChannel;
+  target: Generated<string>;
+  state: DeliveryState;
+  attempts: Generated<number>;
+  reason: string | null;
+  providerId: string | null;
+  lastError: string | null;
+  jobId: string | null;
+  deliveredAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** Mails that wait for the job with their id. */
+export interface SealedMailsTable {
+  id: string;
+  /** Sealed JSON. */
+  content: Uint8Array;
+  expiresAt: number;
+}
+
+export interface WebhooksTable {
+  id: string;
+  projectId: string | null;
+  userId: string | null;
+  url: string;
+  secret: Uint8Array;
+  previousSecret: Uint8Array | null;
+  previousSecretUntil: number | null;
+  eventTypes: string;
+  active: Generated<Flag>;
+  failures: Generated<number>;
+  disabledAt: number | null;
+  createdBy: string | null;
+  version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface TransferBucketsTable {
+  id: string;
+  name: string;
+  currentBalance: string;
+  threshold: string;
+  currency: string;
+  state: "ok" | "below";
+  lastAlertAt: number | null;
+  renotifyMs: number;
+  version: Generated<number>;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface SoundsTable {
+  id: string;
+  filename: string;
+  mime: string;
+  bytes: number;
+  sha256: string;
+  storage: "local" | "s3";
+  storageKey: string;
+  durationMs: number | null;
+  createdBy: string | null;
+  createdAt: number;
+  deletedAt: number | null;
 }

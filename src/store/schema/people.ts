@@ -1,6 +1,6 @@
 /** People and what they may do: accounts, roles, tokens, sessions, projects and their keys. */
 import type { Generated } from "kysely";
-import type { Flag } from "./flag.ts";
+import type { Flag } from "./system.ts";
 
 export type UserStatus = "pending" | "active" | "disabled" | "unverified";
 

@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from "kysely";
+import { type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
 
 /** Which rows of a list, as http/pagination.ts reads it from a request. */
 interface Page {
@@ -28,4 +28,61 @@ export function newestFirst<DB, TB extends keyof DB, O>(
     .orderBy(sql`id`, "desc")
     .limit(limit + 1)
     .offset(offset);
+}
+
+/** Of the large columns of a page's rows together; a row that is larger is a page of its own. */
+export const FITTING_BYTES = 4_194_304;
+
+/** Which columns of a list can be large. */
+export interface RowBytes {
+  readonly bytes: RawBuilder<number>;
+  /** The largest row that the limits of its columns allow: pages that are small in any case are not measured. */
+  readonly largest: number;
+}
+
+export interface FittingRows<R> {
+  readonly rows: R[];
+  /** Further rows of the page were left out. */
+  readonly isCut: boolean;
+}
+
+/** Bytes of these columns; read from the row's header, without the pages of long values. */
+export function bytesOf(...columns: readonly string[]): RawBuilder<number> {
+  return sql<number>`${sql.join(
+    columns.map((column) => sql`ifnull(octet_length(${sql.ref(column)}), 0)`),
+    sql` + `,
+  )}`;
+}
+
+/** How many of the rows fit, at least one. @param sizes in bytes */
+export function countFitting(sizes: readonly number[], limitBytes = FITTING_BYTES): number {
+  let total = 0;
+  for (const [count, size] of sizes.entries()) {
+    total += size;
+    if (count > 0 && total > limitBytes) return count;
+  }
+  return sizes.length;
+}
+
+/**
+ * The first rows of a query whose large columns hold up to {@link FITTING_BYTES} together. The sizes are read first, so that no more than a page
+ * is in memory. @param query ordered, with its offset. @param limit of rows
+ */
+export async function fittingRows<DB, TB extends keyof DB, O>(
+  query: SelectQueryBuilder<DB, TB, O>,
+  limit: number,
+  { bytes, largest }: RowBytes,
+): Promise<FittingRows<O>> {
+  if (limit * largest <= FITTING_BYTES) return { rows: await query.limit(limit).execute(), isCut: false };
+  const measured = query.clearSelect().select(bytes.as("bytes")).limit(limit).$castTo<{ bytes: number }>();
+  const sizes = (await measured.execute()).map((row) => row.bytes);
+  const fitting = countFitting(sizes);
+  const rows = fitting === 0 ? [] : await query.limit(fitting).execute();
+  return { rows, isCut: rows.length < sizes.length };
+}
+
+/** Whether a column holds a text anywhere, ASCII letters without regard to case; `%` and `_` stand for themselves. */
+export function holdsText(column: string, text: string): RawBuilder<boolean> {
+  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  return sql<boolean>`${sql.ref(column)} like ${pattern} escape '\\'`;
 }

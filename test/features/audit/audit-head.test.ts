@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { AUDIT_KEY_PLACE } from "../../../src/store/audit/audit-key.ts";
+import { AUDIT_KEY_PLACE } from "../../../src/store/sealed-settings.ts";
 import { databaseIn, RunningCli, runCli } from "../../cli/run-cli.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";

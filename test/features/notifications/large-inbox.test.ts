@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { uuidv7 } from "../../../src/core/ids.ts";
-import { Scanner } from "../../../src/store/read/scanner.ts";
+import { Scanner } from "../../../src/store/scanner.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";

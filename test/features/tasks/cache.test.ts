@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import { deferred } from "../../../src/core/deferred.ts";
-import { Scanner } from "../../../src/store/read/scanner.ts";
+import { Scanner } from "../../../src/store/scanner.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";

@@ -1,5 +1,5 @@
 import SqliteDatabase from "better-sqlite3";
-import { Scanner } from "../../../src/store/read/scanner.ts";
+import { Scanner } from "../../../src/store/scanner.ts";
 
 /**
  * Every statement that this process compiles from now on, those of the scan thread included. To be called before a server starts, which must

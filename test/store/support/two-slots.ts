@@ -1,6 +1,6 @@
 import type { CommitOutcome, WriteSet } from "../../../src/store/commit/write-set.ts";
-import type { TransactionEnd, WriterPort } from "../../../src/store/commit/writer-port.ts";
-import type { QueryRows } from "../../../src/store/sqlite/statement-cache.ts";
+import type { TransactionEnd, WriterPort } from "../../../src/store/commit/writers.ts";
+import type { QueryRows } from "../../../src/store/sqlite/connection.ts";
 
 /**
  * Either writer with two sets on their way at any time, each handed over a turn later: what a thread does when the disk is slow, without a

@@ -13,12 +13,10 @@ import {
   verifyAudit,
 } from "../../../features/audit/audit-log.ts";
 import { clockWarning, storedClockFacts } from "../../../features/retention/clock-trust.ts";
-import { isHeadRequired, loadAuditKey } from "../../../store/audit/audit-key.ts";
-import { beatFileOf, lostCommits } from "../../../store/read/beats.ts";
+import { isHeadRequired, loadAuditKey } from "../../../store/sealed-settings.ts";
 import { openForReading } from "../../../store/sqlite/connection.ts";
-import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
-import { migrationStatusOf } from "../../../store/sqlite/migrate-file.ts";
-import { requireOwnSchema } from "../../../store/sqlite/own-schema.ts";
+import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "../../../store/sqlite/migrate.ts";
+import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase } from "../../data-dir.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import { checkEncryption } from "./data-checks.ts";

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { Config } from "../../../config/load.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/clock.ts";
 import { isRestorePending } from "../../../features/backup/swap.ts";
-import { type DiskProblem, diskProblem } from "../../../store/sqlite/disk-problem.ts";
+import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-errors.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../server/archives.ts";
 import { bytesText, type Check, fail, pass, warn } from "./check.ts";
 

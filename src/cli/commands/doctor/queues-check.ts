@@ -2,10 +2,10 @@ import { sql } from "kysely";
 import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/queue-control.ts";
 import type { QueueName } from "../../../features/jobs/runner/job.ts";
 import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
+import { kyselyOver, ReadDriver } from "../../../store/commit/write-driver.ts";
 import type { ReadDb } from "../../../store/database.ts";
-import { Scanner } from "../../../store/read/scanner.ts";
-import { SERVER_KEYS_SETTING } from "../../../store/sealing-keys.ts";
-import { kyselyOver, ReadDriver } from "../../../store/sqlite/kysely-drivers.ts";
+import { Scanner } from "../../../store/scanner.ts";
+import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { ageText } from "../../output/text.ts";
 import { type Check, pass, warn } from "./check.ts";
 

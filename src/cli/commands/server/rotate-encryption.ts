@@ -2,7 +2,7 @@ import { reseal } from "../../../app/sealed-columns.ts";
 import type { Config } from "../../../config/load.ts";
 import { sealedBoxOf } from "../../../config/load.ts";
 import type { Database } from "../../../store/database.ts";
-import { SERVER_KEYS_SETTING } from "../../../store/sealing-keys.ts";
+import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { type Context, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

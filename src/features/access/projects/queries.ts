@@ -1,8 +1,7 @@
 import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import { holdsText } from "../../../store/sqlite/holds-text.ts";
-import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
 
 export interface ProjectFilter {
   /** Only projects this user is a member of, and the default one; null for all. */

@@ -4,7 +4,7 @@ import type { SealedBox } from "../../../core/sealed-box.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
-import type { StorageGuard } from "../../../store/storage-guard.ts";
+import type { StorageGuard } from "../../../store/write-health.ts";
 import type { Projects } from "../../access/index.ts";
 
 /** What the feature needs besides the services of every module. */

@@ -1,13 +1,16 @@
 import { createHmac } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { AuditRow } from "../commit/write-set.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
+import { loadAuditKey } from "../sealed-settings.ts";
+import { openForWriting } from "../sqlite/connection.ts";
+import type { AuditRow } from "./write-set.ts";
 
 /** What the first row of the log follows. */
 export const GENESIS_HASH = "0".repeat(64);
 
 /** Everything a link's hash covers; the order of the members is part of the format. */
-export type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
+type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number };
 
 /**
  * hash = HMAC-SHA-256(audit key, previous hash ‖ canonical JSON of the row), in hex (contract 12.9). Canonical: an array of the columns in
@@ -77,5 +80,29 @@ export class AuditChain {
       );
       prevHash = hash;
     }
+  }
+}
+
+/**
+ * Adds one row to the audit trail, in a transaction of its own; also beside a running server (D35), and in a database whose schema is behind.
+ * @throws UnsealError when the encryption key is another one, and what SQLite throws
+ */
+export function appendAudit(file: string, box: SealedBox, row: AuditRow): void {
+  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
+  try {
+    const chain = new AuditChain(connection, loadAuditKey(connection, box));
+    connection.transaction(() => chain.append([row])).immediate();
+  } finally {
+    connection.close();
+  }
+}
+
+/** That a row could be added: the trail's key is there, or is made now, and opens with ours. @throws UnsealError, and what SQLite throws */
+export function requireAuditKey(file: string, box: SealedBox): void {
+  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
+  try {
+    loadAuditKey(connection, box);
+  } finally {
+    connection.close();
   }
 }

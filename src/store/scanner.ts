@@ -1,11 +1,105 @@
-import type { Worker } from "node:worker_threads";
-import { currentCaller } from "../../core/caller.ts";
-import { type Deferred, deferred } from "../../core/deferred.ts";
-import { isOutOfDescriptors, PrismError } from "../../core/errors.ts";
-import { startThread } from "../../core/runtime.ts";
-import { THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
-import type { ScanReply, ScanRequest } from "./scan-thread.ts";
-import { ScanTurns, type WaitingScan } from "./scan-turns.ts";
+import { parentPort, type Worker } from "node:worker_threads";
+import { type Caller, currentCaller } from "../core/caller.ts";
+import { type Deferred, deferred } from "../core/deferred.ts";
+import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
+import { startThread } from "../core/runtime.ts";
+import { openForReading, StatementCache } from "./sqlite/connection.ts";
+import { sqliteCode, THREAD_GONE, ThreadError } from "./sqlite/sqlite-errors.ts";
+
+export interface ScanThreadData {
+  readonly file: string;
+}
+
+interface ScanRequest {
+  readonly id: number;
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+type ScanReply =
+  | { readonly id: number; readonly ok: true; readonly rows: unknown[] }
+  | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
+
+/** Reads that may scan, on a read-only connection of their own. Each request is one short read: a long one would keep the WAL from restarting. */
+export function runScanThread({ file }: ScanThreadData): void {
+  const port = parentPort;
+  if (!port) throw new TypeError("scans run in a thread of their own");
+  const statements = new StatementCache(openForReading(file));
+  port.on("message", ({ id, sql, parameters }: ScanRequest) => {
+    let reply: ScanReply;
+    try {
+      reply = { id, ok: true, rows: statements.run(sql, parameters).rows };
+    } catch (error) {
+      reply = {
+        id,
+        ok: false,
+        code: sqliteCode(error),
+        message: error instanceof Error ? error.message : String(error),
+      };
+    }
+    port.postMessage(reply);
+  });
+}
+
+/** Scans of one caller that may wait. A page of a console asks for a few lists at once. */
+const MAX_WAITING = 16;
+
+/** A read that waits for the scan thread. */
+interface WaitingScan {
+  readonly caller: Caller;
+  /** It will not be run: its client has gone away. */
+  drop(): void;
+}
+
+/**
+ * The reads that wait for the scan thread, one queue for each caller. The callers take turns, so that one who asks for many delays the others
+ * by one read each. What Prism does by itself (retention, digests) is one caller more, without a limit.
+ */
+class ScanTurns<T extends WaitingScan> {
+  /** In the order of turns. */
+  readonly #queues = new Map<string, T[]>();
+
+  /** @throws RATE_LIMITED when enough reads of the caller wait */
+  add(scan: T): void {
+    const key = turnKey(scan.caller);
+    const queue = this.#queues.get(key) ?? [];
+    if (key !== OWN && queue.length >= MAX_WAITING && this.#withoutGone(queue) >= MAX_WAITING)
+      throw new PrismError("RATE_LIMITED", "Too many of your reads wait already", { retryAfterMs: 1000 });
+    queue.push(scan);
+    this.#queues.set(key, queue);
+  }
+
+  /** The next read whose client is still there. */
+  next(): T | undefined {
+    for (const [key, queue] of this.#queues) {
+      this.#withoutGone(queue);
+      const scan = queue.shift();
+      this.#queues.delete(key);
+      // The caller's next turn comes after all others.
+      if (queue.length > 0) this.#queues.set(key, queue);
+      if (scan) return scan;
+    }
+    return undefined;
+  }
+
+  /** @returns how many are left. */
+  #withoutGone(queue: T[]): number {
+    const left = queue.filter((scan) => {
+      const isGone = scan.caller.isGone?.() === true;
+      if (isGone) scan.drop();
+      return !isGone;
+    });
+    queue.splice(0, queue.length, ...left);
+    return left.length;
+  }
+}
+
+const OWN = "own";
+
+function turnKey({ principal, process, ip }: Caller): string {
+  if (principal) return principal.key;
+  return process === "request" ? `ip:${ip}` : OWN;
+}
 
 const IDLE_MS = 60_000;
 

@@ -1,0 +1,295 @@
+import type { Effect } from "../effect.ts";
+import type { QueryRows } from "../sqlite/connection.ts";
+import { failureOf } from "../sqlite/sqlite-errors.ts";
+import type { CommitOutcome, WriteSet } from "./write-set.ts";
+import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
+
+/** The end of a transaction. Its effects are not for SQLite: they are the part of the commit that memory is kept current by. */
+export interface TransactionEnd extends TransactionRows {
+  readonly effects: readonly Effect[];
+}
+
+/**
+ * The way to the writing connection, in this thread or another. Takes and gives data only: this is also the seam for a store on
+ * other machines. The committer makes sure that calls of a transaction and write sets never interleave.
+ */
+export interface WriterPort {
+  /** Whether a set may be sent now. */
+  hasRoom(): boolean;
+  /** Called when there is room again while sets are still on their way. */
+  onRoom: (() => void) | null;
+  /** Writes a set. `done` is called once, in the order of the calls; from the main thread's writer mostly before this returns. */
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
+  begin(): Promise<void>;
+  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows>;
+  commit(end: TransactionEnd): Promise<void>;
+  rollback(): Promise<void>;
+  /** Within a transaction: what follows can be rolled back by itself, until {@link endPart} or {@link rollbackPart}. */
+  beginPart(): Promise<void>;
+  /** Keeps what was written since the transaction or its last part began, for one commit with what follows. */
+  endPart(end: TransactionEnd, isFirst: boolean): Promise<void>;
+  /** @throws when SQLite has rolled back the whole transaction */
+  rollbackPart(): Promise<void>;
+  dataVersion(): Promise<number>;
+  checkpoint(): Promise<void>;
+  close(): Promise<void>;
+  /** Lets the process end although the writer was not closed. */
+  unref(): void;
+}
+
+/** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
+const BUSY_RETRY_MS = 5;
+
+/** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
+export class LocalWriter implements WriterPort {
+  /** A set is answered before the call returns, unless another process holds the file. */
+  onRoom: (() => void) | null = null;
+  #isBusy = false;
+  readonly #connection: WritingConnection;
+  readonly #busyLimitMs: number;
+
+  /** @param busyLimitMs how long another process's lock is waited for. */
+  constructor(connection: WritingConnection, busyLimitMs: number) {
+    this.#connection = connection;
+    this.#busyLimitMs = busyLimitMs;
+  }
+
+  hasRoom(): boolean {
+    return !this.#isBusy;
+  }
+
+  commitSet(set: WriteSet, answer: (outcome: CommitOutcome) => void): void {
+    const startedAt = performance.now();
+    this.#isBusy = true;
+    const done = (outcome: CommitOutcome): void => {
+      this.#isBusy = false;
+      answer(outcome);
+    };
+    const attempt = (): void => {
+      const error = this.#tryBegin();
+      if (error === null) {
+        done(this.#connection.commitSet(set, { hasBegun: true }));
+        return;
+      }
+      const failure = failureOf(error);
+      if (failure === "busy" && performance.now() - startedAt < this.#busyLimitMs) {
+        setTimeout(attempt, BUSY_RETRY_MS);
+        return;
+      }
+      done({ ok: false, failure, superseded: false, message: error.message });
+    };
+    attempt();
+  }
+
+  async begin(): Promise<void> {
+    const startedAt = performance.now();
+    for (;;) {
+      const error = this.#tryBegin();
+      if (error === null) return;
+      if (failureOf(error) !== "busy" || performance.now() - startedAt >= this.#busyLimitMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+    }
+  }
+
+  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
+    return this.#connection.query(sql, parameters);
+  }
+
+  async commit(end: TransactionEnd): Promise<void> {
+    this.#connection.commit(end);
+  }
+
+  async rollback(): Promise<void> {
+    this.#connection.rollback();
+  }
+
+  async beginPart(): Promise<void> {
+    this.#connection.beginPart();
+  }
+
+  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    this.#connection.endPart(end, isFirst);
+  }
+
+  async rollbackPart(): Promise<void> {
+    this.#connection.rollbackPart();
+  }
+
+  async dataVersion(): Promise<number> {
+    return this.#connection.dataVersion();
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#connection.checkpoint();
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  /** A connection of this thread keeps no process. */
+  unref(): void {}
+
+  #tryBegin(): Error | null {
+    try {
+      this.#connection.begin();
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
+
+/** Events in one second that make a thread worth its 8 MB. */
+const BUSY_EVENTS = 200;
+/** A commit that holds the event loop this long, whatever the load. */
+const SLOW_COMMIT_MS = 10;
+const WINDOW_MS = 1000;
+
+export interface AdaptiveParts {
+  /** Where it begins: in the main thread. */
+  readonly local: WriterPort;
+  /** Starts the thread, with a connection of its own. */
+  openThread(): WriterPort;
+  /** Runs `fn` while nobody else has the writer: no set in flight, no transaction open. Rejects when the store is being closed. */
+  alone(fn: () => Promise<void>): Promise<void>;
+  /** @param error why it stays where it is, if it does. */
+  onMoved(error: Error | null): void;
+}
+
+/** More than any `data_version`: those of two connections cannot be compared, so what comes from the thread must not look like what came before. */
+const THREAD_VERSIONS = 2 ** 40;
+
+/**
+ * The writing connection where it serves best: in the main thread while there is little to do, which is quick to start and small in memory, and
+ * in a thread of its own from the first busy second, or the first slow commit, on. It does not move back.
+ */
+export class AdaptiveWriter implements WriterPort {
+  readonly #parts: AdaptiveParts;
+  #port: WriterPort;
+  #move: Promise<void> | null = null;
+  #onRoom: (() => void) | null = null;
+  #windowStart = 0;
+  /** Opened by the move, also while that is under way. */
+  #thread: WriterPort | null = null;
+  #windowEvents = 0;
+
+  constructor(parts: AdaptiveParts) {
+    this.#parts = parts;
+    this.#port = parts.local;
+  }
+
+  get onRoom(): (() => void) | null {
+    return this.#onRoom;
+  }
+
+  set onRoom(fn: (() => void) | null) {
+    this.#onRoom = fn;
+    this.#port.onRoom = fn;
+  }
+
+  get isInThread(): boolean {
+    return this.#port !== this.#parts.local;
+  }
+
+  hasRoom(): boolean {
+    return this.#port.hasRoom();
+  }
+
+  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+    if (this.#move) {
+      this.#port.commitSet(set, done);
+      return;
+    }
+    const startedAt = performance.now();
+    let isFirst = true;
+    this.#port.commitSet(set, (outcome) => {
+      if (isFirst && this.#isBusy(set.events.seq.length, startedAt)) this.#startMove();
+      isFirst = false;
+      done(outcome);
+    });
+  }
+
+  begin(): Promise<void> {
+    return this.#port.begin();
+  }
+
+  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
+    return this.#port.query(sql, parameters);
+  }
+
+  commit(end: TransactionEnd): Promise<void> {
+    return this.#port.commit(end);
+  }
+
+  rollback(): Promise<void> {
+    return this.#port.rollback();
+  }
+
+  beginPart(): Promise<void> {
+    return this.#port.beginPart();
+  }
+
+  endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    return this.#port.endPart(end, isFirst);
+  }
+
+  rollbackPart(): Promise<void> {
+    return this.#port.rollbackPart();
+  }
+
+  async dataVersion(): Promise<number> {
+    const base = this.isInThread ? THREAD_VERSIONS : 0;
+    return base + (await this.#port.dataVersion());
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#port.checkpoint();
+  }
+
+  async close(): Promise<void> {
+    await this.#move;
+    await this.#port.close();
+  }
+
+  unref(): void {
+    this.#thread?.unref();
+  }
+
+  #isBusy(events: number, startedAt: number): boolean {
+    const now = performance.now();
+    if (now - this.#windowStart > WINDOW_MS) {
+      this.#windowStart = now;
+      this.#windowEvents = 0;
+    }
+    this.#windowEvents += events;
+    return this.#windowEvents >= BUSY_EVENTS || now - startedAt >= SLOW_COMMIT_MS;
+  }
+
+  #startMove(): void {
+    this.#move = this.#moveToThread().then(
+      () => this.#parts.onMoved(null),
+      (error: unknown) => this.#parts.onMoved(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /** The thread opens the file first, which takes a while; only the change itself needs the writer. */
+  async #moveToThread(): Promise<void> {
+    const { local, openThread, alone } = this.#parts;
+    const thread = openThread();
+    this.#thread = thread;
+    try {
+      await thread.dataVersion();
+      await alone(async () => {
+        // It may have died while the writer was waited for.
+        await thread.dataVersion();
+        local.onRoom = null;
+        thread.onRoom = this.#onRoom;
+        this.#port = thread;
+        await local.close();
+      });
+    } finally {
+      if (!this.isInThread) await thread.close();
+    }
+  }
+}

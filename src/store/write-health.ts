@@ -1,0 +1,281 @@
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { rename, statfs, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
+import { PrismError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { CommitFailure } from "./commit/write-set.ts";
+
+/** A failed commit counts for this long, even when others succeed: a full disk refuses large ones only. */
+const FAILURE_HOLDS_MS = 5000;
+
+/** What became of the latest commits of a process. Times are those of a monotonic clock in ms. */
+export class WriteRecord {
+  readonly #now: () => number;
+  #committedAt = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #failure: CommitFailure | null = null;
+  #commits = 0;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** How many commits there were; what waits in line makes progress while it grows. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  get sinceCommitMs(): number {
+    return this.#now() - this.#committedAt;
+  }
+
+  /** Why nothing can be written, as far as the latest commits tell; null when they succeeded. */
+  get failure(): CommitFailure | null {
+    const isOver = this.#committedAt > this.#failedAt && this.#now() - this.#failedAt >= FAILURE_HOLDS_MS;
+    return isOver ? null : this.#failure;
+  }
+
+  committed(): void {
+    this.#commits++;
+    this.#committedAt = this.#now();
+  }
+
+  /** What SQL refuses, and a lock that another process holds, says nothing about the disk. */
+  failed(failure: CommitFailure): void {
+    if (failure === "internal" || failure === "busy") return;
+    this.#failedAt = this.#now();
+    this.#failure = failure;
+  }
+}
+
+/** Why the database cannot be written. `gone`: its file was removed or replaced while it was open. */
+export type WriteProblem = "full" | "readonly" | "failed" | "gone";
+
+interface WriteHealthParts {
+  readonly file: string;
+  readonly record: WriteRecord;
+  readonly log: Logger;
+  /** Commits something. @returns whether it is on disk. */
+  probe(): Promise<boolean>;
+}
+
+/** While commits succeed no probe is needed; an idle server writes at most this often for those who ask. */
+const TRUSTED_MS = 5000;
+
+const MESSAGES: Readonly<Record<WriteProblem, string>> = {
+  full: "the disk or the database is full: nothing can be stored",
+  readonly: "the file system of the database is read-only: nothing can be stored",
+  failed: "the database cannot be written: nothing can be stored",
+  gone: "the database file was removed or replaced: what is stored now is lost when the server stops",
+};
+
+/**
+ * Whether commits reach the disk. Real commits answer that while there are any, so that load alone never looks like a failure; on an idle
+ * server a small commit does.
+ */
+export class WriteHealth {
+  readonly #parts: WriteHealthParts;
+  readonly #identity: string;
+  #told: WriteProblem | null = null;
+
+  constructor(parts: WriteHealthParts) {
+    this.#parts = parts;
+    this.#identity = identityOf(parts.file);
+  }
+
+  /** What is known without writing anything. A change is logged. */
+  known(): WriteProblem | null {
+    const problem = this.#isGone() ? "gone" : problemOf(this.#parts.record.failure);
+    if (problem !== this.#told) this.#tell(problem);
+    return problem;
+  }
+
+  /** Writes if the latest commits do not tell. Waits in line for the writer: the caller bounds the time. */
+  async check(): Promise<WriteProblem | null> {
+    const { record, probe } = this.#parts;
+    if (this.known() === null && record.sinceCommitMs < TRUSTED_MS) return null;
+    if (this.#isGone()) return "gone";
+    const isWritten = await probe();
+    return this.known() ?? (isWritten ? null : "failed");
+  }
+
+  #isGone(): boolean {
+    return identityOf(this.#parts.file) !== this.#identity;
+  }
+
+  #tell(problem: WriteProblem | null): void {
+    const { log } = this.#parts;
+    this.#told = problem;
+    if (problem === null) log.info({}, "the database can be written again");
+    else log.error({ problem }, MESSAGES[problem]);
+  }
+}
+
+function problemOf(failure: WriteRecord["failure"]): WriteProblem | null {
+  if (failure === null) return null;
+  return failure === "full" || failure === "readonly" ? failure : "failed";
+}
+
+/** Device and number of a file; asking for them opens nothing. */
+function identityOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.dev}:${stat.ino}` : "none";
+}
+
+/** The row that counts the beats of a database. */
+const BEAT_SETTING = "store.beat";
+/** While something is committed, one commit in this time is a beat. */
+const BEAT_EVERY_MS = 2000;
+
+export const BEAT_SQL = `insert into settings (key, value, updatedAt) values ('store.beat', ?, ?)
+  on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
+
+/** What a server notes outside the database: this beat of this file was on disk. */
+interface NotedBeat {
+  readonly database: string;
+  readonly beat: number;
+}
+
+/** Where the beat is noted; it belongs to the database and goes with it. */
+export function beatFileOf(dataDir: string): string {
+  return join(dataDir, "store.beat");
+}
+
+export function storedBeat(connection: Sqlite): number {
+  const read = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
+  return read.get(BEAT_SETTING) ?? 0;
+}
+
+/** The beat that was noted for a database; 0 when none was, or for another file. */
+export function notedBeat(beatFile: string, databaseFile: string): number {
+  const noted = parse(beatFile);
+  return noted?.database === realpathSync(databaseFile) ? noted.beat : 0;
+}
+
+/** Says that acknowledged commits are missing; null when the database holds the beat that was noted. */
+export function lostCommits(connection: Sqlite, beatFile: string, databaseFile: string): string | null {
+  if (notedBeat(beatFile, databaseFile) <= storedBeat(connection)) return null;
+  return "the database lacks commits that an earlier server acknowledged: its log (-wal) was removed, or an older copy was put in its place";
+}
+
+interface BeatsParts {
+  readonly databaseFile: string;
+  readonly beatFile: string;
+  /** The beat to go on from. */
+  readonly last: number;
+  /** How many commits this process has made. */
+  commits(): number;
+  /** Commits the number of a beat; resolves when it is on disk. */
+  commit(beat: number): Promise<void>;
+}
+
+/** Counts beats in the database and notes each one outside of it, once it is on disk: what is missing later is noticed at the next start. */
+export class Beats {
+  readonly #parts: BeatsParts;
+  #last: number;
+  #commits = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: BeatsParts) {
+    this.#parts = parts;
+    this.#last = parts.last;
+    this.#timer = setInterval(() => this.#look(), BEAT_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /** Waits for the note under way. */
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  #look(): void {
+    if (this.#parts.commits() === this.#commits) return;
+    this.#commits = this.#parts.commits();
+    // Where it cannot be written, the commits before it have said so.
+    this.#running = this.#running.then(() => this.#beat()).catch(() => undefined);
+  }
+
+  async #beat(): Promise<void> {
+    const { commit, databaseFile, beatFile } = this.#parts;
+    const beat = this.#last + 1;
+    await commit(beat);
+    this.#last = beat;
+    this.#commits = this.#parts.commits();
+    const noted: NotedBeat = { database: realpathSync(databaseFile), beat };
+    // Not synced: a note that is lost is an older one, and that claims less.
+    await writeFile(`${beatFile}.new`, `${JSON.stringify(noted)}\n`, { mode: 0o600 });
+    await rename(`${beatFile}.new`, beatFile);
+  }
+}
+
+function parse(beatFile: string): NotedBeat | null {
+  try {
+    const { database, beat } = JSON.parse(readFileSync(beatFile, "utf8")) as Partial<NotedBeat>;
+    return typeof database === "string" && Number.isSafeInteger(beat) ? { database, beat: Number(beat) } : null;
+  } catch {
+    return null;
+  }
+}
+
+const CHECK_EVERY_MS = 1000;
+
+/** Refuses to store more while one of the disks that are written has less room than the operator wants kept free; looks again every second, so it recovers by itself. */
+export class StorageGuard {
+  readonly #dirs: readonly string[];
+  readonly #minFreeBytes: number;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | null = null;
+  #freeBytes = Number.POSITIVE_INFINITY;
+
+  /** @param dirs of the database and of the data directory, which may be on different disks. */
+  constructor(dirs: readonly string[], minFreeBytes: number, log: Logger) {
+    this.#dirs = [...new Set(dirs)];
+    this.#minFreeBytes = minFreeBytes;
+    this.#log = log;
+  }
+
+  async start(): Promise<void> {
+    await this.#check();
+    this.#timer = setInterval(() => void this.#check(), CHECK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    if (this.#timer) clearInterval(this.#timer);
+  }
+
+  /** Of the disk that has the least. */
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+
+  get isFull(): boolean {
+    return this.#freeBytes < this.#minFreeBytes;
+  }
+
+  /** @throws STORAGE_FULL */
+  requireSpace(): void {
+    if (this.isFull) throw new PrismError("STORAGE_FULL", "The disk has too little free space; nothing was stored");
+  }
+
+  async #check(): Promise<void> {
+    const wasFull = this.isFull;
+    try {
+      const disks = await Promise.all(this.#dirs.map((dir) => statfs(dir)));
+      this.#freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
+    } catch (error) {
+      this.#log.warn({ err: error }, "the free disk space cannot be read");
+    }
+    if (this.isFull === wasFull) return;
+    const fields = { freeBytes: this.#freeBytes, minFreeBytes: this.#minFreeBytes };
+    if (this.isFull)
+      this.#log.error(
+        fields,
+        "too little free disk space: events, notifications and timers are refused with 507 until there is more",
+      );
+    else this.#log.info(fields, "free disk space again: everything is accepted");
+  }
+}
