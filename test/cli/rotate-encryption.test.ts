@@ -240,7 +240,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "features/delivery/mails.ts",
     "features/messages/message-view.ts",
     "features/pusher/pusher-app.ts",
-    "store/audit/audit-key.ts",
+    "store/sealed-settings.ts",
   ]);
   assert.deepEqual(SEALED_COLUMNS.map(({ name }) => name).sort(), [
     "messages.content",
