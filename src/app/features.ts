@@ -1,5 +1,4 @@
 import { ownOrigins } from "../config/public-url.ts";
-import { VERSION } from "../core/version.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
@@ -24,132 +23,47 @@ import { operationsFeature } from "../features/status/routes.ts";
 import { realtimeFeature } from "../features/streams/routes.ts";
 import { tasksFeature } from "../features/tasks/routes.ts";
 import { timeFeature } from "../features/timers/routes.ts";
-import { RateLimiter } from "../http/rate-limiter.ts";
 import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
 
-/** The features of Prism, in the order in which they are registered: their routes keep it, in the router and in the API's description. */
+/**
+ * The features of Prism with what each of them needs. They are registered in the order of their names, and their routes keep that order in the
+ * router and in the API's description.
+ */
 export function builtInFeatures(parts: Parts): Feature[] {
-  const {
-    database: db,
-    reader,
-    clock,
-    config,
-    settings,
-    box,
-    storage,
-    committer,
-    metrics,
-    store,
-    clockTrust,
-    startedAt,
-    warnings,
-  } = parts.base;
-  const { runner, jobs, jobControl, queueControl, workerLeases } = parts.core.jobs;
-  const {
-    announcer,
-    events: pipeline,
-    metrics: pipelineMetrics,
-    senders,
-    backlog,
-    rules,
-    ingest,
-  } = parts.core.pipeline;
-  const { projects, users, accessTokens, devUserId, principals, tickets, reads } = parts.core.access;
-  const {
-    accounts,
-    sessions,
-    accountLinks,
-    accountMail,
-    projectInvitations,
-    userAdmin,
-    oneTimeTokens,
-    passwords,
-    userLifecycle,
-  } = parts.core.access.accounts;
-  const { notify, schedules, idempotency, realtime, pendingTimers, circuits, timer } = parts.services;
-  const { auditHead } = parts.upkeep;
-  const { kernel, bodies, router } = parts.http;
-  const { pusherRegistry, sounds, connections, pusher, hub, realtimeAccess, channelAuthorizers } = parts.core.live;
-  const { loaded, consumers } = parts.services.modules;
+  const features = [
+    ...accessFeatures(parts),
+    ...eventFeatures(parts),
+    ...notificationFeatures(parts),
+    ...liveFeatures(parts),
+    ...jobFeatures(parts),
+    ...operatorFeatures(parts),
+  ];
+  return features.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Accounts, roles, projects and logging in. */
+function accessFeatures(parts: Parts): Feature[] {
+  const { base, core, http } = parts;
+  const { database: db, clock, config, settings, box } = base;
+  const { projects, users, accessTokens, devUserId, principals, reads } = core.access;
+  const { accounts, sessions, accountLinks, accountMail, projectInvitations } = core.access.accounts;
+  const { userAdmin, oneTimeTokens, passwords, userLifecycle } = core.access.accounts;
+  const { pusher, pusherRegistry, channelAuthorizers } = core.live;
+  const { runner, jobs } = core.jobs;
   return [
-    alertsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
-    auditFeature({ db, config, auditKey: parts.base.store.auditKey, auditHead }),
     authFeature({
       db,
       clock,
       config,
-      kernel,
+      kernel: http.kernel,
       allowsOrigin: (origin) => allowsOrigin(parts, origin),
-      users,
-      accessTokens,
       settings,
-      devUserId,
       pusherRegistry,
       accounts,
       sessions,
       accountLinks,
-    }),
-    digestFeature({ db, clock, config, runner, jobs, schedules, projects, users, notify }),
-    eventsFeature({
-      db,
-      clock,
-      config,
-      kernel,
-      bodies,
-      eventLimiter: new RateLimiter(clock),
-      pipeline,
-      pipelineMetrics,
-      jobs,
-      projects,
-      settings,
-      idempotency,
-    }),
-    explainFeature({ db, projects, users, settings }),
-    jobsFeature({ db, clock, runner, jobControl, queueControl, senders, settings }),
-    messagesFeature({ db, clock, box, runner, jobControl, jobs, users, storage, settings, idempotency, realtime }),
-    modulesFeature({ loaded }),
-    notificationsFeature({
-      db,
-      clock,
-      config,
-      committer,
-      pendingTimers,
-      senders,
-      users,
-      storage,
-      idempotency,
-      sounds,
-      realtime,
-      notify,
-    }),
-    operationsFeature({
-      db,
-      clock,
-      config,
-      metrics,
-      store,
-      committer,
-      kernel,
-      router,
-      pipeline,
-      backlog,
-      rules,
-      runner,
-      senders,
-      circuits,
-      connections,
-      storage,
-      clockTrust,
-      auditHead,
-      settings,
-      version: VERSION,
-      startedAt,
-      warnings,
-      loaded,
-      consumers,
-      pusher,
-      realtime,
+      dev: { users, accessTokens, devUserId },
     }),
     projectsFeature({
       db,
@@ -164,6 +78,92 @@ export function builtInFeatures(parts: Parts): Feature[] {
       accountMail,
       projectInvitations,
     }),
+    rolesFeature({ db, clock }),
+    usersFeature({
+      account: { db, clock, box, reads, principals, pusherRegistry, accounts, userLifecycle },
+      pusher: { config, projects, pusher, pusherRegistry, channelAuthorizers },
+      admin: {
+        db,
+        clock,
+        config,
+        pusherRegistry,
+        passwords,
+        userAdmin,
+        oneTimeTokens,
+        accountMail,
+        userLifecycle,
+      },
+    }),
+  ];
+}
+
+/** Events, the rules that decide them, and what explains a decision. */
+function eventFeatures({ base, core, http, services }: Parts): Feature[] {
+  const { database: db, reader, clock, config, settings } = base;
+  const { projects, users } = core.access;
+  const { runner, jobs } = core.jobs;
+  const { events: pipeline, metrics: pipelineMetrics, rules, senders, announcer } = core.pipeline;
+  const { sounds } = core.live;
+  const { idempotency, notify, schedules } = services;
+  const { kernel, bodies } = http;
+  return [
+    alertsFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
+    digestFeature({ db, clock, config, runner, jobs, schedules, projects, users, notify }),
+    eventsFeature({
+      db,
+      clock,
+      config,
+      kernel,
+      bodies,
+      pipeline,
+      pipelineMetrics,
+      jobs,
+      projects,
+      settings,
+      idempotency,
+    }),
+    explainFeature({ db, projects, users, settings }),
+    rulesFeature({ db, clock, config, rules, senders, projects, users, settings, sounds }),
+  ];
+}
+
+/** What people read, hear and write. */
+function notificationFeatures({ base, core, http, services }: Parts): Feature[] {
+  const { database: db, clock, config, settings, box, storage, committer } = base;
+  const { projects, users, reads } = core.access;
+  const { runner, jobs, jobControl } = core.jobs;
+  const { senders } = core.pipeline;
+  const { sounds } = core.live;
+  const { idempotency, notify, pendingTimers, realtime } = services;
+  return [
+    messagesFeature({ db, clock, box, runner, jobControl, jobs, users, storage, settings, idempotency, realtime }),
+    notificationsFeature({
+      db,
+      clock,
+      config,
+      committer,
+      pendingTimers,
+      senders,
+      users,
+      storage,
+      idempotency,
+      sounds,
+      realtime,
+      notify,
+    }),
+    soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
+    tasksFeature({ db, clock, users, reads, storage, idempotency, realtime }),
+    webhooksFeature({ db, clock, config, box, projects, storage, settings }),
+  ];
+}
+
+/** The streams, over Prism's own protocols and Pusher's. */
+function liveFeatures(parts: Parts): Feature[] {
+  const { database: db, clock, config, storage } = parts.base;
+  const { projects, tickets } = parts.core.access;
+  const { hub, connections, realtimeAccess, pusher, pusherRegistry } = parts.core.live;
+  const { idempotency, realtime } = parts.services;
+  return [
     pusherFeature({ db, clock, config, hub, connections, storage, pusher, pusherRegistry, realtime }),
     realtimeFeature({
       db,
@@ -179,33 +179,59 @@ export function builtInFeatures(parts: Parts): Feature[] {
       idempotency,
       realtime,
     }),
-    rolesFeature({ db, clock }),
-    rulesFeature({ db, clock, config, rules, senders, projects, users, settings, sounds }),
+  ];
+}
+
+/** What happens later: jobs, schedules, timers, and what works on them. */
+function jobFeatures({ base, core, services }: Parts): Feature[] {
+  const { database: db, clock, config, settings, storage } = base;
+  const { principals, projects, users } = core.access;
+  const { runner, jobs, jobControl, queueControl, workerLeases } = core.jobs;
+  const { senders, ingest } = core.pipeline;
+  const { schedules, timer, pendingTimers, idempotency } = services;
+  return [
+    jobsFeature({ db, clock, runner, jobControl, queueControl, senders, settings }),
     schedulesFeature({ db, config, schedules, storage, timer }),
-    soundsFeature({ db, clock, config, bodies, runner, jobs, storage, settings, sounds }),
-    tasksFeature({ db, clock, users, reads, storage, idempotency, realtime }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),
     transferBucketsFeature({ db, clock, config, runner, jobs, schedules, projects, storage, idempotency, ingest }),
-    usersFeature({
-      db,
-      clock,
-      config,
-      box,
-      principals,
-      projects,
-      reads,
-      pusher,
-      pusherRegistry,
-      channelAuthorizers,
-      accounts,
-      userAdmin,
-      oneTimeTokens,
-      accountMail,
-      passwords,
-      userLifecycle,
-    }),
-    webhooksFeature({ db, clock, config, box, projects, storage, settings }),
     workersFeature({ workerLeases, senders, principals }),
+  ];
+}
+
+/** What operators look at. */
+function operatorFeatures({ base, core, http, services, upkeep }: Parts): Feature[] {
+  const { database: db, clock, clockTrust, config, metrics, settings, startedAt, storage, store } = base;
+  const { runner } = core.jobs;
+  const { backlog, events: pipeline, rules, senders } = core.pipeline;
+  const { connections, pusher } = core.live;
+  const { circuits, realtime } = services;
+  const { loaded, consumers } = services.modules;
+  const { auditHead } = upkeep;
+  const { kernel, router } = http;
+  const warnings = () =>
+    [...base.warnings, ...store.warnings, clockTrust.warning, auditHead.warning].filter((text) => text !== null);
+  return [
+    auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
+    modulesFeature({ loaded }),
+    operationsFeature({
+      health: { clock, startedAt, kernel, storage, store, backlog },
+      status: {
+        config,
+        queues: { db, clock, runner, senders, settings },
+        senders,
+        circuits,
+        pusher,
+        loaded,
+        connections,
+        consumers,
+        rules,
+        pipeline,
+        warnings,
+      },
+      metrics: { config, db, clock, metrics, runner },
+      docs: { config, router, settings },
+      notices: { runner, circuits, storage, loaded, realtime },
+    }),
   ];
 }
 

@@ -1,4 +1,3 @@
-import type { Config } from "../../config/load.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { AuditHeadKeeper } from "./audit-head.ts";
@@ -6,7 +5,7 @@ import type { AuditHeadKeeper } from "./audit-head.ts";
 /** What the feature needs besides the services of every module. */
 export interface AuditOwn {
   readonly db: Database;
-  readonly config: Config;
+  readonly dataDir: string;
   readonly auditKey: Uint8Array;
   readonly auditHead: AuditHeadKeeper;
 }

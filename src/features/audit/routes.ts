@@ -17,7 +17,7 @@ export function auditFeature(own: AuditOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: AuditContext): void {
-  const { db, audit: trail, config, auditKey, auditHead } = context;
+  const { db, audit: trail, dataDir, auditKey, auditHead } = context;
   server.route(
     route({
       method: "GET",
@@ -69,7 +69,7 @@ function serve(server: FeatureServer, context: AuditContext): void {
       query: s.VerifyQuery,
       response: s.VerifyReply,
       async handle(_exchange, { query }) {
-        const head = await readAuditHead(config.dataDir);
+        const head = await readAuditHead(dataDir);
         const last = await lastAuditSeq(db.read);
         const verdict = await verifyAudit(db.scan, auditKey, last, query, head ? [head] : []);
         const isWhole = query.from === undefined && query.to === undefined;

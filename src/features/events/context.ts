@@ -4,7 +4,6 @@ import type { BodyReader } from "../../http/body.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import type { RateLimiter } from "../../http/rate-limiter.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
@@ -19,7 +18,6 @@ export interface EventsOwn {
   readonly config: Config;
   readonly kernel: HttpKernel;
   readonly bodies: BodyReader;
-  readonly eventLimiter: RateLimiter;
   readonly pipeline: EventPipeline;
   readonly pipelineMetrics: PipelineMetrics;
   readonly jobs: JobService;

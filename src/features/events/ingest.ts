@@ -6,7 +6,7 @@ import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { IdempotentRequest } from "../../http/idempotency.ts";
-import { requireAllowed } from "../../http/rate-limiter.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import type { EventsContext } from "./context.ts";
@@ -33,10 +33,13 @@ interface IngestRequest {
 export class IngestHandler {
   readonly #context: EventsContext;
   readonly #gate: BatchGate;
+  /** Events a minute, by key. */
+  readonly #limiter: RateLimiter;
 
   constructor(context: EventsContext) {
     this.#context = context;
     this.#gate = new BatchGate(context.bodies, context.pipeline);
+    this.#limiter = new RateLimiter(context.clock);
   }
 
   handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
@@ -150,11 +153,11 @@ export class IngestHandler {
 
   /** @throws RATE_LIMITED */
   #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
-    const { settings, eventLimiter } = this.#context;
+    const { settings } = this.#context;
     if (principal.kind !== "apiKey" || !settings.rateLimit.enabled) return;
     const { keyEvents } = settings.rateLimit;
     const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
-    const state = eventLimiter.take(principal.key, limit, count, "principals");
+    const state = this.#limiter.take(principal.key, limit, count, "principals");
     if (!state.isAllowed) exchange.rate = state;
     requireAllowed(state, "Too many events", count);
   }

@@ -4,7 +4,7 @@ export type { MovedJob } from "./job-hooks.ts";
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
 export { pausedKey } from "./queue-control.ts";
-export { queueViews } from "./queue-views.ts";
+export { type QueueParts, queueViews } from "./queue-views.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
 export { DueTimer } from "./runner/due-timer.ts";
 export {

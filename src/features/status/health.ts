@@ -1,7 +1,11 @@
+import type { Clock } from "../../core/clock.ts";
+import { VERSION } from "../../core/version.ts";
 import { withinOr } from "../../core/within.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
 import { Reply } from "../../http/route.ts";
-import type { WriteProblem } from "../../store/write-health.ts";
-import type { OperationsContext } from "./context.ts";
+import type { Store } from "../../store/store.ts";
+import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
+import type { Backlog } from "../events/index.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
@@ -11,6 +15,16 @@ interface Probe {
   readonly ok: boolean;
   readonly database: "ok" | WriteProblem;
   readonly latencyMs: number;
+}
+
+/** What tells how the server is. */
+export interface HealthParts {
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly kernel: HttpKernel;
+  readonly storage: StorageGuard;
+  readonly store: Store;
+  readonly backlog: Backlog;
 }
 
 interface RunningProbe {
@@ -30,23 +44,23 @@ export function probeReply(isWell: boolean, body: unknown): Reply {
  * requested; it is written for that only when no other commit has told how it is.
  */
 export class Health {
-  readonly #context: OperationsContext;
+  readonly #parts: HealthParts;
   #running: RunningProbe | null = null;
   #last: Probe | null = null;
   #lastAt = Number.NEGATIVE_INFINITY;
 
-  constructor(context: OperationsContext) {
-    this.#context = context;
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
   }
 
   /** No host names, no paths, no secrets. */
   async summary(): Promise<Reply> {
-    const { kernel, storage, version, startedAt, backlog, clock } = this.#context;
+    const { kernel, storage, startedAt, backlog, clock } = this.#parts;
     const db = await this.database();
     const isReady = db.ok && !kernel.requests.isDraining;
     return probeReply(isReady, {
       status: !isReady ? "unavailable" : storage.isFull ? "degraded" : "ok",
-      version: version,
+      version: VERSION,
       uptimeMs: Math.max(0, clock.now() - startedAt),
       db: db.ok ? "ok" : "failed",
       redis: "ok",
@@ -70,20 +84,20 @@ export class Health {
 
   /** A probe that still waits in line while others are committed is load, and no failure. */
   #unanswered(startedAt: number, commitsBefore: number): Probe {
-    const { health, committer } = this.#context.store;
+    const { health, committer } = this.#parts.store;
     const isStuck = committer.record.commits === commitsBefore;
     return probeOf(health.known() ?? (isStuck ? "failed" : null), startedAt);
   }
 
   #start(): RunningProbe {
     const startedAt = performance.now();
-    const { commits } = this.#context.committer.record;
+    const { commits } = this.#parts.store.committer.record;
     return { startedAt, commits, result: this.#probe(startedAt) };
   }
 
   async #probe(startedAt: number): Promise<Probe> {
     // A stopped committer refuses: that, too, is a database that cannot be written.
-    const problem = await this.#context.store.health.check().catch((): WriteProblem => "failed");
+    const problem = await this.#parts.store.health.check().catch((): WriteProblem => "failed");
     this.#last = probeOf(problem, startedAt);
     this.#lastAt = performance.now();
     this.#running = null;

@@ -1,42 +1,70 @@
 import * as v from "valibot";
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
 import { secretsEqual } from "../../core/tokens.ts";
+import { VERSION } from "../../core/version.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import { openApiDocument } from "../../http/openapi.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
+import type { Router } from "../../http/router.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
-import { type JobCount, RecentJobCounts } from "../jobs/index.ts";
-import type { OperationsContext, OperationsOwn } from "./context.ts";
+import { type JobCount, type JobRunner, RecentJobCounts } from "../jobs/index.ts";
 import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
-import { Health, probeReply } from "./health.ts";
-import { systemStatus } from "./status.ts";
-import { SystemNotices } from "./system-notices.ts";
+import { Health, type HealthParts, probeReply } from "./health.ts";
+import { type StatusParts, systemStatus } from "./status.ts";
+import { type NoticeParts, SystemNotices } from "./system-notices.ts";
 
 const tag = "Operations";
 const PROBE = { method: "GET", tag, access: "public", unlimited: true, quiet: true } as const;
 
-/** Health, status, metrics and the API's own description (contract 4.12, 13). */
-export function operationsFeature(own: OperationsOwn): Feature {
+/** What each of its parts needs. */
+export interface OperationsOwn {
+  readonly health: HealthParts;
+  readonly status: StatusParts;
+  readonly metrics: MetricsParts;
+  readonly docs: DocsParts;
+  readonly notices: NoticeParts;
+}
+
+interface MetricsParts {
+  readonly config: Config;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly runner: JobRunner;
+}
+
+interface DocsParts {
+  readonly config: Config;
+  readonly router: Router;
+  readonly settings: LiveSettings;
+}
+
+/** Health, status, metrics and the API's own description. */
+export function operationsFeature({ health, status, metrics, docs, notices }: OperationsOwn): Feature {
   return {
     name: "operations",
     version: "1.0.0",
-    register: (server, { events, log }) => serve(server, { ...own, events, log }),
+    register(server, { events, log }) {
+      serveHealth(server, health);
+      serveStatus(server, health, status);
+      serveMetrics(server, metrics, log);
+      serveDocs(server, docs);
+      serveClient(server);
+      serveAccountPages(server);
+      new SystemNotices(notices, { events, log });
+    },
   };
 }
 
-function serve(server: FeatureServer, context: OperationsContext): void {
-  serveHealth(server, context);
-  serveStatus(server, context);
-  serveMetrics(server, context);
-  serveDocs(server, context);
-  serveClient(server);
-  serveAccountPages(server);
-  new SystemNotices(context);
-}
-
-function serveHealth(server: FeatureServer, context: OperationsContext): void {
-  const { kernel } = context;
-  const health = new Health(context);
+function serveHealth(server: FeatureServer, parts: HealthParts): void {
+  const { kernel } = parts;
+  const health = new Health(parts);
   server.route(
     route({
       ...PROBE,
@@ -101,7 +129,7 @@ function serveHealth(server: FeatureServer, context: OperationsContext): void {
   );
 }
 
-function serveStatus(server: FeatureServer, context: OperationsContext): void {
+function serveStatus(server: FeatureServer, health: HealthParts, parts: StatusParts): void {
   server.route(
     route({
       method: "GET",
@@ -110,12 +138,12 @@ function serveStatus(server: FeatureServer, context: OperationsContext): void {
       tag,
       access: { permission: "system:status" },
       response: v.record(v.string(), v.unknown()),
-      handle: () => systemStatus(context),
+      handle: () => systemStatus(health, parts),
     }),
   );
 }
 
-function serveMetrics(server: FeatureServer, { config, metrics, runner, db, clock, log }: OperationsContext): void {
+function serveMetrics(server: FeatureServer, { config, metrics, runner, db, clock }: MetricsParts, log: Logger): void {
   const counts = new RecentJobCounts(db.scan, clock);
   let jobs: readonly JobCount[] = [];
   metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
@@ -153,10 +181,10 @@ function serveMetrics(server: FeatureServer, { config, metrics, runner, db, cloc
   );
 }
 
-function serveDocs(server: FeatureServer, { config, router, version, settings }: OperationsContext): void {
+function serveDocs(server: FeatureServer, { config, router, settings }: DocsParts): void {
   const access = config.docsPublic ? ("public" as const) : { anyToken: true as const };
   const document = jsonPage(
-    () => JSON.stringify(openApiDocument(router.mounts, version, settings.rateLimit)),
+    () => JSON.stringify(openApiDocument(router.mounts, VERSION, settings.rateLimit)),
     () => router.loadedState,
   );
   server.route(

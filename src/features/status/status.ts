@@ -1,32 +1,39 @@
 import { statSync } from "node:fs";
+import type { Config } from "../../config/load.ts";
 import { toRfc3339 } from "../../core/clock.ts";
+import { VERSION } from "../../core/version.ts";
+import type { Connections } from "../../live/connections.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import { queueViews } from "../jobs/index.ts";
-import type { OperationsContext } from "./context.ts";
+import type { Channels, Circuits } from "../delivery/index.ts";
+import type { EventConsumers, EventPipeline } from "../events/index.ts";
+import { type QueueParts, queueViews } from "../jobs/index.ts";
+import type { LoadedModules } from "../plugins/index.ts";
+import type { PusherApp } from "../pusher/index.ts";
+import type { RuleBook } from "../rules/index.ts";
+import type { HealthParts } from "./health.ts";
+
+/** What an operator looks at, besides the health of the server. */
+export interface StatusParts {
+  readonly config: Config;
+  readonly queues: QueueParts;
+  readonly senders: Channels;
+  readonly circuits: Circuits;
+  readonly pusher: PusherApp;
+  readonly loaded: LoadedModules;
+  readonly connections: Connections;
+  readonly consumers: EventConsumers;
+  readonly rules: RuleBook;
+  readonly pipeline: EventPipeline;
+  /** What is wrong, in words for an operator. */
+  warnings(): readonly string[];
+}
 
 /** What an operator looks at first (contract 4.12). */
-export async function systemStatus(context: OperationsContext) {
-  const {
-    store,
-    version,
-    startedAt,
-    storage,
-    circuits,
-    loaded,
-    connections,
-    backlog,
-    consumers,
-    rules,
-    pipeline,
-    warnings,
-    clockTrust,
-    auditHead,
-    clock,
-    config,
-  } = context;
+export async function systemStatus({ clock, startedAt, store, storage, backlog }: HealthParts, parts: StatusParts) {
+  const { config, circuits, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   return {
-    version,
+    version: VERSION,
     uptimeMs: Math.max(0, clock.now() - startedAt),
     database: {
       engine: "sqlite",
@@ -37,31 +44,31 @@ export async function systemStatus(context: OperationsContext) {
     },
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
-    pusher: pusherStatus(context),
-    smtp: channelStatus(context, "email"),
-    fcm: channelStatus(context, "fcm"),
-    apns: channelStatus(context, "apns"),
+    pusher: pusherStatus(parts),
+    smtp: channelStatus(parts, "email"),
+    fcm: channelStatus(parts, "fcm"),
+    apns: channelStatus(parts, "apns"),
     paused: circuits.paused().map(({ channel, state }) => ({ channel, state })),
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
-    queues: await queueViews(context),
+    queues: await queueViews(parts.queues),
     realtime: { connections: connections.counts },
     consumers: [{ name: "rule-engine", lag: backlog.lag() }, ...consumers.lags()],
     rules: { active: rules.size },
     ingest: { pendingBytes: pipeline.pendingBytes },
-    warnings: [...warnings, ...store.warnings, clockTrust.warning, auditHead.warning].filter((text) => text !== null),
+    warnings: parts.warnings(),
   };
 }
 
 /** The embedded server is this process: what answers the question serves it too. */
-function pusherStatus(context: OperationsContext) {
-  const { pusher, config } = context;
+function pusherStatus(parts: StatusParts) {
+  const { pusher, config } = parts;
   const { mode } = config.pusher;
   const { key } = pusher;
-  return { mode, key, connected: mode === "embedded" || channelStatus(context, "pusher").connected };
+  return { mode, key, connected: mode === "embedded" || channelStatus(parts, "pusher").connected };
 }
 
 /** Whether a channel can be used, and whether its provider answered when it was called last; null: nothing was sent since the start. */
-function channelStatus({ senders, circuits }: OperationsContext, channel: OutsideChannel) {
+function channelStatus({ senders, circuits }: StatusParts, channel: OutsideChannel) {
   const isOn = senders.get(channel) !== undefined;
   return { mode: isOn ? "on" : "off", connected: isOn ? circuits.isReached(channel) : false };
 }

@@ -1,6 +1,10 @@
 import type { Logger } from "../../core/log.ts";
-import type { NewEntry } from "../streams/index.ts";
-import type { OperationsContext } from "./context.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { Circuits } from "../delivery/index.ts";
+import type { JobRunner } from "../jobs/index.ts";
+import type { LoadedModules } from "../plugins/index.ts";
+import type { NewEntry, RealtimeService } from "../streams/index.ts";
 
 /** Type and data of an entry of the stream `system`. */
 type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
@@ -17,13 +21,22 @@ const MAX_DEAD_TOLD = 50;
 /** While nothing can be written the oldest go. */
 const MAX_WAITING = 1000;
 
+/** What it looks at, and where it writes. */
+export interface NoticeParts {
+  readonly runner: JobRunner;
+  readonly circuits: Circuits;
+  readonly storage: StorageGuard;
+  readonly loaded: LoadedModules;
+  readonly realtime: RealtimeService;
+}
+
 /**
  * Writes the stream `system` (contract 5.1): what an operator wants to know at once. Once a second it looks at what is paused, full or failed, and tells what
  * has begun and what is over since; what holds when the server starts is told then. Jobs that died are told with the next look, so that a thousand of
  * them are one transaction. A notice that cannot be written is written with a later look.
  */
 export class SystemNotices {
-  readonly #context: OperationsContext;
+  readonly #parts: NoticeParts;
   readonly #log: Logger;
   #known = new Map<string, Condition>();
   #waiting: Notice[] = [];
@@ -32,10 +45,9 @@ export class SystemNotices {
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
 
-  constructor(context: OperationsContext) {
-    this.#context = context;
-    this.#log = context.log.namespace("system");
-    const { events } = context;
+  constructor(parts: NoticeParts, { events, log }: Pick<CoreServices, "events" | "log">) {
+    this.#parts = parts;
+    this.#log = log.namespace("system");
     events.on("system:ready", () => {
       this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
       this.#timer.unref();
@@ -73,7 +85,7 @@ export class SystemNotices {
 
   /** Everything that holds now, by a name of its own. */
   #conditions(): Map<string, Condition> {
-    const { runner, circuits, storage, loaded } = this.#context;
+    const { runner, circuits, storage, loaded } = this.#parts;
     const held = new Map<string, Condition>();
     for (const queue of runner.queueNames) {
       if (runner.isPaused(queue))
@@ -116,7 +128,7 @@ export class SystemNotices {
     this.#waiting = [];
     const entries = notices.map(([type, data]): NewEntry => ({ to: { kind: "system" }, type, data }));
     try {
-      await this.#context.realtime.publishAll(entries);
+      await this.#parts.realtime.publishAll(entries);
     } catch (error) {
       this.#log.warn({ err: error, notices: notices.length }, "notices for operators could not be written yet");
       this.#waiting = [...notices, ...this.#waiting].slice(-MAX_WAITING);

@@ -18,14 +18,20 @@ export interface AuthOwn {
   readonly config: Config;
   readonly kernel: HttpKernel;
   allowsOrigin(origin: string): boolean;
-  readonly users: UserDirectory;
-  readonly accessTokens: AccessTokens;
   readonly settings: LiveSettings;
-  readonly devUserId: string | null;
   readonly pusherRegistry: PusherRegistry;
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   readonly accountLinks: AccountLinks;
+  /** For the tokens of development. */
+  readonly dev: DevTokenParts;
+}
+
+export interface DevTokenParts {
+  readonly users: UserDirectory;
+  readonly accessTokens: AccessTokens;
+  /** The development administrator; null outside development. */
+  readonly devUserId: string | null;
 }
 
 export type AuthContext = AuthOwn & Pick<CoreServices, "audit" | "log">;

@@ -8,16 +8,8 @@ import { DevGate } from "../dev-gate.ts";
 import type { AuthContext } from "./context.ts";
 
 /** `GET /dev/token` (D10). The token belongs to a session like any other, so that logging out ends it. */
-export function devTokenRoute({
-  config,
-  users,
-  audit,
-  log,
-  db,
-  devUserId,
-  sessions,
-  accessTokens,
-}: AuthContext): Route {
+export function devTokenRoute({ config, dev, audit, log, db, sessions }: AuthContext): Route {
+  const { users, accessTokens, devUserId } = dev;
   const gate = new DevGate(config);
 
   /** An unknown user is made as for a notification, so that a client can connect before its first one. @throws NOT_FOUND */

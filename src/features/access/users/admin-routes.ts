@@ -8,18 +8,17 @@ import { Reply, type Route, route } from "../../../http/route.ts";
 import { granterOf } from "../accounts/role-grants.ts";
 import { UserView } from "../accounts/user-view.ts";
 import { userOf } from "../caller-of.ts";
-import type { UsersContext } from "./context.ts";
 import { ApproveBody, CreateBody, ListQuery, PatchBody, PendingQuery, RejectBody } from "./schema.ts";
-import { UserService } from "./service.ts";
+import { type UserAdminParts, UserService } from "./service.ts";
 
 const params = v.object({ id: v.string() });
 const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as const;
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
 /** What administrators do with accounts (contract 4.5). */
-export function adminRoutes(context: UsersContext): Route[] {
-  const service = new UserService(context);
-  const { userLifecycle } = context;
+export function adminRoutes(parts: UserAdminParts): Route[] {
+  const service = new UserService(parts);
+  const { userLifecycle } = parts;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;
   const approving = { tag: "Users", access: { permission: "users:approve" } } as const;
   return [

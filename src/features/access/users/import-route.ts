@@ -3,12 +3,13 @@ import { PrismError } from "../../../core/errors.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object, queryBoolean } from "../../../http/shapes.ts";
+import type { AuditTrail } from "../../audit/index.ts";
 import { type AccountFormat, readAccounts } from "../accounts/account-file.ts";
 import { ImportedAccount } from "../accounts/account-shape.ts";
 import { ACCOUNT_OUTCOMES, EXISTING, importAccounts } from "../accounts/import-accounts.ts";
 import { granterOf } from "../accounts/role-grants.ts";
 import { userOf } from "../caller-of.ts";
-import type { UsersContext } from "./context.ts";
+import type { UserAdminParts } from "./service.ts";
 
 const FORMATS: Readonly<Record<string, AccountFormat>> = { "text/csv": "csv", "application/x-ndjson": "ndjson" };
 const BYTE_ORDER_MARK_BYTES = 3;
@@ -33,7 +34,7 @@ const Imported = v.object({
 });
 
 /** Brings accounts of another program in. */
-export function importRoute({ userAdmin, userLifecycle, audit, clock }: UsersContext): Route {
+export function importRoute({ userAdmin, userLifecycle, clock }: UserAdminParts, audit: AuditTrail): Route {
   return route({
     method: "POST",
     path: "/api/v1/users/import",

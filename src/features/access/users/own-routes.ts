@@ -2,25 +2,35 @@ import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
+import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import { addEffect } from "../../../store/database.ts";
 import { Preferences } from "../../delivery/index.ts";
+import type { Accounts } from "../accounts/accounts.ts";
 import { clientOf } from "../accounts/client-of.ts";
 import { granterOf } from "../accounts/role-grants.ts";
+import type { UserLifecycle } from "../accounts/user-lifecycle.ts";
 import { findUser, ownDetails, UserView, userView } from "../accounts/user-view.ts";
 import { userOf } from "../caller-of.ts";
-import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
+import type { Principals } from "../principals.ts";
+import { type KeptAnswer, keptAnswer, type ReadCaches } from "../read-caches.ts";
 import { namesOf } from "../user-admin.ts";
-import type { UsersContext } from "./context.ts";
-import { PushDevices } from "./push-devices.ts";
+import { type PushDeviceParts, PushDevices } from "./push-devices.ts";
 import { DeviceView, OwnBody, PasswordBody, PushBody } from "./schema.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
+export interface OwnAccountParts extends PushDeviceParts {
+  readonly reads: ReadCaches;
+  readonly principals: Principals;
+  readonly pusherRegistry: PusherRegistry;
+  readonly accounts: Accounts;
+  readonly userLifecycle: UserLifecycle;
+}
+
 /** What everybody does with the account that is theirs (contract 4.5). */
-export function ownRoutes(context: UsersContext): Route[] {
-  const { db, clock, principals, pusherRegistry, reads } = context;
-  const { accounts, userLifecycle } = context;
-  const devices = new PushDevices(context);
+export function ownRoutes(parts: OwnAccountParts): Route[] {
+  const { db, clock, principals, pusherRegistry, reads, accounts, userLifecycle } = parts;
+  const devices = new PushDevices(parts);
   const tag = "Users";
 
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {

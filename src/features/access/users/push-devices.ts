@@ -1,25 +1,30 @@
 import type * as v from "valibot";
+import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
+import type { SealedBox } from "../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { UsersContext } from "./context.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { PushBody } from "./schema.ts";
 
 type Kind = "fcm" | "apns";
 
-type PushDeviceContext = Pick<UsersContext, "db" | "clock" | "box" | "reads">;
+export interface PushDeviceParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly box: SealedBox;
+}
 
 /**
  * The devices that push goes to. A token names one device, of the user who registered it last. One registered as `fcm` or `apns` is the device
  * of the caller's login and is removed when that login ends; a list names devices of several logins, which stay.
  */
 export class PushDevices {
-  readonly #context: PushDeviceContext;
+  readonly #parts: PushDeviceParts;
 
-  constructor(context: PushDeviceContext) {
-    this.#context = context;
+  constructor(parts: PushDeviceParts) {
+    this.#parts = parts;
   }
 
   /** The form `{fcm, apns}` sets or removes the device `default` of each kind; `{devices}` is the whole list. */
@@ -27,7 +32,7 @@ export class PushDevices {
     { userId, sessionId }: Pick<UserPrincipal, "userId" | "sessionId">,
     body: v.InferOutput<typeof PushBody>,
   ) {
-    const { db } = this.#context;
+    const { db } = this.#parts;
     await db.write(async (trx) => {
       addEffect(trx, { type: "answers-changed", of: "profile", userId });
       if ("devices" in body) {
@@ -65,7 +70,7 @@ export class PushDevices {
     { kind, device, token }: { readonly kind: Kind; readonly device: string; readonly token: string },
     trx: Trx,
   ): Promise<void> {
-    const { box, clock } = this.#context;
+    const { box, clock } = this.#parts;
     const tokenHash = sha256Hex(token);
     const moved = await trx
       .deleteFrom("push_devices")

@@ -1,12 +1,19 @@
+import type { Config } from "../../../config/load.ts";
+import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
+import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
+import type { Database } from "../../../store/database.ts";
+import type { AccountMail } from "../accounts/account-mail.ts";
+import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
+import type { PasswordHasher } from "../accounts/password-hasher.ts";
 import { requireStrong } from "../accounts/password-text.ts";
 import { granterOf, permissionsOf, requireHeld, rolesByName } from "../accounts/role-grants.ts";
+import type { UserLifecycle } from "../accounts/user-lifecycle.ts";
 import { detailsOfUsers, findUser, userView } from "../accounts/user-view.ts";
-import type { NewUser } from "../user-admin.ts";
-import type { UsersContext } from "./context.ts";
+import type { NewUser, UserAdmin } from "../user-admin.ts";
 import { countUsers, listUsers, rolesOfUsers, type UserFilter } from "./queries.ts";
 
 type NewAccount = Omit<NewUser, "roles"> & {
@@ -14,16 +21,28 @@ type NewAccount = Omit<NewUser, "roles"> & {
   readonly roles?: readonly string[] | undefined;
 };
 
-export class UserService {
-  readonly #context: UsersContext;
+export interface UserAdminParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly pusherRegistry: PusherRegistry;
+  readonly passwords: PasswordHasher;
+  readonly userAdmin: UserAdmin;
+  readonly oneTimeTokens: OneTimeTokens;
+  readonly accountMail: AccountMail;
+  readonly userLifecycle: UserLifecycle;
+}
 
-  constructor(context: UsersContext) {
-    this.#context = context;
+export class UserService {
+  readonly #parts: UserAdminParts;
+
+  constructor(parts: UserAdminParts) {
+    this.#parts = parts;
   }
 
   /** @param viewer of whom it depends how much of each user is shown. */
   async list(filter: UserFilter, query: Parameters<typeof readPage>[0], viewer: UserPrincipal) {
-    const { db, pusherRegistry } = this.#context;
+    const { db, pusherRegistry } = this.#parts;
     const request = readPage(query, ["string"]);
     const rows = await listUsers(db.scan, filter, request);
     const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
@@ -49,7 +68,7 @@ export class UserService {
 
   /** @throws USER_NOT_FOUND */
   async view(id: string, viewer: UserPrincipal) {
-    const { db, pusherRegistry } = this.#context;
+    const { db, pusherRegistry } = this.#parts;
     const details = await detailsOfUsers(db.read, pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
     return userView(await findUser(db.read, id), details.get(id));
   }
@@ -60,7 +79,7 @@ export class UserService {
    * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
    */
   async create(account: NewAccount, creator: UserPrincipal) {
-    const { db, passwords, userAdmin, oneTimeTokens, accountMail, config } = this.#context;
+    const { db, passwords, userAdmin, oneTimeTokens, accountMail, config } = this.#parts;
     const { password, roles = ["User"], ...user } = account;
     if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
     const hasPassword = password !== undefined || user.passwordHash !== undefined;

@@ -12,11 +12,11 @@ import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../account-error.ts";
 import { findUser } from "../accounts/user-view.ts";
 import { userOf } from "../caller-of.ts";
-import type { UsersContext } from "./context.ts";
 import { TokenBody, TokenView } from "./schema.ts";
+import type { UserAdminParts } from "./service.ts";
 
 /** Service tokens of one's own: for programs that act for a person, with no more than that person may do. Only a login makes them. */
-export function tokenRoutes({ db, clock, userAdmin }: UsersContext): Route[] {
+export function tokenRoutes({ db, clock, userAdmin }: UserAdminParts): Route[] {
   const tag = "Users";
   return [
     route({

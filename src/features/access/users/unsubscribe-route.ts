@@ -4,6 +4,7 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import { addEffect } from "../../../store/database.ts";
+import type { AuditTrail } from "../../audit/index.ts";
 import {
   NOTIFICATION_KINDS,
   type Preferences,
@@ -13,13 +14,13 @@ import {
   wantsMail,
   withoutMail,
 } from "../../delivery/index.ts";
-import type { UsersContext } from "./context.ts";
+import type { UserAdminParts } from "./service.ts";
 
 const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
 /** What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the button of the page at the same address. */
-export function unsubscribeRoute(context: UsersContext): Route {
+export function unsubscribeRoute(parts: UserAdminParts, audit: AuditTrail): Route {
   return route({
     method: "POST",
     path: UNSUBSCRIBE_PATH,
@@ -33,9 +34,9 @@ export function unsubscribeRoute(context: UsersContext): Route {
     response: v.object({ kind: v.picklist(NOTIFICATION_KINDS), mail: v.literal(false) }),
     errors: ["SIGNATURE_INVALID"],
     async handle(exchange, { query, body }) {
-      const of = readUnsubscribeToken(context.config, query.token);
+      const of = readUnsubscribeToken(parts.config, query.token);
       await requireOneClick(exchange, body as unknown as Uint8Array);
-      await endMails(context, of);
+      await endMails(parts, audit, of);
       return { kind: of.kind, mail: false };
     },
   });
@@ -52,7 +53,11 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
 }
 
 /** A second time changes nothing; nor does it for an account that was removed. */
-async function endMails({ db, clock, audit }: UsersContext, { userId, kind }: Unsubscription): Promise<void> {
+async function endMails(
+  { db, clock }: UserAdminParts,
+  audit: AuditTrail,
+  { userId, kind }: Unsubscription,
+): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
       .selectFrom("users")

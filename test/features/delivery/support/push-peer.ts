@@ -124,8 +124,7 @@ async function apnsPeer(t: TestContext): Promise<Peer> {
 
 async function register(prism: TestPrism, userId: string, tokens: { fcm: string } | { apns: string }): Promise<void> {
   const { database: db, clock, box } = prism.parts.base;
-  const { reads } = prism.parts.core.access;
-  await new PushDevices({ db, clock, box, reads }).replace({ userId, sessionId: null }, tokens);
+  await new PushDevices({ db, clock, box }).replace({ userId, sessionId: null }, tokens);
 }
 
 function isUsable(prism: TestPrism, userId: string, kind: string): boolean {
