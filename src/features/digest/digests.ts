@@ -27,123 +27,120 @@ interface DigestPayload {
 }
 
 /**
- * Tells the people of a project once a day what happened in it (contract 7, Digest). A project that wants it has a schedule, which follows its settings;
- * the notification and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
+ * Tells the people of a project once a day what happened in it. A project that wants it has a schedule, which follows its settings; the notification
+ * and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
  */
-export class Digests {
-  readonly #context: DigestContext;
+export function startDigests(context: DigestContext): Promise<void> {
+  context.runner.handle(SEND, (job) => sendDigest(context, job));
+  context.runner.handle(SEND_DEFAULT, () => sendDefault(context));
+  context.events.on("project:changed", (payload) => followProject(context, (payload as { readonly id: string }).id));
+  return adoptSettings(context);
+}
 
-  constructor(context: DigestContext) {
-    this.#context = context;
-    context.runner.handle(SEND, (job) => this.#send(job));
-    context.runner.handle(SEND_DEFAULT, () => this.#sendDefault());
-    context.events.on("project:changed", (payload) => this.follow((payload as { readonly id: string }).id));
-  }
+/** Takes over the pattern and zone of the configuration, and what projects said while the server was down. @throws ConfigRefused */
+async function adoptSettings(context: DigestContext): Promise<void> {
+  const { db, config } = context;
+  requirePattern(config.digest.cron);
+  const projects = await queries.liveProjects(db.read);
+  for (const { id, settings } of projects) if (digestOf(settings).isWanted) await followProject(context, id);
+  await followDefault(context);
+}
 
-  /** Takes over the pattern and zone of the configuration, and what projects said while nobody listened. @throws ConfigRefused */
-  async start(): Promise<void> {
-    const { db, config } = this.#context;
-    requirePattern(config.digest.cron);
-    const projects = await queries.liveProjects(db.read);
-    for (const { id, settings } of projects) if (digestOf(settings).isWanted) await this.follow(id);
-    await this.#followDefault();
-  }
+/** Whether projects that say nothing have a digest. */
+function hasDefault({ config }: DigestContext): boolean {
+  const { digest, smtp } = config;
+  return digest.enabled ?? smtp.host !== undefined;
+}
 
-  get #isDefault(): boolean {
-    const { digest, smtp } = this.#context.config;
-    return digest.enabled ?? smtp.host !== undefined;
-  }
+async function followDefault(context: DigestContext): Promise<void> {
+  const { db, schedules, config } = context;
+  const { cron, timezone } = config.digest;
+  const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
+  if (hasDefault(context)) await schedules.put(schedule);
+  else if (await schedules.findByName(DEFAULT_SCHEDULE))
+    await db.write((trx) => schedules.remove(DEFAULT_SCHEDULE, { trx }));
+}
 
-  async #followDefault(): Promise<void> {
-    const { db, schedules, config } = this.#context;
-    const { cron, timezone } = config.digest;
-    const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
-    if (this.#isDefault) await schedules.put(schedule);
-    else if (await schedules.findByName(DEFAULT_SCHEDULE))
-      await db.write((trx) => schedules.remove(DEFAULT_SCHEDULE, { trx }));
-  }
-
-  async #sendDefault(): Promise<{ projects: number }> {
-    const { db, jobs, clock } = this.#context;
-    const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
-    for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
-      await db.write(async (trx) => {
-        for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
-          const payload: DigestPayload = { projectId, isDefault: true };
-          const dedupeKey = `digest:default:${projectId}`;
-          await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
-        }
-      });
-    return { projects: projects.length };
-  }
-
-  /** Sees to it that there is a schedule while the project wants a digest. */
-  async follow(projectId: string): Promise<void> {
-    const { db, schedules, config } = this.#context;
-    const { cron, timezone } = config.digest;
-    const name = SCHEDULE + projectId;
-    const seen = digestOf((await queries.liveProject(db.read, projectId))?.settings ?? "{}");
-    // Most projects have none, and want none.
-    if (!seen.isWanted && !(await schedules.findByName(name))) return;
+async function sendDefault(context: DigestContext): Promise<{ projects: number }> {
+  const { db, jobs, clock } = context;
+  const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
+  for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
     await db.write(async (trx) => {
-      const project = await queries.liveProject(trx, projectId);
-      const { isWanted, zone } = digestOf(project?.settings ?? "{}");
-      if (!isWanted) await schedules.remove(name, { trx });
-      else
-        await schedules.put(
-          { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
-          { trx },
-        );
-    });
-  }
-
-  async #send(job: RunningJob): Promise<unknown> {
-    const { db, clock, jobs, config } = this.#context;
-    const { projectId, isDefault = false } = job.payload as DigestPayload;
-    const project = await queries.liveProject(db.read, projectId);
-    const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
-    if (!project || !(isDefault ? isUnset && this.#isDefault : isWanted)) {
-      await this.follow(projectId);
-      return { told: 0 };
-    }
-    const now = clock.now();
-    const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
-    const hasEvents = activity.events.length > 0;
-    const readers = isDefault && !hasEvents ? [] : await this.#readers(projectId, hasEvents);
-    const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
-    await db.write(async (trx) => {
-      // An operator may have had it run a second time.
-      const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
-      if (isDue) {
-        await this.#context.notify.send(
-          {
-            ...digestText({ project: project.name, ...activity }),
-            kind: "digest",
-            recipients: readers,
-            projectId,
-            channels: ["in_app", "email"],
-            data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
-            dedupeKey: key,
-            correlationId: job.correlationId,
-          },
-          { trx },
-        );
+      for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
+        const payload: DigestPayload = { projectId, isDefault: true };
+        const dedupeKey = `digest:default:${projectId}`;
+        await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
       }
-      await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
     });
-    return COMPLETED;
-  }
+  return { projects: projects.length };
+}
 
-  /** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
-  async #readers(projectId: string, hasEvents: boolean): Promise<string[]> {
-    const { db, projects, users } = this.#context;
-    const people = await projectPeople(db.read, projectId, projects.defaultId);
-    const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
-    const reachable = users.reachable(willing, projectId);
-    if (hasEvents || reachable.length === 0) return [...reachable];
-    const unread = await queries.withUnread(db.scan, reachable);
-    return reachable.filter((id) => unread.has(id));
+/** Sees to it that there is a schedule while the project wants a digest. */
+async function followProject(context: DigestContext, projectId: string): Promise<void> {
+  const { db, schedules, config } = context;
+  const { cron, timezone } = config.digest;
+  const name = SCHEDULE + projectId;
+  const seen = digestOf((await queries.liveProject(db.read, projectId))?.settings ?? "{}");
+  // Most projects have none, and want none.
+  if (!seen.isWanted && !(await schedules.findByName(name))) return;
+  await db.write(async (trx) => {
+    const project = await queries.liveProject(trx, projectId);
+    const { isWanted, zone } = digestOf(project?.settings ?? "{}");
+    if (!isWanted) await schedules.remove(name, { trx });
+    else
+      await schedules.put(
+        { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
+        { trx },
+      );
+  });
+}
+
+async function sendDigest(context: DigestContext, job: RunningJob): Promise<unknown> {
+  const { db, clock, jobs, config } = context;
+  const { projectId, isDefault = false } = job.payload as DigestPayload;
+  const project = await queries.liveProject(db.read, projectId);
+  const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
+  if (!project || !(isDefault ? isUnset && hasDefault(context) : isWanted)) {
+    await followProject(context, projectId);
+    return { told: 0 };
   }
+  const now = clock.now();
+  const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
+  const hasEvents = activity.events.length > 0;
+  const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
+  const key = `digest:${projectId}:${localDate(now, zone ?? config.digest.timezone)}`;
+  await db.write(async (trx) => {
+    // An operator may have had it run a second time.
+    const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
+    if (isDue) {
+      await context.notify.send(
+        {
+          ...digestText({ project: project.name, ...activity }),
+          kind: "digest",
+          recipients: readers,
+          projectId,
+          channels: ["in_app", "email"],
+          data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
+          dedupeKey: key,
+          correlationId: job.correlationId,
+        },
+        { trx },
+      );
+    }
+    await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
+  });
+  return COMPLETED;
+}
+
+/** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
+async function readersOf(context: DigestContext, projectId: string, hasEvents: boolean): Promise<string[]> {
+  const { db, projects, users } = context;
+  const people = await projectPeople(db.read, projectId, projects.defaultId);
+  const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
+  const reachable = users.reachable(willing, projectId);
+  if (hasEvents || reachable.length === 0) return [...reachable];
+  const unread = await queries.withUnread(db.scan, reachable);
+  return reachable.filter((id) => unread.has(id));
 }
 
 /** `digest` of a project's settings: true, or an object with the zone of its clock. */

@@ -12,181 +12,203 @@ import * as queries from "./queries.ts";
 import type { WebviewBody } from "./schema.ts";
 import type { WebviewActionView } from "./views.ts";
 
-/** Whose notification is changed, and what that one may see of it. */
+/*
+ * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it again
+ * changes nothing and publishes nothing.
+ */
+
+/** The user whose notification is changed, and what that user may see of it. */
 type Reader = Pick<UserPrincipal, "userId" | "permissions">;
 
 /** Rows that one transaction of read-all looks at: ingest waits for it no longer than for a commit. */
 const READ_SLICE = 1000;
 
+export function markNotificationRead(context: NotificationsContext, principal: UserPrincipal, id: string) {
+  return markRead(context, principal, id);
+}
+
+/** {@link markNotificationRead}, for code without a principal. @throws NOTIFICATION_NOT_FOUND */
+export async function markReadAsUser(
+  context: NotificationsContext,
+  id: string,
+  userRef: string,
+  options: InTransaction = {},
+): Promise<void> {
+  const userId = context.users.findAny(userRef);
+  if (userId === undefined) throw noSuchNotification();
+  await markRead(context, { userId, permissions: new Set() }, id, options);
+}
+
+/** Also reads it. The first time is kept, and the last note. */
+export function acknowledgeNotification(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  id: string,
+  note: string | undefined,
+) {
+  return change(context, principal, id, async (trx, row, now) => {
+    const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
+    const response = hasNewNote ? { acknowledgeNote: note } : {};
+    const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
+    if (row.acknowledgedAt !== null && !hasNewNote) return changed;
+    await recordAudit(
+      context,
+      "notification.acknowledged",
+      row.id,
+      note === undefined ? {} : { noteLength: note.length },
+      trx,
+    );
+    await publishChange(context, trx, changed, "notification.acknowledged", now);
+    if (row.readAt === null) await publishCount(context, trx, row.userId);
+    return changed;
+  });
+}
+
+/** The app opened something from it. */
+export async function recordWebviewAction(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  id: string,
+  { action = "open", url, metadata }: WebviewBody,
+) {
+  requireLink(url, "url", context.config);
+  await change(context, principal, id, async (trx, row, now) => {
+    const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
+    const isNew = !isSameAction(row.webviewAction, view);
+    const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
+    const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
+    if (isNew) await publishChange(context, trx, changed, "notification.updated", now);
+    await recordAudit(
+      context,
+      "notification.webview",
+      row.id,
+      { action, metadataMembers: Object.keys(metadata ?? {}).length },
+      trx,
+    );
+    return changed;
+  });
+  return { logged: true };
+}
+
+export async function deleteNotification(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  id: string,
+): Promise<void> {
+  await change(context, principal, id, async (trx, row, now) => {
+    const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
+    await context.realtime.publish(streamOf(row), "notification.deleted", { id: row.id, offset: row.seq }, { trx });
+    if (row.readAt === null) await publishCount(context, trx, row.userId);
+    return changed;
+  });
+}
+
 /**
- * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it
- * again changes nothing and says nothing.
+ * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In slices of a transaction each, oldest first,
+ * and the stream says with each how far it has come: if it is cut short, asking again reads the rest.
  */
-export class InboxActions {
-  readonly #context: NotificationsContext;
-
-  constructor(context: NotificationsContext) {
-    this.#context = context;
+export async function readAllNotifications(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  before: number | undefined,
+) {
+  const { userId } = principal;
+  let end: number | null = null;
+  let updated = 0;
+  for (let after: number | null = 0; after !== null; await setImmediate()) {
+    const slice = await readSlice(context, userId, { after, end, before: before ?? null, earlier: updated });
+    ({ after, end } = slice);
+    updated += slice.updated;
   }
+  return { updated };
+}
 
-  read(principal: UserPrincipal, id: string) {
-    return this.#read(principal, id);
-  }
+function markRead(context: NotificationsContext, reader: Reader, id: string, options?: InTransaction) {
+  const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
+    const changed = await queries.mark(trx, row, { times: ["readAt"], now });
+    if (changed === row) return row;
+    await publishChange(context, trx, changed, "notification.read", now);
+    await publishCount(context, trx, row.userId);
+    return changed;
+  };
+  return change(context, reader, id, read, options);
+}
 
-  /** {@link read}, for code that is nobody's own. @throws NOTIFICATION_NOT_FOUND */
-  async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
-    const userId = this.#context.users.findAny(userRef);
-    if (userId === undefined) throw noSuchNotification();
-    await this.#read({ userId, permissions: new Set() }, id, options);
-  }
-
-  /** Also reads it. The first time is kept, and the last note. */
-  acknowledge(principal: UserPrincipal, id: string, note: string | undefined) {
-    return this.#change(principal, id, async (trx, row, now) => {
-      const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
-      const response = hasNewNote ? { acknowledgeNote: note } : {};
-      const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
-      if (row.acknowledgedAt !== null && !hasNewNote) return changed;
-      await this.#record(
-        "notification.acknowledged",
-        row.id,
-        note === undefined ? {} : { noteLength: note.length },
-        trx,
-      );
-      await this.#tell(trx, changed, "notification.acknowledged", now);
-      if (row.readAt === null) await this.#tellCount(trx, row.userId);
-      return changed;
-    });
-  }
-
-  /** The app opened something from it. */
-  async webviewAction(principal: UserPrincipal, id: string, { action = "open", url, metadata }: WebviewBody) {
-    requireLink(url, "url", this.#context.config);
-    await this.#change(principal, id, async (trx, row, now) => {
-      const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
-      const isNew = !isSameAction(row.webviewAction, view);
-      const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
-      const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
-      if (isNew) await this.#tell(trx, changed, "notification.updated", now);
-      await this.#record(
-        "notification.webview",
-        row.id,
-        { action, metadataMembers: Object.keys(metadata ?? {}).length },
-        trx,
-      );
-      return changed;
-    });
-    return { logged: true };
-  }
-
-  async delete(principal: UserPrincipal, id: string): Promise<void> {
-    await this.#change(principal, id, async (trx, row, now) => {
-      const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
-      await this.#context.realtime.publish(
-        streamOf(row),
-        "notification.deleted",
-        { id: row.id, offset: row.seq },
-        { trx },
-      );
-      if (row.readAt === null) await this.#tellCount(trx, row.userId);
-      return changed;
-    });
-  }
-
-  /**
-   * Everything up to this moment, or created before a time; what arrives meanwhile stays unread. In slices of a transaction each, oldest first,
-   * and the stream says with each how far it has come: if it is cut short, asking again reads the rest.
-   */
-  async readAll(principal: UserPrincipal, before: number | undefined) {
-    const { userId } = principal;
-    let end: number | null = null;
-    let updated = 0;
-    for (let after: number | null = 0; after !== null; await setImmediate()) {
-      const slice = await this.#readSlice(userId, { after, end, before: before ?? null, earlier: updated });
-      ({ after, end } = slice);
-      updated += slice.updated;
+/** @returns the offset behind which the next slice begins, null behind the last. */
+function readSlice(
+  context: NotificationsContext,
+  userId: string,
+  { after, end, before, earlier }: { after: number; end: number | null; before: number | null; earlier: number },
+): Promise<{ after: number | null; end: number; updated: number }> {
+  const { db, clock, realtime, committer } = context;
+  return db.write(async (trx) => {
+    // As of the first slice: only the holder of the writer knows what has been given.
+    const last = end ?? committer.sequences.streams.last;
+    const seqs = await queries.unreadSeqs(trx, userId, { after, upTo: last, limit: READ_SLICE + 1 });
+    const isLast = seqs.length <= READ_SLICE;
+    const slice = seqs.slice(0, READ_SLICE);
+    const upTo = isLast ? last : (slice.at(-1) ?? last);
+    const updated = slice.length === 0 ? 0 : await queries.markRead(trx, userId, slice, before, clock.now());
+    if (updated > 0) {
+      const data = { all: true, upTo, before: toRfc3339OrNull(before), updated };
+      await realtime.publish({ kind: "user", userId }, "notification.read", data, { trx });
     }
-    return { updated };
-  }
+    if (isLast && earlier + updated > 0) await publishCount(context, trx, userId);
+    return { after: isLast ? null : upTo, end: last, updated };
+  });
+}
 
-  #read(reader: Reader, id: string, options?: InTransaction) {
-    const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
-      const changed = await queries.mark(trx, row, { times: ["readAt"], now });
-      if (changed === row) return row;
-      await this.#tell(trx, changed, "notification.read", now);
-      await this.#tellCount(trx, row.userId);
-      return changed;
-    };
-    return this.#change(reader, id, read, options);
-  }
+/** @throws NOTIFICATION_NOT_FOUND, also for one that is somebody else's or was deleted. */
+async function change(
+  context: NotificationsContext,
+  principal: Reader,
+  id: string,
+  apply: (trx: Trx, row: queries.InboxRow, now: number) => Promise<queries.InboxRow>,
+  options: InTransaction = {},
+) {
+  const { db, clock } = context;
+  if (!isUuid(id)) throw noSuchNotification();
+  return db.writeIn(
+    options,
+    async (trx) => {
+      const row = await queries.findInInbox(trx, principal.userId, id);
+      if (!row) throw noSuchNotification();
+      const changed = await apply(trx, row, clock.now());
+      const seesAll = principal.permissions.has("notifications:read_all");
+      return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, context);
+    },
+    { sharesCommit: true },
+  );
+}
 
-  /** @returns the offset behind which the next slice begins, null behind the last. */
-  #readSlice(
-    userId: string,
-    { after, end, before, earlier }: { after: number; end: number | null; before: number | null; earlier: number },
-  ): Promise<{ after: number | null; end: number; updated: number }> {
-    const { db, clock, realtime, committer } = this.#context;
-    return db.write(async (trx) => {
-      // As of the first slice: only the holder of the writer knows what has been given.
-      const last = end ?? committer.sequences.streams.last;
-      const seqs = await queries.unreadSeqs(trx, userId, { after, upTo: last, limit: READ_SLICE + 1 });
-      const isLast = seqs.length <= READ_SLICE;
-      const slice = seqs.slice(0, READ_SLICE);
-      const upTo = isLast ? last : (slice.at(-1) ?? last);
-      const updated = slice.length === 0 ? 0 : await queries.markRead(trx, userId, slice, before, clock.now());
-      if (updated > 0) {
-        const data = { all: true, upTo, before: toRfc3339OrNull(before), updated };
-        await realtime.publish({ kind: "user", userId }, "notification.read", data, { trx });
-      }
-      if (isLast && earlier + updated > 0) await this.#tellCount(trx, userId);
-      return { after: isLast ? null : upTo, end: last, updated };
-    });
-  }
+async function publishChange(
+  context: NotificationsContext,
+  trx: Trx,
+  row: queries.InboxRow,
+  type: string,
+  now: number,
+): Promise<void> {
+  await context.realtime.publish(
+    streamOf(row),
+    type,
+    { ...inboxItemView(row, null, context), at: toRfc3339(now) },
+    { trx },
+  );
+}
 
-  /** @throws NOTIFICATION_NOT_FOUND, also for one that is somebody else's or was deleted. */
-  async #change(
-    principal: Reader,
-    id: string,
-    change: (trx: Trx, row: queries.InboxRow, now: number) => Promise<queries.InboxRow>,
-    options: InTransaction = {},
-  ) {
-    const { db, clock } = this.#context;
-    if (!isUuid(id)) throw noSuchNotification();
-    return db.writeIn(
-      options,
-      async (trx) => {
-        const row = await queries.findInInbox(trx, principal.userId, id);
-        if (!row) throw noSuchNotification();
-        const changed = await change(trx, row, clock.now());
-        const seesAll = principal.permissions.has("notifications:read_all");
-        return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, this.#context);
-      },
-      { sharesCommit: true },
-    );
-  }
+async function publishCount(context: NotificationsContext, trx: Trx, userId: string): Promise<void> {
+  const count = await queries.countUnread(trx, userId);
+  await context.realtime.publish({ kind: "user", userId }, "unread-count", { count, unreadCount: count }, { trx });
+}
 
-  async #tell(trx: Trx, row: queries.InboxRow, type: string, now: number): Promise<void> {
-    await this.#context.realtime.publish(
-      streamOf(row),
-      type,
-      { ...inboxItemView(row, null, this.#context), at: toRfc3339(now) },
-      { trx },
-    );
-  }
-
-  async #tellCount(trx: Trx, userId: string): Promise<void> {
-    const count = await queries.countUnread(trx, userId);
-    await this.#context.realtime.publish(
-      { kind: "user", userId },
-      "unread-count",
-      { count, unreadCount: count },
-      { trx },
-    );
-  }
-
-  async #record(action: string, id: string, metadata: Readonly<Record<string, Json>>, trx: Trx): Promise<void> {
-    await this.#context.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
-  }
+async function recordAudit(
+  context: NotificationsContext,
+  action: string,
+  id: string,
+  metadata: Readonly<Record<string, Json>>,
+  trx: Trx,
+): Promise<void> {
+  await context.audit.record({ action, resourceType: "notification", resourceId: id, metadata }, { trx });
 }
 
 /** Whether this is what the app opened last, whenever that was. */

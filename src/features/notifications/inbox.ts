@@ -17,145 +17,173 @@ import { notificationView, type WebviewActionView } from "./views.ts";
 const DEFAULT_MISSED = 100;
 /** Unread notifications that are counted at once; the scan thread counts those who have more. */
 const COUNTED_AT_ONCE = 10_000;
-/** Recipients of one notification that are read without letting other work run. */
-const READ_AT_ONCE = 1000;
+/** Recipients that are read without letting other work run; of a single notification all are. */
+const READ_AT_ONCE = 2000;
 /** An id in JSON, with its quotes and comma. */
 const ID_BYTES = 39;
 
-/** Reading notifications: one's own, and others' with the right to. */
-export class Inbox {
-  readonly #context: NotificationsContext;
+/** @throws UNAUTHORIZED_ROLE for another user's list without the right to read it, USER_NOT_FOUND */
+export function listInbox(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  { userId = "me", ...query }: ListQuery,
+) {
+  const isOwn = context.users.findAny(userId) === principal.userId;
+  if (!isOwn && !principal.permissions.has("notifications:read_all")) throw missingPermission("notifications:read_all");
+  return inboxPage(context, principal, ownerOf(context, principal, userId), query);
+}
 
-  constructor(context: NotificationsContext) {
-    this.#context = context;
+export function userHistory(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  userRef: string,
+  query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
+) {
+  return inboxPage(context, principal, ownerOf(context, principal, userRef), query);
+}
+
+/** What the user would see, for code without a principal. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
+export async function historyAsUser(
+  context: NotificationsContext,
+  userRef: string,
+  page: PageInput,
+): Promise<Page<NotificationView>> {
+  const userId = context.users.findAny(userRef);
+  if (userId === undefined) throw noSuchUser();
+  const query = checkShape(PageQuery, asQuery(page), "query");
+  return inboxPage(context, NO_PERMISSIONS, userId, query);
+}
+
+export async function getNotification(context: NotificationsContext, principal: UserPrincipal, id: string) {
+  const { db } = context;
+  const seesAll = principal.permissions.has("notifications:read_all");
+  const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
+  const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
+  if (!row) throw noSuchNotification();
+  const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
+  const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, context);
+  const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
+  return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
+}
+
+/**
+ * What has not reached the user, or comes after an offset, or at or after a time. With `ack` exactly what the page shows is marked delivered on
+ * disk before this resolves: asking again gives the next page.
+ */
+export async function listMissed(
+  context: NotificationsContext,
+  principal: UserPrincipal,
+  { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery,
+) {
+  const { db, clock } = context;
+  const request = readPage({ limit, cursor }, ["number"]);
+  const after = request.after ? Number(request.after[0]) : 0;
+  const behind = readSince(since);
+  // No index finds a time: the inbox is read from its beginning.
+  const source = behind !== null && "at" in behind ? db.scan : db.read;
+  const { rows, isCut } = await queries.listMissed(source, principal.userId, behind, {
+    after,
+    limit: limit + 1,
+    now: clock.now(),
+  });
+  const view = (row: queries.InboxRow) => inboxItemView(row, null, context);
+  const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
+  if (!ack) return { ...page, page: null };
+  const marked = await markDelivered(context, principal.userId, rows.slice(0, page.data.length));
+  return { ...page, data: marked.map(view), page: null };
+}
+
+/** @returns the rows as they are afterwards. */
+async function markDelivered(
+  context: NotificationsContext,
+  userId: string,
+  rows: readonly queries.InboxRow[],
+): Promise<queries.InboxRow[]> {
+  const { db, clock, committer } = context;
+  const seqs = rows.map(({ seq }) => seq);
+  const at = clock.now();
+  await committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
+  return queries.inboxRows(db.read, userId, seqs);
+}
+
+export async function unreadCount(context: NotificationsContext, principal: UserPrincipal) {
+  const { db } = context;
+  const { userId } = principal;
+  const few = await queries.countUnreadUpTo(db.read, userId, COUNTED_AT_ONCE);
+  const count = few < COUNTED_AT_ONCE ? few : await queries.countUnread(db.scan, userId);
+  return { count, unreadCount: count };
+}
+
+async function inboxPage(
+  context: NotificationsContext,
+  principal: Pick<UserPrincipal, "permissions">,
+  userId: string,
+  query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
+) {
+  const { db } = context;
+  const request = readPage(query, ["number"]);
+  const before = request.after ? Number(request.after[0]) : null;
+  const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+  const found = await queries.listInbox(source, userId, query, {
+    before,
+    limit: request.limit + 1,
+    offset: request.offset,
+  });
+  const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
+  const seesAll = principal.permissions.has("notifications:read_all");
+  const { all, rows, isCut } = seesAll
+    ? await withRecipients(context, found, request.limit)
+    : { ...found, all: new Map<string, queries.AllRecipients>() };
+  return pageBody(
+    { ...request, isCut },
+    rows,
+    (row) => inboxItemView(row, all.get(row.id) ?? null, context),
+    (row) => [row.seq],
+    total,
+  );
+}
+
+/** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
+async function withRecipients(
+  context: NotificationsContext,
+  { rows, isCut }: FittingRows<queries.InboxRow>,
+  limit: number,
+) {
+  const all = new Map<string, queries.AllRecipients>();
+  const ids = rows.slice(0, limit).map(({ id }) => id);
+  let bytes = 0;
+  for await (const [id, each] of recipientsOf(context, ids)) {
+    all.set(id, each);
+    bytes += (each.recipients.length + each.acknowledgedBy.length) * ID_BYTES;
+    if (bytes > MAX_PAGE_BYTES && all.size < rows.length) return { all, rows: rows.slice(0, all.size), isCut: true };
   }
+  return { all, rows, isCut };
+}
 
-  /** @throws UNAUTHORIZED_ROLE for somebody else's list without the right to read it, USER_NOT_FOUND */
-  list(principal: UserPrincipal, { userId = "me", ...query }: ListQuery) {
-    const isOwn = this.#context.users.findAny(userId) === principal.userId;
-    if (!isOwn && !principal.permissions.has("notifications:read_all"))
-      throw missingPermission("notifications:read_all");
-    return this.#page(principal, this.#owner(principal, userId), query);
-  }
-
-  history(
-    principal: UserPrincipal,
-    userRef: string,
-    query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
-  ) {
-    return this.#page(principal, this.#owner(principal, userRef), query);
-  }
-
-  /** For code that is nobody's own: what the user would see. @throws USER_NOT_FOUND, INVALID_CURSOR, VALIDATION_FAILED */
-  async historyOf(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
-    const userId = this.#context.users.findAny(userRef);
-    if (userId === undefined) throw noSuchUser();
-    const query = checkShape(PageQuery, asQuery(page), "query");
-    return this.#page(NOBODY, userId, query);
-  }
-
-  async get(principal: UserPrincipal, id: string) {
-    const { db } = this.#context;
-    const seesAll = principal.permissions.has("notifications:read_all");
-    const own = isUuid(id) ? await queries.findInInbox(db.read, principal.userId, id) : undefined;
-    const row = own ?? (seesAll && isUuid(id) ? await queries.findAnywhere(db.read, id) : undefined);
-    if (!row) throw noSuchNotification();
-    const deliveries = await queries.deliveriesOf(db.read, id, principal.userId);
-    const view = inboxItemView(row, seesAll ? await queries.allRecipients(db.read, id) : null, this.#context);
-    const responses = await queries.responsesTo(db.read, id, seesAll ? null : principal.userId, MAX_RESPONSES);
-    return { ...view, deliveries: deliveries.map(deliveryView), responses: responses.map(responseView) };
-  }
-
-  /**
-   * What has not reached the user, or comes after an offset, or at or after a time. With `ack` exactly what the page shows is marked delivered on
-   * disk before this resolves: asking again gives the next page.
-   */
-  async missed(principal: UserPrincipal, { since, limit = DEFAULT_MISSED, cursor, ack }: MissedQuery) {
-    const { db, clock } = this.#context;
-    const request = readPage({ limit, cursor }, ["number"]);
-    const after = request.after ? Number(request.after[0]) : 0;
-    const behind = readSince(since);
-    // No index finds a time: the inbox is read from its beginning.
-    const source = behind !== null && "at" in behind ? db.scan : db.read;
-    const { rows, isCut } = await queries.listMissed(source, principal.userId, behind, {
-      after,
-      limit: limit + 1,
-      now: clock.now(),
-    });
-    const view = (row: queries.InboxRow) => inboxItemView(row, null, this.#context);
-    const page = pageBody({ ...request, isCut }, rows, view, (row) => [row.seq]);
-    if (!ack) return { ...page, page: null };
-    const marked = await this.#markDelivered(principal.userId, rows.slice(0, page.data.length));
-    return { ...page, data: marked.map(view), page: null };
-  }
-
-  /** @returns the rows as they are afterwards. */
-  async #markDelivered(userId: string, rows: readonly queries.InboxRow[]): Promise<queries.InboxRow[]> {
-    const { db, clock, committer } = this.#context;
-    const seqs = rows.map(({ seq }) => seq);
-    const at = clock.now();
-    await committer.storeDelivered(seqs.map((seq) => ({ userId, seq, at })));
-    return queries.inboxRows(db.read, userId, seqs);
-  }
-
-  async unreadCount(principal: UserPrincipal) {
-    const { db } = this.#context;
-    const { userId } = principal;
-    const few = await queries.countUnreadUpTo(db.read, userId, COUNTED_AT_ONCE);
-    const count = few < COUNTED_AT_ONCE ? few : await queries.countUnread(db.scan, userId);
-    return { count, unreadCount: count };
-  }
-
-  async #page(
-    principal: Pick<UserPrincipal, "permissions">,
-    userId: string,
-    query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
-  ) {
-    const { db } = this.#context;
-    const request = readPage(query, ["number"]);
-    const before = request.after ? Number(request.after[0]) : null;
-    const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
-    const found = await queries.listInbox(source, userId, query, {
-      before,
-      limit: request.limit + 1,
-      offset: request.offset,
-    });
-    const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
-    const seesAll = principal.permissions.has("notifications:read_all");
-    const { all, rows, isCut } = seesAll
-      ? await this.#withRecipients(found, request.limit)
-      : { ...found, all: new Map<string, queries.AllRecipients>() };
-    return pageBody(
-      { ...request, isCut },
-      rows,
-      (row) => inboxItemView(row, all.get(row.id) ?? null, this.#context),
-      (row) => [row.seq],
-      total,
-    );
-  }
-
-  /** The rows up to where their recipients fill a page: a notification may have as many as there are users. */
-  async #withRecipients({ rows, isCut }: FittingRows<queries.InboxRow>, limit: number) {
-    const { db } = this.#context;
-    const all = new Map<string, queries.AllRecipients>();
-    let bytes = 0;
-    for (const { id } of rows.slice(0, limit)) {
-      const each = await queries.allRecipients(db.read, id);
-      all.set(id, each);
-      bytes += (each.recipients.length + each.acknowledgedBy.length) * ID_BYTES;
-      if (bytes > MAX_PAGE_BYTES && all.size < rows.length) return { all, rows: rows.slice(0, all.size), isCut: true };
-      if (each.recipients.length > READ_AT_ONCE) await setImmediate();
+/** In the order of the ids, as many at once as a short query can read: mostly all of a page. */
+async function* recipientsOf(
+  { db }: NotificationsContext,
+  ids: readonly string[],
+): AsyncGenerator<[string, queries.AllRecipients]> {
+  for (let at = 0, count = ids.length; at < ids.length; ) {
+    const slice = ids.slice(at, at + count);
+    const found = await queries.recipientsOf(db.read, slice, slice.length === 1 ? null : READ_AT_ONCE);
+    if (!found) {
+      count = Math.ceil(count / 2);
+      continue;
     }
-    return { all, rows, isCut };
+    yield* found;
+    at += slice.length;
+    await setImmediate();
   }
+}
 
-  /** @throws USER_NOT_FOUND, also for somebody else without the right to read everybody's */
-  #owner(principal: UserPrincipal, ref: string): string {
-    const userId = this.#context.users.findAny(ref);
-    const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
-    if (userId === undefined || !isAllowed) throw noSuchUser();
-    return userId;
-  }
+/** @throws USER_NOT_FOUND, also for another user without the right to read all */
+function ownerOf(context: NotificationsContext, principal: UserPrincipal, ref: string): string {
+  const userId = context.users.findAny(ref);
+  const isAllowed = userId === principal.userId || principal.permissions.has("notifications:read_all");
+  if (userId === undefined || !isAllowed) throw noSuchUser();
+  return userId;
 }
 
 export function inboxItemView(
@@ -187,8 +215,8 @@ function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: querie
 
 const PageQuery = object(pageEntries());
 
-/** Whoever asks for somebody is told what that one would be told. */
-const NOBODY: Pick<UserPrincipal, "permissions"> = { permissions: new Set() };
+/** Reading another user's inbox uses that user's permissions, not the caller's. */
+const NO_PERMISSIONS: Pick<UserPrincipal, "permissions"> = { permissions: new Set() };
 
 /** Members that are given, as they would stand in a query. */
 function asQuery(page: PageInput): Record<string, string> {

@@ -170,16 +170,36 @@ export interface AllRecipients {
 
 /** All recipients of a notification, and those of them who acknowledged it. */
 export async function allRecipients(db: ReadDb | Trx, notificationId: string): Promise<AllRecipients> {
-  const rows = await db
+  const found = await recipientsOf(db, [notificationId], null);
+  return found?.get(notificationId) ?? { recipients: [], acknowledgedBy: [] };
+}
+
+/**
+ * {@link allRecipients} of several notifications, by id in the order given.
+ * @param limit null: none. @returns undefined when they have more recipients than the limit
+ */
+export async function recipientsOf(
+  db: ReadDb | Trx,
+  notificationIds: readonly string[],
+  limit: number | null,
+): Promise<Map<string, AllRecipients> | undefined> {
+  let query = db
     .selectFrom("notification_recipients")
-    .select(["userId", "acknowledgedAt"])
-    .where("notificationId", "=", notificationId)
-    .orderBy("seq")
-    .execute();
-  return {
-    recipients: rows.map(({ userId }) => userId),
-    acknowledgedBy: rows.filter(({ acknowledgedAt }) => acknowledgedAt !== null).map(({ userId }) => userId),
-  };
+    .select(["notificationId", "userId", "seq", "acknowledgedAt"])
+    .where("notificationId", "in", notificationIds);
+  if (limit !== null) query = query.limit(limit + 1);
+  const rows = await query.execute();
+  if (limit !== null && rows.length > limit) return undefined;
+  rows.sort((a, b) => a.seq - b.seq);
+  const all = new Map(
+    notificationIds.map((id) => [id, { recipients: [] as string[], acknowledgedBy: [] as string[] }] as const),
+  );
+  for (const { notificationId, userId, acknowledgedAt } of rows) {
+    const each = all.get(notificationId);
+    each?.recipients.push(userId);
+    if (acknowledgedAt !== null) each?.acknowledgedBy.push(userId);
+  }
+  return all;
 }
 
 /** Recipients who acknowledged it or opened something from it. @param userId of one user alone; null: of all. */

@@ -4,10 +4,10 @@ import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { callerOf, userOf } from "../access/index.ts";
-import { InboxActions } from "./actions.ts";
+import * as actions from "./actions.ts";
 import { NOTIFY_EVENT } from "./bus-notify.ts";
 import type { NotificationsContext, NotificationsOwn } from "./context.ts";
-import { Inbox } from "./inbox.ts";
+import * as inbox from "./inbox.ts";
 import { scheduledRoutes } from "./scheduled.ts";
 import * as s from "./schema.ts";
 import { sendNotification } from "./send.ts";
@@ -25,11 +25,9 @@ export function notificationsFeature(own: NotificationsOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: NotificationsContext): void {
-  const inbox = new Inbox(context);
-  const actions = new InboxActions(context);
   context.notify.inbox.provide({
-    history: (userRef, page) => inbox.historyOf(userRef, page),
-    markRead: (id, userRef, options) => actions.markRead(id, userRef, options),
+    history: (userRef, page) => inbox.historyAsUser(context, userRef, page),
+    markRead: (id, userRef, options) => actions.markReadAsUser(context, id, userRef, options),
   });
 
   // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
@@ -45,7 +43,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       query: s.ListQuery,
       response: pageOf(s.NotificationView),
       errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: (exchange, { query }) => inbox.list(userOf(exchange), query),
+      handle: (exchange, { query }) => inbox.listInbox(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -76,7 +74,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       query: s.HistoryQuery,
       response: pageOf(s.NotificationView),
       errors: ["USER_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => inbox.history(userOf(exchange), params.userId, query),
+      handle: (exchange, { params, query }) => inbox.userHistory(context, userOf(exchange), params.userId, query),
     }),
   );
   server.route(
@@ -89,7 +87,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       query: s.MissedQuery,
       response: pageOf(s.NotificationView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => inbox.missed(userOf(exchange), query),
+      handle: (exchange, { query }) => inbox.listMissed(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -100,7 +98,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       tag,
       access: { tokenScopes: ["notifications:own"] },
       response: v.object({ count: v.number(), unreadCount: v.number() }),
-      handle: (exchange) => inbox.unreadCount(userOf(exchange)),
+      handle: (exchange) => inbox.unreadCount(context, userOf(exchange)),
     }),
   );
   server.route(
@@ -112,7 +110,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       access: { tokenScopes: ["notifications:own"] },
       body: s.ReadAllBody,
       response: v.object({ updated: v.number() }),
-      handle: (exchange, { body }) => actions.readAll(userOf(exchange), body.before),
+      handle: (exchange, { body }) => actions.readAllNotifications(context, userOf(exchange), body.before),
     }),
   );
   server.route(
@@ -125,7 +123,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       params: s.Params,
       response: s.NotificationDetail,
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params }) => inbox.get(userOf(exchange), params.id),
+      handle: (exchange, { params }) => inbox.getNotification(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -139,7 +137,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       params: s.Params,
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params }) => actions.read(userOf(exchange), params.id),
+      handle: (exchange, { params }) => actions.markNotificationRead(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -153,7 +151,8 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       body: s.AcknowledgeBody,
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params, body }) => actions.acknowledge(userOf(exchange), params.id, body.note),
+      handle: (exchange, { params, body }) =>
+        actions.acknowledgeNotification(context, userOf(exchange), params.id, body.note),
     }),
   );
   server.route(
@@ -168,7 +167,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       status: 201,
       response: v.object({ logged: v.boolean() }),
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params, body }) => actions.webviewAction(userOf(exchange), params.id, body),
+      handle: (exchange, { params, body }) => actions.recordWebviewAction(context, userOf(exchange), params.id, body),
     }),
   );
   server.route(
@@ -180,7 +179,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       access: { tokenScopes: ["notifications:own"] },
       params: s.Params,
       errors: ["NOTIFICATION_NOT_FOUND"],
-      handle: (exchange, { params }) => actions.delete(userOf(exchange), params.id),
+      handle: (exchange, { params }) => actions.deleteNotification(context, userOf(exchange), params.id),
     }),
   );
 }
