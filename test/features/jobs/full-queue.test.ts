@@ -8,6 +8,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { openTestStore } from "../../helpers/store.ts";
+import { applyJobEffects } from "./support/job-effects.ts";
 import { queueSettings, TestRunner } from "./support/test-runner.ts";
 
 const HOUR = 3_600_000;
@@ -50,6 +51,7 @@ test("a starting server knows what waits in the table, and a job that comes back
     countWaiting: () => countWaitingJobs(database.read, database.scan),
     maxWaiting: 3,
   });
+  applyJobEffects(database, runner);
   t.after(() => runner.stop(0));
   runner.handle("test", async () => {
     throw new Error("again");

@@ -6,6 +6,7 @@ import type { AttemptFacts } from "../../../src/features/jobs/runner/job.ts";
 import { type ClaimRequest, WorkerLeases } from "../../../src/features/jobs/worker-leases.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { openBeside } from "../../helpers/store.ts";
+import { applyJobEffects } from "./support/job-effects.ts";
 import { queueSettings, TestRunner } from "./support/test-runner.ts";
 
 const QUEUE = "module:outside";
@@ -23,6 +24,7 @@ function leasesOf(t: TestContext, helper: TestRunner, leaseMs = 60_000): WorkerL
     onAttempt: (_attempt: AttemptFacts) => undefined,
     leaseMs,
   });
+  applyJobEffects(store.database, runner, leases);
   t.after(() => leases.stop());
   return leases;
 }

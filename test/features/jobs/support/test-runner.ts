@@ -11,6 +11,7 @@ import { JobRunner } from "../../../../src/features/jobs/runner/runner.ts";
 import { countWaitingJobs } from "../../../../src/features/jobs/runner/waiting-counts.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, type TestStore, type TestStoreOptions } from "../../../helpers/store.ts";
+import { applyJobEffects } from "./job-effects.ts";
 
 export interface JobLine {
   readonly seq: number;
@@ -78,6 +79,7 @@ export class TestRunner {
       ...begun,
     });
     const { runner, clock } = this;
+    applyJobEffects(database, runner);
     const shared = { ...begun, database, committer, runner, clock, hooks: new JobHooks(), settingsOf };
     this.jobs = new JobService(shared);
     const operator = { ...shared, audit: new AuditService(database, clock), reader };
