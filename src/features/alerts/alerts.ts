@@ -4,7 +4,7 @@ import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
 import { DEFAULT_CHANNELS } from "../notifications/index.ts";
 import { alertText } from "./alert-text.ts";
-import type { AlertsContext } from "./context.ts";
+import type { AlertsContext } from "./error-watch.ts";
 import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
 import * as queries from "./queries.ts";

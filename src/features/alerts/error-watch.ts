@@ -1,12 +1,33 @@
-import type { EpochMs } from "../../core/clock.ts";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../../core/clock.ts";
 import { deferred } from "../../core/deferred.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import type { Projects, UserDirectory } from "../access/index.ts";
 import { firstSeqSince, isErrorEvent } from "../events/index.ts";
-import type { Observer } from "../notifications/index.ts";
+import type { JobRunner, JobService } from "../jobs/index.ts";
+import type { Announcer, Notifier, Observer } from "../notifications/index.ts";
 import type { IncomingEvent } from "../rules/index.ts";
-import type { AlertsContext } from "./context.ts";
 import { ErrorSum } from "./error-sum.ts";
 import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
 import * as queries from "./queries.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface AlertsOwn {
+  readonly db: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly announcer: Announcer;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly settings: LiveSettings;
+  readonly notify: Notifier;
+}
+
+export type AlertsContext = AlertsOwn & Pick<CoreServices, "log">;
 
 const PAGE = 5000;
 /** Errors that may wait until what happened before the start is known. */

@@ -1,6 +1,6 @@
 import type { Feature } from "../../module/feature.ts";
 import { Alerts } from "./alerts.ts";
-import type { AlertsOwn } from "./context.ts";
+import type { AlertsOwn } from "./error-watch.ts";
 
 /** Tells the people of a project of errors in quick succession (contract 7, Alert mail; S1's alert worker). It has no routes. */
 export function alertsFeature(own: AlertsOwn): Feature {

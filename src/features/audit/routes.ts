@@ -3,11 +3,22 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
 import { countOf, fittingRows } from "../../store/sqlite/list-queries.ts";
-import { readAuditHead } from "./audit-head.ts";
+import { type AuditHeadKeeper, readAuditHead } from "./audit-head.ts";
 import { AUDIT_BYTES, auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "./audit-log.ts";
-import type { AuditContext, AuditOwn } from "./context.ts";
 import * as s from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+interface AuditOwn {
+  readonly db: Database;
+  readonly dataDir: string;
+  readonly auditKey: Uint8Array;
+  readonly auditHead: AuditHeadKeeper;
+}
+
+type AuditContext = AuditOwn & Pick<CoreServices, "audit">;
 
 const tag = "Audit";
 

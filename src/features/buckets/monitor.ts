@@ -1,8 +1,38 @@
-import type { Trx } from "../../store/database.ts";
-import { COMPLETED, finishOf, type QueueName, type RunningJob } from "../jobs/index.ts";
-import type { TransferBucketsContext } from "./context.ts";
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
+import type { IngestService } from "../events/index.ts";
+import {
+  COMPLETED,
+  finishOf,
+  type JobRunner,
+  type JobService,
+  type QueueName,
+  type RunningJob,
+} from "../jobs/index.ts";
+import type { Schedules } from "../schedules/index.ts";
 import { type BucketEvent, judge } from "./judge.ts";
 import * as queries from "./queries.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface TransferBucketsOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly schedules: Schedules;
+  readonly projects: Projects;
+  readonly storage: StorageGuard;
+  readonly idempotency: Idempotency;
+  readonly ingest: IngestService;
+}
+
+export type TransferBucketsContext = TransferBucketsOwn & Pick<CoreServices, "audit">;
 
 const QUEUE: QueueName = "bucket-monitoring";
 const CHECK = "bucket.check";

@@ -5,8 +5,7 @@ import { isMoney, moneyOf, moneyText } from "../../core/money.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
 import type { Trx } from "../../store/database.ts";
-import type { TransferBucketsContext } from "./context.ts";
-import type { BucketMonitor } from "./monitor.ts";
+import type { BucketMonitor, TransferBucketsContext } from "./monitor.ts";
 import * as queries from "./queries.ts";
 import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";
 

@@ -1,13 +1,31 @@
+import type { Config } from "../../config/load.ts";
 import { ConfigRefused } from "../../config/option.ts";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { zoneOffsetMs } from "../../core/timezone.ts";
-import { projectPeople } from "../access/index.ts";
-import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
-import { readCron } from "../schedules/index.ts";
-import type { DigestContext } from "./context.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import { type Projects, projectPeople, type UserDirectory } from "../access/index.ts";
+import { COMPLETED, type JobRunner, type JobService, type QueueName, type RunningJob } from "../jobs/index.ts";
+import type { Notifier } from "../notifications/index.ts";
+import { readCron, type Schedules } from "../schedules/index.ts";
 import { digestText } from "./digest-text.ts";
 import * as queries from "./queries.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface DigestOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly schedules: Schedules;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly notify: Notifier;
+}
+
+type DigestContext = DigestOwn & Pick<CoreServices, "events">;
 
 const QUEUE: QueueName = "digest";
 const SEND = "digest";

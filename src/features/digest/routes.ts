@@ -1,6 +1,5 @@
 import type { Feature } from "../../module/feature.ts";
-import type { DigestOwn } from "./context.ts";
-import { startDigests } from "./digests.ts";
+import { type DigestOwn, startDigests } from "./digests.ts";
 
 /** Tells the people of a project what happened in a day (contract 7, Digest; S1's digest worker). It has no routes. */
 export function digestFeature(own: DigestOwn): Feature {

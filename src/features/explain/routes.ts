@@ -1,8 +1,8 @@
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
-import type { ExplainContext, ExplainOwn } from "./context.ts";
 import * as s from "./schema.ts";
+import type { ExplainOwn } from "./service.ts";
 import { Explainer } from "./service.ts";
 
 const tag = "Explain";
@@ -12,7 +12,7 @@ export function explainFeature(own: ExplainOwn): Feature {
   return { name: "explain", version: "1.0.0", register: (server) => serve(server, own) };
 }
 
-function serve(server: FeatureServer, context: ExplainContext): void {
+function serve(server: FeatureServer, context: ExplainOwn): void {
   const explainer = new Explainer(context);
   server.route(
     route({

@@ -4,9 +4,11 @@ import { isUuid } from "../../core/ids.ts";
 import { LoopTurns } from "../../core/loop-turns.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
+import type { Projects, UserDirectory } from "../access/index.ts";
 import { storedEvent } from "../rules/index.ts";
-import type { ExplainContext } from "./context.ts";
 import { notificationTimeline } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
 import {
@@ -20,6 +22,14 @@ import {
 import type { ExplainView, NotificationView } from "./schema.ts";
 import { type Eligibility, readEligibility, reasonsFor } from "./user-reasons.ts";
 
+/** What the feature needs besides the services of every module. */
+export interface ExplainOwn {
+  readonly db: Database;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly settings: LiveSettings;
+}
+
 /** What is explained, and to whom. */
 interface Asked {
   readonly kind: "event" | "notification";
@@ -32,10 +42,10 @@ interface Asked {
 
 /** Says what became of an event or led to a notification, and why somebody was told or not (contract 4.9). Reads only. */
 export class Explainer {
-  readonly #context: ExplainContext;
+  readonly #context: ExplainOwn;
   readonly #outcomes: OutcomeContext;
 
-  constructor(context: ExplainContext) {
+  constructor(context: ExplainOwn) {
     this.#context = context;
     this.#outcomes = { db: context.db.scan, defaults: () => context.settings.defaultSuppression };
   }
@@ -186,7 +196,7 @@ interface State {
   } | null;
 }
 
-async function stateOf(db: ExplainContext["db"]["scan"], event: EventsTable): Promise<State> {
+async function stateOf(db: ExplainOwn["db"]["scan"], event: EventsTable): Promise<State> {
   const failure = (await queries.openFailure(db, event.seq)) ?? null;
   if (failure) return { state: "failed", failure };
   return { state: event.processedAt === null ? "waiting" : "decided", failure };

@@ -16,5 +16,3 @@ export interface JobsOwn {
   readonly senders: WorkerChannels;
   readonly settings: LiveSettings;
 }
-
-export type JobsContext = JobsOwn;

@@ -3,7 +3,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { FittingRows } from "../../store/sqlite/list-queries.ts";
-import type { JobsContext } from "./context.ts";
+import type { JobsOwn } from "./context.ts";
 import * as queries from "./queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
 import { jobDetail, jobView } from "./view.ts";
@@ -18,9 +18,9 @@ type View = (job: queries.JobLine) => ReturnType<typeof jobView>;
 
 /** Reading the job table. */
 export class JobList {
-  readonly #context: JobsContext;
+  readonly #context: JobsOwn;
 
-  constructor(context: JobsContext) {
+  constructor(context: JobsOwn) {
     this.#context = context;
   }
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { route } from "../../http/route.ts";
 import type { FeatureServer } from "../../module/feature.ts";
-import type { JobsContext } from "./context.ts";
+import type { JobsOwn } from "./context.ts";
 import { queueView, queueViews } from "./queue-views.ts";
 import type { QueueName } from "./runner/job.ts";
 import { NoBody, QueueParams, QueueView } from "./schema.ts";
@@ -18,7 +18,7 @@ const acts = {
 } as const;
 
 /** Looking at queues, and stopping, starting and emptying them. */
-export function serveQueues(server: FeatureServer, context: JobsContext): void {
+export function serveQueues(server: FeatureServer, context: JobsOwn): void {
   const { queueControl } = context;
   /** @throws QUEUE_NOT_FOUND */
   const nameOf = async (ref: string): Promise<QueueName> => (await queueView(context, ref)).name;

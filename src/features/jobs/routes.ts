@@ -2,7 +2,7 @@ import { pageOf } from "../../http/replies.ts";
 import { Reply, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
-import type { JobsContext, JobsOwn } from "./context.ts";
+import type { JobsOwn } from "./context.ts";
 import { JobList } from "./job-list.ts";
 import { serveQueues } from "./queue-routes.ts";
 import { JobDetail, JobParams, JobQuery, JobView, NoBody } from "./schema.ts";
@@ -16,7 +16,7 @@ export function jobsFeature(own: JobsOwn): Feature {
   return { name: "jobs", version: "1.0.0", register: (server) => serve(server, own) };
 }
 
-function serve(server: FeatureServer, context: JobsContext): void {
+function serve(server: FeatureServer, context: JobsOwn): void {
   serveQueues(server, context);
   const list = new JobList(context);
   const { jobControl } = context;

@@ -2,7 +2,12 @@ import * as v from "valibot";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { ModulesContext, ModulesOwn } from "./context.ts";
+import type { LoadedModules } from "./loaded-modules.ts";
+
+/** What the feature needs besides the services of every module. */
+interface ModulesOwn {
+  readonly loaded: LoadedModules;
+}
 
 const tag = "Modules";
 const PATH = "/api/v1/modules";
@@ -32,7 +37,7 @@ export function modulesFeature(own: ModulesOwn): Feature {
   return { name: "modules", version: "1.0.0", register: (server) => serve(server, own) };
 }
 
-function serve(server: FeatureServer, context: ModulesContext): void {
+function serve(server: FeatureServer, context: ModulesOwn): void {
   const { loaded } = context;
   server.route(
     route({

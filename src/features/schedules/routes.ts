@@ -3,11 +3,10 @@ import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
-import type { SchedulesContext, SchedulesOwn } from "./context.ts";
 import type { Schedule } from "./schedule-definition.ts";
 import * as s from "./schema.ts";
-import { ScheduleService } from "./service.ts";
-import { settleTimer } from "./settle-timer.ts";
+import type { SchedulesContext, SchedulesOwn } from "./service.ts";
+import { ScheduleService, settleTimer } from "./service.ts";
 
 const tag = "Schedules";
 const PATH = "/api/v1/schedules";

@@ -1,13 +1,30 @@
+import type { Config } from "../../config/load.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { checkShape } from "../../http/input.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import type { Trx } from "../../store/database.ts";
+import { object } from "../../http/shapes.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import { parseQueueName } from "../jobs/index.ts";
-import type { SchedulesContext } from "./context.ts";
+import { TimerActionBody, type TimerService } from "../timers/index.ts";
 import { countSchedules, listSchedules } from "./queries.ts";
 import { type Schedule, scheduleOf } from "./schedule-definition.ts";
+import type { Schedules, SettlePayload } from "./schedules.ts";
 import { type CreateSchedule, type ListSchedules, scheduleView, type UpdateSchedule } from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface SchedulesOwn {
+  readonly db: Database;
+  readonly config: Config;
+  readonly schedules: Schedules;
+  readonly storage: StorageGuard;
+  readonly timer: TimerService;
+}
+
+export type SchedulesContext = SchedulesOwn & Pick<CoreServices, "audit">;
 
 /** What operators do with schedules. A change and its audit row are one transaction. */
 export class ScheduleService {
@@ -114,4 +131,14 @@ export class ScheduleService {
 
 function isSame(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
+}
+
+const TimerPayload = object({ action: TimerActionBody });
+
+/** A timer that an operator schedules is checked as one that anybody makes: its form, its recipient, and the rights of who makes it. */
+export function settleTimer({ timer }: Pick<SchedulesOwn, "timer">): SettlePayload {
+  return async (payload, creator, trx) => {
+    const { action } = checkShape(TimerPayload, payload, "body");
+    return { action: await timer.resolveReferences(timer.read(action), creator, trx) };
+  };
 }

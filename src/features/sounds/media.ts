@@ -1,8 +1,7 @@
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/long-replies.ts";
-import type { SoundsContext } from "./context.ts";
-import type { SoundService } from "./service.ts";
+import type { SoundService, SoundsContext } from "./service.ts";
 
 /** What stands in a signed link. */
 export interface SignedLink {

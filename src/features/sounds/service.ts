@@ -1,11 +1,33 @@
-import { toRfc3339 } from "../../core/clock.ts";
+import type { Config } from "../../config/load.ts";
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { BodyReader } from "../../http/body.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
-import type { SoundsContext } from "./context.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { JobRunner, JobService } from "../jobs/index.ts";
+import type { SoundServices } from "./open-sounds.ts";
 import * as queries from "./queries.ts";
 import type { ListQuery } from "./schema.ts";
 import type { UploadedSound } from "./upload.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface SoundsOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly bodies: BodyReader;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+  readonly sounds: SoundServices;
+}
+
+export type SoundsContext = SoundsOwn & Pick<CoreServices, "audit" | "log">;
 
 const DEFAULT_TTL_MS = 3_600_000;
 const MAX_NAMED_RULES = 50;

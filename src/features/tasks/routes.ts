@@ -4,8 +4,8 @@ import { RawJson, Reply, route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
 import { userOf } from "../access/index.ts";
-import type { TasksContext, TasksOwn } from "./context.ts";
 import * as s from "./schema.ts";
+import type { TasksOwn } from "./service.ts";
 import { TaskService, taskView } from "./service.ts";
 
 const PATH = "/api/v1/tasks";
@@ -16,7 +16,7 @@ export function tasksFeature(own: TasksOwn): Feature {
   return { name: "tasks", version: "1.0.0", register: (server) => serve(server, own) };
 }
 
-function serve(server: FeatureServer, context: TasksContext): void {
+function serve(server: FeatureServer, context: TasksOwn): void {
   const service = new TaskService(context);
   const own = { tag: "Tasks", access: { permission: "tasks:own" } } as const;
   const all = { path: PATH, aliases: [ALIAS] };

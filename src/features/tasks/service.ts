@@ -1,28 +1,41 @@
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
 import { tagOf } from "../../http/etag.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
-import { addEffect, type Trx } from "../../store/database.ts";
-import { type KeptAnswer, keptAnswer } from "../access/index.ts";
-import type { TasksContext } from "./context.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import { type KeptAnswer, keptAnswer, type ReadCaches, type UserDirectory } from "../access/index.ts";
+import type { RealtimeService } from "../streams/index.ts";
 import * as queries from "./queries.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
-export type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
+/** What the feature needs besides the services of every module. */
+export interface TasksOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly users: UserDirectory;
+  readonly reads: ReadCaches;
+  readonly storage: StorageGuard;
+  readonly idempotency: Idempotency;
+  readonly realtime: RealtimeService;
+}
+
+type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
 /**
  * Tasks: each is one user's, who alone changes it (contract 4.10). A task and its entry in the stream `tasks:<userId>` are one transaction. Reads
  * are kept by owner, see `OwnerCache`; searches are not, for hardly anybody searches the same twice.
  */
 export class TaskService {
-  readonly #context: TasksContext;
+  readonly #context: TasksOwn;
 
-  constructor(context: TasksContext) {
+  constructor(context: TasksOwn) {
     this.#context = context;
   }
 

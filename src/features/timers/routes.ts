@@ -2,18 +2,32 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
-import { userOf } from "../access/index.ts";
-import type { TimeContext, TimeOwn } from "./context.ts";
-import type { PendingRow } from "./pending-timers.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import { type UserDirectory, userOf } from "../access/index.ts";
+import type { PendingRow, PendingTimers } from "./pending-timers.ts";
 import * as s from "./schema.ts";
 import { parseMoment } from "./time.ts";
 import { actionWithoutWords, mayReadWords } from "./timer-action.ts";
-import type { Timer, TimerOptions } from "./timers.ts";
+import type { Timer, TimerOptions, TimerService } from "./timers.ts";
+
+/** What the feature needs besides the services of every module. */
+interface TimeOwn {
+  readonly db: Database;
+  readonly pendingTimers: PendingTimers;
+  readonly users: UserDirectory;
+  readonly storage: StorageGuard;
+  readonly idempotency: Idempotency;
+  readonly timer: TimerService;
+}
+
+type TimeContext = TimeOwn & Pick<CoreServices, "time">;
 
 const tag = "Time";
 

@@ -9,7 +9,7 @@ import { object, text } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { granterOf } from "../accounts/role-grants.ts";
 import { userOf } from "../caller-of.ts";
-import type { RolesContext, RolesOwn } from "./context.ts";
+import type { RolesContext, RolesOwn } from "./service.ts";
 import { RoleService } from "./service.ts";
 
 const roleName = v.pipe(

@@ -1,14 +1,23 @@
 import { sql } from "kysely";
+import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type Permission, storedPermissions } from "../../../core/permissions.ts";
 import { requireVersion } from "../../../http/versions.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, requireHeld } from "../accounts/role-grants.ts";
-import type { RolesContext } from "./context.ts";
 
-export interface RoleInput {
+/** What the feature needs besides the services of every module. */
+export interface RolesOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+}
+
+export type RolesContext = RolesOwn & Pick<CoreServices, "audit">;
+
+interface RoleInput {
   readonly name?: string | undefined;
   readonly permissions?: readonly string[] | undefined;
   readonly description?: string | undefined;

@@ -5,8 +5,8 @@ import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { userOf } from "../../access/index.ts";
 import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
-import type { WebhooksContext, WebhooksOwn } from "./context.ts";
 import * as s from "./schema.ts";
+import type { WebhooksContext, WebhooksOwn } from "./service.ts";
 import { type Changed, WebhookService } from "./service.ts";
 import { WebhookTester } from "./try-webhook.ts";
 

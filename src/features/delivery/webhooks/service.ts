@@ -1,16 +1,35 @@
+import type { Config } from "../../../config/load.ts";
+import type { Clock } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
+import type { SealedBox } from "../../../core/sealed-box.ts";
+import type { LiveSettings } from "../../../http/live-settings.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { requireVersion } from "../../../http/versions.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import type { StorageGuard } from "../../../store/write-health.ts";
+import type { Projects } from "../../access/index.ts";
 import type { WebhookRow } from "../channels/webhook/message.ts";
 import { findWebhook } from "../channels/webhook/queries.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import { asPrevious, newSecret } from "../channels/webhook/secrets.ts";
-import type { WebhooksContext } from "./context.ts";
 import * as queries from "./queries.ts";
 import { type CreateWebhook, DEFAULT_GRACE_MS, type ListWebhooks, type UpdateWebhook, webhookView } from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface WebhooksOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly box: SealedBox;
+  readonly projects: Projects;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+}
+
+export type WebhooksContext = WebhooksOwn & Pick<CoreServices, "audit">;
 
 /** A webhook, and its secret where it has just been made. */
 export interface Changed {

@@ -4,9 +4,8 @@ import type { UserPrincipal } from "../../../core/principal.ts";
 import { notificationView } from "../../notifications/index.ts";
 import { callWebhook } from "../channels/webhook/message.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
-import type { WebhooksContext } from "./context.ts";
 import type { TestView } from "./schema.ts";
-import type { WebhookService } from "./service.ts";
+import type { WebhookService, WebhooksContext } from "./service.ts";
 
 /** Tests under way at the same time: each holds a request open for up to ten seconds. */
 const MAX_TESTS = 8;

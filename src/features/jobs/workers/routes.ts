@@ -7,11 +7,21 @@ import { missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { userOf } from "../../access/index.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import { type Principals, userOf } from "../../access/index.ts";
+import type { WorkerChannels } from "../queue-views.ts";
 import { deliveryQueue, isModuleQueue, type QueueName } from "../runner/job.ts";
-import type { LeasedJob } from "../worker-leases.ts";
-import type { WorkersContext, WorkersOwn } from "./context.ts";
+import type { LeasedJob, WorkerLeases } from "../worker-leases.ts";
 import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, Renewed } from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+interface WorkersOwn {
+  readonly workerLeases: WorkerLeases;
+  readonly senders: WorkerChannels;
+  readonly principals: Principals;
+}
+
+type WorkersContext = WorkersOwn & Pick<CoreServices, "events">;
 
 const PERMISSION = "jobs:work";
 const works = { tag: "Jobs", access: { permission: PERMISSION }, method: "POST", maxBodyBytes: 65_536 } as const;
