@@ -8,6 +8,7 @@ import { auditFeature } from "../features/audit/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
 import { digestFeature } from "../features/digest/routes.ts";
+import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
 import { jobsFeature } from "../features/jobs/routes.ts";
@@ -123,7 +124,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
       idempotency,
     }),
     explainFeature({ db, projects, users, settings }),
-    rulesFeature({ db, clock, config, rules, senders, projects, users, settings, sounds }),
+    rulesFeature({ db, clock, config, rules, senders, projects, users, settings, sounds, trialEvent }),
   ];
 }
 

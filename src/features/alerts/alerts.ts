@@ -1,8 +1,8 @@
 import { toRfc3339 } from "../../core/clock.ts";
+import { DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
-import { DEFAULT_CHANNELS } from "../notifications/index.ts";
 import { alertText } from "./alert-text.ts";
 import type { AlertsContext } from "./error-watch.ts";
 import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";

@@ -1,6 +1,5 @@
 /** What other features may use of `delivery`. */
 export { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./channels/mail/unsubscribe.ts";
-export { URGENT_PRIORITY } from "./channels/push/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
 export { secretPlace } from "./channels/webhook/secrets.ts";

@@ -1,6 +1,7 @@
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { type Channel, DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
 import type * as api from "../../module/module-api.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
@@ -22,7 +23,6 @@ import {
 import type { Announcer } from "./announcer.ts";
 import { busNotifier } from "./bus-notify.ts";
 import { InboxPort } from "./inbox-port.ts";
-import { type Channel, DEFAULT_CHANNELS } from "./message-parts.ts";
 
 /** A notification somebody sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
 export interface NotifyInput {

@@ -1,13 +1,12 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { requireLink, requireServed } from "../../http/message-shapes.ts";
 import { Reply } from "../../http/route.ts";
 import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
 import type { NotificationsContext } from "./context.ts";
 import { inboxItemView } from "./inbox.ts";
-import { requireLink } from "./links.ts";
-import { requireServed } from "./message-parts.ts";
 import type { NotifyInput } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import { readWhen } from "./scheduled.ts";

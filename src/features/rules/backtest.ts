@@ -5,14 +5,20 @@ import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { userOf } from "../access/index.ts";
-import type { BacktestOutcome, BacktestPlan, BacktestProgress, TriedRule } from "./backtest/backtests.ts";
-import { type BacktestRun, Backtests } from "./backtest/backtests.ts";
+import type {
+  BacktestOutcome,
+  BacktestPlan,
+  BacktestProgress,
+  BacktestRun,
+  Backtests,
+  TriedRule,
+} from "./backtest/backtests.ts";
 import type { RulesContext } from "./context.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import type { RuleRow } from "./queries.ts";
+import { visibleRule } from "./rule-access.ts";
 import { throttlingColumns } from "./rule-store.ts";
 import type { BacktestReply, BacktestRule } from "./schema.ts";
-import type { RuleService } from "./service.ts";
 
 const NDJSON = "application/x-ndjson";
 const DEFAULT_SAMPLES = 5;
@@ -25,115 +31,121 @@ interface Prepared {
   readonly rule: RuleRow | null;
 }
 
-/** Tries rules on stored events, in threads beside the server (contract 4.8). */
-export class Backtester {
-  readonly #context: RulesContext;
-  readonly #rules: RuleService;
-  readonly #backtests: Backtests;
+/** Tries rules on stored events, in threads beside the server. */
+export interface BacktestContext extends RulesContext {
+  readonly backtests: Backtests;
+}
 
-  constructor(context: RulesContext, rules: RuleService) {
-    this.#context = context;
-    this.#rules = rules;
-    this.#backtests = new Backtests(context.config.databaseFile);
-    context.events.on("system:stopping", () => this.#backtests.stop());
-  }
+/** Answers with one document, or with lines of progress and the answer as the last. A client that goes away ends it. */
+export async function answerBacktest(
+  context: BacktestContext,
+  exchange: Exchange,
+  input: BacktestRule,
+): Promise<Reply | typeof ANSWERS_LATER> {
+  const startedAt = context.clock.elapsed();
+  const prepared = await prepare(context, userOf(exchange), input);
+  if (exchange.isOver) return new Reply(204);
+  const isLive = exchange.header("accept").includes(NDJSON);
+  const steps = new Steps();
+  const run = context.backtests.start(prepared.plan, (progress) => steps.put(progress));
+  const cancel = () => run.cancel();
+  if (isLive)
+    return streamReply(
+      exchange,
+      { contentType: NDJSON, live: { gone: cancel } },
+      progressLines(context, run, steps, prepared, startedAt),
+    );
+  exchange.onAbort = cancel;
+  const outcome = await run.outcome;
+  exchange.onAbort = null;
+  return new Reply(200, await replyOf(context, outcome, prepared, startedAt));
+}
 
-  /** Answers with one document, or with lines of progress and the answer as the last. A client that goes away ends it. */
-  async answer(exchange: Exchange, input: BacktestRule): Promise<Reply | typeof ANSWERS_LATER> {
-    const startedAt = this.#context.clock.elapsed();
-    const prepared = await this.#prepare(userOf(exchange), input);
-    if (exchange.isOver) return new Reply(204);
-    const isLive = exchange.header("accept").includes(NDJSON);
-    const steps = new Steps();
-    const run = this.#backtests.start(prepared.plan, (progress) => steps.put(progress));
-    const cancel = () => run.cancel();
-    if (isLive)
-      return streamReply(
-        exchange,
-        { contentType: NDJSON, live: { gone: cancel } },
-        this.#lines(run, steps, prepared, startedAt),
-      );
-    exchange.onAbort = cancel;
-    const outcome = await run.outcome;
-    exchange.onAbort = null;
-    return new Reply(200, await this.#reply(outcome, prepared, startedAt));
-  }
-
-  async *#lines(run: BacktestRun, steps: Steps, prepared: Prepared, startedAt: number): AsyncIterable<string> {
-    try {
-      const ended = run.outcome.finally(() => steps.end());
-      ended.catch(() => undefined);
-      for (;;) {
-        const progress = await steps.next();
-        if (progress === null) break;
-        yield `${JSON.stringify(progress)}\n`;
-      }
-      yield `${JSON.stringify(await this.#reply(await ended, prepared, startedAt))}\n`;
-    } finally {
-      run.cancel();
+async function* progressLines(
+  context: RulesContext,
+  run: BacktestRun,
+  steps: Steps,
+  prepared: Prepared,
+  startedAt: number,
+): AsyncIterable<string> {
+  try {
+    const ended = run.outcome.finally(() => steps.end());
+    ended.catch(() => undefined);
+    for (;;) {
+      const progress = await steps.next();
+      if (progress === null) break;
+      yield `${JSON.stringify(progress)}\n`;
     }
+    yield `${JSON.stringify(await replyOf(context, await ended, prepared, startedAt))}\n`;
+  } finally {
+    run.cancel();
   }
+}
 
-  /** @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED */
-  async #prepare(principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
-    const { projects, clock, settings } = this.#context;
-    const rule = input.ruleId === undefined ? null : await this.#rules.stored(principal, input.ruleId);
-    const ref = input.projectId ?? rule?.projectId ?? projects.refOf(principal, undefined);
-    const projectId = projects.require(principal, ref, "rules:read");
-    projects.require(principal, ref, "events:read");
-    const to = Math.min(input.to ?? Number.POSITIVE_INFINITY, clock.now() + DAY_MS);
-    if (input.from !== undefined && input.from >= to)
-      throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-        details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
-      });
-    const defaults = settings.defaultSuppression;
-    const tried: TriedRule = {
-      condition: input.condition ?? rule?.condition ?? "",
-      ...throttlingColumns(input, rule ?? undefined),
-      titleTemplate: rule?.titleTemplate ?? null,
-    };
-    compileCondition(tried.condition);
-    const plan: BacktestPlan = {
-      projectId,
-      from: input.from ?? null,
-      to,
-      samples: input.samples ?? DEFAULT_SAMPLES,
-      rule: tried,
-      stored: rule && triedOf(rule),
-      defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
-    };
-    return { plan, rule };
-  }
+/** @throws INVALID_CONDITION, INVALID_TEMPLATE, RULE_NOT_FOUND, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED */
+async function prepare(context: RulesContext, principal: UserPrincipal, input: BacktestRule): Promise<Prepared> {
+  const { projects, clock, settings } = context;
+  const rule =
+    input.ruleId === undefined ? null : await visibleRule(context.projects, principal, input.ruleId, context.db.read);
+  const ref = input.projectId ?? rule?.projectId ?? projects.refOf(principal, undefined);
+  const projectId = projects.require(principal, ref, "rules:read");
+  projects.require(principal, ref, "events:read");
+  const to = Math.min(input.to ?? Number.POSITIVE_INFINITY, clock.now() + DAY_MS);
+  if (input.from !== undefined && input.from >= to)
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+      details: [{ path: "from", code: "VALUE", message: "must lie before to" }],
+    });
+  const defaults = settings.defaultSuppression;
+  const tried: TriedRule = {
+    condition: input.condition ?? rule?.condition ?? "",
+    ...throttlingColumns(input, rule ?? undefined),
+    titleTemplate: rule?.titleTemplate ?? null,
+  };
+  compileCondition(tried.condition);
+  const plan: BacktestPlan = {
+    projectId,
+    from: input.from ?? null,
+    to,
+    samples: input.samples ?? DEFAULT_SAMPLES,
+    rule: tried,
+    stored: rule && triedOf(rule),
+    defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
+  };
+  return { plan, rule };
+}
 
-  async #reply(outcome: BacktestOutcome, { plan, rule }: Prepared, startedAt: number): Promise<BacktestReply> {
-    const { condition } = plan.rule;
-    const { diff, firstAt, lastAt, samples, perDay, ...counts } = outcome;
-    return {
-      ...counts,
-      from: toRfc3339OrNull(firstAt),
-      to: toRfc3339OrNull(lastAt),
-      perDay: [...perDay],
-      samples: samples.map((sample) => ({ ...sample, receivedAt: toRfc3339(sample.receivedAt) })),
-      wouldReach: { users: rule && (await this.#reached(rule)) },
-      ...(diff ? { diff } : {}),
-      warnings: conditionWarnings(condition),
-      tookMs: Math.round(this.#context.clock.elapsed() - startedAt),
-    };
-  }
+async function replyOf(
+  context: RulesContext,
+  outcome: BacktestOutcome,
+  { plan, rule }: Prepared,
+  startedAt: number,
+): Promise<BacktestReply> {
+  const { condition } = plan.rule;
+  const { diff, firstAt, lastAt, samples, perDay, ...counts } = outcome;
+  return {
+    ...counts,
+    from: toRfc3339OrNull(firstAt),
+    to: toRfc3339OrNull(lastAt),
+    perDay: [...perDay],
+    samples: samples.map((sample) => ({ ...sample, receivedAt: toRfc3339(sample.receivedAt) })),
+    wouldReach: { users: rule && (await countReached(context, rule)) },
+    ...(diff ? { diff } : {}),
+    warnings: conditionWarnings(condition),
+    tookMs: Math.round(context.clock.elapsed() - startedAt),
+  };
+}
 
-  /** How many users the rule reaches now, a page at a time. */
-  async #reached(rule: RuleRow): Promise<number> {
-    const { rules } = this.#context;
-    let users = 0;
-    for (let after = ""; users < COUNTED_USERS; ) {
-      const page = rules.recipientPage(rule, after, PAGE_USERS);
-      users += page.length;
-      after = page.at(-1) ?? "";
-      if (page.length < PAGE_USERS) return users;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    return users;
+/** How many users the rule reaches now, a page at a time. */
+async function countReached({ rules }: RulesContext, rule: RuleRow): Promise<number> {
+  let users = 0;
+  for (let after = ""; users < COUNTED_USERS; ) {
+    const page = rules.recipientPage(rule, after, PAGE_USERS);
+    users += page.length;
+    after = page.at(-1) ?? "";
+    if (page.length < PAGE_USERS) return users;
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  return users;
 }
 
 function triedOf({ condition, suppression, dedupe, cooldownMs, titleTemplate }: RuleRow): TriedRule {

@@ -4,7 +4,15 @@ import { LoopTurns } from "../../core/loop-turns.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { type ConditionWarning, conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
-import type { RuleStore } from "./rule-store.ts";
+import {
+  changedRow,
+  insertRule,
+  newRow,
+  type RuleStoreContext,
+  replaceRule,
+  requirePatternRoom,
+  requireRoom,
+} from "./rule-store.ts";
 import type { IMPORT_OUTCOMES, ImportRules } from "./schema.ts";
 import { definitionView } from "./view.ts";
 
@@ -50,20 +58,24 @@ interface Step {
  */
 export function importRules(
   db: Database,
-  store: RuleStore,
+  context: RuleStoreContext,
   { rules, update = false, dryRun = false }: ImportRules,
   importer: Importer,
 ): Promise<ImportReply> {
   return db.write(async (trx) => {
-    const steps = await plan(trx, store, rules, update, importer);
-    store.requirePatternRoom(steps.map(({ row }) => row));
+    const steps = await plan(trx, context, rules, update, importer);
+    requirePatternRoom(
+      context,
+      steps.map(({ row }) => row),
+    );
     for (const { outcome, row } of dryRun ? [] : steps) {
-      if (outcome === "created") await store.insert(trx, row, importer.userId);
-      else if (outcome === "updated") await store.replace(trx, row, importer.userId);
+      if (outcome === "created") await insertRule(context, trx, row, importer.userId);
+      else if (outcome === "updated") await replaceRule(context, trx, row, importer.userId);
     }
     if (!dryRun) {
       const changed = steps.filter(({ outcome }) => outcome !== "unchanged");
-      await store.requireRoom(
+      await requireRoom(
+        context,
         trx,
         changed.map(({ row }) => row),
       );
@@ -87,7 +99,7 @@ export function importRules(
 
 async function plan(
   trx: Trx,
-  store: RuleStore,
+  context: RuleStoreContext,
   rules: readonly GivenRule[],
   update: boolean,
   importer: Importer,
@@ -104,7 +116,7 @@ async function plan(
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);
       steps.push(
-        await stepOf(trx, store, await withUserIds(rule, importer, trx), projectId, { update, importer, roles }),
+        await stepOf(trx, context, await withUserIds(rule, importer, trx), projectId, { update, importer, roles }),
       );
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
@@ -117,7 +129,7 @@ async function plan(
 
 async function stepOf(
   trx: Trx,
-  store: RuleStore,
+  context: RuleStoreContext,
   rule: GivenRule,
   projectId: string | null,
   { update, importer, roles }: { update: boolean; importer: Importer; roles: ReadonlyMap<string, string> },
@@ -125,11 +137,11 @@ async function stepOf(
   const [stored, another] = await queries.rulesByName(trx, projectId, rule.name);
   if (another) throw refused("NAME_TAKEN", "name", "several rules there have this name; rename all but one of them");
   if (!stored) {
-    const created = await store.newRow(trx, projectId, rule, importer.userId);
+    const created = await newRow(context, trx, projectId, rule, importer.userId);
     importer.requireStorable?.(created);
     return { outcome: "created", row: created };
   }
-  const row = await store.changedRow(trx, stored, projectId, rule);
+  const row = await changedRow(context, trx, stored, projectId, rule);
   if (isDeepStrictEqual(comparable(row, roles), comparable(stored, roles)))
     return { outcome: "unchanged", row: stored };
   if (!update) throw refused("NAME_TAKEN", "name", "there is a rule of this name that differs; update changes it");

@@ -18,11 +18,8 @@ export { recordCostlyRules } from "./deciding/rule-costs.ts";
 export { PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export { Budget } from "./deciding/turn-limits.ts";
 export {
-  type ConditionTrace,
-  type ConditionWarning,
   compileCondition,
   compileTemplate,
-  conditionWarnings,
   cutText,
   patternPool,
   type RuleEvent,

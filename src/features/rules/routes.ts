@@ -5,12 +5,12 @@ import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { callerOf, userOf } from "../access/index.ts";
-import { testRule, trialEvent } from "../events/index.ts";
-import { Backtester } from "./backtest.ts";
+import { Backtests } from "./backtest/backtests.ts";
+import { answerBacktest } from "./backtest.ts";
 import type { RulesContext, RulesOwn } from "./context.ts";
 import * as s from "./schema.ts";
-import { RuleService } from "./service.ts";
-import { readableEvent } from "./stored-event.ts";
+import * as service from "./service.ts";
+import { readableEvent, testRule } from "./trial.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
@@ -25,8 +25,8 @@ export function rulesFeature(own: RulesOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: RulesContext): void {
-  const service = new RuleService(context);
-  const backtester = new Backtester(context, service);
+  const backtests = new Backtests(context.config.databaseFile);
+  context.events.on("system:stopping", () => backtests.stop());
   const read = { permission: "rules:read", within: "project" } as const;
   const write = { permission: "rules:write", within: "project" } as const;
 
@@ -51,7 +51,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         "LIMIT_REACHED",
       ],
       async handle(exchange, { body }) {
-        const { version, body: rule } = await service.create(userOf(exchange), body);
+        const { version, body: rule } = await service.createRule(context, userOf(exchange), body);
         return versioned(version, rule, { status: 201 });
       },
     }),
@@ -66,7 +66,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       query: s.ListRules,
       response: pageOf(s.RuleView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      handle: (exchange, { query }) => service.listRules(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -86,7 +86,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         if (!context.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
         const subject =
           eventId === undefined
-            ? trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
+            ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
             : await readableEvent(context, principal, eventId);
         return testRule({ condition, event: subject, templates });
       },
@@ -112,7 +112,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         "NOT_CONFIGURED",
         "LIMIT_REACHED",
       ],
-      handle: (exchange, { body }) => service.import(userOf(exchange), body),
+      handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
     }),
   );
   server.route(
@@ -126,7 +126,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       body: s.BacktestRule,
       response: s.BacktestReply,
       errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
-      handle: (exchange, { body }) => backtester.answer(exchange, body),
+      handle: (exchange, { body }) => answerBacktest({ ...context, backtests }, exchange, body),
     }),
   );
   server.route(
@@ -140,7 +140,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       response: s.RuleWithWarnings,
       errors: ["RULE_NOT_FOUND"],
       async handle(exchange, { params }) {
-        const { version, body } = await service.get(userOf(exchange), params.id);
+        const { version, body } = await service.getRule(context, userOf(exchange), params.id);
         const { stats, soundUrl, broken } = body;
         // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
         const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
@@ -174,7 +174,13 @@ function serve(server: FeatureServer, context: RulesContext): void {
           "LIMIT_REACHED",
         ],
         async handle(exchange, { params, body }) {
-          const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+          const updated = await service.updateRule(
+            context,
+            userOf(exchange),
+            params.id,
+            exchange.header("if-match"),
+            body,
+          );
           return versioned(updated.version, updated.body);
         },
       }),
@@ -189,7 +195,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       access: write,
       params: s.RuleParams,
       errors: ["RULE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.deleteRule(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -203,7 +209,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       query: s.VersionsQuery,
       response: pageOf(s.VersionView),
       errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => service.versions(userOf(exchange), params.id, query),
+      handle: (exchange, { params, query }) => service.listVersions(context, userOf(exchange), params.id, query),
     }),
   );
   server.route(
@@ -217,7 +223,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       query: s.StatsQuery,
       response: s.StatsView,
       errors: ["RULE_NOT_FOUND"],
-      handle: (exchange, { params, query }) => service.stats(userOf(exchange), params.id, query),
+      handle: (exchange, { params, query }) => service.ruleStats(context, userOf(exchange), params.id, query),
     }),
   );
 }

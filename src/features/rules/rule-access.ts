@@ -3,87 +3,97 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import { URGENT_PRIORITY } from "../../http/message-shapes.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
-import { URGENT_PRIORITY } from "../delivery/index.ts";
 import * as queries from "./queries.ts";
 
+// Who may see and write which rules. A rule with `projectId` null acts on the events of every project. A caller with `rules:write` but without
+// `projects:all` may reduce such a rule (switch it off, delete it, narrow it to a project), but never make one: it would show events of projects
+// that the caller may not read.
+
+/** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
+export async function visibleRule(
+  projects: Projects,
+  principal: UserPrincipal,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<queries.RuleWithStats> {
+  const rule = isUuid(id) ? await queries.findRule(db, id) : undefined;
+  if (!rule || !hasRight(projects, principal, rule.projectId, "rules:read"))
+    throw new PrismError("RULE_NOT_FOUND", "No such rule");
+  return rule;
+}
+
+/** @throws RULE_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function writableRule(
+  projects: Projects,
+  principal: UserPrincipal,
+  id: string,
+  trx: Trx,
+): Promise<queries.RuleWithStats> {
+  const rule = await visibleRule(projects, principal, id, trx);
+  if (!hasRight(projects, principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
+  return rule;
+}
+
+export function visibleProjects(projects: Projects, principal: UserPrincipal): queries.VisibleProjects {
+  const withGlobal = principal.permissions.has("rules:read");
+  if (withGlobal && seesAllProjects(principal)) return { projectIds: null, withGlobal };
+  const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
+  return { projectIds: [...candidates].filter((id) => projects.has(principal, id, "rules:read")), withGlobal };
+}
+
 /**
- * Who may see and write which rules. A rule with `projectId` null acts on the events of every project. A caller with `rules:write` but without
- * `projects:all` may reduce such a rule (switch it off, delete it, narrow it to a project), but never make one: it would show events of projects
- * that the caller may not read.
+ * The project of a new rule. @param ref id or slug; null: every project; undefined: every project for holders of `projects:all`, the default
+ * project for everyone else. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE
  */
-export class RuleAccess {
-  readonly #projects: Projects;
+export function projectOf(projects: Projects, principal: UserPrincipal, ref: string | null | undefined): string | null {
+  if (typeof ref === "string") return projects.require(principal, ref, "rules:write");
+  if (!principal.permissions.has("rules:write"))
+    throw missingPermission("rules:write", "or a projectId of a project that you own");
+  if (seesAllProjects(principal)) return null;
+  if (ref === undefined) return projects.defaultId;
+  throw missingPermission("projects:all", "leave projectId out for a rule of the default project");
+}
 
-  constructor(projects: Projects) {
-    this.#projects = projects;
-  }
+/** The project of a changed rule; undefined leaves it. @throws as {@link projectOf} */
+export function projectAfter(
+  projects: Projects,
+  principal: UserPrincipal,
+  old: queries.RuleRow,
+  ref: string | null | undefined,
+): string | null {
+  return ref === undefined || ref === old.projectId ? old.projectId : projectOf(projects, principal, ref);
+}
 
-  /** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
-  async visible(principal: UserPrincipal, id: string, db: ReadDb | Trx): Promise<queries.RuleWithStats> {
-    const rule = isUuid(id) ? await queries.findRule(db, id) : undefined;
-    if (!rule || !this.#has(principal, rule.projectId, "rules:read"))
-      throw new PrismError("RULE_NOT_FOUND", "No such rule");
-    return rule;
-  }
+/**
+ * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose content changes becomes one of the default
+ * project, as long as there is no other project that would lose it. @throws UNAUTHORIZED_ROLE where there is one
+ */
+export async function allowedRow(
+  { defaultId }: Projects,
+  principal: UserPrincipal,
+  old: queries.RuleRow,
+  row: queries.RuleRow,
+  trx: Trx,
+): Promise<queries.RuleRow> {
+  if (row.projectId !== null || seesAllProjects(principal)) return row;
+  if (isDeepStrictEqual(contentOf(row), contentOf(old))) return row;
+  if (!(await queries.hasProjectBesides(trx, defaultId))) return { ...row, projectId: defaultId };
+  throw missingPermission(
+    "projects:all",
+    'this rule acts on every project; send projectId "default" with the change to make it a rule of the default project',
+  );
+}
 
-  /** @throws RULE_NOT_FOUND, UNAUTHORIZED_ROLE */
-  async writable(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.RuleWithStats> {
-    const rule = await this.visible(principal, id, trx);
-    if (!this.#has(principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
-    return rule;
-  }
-
-  visibleProjects(principal: UserPrincipal): queries.VisibleProjects {
-    const projects = this.#projects;
-    const withGlobal = principal.permissions.has("rules:read");
-    if (withGlobal && seesAllProjects(principal)) return { projectIds: null, withGlobal };
-    const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
-    return { projectIds: [...candidates].filter((id) => projects.has(principal, id, "rules:read")), withGlobal };
-  }
-
-  /**
-   * The project of a new rule. @param ref id or slug; null: every project; undefined: every project for holders of `projects:all`, the default
-   * project for everyone else. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE
-   */
-  projectOf(principal: UserPrincipal, ref: string | null | undefined): string | null {
-    if (typeof ref === "string") return this.#projects.require(principal, ref, "rules:write");
-    if (!principal.permissions.has("rules:write"))
-      throw missingPermission("rules:write", "or a projectId of a project that you own");
-    if (seesAllProjects(principal)) return null;
-    if (ref === undefined) return this.#projects.defaultId;
-    throw missingPermission("projects:all", "leave projectId out for a rule of the default project");
-  }
-
-  /** The project of a changed rule; undefined leaves it. @throws as {@link projectOf} */
-  projectAfter(principal: UserPrincipal, old: queries.RuleRow, ref: string | null | undefined): string | null {
-    return ref === undefined || ref === old.projectId ? old.projectId : this.projectOf(principal, ref);
-  }
-
-  /**
-   * A changed rule as the caller may store it. Without `projects:all` a rule for every project whose content changes becomes one of the default
-   * project, as long as there is no other project that would lose it. @throws UNAUTHORIZED_ROLE where there is one
-   */
-  async allowedRow(
-    principal: UserPrincipal,
-    old: queries.RuleRow,
-    row: queries.RuleRow,
-    trx: Trx,
-  ): Promise<queries.RuleRow> {
-    if (row.projectId !== null || seesAllProjects(principal)) return row;
-    if (isDeepStrictEqual(contentOf(row), contentOf(old))) return row;
-    const { defaultId } = this.#projects;
-    if (!(await queries.hasProjectBesides(trx, defaultId))) return { ...row, projectId: defaultId };
-    throw missingPermission(
-      "projects:all",
-      'this rule acts on every project; send projectId "default" with the change to make it a rule of the default project',
-    );
-  }
-
-  #has(principal: UserPrincipal, projectId: string | null, right: "rules:read" | "rules:write"): boolean {
-    return projectId === null ? principal.permissions.has(right) : this.#projects.has(principal, projectId, right);
-  }
+function hasRight(
+  projects: Projects,
+  principal: UserPrincipal,
+  projectId: string | null,
+  right: "rules:read" | "rules:write",
+): boolean {
+  return projectId === null ? principal.permissions.has(right) : projects.has(principal, projectId, right);
 }
 
 /**

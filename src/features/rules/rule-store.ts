@@ -2,12 +2,13 @@ import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import { DEFAULT_CHANNELS, requireLink, requireServed, type ServedChannels } from "../../http/message-shapes.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import type { Channels } from "../delivery/index.ts";
-import { DEFAULT_CHANNELS, requireLink, requireServed } from "../notifications/index.ts";
 import { requireSound } from "../sounds/index.ts";
+import type { RuleBook } from "./deciding/rule-book.ts";
 import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import type { CreateRule, UpdateRule } from "./schema.ts";
@@ -15,156 +16,153 @@ import { resolveTargets } from "./targets.ts";
 import { throttleSettings } from "./throttle/settings.ts";
 import { definitionView } from "./view.ts";
 
-export interface RuleStoreParts {
-  readonly db: Database;
+/** What checking and storing rules needs, in a running server and on its data directory alike. The caller checks rights. */
+export interface RuleStoreContext {
   readonly clock: Clock;
   readonly audit: AuditTrail;
   readonly users: UserDirectory;
   readonly config: Config;
-  readonly senders: Pick<Channels, "accepts">;
-  limits(): Config["limits"];
-  /** Why patterns of this size do not fit into the limits; see RuleBook.patternRefusal. */
-  patternRefusal(projectId: string | null, size: number, replaced: readonly string[]): string | null;
-  /** Called after the commit of a rule that was stored. */
-  inForce(row: queries.RuleRow): void;
+  readonly senders: ServedChannels;
+  readonly settings: Pick<LiveSettings, "limits">;
+  readonly rules: Pick<RuleBook, "patternRefusal">;
 }
 
-/** Checks rules and stores them, in a running server and on its data directory alike. Who may do so is the caller's to ask. */
-export class RuleStore {
-  readonly #parts: RuleStoreParts;
+/** A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, and the like */
+export async function newRow(
+  context: RuleStoreContext,
+  trx: Trx,
+  projectId: string | null,
+  input: CreateRule,
+  createdBy: string | null,
+): Promise<queries.RuleRow> {
+  check(context, input);
+  const now = context.clock.now();
+  return {
+    id: uuidv7(),
+    projectId,
+    name: input.name,
+    description: input.description ?? "",
+    condition: input.condition,
+    ...(await resolveTargets(trx, context.users, projectId, input, null)),
+    channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
+    ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
+    sound: await requireSound(input.sound, trx),
+    action: input.action ? JSON.stringify(input.action) : null,
+    priority: input.priority ?? 0,
+    active: input.active === false ? 0 : 1,
+    ...throttlingColumns(input),
+    version: 1,
+    tooCostlyVersion: null,
+    createdBy,
+    deletedAt: null,
+    createdAt: now,
+    updatedAt: now,
+  };
+}
 
-  constructor(parts: RuleStoreParts) {
-    this.#parts = parts;
-  }
+/** A stored rule as it is to become; members that are missing stay. @throws as {@link newRow} */
+export async function changedRow(
+  context: RuleStoreContext,
+  trx: Trx,
+  stored: queries.RuleWithStats,
+  projectId: string | null,
+  input: UpdateRule,
+): Promise<queries.RuleRow> {
+  check(context, input);
+  const old = withoutStats(stored);
+  return {
+    ...old,
+    projectId,
+    name: input.name ?? old.name,
+    description: input.description ?? old.description,
+    condition: input.condition ?? old.condition,
+    ...(await resolveTargets(trx, context.users, projectId, input, old)),
+    channels: input.channels ? JSON.stringify(input.channels) : old.channels,
+    ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
+    sound: input.sound === undefined ? old.sound : await requireSound(input.sound, trx),
+    action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
+    priority: input.priority ?? old.priority,
+    active: input.active === undefined ? old.active : input.active ? 1 : 0,
+    ...throttlingColumns(input, old),
+    version: old.version + 1,
+    updatedAt: context.clock.now(),
+  };
+}
 
-  /** A new rule as it is to be stored. @throws INVALID_CONDITION, INVALID_TEMPLATE, ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, and the like */
-  async newRow(
-    trx: Trx,
-    projectId: string | null,
-    input: CreateRule,
-    createdBy: string | null,
-  ): Promise<queries.RuleRow> {
-    this.#check(input);
-    const now = this.#parts.clock.now();
-    return {
-      id: uuidv7(),
-      projectId,
-      name: input.name,
-      description: input.description ?? "",
-      condition: input.condition,
-      ...(await resolveTargets(trx, this.#parts.users, projectId, input, null)),
-      channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
-      ...templates(input.titleTemplate ?? asTemplate(input.name), input.messageTemplate ?? "{{event.type}}"),
-      sound: await requireSound(input.sound, trx),
-      action: input.action ? JSON.stringify(input.action) : null,
-      priority: input.priority ?? 0,
-      active: input.active === false ? 0 : 1,
-      ...throttlingColumns(input),
-      version: 1,
-      tooCostlyVersion: null,
-      createdBy,
-      deletedAt: null,
-      createdAt: now,
-      updatedAt: now,
-    };
-  }
+/** Rule, version and audit row are one transaction. @param by whose doing it is, for the history of versions. */
+export async function insertRule(
+  context: RuleStoreContext,
+  trx: Trx,
+  row: queries.RuleRow,
+  by: string | null,
+): Promise<void> {
+  await trx.insertInto("rules").values(row).execute();
+  await recordVersion(context, row, by, "rule.create", trx);
+}
 
-  /** A stored rule as it is to become; members that are missing stay. @throws as {@link newRow} */
-  async changedRow(
-    trx: Trx,
-    stored: queries.RuleWithStats,
-    projectId: string | null,
-    input: UpdateRule,
-  ): Promise<queries.RuleRow> {
-    this.#check(input);
-    const old = withoutStats(stored);
-    return {
-      ...old,
-      projectId,
-      name: input.name ?? old.name,
-      description: input.description ?? old.description,
-      condition: input.condition ?? old.condition,
-      ...(await resolveTargets(trx, this.#parts.users, projectId, input, old)),
-      channels: input.channels ? JSON.stringify(input.channels) : old.channels,
-      ...templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate),
-      sound: input.sound === undefined ? old.sound : await requireSound(input.sound, trx),
-      action: input.action === undefined ? old.action : input.action && JSON.stringify(input.action),
-      priority: input.priority ?? old.priority,
-      active: input.active === undefined ? old.active : input.active ? 1 : 0,
-      ...throttlingColumns(input, old),
-      version: old.version + 1,
-      updatedAt: this.#parts.clock.now(),
-    };
-  }
+/** {@link insertRule}, in the place of what is stored under the row's id. */
+export async function replaceRule(
+  context: RuleStoreContext,
+  trx: Trx,
+  row: queries.RuleRow,
+  by: string | null,
+): Promise<void> {
+  const { id, createdAt: _c, createdBy: _b, ...changes } = row;
+  await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
+  await recordVersion(context, row, by, "rule.update", trx);
+}
 
-  /** Rule, version and audit row are one transaction. @param by whose doing it is, for the history of versions. */
-  async insert(trx: Trx, row: queries.RuleRow, by: string | null): Promise<void> {
-    await trx.insertInto("rules").values(row).execute();
-    await this.#recordVersion(row, by, "rule.create", trx);
-  }
+/** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
+export async function requireRoom(
+  { settings }: RuleStoreContext,
+  trx: Trx,
+  rows: readonly Pick<queries.RuleRow, "projectId" | "createdBy" | "active">[],
+): Promise<void> {
+  const { rulesPerProject, rulesPerUser } = settings.limits;
+  const active = rows.filter((row) => row.active === 1);
+  for (const projectId of new Set(active.map((row) => row.projectId)))
+    if ((await queries.countActive(trx, "projectId", projectId)) > rulesPerProject)
+      throw limitReached("A project has too many active rules", "limits.rulesPerProject", rulesPerProject);
+  for (const createdBy of new Set(active.map((row) => row.createdBy)))
+    if (createdBy !== null && (await queries.countActive(trx, "createdBy", createdBy)) > rulesPerUser)
+      throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
+}
 
-  /** {@link insert}, in the place of what is stored under the row's id. */
-  async replace(trx: Trx, row: queries.RuleRow, by: string | null): Promise<void> {
-    const { id, createdAt: _c, createdBy: _b, ...changes } = row;
-    await trx.updateTable("rules").set(changes).where("id", "=", id).execute();
-    await this.#recordVersion(row, by, "rule.update", trx);
+/** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */
+export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly queries.RuleRow[]): void {
+  const byProject = new Map<string | null, { size: number; ids: string[] }>();
+  for (const { id, projectId, condition, active } of rows) {
+    if (active === 0) continue;
+    const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
+    sum.size += readCondition(condition).measure();
+    sum.ids.push(id);
+    byProject.set(projectId, sum);
   }
+  for (const [projectId, { size, ids }] of byProject) {
+    const message = size > 0 ? rules.patternRefusal(projectId, size, ids) : null;
+    if (message !== null) throw patternsRefused(message);
+  }
+}
 
-  /** Checks rules that were stored in this transaction against the limits on active ones. @throws LIMIT_REACHED */
-  async requireRoom(
-    trx: Trx,
-    rows: readonly Pick<queries.RuleRow, "projectId" | "createdBy" | "active">[],
-  ): Promise<void> {
-    const { rulesPerProject, rulesPerUser } = this.#parts.limits();
-    const active = rows.filter((row) => row.active === 1);
-    for (const projectId of new Set(active.map((row) => row.projectId)))
-      if ((await queries.countActive(trx, "projectId", projectId)) > rulesPerProject)
-        throw limitReached("A project has too many active rules", "limits.rulesPerProject", rulesPerProject);
-    for (const createdBy of new Set(active.map((row) => row.createdBy)))
-      if (createdBy !== null && (await queries.countActive(trx, "createdBy", createdBy)) > rulesPerUser)
-        throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
-  }
+function check({ config, senders }: RuleStoreContext, { channels, action, condition }: UpdateRule): void {
+  requireServed(channels, senders);
+  requireLink(action?.url, "action.url", config);
+  if (condition !== undefined) compileCondition(condition);
+}
 
-  /** @throws INVALID_CONDITION where the patterns of these rules, stored together, do not fit into the limits */
-  requirePatternRoom(rows: readonly queries.RuleRow[]): void {
-    const byProject = new Map<string | null, { size: number; ids: string[] }>();
-    for (const { id, projectId, condition, active } of rows) {
-      if (active === 0) continue;
-      const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
-      sum.size += readCondition(condition).measure();
-      sum.ids.push(id);
-      byProject.set(projectId, sum);
-    }
-    for (const [projectId, { size, ids }] of byProject) {
-      const message = size > 0 ? this.#parts.patternRefusal(projectId, size, ids) : null;
-      if (message !== null) throw patternsRefused(message);
-    }
-  }
-
-  #check({ channels, action, condition }: UpdateRule): void {
-    const { config, senders } = this.#parts;
-    requireServed(channels, senders);
-    requireLink(action?.url, "action.url", config);
-    if (condition !== undefined) compileCondition(condition);
-  }
-
-  async #recordVersion(
-    row: queries.RuleRow,
-    createdBy: string | null,
-    action: "rule.create" | "rule.update",
-    trx: Trx,
-  ): Promise<void> {
-    const { audit } = this.#parts;
-    const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
-    const version = { ruleId: row.id, version: row.version, definition, createdBy, createdAt: row.updatedAt };
-    await trx.insertInto("rule_versions").values(version).execute();
-    await audit.record(
-      { action, resourceType: "rule", resourceId: row.id, metadata: { version: row.version } },
-      { trx },
-    );
-    // In force for everything sealed after this commit.
-    addEffect(trx, { type: "rules-changed", ruleIds: [row.id] });
-  }
+async function recordVersion(
+  { audit }: RuleStoreContext,
+  row: queries.RuleRow,
+  createdBy: string | null,
+  action: "rule.create" | "rule.update",
+  trx: Trx,
+): Promise<void> {
+  const definition = JSON.stringify(definitionView(row, await queries.roleNames(trx)));
+  const version = { ruleId: row.id, version: row.version, definition, createdBy, createdAt: row.updatedAt };
+  await trx.insertInto("rule_versions").values(version).execute();
+  await audit.record({ action, resourceType: "rule", resourceId: row.id, metadata: { version: row.version } }, { trx });
+  // In force for everything sealed after this commit.
+  addEffect(trx, { type: "rules-changed", ruleIds: [row.id] });
 }
 
 /** The columns of the rule alone. */

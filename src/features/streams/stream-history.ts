@@ -13,13 +13,8 @@ import {
 } from "../../live/stream.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { type MessageRow, messageView } from "../messages/index.ts";
-import {
-  eventJson,
-  type NotificationFacts,
-  notificationView,
-  type RecipientFacts,
-  type SoundUrlOf,
-} from "../notifications/index.ts";
+import { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "../notifications/index.ts";
+import type { SoundUrlOf } from "../sounds/index.ts";
 
 const PAGE_ROWS = 100;
 const PAGE_BYTES = 524_288;

@@ -4,11 +4,12 @@ import type { Permission } from "../../core/permissions.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
+import { Action, ChannelList, requireServed } from "../../http/message-shapes.ts";
 import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
 import { CHANNEL_NAME } from "../../live/stream.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { Channels } from "../delivery/index.ts";
-import { Action, ChannelList, NOTIFY_EVENT, requireServed } from "../notifications/index.ts";
+import { NOTIFY_EVENT } from "../notifications/index.ts";
 
 const MAX_PAYLOAD_BYTES = 65_536;
 const MAX_DATA_BYTES = 16_384;

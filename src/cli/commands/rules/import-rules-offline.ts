@@ -4,7 +4,7 @@ import type { PatternQuota } from "../../../features/rules/deciding/pattern-quot
 import { storedPatterns } from "../../../features/rules/deciding/pattern-quota.ts";
 import { type Importer, type ImportReply, importRules } from "../../../features/rules/import-rules.ts";
 import { activeUserByEmail } from "../../../features/rules/queries.ts";
-import { RuleStore } from "../../../features/rules/rule-store.ts";
+import type { RuleStoreContext } from "../../../features/rules/rule-store.ts";
 import { ImportRules } from "../../../features/rules/schema.ts";
 import { checkShape } from "../../../http/input.ts";
 import type { Context } from "../../context.ts";
@@ -21,28 +21,27 @@ export function importOffline(context: Context, body: unknown): Promise<ImportRe
       projectOf: async (ref, trx) => (typeof ref === "string" ? (await findProjectRef(trx, ref)).id : null),
       userOf: async (ref, trx) => users.find(ref) ?? activeUserByEmail(trx, ref),
     };
-    return importRules(store.database, ruleStoreOf(store, users), checked, importer);
+    return importRules(store.database, storeContext(store, users), checked, importer);
   });
 }
 
-function ruleStoreOf({ database, reader, audit, config }: AdminStore, users: UserDirectory): RuleStore {
+function storeContext({ reader, audit, config }: AdminStore, users: UserDirectory): RuleStoreContext {
   let quota: PatternQuota | null = null;
-  return new RuleStore({
-    db: database,
+  return {
     clock: systemClock,
     audit,
     users,
     config,
-    limits: () => config.limits,
-    // What can lead out is known to the server that does it.
+    settings: config,
+    // Which other channels the server has is known to the server alone.
     senders: { accepts: (channel) => channel !== "email" || config.smtp.host !== undefined },
-    patternRefusal: (projectId, size, replaced) => {
-      quota ??= storedPatterns(reader, config.limits);
-      return quota.refusalOf(projectId, size, replaced);
+    rules: {
+      patternRefusal(projectId, size, replaced) {
+        quota ??= storedPatterns(reader, config.limits);
+        return quota.refusalOf(projectId, size, replaced);
+      },
     },
-    // The server beside notices the commit by itself.
-    inForce: () => undefined,
-  });
+  };
 }
 
 function directoryOf({ database, reader, audit, config, defaultProjectId }: AdminStore): UserDirectory {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { RuleTestResult } from "../../../features/events/rule-tester.ts";
+import type { RuleTestResult } from "../../../features/rules/trial.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -53,9 +53,12 @@ async function testRule(context: Context, flags: Flags): Promise<void> {
 async function decide(context: Context, draft: RuleDraft, event: Record<string, unknown>): Promise<RuleTestResult> {
   if (isOnline(context))
     return (await serverOf(context)).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
-  const tester = await import("../../../features/events/rule-tester.ts");
+  const [{ testRule: evaluate }, { trialEvent }] = await Promise.all([
+    import("../../../features/rules/trial.ts"),
+    import("../../../features/events/pipeline/ingest-service.ts"),
+  ]);
   const projectId = typeof event["projectId"] === "string" ? event["projectId"] : "default";
-  return tester.testRule({ ...draft, event: tester.trialEvent(event, projectId, Date.now()) });
+  return evaluate({ ...draft, event: trialEvent(event, projectId, Date.now()) });
 }
 
 /** A refused condition, with the place under it that is meant. */

@@ -1,7 +1,9 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import { outlineJson } from "../../../core/json-text.ts";
 import type { JobFinish } from "../../../store/commit/write-set.ts";
+import type { RuleEvent } from "../../rules/index.ts";
 import type { EventPipeline } from "./pipeline.ts";
 import { type EventLimits, readEvent } from "./read-events.ts";
 
@@ -66,4 +68,21 @@ export class IngestService {
 
 export function idConflict(): PrismError {
   return new PrismError("ID_CONFLICT", "Another project has an event with this id");
+}
+
+/** An event as ingest would make it of this object; a type may be left out. @throws VALIDATION_FAILED */
+export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent {
+  const text = JSON.stringify({ type: "test", ...value });
+  return readEvent(
+    {
+      text,
+      outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
+      value: JSON.parse(text),
+      receivedAt: now,
+      newId: uuidv7(now),
+      correlationId: null,
+      projectOf: () => projectId,
+    },
+    { maxEventBytes: 262_144, lenient: true },
+  );
 }

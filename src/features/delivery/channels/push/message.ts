@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { DAY_MS, type EpochMs } from "../../../../core/clock.ts";
+import { URGENT_PRIORITY } from "../../../../http/message-shapes.ts";
 import type { Attempt, NotificationFacts } from "../../channel.ts";
 
 /** One message to one token, in the provider's form. */
@@ -11,8 +12,6 @@ export interface PushMessage {
   readonly body: string;
 }
 
-/** From this priority on a push wakes the device at once; below, it may wait until the device is awake. */
-export const URGENT_PRIORITY = 500;
 /** FCM keeps a message for four weeks at the most. */
 const FCM_MAX_TTL_MS = 28 * DAY_MS;
 /** How long Apple keeps a notification that does not expire by itself; it keeps none longer. */

@@ -1,8 +1,9 @@
 import type { Logger } from "../../../../core/log.ts";
 import { unlessAborted } from "../../../../core/within.ts";
 import type { Database } from "../../../../store/database.ts";
-import { notificationView, type SoundUrlOf } from "../../../notifications/index.ts";
+import { notificationView } from "../../../notifications/index.ts";
 import { userChannel } from "../../../pusher/index.ts";
+import type { SoundUrlOf } from "../../../sounds/index.ts";
 import type { Attempt, Channel } from "../../channel.ts";
 import { PusherBatches, type PusherEvent } from "./batches.ts";
 import { PusherClient, type PusherClientParts } from "./client.ts";

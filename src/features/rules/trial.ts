@@ -1,5 +1,6 @@
-import { uuidv7 } from "../../core/ids.ts";
-import { outlineJson } from "../../core/json-text.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Principal } from "../../core/principal.ts";
+import type { RulesContext } from "./context.ts";
 import {
   type ConditionTrace,
   type ConditionWarning,
@@ -7,8 +8,7 @@ import {
   compileTemplate,
   conditionWarnings,
   type RuleEvent,
-} from "../rules/index.ts";
-import { readEvent } from "./pipeline/read-events.ts";
+} from "./language/language.ts";
 
 export interface RuleTest {
   readonly condition: string;
@@ -36,19 +36,18 @@ export function testRule({ condition, event, templates }: RuleTest): RuleTestRes
   };
 }
 
-/** An event as ingest would make it of this object; a type may be left out. @throws VALIDATION_FAILED */
-export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent {
-  const text = JSON.stringify({ type: "test", ...value });
-  return readEvent(
-    {
-      text,
-      outline: outlineJson(text, Number.MAX_SAFE_INTEGER),
-      value: JSON.parse(text),
-      receivedAt: now,
-      newId: uuidv7(now),
-      correlationId: null,
-      projectOf: () => projectId,
-    },
-    { maxEventBytes: 262_144, lenient: true },
-  );
+/** An event of the log, to try a condition on. @throws EVENT_NOT_FOUND, also where the caller may not read events. */
+export async function readableEvent(
+  { db, projects }: RulesContext,
+  principal: Principal,
+  id: string,
+): Promise<RuleEvent> {
+  const row = await db.read.selectFrom("events").selectAll().where("id", "=", id).executeTakeFirst();
+  if (!row || !projects.has(principal, row.projectId, "events:read"))
+    throw new PrismError("EVENT_NOT_FOUND", "No such event");
+  return {
+    ...row,
+    payload: JSON.parse(row.payload) as Record<string, unknown>,
+    correlationId: row.correlationId ?? row.id,
+  };
 }
