@@ -1,12 +1,16 @@
-import type { Circuits, DeliveryMemory } from "../features/delivery/index.ts";
-import { type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
-import { handleStorms, type Notifier } from "../features/notifications/index.ts";
+import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
+import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
-import type { Schedules } from "../features/schedules/index.ts";
-import { openSchedules } from "../features/schedules/index.ts";
-import type { RealtimeService } from "../features/streams/index.ts";
-import type { PendingTimers, TimerService, TimeService } from "../features/timers/index.ts";
-import { openTimers } from "../features/timers/index.ts";
+import { Schedules } from "../features/schedules/index.ts";
+import { RealtimeService } from "../features/streams/index.ts";
+import {
+  type PendingTimers,
+  pendingTimers,
+  type TimerService,
+  type TimerSettings,
+  TimeService,
+  timerService,
+} from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
 import type { Feature } from "../module/feature.ts";
 import type { Http } from "./open-http.ts";
@@ -45,48 +49,66 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   };
 }
 
-function openNotifying(base: Base, { access, live, jobs: queues, pipeline }: Core): Notifying {
-  const { config, database, reader, clock, audit, bus, settings } = base;
-  const { runner, jobs, jobControl } = queues;
-  const { announcer, ingest, senders } = pipeline;
-  const { principals, defaultProjectId, users } = access;
-  const { hub, presence, channelAuthorizers } = live;
-  const { timezone } = config;
-  const log = base.log.namespace("schedules");
-  const schedules = openSchedules({
+function openNotifying(base: Base, core: Core): Notifying {
+  const { config, database, reader, clock, audit, settings } = base;
+  const { users, principals } = core.access;
+  const { runner, jobs, jobControl } = core.jobs;
+  const { announcer, senders } = core.pipeline;
+  const { presence, channelAuthorizers } = core.live;
+  const limits = (): TimerSettings => settings.limits;
+  const schedules = openSchedules(base, core);
+  const pending = pendingTimers({ database, audit, jobControl, schedules });
+  const realtime = new RealtimeService({ database, presence, clock, channelAuthorizers });
+  const notify = new Notifier({
     database,
-    reader,
-    clock,
-    log,
-    runner,
-    ingest,
-    settings,
-    defaultProjectId,
-    timezone,
-  });
-  const timers = openTimers({
-    database,
-    reader,
-    clock,
-    audit,
-    runner,
-    jobs,
-    jobControl,
-    schedules,
-    principals,
     directory: users,
     announcer,
-    ingest,
-    bus,
-    hub,
-    presence,
+    audit,
+    clock,
+    jobs,
+    pending,
+    runner,
+    principals,
     senders,
-    channelAuthorizers,
-    defaultProjectId,
-    timezone,
-    limits: () => settings.limits,
+    limits,
   });
-  return { schedules, ...timers };
+  const timer = timerService({
+    database,
+    jobs,
+    runner,
+    principals,
+    directory: users,
+    notifier: notify,
+    realtime,
+    ingest: core.pipeline.ingest,
+    bus: base.bus,
+    clock,
+    defaultProjectId: core.access.defaultProjectId,
+    audit,
+    jobControl,
+    schedules,
+    pending,
+    senders,
+    limits,
+  });
+  const time = new TimeService({ reader, clock, timezone: config.timezone });
+  return { time, schedules, notify, timer, pendingTimers: pending, realtime };
+}
+
+function openSchedules({ config, database, reader, clock, log, settings }: Base, core: Core): Schedules {
+  return new Schedules({
+    database,
+    reader,
+    clock,
+    log: log.namespace("schedules"),
+    runner: core.jobs.runner,
+    ingest: core.pipeline.ingest,
+    defaultProjectId: core.access.defaultProjectId,
+    timezone: config.timezone,
+    settingsOf: (queue) => settings.queue(queue),
+    maxCatchUp: () => settings.schedules.maxCatchUp,
+    maxPerCreator: () => settings.limits.schedulesPerUser,
+  });
 }
 
 function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notifying: Notifying): DeliveryServices {

@@ -29,7 +29,7 @@ export interface TrustedIssuer {
 
 /** The issuer of `auth.trusted`; undefined where none is configured. */
 export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | undefined {
-  const { config, clock, audit, log } = parts;
+  const { config, reader, database, clock, audit, log } = parts;
   const { trusted } = config.auth;
   const { issuer, audience, userClaim, userField, clockSkewMs, jwksUrl, secret } = trusted;
   const jwks =
@@ -43,7 +43,10 @@ export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | un
   const isUserEmail = userField === "email";
   const tokens = new IssuerTokens({ issuer, audience, userClaim, isUserEmail, clockSkewMs, clock, keys });
   const users = new IssuerUsers({
-    ...parts,
+    reader,
+    database,
+    clock,
+    log,
     userField,
     userAdmin: new UserAdmin(audit, clock, config.timezone),
     provisionRoles: trusted.provision ? trusted.roles : null,

@@ -34,11 +34,11 @@ export interface ModulesServices {
 
 /** What loads modules, and what only they use: readers of the event log, committed rows as events of the bus. */
 export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
-  const { config, database, reader, clock, bus } = parts;
+  const { config, database, reader, clock, bus, ingest, projects } = parts;
   const log = parts.log.namespace("modules");
   const head = (): number => hub.head({ kind: "project", projectId: "" });
   const consumers = new EventConsumers({ database, reader, clock, log: parts.log.namespace("consumers"), head });
-  bus.connect({ ...parts, consumers });
+  bus.connect({ database, ingest, projects, consumers });
   tellBus(announcer, bus, consumers);
   const watchdog = new Watchdog(log);
   const loaded = new LoadedModules({

@@ -41,8 +41,8 @@ function serve(server: FeatureServer, context: PusherContext): void {
 }
 
 function serveWebhooks(context: PusherContext): void {
-  const { pusher, pusherRegistry, connections, events, config } = context;
-  const webhooks = new PusherWebhooks({ ...context, app: pusher });
+  const { pusherRegistry, connections, events, config } = context;
+  const webhooks = new PusherWebhooks(context);
   pusherRegistry.observe((happening) => webhooks.note(happening));
   events.on("system:stopping", async () => {
     const endAt = performance.now() + config.shutdownMs;

@@ -9,7 +9,6 @@ import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../deliver
 import { PermanentError } from "../jobs/index.ts";
 import type { PusherContext } from "./context.ts";
 import { Departures } from "./departures.ts";
-import type { PusherApp } from "./pusher-app.ts";
 
 /** As at Pusher: a webhook waits for others this long, and has up to this many events. */
 const BATCH_MS = 250;
@@ -34,7 +33,7 @@ interface Batch {
   readonly events: readonly PusherHappening[];
 }
 
-type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock"> & { readonly app: PusherApp };
+type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher">;
 
 /**
  * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no write; one that fails becomes a job of this module,
@@ -158,7 +157,7 @@ export class PusherWebhooks {
 
   /** @throws PermanentError where the URL is refused, Error to be tried again. Neither names the URL, which may hold a secret. */
   async #send({ url, time_ms, events }: Batch, signal: AbortSignal): Promise<{ status: number }> {
-    const { key, secret } = this.#feed.app;
+    const { key, secret } = this.#feed.pusher;
     const body = Buffer.from(JSON.stringify({ time_ms, events }));
     const headers = {
       // Exactly this: Pusher's libraries take no charset.

@@ -10,9 +10,11 @@ export interface AllTablesParts extends Omit<RetentionParts, "sweeps"> {
 }
 
 /** Removes what is no longer kept of any table. Events and notifications come last: they are most of the work. */
-export function retentionOfAll({ settings, ...parts }: AllTablesParts): Retention {
+export function retentionOfAll({ database, clock, log, settings }: AllTablesParts): Retention {
   return new Retention({
-    ...parts,
+    database,
+    clock,
+    log,
     sweeps: [
       ...RETENTION_SWEEPS,
       notificationSweep(() => settings.retention.notificationDays),
@@ -23,6 +25,8 @@ export function retentionOfAll({ settings, ...parts }: AllTablesParts): Retentio
 
 /** {@link retentionOfAll} as jobs. */
 export function openRetention(parts: AllTablesParts & Omit<RetentionJobParts, "retention">): RetentionJob {
+  const { database, clock, settings, clockTrust, runner, schedules } = parts;
   const log = parts.log.namespace("retention");
-  return new RetentionJob({ ...parts, log, retention: retentionOfAll({ ...parts, log }) });
+  const retention = retentionOfAll({ database, clock, log, settings });
+  return new RetentionJob({ retention, clockTrust, runner, schedules, log });
 }
