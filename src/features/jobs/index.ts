@@ -1,9 +1,8 @@
 /** What other features may use of `jobs`. */
-export type { JobControl } from "./job-control.ts";
-export type { MovedJob } from "./job-hooks.ts";
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
+export type { MovedJob } from "./moved-jobs.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
-export { pausedKey } from "./queue-control.ts";
+export { type JobControl, pausedKey } from "./operator.ts";
 export { type QueueParts, queueViews } from "./queue-views.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
 export { DueTimer } from "./runner/due-timer.ts";

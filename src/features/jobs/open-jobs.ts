@@ -2,21 +2,66 @@ import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Metrics } from "../../core/metrics.ts";
+import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { AuditService } from "../audit/index.ts";
-import { JobControl } from "./job-control.ts";
-import { JobHooks } from "./job-hooks.ts";
-import { JobMetrics } from "./job-metrics.ts";
 import { JobService } from "./job-service.ts";
-import { QueueControl } from "./queue-control.ts";
+import { JobHooks } from "./moved-jobs.ts";
+import { type JobControl, jobControl, pausedQueues, type QueueControl, queueControl } from "./operator.ts";
 import { BegunJobs } from "./runner/begun-jobs.ts";
+import type { AttemptFacts, QueueName } from "./runner/job.ts";
 import { JobRunner } from "./runner/runner.ts";
 import { countWaitingJobs } from "./runner/waiting-counts.ts";
 import { WorkerLeases } from "./worker-leases.ts";
+
+interface QueueMetrics {
+  readonly duration: Histogram;
+  readonly lateness: Histogram;
+  readonly outcomes: Map<AttemptFacts["outcome"], Counter>;
+}
+
+/** Attempts at jobs, counted as they end (contract 13). Queues are few: the program's own, and one for each module. */
+export class JobMetrics {
+  readonly #durations;
+  readonly #lateness;
+  readonly #attempts;
+  /** Found by name once: to render the labels of each attempt would cost more than to count it. */
+  readonly #queues = new Map<QueueName, QueueMetrics>();
+
+  constructor(metrics: Metrics) {
+    this.#durations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
+    this.#lateness = metrics.histogram(
+      "prism_job_lateness_seconds",
+      "How long after its time a job was claimed",
+      SECONDS_BUCKETS,
+    );
+    this.#attempts = metrics.counter("prism_job_attempts_total", "Attempts at jobs by queue and outcome");
+  }
+
+  attempted({ queue, outcome, durationMs, latenessMs }: AttemptFacts): void {
+    const of = this.#of(queue);
+    of.duration.observe(durationMs / 1000);
+    of.lateness.observe(latenessMs / 1000);
+    let counter = of.outcomes.get(outcome);
+    if (!counter) {
+      counter = this.#attempts({ queue, outcome });
+      of.outcomes.set(outcome, counter);
+    }
+    counter.add();
+  }
+
+  #of(queue: QueueName): QueueMetrics {
+    let of = this.#queues.get(queue);
+    if (!of) {
+      of = { duration: this.#durations({ queue }), lateness: this.#lateness({ queue }), outcomes: new Map() };
+      this.#queues.set(queue, of);
+    }
+    return of;
+  }
+}
 
 export interface JobParts {
   readonly database: Database;
@@ -56,15 +101,15 @@ export function openJobs({ database, audit, metrics, settings, dataDir, ...parts
     onReady: (queue) => workerLeases.wake(queue),
   });
   const shared = { ...parts, begun, database, runner, hooks: new JobHooks(), settingsOf };
+  for (const queue of pausedQueues(parts.reader)) runner.pause(queue);
   const jobs = new JobService(shared);
-  const queueControl = new QueueControl({ ...shared, audit });
   const onAttempt = jobMetrics.attempted.bind(jobMetrics);
   const workerLeases = new WorkerLeases({ ...shared, jobs, onAttempt });
   return {
     runner,
     jobs,
-    jobControl: new JobControl({ ...shared, audit }),
-    queueControl,
+    jobControl: jobControl({ ...shared, audit }),
+    queueControl: queueControl({ ...shared, audit }),
     workerLeases,
   };
 }

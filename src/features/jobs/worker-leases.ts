@@ -7,10 +7,10 @@ import { claimJobs, endAttempt, runningJobs } from "../../store/commit/job-table
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import { jobsAdded, type LeasedWorker } from "../../store/effect.ts";
-import type { JobHooks } from "./job-hooks.ts";
 import type { JobService } from "./job-service.ts";
 import { LongPollQueue } from "./long-poll-queue.ts";
-import { takeBack } from "./lost-jobs.ts";
+import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
+
 import { finishOf } from "./runner/attempt-end.ts";
 import {
   type AttemptFacts,
@@ -380,9 +380,9 @@ export class WorkerLeases {
     await this.#takeBackIn(trx, await unknown.orderBy("seq").limit(SLICE).execute());
   }
 
-  async #takeBackIn(trx: Trx, rows: Parameters<typeof takeBack>[1]): Promise<number> {
+  async #takeBackIn(trx: Trx, rows: Parameters<typeof requeueLostJobs>[1]): Promise<number> {
     const { clock } = this.#parts;
-    const { waiting, dead } = await takeBack(trx, rows, clock.now(), this.#parts);
+    const { waiting, dead } = await requeueLostJobs(trx, rows, clock.now(), this.#parts);
     await this.#tellReturned(trx, rows);
     addEffect(trx, jobsAdded(waiting));
     if (dead.length > 0) addEffect(trx, { type: "jobs-died", jobs: dead });

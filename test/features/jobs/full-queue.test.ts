@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { JobHooks } from "../../../src/features/jobs/job-hooks.ts";
 import { JobService } from "../../../src/features/jobs/job-service.ts";
+import { JobHooks } from "../../../src/features/jobs/moved-jobs.ts";
 import { JobRunner } from "../../../src/features/jobs/runner/runner.ts";
 import { countWaitingJobs } from "../../../src/features/jobs/runner/waiting-counts.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
-import type { MovedJob } from "../../../src/features/jobs/job-hooks.ts";
+import type { MovedJob } from "../../../src/features/jobs/moved-jobs.ts";
 import { PermanentError, type RunningJob } from "../../../src/features/jobs/runner/job.ts";
 import { JOB_STATES } from "../../../src/store/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/deferred.ts";
-import { pausedQueues } from "../../../src/features/jobs/queue-control.ts";
+import { pausedQueues } from "../../../src/features/jobs/operator.ts";
 import { PermanentError } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { openTestStore } from "../../helpers/store.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { uuidv7 } from "../../../src/core/ids.ts";
-import { JobHooks } from "../../../src/features/jobs/job-hooks.ts";
+import { JobHooks } from "../../../src/features/jobs/moved-jobs.ts";
 import type { AttemptFacts } from "../../../src/features/jobs/runner/job.ts";
 import { type ClaimRequest, WorkerLeases } from "../../../src/features/jobs/worker-leases.ts";
 import { eventually } from "../../helpers/eventually.ts";

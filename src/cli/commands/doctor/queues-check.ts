@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/queue-control.ts";
+import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/operator.ts";
 import type { QueueName } from "../../../features/jobs/runner/job.ts";
 import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import { kyselyOver, ReadDriver } from "../../../store/commit/write-driver.ts";

@@ -1,9 +1,15 @@
 import type { TestContext } from "node:test";
 import { AuditService } from "../../../../src/features/audit/audit.ts";
-import { JobControl } from "../../../../src/features/jobs/job-control.ts";
-import { JobHooks } from "../../../../src/features/jobs/job-hooks.ts";
 import { JobService } from "../../../../src/features/jobs/job-service.ts";
-import { QueueControl } from "../../../../src/features/jobs/queue-control.ts";
+import { JobHooks } from "../../../../src/features/jobs/moved-jobs.ts";
+import {
+  type JobControl,
+  jobControl,
+  pausedQueues,
+  type QueueControl,
+  queueControl,
+} from "../../../../src/features/jobs/operator.ts";
+
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../../src/features/jobs/runner/attempt-end.ts";
 import type { BegunJobs } from "../../../../src/features/jobs/runner/begun-jobs.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../../src/features/jobs/runner/job.ts";
@@ -82,9 +88,10 @@ export class TestRunner {
     applyJobEffects(database, runner);
     const shared = { ...begun, database, committer, runner, clock, hooks: new JobHooks(), settingsOf };
     this.jobs = new JobService(shared);
-    const operator = { ...shared, audit: new AuditService(database, clock), reader };
-    this.control = new JobControl(operator);
-    this.queues = new QueueControl(operator);
+    const operator = { ...shared, audit: new AuditService(database, clock) };
+    for (const queue of pausedQueues(reader)) runner.pause(queue);
+    this.control = jobControl(operator);
+    this.queues = queueControl(operator);
     // Hooks run in the order in which they were set, so the store would close first.
     const close = this.store.close;
     Object.assign(this.store, { close: () => this.runner.stop(0).then(() => close()) });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
-import type { MovedJob } from "../../../../src/features/jobs/job-hooks.ts";
+import type { MovedJob } from "../../../../src/features/jobs/moved-jobs.ts";
 import { RETENTION_SWEEPS } from "../../../../src/features/retention/retention-rules.ts";
 import { Retention } from "../../../../src/store/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";

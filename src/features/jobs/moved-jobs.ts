@@ -1,11 +1,41 @@
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";
 import type { DeadJob, EnqueuedRow } from "../../store/effect.ts";
-import type { JobHooks } from "./job-hooks.ts";
+import type { JobState } from "../../store/schema.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
 import type { QueueName, QueueSettings } from "./runner/job.ts";
 
-export interface LostParts {
+/** A job that was moved by somebody else than its handler: an operator, or the loss of its worker. */
+export interface MovedJob {
+  readonly jobId: string;
+  /** What it is now: `cancelled`, `ready` again, or with its last attempt lost `retrying` or `dead`. */
+  readonly state: JobState;
+  /** Why, where it is a failure. */
+  readonly error: string | null;
+}
+
+/** Runs inside the transaction that moves the job; what it throws rolls that back. */
+export type MovedHook = (trx: Trx, job: MovedJob) => Promise<void>;
+
+/** Lets features that keep a state of their own beside their jobs' follow what happens to these outside of their handlers. */
+export class JobHooks {
+  readonly #hooks = new Map<string, MovedHook>();
+
+  /** @returns a function that takes the hook away again. @throws TypeError when the kind has a hook already. */
+  add(kind: string, hook: MovedHook): () => void {
+    if (this.#hooks.has(kind)) throw new TypeError(`jobs of kind ${kind} have a hook already`);
+    this.#hooks.set(kind, hook);
+    return () => {
+      if (this.#hooks.get(kind) === hook) this.#hooks.delete(kind);
+    };
+  }
+
+  async tell(trx: Trx, kind: string, job: MovedJob): Promise<void> {
+    await this.#hooks.get(kind)?.(trx, job);
+  }
+}
+
+export interface LostContext {
   readonly hooks: JobHooks;
   /** Whether the handler of a lost attempt had begun; absent: each had. */
   hadBegun?(job: StoredJob): boolean;
@@ -13,7 +43,7 @@ export interface LostParts {
 }
 
 /** What became of jobs whose worker is gone. */
-export interface TakenBack {
+export interface RequeuedJobs {
   /** Ready again, or in a next queue for another attempt. */
   readonly waiting: readonly EnqueuedRow[];
   readonly dead: readonly DeadJob[];
@@ -25,12 +55,12 @@ const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt")
  * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt that had begun counts, and with none left it is
  * one that failed. The caller tells the runner when it is on disk.
  */
-export async function takeBack(
+export async function requeueLostJobs(
   trx: Trx,
   lost: readonly StoredJob[],
   now: number,
-  { hooks, settingsOf, hadBegun = () => true }: LostParts,
-): Promise<TakenBack> {
+  { hooks, settingsOf, hadBegun = () => true }: LostContext,
+): Promise<RequeuedJobs> {
   const waiting: EnqueuedRow[] = [];
   const dead: DeadJob[] = [];
   for (const job of lost) {

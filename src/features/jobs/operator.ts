@@ -1,0 +1,321 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { sql } from "kysely";
+import { actorOf, currentCaller } from "../../core/caller.ts";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import {
+  cancelWaiting,
+  deleteJobs,
+  findJob,
+  holdersOf,
+  makeReady,
+  restartJobs,
+  type StoredJob,
+} from "../../store/commit/job-table.ts";
+import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
+import type { JobState } from "../../store/schema.ts";
+import type { AuditService } from "../audit/index.ts";
+import { requireRoom } from "./job-service.ts";
+import type { JobHooks, MovedHook } from "./moved-jobs.ts";
+import { DEAD_LETTER_QUEUES, firstQueue, parseQueueName, type QueueName, type QueueSettings } from "./runner/job.ts";
+import type { JobRunner } from "./runner/runner.ts";
+
+/** Jobs of one transaction: nobody waits for the writer longer than for a slice. */
+const SLICE = 250;
+
+/** Where it is kept that a queue is paused, in `settings`. */
+const PAUSED = "queue.paused:";
+/** A range of keys that holds them all: `;` is the character behind `:`. */
+export const PAUSED_KEYS = { from: PAUSED, to: "queue.paused;" } as const;
+
+export function pausedKey(queue: QueueName): string {
+  return `${PAUSED}${queue}`;
+}
+
+/** The queue that such a key pauses; undefined where no queue can have the name. */
+export function queueOfKey(key: string): QueueName | undefined {
+  return parseQueueName(key.slice(PAUSED.length));
+}
+
+/** The queues that were paused and not resumed. */
+export function pausedQueues(reader: Sqlite): QueueName[] {
+  const statement = reader.prepare<[string, string]>("select key from settings where key >= ? and key < ?").pluck();
+  const keys = statement.all(PAUSED_KEYS.from, PAUSED_KEYS.to) as string[];
+  return keys.map(queueOfKey).filter((name) => name !== undefined);
+}
+
+/** What an operator's work on jobs and queues needs. */
+export interface OperatorContext {
+  readonly database: Database;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  readonly audit: AuditService;
+  readonly hooks: JobHooks;
+  settingsOf(queue: QueueName): QueueSettings;
+}
+
+/** What an operator does to one job; each change is one transaction with its audit row. */
+export function jobControl(context: OperatorContext) {
+  return {
+    /**
+     * `hook` runs in the transaction in which an operator cancels or retries a job of the kind, alone or with its queue, or in which a starting
+     * server finds that its last attempt was lost. @returns a function that takes it away again.
+     */
+    whenEnded: (kind: string, hook: MovedHook) => context.hooks.add(kind, hook),
+    cancel: cancelJob.bind(null, context),
+    retry: retryJob.bind(null, context),
+    promote: promoteJob.bind(null, context),
+    delete: deleteJob.bind(null, context),
+  };
+}
+
+export type JobControl = ReturnType<typeof jobControl>;
+
+/** What an operator does to a queue. Long work goes in slices of one transaction each, every one with its audit row. */
+export function queueControl(context: OperatorContext) {
+  return {
+    pause: pauseQueue.bind(null, context),
+    resume: resumeQueue.bind(null, context),
+    requeueDead: requeueDead.bind(null, context),
+    drain: drainQueue.bind(null, context),
+  };
+}
+
+export type QueueControl = ReturnType<typeof queueControl>;
+
+/** Ends a job that waits. @throws JOB_NOT_FOUND, JOB_NOT_CANCELLABLE while it runs, INVALID_STATE when it has ended */
+async function cancelJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
+  await changeJob(context, "job.cancel", jobId, options, async (trx, job) => {
+    if (job.state === "running")
+      throw new PrismError("JOB_NOT_CANCELLABLE", "The job is running; only jobs that wait can be cancelled");
+    requireState(job, ["scheduled", "ready", "retrying"], "cancelled");
+    await cancelWaiting(trx, job.queue, [job.seq], context.clock.now());
+    await context.hooks.tell(trx, job.kind, { jobId, state: "cancelled", error: null });
+    addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
+  });
+}
+
+/**
+ * Retries a dead or cancelled job with all attempts of its queue; its history is kept. A job of messages begins again in `messages`.
+ * @throws JOB_NOT_FOUND, INVALID_STATE, OVERLOADED
+ */
+async function retryJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
+  const { runner, clock, hooks, settingsOf } = context;
+  await changeJob(context, "job.retry", jobId, options, async (trx, job) => {
+    requireState(job, ["dead", "cancelled"], "retried");
+    const queue = firstQueue(job.queue as QueueName);
+    requireRoom(runner, queue);
+    if (job.dedupeKey !== null) await requireFreeKey(trx, queue, job.dedupeKey);
+    const runAt = clock.now();
+    await restartJobs(trx, [job.seq], { queue, runAt, maxAttempts: settingsOf(queue).maxAttempts });
+    await hooks.tell(trx, job.kind, { jobId, state: "ready", error: null });
+    addEffect(trx, jobsAdded([{ queue, state: "ready", runAt }]));
+  });
+}
+
+/** Runs a job now that waits for its time. @throws JOB_NOT_FOUND, INVALID_STATE */
+async function promoteJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
+  await changeJob(context, "job.promote", jobId, options, async (trx, job) => {
+    requireState(job, ["scheduled", "retrying"], "promoted");
+    const runAt = context.clock.now();
+    await makeReady(trx, [jobId], ["scheduled", "retrying"], runAt);
+    // It was counted as waiting, and is again.
+    addEffect(trx, { type: "jobs-removed", queue: job.queue, count: 1 });
+    addEffect(trx, jobsAdded([{ queue: job.queue, state: "ready", runAt }]));
+  });
+}
+
+/** Removes a job that has ended, with its history. @throws JOB_NOT_FOUND, INVALID_STATE */
+async function deleteJob(context: OperatorContext, jobId: string, options: InTransaction = {}): Promise<void> {
+  await changeJob(context, "job.delete", jobId, options, async (trx, job) => {
+    requireState(job, ["succeeded", "dead", "cancelled"], "deleted");
+    await deleteJobs(trx, [jobId]);
+  });
+}
+
+async function changeJob(
+  { database, audit }: OperatorContext,
+  action: string,
+  jobId: string,
+  options: InTransaction,
+  change: (trx: Trx, job: StoredJob) => Promise<void>,
+): Promise<void> {
+  await database.writeIn(options, async (trx) => {
+    const job = isUuid(jobId) ? await findJob(trx, jobId) : undefined;
+    if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
+    await change(trx, job);
+    const { queue, kind, state } = job;
+    const metadata = { queue, kind, from: state };
+    await audit.record({ action, resourceType: "job", resourceId: jobId, metadata }, { trx });
+  });
+}
+
+function requireState({ state }: StoredJob, states: readonly JobState[], verb: string): void {
+  if (!states.includes(state))
+    throw new PrismError("INVALID_STATE", `The job is ${state}; only ${states.join(", ")} jobs can be ${verb}`);
+}
+
+/** Another job may have taken the key since this one ended. @throws INVALID_STATE */
+async function requireFreeKey(trx: Trx, queue: QueueName, dedupeKey: string): Promise<void> {
+  const [holder] = await holdersOf(trx, queue, [dedupeKey]);
+  if (!holder) return;
+  throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and has not ended; it does the work`);
+}
+
+/** Until {@link resumeQueue}, also over a restart, none of the queue's jobs begins; what runs continues, and jobs are taken in. */
+async function pauseQueue({ database, clock, audit }: OperatorContext, queue: QueueName): Promise<void> {
+  await database.write(async (trx) => {
+    const { userId: updatedBy } = actorOf(currentCaller());
+    const { numInsertedOrUpdatedRows: changed } = await trx
+      .insertInto("settings")
+      .values({ key: pausedKey(queue), value: 1, updatedBy, updatedAt: clock.now() })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirstOrThrow();
+    if (Number(changed) > 0) await recordQueue(audit, trx, "job.pause", queue);
+    addEffect(trx, { type: "queue-changed", queue, isPaused: true });
+  });
+}
+
+async function resumeQueue({ database, audit }: OperatorContext, queue: QueueName): Promise<void> {
+  await database.write(async (trx) => {
+    const { numDeletedRows: changed } = await trx
+      .deleteFrom("settings")
+      .where("key", "=", pausedKey(queue))
+      .executeTakeFirstOrThrow();
+    if (Number(changed) > 0) await recordQueue(audit, trx, "job.resume", queue);
+    addEffect(trx, { type: "queue-changed", queue, isPaused: false });
+  });
+}
+
+/**
+ * Retries the queue's dead jobs. Those whose dedupe key an unfinished job holds stay dead, for that one does the work.
+ * @returns how many were requeued. @throws OVERLOADED when too many wait; what was requeued until then stays so.
+ */
+async function requeueDead(context: OperatorContext, queue: QueueName): Promise<number> {
+  let requeued = 0;
+  for (let after = 0; ; ) {
+    requireRoom(context.runner, firstQueue(queue));
+    const slice = await context.database.write((trx) => requeueSlice(context, trx, queue, after));
+    requeued += slice.requeued;
+    if (slice.last === null) return requeued;
+    after = slice.last;
+  }
+}
+
+/** A job that dies again meanwhile has a number up to `after`, and is not met twice. */
+async function requeueSlice(
+  { clock, hooks, settingsOf, audit }: OperatorContext,
+  trx: Trx,
+  queue: QueueName,
+  after: number,
+): Promise<{ requeued: number; last: number | null }> {
+  const dead = await trx
+    .selectFrom("jobs")
+    .select(["seq", "id", "kind", "dedupeKey"])
+    .where("queue", "=", queue)
+    // A literal: with a bound value SQLite could not use the partial index.
+    .where("state", "=", sql.lit("dead"))
+    .where("seq", ">", after)
+    .orderBy("seq")
+    .limit(SLICE)
+    .execute();
+  const target = firstQueue(queue);
+  const keys = dead.flatMap(({ dedupeKey }) => dedupeKey ?? []);
+  const holders = keys.length === 0 ? [] : await holdersOf(trx, target, keys);
+  const held = new Set(holders.map(({ dedupeKey }) => dedupeKey));
+  const free = dead.filter(({ dedupeKey }) => {
+    if (dedupeKey === null) return true;
+    const isFree = !held.has(dedupeKey);
+    held.add(dedupeKey);
+    return isFree;
+  });
+  const last = dead.at(-1)?.seq ?? null;
+  if (free.length === 0) return { requeued: 0, last };
+  const runAt = clock.now();
+  await restartJobs(trx, seqsOf(free), { queue: target, runAt, maxAttempts: settingsOf(target).maxAttempts });
+  for (const { id, kind } of free) await hooks.tell(trx, kind, { jobId: id, state: "ready", error: null });
+  await recordQueue(audit, trx, "job.requeue_dead", queue, { requeued: free.length });
+  addEffect(trx, jobsAdded(free.map(() => ({ queue: target, state: "ready", runAt }))));
+  return { requeued: free.length, last };
+}
+
+/** Cancels all that waits in the queue: scheduled, ready and retrying. What runs continues. @returns how many were cancelled. */
+async function drainQueue(context: OperatorContext, queue: QueueName): Promise<number> {
+  if (DEAD_LETTER_QUEUES.has(queue)) return 0;
+  return (await drainWaiting(context, queue)) + (await drainReady(context, queue));
+}
+
+/** They are in the order of their time among those of all queues, so the scanning thread finds them. */
+async function drainWaiting(context: OperatorContext, queue: QueueName): Promise<number> {
+  let cancelled = 0;
+  for (let after = { runAt: Number.MIN_SAFE_INTEGER, seq: 0 }; ; ) {
+    const page = await context.database.scan
+      .selectFrom("jobs")
+      .select(["seq", "runAt"])
+      .where(sql<boolean>`state in ('scheduled', 'retrying')`)
+      .where("queue", "=", queue)
+      .where(sql<boolean>`(runAt, seq) > (${after.runAt}, ${after.seq})`)
+      .orderBy("runAt")
+      .orderBy("seq")
+      .limit(SLICE)
+      .execute();
+    const last = page.at(-1);
+    if (!last) return cancelled;
+    after = last;
+    cancelled += await cancelSlice(context, queue, page);
+  }
+}
+
+async function drainReady(context: OperatorContext, queue: QueueName): Promise<number> {
+  const { read } = context.database;
+  // What is made from now on is not meant.
+  const newest = await read
+    .selectFrom("jobs")
+    .select((e) => e.fn.max("seq").as("seq"))
+    .executeTakeFirst();
+  const upTo = newest?.seq ?? 0;
+  for (let cancelled = 0; ; ) {
+    const page = await read
+      .selectFrom("jobs")
+      .select("seq")
+      .where("queue", "=", queue)
+      .where("state", "=", sql.lit("ready"))
+      .where("seq", "<=", upTo)
+      .limit(SLICE)
+      .execute();
+    if (page.length === 0) return cancelled;
+    cancelled += await cancelSlice(context, queue, page);
+  }
+}
+
+/** Some may have begun, ended or been cancelled since they were found. */
+async function cancelSlice(
+  { database, clock, hooks, audit }: OperatorContext,
+  queue: QueueName,
+  found: readonly { readonly seq: number }[],
+): Promise<number> {
+  return database.write(async (trx) => {
+    const jobs = await cancelWaiting(trx, queue, seqsOf(found), clock.now());
+    if (jobs.length === 0) return 0;
+    for (const { id, kind } of jobs) await hooks.tell(trx, kind, { jobId: id, state: "cancelled", error: null });
+    await recordQueue(audit, trx, "job.drain", queue, { cancelled: jobs.length });
+    addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
+    return jobs.length;
+  });
+}
+
+async function recordQueue(
+  audit: AuditService,
+  trx: Trx,
+  action: string,
+  queue: QueueName,
+  metadata: Readonly<Record<string, number>> = {},
+): Promise<void> {
+  await audit.record({ action, resourceType: "queue", resourceId: queue, metadata }, { trx });
+}
+
+function seqsOf(jobs: readonly { readonly seq: number }[]): number[] {
+  return jobs.map(({ seq }) => seq);
+}
