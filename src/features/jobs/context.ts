@@ -1,8 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
-import type { JobControl } from "./job-control.ts";
-import type { QueueControl } from "./queue-control.ts";
+import type { JobControl, QueueControl } from "./operator.ts";
 import type { WorkerChannels } from "./queue-views.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
