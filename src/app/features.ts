@@ -103,7 +103,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, reader, clock, config, settings } = base;
   const { projects, users } = core.access;
   const { runner, jobs } = core.jobs;
-  const { events: pipeline, metrics: pipelineMetrics, rules, senders, announcer } = core.pipeline;
+  const { events: pipeline, metrics: pipelineMetrics, rules, channels, announcer } = core.pipeline;
   const { sounds } = core.live;
   const { idempotency, notify, schedules } = services;
   const { kernel, bodies } = http;
@@ -124,7 +124,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
       idempotency,
     }),
     explainFeature({ db, projects, users, settings }),
-    rulesFeature({ db, clock, config, rules, senders, projects, users, settings, sounds, trialEvent }),
+    rulesFeature({ db, clock, config, rules, channels, projects, users, settings, sounds, trialEvent }),
   ];
 }
 
@@ -133,7 +133,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
   const { database: db, clock, config, settings, box, storage, committer } = base;
   const { projects, users, reads } = core.access;
   const { runner, jobs, jobControl } = core.jobs;
-  const { senders } = core.pipeline;
+  const { channels } = core.pipeline;
   const { sounds } = core.live;
   const { idempotency, notify, pendingTimers, realtime } = services;
   return [
@@ -144,7 +144,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
       config,
       committer,
       pendingTimers,
-      senders,
+      channels,
       users,
       storage,
       idempotency,
@@ -188,14 +188,14 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, storage } = base;
   const { principals, projects, users } = core.access;
   const { runner, jobs, jobControl, queueControl, workerLeases } = core.jobs;
-  const { senders, ingest } = core.pipeline;
+  const { channels, ingest } = core.pipeline;
   const { schedules, timer, pendingTimers, idempotency } = services;
   return [
-    jobsFeature({ db, clock, runner, jobControl, queueControl, senders, settings }),
+    jobsFeature({ db, clock, runner, jobControl, queueControl, channels, settings }),
     schedulesFeature({ db, config, schedules, storage, timer }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),
     transferBucketsFeature({ db, clock, config, runner, jobs, schedules, projects, storage, idempotency, ingest }),
-    workersFeature({ workerLeases, senders, principals }),
+    workersFeature({ workerLeases, channels, principals }),
   ];
 }
 
@@ -203,7 +203,7 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
 function operatorFeatures({ base, core, http, services, upkeep }: Parts): Feature[] {
   const { database: db, clock, clockTrust, config, metrics, settings, startedAt, storage, store } = base;
   const { runner } = core.jobs;
-  const { backlog, events: pipeline, rules, senders } = core.pipeline;
+  const { backlog, events: pipeline, rules, channels } = core.pipeline;
   const { connections, pusher } = core.live;
   const { circuits, realtime } = services;
   const { loaded, consumers } = services.modules;
@@ -218,8 +218,8 @@ function operatorFeatures({ base, core, http, services, upkeep }: Parts): Featur
       health: { clock, startedAt, kernel, storage, store, backlog },
       status: {
         config,
-        queues: { db, clock, runner, senders, settings },
-        senders,
+        queues: { db, clock, runner, channels, settings },
+        channels,
         circuits,
         pusher,
         loaded,

@@ -19,7 +19,7 @@ export interface Pipeline {
   readonly rules: RuleBook;
   readonly throttle: Throttle;
   /** The channels that lead out of the program. */
-  readonly senders: Channels;
+  readonly channels: Channels;
   readonly metrics: PipelineMetrics;
   /** Tells live connections what has been committed. */
   readonly announcer: Announcer;
@@ -64,9 +64,9 @@ export function openPipeline(
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
   const rules = openRules(base, defaultProjectId);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
-  const senders = new Channels(config.delivery.workers);
+  const channels = new Channels(config.delivery.workers);
   const settingsOf = settings.queue.bind(settings);
-  const decider = new Decider({ book: rules, throttle, offsets: committer.sequences.streams, settingsOf, senders });
+  const decider = new Decider({ book: rules, throttle, offsets: committer.sequences.streams, settingsOf, channels });
   const deciding = {
     committer,
     reader,
@@ -90,5 +90,5 @@ export function openPipeline(
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(events, config.ingest, clock);
-  return { rules, throttle, senders, metrics, announcer, backlog, events, ingest };
+  return { rules, throttle, channels, metrics, announcer, backlog, events, ingest };
 }

@@ -53,7 +53,7 @@ function openNotifying(base: Base, core: Core): Notifying {
   const { config, database, reader, clock, audit, settings } = base;
   const { users, principals } = core.access;
   const { runner, jobs, jobControl } = core.jobs;
-  const { announcer, senders } = core.pipeline;
+  const { announcer, channels } = core.pipeline;
   const { presence, channelAuthorizers } = core.live;
   const limits = (): TimerSettings => settings.limits;
   const schedules = openSchedules(base, core);
@@ -69,7 +69,7 @@ function openNotifying(base: Base, core: Core): Notifying {
     pending,
     runner,
     principals,
-    senders,
+    channels,
     limits,
   });
   const timer = timerService({
@@ -88,7 +88,7 @@ function openNotifying(base: Base, core: Core): Notifying {
     jobControl,
     schedules,
     pending,
-    senders,
+    channels,
     limits,
   });
   const time = new TimeService({ reader, clock, timezone: config.timezone });
@@ -115,7 +115,7 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
   const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
-  const { rules, throttle, senders } = pipeline;
+  const { rules, throttle, channels } = pipeline;
   const { notify, realtime } = notifying;
   const delivery = openDelivery({
     config,
@@ -132,7 +132,7 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
     jobControl,
     workerLeases,
     presence,
-    channels: senders,
+    channels,
     settings,
     notify,
   });

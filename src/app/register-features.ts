@@ -57,7 +57,7 @@ function serverOf(name: string, { base, http: { router, bodies } }: Parts): Feat
 function handleOwnJobs({ base, core, services }: Parts): void {
   const { database: db, clock, audit } = base;
   const { runner, jobs } = core.jobs;
-  const { backlog, rules, senders: channels } = core.pipeline;
+  const { backlog, rules, channels } = core.pipeline;
   handleEventJobs({ db, runner, backlog });
   handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
 }

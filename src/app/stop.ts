@@ -40,7 +40,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), bus.idle());
   await within(Math.min(LINK_LIMIT_MS, left()), accounts.accountLinks.idle());
   await accounts.passwords.close();
-  await within(left(), core.pipeline.senders.close());
+  await within(left(), core.pipeline.channels.close());
   core.access.issuer?.stop();
   base.storage.stop();
   presence.close();

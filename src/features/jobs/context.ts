@@ -12,6 +12,6 @@ export interface JobsOwn {
   readonly runner: JobRunner;
   readonly jobControl: JobControl;
   readonly queueControl: QueueControl;
-  readonly senders: WorkerChannels;
+  readonly channels: WorkerChannels;
   readonly settings: LiveSettings;
 }

@@ -32,15 +32,15 @@ export interface QueueParts {
   readonly db: Pick<Database, "scan">;
   readonly clock: Clock;
   readonly runner: JobRunner;
-  readonly senders: WorkerChannels;
+  readonly channels: WorkerChannels;
   readonly settings: LiveSettings;
 }
 
 /** The program's queues, those of modules which are loaded, those left to workers, and all others that are paused or have jobs which are unfinished or dead. */
 export async function queueViews(parts: QueueParts): Promise<QueueView[]> {
-  const { db, runner, senders } = parts;
+  const { db, runner, channels } = parts;
   const counts = await countJobs(db.scan);
-  const names = new Set<QueueName>([...QUEUES, ...runner.queueNames, ...forWorkers(senders)].concat(namesOf(counts)));
+  const names = new Set<QueueName>([...QUEUES, ...runner.queueNames, ...forWorkers(channels)].concat(namesOf(counts)));
   return [...names].map((name) => viewOf(parts, name, counts));
 }
 
@@ -52,8 +52,8 @@ export async function queueView(parts: QueueParts, ref: string): Promise<QueueVi
   return view;
 }
 
-function forWorkers(senders: WorkerChannels): QueueName[] {
-  return WORKER_CHANNELS.filter((channel) => senders.isForWorkers(channel)).map((channel) => senders.queueOf(channel));
+function forWorkers(channels: WorkerChannels): QueueName[] {
+  return WORKER_CHANNELS.filter((channel) => channels.isForWorkers(channel)).map((channel) => channels.queueOf(channel));
 }
 
 function namesOf(counts: readonly JobCount[]): QueueName[] {

@@ -19,7 +19,7 @@ export interface NotificationsOwn {
   readonly config: Config;
   readonly committer: Committer;
   readonly pendingTimers: PendingTimers;
-  readonly senders: Channels;
+  readonly channels: Channels;
   readonly users: UserDirectory;
   readonly storage: StorageGuard;
   readonly idempotency: Idempotency;

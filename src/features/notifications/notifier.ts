@@ -65,7 +65,7 @@ export interface NotifierParts {
   readonly pending: PendingTimers;
   readonly runner: JobRunner;
   readonly principals: Principals;
-  readonly senders: Channels;
+  readonly channels: Channels;
   limits(): TimerSettings;
 }
 
@@ -132,9 +132,9 @@ export class Notifier {
 
   /** Writes all recipients of a notification that exists, tells them, and has it go out by the channels that lead out of the program. */
   async tell(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
-    const { jobs, senders } = this.#parts;
+    const { jobs, channels } = this.#parts;
     await this.addRecipients(notification, userIds, trx);
-    if (senders.hasExternalChannel(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+    if (channels.hasExternalChannel(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
   }
 
   /** Writes some of the recipients, and tells them: for rules that reach many, whose job goes on with {@link deliverJob}. */

@@ -20,7 +20,7 @@ export async function sendNotification(
   body: SendBody,
 ): Promise<Reply> {
   const { db, idempotency } = context;
-  requireServed(body.channels, context.senders);
+  requireServed(body.channels, context.channels);
   requireLink(body.action?.url, "action.url", context.config);
   const sound = await requireSound(body.sound, db.read);
   const when = readWhen(body, context.clock.now());

@@ -15,7 +15,7 @@ export interface RulesOwn {
   readonly clock: Clock;
   readonly config: Config;
   readonly rules: RuleBook;
-  readonly senders: ServedChannels;
+  readonly channels: ServedChannels;
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly settings: LiveSettings;

@@ -22,7 +22,7 @@ export interface RuleStoreContext {
   readonly audit: AuditTrail;
   readonly users: UserDirectory;
   readonly config: Config;
-  readonly senders: ServedChannels;
+  readonly channels: ServedChannels;
   readonly settings: Pick<LiveSettings, "limits">;
   readonly rules: Pick<RuleBook, "patternRefusal">;
 }
@@ -144,8 +144,8 @@ export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly q
   }
 }
 
-function check({ config, senders }: RuleStoreContext, { channels, action, condition }: UpdateRule): void {
-  requireServed(channels, senders);
+function check({ config, channels: served }: RuleStoreContext, { channels, action, condition }: UpdateRule): void {
+  requireServed(channels, served);
   requireLink(action?.url, "action.url", config);
   if (condition !== undefined) compileCondition(condition);
 }

@@ -16,7 +16,7 @@ import type { HealthParts } from "./health.ts";
 export interface StatusParts {
   readonly config: Config;
   readonly queues: QueueParts;
-  readonly senders: Channels;
+  readonly channels: Channels;
   readonly circuits: Circuits;
   readonly pusher: PusherApp;
   readonly loaded: LoadedModules;
@@ -68,8 +68,8 @@ function pusherStatus(parts: StatusParts) {
 }
 
 /** Whether a channel can be used, and whether its provider answered when it was called last; null: nothing was sent since the start. */
-function channelStatus({ senders, circuits }: StatusParts, channel: OutsideChannel) {
-  const isOn = senders.get(channel) !== undefined;
+function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChannel) {
+  const isOn = channels.get(channel) !== undefined;
   return { mode: isOn ? "on" : "off", connected: isOn ? circuits.isReached(channel) : false };
 }
 

@@ -118,14 +118,14 @@ export interface MessageAction {
 }
 
 /** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
-export function readTimerAction(input: unknown, senders: Channels): TimerAction {
+export function readTimerAction(input: unknown, channels: Channels): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
   if (action.type === "message") return { ...action, payload: action.payload ?? {} };
   const { userId, recipients, body, message, ...rest } = action.payload;
   const text = requireOne({ body, message }, "message");
   const people = requireOne({ userId: userId === undefined ? undefined : [userId], recipients }, "recipients");
-  requireServed(rest.channels, senders);
+  requireServed(rest.channels, channels);
   return { type: "notify", payload: { ...rest, recipients: people, message: text } };
 }
 

@@ -69,7 +69,7 @@ export interface TimersContext extends FiringContext {
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
   readonly pending: PendingTimers;
-  readonly senders: Channels;
+  readonly channels: Channels;
   limits(): TimerSettings;
 }
 
@@ -81,7 +81,7 @@ export function timerService(context: TimersContext) {
   context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
   return {
     /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
-    read: (input: unknown) => readTimerAction(input, context.senders),
+    read: (input: unknown) => readTimerAction(input, context.channels),
     /** {@link runAt}, after a delay, which is elapsed time: no clock change moves it. */
     after: (label: string, delayMs: number, action: GivenAction, options?: TimerOptions) =>
       runAt(context, label, context.clock.now() + delayMs, action, options),
@@ -105,9 +105,9 @@ async function runAt(
   input: GivenAction,
   { trx, ...options }: TimerOptions = {},
 ): Promise<Timer> {
-  const { database, jobs, clock, senders, limits } = context;
+  const { database, jobs, clock, channels, limits } = context;
   const runAt = Math.max(epochOf(at), clock.now());
-  const action = readTimerAction(input, senders);
+  const action = readTimerAction(input, channels);
   const creator = creatorNow(options.module);
   const key = keyOf(label, creator, options);
   return database.writeIn({ trx }, async (inner) => {
@@ -144,8 +144,8 @@ async function runEvery(
   input: GivenAction,
   { trx, timezone, ...options }: TimerOptions & { readonly timezone?: string | undefined } = {},
 ): Promise<Timer & { readonly scheduleId: string }> {
-  const { database, schedules, audit, senders, limits } = context;
-  const action = readTimerAction(input, senders);
+  const { database, schedules, audit, channels, limits } = context;
+  const action = readTimerAction(input, channels);
   const creator = creatorNow(options.module);
   if (creator && !creator.permissions.has("jobs:manage"))
     requireInterval(schedules.preview(cron, timezone, COMPARED_RUNS), limits().minRepeatMs);

@@ -34,7 +34,7 @@ function storeContext({ reader, audit, config }: AdminStore, users: UserDirector
     config,
     settings: config,
     // Which other channels the server has is known to the server alone.
-    senders: { accepts: (channel) => channel !== "email" || config.smtp.host !== undefined },
+    channels: { accepts: (channel) => channel !== "email" || config.smtp.host !== undefined },
     rules: {
       patternRefusal(projectId, size, replaced) {
         quota ??= storedPatterns(reader, config.limits);

@@ -17,7 +17,7 @@ import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, R
 /** What the feature needs besides the services of every module. */
 interface WorkersOwn {
   readonly workerLeases: WorkerLeases;
-  readonly senders: WorkerChannels;
+  readonly channels: WorkerChannels;
   readonly principals: Principals;
 }
 
@@ -113,20 +113,20 @@ function serve(server: FeatureServer, context: WorkersContext): void {
 type ServicePrincipal = UserPrincipal & { readonly tokenId: string };
 
 /** The channels that the worker can send by and that this server leaves to workers. */
-function channelsOf({ senders }: WorkersContext, { channels }: ClaimBody): WorkerChannel[] {
-  return (channels ?? WORKER_CHANNELS).filter((channel) => senders.isForWorkers(channel));
+function channelsOf({ channels }: WorkersContext, { channels: named }: ClaimBody): WorkerChannel[] {
+  return (named ?? WORKER_CHANNELS).filter((channel) => channels.isForWorkers(channel));
 }
 
 /** Where the jobs stand: attempts by channel, so that a worker without a mail server is given none that needs one. */
 function queuesOf(
-  { senders }: WorkersContext,
+  { channels }: WorkersContext,
   named: readonly QueueName[],
-  channels: readonly WorkerChannel[],
+  served: readonly WorkerChannel[],
 ): readonly QueueName[] {
   return named.flatMap((name) =>
     isModuleQueue(name)
       ? [name]
-      : channels.filter((channel) => deliveryQueue(channel) === name).map((channel) => senders.queueOf(channel)),
+      : served.filter((channel) => deliveryQueue(channel) === name).map((channel) => channels.queueOf(channel)),
   );
 }
 

@@ -69,7 +69,7 @@ export interface DeciderParts {
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
   /** Whether a notification with these channels can leave the program. */
-  readonly senders: { hasExternalChannel(channels: string | null): boolean };
+  readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
 
 /** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
@@ -181,7 +181,7 @@ export class Decider {
           recipients.push(recipient);
           told.push({ notification, recipient });
         }
-        if (this.#parts.senders.hasExternalChannel(notification.channels))
+        if (this.#parts.channels.hasExternalChannel(notification.channels))
           jobs.push(this.#jobRow(deliverJob(notification), now));
       }
     }
