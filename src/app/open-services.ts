@@ -136,7 +136,7 @@ function openChannels(base: Base, { live, jobs: queues, pipeline }: Core, notify
     settings,
     notify,
   });
-  handleStorms({ database, audit, clock, bus, jobs, runner, jobControl, realtime, notifier: notify, rules, throttle });
+  handleStorms({ database, clock, bus, jobs, runner, jobControl, realtime, notifier: notify, rules, throttle });
   return delivery;
 }
 

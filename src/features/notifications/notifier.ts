@@ -1,8 +1,14 @@
+import * as v from "valibot";
+import type { BusHandler } from "../../core/bus.ts";
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { checkShape } from "../../http/input.ts";
 import { type Channel, DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
+import { text } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
+import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
+import { notificationRow } from "../../store/commit/notification-row.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
 import type { Told } from "../../store/effect.ts";
@@ -11,18 +17,83 @@ import type { Principals, UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { Channels } from "../delivery/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
-import { deliverJob } from "../rules/index.ts";
-import type { PendingTimers, TimerSettings } from "../timers/index.ts";
+import { deliverJob, MAX_DIRECT_RECIPIENTS, recipientsJob } from "../rules/index.ts";
 import {
   epochOf,
   handleScheduledNotifications,
   type Moment,
+  type PendingTimers,
   type ScheduledNotification,
   scheduleNotification,
+  type TimerSettings,
 } from "../timers/index.ts";
 import type { Announcer } from "./announcer.ts";
-import { busNotifier } from "./bus-notify.ts";
-import { InboxPort } from "./inbox-port.ts";
+
+/** Reading and marking notifications, for code without a principal. */
+interface InboxService {
+  /** @throws USER_NOT_FOUND */
+  history(userRef: string, page: PageInput): Promise<Page<NotificationView>>;
+  /** @throws NOTIFICATION_NOT_FOUND */
+  markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
+}
+
+/** The inbox for modules; provided when the feature registers. */
+class InboxPort implements InboxService {
+  #inbox: InboxService | null = null;
+
+  provide(inbox: InboxService): void {
+    this.#inbox = inbox;
+  }
+
+  async history(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
+    return this.#required().history(userRef, page);
+  }
+
+  async markRead(id: string, userRef: string, options?: InTransaction): Promise<void> {
+    return this.#required().markRead(id, userRef, options);
+  }
+
+  #required(): InboxService {
+    if (!this.#inbox) throw new TypeError("the feature notifications has not been registered");
+    return this.#inbox;
+  }
+}
+
+/** The bus event that reaches a user. */
+export const NOTIFY_EVENT = "notify";
+
+/** As a timer's body has it, so that the paths of what is wrong are those of the request. */
+const BusNotify = v.object({
+  action: v.object({
+    payload: v.object({
+      userId: text(128, 1),
+      title: text(255, 1),
+      body: v.optional(text(4000)),
+      message: v.optional(text(4000)),
+    }),
+  }),
+});
+
+interface BusNotification {
+  readonly recipients: readonly string[];
+  readonly title: string;
+  readonly message: string;
+}
+
+/** What the payload of the event `notify` asks for. @throws VALIDATION_FAILED */
+export function readBusNotify(payload: unknown): BusNotification {
+  const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
+  return { recipients: [userId], title, message: message ?? body ?? "" };
+}
+
+/** The program's own subscriber to `notify`. A timer sends by itself and skips this one on the bus. */
+function busNotifier(
+  send: (input: BusNotification & { readonly correlationId: string }) => Promise<unknown>,
+): BusHandler {
+  return async (payload, { correlationId }) => {
+    await send({ ...readBusNotify(payload), correlationId });
+  };
+}
 
 /** A notification somebody sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
 export interface NotifyInput {
@@ -55,7 +126,7 @@ export interface When {
   readonly delayMs?: number | undefined;
 }
 
-export interface NotifierParts {
+interface NotifierParts {
   readonly database: Database;
   readonly directory: UserDirectory;
   readonly announcer: Announcer;
@@ -92,13 +163,21 @@ export class Notifier {
       const held = dedupeKey === null ? undefined : await heldBy(dedupeKey, trx);
       if (held) return held;
       const recipients = await directory.recipients(input.recipients, trx, input.projectId ?? null);
-      const row = this.#row(input, dedupeKey);
-      await trx
-        .insertInto("notifications")
-        .values({ ...row, scheduledJobId: input.scheduledJobId ?? null })
-        .execute();
-      await this.tell(row, recipients, trx);
-      await this.#recordSent(row, recipients.length, trx);
+      const row = notificationRow({
+        projectId: input.projectId ?? null,
+        kind: input.kind ?? "direct",
+        title: input.title,
+        message: input.message,
+        sound: input.sound ?? null,
+        action: jsonOrNull(input.action),
+        data: jsonOrNull(input.data),
+        priority: input.priority ?? 0,
+        dedupeKey,
+        correlationId: input.correlationId ?? currentCaller().correlationId ?? uuidv7(),
+        createdAt: this.#parts.clock.now(),
+        channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
+      });
+      await this.store(row, recipients, trx, { scheduledJobId: input.scheduledJobId ?? null });
       return { id: row.id };
     });
   }
@@ -130,14 +209,37 @@ export class Notifier {
     return this.inbox.markRead(id, userRef, options);
   }
 
-  /** Writes all recipients of a notification that exists, tells them, and has it go out by the channels that lead out of the program. */
-  async tell(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
-    const { jobs, channels } = this.#parts;
-    await this.addRecipients(notification, userIds, trx);
-    if (channels.hasExternalChannel(notification.channels)) await jobs.enqueue(deliverJob(notification), { trx });
+  /**
+   * Stores a notification, and has it go out live and by its channels. Of a rule with more recipients than one transaction writes, a job writes them.
+   * @param targets of the rule, where there is one
+   */
+  async store(
+    row: NotificationRow,
+    userIds: readonly string[],
+    trx: Trx,
+    {
+      scheduledJobId = null,
+      targets,
+    }: { scheduledJobId?: string | null; targets?: Parameters<typeof recipientsJob>[1] },
+  ): Promise<void> {
+    const { jobs, channels, audit } = this.#parts;
+    await trx
+      .insertInto("notifications")
+      .values({ ...row, scheduledJobId })
+      .execute();
+    if (targets && userIds.length > MAX_DIRECT_RECIPIENTS) await jobs.enqueue(recipientsJob(row, targets), { trx });
+    else {
+      await this.addRecipients(row, userIds, trx);
+      if (channels.hasExternalChannel(row.channels)) await jobs.enqueue(deliverJob(row), { trx });
+    }
+    const metadata = { kind: row.kind, channel: "in_app", recipients: userIds.length };
+    await audit.record(
+      { action: "notification.sent", resourceType: "notification", resourceId: row.id, metadata },
+      { trx },
+    );
   }
 
-  /** Writes some of the recipients, and tells them: for rules that reach many, whose job goes on with {@link deliverJob}. */
+  /** Writes recipients and notifies them live: for rules that reach many, whose job continues with {@link deliverJob}. */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
     const { database } = this.#parts;
     const told: Told[] = userIds.map((userId) => ({
@@ -150,34 +252,6 @@ export class Notifier {
       .values(told.map(({ recipient }) => recipient))
       .execute();
     addEffect(trx, { type: "notified", told });
-  }
-
-  async #recordSent({ id, kind }: NotificationRow, recipients: number, trx: Trx): Promise<void> {
-    const metadata = { kind, channel: "in_app", recipients };
-    await this.#parts.audit.record(
-      { action: "notification.sent", resourceType: "notification", resourceId: id, metadata },
-      { trx },
-    );
-  }
-
-  #row(input: NotifyInput, dedupeKey: string | null): NotificationRow {
-    return {
-      id: uuidv7(),
-      ruleId: null,
-      eventId: null,
-      projectId: input.projectId ?? null,
-      kind: input.kind ?? "direct",
-      title: input.title,
-      message: input.message,
-      sound: input.sound ?? null,
-      action: jsonOrNull(input.action),
-      data: jsonOrNull(input.data),
-      priority: input.priority ?? 0,
-      dedupeKey,
-      correlationId: input.correlationId ?? currentCaller().correlationId ?? uuidv7(),
-      createdAt: this.#parts.clock.now(),
-      channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
-    };
   }
 }
 

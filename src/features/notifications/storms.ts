@@ -1,13 +1,12 @@
 import type { Selectable } from "kysely";
 import type { Bus } from "../../core/bus.ts";
 import { cleanText } from "../../core/clean-text.ts";
-import { toRfc3339 } from "../../core/clock.ts";
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { notificationRow } from "../../store/commit/notification-row.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
-import type { JobControl, JobRunner } from "../jobs/index.ts";
-import { COMPLETED, type RunningJob } from "../jobs/index.ts";
-import type { Throttle } from "../rules/index.ts";
+import { COMPLETED, type JobControl, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import {
   compileTemplate,
   cutText,
@@ -16,9 +15,11 @@ import {
   STORM_JOB,
   storedEvent,
   stormJob,
+  type Throttle,
   throttleSettings,
 } from "../rules/index.ts";
-import { type RuleNoticeContext, sendRuleNotice, updateRuleNotice } from "./rule-notices.ts";
+import type { RealtimeService } from "../streams/index.ts";
+import type { Notifier } from "./notifier.ts";
 
 /** A notice is brought up to date no more often than this. */
 const UPDATE_EVERY_MS = 5000;
@@ -32,7 +33,11 @@ const KEY_LENGTH = 80;
 type Batch = Selectable<SuppressedBatchesTable>;
 type RuleRow = Selectable<RulesTable>;
 
-export interface StormContext extends RuleNoticeContext {
+interface StormContext {
+  readonly notifier: Notifier;
+  readonly jobs: JobService;
+  readonly realtime: RealtimeService;
+  readonly clock: Clock;
   readonly database: Database;
   readonly runner: JobRunner;
   readonly jobControl: JobControl;
@@ -97,7 +102,7 @@ async function update(context: StormContext, trx: Trx, rule: RuleRow, batch: Bat
     await remember(trx, batch, { noticeId, toldCount: batch.count });
   } else if (batch.count !== batch.toldCount) {
     const text = noticeText(rule, batch, await keysOf(trx, batch));
-    await updateRuleNotice(context, batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
+    await updateNotice(context, batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
     await remember(trx, batch, { toldCount: batch.count });
   }
   await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
@@ -107,12 +112,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
   const { clock } = context;
   const keys = await keysOf(trx, batch);
   if (batch.noticeId !== null && batch.count !== batch.toldCount)
-    await updateRuleNotice(
-      context,
-      batch.noticeId,
-      { ...noticeText(rule, batch, keys), aggregateCount: batch.count },
-      trx,
-    );
+    await updateNotice(context, batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
   const isBatch = throttleSettings(rule).suppression?.mode === "batch";
   const samples = isBatch ? await samplesOf(trx, rule, batch) : [];
   const data = {
@@ -129,13 +129,47 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
 
 /** To all whom the rule reaches now. @returns the notification's id. */
 async function send(
-  context: StormContext,
+  { rules, notifier, clock }: StormContext,
   trx: Trx,
   rule: RuleRow,
-  content: { title: string; message: string; sound: string | null; data: unknown },
+  { data, ...content }: { title: string; message: string; sound: string | null; data: unknown },
 ): Promise<string> {
-  const userIds = context.rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
-  return sendRuleNotice(context, rule, { ...content, kind: "aggregate" }, userIds, trx);
+  const row = notificationRow({
+    ...content,
+    kind: "aggregate",
+    ruleId: rule.id,
+    projectId: rule.projectId,
+    action: rule.action,
+    data: data === null ? null : JSON.stringify(data),
+    priority: rule.priority,
+    createdAt: clock.now(),
+    channels: rule.channels,
+  });
+  const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
+  await notifier.store(row, userIds, trx, { targets: rule });
+  return row.id;
+}
+
+/**
+ * Changes the text of a notification, for all its recipients. Live streams carry it to no more of them than a rule notifies at once; the others see it
+ * in their list.
+ */
+async function updateNotice(
+  { realtime }: StormContext,
+  id: string,
+  changes: { readonly title: string; readonly message: string; readonly aggregateCount: number },
+  trx: Trx,
+): Promise<void> {
+  await trx.updateTable("notifications").set(changes).where("id", "=", id).execute();
+  const recipients = await trx
+    .selectFrom("notification_recipients")
+    .select("userId")
+    .where("notificationId", "=", id)
+    .where("deletedAt", "is", null)
+    .limit(MAX_DIRECT_RECIPIENTS)
+    .execute();
+  for (const { userId } of recipients)
+    await realtime.publish({ kind: "user", userId }, "notification.updated", { id, ...changes }, { trx });
 }
 
 async function samplesOf(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {

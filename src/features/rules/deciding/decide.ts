@@ -1,5 +1,5 @@
 import { cleanText } from "../../../core/clean-text.ts";
-import { uuidv7 } from "../../../core/ids.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
 import type {
   DecisionRow,
@@ -348,8 +348,7 @@ function notificationOf(
   dedupeKey: string | null,
   now: number,
 ): NotificationRow {
-  return {
-    id: uuidv7(),
+  return notificationRow({
     ruleId: row.id,
     eventId: event.id,
     projectId: event.projectId,
@@ -358,13 +357,12 @@ function notificationOf(
     message: rendered(message, event, MESSAGE_LENGTH),
     sound: row.sound,
     action: row.action,
-    data: null,
     priority: row.priority,
     dedupeKey,
     correlationId: event.correlationId,
     createdAt: now,
     channels: row.channels,
-  };
+  });
 }
 
 /** Normalising can make a text longer, so it is cut once more behind it. */
