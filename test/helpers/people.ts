@@ -10,7 +10,6 @@ export async function makeUser(
   const { parts } = prism;
   const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const { id } = await parts.base.database.write((trx) => admin.create({ username, roles }, trx));
-  prism.rightsChanged();
   const { token } = await parts.core.access.accessTokens.issue(id);
   return { id, token };
 }
