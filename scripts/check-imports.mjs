@@ -43,7 +43,7 @@ const FEATURES = {
     "streams",
   ],
   retention: ["access", "delivery", "events", "jobs", "messages", "schedules", "streams"],
-  tasks: ["access", "streams"],
+  tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   alerts: ["access", "events", "jobs", "notifications", "rules"],
   digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],

@@ -153,7 +153,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
       notify,
     }),
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
-    tasksFeature({ db, clock, users, reads, storage, idempotency, realtime }),
+    tasksFeature({ db, clock, users, reads, storage, idempotency }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
   ];
 }
@@ -178,7 +178,6 @@ function liveFeatures(parts: Parts): Feature[] {
       tickets,
       storage,
       idempotency,
-      realtime,
     }),
   ];
 }

@@ -7,7 +7,6 @@ import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
-import type { RealtimeService } from "./realtime-service.ts";
 import type { RealtimeTickets } from "./realtime-tickets.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -23,7 +22,6 @@ export interface RealtimeOwn {
   readonly tickets: RealtimeTickets;
   readonly storage: StorageGuard;
   readonly idempotency: Idempotency;
-  readonly realtime: RealtimeService;
 }
 
-export type RealtimeContext = RealtimeOwn & Pick<CoreServices, "log">;
+export type RealtimeContext = RealtimeOwn & Pick<CoreServices, "log" | "realtime">;

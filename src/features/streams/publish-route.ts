@@ -1,9 +1,10 @@
 import * as v from "valibot";
+import type { Json } from "../../core/json-text.ts";
 import type { Principal } from "../../core/principal.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { jsonValue, object, text } from "../../http/shapes.ts";
-import { type LoggedStream, MAX_STREAM_LENGTH } from "../../live/stream.ts";
+import { type LoggedStream, MAX_STREAM_LENGTH, streamName } from "../../live/stream.ts";
 import { callerOf } from "../access/index.ts";
 import type { RealtimeContext } from "./context.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
@@ -44,7 +45,7 @@ export function publishRoute({ db, idempotency, projects, realtime, storage }: R
       const stream = channelOf(principal, body.stream);
       return idempotency.run(exchange, principal, body, db, async (trx) => {
         storage.requireSpace();
-        return new Reply(202, await realtime.publish(stream, body.type, body.data, { trx }));
+        return new Reply(202, await realtime.publish(streamName(stream), body.type, body.data as Json, { trx }));
       });
     },
   });

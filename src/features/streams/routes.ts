@@ -28,7 +28,7 @@ export function realtimeFeature(own: RealtimeOwn): Feature {
   return {
     name: "realtime",
     version: "1.0.0",
-    register: (server, { log }) => serve(server, { ...own, log }),
+    register: (server, { log, realtime }) => serve(server, { ...own, log, realtime }),
   };
 }
 

@@ -5,18 +5,17 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
 import { userOf } from "../access/index.ts";
 import * as s from "./schema.ts";
-import type { TasksOwn } from "./service.ts";
-import { TaskService, taskView } from "./service.ts";
+import { TaskService, type TasksContext, type TasksOwn, taskView } from "./service.ts";
 
 const PATH = "/api/v1/tasks";
 const ALIAS = "/api/tasks";
 
 /** What people have to do (contract 4.10). The socket that tells of changes stands in src/realtime. */
 export function tasksFeature(own: TasksOwn): Feature {
-  return { name: "tasks", version: "1.0.0", register: (server) => serve(server, own) };
+  return { name: "tasks", version: "1.0.0", register: (server, { realtime }) => serve(server, { ...own, realtime }) };
 }
 
-function serve(server: FeatureServer, context: TasksOwn): void {
+function serve(server: FeatureServer, context: TasksContext): void {
   const service = new TaskService(context);
   const own = { tag: "Tasks", access: { permission: "tasks:own" } } as const;
   const all = { path: PATH, aliases: [ALIAS] };

@@ -8,10 +8,10 @@ import { tagOf } from "../../http/etag.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
+import type { CoreServices } from "../../module/module-api.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { type KeptAnswer, keptAnswer, type ReadCaches, type UserDirectory } from "../access/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
 import * as queries from "./queries.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
@@ -23,8 +23,9 @@ export interface TasksOwn {
   readonly reads: ReadCaches;
   readonly storage: StorageGuard;
   readonly idempotency: Idempotency;
-  readonly realtime: RealtimeService;
 }
+
+export type TasksContext = TasksOwn & Pick<CoreServices, "realtime">;
 
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
@@ -33,9 +34,9 @@ type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
  * are kept by owner, see `OwnerCache`; searches are not, for hardly anybody searches the same twice.
  */
 export class TaskService {
-  readonly #context: TasksOwn;
+  readonly #context: TasksContext;
 
-  constructor(context: TasksOwn) {
+  constructor(context: TasksContext) {
     this.#context = context;
   }
 
@@ -126,7 +127,7 @@ export class TaskService {
     const { realtime } = this.#context;
     // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
     addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
-    await realtime.publish({ kind: "tasks", userId: task.userId }, change, taskView(task), { trx });
+    await realtime.publish(`tasks:${task.userId}`, change, taskView(task), { trx });
   }
 
   async #page(filter: queries.TaskFilter, sort: queries.TaskSort, query: ListTasks): Promise<KeptAnswer> {
