@@ -15,7 +15,7 @@ const OWN_IMPORTS = /^import type \{[^}]*\} from "(\.[^"]+)\.ts";$/gm;
 /** What a file lets through of others, which are in the bundle themselves. */
 const LISTS = /^export (?:type )?\{[^}]*\}(?: from "[^"]+")?;$/gm;
 /** Types refer to none, and some to Node's own types. */
-const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function [^;]*;$/gm;
+const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function .*(?:\n[ }].*)*$/gm;
 
 export function writeModuleTypes(output) {
   const work = mkdtempSync(join(tmpdir(), "prism-types-"));

@@ -3,19 +3,20 @@ import { join } from "node:path";
 import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { claimStrays } from "../../core/runtime.ts";
-import { requiredModules } from "./check-module.ts";
-import { InstanceEnded } from "./ended-services.ts";
-import { findModules, moduleAt, whyEmpty } from "./find-modules.ts";
+import { registrationOrder, requiredModules } from "./import-module.ts";
 import { ModuleFailure } from "./module-failure.ts";
-import { type LivesParts, ModuleLives } from "./module-lives.ts";
-import { registrationOrder } from "./module-order.ts";
-import { deleteModuleRow, type ModuleRow, type ModuleState, putModuleRow, readModuleRows } from "./module-rows.ts";
-import { ModuleSlot, UNKNOWN_VERSION } from "./module-slot.ts";
-import type { Watchdog } from "./watchdog.ts";
-
-export interface LoadedModulesParts extends LivesParts {
-  readonly watchdog: Watchdog;
-}
+import { InstanceEnded } from "./module-instance.ts";
+import { ModuleLifecycle, type ModulesContext } from "./module-lifecycle.ts";
+import {
+  deleteModuleRow,
+  type ModuleRow,
+  ModuleSlot,
+  type ModuleState,
+  putModuleRow,
+  readModuleRows,
+  UNKNOWN_VERSION,
+} from "./module-slot.ts";
+import { findModules, moduleAt, whyEmpty } from "./modules-directory.ts";
 
 /** A module as operators see it. */
 export interface ModuleView {
@@ -38,19 +39,19 @@ const STACK_LINES = 50;
 type ModuleAction = "module.enable" | "module.disable" | "module.reload";
 
 /**
- * The modules of the modules directory (contract 9): found, imported from copies, registered in order, each of them so that whatever it does
- * harms no other. What happens to them happens one after the other. A module's state: `loading` → `active` or `failed`; `disabled` until enabled.
+ * The modules of the modules directory: found, imported from copies, registered in order, each isolated from the others. Changes are made one
+ * after the other. A module's state: `loading` → `active` or `failed`; `disabled` until enabled.
  */
 export class LoadedModules {
-  readonly #parts: LoadedModulesParts;
-  readonly #lives: ModuleLives;
+  readonly #context: ModulesContext;
+  readonly #lifecycle: ModuleLifecycle;
   #last: Promise<unknown> = Promise.resolve();
   #isClaimed = false;
   #isStopped = false;
 
-  constructor(parts: LoadedModulesParts) {
-    this.#parts = parts;
-    this.#lives = new ModuleLives(parts);
+  constructor(context: ModulesContext) {
+    this.#context = context;
+    this.#lifecycle = new ModuleLifecycle(context);
   }
 
   /** Loads what is there, and makes the modules directory where there is none. Nothing that a module does makes it throw. */
@@ -61,8 +62,8 @@ export class LoadedModules {
 
   /** By name; the program's own, too. */
   list(): ModuleView[] {
-    const own = this.#parts.builtIn.map(builtInView);
-    return [...own, ...this.#lives.slots.map(moduleView)].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const own = this.#context.builtIn.map(builtInView);
+    return [...own, ...this.#lifecycle.slots.map(moduleView)].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @throws MODULE_NOT_FOUND, INVALID_STATE for the program's own */
@@ -81,13 +82,15 @@ export class LoadedModules {
     return this.#alone(async () => {
       const slot = this.#require(name);
       if (!slot.isEnabled) return moduleView(slot);
-      const dependent = this.#lives.slots.find(({ run }) => run && requiredModules(run.module).includes(name));
+      const dependent = this.#lifecycle.slots.find(
+        ({ instance }) => instance && requiredModules(instance.module).includes(name),
+      );
       if (dependent)
         throw new PrismError("INVALID_STATE", `The module ${dependent.name} requires it; disable that first`);
       await this.#intend(slot, "module.disable", { state: "disabled", error: null, isEnabled: false });
-      await this.#lives.end(slot);
-      this.#lives.route();
-      await this.#lives.forget(slot);
+      await this.#lifecycle.end(slot);
+      this.#lifecycle.route();
+      await this.#lifecycle.forget(slot);
       return moduleView(slot);
     });
   }
@@ -110,11 +113,11 @@ export class LoadedModules {
   /** The folder has changed: another module, a new one, or one less. */
   folderChanged(folder: string): Promise<void> {
     return this.#alone(async () => {
-      const slot = this.#lives.slots.find((each) => each.folder.folder === folder) ?? this.#discover(folder);
-      const path = join(this.#parts.modulesDir, folder);
-      if (!slot && existsSync(path)) this.#parts.log.warn({ folder }, whyEmpty(path));
+      const slot = this.#lifecycle.slots.find((each) => each.folder.folder === folder) ?? this.#discover(folder);
+      const path = join(this.#context.modulesDir, folder);
+      if (!slot && existsSync(path)) this.#context.log.warn({ folder }, whyEmpty(path));
       if (!slot?.isEnabled) return;
-      if (moduleAt(this.#parts.modulesDir, folder)) await this.#renew(slot);
+      if (moduleAt(this.#context.modulesDir, folder)) await this.#renew(slot);
       else await this.#remove(slot);
     });
   }
@@ -123,14 +126,14 @@ export class LoadedModules {
   async stop(): Promise<void> {
     await this.#alone(async () => {
       this.#isStopped = true;
-      for (const slot of [...this.#lives.slots].reverse()) await this.#lives.end(slot, true);
+      for (const slot of [...this.#lifecycle.slots].reverse()) await this.#lifecycle.end(slot, true);
     });
-    await this.#parts.watchdog.stop();
+    await this.#context.watchdog.stop();
   }
 
   /** Whether there is a modules directory now. */
   #hasDirectory(): boolean {
-    const { modulesDir, log } = this.#parts;
+    const { modulesDir, log } = this.#context;
     try {
       mkdirSync(modulesDir, { recursive: true, mode: 0o755 });
       return true;
@@ -144,69 +147,69 @@ export class LoadedModules {
   }
 
   async #loadAll(): Promise<void> {
-    const { importer, modulesDir, log, services } = this.#parts;
+    const { importer, modulesDir, log, services } = this.#context;
     const rows = await readModuleRows(services.database.read);
     const { modules, empty } = findModules(modulesDir);
     for (const { folder, reason } of empty) log.warn({ folder }, reason);
     if (modules.length === 0 && rows.length === 0) return;
-    const slots = modules.map((folder) => slotOf(folder, rows));
-    this.#lives.slots = slots;
+    const slots = modules.map((folder) => new ModuleSlot(folder, rows));
+    this.#lifecycle.slots = slots;
     await importer.clear();
     const loading = slots.filter(({ isEnabled }) => isEnabled);
     await this.#persist(loading);
     if (loading.length > 0) this.#watch();
-    await Promise.all(loading.map((slot) => this.#lives.import(slot)));
-    for (const slot of slots) this.#settleName(slot, rows);
+    await Promise.all(loading.map((slot) => this.#lifecycle.import(slot)));
+    for (const slot of slots) this.#takeName(slot, rows);
     await this.#registerAll(slots.filter(({ state, isEnabled }) => isEnabled && state !== "failed"));
-    this.#lives.route();
+    this.#lifecycle.route();
     const gone = rows.filter((row) => row.isEnabled && !slots.some((slot) => slot.name === row.name));
     await this.#persist(slots, gone);
   }
 
   async #registerAll(slots: readonly ModuleSlot[]): Promise<void> {
     const byModule = new Map(slots.flatMap((slot) => (slot.imported ? [[slot.imported.module, slot] as const] : [])));
-    const { order, failed } = registrationOrder([...byModule.keys()], (name) => this.#lives.isBuiltIn(name));
+    const { order, failed } = registrationOrder([...byModule.keys()], (name) => this.#lifecycle.isBuiltIn(name));
     for (const [module, failure] of failed) {
       const slot = byModule.get(module);
-      if (slot) this.#lives.failed(slot, failure);
+      if (slot) this.#lifecycle.failed(slot, failure);
     }
     for (const module of order) {
       const slot = byModule.get(module);
-      if (slot) await this.#lives.register(slot);
+      if (slot) await this.#lifecycle.register(slot);
     }
   }
 
   /** Imports and registers a module that does not run. */
   async #load(slot: ModuleSlot): Promise<void> {
     this.#watch();
-    if (slot.imported) await this.#parts.importer.remove(slot.imported.copy);
-    slot.folder = moduleAt(this.#parts.modulesDir, slot.folder.folder) ?? slot.folder;
+    if (slot.imported) await this.#context.importer.remove(slot.imported.copy);
+    slot.folder = moduleAt(this.#context.modulesDir, slot.folder.folder) ?? slot.folder;
     const { name } = slot;
-    if (await this.#lives.import(slot)) {
+    if (await this.#lifecycle.import(slot)) {
       slot.state = "loading";
-      this.#settleName(slot, []);
-      if (slot.state === "loading") await this.#lives.register(slot);
+      this.#takeName(slot, []);
+      if (slot.state === "loading") await this.#lifecycle.register(slot);
     }
-    this.#lives.route();
+    this.#lifecycle.route();
     await this.#persist([slot], name === slot.name ? [] : [{ name }]);
   }
 
   async #renew(slot: ModuleSlot): Promise<void> {
-    if (!slot.run) return this.#load(slot);
-    await this.#lives.replace(slot);
+    if (!slot.instance) return this.#load(slot);
+    await this.#lifecycle.replace(slot);
     await this.#persist([slot]);
   }
 
-  /** The module's own name, which it has said by now, in place of its folder's; unless somebody has it. */
-  #settleName(slot: ModuleSlot, rows: readonly ModuleRow[]): void {
+  /** The module's own name, known by now, in place of its folder's; unless it is taken. */
+  #takeName(slot: ModuleSlot, rows: readonly ModuleRow[]): void {
     const { module } = slot.imported ?? {};
     if (!module || slot.state === "failed") return;
-    const { slots } = this.#lives;
+    const { slots } = this.#lifecycle;
     const other = slots.find((each) => each !== slot && each.isNamed && each.name === module.name);
-    if (this.#lives.isBuiltIn(module.name) || other) {
+    if (this.#lifecycle.isBuiltIn(module.name) || other) {
       const whose = other ? `that of the folder ${other.folder.folder}` : "one of Prism's own";
       slot.name = `folder:${slot.folder.folder}`;
-      this.#lives.failed(
+      this.#lifecycle.failed(
         slot,
         new ModuleFailure(`the name ${module.name} is ${whose}; each module needs one of its own`),
       );
@@ -220,26 +223,26 @@ export class LoadedModules {
     slot.places = row.routes;
     if (row.isEnabled) return;
     slot.isEnabled = false;
-    slot.became("disabled", null, row.updatedAt);
+    slot.setState("disabled", null, row.updatedAt);
   }
 
   /** A folder that was put there since: one of those that are there, for a name can come from a request. */
   #discover(folder: string): ModuleSlot | undefined {
-    const found = findModules(this.#parts.modulesDir).modules.find((each) => each.folder === folder);
+    const found = findModules(this.#context.modulesDir).modules.find((each) => each.folder === folder);
     if (!found) return undefined;
     const slot = new ModuleSlot(found);
-    this.#lives.slots.push(slot);
+    this.#lifecycle.slots.push(slot);
     return slot;
   }
 
   async #remove(slot: ModuleSlot): Promise<void> {
-    await this.#lives.end(slot);
-    this.#lives.slots = this.#lives.slots.filter((each) => each !== slot);
-    this.#lives.route();
-    await this.#lives.forget(slot);
-    if (slot.imported) await this.#parts.importer.remove(slot.imported.copy);
+    await this.#lifecycle.end(slot);
+    this.#lifecycle.slots = this.#lifecycle.slots.filter((each) => each !== slot);
+    this.#lifecycle.route();
+    await this.#lifecycle.forget(slot);
+    if (slot.imported) await this.#context.importer.remove(slot.imported.copy);
     await this.#persist([], [slot]);
-    this.#parts.log.info({ module: slot.name }, "module removed: its folder is gone");
+    this.#context.log.info({ module: slot.name }, "module removed: its folder is gone");
   }
 
   /** What an operator wants, on disk with its audit row before anything is done about it. */
@@ -248,7 +251,7 @@ export class LoadedModules {
     action: ModuleAction,
     { state, error, isEnabled }: Pick<ModuleSlot, "state" | "error" | "isEnabled">,
   ): Promise<void> {
-    const { services, clock } = this.#parts;
+    const { services, clock } = this.#context;
     const row = { ...slot.row(), state, error, isEnabled, updatedAt: clock.now() };
     await services.database.write(async (trx) => {
       await putModuleRow(trx, row);
@@ -256,11 +259,11 @@ export class LoadedModules {
       await services.audit.record({ action, resourceType: "module", resourceId, metadata: { version } }, { trx });
     });
     slot.isEnabled = isEnabled;
-    slot.became(state, error, row.updatedAt);
+    slot.setState(state, error, row.updatedAt);
   }
 
   async #persist(slots: readonly ModuleSlot[], gone: readonly { readonly name: string }[] = []): Promise<void> {
-    await this.#parts.services.database.write(async (trx) => {
+    await this.#context.services.database.write(async (trx) => {
       for (const { name } of gone) await deleteModuleRow(trx, name);
       for (const slot of slots) await putModuleRow(trx, slot.row());
     });
@@ -271,7 +274,7 @@ export class LoadedModules {
    * that a module has not cleared fail while the server stops.
    */
   #watch(): void {
-    const { watchdog, scope, log } = this.#parts;
+    const { watchdog, scope, log } = this.#context;
     watchdog.start();
     if (this.#isClaimed) return;
     this.#isClaimed = true;
@@ -288,16 +291,16 @@ export class LoadedModules {
 
   #ofStack(error: unknown): string | undefined {
     const stack = error instanceof Error ? (error.stack ?? "") : "";
-    return this.#lives.slots.find(({ imported }) => imported && stack.includes(`${imported.copy}/`))?.name;
+    return this.#lifecycle.slots.find(({ imported }) => imported && stack.includes(`${imported.copy}/`))?.name;
   }
 
   #find(name: string): ModuleSlot | undefined {
-    return this.#lives.slots.find((each) => each.name === name);
+    return this.#lifecycle.slots.find((each) => each.name === name);
   }
 
   /** @throws MODULE_NOT_FOUND, INVALID_STATE */
   #require(name: string): ModuleSlot {
-    if (this.#lives.isBuiltIn(name))
+    if (this.#lifecycle.isBuiltIn(name))
       throw new PrismError("INVALID_STATE", "The module is a part of Prism; it is always active");
     const slot = this.#find(name);
     if (!slot) throw new PrismError("MODULE_NOT_FOUND", "No such module");
@@ -313,22 +316,6 @@ export class LoadedModules {
     this.#last = next.catch(() => undefined);
     return next;
   }
-}
-
-/** What is known of a folder before its code is read. */
-function slotOf(folder: ConstructorParameters<typeof ModuleSlot>[0], rows: readonly ModuleRow[]): ModuleSlot {
-  const slot = new ModuleSlot(folder);
-  const row = rows.find((each) => each.path === folder.path);
-  if (!row) return slot;
-  const { name, version, routes: places, isEnabled, updatedAt } = row;
-  return Object.assign(slot, {
-    name,
-    version,
-    places,
-    isEnabled,
-    updatedAt,
-    state: isEnabled ? "loading" : "disabled",
-  });
 }
 
 function builtInView({ name, version }: { readonly name: string; readonly version: string }): ModuleView {

@@ -1,5 +1,72 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Script } from "node:vm";
 import { withinOr } from "../../core/within.ts";
-import { placeOf } from "./error-place.ts";
+
+/** A place in a module's code, as `file:line:column`. */
+type Place = string;
+
+/**
+ * Where in a module's own code an error comes from: the first line of its stack that is in the copy, or for a syntax error, whose stack does not
+ * name the file, the place where the parser stops. @param copy the folder that the module was imported from.
+ */
+function placeOf(error: unknown, copy: string): Place | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return placeInStack(error.stack ?? "", copy) ?? (error.name === "SyntaxError" ? syntaxPlace(error, copy) : undefined);
+}
+
+function placeInStack(stack: string, copy: string): Place | undefined {
+  const prefixes = [`${pathToFileURL(copy).href}/`, `${copy}/`];
+  for (const line of stack.split("\n"))
+    for (const prefix of prefixes) {
+      const at = line.indexOf(prefix);
+      const found = at < 0 ? null : /^[^\s()]+?:\d+(?::\d+)?(?=\)?$)/.exec(line.slice(at + prefix.length));
+      if (found) return found[0];
+    }
+  return undefined;
+}
+
+const MAX_FILES = 200;
+
+/** Parses the module's files as scripts until one fails in the same way. */
+function syntaxPlace(error: Error, copy: string): Place | undefined {
+  const files = readdirSync(copy, { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.[cm]?js$/.test(file) && !file.includes("node_modules"))
+    .slice(0, MAX_FILES);
+  for (const file of files) {
+    const place = parsedTo(readFileSync(join(copy, file), "utf8"), error.message);
+    if (place !== undefined) return `${relative(copy, join(copy, file))}:${place}`;
+  }
+  return undefined;
+}
+
+const IMPORT = /^[ \t]*(?:import\s[^"'()]*?from\s*|import\s*|export\s[^"'()=]*?from\s*)["'][^"'\n]*["'];?/gm;
+const EXPORT_LIST = /^[ \t]*export\s*\{[^}]*\};?/gm;
+const EXPORT_DEFAULT = /^([ \t]*)export default/gm;
+const EXPORT = /^([ \t]*)export(?=\s)/gm;
+
+/** Line and column where the text stops being JavaScript with this message; what only a module may say is blanked out, so nothing moves. */
+function parsedTo(text: string, message: string): string | undefined {
+  const blank = (found: string): string => found.replace(/[^\n]/g, " ");
+  const script = text
+    .replace(IMPORT, blank)
+    .replace(EXPORT_LIST, blank)
+    .replace(EXPORT_DEFAULT, "$1       void   ")
+    .replace(EXPORT, "$1      ")
+    .replaceAll("import.meta", "import_meta");
+  try {
+    new Script(`async function* module() {\n${script}\n}`, { filename: "module", lineOffset: -1 });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError) || error.message !== message) return undefined;
+    const [first = "", , marks = ""] = (error.stack ?? "").split("\n");
+    const line = Number(/^module:(\d+)$/.exec(first)?.[1]);
+    const lines = text.trimEnd().split("\n").length;
+    // Behind the last line is what the text was wrapped in: it ends too early.
+    return line > lines ? `${lines}` : `${line}:${marks.indexOf("^") + 1}`;
+  }
+}
 
 /** Why a module is not active. The message is for operators: it names what is wrong and, where there is one, the next step. */
 export class ModuleFailure extends Error {

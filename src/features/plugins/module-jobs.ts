@@ -4,14 +4,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
-import type {
-  InTransaction,
-  JobHandler,
-  JobOptions,
-  JobView,
-  RunningJobView,
-  Scheduler,
-} from "../../module/module-api.ts";
+import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
@@ -29,17 +22,15 @@ export interface ModuleJobParts {
   readonly schedules: Schedules;
 }
 
-/** Whose jobs they are. */
+/** The module, or feature of the program, that jobs belong to. */
 export interface JobOwner {
   readonly name: string;
-  /** @throws when the owner's life is over. */
-  requireLife(): void;
-  /** `undo` is called when the owner's life ends. */
+  /** @throws when the owner has ended. */
+  requireAlive(): void;
+  /** `undo` is called when the owner ends. */
   added(undo: () => unknown): () => void;
   within<T>(work: () => Promise<T> | T): Promise<T>;
   call<T>(code: () => T): T;
-  /** A handler has been added. */
-  handles(): void;
 }
 
 const KIND = /^[\w.:-]{1,80}$/;
@@ -48,163 +39,121 @@ export function queueOf(module: string): ModuleQueue {
   return `module:${module}`;
 }
 
-/** A module's jobs and schedules. They stand in its own queue, their kinds and names behind its own: none of them can be another's. */
-export class ModuleScheduler implements Scheduler {
-  readonly #owner: JobOwner;
-  readonly #parts: ModuleJobParts;
-  /** Called with each schedule that is made. */
-  readonly #onCron: (name: string) => void;
+/**
+ * A module's jobs and schedules: in its own queue, with kinds and names that begin with its own, so that none of them can be another's.
+ * @param onCron called with each schedule that is made.
+ */
+export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: (name: string) => void): Scheduler {
+  const { name: module } = owner;
+  const { database, clock, runner, jobs, jobControl, schedules } = parts;
+  const queue = queueOf(module);
+  return {
+    async add(into, kind, payload, options = {}) {
+      requireOwn(into, module);
+      const { trx, delayMs = 0, priority = 0, maxAttempts, dedupeKey = null } = options;
+      const runAt = options.runAt === undefined ? clock.now() + delayMs : epochOf(options.runAt);
+      const job = { queue, kind: fullKind(module, kind), payload: payload ?? null, runAt, module, priority, dedupeKey };
+      const { jobId } = await jobs.enqueue(maxAttempts === undefined ? job : { ...job, maxAttempts }, { trx });
+      return { jobId };
+    },
+    async cron(name, cron, kind, payload, { trx, timezone, missed } = {}) {
+      const job = { queue, kind: fullKind(module, kind), payload: payload ?? null, module };
+      const schedule = { ...job, name: `${module}:${name}`, cron, timezone, missed };
+      const { id } = await schedules.put(schedule, { trx });
+      onCron(schedule.name);
+      return { scheduleId: id };
+    },
+    /** @throws TypeError when the kind has a handler already. */
+    handle(kind, handler) {
+      owner.requireAlive();
+      const full = fullKind(module, kind);
+      const work = (job: RunningJob, signal: AbortSignal) =>
+        owner.within(() => runJob(owner, database, job, signal, handler));
+      owner.added(runner.handle(full, work));
+      // Operators may schedule it too.
+      owner.added(schedules.offer(queue, full));
+    },
+    cancel: (id, { trx } = {}) =>
+      database.writeIn({ trx }, async (inner) => {
+        const job = isUuid(id) ? await findJob(inner, queue, id) : undefined;
+        if (!job) {
+          const schedule = await findSchedule(inner, module, id);
+          if (schedule) await schedules.delete(schedule.id, { trx: inner });
+          return schedule !== undefined;
+        }
+        if (!isWaiting(job.state)) return false;
+        await jobControl.cancel(id, { trx: inner });
+        return true;
+      }),
+    async get(jobId) {
+      const job = isUuid(jobId) ? await findJob(database.read, queue, jobId) : undefined;
+      return job ? jobView(job, module) : null;
+    },
+  };
+}
 
-  constructor(owner: JobOwner, parts: ModuleJobParts, onCron: (name: string) => void) {
-    this.#owner = owner;
-    this.#parts = parts;
-    this.#onCron = onCron;
+async function runJob(
+  owner: JobOwner,
+  { read }: Database,
+  job: RunningJob,
+  signal: AbortSignal,
+  handler: JobHandler,
+): Promise<unknown> {
+  const row = await findJob(read, queueOf(owner.name), job.id);
+  if (!row) throw new PermanentError("the job is gone");
+  const progress = (value: Json): void => job.progress(value);
+  const view = { ...jobView(row, owner.name), state: "running" as const, attempts: job.attempt, progress };
+  try {
+    return await owner.call(() => handler(view, signal));
+  } catch (error) {
+    throw jobFailure(error);
   }
+}
 
-  async add(
-    queue: string,
-    kind: string,
-    payload: Json,
-    { trx, delayMs = 0, runAt, priority, maxAttempts, dedupeKey }: JobOptions & InTransaction = {},
-  ): Promise<{ jobId: string }> {
-    this.#requireOwn(queue);
-    const now = this.#parts.clock.now();
-    const job = {
-      queue: queueOf(this.#owner.name),
-      kind: this.#kind(kind),
-      payload: payload ?? null,
-      runAt: runAt === undefined ? now + delayMs : epochOf(runAt),
-      module: this.#owner.name,
-      ...(priority === undefined ? {} : { priority }),
-      ...(maxAttempts === undefined ? {} : { maxAttempts }),
-      ...(dedupeKey === undefined ? {} : { dedupeKey }),
-    };
-    const { jobId } = await this.#parts.jobs.enqueue(job, { trx });
-    return { jobId };
-  }
+function findJob(db: Pick<Database["read"], "selectFrom">, queue: ModuleQueue, jobId: string) {
+  return db.selectFrom("jobs").selectAll().where("id", "=", jobId).where("queue", "=", queue).executeTakeFirst();
+}
 
-  async cron(
-    name: string,
-    pattern: string,
-    kind: string,
-    payload: Json,
-    { trx, timezone, missed }: Parameters<Scheduler["cron"]>[4] = {},
-  ): Promise<{ scheduleId: string }> {
-    const full = `${this.#owner.name}:${name}`;
-    const schedule = await this.#parts.schedules.put(
-      {
-        name: full,
-        cron: pattern,
-        timezone,
-        queue: queueOf(this.#owner.name),
-        kind: this.#kind(kind),
-        payload: payload ?? null,
-        module: this.#owner.name,
-        ...(missed === undefined ? {} : { missed }),
-      },
-      { trx },
-    );
-    this.#onCron(full);
-    return { scheduleId: schedule.id };
-  }
+/** @param id or the name that it was given. */
+function findSchedule(trx: Trx, module: string, id: string) {
+  return trx
+    .selectFrom("schedules")
+    .select("id")
+    .where(isUuid(id) ? "id" : "name", "=", isUuid(id) ? id : `${module}:${id}`)
+    .where("queue", "=", queueOf(module))
+    .where("module", "=", module)
+    .executeTakeFirst();
+}
 
-  /** @throws TypeError when the kind has a handler already. */
-  handle(kind: string, handler: JobHandler): void {
-    this.#owner.requireLife();
-    const undo = this.#parts.runner.handle(this.#kind(kind), (job, signal) =>
-      this.#owner.within(() => this.#work(job, signal, handler)),
-    );
-    this.#owner.added(undo);
-    this.#owner.handles();
-    // Operators may have it made too.
-    this.#owner.added(this.#parts.schedules.offer(queueOf(this.#owner.name), this.#kind(kind)));
-  }
+function jobView(job: Selectable<JobsTable>, module: string): JobView {
+  return {
+    id: job.id,
+    queue: job.queue,
+    kind: job.kind.slice(module.length + 1),
+    payload: JSON.parse(job.payload) as Json,
+    state: job.state,
+    attempts: job.attempts,
+    maxAttempts: job.maxAttempts,
+    runAt: toRfc3339(job.runAt),
+    correlationId: job.correlationId ?? job.id,
+    createdAt: toRfc3339(job.createdAt),
+    finishedAt: toRfc3339OrNull(job.finishedAt),
+    lastError: job.lastError,
+    result: job.result === null ? null : (JSON.parse(job.result) as Json),
+  };
+}
 
-  async cancel(id: string, { trx }: InTransaction = {}): Promise<boolean> {
-    return this.#parts.database.writeIn({ trx }, async (inner) => {
-      const job = isUuid(id) ? await this.#find(inner, id) : undefined;
-      if (!job) return this.#endSchedule(id, inner);
-      if (!isWaiting(job.state)) return false;
-      await this.#parts.jobControl.cancel(id, { trx: inner });
-      return true;
-    });
-  }
+/** @throws TypeError */
+function fullKind(module: string, kind: string): string {
+  if (typeof kind !== "string" || !KIND.test(kind))
+    throw new TypeError("the kind of a job must be 1 to 80 letters, digits or any of _ . : -");
+  return `${module}:${kind}`;
+}
 
-  /** @param id or name. @returns whether the owner had such a schedule. */
-  async #endSchedule(id: string, trx: Trx): Promise<boolean> {
-    const schedule = await trx
-      .selectFrom("schedules")
-      .select("id")
-      .where(isUuid(id) ? "id" : "name", "=", isUuid(id) ? id : `${this.#owner.name}:${id}`)
-      .where("queue", "=", queueOf(this.#owner.name))
-      .where("module", "=", this.#owner.name)
-      .executeTakeFirst();
-    if (!schedule) return false;
-    await this.#parts.schedules.delete(schedule.id, { trx });
-    return true;
-  }
-
-  async get(jobId: string): Promise<JobView | null> {
-    const job = isUuid(jobId) ? await this.#find(this.#parts.database.read, jobId) : undefined;
-    return job ? this.#view(job) : null;
-  }
-
-  #find(db: Pick<Database["read"], "selectFrom">, jobId: string): Promise<Selectable<JobsTable> | undefined> {
-    return db
-      .selectFrom("jobs")
-      .selectAll()
-      .where("id", "=", jobId)
-      .where("queue", "=", queueOf(this.#owner.name))
-      .executeTakeFirst();
-  }
-
-  async #work(job: RunningJob, signal: AbortSignal, handler: JobHandler): Promise<unknown> {
-    const row = await this.#find(this.#parts.database.read, job.id);
-    if (!row) throw new PermanentError("the job is gone");
-    const view: RunningJobView = {
-      ...this.#view(row),
-      state: "running",
-      attempts: job.attempt,
-      progress: (value) => job.progress(value),
-    };
-    try {
-      return await this.#owner.call(() => handler(view, signal));
-    } catch (error) {
-      throw jobFailure(error);
-    }
-  }
-
-  #view(job: Selectable<JobsTable>): JobView {
-    return {
-      id: job.id,
-      queue: job.queue,
-      kind: job.kind.slice(this.#owner.name.length + 1),
-      payload: JSON.parse(job.payload) as Json,
-      state: job.state,
-      attempts: job.attempts,
-      maxAttempts: job.maxAttempts,
-      runAt: toRfc3339(job.runAt),
-      correlationId: job.correlationId ?? job.id,
-      createdAt: toRfc3339(job.createdAt),
-      finishedAt: toRfc3339OrNull(job.finishedAt),
-      lastError: job.lastError,
-      result: job.result === null ? null : (JSON.parse(job.result) as Json),
-    };
-  }
-
-  /** @throws TypeError */
-  #kind(kind: string): string {
-    if (typeof kind !== "string" || !KIND.test(kind))
-      throw new TypeError("the kind of a job must be 1 to 80 letters, digits or any of _ . : -");
-    return `${this.#owner.name}:${kind}`;
-  }
-
-  /** @throws QUEUE_NOT_FOUND */
-  #requireOwn(queue: string): void {
-    const { name } = this.#owner;
-    if (queue === "default" || queue === name || queue === queueOf(name)) return;
-    throw new PrismError("QUEUE_NOT_FOUND", `The jobs of the module ${name} run in its own queue, ${queueOf(name)}`);
-  }
+/** @throws QUEUE_NOT_FOUND */
+function requireOwn(queue: string, module: string): void {
+  if (queue === "default" || queue === module || queue === queueOf(module)) return;
+  throw new PrismError("QUEUE_NOT_FOUND", `The jobs of the module ${module} run in its own queue, ${queueOf(module)}`);
 }
 
 /** What an outsider's error says of further attempts: it has not the classes that the program's own handlers throw. */

@@ -7,9 +7,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import type { Access, BodyType, Method, Route } from "../../http/route.ts";
 import type { ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
-import { isSchema } from "./check-input.ts";
-import { JSON_TYPES, ModuleBody } from "./module-body.ts";
-import { moduleAnswer, readModuleRequest } from "./module-request.ts";
+import { isSchema, JSON_TYPES, ModuleBody, moduleAnswer, readModuleRequest } from "./module-request.ts";
 
 /** A path of letters, digits and `-._~`, with whole segments as parameters. */
 const PATH = /^(\/([A-Za-z0-9._~-]+|:[A-Za-z_]\w*))+$/;

@@ -1,10 +1,10 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../../config/load.ts";
-import { publicConfig } from "../../config/load.ts";
+import { type Config, publicConfig } from "../../config/load.ts";
 import { currentCaller, runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import { requireLink } from "../../http/message-shapes.ts";
 import type * as api from "../../module/module-api.ts";
@@ -16,10 +16,17 @@ import type { Notifier } from "../notifications/index.ts";
 import { requireSound } from "../sounds/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
 import type { Timer, TimerService, TimeService } from "../timers/index.ts";
-import { readerUntilEnd, untilEnd } from "./ended-services.ts";
-import { type ModuleJobParts, ModuleScheduler } from "./module-jobs.ts";
-import type { ModuleRun } from "./module-run.ts";
-import { ModuleRows } from "./module-store.ts";
+import type { ModuleInstance } from "./module-instance.ts";
+import { type JobOwner, type ModuleJobParts, moduleScheduler, queueOf } from "./module-jobs.ts";
+
+const MAX_KEY = 256;
+const MAX_VALUE_BYTES = 262_144;
+const MAX_LISTED = 1000;
+/** No text that begins with a prefix is behind the prefix with this. */
+const LAST_CHARACTER = "\u{10ffff}";
+const CONSUMER_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/i;
+const MAX_STREAM_DATA_BYTES = 65_536;
+const STREAM_TYPE = /^[\w.:-]{1,64}$/;
 
 export interface ModuleServiceParts extends ModuleJobParts {
   readonly config: Config;
@@ -36,39 +43,63 @@ export interface ModuleServiceParts extends ModuleJobParts {
   readonly directory: UserDirectory;
 }
 
-/** What a registration made that lasts longer than the process: what the next one does not make again goes. */
-export interface Lasting {
+/** What a registration made that outlives the process: what the next one does not make again is removed. */
+export interface DurableRegistrations {
   /** Ids of their jobs and schedules. */
   readonly timers: Set<string>;
   readonly schedules: Set<string>;
 }
 
-const CONSUMER_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/i;
-const MAX_STREAM_DATA_BYTES = 65_536;
-const STREAM_TYPE = /^[\w.:-]{1,64}$/;
+export function nothingDurable(): DurableRegistrations {
+  return { timers: new Set(), schedules: new Set() };
+}
+
+/** Methods that answer at once; all others return a promise, which is rejected once the instance has ended. */
+const IMMEDIATE = new Set([
+  "events.emit",
+  "events.on",
+  "events.once",
+  "events.consume",
+  "scheduler.handle",
+  "realtime.isLive",
+  "realtime.authorizeChannel",
+]);
+
+/** What these send is the module's and not the caller's, whose rights do not bound it. All others act for the caller, through the module. */
+const OWN_BEHALF = new Set([
+  "notify.send",
+  "notify.schedule",
+  "notify.cancel",
+  "scheduler.add",
+  "scheduler.cron",
+  "timer.after",
+  "timer.at",
+  "timer.every",
+  "timer.cancel",
+]);
 
 /**
  * The services for one instance of a module. All that it writes, starts and logs carries its name, also where its code runs for a request; what it
  * adds ends with the instance. The services of an ended instance throw MODULE_UNAVAILABLE, except `time`, `log` and `config`.
  */
-export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lasting: Lasting): api.CoreServices {
-  const { name } = run;
-  const { database, clock, log, time } = parts;
-  const rows = new ModuleRows(name, database, clock);
-  const scheduler = new ModuleScheduler(run, parts, (schedule) => {
-    if (run.isRegistering) lasting.schedules.add(schedule);
-  });
-  const requireInstance = (call: string): void => run.requireInstance(call);
-  const ending = <T extends object>(service: string, methods: T): T => untilEnd(service, methods, requireInstance);
+export function moduleServices(
+  instance: ModuleInstance,
+  parts: ModuleServiceParts,
+  durable: DurableRegistrations,
+): api.CoreServices {
+  const { name } = instance;
+  const { database, clock, log, time, audit } = parts;
+  const guarded = <T extends object>(service: string, methods: T): T => guard(instance, service, methods);
   const write: api.Database["write"] = (fn) =>
-    through(run, () =>
-      database.write(async (trx) => {
-        const result = await run.within(() => fn(trx));
-        // An instance that has ended meanwhile leaves nothing: the transaction is rolled back.
-        requireInstance("db.write");
-        return result;
-      }),
-    );
+    database.write(async (trx) => {
+      const result = await instance.within(() => fn(trx));
+      // An instance that has ended meanwhile leaves nothing: the transaction is rolled back.
+      instance.requireOpen("db.write");
+      return result;
+    });
+  const onCron = (schedule: string): void => {
+    if (instance.isRegistering) durable.schedules.add(schedule);
+  };
   return {
     time: {
       now: (zone) => time.now(zone),
@@ -76,46 +107,68 @@ export function moduleServices(run: ModuleRun, parts: ModuleServiceParts, lastin
       forUser: async (at, userId) => time.forUser(at, parts.directory.findAny(userId) ?? userId),
       isValidZone: (zone) => time.isValidZone(zone),
     },
-    notify: ending("notify", notifications(run, parts)),
-    scheduler: ending<api.Scheduler>("scheduler", {
-      add: (queue, kind, payload, options) => asModule(run, () => scheduler.add(queue, kind, payload, options)),
-      cron: (schedule, pattern, kind, payload, options) =>
-        asModule(run, () => scheduler.cron(schedule, pattern, kind, payload, options)),
-      handle: (kind, handler) => scheduler.handle(kind, handler),
-      cancel: (jobId, options) => through(run, () => scheduler.cancel(jobId, options)),
-      get: (jobId) => through(run, () => scheduler.get(jobId)),
-    }),
-    timer: ending("timer", timers(run, parts, lasting)),
-    events: ending("events", events(run, parts)),
-    db: { read: readerUntilEnd(database.read, requireInstance), ...ending("db", { write }) },
-    audit: ending<api.AuditService>("audit", {
-      record: (entry, options) => through(run, () => parts.audit.record(entry, options)),
-    }),
-    realtime: ending("realtime", realtime(run, parts)),
+    notify: guarded("notify", notifications(name, parts)),
+    scheduler: guarded("scheduler", moduleScheduler(instance, parts, onCron)),
+    timer: guarded("timer", timers(instance, parts, durable)),
+    events: guarded("events", events(instance, parts)),
+    db: { read: guardedReader(instance, database), ...guarded("db", { write }) },
+    audit: guarded<api.AuditService>("audit", { record: (entry, options) => audit.record(entry, options) }),
+    realtime: guarded("realtime", realtime(instance, parts)),
     log: log.namespace(`module:${name}`),
     config: publicConfig(parts.config),
-    kv: ending<api.ModuleStore>("kv", {
-      get: (key) => through(run, () => rows.get(key)),
-      list: (prefix, page) => through(run, () => rows.list(prefix, page)),
-      set: (key, value, options) => through(run, () => rows.set(key, value, options)),
-      delete: (key, options) => through(run, () => rows.delete(key, options)),
-    }),
+    kv: guarded("kv", moduleStore(name, database, clock)),
   };
 }
 
-/** On behalf of whoever is calling, through the module: who that is stands in the audit trail. */
-function through<T>(run: ModuleRun, fn: () => Promise<T>): Promise<T> {
-  return run.outside(() => runAs({ ...currentCaller(), module: run.name }, async () => fn()));
+/** The services that each feature of the program has of its own. They end with the process, and the queue is served once it handles jobs. */
+export function featureServices(name: string, parts: ModuleJobParts): Pick<api.CoreServices, "scheduler" | "kv"> {
+  const owner: JobOwner = {
+    name,
+    requireAlive: () => undefined,
+    added: (undo) => () => void undo(),
+    within: async (work) => work(),
+    call: (code) => code(),
+  };
+  const scheduler = moduleScheduler(owner, parts, () => undefined);
+  const handle: api.Scheduler["handle"] = (kind, handler) => {
+    scheduler.handle(kind, handler);
+    parts.runner.serve(queueOf(name));
+  };
+  return { scheduler: { ...scheduler, handle }, kv: moduleStore(name, parts.database, parts.clock) };
 }
 
-/** On the module's own behalf, whoever is calling: what it sends is not theirs, and their rights do not bound it. */
-function asModule<T>(run: ModuleRun, fn: () => Promise<T>): Promise<T> {
-  return run.outside(() => runAs({ ...currentCaller(), principal: null, module: run.name }, async () => fn()));
+/** The same service for one instance: each method first checks that the instance has not ended, and then leaves the module's code. */
+function guard<T extends object>(instance: ModuleInstance, name: string, service: T): T {
+  const module = instance.name;
+  const methods = Object.entries(service).map(([method, call]: [string, (...args: unknown[]) => unknown]) => {
+    const fullName = `${name}.${method}`;
+    const immediate = (...args: unknown[]): unknown => {
+      instance.requireOpen(fullName);
+      return call(...args);
+    };
+    const later = async (...args: unknown[]): Promise<unknown> => {
+      instance.requireOpen(fullName);
+      const caller = OWN_BEHALF.has(fullName) ? { ...currentCaller(), principal: null } : currentCaller();
+      return instance.outside(() => runAs({ ...caller, module }, async () => call(...args)));
+    };
+    return [method, IMMEDIATE.has(fullName) ? immediate : later] as const;
+  });
+  return Object.fromEntries(methods) as T;
 }
 
-function notifications(run: ModuleRun, parts: ModuleServiceParts): api.NotificationService {
+/** Queries that were built before the instance ended are refused as well. */
+function guardedReader(instance: ModuleInstance, { read }: Database): Database["read"] {
+  return read.withPlugin({
+    transformQuery: ({ node }) => {
+      instance.requireOpen("db.read");
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+}
+
+function notifications(module: string, parts: ModuleServiceParts): api.NotificationService {
   const { notify, timer, config, database } = parts;
-  const module = run.name;
   const read = async (input: api.NotifyInput) => {
     const action = timer.read({ type: "notify", payload: input });
     if (action.type !== "notify") throw new TypeError("a notification was not read as one");
@@ -128,65 +181,61 @@ function notifications(run: ModuleRun, parts: ModuleServiceParts): api.Notificat
     return { ...rest, sound, action: link, priority, ...key };
   };
   return {
-    send: (input, options) => asModule(run, async () => notify.send(await read(input), options)),
-    schedule: (input, when, options) =>
-      asModule(run, async () => {
-        const { jobId } = await notify.schedule(await read(input), when, options);
-        return { jobId };
-      }),
+    send: async (input, options) => notify.send(await read(input), options),
+    schedule: async (input, when, options) => {
+      const { jobId } = await notify.schedule(await read(input), when, options);
+      return { jobId };
+    },
     cancel: (jobId, { trx } = {}) =>
-      asModule(run, () =>
-        database.writeIn({ trx }, async (inner) => {
-          const job = isUuid(jobId)
-            ? await inner.selectFrom("jobs").select("module").where("id", "=", jobId).executeTakeFirst()
-            : undefined;
-          return job?.module === module ? notify.cancel(jobId, { trx: inner }) : false;
-        }),
-      ),
-    history: (userId, page = {}) => through(run, () => notify.history(userId, page)),
-    markRead: (id, userId, options) => through(run, () => notify.markRead(id, userId, options)),
+      database.writeIn({ trx }, async (inner) => {
+        const job = isUuid(jobId)
+          ? await inner.selectFrom("jobs").select("module").where("id", "=", jobId).executeTakeFirst()
+          : undefined;
+        return job?.module === module ? notify.cancel(jobId, { trx: inner }) : false;
+      }),
+    history: (userId, page = {}) => notify.history(userId, page),
+    markRead: (id, userId, options) => notify.markRead(id, userId, options),
   };
 }
 
-function timers(run: ModuleRun, { timer, log }: ModuleServiceParts, { timers: made }: Lasting): api.TimerService {
-  const module = run.name;
-  const given = <T extends api.TimerOptions>(options: T | undefined, later: "add" | "keepSame") => {
-    const byDefault = run.isRegistering ? ("keep" as const) : later;
-    return { ...options, module, onConflict: options?.onConflict ?? byDefault };
-  };
-  const noted = (isRegistered: boolean, { jobId, label, isOther }: Timer): void => {
+function timers(
+  instance: ModuleInstance,
+  { timer, log }: ModuleServiceParts,
+  { timers: made }: DurableRegistrations,
+): api.TimerService {
+  const module = instance.name;
+  const noted = async <T extends Timer>(adding: Promise<T>): Promise<T> => {
+    const { isRegistering } = instance;
+    const added = await adding;
+    const { jobId, label, isOther } = added;
     // One from an earlier start is kept by design; a second one of the same registration is most likely a mistake.
-    if (isRegistered && isOther && made.has(jobId))
+    if (isRegistering && isOther && made.has(jobId))
       log.warn(
         { module, label, jobId },
         "register makes two timers with one label and different actions; the first was kept",
       );
-    if (isRegistered) made.add(jobId);
+    if (isRegistering) made.add(jobId);
+    return added;
+  };
+  const given = <T extends api.TimerOptions>(options: T | undefined, later: "add" | "keepSame") => {
+    const byDefault = instance.isRegistering ? ("keep" as const) : later;
+    return { ...options, module, onConflict: options?.onConflict ?? byDefault };
   };
   return {
-    after: (label, delayMs, action, options) =>
-      asModule(run, async () => {
-        if (!Number.isFinite(delayMs) || delayMs < 0) throw new TypeError("delayMs must be a number from 0 on");
-        const { isRegistering } = run;
-        const waiting = await timer.after(checkedLabel(label), delayMs, action, given(options, "add"));
-        noted(isRegistering, waiting);
-        return { jobId: waiting.jobId };
-      }),
-    at: (label, at, action, options) =>
-      asModule(run, async () => {
-        const { isRegistering } = run;
-        const waiting = await timer.at(checkedLabel(label), at, action, given(options, "add"));
-        noted(isRegistering, waiting);
-        return { jobId: waiting.jobId };
-      }),
-    every: (label, cron, action, options) =>
-      asModule(run, async () => {
-        const { isRegistering } = run;
-        const waiting = await timer.every(checkedLabel(label), cron, action, given(options, "keepSame"));
-        noted(isRegistering, waiting);
-        return { scheduleId: waiting.scheduleId };
-      }),
-    cancel: (jobIdOrLabel, options) => asModule(run, () => timer.cancel(jobIdOrLabel, { ...options, module })),
+    after: async (label, delayMs, action, options) => {
+      if (!Number.isFinite(delayMs) || delayMs < 0) throw new TypeError("delayMs must be a number from 0 on");
+      const { jobId } = await noted(timer.after(checkedLabel(label), delayMs, action, given(options, "add")));
+      return { jobId };
+    },
+    at: async (label, at, action, options) => {
+      const { jobId } = await noted(timer.at(checkedLabel(label), at, action, given(options, "add")));
+      return { jobId };
+    },
+    every: async (label, cron, action, options) => {
+      const { scheduleId } = await noted(timer.every(checkedLabel(label), cron, action, given(options, "keepSame")));
+      return { scheduleId };
+    },
+    cancel: (jobIdOrLabel, options) => timer.cancel(jobIdOrLabel, { ...options, module }),
   };
 }
 
@@ -196,34 +245,30 @@ function checkedLabel(label: string): string {
   throw new TypeError("the label of a timer must be a text of 1 to 100 characters");
 }
 
-function events(run: ModuleRun, { bus }: ModuleServiceParts): api.EventBus {
-  const { name } = run;
+function events(instance: ModuleInstance, { bus }: ModuleServiceParts): api.EventBus {
+  const { name } = instance;
+  const on: api.EventBus["on"] = (event, handler) =>
+    instance.added(bus.on(event, (payload, meta) => instance.within(() => handler(payload, meta)), name));
   return {
     emit: (event, payload) => bus.emit(String(event), payload, currentCaller().correlationId ?? uuidv7()),
-    on: (event, handler) => run.added(bus.on(event, (payload, meta) => run.within(() => handler(payload, meta)), name)),
+    on,
     once: (event, handler) => {
-      const off = run.added(
-        bus.on(
-          event,
-          (payload) => {
-            off();
-            return run.within(() => handler(payload));
-          },
-          name,
-        ),
-      );
+      const off = on(event, (payload) => {
+        off();
+        return handler(payload);
+      });
       return off;
     },
-    ingest: (event) => through(run, () => bus.ingest({ source: `module:${name}`, ...event })),
+    ingest: (event) => bus.ingest({ source: `module:${name}`, ...event }),
     consume: (consumer, handler, options = {}) => {
       if (!CONSUMER_NAME.test(consumer))
         throw new TypeError("a consumer's name must be 1 to 64 letters, digits and hyphens");
       const { maxAttempts } = options;
       if (maxAttempts !== undefined && !(Number.isInteger(maxAttempts) && maxAttempts >= 1))
         throw new TypeError("maxAttempts must be a whole number from 1 on");
-      run.requireLife();
-      const read = (batch: api.StoredEvent[]): Promise<void> => run.within(async () => handler(batch));
-      return run.added(bus.consume(`${name}:${consumer}`, read, options));
+      instance.requireAlive();
+      const read = (batch: api.StoredEvent[]): Promise<void> => instance.within(async () => handler(batch));
+      return instance.added(bus.consume(`${name}:${consumer}`, read, options));
     },
   };
 }
@@ -237,24 +282,75 @@ function ownStream(stream: string, directory: UserDirectory): string {
   return userId === undefined ? stream : `${USER_STREAM}${userId}`;
 }
 
-function realtime(run: ModuleRun, { realtime: service, directory }: ModuleServiceParts): api.RealtimeService {
+function realtime(instance: ModuleInstance, { realtime: service, directory }: ModuleServiceParts): api.RealtimeService {
   return {
-    publish: (stream, type, data, options) =>
-      through(run, async () => {
-        if (!STREAM_TYPE.test(type)) throw new TypeError("a type must be 1 to 64 letters, digits or any of _ . : -");
-        const text = JSON.stringify(data) as string | undefined;
-        if (text === undefined) throw new TypeError("data must be something that JSON can say");
-        if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
-          throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry may have ${MAX_STREAM_DATA_BYTES} bytes`);
-        return service.publish(ownStream(String(stream), directory), type, data, options);
-      }),
+    publish: async (stream, type, data, options) => {
+      if (!STREAM_TYPE.test(type)) throw new TypeError("a type must be 1 to 64 letters, digits or any of _ . : -");
+      const text = JSON.stringify(data) as string | undefined;
+      if (text === undefined) throw new TypeError("data must be something that JSON can say");
+      if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
+        throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry may have ${MAX_STREAM_DATA_BYTES} bytes`);
+      return service.publish(ownStream(String(stream), directory), type, data, options);
+    },
     isLive: (userId) => service.isLive(directory.find(userId) ?? userId),
     authorizeChannel: (prefix, allows) => {
       if (typeof allows !== "function") throw new TypeError("who may subscribe is said by a function");
-      run.requireLife();
-      return run.added(
-        service.authorizeChannel(String(prefix), (principal, channel) => run.call(() => allows(principal, channel))),
+      instance.requireAlive();
+      const asked = service.authorizeChannel(String(prefix), (principal, channel) =>
+        instance.call(() => allows(principal, channel)),
+      );
+      return instance.added(asked);
+    },
+  };
+}
+
+/** The rows of one module in `module_kv`. */
+function moduleStore(module: string, database: Database, clock: Clock): api.ModuleStore {
+  const rows = () => database.read.selectFrom("module_kv").where("module", "=", module);
+  return {
+    async get(key) {
+      const row = await rows().select("value").where("key", "=", checkedKey(key)).executeTakeFirst();
+      return row && (JSON.parse(row.value) as Json);
+    },
+    async set(key, value, options = {}) {
+      const text = JSON.stringify(value) as string | undefined;
+      if (text === undefined) throw new TypeError("a value must be something that JSON can say");
+      if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
+        throw new PrismError("PAYLOAD_TOO_LARGE", `A value may have ${MAX_VALUE_BYTES} bytes`);
+      const row = { module, key: checkedKey(key), value: text, updatedAt: clock.now() };
+      await database.writeIn(options, (trx) =>
+        trx
+          .insertInto("module_kv")
+          .values(row)
+          .onConflict((conflict) => conflict.doUpdateSet({ value: row.value, updatedAt: row.updatedAt }))
+          .execute(),
+      );
+    },
+    async list(prefix, { after = "", limit = 100 } = {}) {
+      if (typeof prefix !== "string" || typeof after !== "string")
+        throw new TypeError("a prefix and a key must be texts");
+      if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED)
+        throw new TypeError(`limit must be a whole number from 1 to ${MAX_LISTED}`);
+      const found = await rows()
+        .select(["key", "value"])
+        .where("key", ">", after)
+        .where("key", ">=", prefix)
+        .where("key", "<", `${prefix}${LAST_CHARACTER}`)
+        .orderBy("key")
+        .limit(limit)
+        .execute();
+      return found.map(({ key, value }) => ({ key, value: JSON.parse(value) as Json }));
+    },
+    async delete(key, options = {}) {
+      await database.writeIn(options, (trx) =>
+        trx.deleteFrom("module_kv").where("module", "=", module).where("key", "=", checkedKey(key)).execute(),
       );
     },
   };
+}
+
+/** @throws TypeError */
+function checkedKey(key: string): string {
+  if (typeof key === "string" && key !== "" && [...key].length <= MAX_KEY) return key;
+  throw new TypeError(`a key must be a text of 1 to ${MAX_KEY} characters`);
 }

@@ -1,25 +1,43 @@
-import { type Deferred, deferred } from "../../core/deferred.ts";
-import { PrismError } from "../../core/errors.ts";
-import { requireAccess } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import type { Route } from "../../http/route.ts";
-import type { Router } from "../../http/router.ts";
-import type { ModuleFolder } from "./find-modules.ts";
+import * as v from "valibot";
+import type { Method, Route } from "../../http/route.ts";
+import { pathsMeet, type Router } from "../../http/router.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { ImportedModule } from "./import-module.ts";
-import type { ModuleRow, ModuleState, RoutePlace } from "./module-rows.ts";
-import { type ModuleRun, unavailable } from "./module-run.ts";
-import type { Lasting } from "./module-services.ts";
+import { conflict, type ModuleInstance, pathsOf, unavailable } from "./module-instance.ts";
+import { type DurableRegistrations, nothingDurable } from "./module-services.ts";
+import type { ModuleFolder } from "./modules-directory.ts";
 
 /** Of a module whose code has not been read. */
 export const UNKNOWN_VERSION = "0.0.0";
 
-/** Requests that may wait while a module is replaced. */
-const MAX_HELD = 10_000;
+/** Paths that belong to the program whether or not this version answers there. */
+const RESERVED = ["/socket.io", "/app", "/apps", "/dashboard", "/docs", "/ws", "/realtime"];
 
-/** What is known of one module: its folder, its code, its present life, and what operators want of it. */
+export type ModuleState = "loading" | "active" | "failed" | "disabled";
+
+/** A path where a module answers. */
+interface RoutePlace {
+  readonly method: Method;
+  readonly path: string;
+  readonly isPublic: boolean;
+}
+
+/** What is kept of a module (table `modules`). */
+export interface ModuleRow {
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+  readonly state: ModuleState;
+  readonly error: string | null;
+  readonly isEnabled: boolean;
+  readonly routes: readonly RoutePlace[];
+  readonly updatedAt: number;
+}
+
+/** What is known of one module: its folder, its code, its running instance, and what operators want of it. */
 export class ModuleSlot {
   folder: ModuleFolder;
-  /** The folder's until the module has said its own. */
+  /** The folder's until the module's own is known. */
   name: string;
   isNamed = false;
   version = UNKNOWN_VERSION;
@@ -29,21 +47,20 @@ export class ModuleSlot {
   isEnabled = true;
   updatedAt = 0;
   imported: ImportedModule | null = null;
-  run: ModuleRun | null = null;
-  lasting: Lasting = { timers: new Set(), schedules: new Set() };
-  /** Where its routes were when it was last active. */
+  instance: ModuleInstance | null = null;
+  durable: DurableRegistrations = nothingDurable();
+  /** Its routes when it was last active. */
   places: readonly RoutePlace[] = [];
-  #gate: Deferred<void> | null = null;
-  #held = 0;
 
-  constructor(folder: ModuleFolder) {
+  /** @param rows of earlier starts: what one of them says of the folder holds until its code is read. */
+  constructor(folder: ModuleFolder, rows: readonly ModuleRow[] = []) {
     this.folder = folder;
     this.name = folder.folder;
-  }
-
-  /** What the router is given for it: its routes, or that they are not available. */
-  routes(): readonly Route[] {
-    return this.run ? this.run.routes : this.places.map((place) => this.#placeholder(place));
+    const row = rows.find(({ path }) => path === folder.path);
+    if (!row) return;
+    const { name, version, routes: places, isEnabled, updatedAt } = row;
+    Object.assign(this, { name, version, places, isEnabled, updatedAt });
+    if (!isEnabled) this.state = "disabled";
   }
 
   row(): ModuleRow {
@@ -51,81 +68,86 @@ export class ModuleSlot {
     return { name, version, path: this.folder.path, state, error, isEnabled, routes: places, updatedAt };
   }
 
-  became(state: ModuleState, error: string | null, now: number): void {
+  setState(state: ModuleState, error: string | null, now: number): void {
     this.state = state;
     this.error = error;
     this.updatedAt = now;
-    if (this.run) this.places = this.run.routes.flatMap(placesOf);
-  }
-
-  /** From now on its requests wait. */
-  close(): void {
-    this.#gate ??= deferred();
-  }
-
-  /** Those that wait go on, with what answers them now. */
-  open(): void {
-    this.#gate?.resolve();
-    this.#gate = null;
-  }
-
-  /** @returns null while its requests need not wait. */
-  held(
-    router: Router,
-    exchange: Exchange,
-    body: unknown,
-    hold: (exchange: Exchange, bytes: number) => () => void,
-  ): Promise<unknown> | null {
-    if (!this.#gate) return null;
-    if (this.#held >= MAX_HELD) throw unavailable(this.name);
-    if (!Buffer.isBuffer(body)) return this.#hold(this.#gate.promise, router, exchange, body);
-    const release = hold(exchange, body.length);
-    // The bytes are only valid until this returns.
-    return this.#hold(this.#gate.promise, router, exchange, Buffer.from(body)).finally(release);
-  }
-
-  async #hold(gate: Promise<void>, router: Router, exchange: Exchange, body: unknown): Promise<unknown> {
-    this.#held++;
-    try {
-      await gate;
-    } finally {
-      this.#held--;
-    }
-    return redirect(router, exchange, body, this.name);
-  }
-
-  #placeholder({ method, path, isPublic }: RoutePlace): Route {
-    return {
-      method,
-      path,
-      summary: `The module ${this.name}, which is not active`,
-      tag: `Module ${this.name}`,
-      access: isPublic ? "public" : {},
-      undocumented: true,
-      handle: () => {
-        throw unavailable(this.name);
-      },
-    };
+    if (this.instance) this.places = this.instance.routes.flatMap(placesOf);
   }
 }
 
-function placesOf({ method, path, aliases = [], access }: Route): RoutePlace[] {
-  return [path, ...aliases].map((each) => ({ method, path: each, isPublic: access === "public" }));
+function placesOf({ method, access, ...route }: Route): RoutePlace[] {
+  return pathsOf(route).map((path) => ({ method, path, isPublic: access === "public" }));
 }
 
-/** A request that was let in before its module was replaced goes to whatever has its path now, if that lets it in as well. */
-function redirect(router: Router, exchange: Exchange, body: unknown, module: string): unknown {
-  const match = router.find(exchange.method, exchange.path);
-  if (!match || !("mount" in match)) throw new PrismError("NOT_FOUND", "No such route");
-  const { access } = match.mount.route;
-  if (access !== "public") {
-    if (!exchange.principal)
-      throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
-    requireAccess(access, exchange.principal);
+/** @throws ModuleFailure MODULE_ROUTE_CONFLICT when some request to this path could be meant for the program, or for another active module. */
+export function assertRoutesFree(path: string, slot: ModuleSlot, slots: readonly ModuleSlot[], router: Router): void {
+  const reserved = RESERVED.find((each) => path === each || path.startsWith(`${each}/`));
+  if (reserved !== undefined) throw conflict(`${path} is below ${reserved}, which is Prism's own`);
+  const own = router.meets(path);
+  if (own !== undefined) throw conflict(`${path} meets ${own}, which is Prism's own`);
+  for (const other of slots) {
+    if (other === slot) continue;
+    const met = other.instance?.routes.flatMap(pathsOf).find((each) => pathsMeet(each, path));
+    if (met !== undefined) throw conflict(`${path} meets ${met} of the module ${other.name}`);
   }
-  // The route that was read for took bodies in another way: only the client can send it again.
-  if (Buffer.isBuffer(body) !== (match.mount.route.raw !== undefined) && body !== undefined) throw unavailable(module);
-  exchange.mount = match.mount;
-  exchange.params = match.params;
-  return match.mount.route.handle(exchange, { params: undefined, query: undefined, body });
+}
+
+/** The routes of all modules. Active ones come first: one that is not active keeps no path from them. */
+export function routesOf(slots: readonly ModuleSlot[], router: Router): Route[] {
+  const routes = slots.flatMap(({ instance }) => instance?.routes ?? []);
+  const taken = routes.flatMap(pathsOf);
+  const isTaken = (path: string): boolean =>
+    router.meets(path) !== undefined || taken.some((each) => pathsMeet(each, path));
+  for (const slot of slots.filter(({ instance }) => !instance)) {
+    const free = slot.places.filter(({ path }) => !isTaken(path));
+    routes.push(...free.map((place) => placeholder(slot.name, place)));
+    taken.push(...free.map(({ path }) => path));
+  }
+  return routes;
+}
+
+function placeholder(name: string, { method, path, isPublic }: RoutePlace): Route {
+  return {
+    method,
+    path,
+    summary: `The module ${name}, which is not active`,
+    tag: `Module ${name}`,
+    access: isPublic ? "public" : {},
+    undocumented: true,
+    handle: () => {
+      throw unavailable(name);
+    },
+  };
+}
+
+const Places = v.array(
+  v.object({
+    method: v.picklist(["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    path: v.string(),
+    isPublic: v.boolean(),
+  }),
+);
+
+export async function readModuleRows(db: Pick<Database["read"], "selectFrom">): Promise<ModuleRow[]> {
+  const rows = await db.selectFrom("modules").selectAll().execute();
+  return rows.map(({ enabled, routes, ...row }) => ({
+    ...row,
+    isEnabled: enabled === 1,
+    routes: v.parse(Places, JSON.parse(routes)),
+  }));
+}
+
+export async function putModuleRow(trx: Trx, { isEnabled, routes, ...row }: ModuleRow): Promise<void> {
+  const values = { ...row, enabled: isEnabled ? (1 as const) : (0 as const), routes: JSON.stringify(routes) };
+  const { name: _key, ...changed } = values;
+  await trx
+    .insertInto("modules")
+    .values(values)
+    .onConflict((conflict) => conflict.doUpdateSet(changed))
+    .execute();
+}
+
+export async function deleteModuleRow(trx: Trx, name: string): Promise<void> {
+  await trx.deleteFrom("modules").where("name", "=", name).execute();
 }

@@ -6,12 +6,11 @@ import type { Projects } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
 import { EventConsumers, tellBus } from "../events/index.ts";
 import type { Announcer } from "../notifications/index.ts";
-import { type FeatureServices, featureServices } from "./feature-services.ts";
 import { ModuleImporter } from "./import-module.ts";
 import { LoadedModules } from "./loaded-modules.ts";
-import { ModuleScope } from "./module-scope.ts";
-import type { ModuleServiceParts } from "./module-services.ts";
-import { ModuleWatch } from "./watch-modules.ts";
+import { ModuleScope } from "./module-instance.ts";
+import { featureServices, type ModuleServiceParts } from "./module-services.ts";
+import { ModuleWatch } from "./modules-directory.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface ModulesParts extends ModuleServiceParts {
@@ -29,7 +28,7 @@ export interface ModulesServices {
   readonly loaded: LoadedModules;
   readonly moduleWatch: ModuleWatch;
   /** What a feature of the program has of its own. */
-  own(name: string): FeatureServices;
+  own(name: string): ReturnType<typeof featureServices>;
 }
 
 /** What loads modules, and what only they use: readers of the event log, committed rows as events of the bus. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { copyModule } from "../../../src/features/plugins/copy-module.ts";
 import { unsafeReason, unsafeWayTo } from "../../../src/features/plugins/directory-safety.ts";
+import { copyModule } from "../../../src/features/plugins/modules-directory.ts";
 import { RunningCli, runJson } from "../../cli/run-cli.ts";
 import { ModuleDir, moduleText } from "./support/module-dir.ts";
 

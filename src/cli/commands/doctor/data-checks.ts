@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
 import { SEALED_COLUMNS } from "../../../app/sealed-columns.ts";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
-import { moduleFiles } from "../../../features/plugins/copy-module.ts";
-import { findModules, type ModuleFolder } from "../../../features/plugins/find-modules.ts";
+import { findModules, type ModuleFolder, moduleFiles } from "../../../features/plugins/modules-directory.ts";
 import { archiveKeys, archivesText } from "../server/archives.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 import type { DoctorDatabase } from "./queues-check.ts";

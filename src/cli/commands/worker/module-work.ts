@@ -6,10 +6,10 @@ import { systemClock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import { unlessAborted } from "../../../core/within.ts";
 import { PermanentError } from "../../../features/jobs/runner/job.ts";
-import { findModules, type ModuleFolder } from "../../../features/plugins/find-modules.ts";
 import { ModuleImporter } from "../../../features/plugins/import-module.ts";
 import { failureText, withinLimit } from "../../../features/plugins/module-failure.ts";
 import { jobFailure } from "../../../features/plugins/module-jobs.ts";
+import { findModules, type ModuleFolder } from "../../../features/plugins/modules-directory.ts";
 import { TimeService } from "../../../features/timers/time.ts";
 import type {
   AppModule,

@@ -1,0 +1,218 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import { within } from "../../core/within.ts";
+import type { Router } from "../../http/router.ts";
+import type { AppModule } from "../../module/module-api.ts";
+import { type ImportedModule, type ModuleImporter, requiredModules } from "./import-module.ts";
+import { causeOf, failureOf, failureText, ModuleFailure } from "./module-failure.ts";
+import { ModuleInstance, type ModuleScope } from "./module-instance.ts";
+import { queueOf } from "./module-jobs.ts";
+import type { RouteParts } from "./module-routes.ts";
+import {
+  type DurableRegistrations,
+  type ModuleServiceParts,
+  moduleServices,
+  nothingDurable,
+} from "./module-services.ts";
+import { assertRoutesFree, type ModuleSlot, routesOf } from "./module-slot.ts";
+import { moduleAt } from "./modules-directory.ts";
+import type { Watchdog } from "./watchdog.ts";
+
+/** What modules are loaded with. */
+export interface ModulesContext {
+  readonly services: ModuleServiceParts;
+  readonly router: Router;
+  readonly importer: ModuleImporter;
+  readonly scope: ModuleScope;
+  readonly watchdog: Watchdog;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly modulesDir: string;
+  /** Counts the bytes of a body that a handler keeps. */
+  readonly hold: RouteParts["hold"];
+  /** The program's own features. */
+  readonly builtIn: readonly { readonly name: string; readonly version: string }[];
+}
+
+/** How long a module's running work may delay its end. */
+const IDLE_LIMIT_MS = 5000;
+
+/** Starts, ends and replaces instances of modules. A failure in one is the state of that one alone. */
+export class ModuleLifecycle {
+  slots: ModuleSlot[] = [];
+  readonly #context: ModulesContext;
+
+  constructor(context: ModulesContext) {
+    this.#context = context;
+  }
+
+  isBuiltIn(name: string): boolean {
+    return this.#context.builtIn.some((each) => each.name === name);
+  }
+
+  /** Gives the router the routes of all modules as they are now. */
+  route(): void {
+    this.#context.router.replaceLoaded(routesOf(this.slots, this.#context.router));
+  }
+
+  /** Reads the module's code. @returns whether it could; else the module has failed. */
+  async import(slot: ModuleSlot): Promise<boolean> {
+    try {
+      slot.imported = await this.#read(slot);
+      this.#context.log.debug({ module: slot.name, folder: slot.folder.folder }, "a module is imported");
+      return true;
+    } catch (error) {
+      this.failed(slot, error);
+      return false;
+    }
+  }
+
+  /** Starts an instance of the code that was imported. */
+  async register(slot: ModuleSlot): Promise<void> {
+    const { clock, log } = this.#context;
+    const failure = slot.imported && (await this.#tryStart(slot, slot.imported));
+    if (failure !== null) {
+      this.failed(slot, failure);
+      return;
+    }
+    slot.setState("active", null, clock.now());
+    log.info({ module: slot.name, version: slot.version, routes: slot.instance?.routes.length ?? 0 }, "module loaded");
+  }
+
+  failed(slot: ModuleSlot, error: unknown): void {
+    slot.setState("failed", failureText(error), this.#context.clock.now());
+    const { name: module, error: reason } = slot;
+    const facts = { module, folder: slot.folder.folder, reason, err: causeOf(error) };
+    this.#context.log.error(facts, "a module was not loaded");
+  }
+
+  /** Replaces the running instance by what its folder holds now. If that fails, the former code goes on. */
+  async replace(slot: ModuleSlot): Promise<void> {
+    const { clock, log } = this.#context;
+    const failure = await this.#tryReplace(slot);
+    const error = failure && failureText(failure);
+    const isActive = slot.instance !== null;
+    if (failure === null) log.info({ module: slot.name, version: slot.version }, "module reloaded");
+    else log.error({ module: slot.name, error, isActive, err: causeOf(failure) }, "a module was not reloaded");
+    slot.setState(isActive ? "active" : "failed", error, clock.now());
+  }
+
+  /**
+   * Ends the instance: what it added goes, what runs may end, what it took it gives back. Its routes answer 503 until {@link route} is called.
+   * @param isLast at the end of the server, whose runner ends jobs itself.
+   */
+  async end(slot: ModuleSlot, isLast = false): Promise<void> {
+    const { services, log } = this.#context;
+    const { instance, name } = slot;
+    if (!instance) return;
+    if (!isLast) services.runner.withdraw(queueOf(name));
+    const ended = instance.end();
+    if (!(await instance.idle(IDLE_LIMIT_MS)))
+      log.warn({ module: name }, "something of a module still runs that has been ended");
+    await within(IDLE_LIMIT_MS, ended);
+    const error = await instance.dispose();
+    if (error !== null) log.warn({ module: name, error }, "a module could not dispose of what it took");
+    instance.close();
+    log.debug({ module: name, version: instance.module.version }, "an instance of a module has ended");
+    slot.instance = null;
+  }
+
+  /** Removes what its registrations made that outlives them. */
+  async forget(slot: ModuleSlot): Promise<void> {
+    await this.#sweep(slot.name, slot.durable, nothingDurable());
+    slot.durable = nothingDurable();
+  }
+
+  #read(slot: ModuleSlot): Promise<ImportedModule> {
+    const { importer, scope } = this.#context;
+    return scope.run(slot.name, () => importer.import(slot.folder));
+  }
+
+  /** @returns why the former code goes on, or, if it cannot, why the module has failed; null when the new code has taken over. */
+  async #tryReplace(slot: ModuleSlot): Promise<ModuleFailure | null> {
+    const { importer, modulesDir } = this.#context;
+    const { imported: former } = slot;
+    if (!former) throw new TypeError("only a module that runs is replaced");
+    slot.folder = moduleAt(modulesDir, slot.folder.folder) ?? slot.folder;
+    const next = await this.#read(slot).catch(asFailure);
+    if (next instanceof ModuleFailure) return next;
+    const failure = this.#missing(next.module) ?? renamed(slot, next.module.name);
+    if (failure) {
+      await importer.remove(next.copy);
+      return failure;
+    }
+    try {
+      await this.end(slot);
+      return await this.#startNext(slot, next, former);
+    } finally {
+      this.route();
+    }
+  }
+
+  async #startNext(slot: ModuleSlot, next: ImportedModule, former: ImportedModule): Promise<ModuleFailure | null> {
+    const { importer } = this.#context;
+    const { durable } = slot;
+    const error = await this.#tryStart(slot, next);
+    await importer.remove(error === null ? former.copy : next.copy);
+    if (error === null) {
+      await this.#sweep(slot.name, durable, slot.durable);
+      return null;
+    }
+    const again = await this.#tryStart(slot, former);
+    slot.durable = durable;
+    if (again === null) return error;
+    return new ModuleFailure(`${error.message}; and the former instance could not go on: ${again.message}`, {
+      cause: causeOf(error),
+    });
+  }
+
+  /** @returns why it is not active. */
+  async #tryStart(slot: ModuleSlot, imported: ImportedModule): Promise<ModuleFailure | null> {
+    const { clock, scope, log, router, services, hold } = this.#context;
+    const missing = this.#missing(imported.module);
+    if (missing) return missing;
+    const durable = nothingDurable();
+    const instance = new ModuleInstance(imported.module, {
+      scope,
+      log,
+      clock,
+      caps: services.config.modules,
+      hold,
+      assertRoutesFree: (path) => assertRoutesFree(path, slot, this.slots, router),
+      services: (each) => moduleServices(each, services, durable),
+    });
+    try {
+      await instance.register();
+    } catch (error) {
+      return failureOf(error, imported.copy);
+    }
+    Object.assign(slot, { imported, instance, durable, version: imported.module.version });
+    services.runner.serve(queueOf(slot.name));
+    return null;
+  }
+
+  /** @returns what it requires and does not have. */
+  #missing(module: AppModule): ModuleFailure | undefined {
+    const isActive = (name: string): boolean =>
+      this.isBuiltIn(name) || this.slots.some((each) => each.name === name && each.instance);
+    const name = requiredModules(module).find((each) => !isActive(each));
+    if (name === undefined) return undefined;
+    return new ModuleFailure(`${module.name} requires the module ${name}, which is not active`);
+  }
+
+  /** Removes what the registration before made and the one after did not repeat. */
+  async #sweep(module: string, before: DurableRegistrations, after: DurableRegistrations): Promise<void> {
+    const { timer, schedules } = this.#context.services;
+    for (const id of before.timers) if (!after.timers.has(id)) await timer.cancel(id, { module });
+    for (const name of before.schedules) if (!after.schedules.has(name)) await schedules.remove(name);
+  }
+}
+
+function asFailure(error: unknown): ModuleFailure {
+  return error instanceof ModuleFailure ? error : new ModuleFailure(failureText(error), { cause: error });
+}
+
+function renamed(slot: ModuleSlot, name: string): ModuleFailure | undefined {
+  if (name === slot.name) return undefined;
+  return new ModuleFailure(`the module is called ${name} now and was ${slot.name}; a new name needs a restart`);
+}

@@ -1,0 +1,186 @@
+import { existsSync, type FSWatcher, readdirSync, type Stats, statSync, watch } from "node:fs";
+import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+import type { Logger } from "../../core/log.ts";
+import { unsafeReason, unsafeWayTo } from "./directory-safety.ts";
+import { ModuleFailure } from "./module-failure.ts";
+
+/** A folder that holds a module. */
+export interface ModuleFolder {
+  /** Its name in the modules directory; the module's own may be another. */
+  readonly folder: string;
+  readonly path: string;
+  readonly entry: (typeof ENTRIES)[number];
+}
+
+const ENTRIES = ["index.js", "index.mjs"] as const;
+
+interface FoundModules {
+  /** In the order of their folders' names. */
+  readonly modules: readonly ModuleFolder[];
+  /** Folders without an entry file, and what to do about each. */
+  readonly empty: readonly { readonly folder: string; readonly reason: string }[];
+}
+
+/** What stands in the modules directory; nothing where there is none. Names with a leading dot, and node_modules, are nobody's. */
+export function findModules(modulesDir: string): FoundModules {
+  if (!existsSync(modulesDir)) return { modules: [], empty: [] };
+  const folders = readdirSync(modulesDir)
+    .filter((name) => !name.startsWith(".") && name !== "node_modules" && isDirectory(join(modulesDir, name)))
+    .sort();
+  const found = folders.map((folder) => [folder, moduleAt(modulesDir, folder)] as const);
+  return {
+    modules: found.flatMap(([, module]) => (module ? [module] : [])),
+    empty: found.flatMap(([folder, module]) =>
+      module ? [] : [{ folder, reason: whyEmpty(join(modulesDir, folder)) }],
+    ),
+  };
+}
+
+const SOURCES = ["index.ts", "index.mts"] as const;
+
+/** Why a folder is no module, with the next step. */
+export function whyEmpty(path: string): string {
+  const source = SOURCES.find((name) => existsSync(join(path, name)));
+  if (source === undefined) return "no module: the folder has no index.js and no index.mjs";
+  return `no module: the folder has TypeScript only; compile it: npx esbuild ${source} --bundle --platform=node --format=esm --outfile=index.mjs`;
+}
+
+/** @returns undefined where the folder has no entry file, or is not there. */
+export function moduleAt(modulesDir: string, folder: string): ModuleFolder | undefined {
+  const path = join(modulesDir, folder);
+  const entry = ENTRIES.find((name) => existsSync(join(path, name)));
+  return entry === undefined ? undefined : { folder, path, entry };
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+const MAX_FILES = 20_000;
+const MAX_BYTES = 268_435_456;
+
+/** A file or directory of a module. */
+interface Entry {
+  /** Where it really is: what links lead to stands in their place. */
+  readonly path: string;
+  /** Within the module's folder; '' for that itself. */
+  readonly name: string;
+  readonly stats: Stats;
+}
+
+/**
+ * Copies a module's folder to where it is imported from: a path that the engine has not seen yet, so that all its files are read anew, and that
+ * nobody else writes. @param isStrict as of {@link moduleFiles}. @throws ModuleFailure
+ */
+export async function copyModule(from: string, to: string, isStrict: boolean): Promise<void> {
+  for await (const { path, name, stats } of moduleFiles(from, isStrict)) {
+    if (stats.isDirectory()) await mkdir(join(to, name), { recursive: true, mode: 0o700 });
+    else await copyFile(path, join(to, name));
+  }
+}
+
+/**
+ * What a module's folder holds, each directory before what is in it.
+ * @param isStrict as in production: others must not be able to change anything, nor may links lead out of the folder.
+ * @throws ModuleFailure for what is not safe, has no end, or is too much
+ */
+export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
+  const root = await realpath(folder);
+  // The modules directory itself must be safe without its sticky bit, and so must the folder where a link leads to.
+  const reason = isStrict ? (unsafeWayTo(await realpath(dirname(folder))) ?? unsafeWayTo(root)) : undefined;
+  if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
+  const sums = { files: 0, bytes: 0 };
+  for await (const entry of tree({ path: root, name: "", stats: await stat(root) }, [], root, isStrict)) {
+    sums.files++;
+    sums.bytes += entry.stats.size;
+    if (sums.files > MAX_FILES || sums.bytes > MAX_BYTES)
+      throw new ModuleFailure(`the folder has more than ${MAX_FILES} files or ${MAX_BYTES / 1_048_576} MiB`);
+    yield entry;
+  }
+}
+
+/** @param above real paths of the folders that this one is in: one that links to those has no end. */
+async function* tree(folder: Entry, above: readonly string[], root: string, isStrict: boolean): AsyncGenerator<Entry> {
+  if (above.includes(folder.path)) throw new ModuleFailure(`${folder.path} contains a link to itself`);
+  yield folder;
+  for (const child of await readdir(folder.path)) {
+    const entry = await entryAt(join(folder.path, child), join(folder.name, child), root, isStrict);
+    if (entry.stats.isDirectory()) yield* tree(entry, [...above, folder.path], root, isStrict);
+    else if (entry.stats.isFile()) yield entry;
+  }
+}
+
+/** @throws ModuleFailure for a link that leaves the module, and what others can write, where that is refused */
+async function entryAt(path: string, name: string, root: string, isStrict: boolean): Promise<Entry> {
+  const own = await lstat(path);
+  const target = own.isSymbolicLink() ? await realpath(path) : path;
+  const stats = own.isSymbolicLink() ? await stat(target) : own;
+  if (!isStrict) return { path: target, name, stats };
+  if (own.isSymbolicLink() && !target.startsWith(root + sep))
+    throw new ModuleFailure(`not loaded: ${path} is a symbolic link that leaves the module's folder`);
+  const reason = unsafeReason(target, stats);
+  if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
+  return { path: target, name, stats };
+}
+
+/** Whoever is to hear that a folder of the modules directory has changed. */
+interface FolderListener {
+  folderChanged(folder: string): Promise<void>;
+}
+
+/** An editor or a compiler writes several files: they are one change when no further one comes for so long. */
+const QUIET_MS = 200;
+
+/** Watches the modules directory while a module is being developed. */
+export class ModuleWatch {
+  readonly #modulesDir: string;
+  readonly #isWanted: boolean;
+  readonly #listener: FolderListener;
+  readonly #log: Logger;
+  readonly #changed = new Map<string, NodeJS.Timeout>();
+  #watcher: FSWatcher | null = null;
+
+  constructor(modulesDir: string, isWanted: boolean, listener: FolderListener, log: Logger) {
+    this.#modulesDir = modulesDir;
+    this.#isWanted = isWanted;
+    this.#listener = listener;
+    this.#log = log;
+  }
+
+  start(): void {
+    if (!this.#isWanted || !existsSync(this.#modulesDir)) return;
+    try {
+      this.#watcher = watch(this.#modulesDir, { recursive: true, persistent: false });
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.#watcher.on("change", (_kind, file) => this.#noteChange(String(file ?? "")));
+    this.#watcher.on("error", (error) => this.#failed(error));
+  }
+
+  stop(): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+    for (const timer of this.#changed.values()) clearTimeout(timer);
+    this.#changed.clear();
+  }
+
+  #noteChange(file: string): void {
+    const [folder = ""] = file.split(sep);
+    if (folder === "" || folder.startsWith(".") || folder === "node_modules") return;
+    clearTimeout(this.#changed.get(folder));
+    const timer = setTimeout(() => {
+      this.#changed.delete(folder);
+      this.#listener.folderChanged(folder).catch((error: unknown) => {
+        this.#log.warn({ folder, err: error }, "a changed module was not loaded");
+      });
+    }, QUIET_MS);
+    this.#changed.set(folder, timer);
+  }
+
+  #failed(error: unknown): void {
+    this.#log.warn({ err: error }, "the modules directory is not watched");
+  }
+}
