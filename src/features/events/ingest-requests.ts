@@ -1,66 +1,63 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import { MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
+import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import type { Idempotency, IdempotentRequest } from "../../http/idempotency.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
+import type { IdempotentRequest } from "../../http/idempotency.ts";
 import type { EventResult, IncomingEvent } from "../rules/index.ts";
+import type { EventsContext } from "./context.ts";
 import { idConflict } from "./pipeline/ingest-service.ts";
 import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline/pipeline.ts";
 import { type BatchItem, type ItemError, itemError } from "./pipeline/read-events.ts";
+
+/** A request with events, authenticated. */
+export interface IngestRequest {
+  readonly exchange: Exchange;
+  readonly principal: Principal;
+  readonly receivedAt: number;
+  readonly idempotent: IdempotentRequest | null;
+}
+
+type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;
 
 /** One request with one event: answered when the event's commit is on disk. */
 export class SingleIngest implements EventOwner {
   readonly isAbandoned = false;
   readonly hasRows: boolean;
-  readonly #exchange: Exchange;
-  readonly #kernel: HttpKernel;
-  readonly #receivedAt: number;
-  readonly #idempotency: Idempotency;
-  readonly #request: IdempotentRequest | null;
+  readonly #context: AnswerContext;
+  readonly #request: IngestRequest;
 
-  constructor(
-    exchange: Exchange,
-    receivedAt: number,
-    kernel: HttpKernel,
-    idempotency: Idempotency,
-    request: IdempotentRequest | null,
-  ) {
-    this.#exchange = exchange;
-    this.#receivedAt = receivedAt;
-    this.#kernel = kernel;
-    this.#idempotency = idempotency;
+  constructor(context: AnswerContext, request: IngestRequest) {
+    this.#context = context;
     this.#request = request;
-    this.hasRows = request !== null;
+    this.hasRows = request.idempotent !== null;
   }
 
   rowsFor([result]: readonly EventResult[]): OwnerRows {
-    if (!this.#request || !result || result.status === "conflict") return {};
-    return { idempotency: this.#idempotency.row(this.#request, 202, this.#body(result)) };
+    const { idempotent } = this.#request;
+    if (!idempotent || !result || result.status === "conflict") return {};
+    return { idempotency: this.#context.idempotency.row(idempotent, 202, this.#body(result)) };
   }
 
   settled(_event: IncomingEvent, result: EventResult): void {
-    if (this.#request) this.#idempotency.end(this.#request);
-    if (result.status === "conflict") this.#kernel.fail(this.#exchange, idConflict());
-    else this.#exchange.sendJsonFast(202, this.#body(result));
+    if (result.status === "conflict") return this.failed(_event, idConflict());
+    this.#end();
+    this.#request.exchange.sendJsonFast(202, this.#body(result));
   }
 
   failed(_event: IncomingEvent, error: PrismError): void {
-    if (this.#request) this.#idempotency.end(this.#request);
-    this.#kernel.fail(this.#exchange, error);
+    this.#end();
+    this.#context.kernel.fail(this.#request.exchange, error);
+  }
+
+  #end(): void {
+    const { idempotent } = this.#request;
+    if (idempotent) this.#context.idempotency.end(idempotent);
   }
 
   /** Ids and times need no escaping. */
   #body(result: Exclude<EventResult, { status: "conflict" }>): string {
-    return `{"id":"${result.id}","seq":${result.seq},"status":"${result.status}","receivedAt":"${toRfc3339(this.#receivedAt)}"}`;
+    return `{"id":"${result.id}","seq":${result.seq},"status":"${result.status}","receivedAt":"${toRfc3339(this.#request.receivedAt)}"}`;
   }
-}
-
-interface BatchParts {
-  readonly exchange: Exchange;
-  readonly kernel: HttpKernel;
-  readonly idempotency: Idempotency;
-  readonly request: IdempotentRequest | null;
-  readonly wantsAllResults: boolean;
 }
 
 interface ItemResult {
@@ -77,7 +74,9 @@ interface ItemResult {
 export class BatchIngest implements EventOwner {
   isAbandoned = false;
   readonly hasRows: boolean;
-  readonly #parts: BatchParts;
+  readonly #context: AnswerContext;
+  readonly #request: IngestRequest;
+  readonly #wantsAllResults: boolean;
   readonly #results: ItemResult[];
   /** Item numbers of the events in the pipeline. */
   readonly #indexes: number[] = [];
@@ -87,10 +86,12 @@ export class BatchIngest implements EventOwner {
   #firstSeq: number | null = null;
   #lastSeq: number | null = null;
 
-  constructor(parts: BatchParts, items: readonly BatchItem[]) {
-    this.#parts = parts;
-    this.hasRows = parts.request !== null;
-    const itemsDone = parts.request?.itemsDone ?? 0;
+  constructor(context: AnswerContext, request: IngestRequest, items: readonly BatchItem[], wantsAllResults: boolean) {
+    this.#context = context;
+    this.#request = request;
+    this.#wantsAllResults = wantsAllResults;
+    this.hasRows = request.idempotent !== null;
+    const itemsDone = request.idempotent?.itemsDone ?? 0;
     this.#results = items.map((item, index): ItemResult => {
       if ("code" in item) return { index, status: "rejected", error: item };
       if (index >= itemsDone) {
@@ -111,13 +112,14 @@ export class BatchIngest implements EventOwner {
   /** Called for each slice, in order; the answer is known when the last event has its number. */
   rowsFor(results: readonly EventResult[]): OwnerRows {
     for (const result of results) this.#note(this.#numbered++, result);
-    const { idempotency, request } = this.#parts;
-    if (!request) return {};
+    const { idempotency } = this.#context;
+    const { idempotent } = this.#request;
+    if (!idempotent) return {};
     if (this.#numbered < this.#indexes.length) {
       const itemsDone = (this.#indexes[this.#numbered - 1] as number) + 1;
-      return { idempotency: idempotency.row(request, null, String(itemsDone)) };
+      return { idempotency: idempotency.row(idempotent, null, String(itemsDone)) };
     }
-    return this.#counts().stored === 0 ? {} : { idempotency: idempotency.row(request, 202, this.#body()) };
+    return this.#counts().stored === 0 ? {} : { idempotency: idempotency.row(idempotent, 202, this.#body()) };
   }
 
   settled(_event: IncomingEvent, result: EventResult): void {
@@ -130,7 +132,7 @@ export class BatchIngest implements EventOwner {
     if (this.isAbandoned) return;
     this.isAbandoned = true;
     this.#end();
-    this.#parts.kernel.fail(this.#parts.exchange, error);
+    this.#context.kernel.fail(this.#request.exchange, error);
   }
 
   #note(at: number, result: EventResult): void {
@@ -147,14 +149,14 @@ export class BatchIngest implements EventOwner {
 
   #answer(): void {
     this.#end();
-    const { exchange, kernel } = this.#parts;
+    const { exchange } = this.#request;
     if (this.#counts().stored > 0) exchange.sendJsonFast(202, this.#body());
-    else kernel.fail(exchange, this.#rejection());
+    else this.#context.kernel.fail(exchange, this.#rejection());
   }
 
   #end(): void {
-    const { idempotency, request } = this.#parts;
-    if (request) idempotency.end(request);
+    const { idempotent } = this.#request;
+    if (idempotent) this.#context.idempotency.end(idempotent);
   }
 
   #counts(): { accepted: number; duplicates: number; rejected: number; stored: number } {
@@ -166,9 +168,7 @@ export class BatchIngest implements EventOwner {
 
   #body(): string {
     const { stored: _stored, ...counts } = this.#counts();
-    const results = this.#parts.wantsAllResults
-      ? this.#results
-      : this.#results.filter(({ status }) => status === "rejected");
+    const results = this.#wantsAllResults ? this.#results : this.#results.filter(({ status }) => status === "rejected");
     return JSON.stringify({ ...counts, firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, results });
   }
 

@@ -1,16 +1,14 @@
 import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
-import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import type { IdempotentRequest } from "../../http/idempotency.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import type { EventsContext } from "./context.ts";
-import { BatchIngest, SingleIngest } from "./ingest-requests.ts";
+import { BatchIngest, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
 import {
   arrayElements,
   ndjsonLines,
@@ -22,149 +20,154 @@ import {
 
 const ERRORS_ONLY_OVER_LINES = 1000;
 
-interface IngestRequest {
-  readonly exchange: Exchange;
-  readonly principal: Principal;
-  readonly receivedAt: number;
-  readonly idempotent: IdempotentRequest | null;
+export interface IngestContext extends EventsContext {
+  readonly gate: BatchGate;
+  /** Of events, by API key. */
+  readonly limiter: RateLimiter;
+}
+
+export function openIngest(context: EventsContext): IngestContext {
+  const { bodies, pipeline, clock } = context;
+  return { ...context, gate: new BatchGate(bodies, pipeline), limiter: new RateLimiter(clock) };
 }
 
 /** POST /events: one object, an array, or NDJSON. */
-export class IngestHandler {
-  readonly #context: EventsContext;
-  readonly #gate: BatchGate;
-  /** Events a minute, by key. */
-  readonly #limiter: RateLimiter;
-
-  constructor(context: EventsContext) {
-    this.#context = context;
-    this.#gate = new BatchGate(context.bodies, context.pipeline);
-    this.#limiter = new RateLimiter(context.clock);
+export function ingest(
+  context: IngestContext,
+  exchange: Exchange,
+  body: Buffer,
+  results: "all" | "errors" | undefined,
+): unknown {
+  const { principal } = exchange;
+  if (!principal) throw new TypeError("ingest is not public");
+  const idempotent = context.idempotency.begin(exchange, principal, body);
+  if (idempotent instanceof Reply) return idempotent;
+  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent };
+  try {
+    return receive(context, request, body, results);
+  } catch (error) {
+    release(context, request);
+    if (error instanceof PrismError && error.code === "OVERLOADED") return refuseLater(error);
+    throw error;
   }
+}
 
-  handle(exchange: Exchange, body: Buffer, results: "all" | "errors" | undefined): unknown {
-    const { principal } = exchange;
-    if (!principal) throw new TypeError("ingest is not public");
-    const idempotent = this.#context.idempotency.begin(exchange, principal, body);
-    if (idempotent instanceof Reply) return idempotent;
-    const request = { exchange, principal, receivedAt: this.#context.clock.now(), idempotent };
-    try {
-      return this.#receive(request, body, results);
-    } catch (error) {
-      this.#release(request);
-      if (error instanceof PrismError && error.code === "OVERLOADED") return refuseLater(error);
-      throw error;
-    }
-  }
-
-  /** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
-  #receive(request: IngestRequest, body: Buffer, results: "all" | "errors" | undefined): unknown {
-    const { pipeline } = this.#context;
-    pipeline.requireRoom(body.length);
-    const text = decodeUtf8(body);
-    if (text === undefined)
-      throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
-    const type = request.exchange.header("content-type");
-    const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
-    if (!isNdjson && !text.trimStart().startsWith("[")) return this.#single(request, text);
-    const free = pipeline.reserve(aboutPendingBytes(body));
-    const read = () => this.#batch(request, text, isNdjson, results, free);
-    return this.#gate.pass(request.exchange, body.length, read).catch((error: unknown) => {
-      free();
-      this.#release(request);
-      throw error;
-    });
-  }
-
-  #single(request: IngestRequest, text: string): typeof ANSWERS_LATER {
-    const { exchange, receivedAt, idempotent } = request;
-    const { pipeline, kernel, idempotency } = this.#context;
-    const event = this.#readSingle(request, text);
-    this.#takeEventRate(request, 1);
-    pipeline.requireRoom(event.bytes);
-    exchange.madeCorrelationId = event.correlationId;
-    pipeline.accept(event, new SingleIngest(exchange, receivedAt, kernel, idempotency, idempotent));
-    return ANSWERS_LATER;
-  }
-
-  #readSingle(request: IngestRequest, text: string): IncomingEvent {
-    const { exchange } = request;
-    try {
-      return this.#read(request, text, exchange.isOwnRequestId ? exchange.requestId : null);
-    } catch (error) {
-      this.#context.pipelineMetrics.rejected(1);
-      throw error;
-    }
-  }
-
-  async #batch(
-    request: IngestRequest,
-    text: string,
-    isNdjson: boolean,
-    results: "all" | "errors" | undefined,
-    free: () => void,
-  ): Promise<typeof ANSWERS_LATER> {
-    const { config, pipelineMetrics, kernel, pipeline, idempotency, projects } = this.#context;
-    // Whoever sent it has gone away while it waited: nothing of it has been stored, and nobody would hear of it.
-    if (request.exchange.isOver) {
-      free();
-      this.#release(request);
-      return ANSWERS_LATER;
-    }
-    // Who may write nowhere is told so once, not per item.
-    if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
-    const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
-    const items = await readBatch(texts, config.ingest.maxBatch, (item) => this.#read(request, item, null), isNdjson);
-    pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
-    const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
-    this.#takeEventRate(request, items.length);
-    const batch = new BatchIngest(
-      {
-        exchange: request.exchange,
-        kernel: kernel,
-        idempotency,
-        request: request.idempotent,
-        wantsAllResults: (results ?? (shortByDefault ? "errors" : "all")) === "all",
-      },
-      items,
-    );
+/** Asks for room before the body is looked at: under load a refusal must cost far less than what it refuses. */
+function receive(
+  context: IngestContext,
+  request: IngestRequest,
+  body: Buffer,
+  results: "all" | "errors" | undefined,
+): unknown {
+  const { pipeline, gate } = context;
+  pipeline.requireRoom(body.length);
+  const text = decodeUtf8(body);
+  if (text === undefined)
+    throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+  const type = request.exchange.header("content-type");
+  const isNdjson = type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
+  if (!isNdjson && !text.trimStart().startsWith("[")) return receiveSingle(context, request, text);
+  const free = pipeline.reserve(aboutPendingBytes(body));
+  const read = () => receiveBatch(context, request, text, isNdjson, results, free);
+  return gate.pass(request.exchange, body.length, read).catch((error: unknown) => {
     free();
-    batch.start(pipeline);
+    release(context, request);
+    throw error;
+  });
+}
+
+function receiveSingle(context: IngestContext, request: IngestRequest, text: string): typeof ANSWERS_LATER {
+  const { pipeline } = context;
+  const event = readSingle(context, request, text);
+  takeEventRate(context, request, 1);
+  pipeline.requireRoom(event.bytes);
+  request.exchange.madeCorrelationId = event.correlationId;
+  pipeline.accept(event, new SingleIngest(context, request));
+  return ANSWERS_LATER;
+}
+
+function readSingle(context: EventsContext, request: IngestRequest, text: string): IncomingEvent {
+  const { exchange } = request;
+  try {
+    return readItem(context, request, text, exchange.isOwnRequestId ? exchange.requestId : null);
+  } catch (error) {
+    context.pipelineMetrics.rejected(1);
+    throw error;
+  }
+}
+
+async function receiveBatch(
+  context: IngestContext,
+  request: IngestRequest,
+  text: string,
+  isNdjson: boolean,
+  results: "all" | "errors" | undefined,
+  free: () => void,
+): Promise<typeof ANSWERS_LATER> {
+  const { config, pipelineMetrics, pipeline, projects } = context;
+  // The client has gone away while the batch waited. Nothing of it has been stored.
+  if (request.exchange.isOver) {
+    free();
+    release(context, request);
     return ANSWERS_LATER;
   }
+  // A caller who may write nowhere gets one error, not one for each item.
+  if (!projects.hasAnywhere(request.principal, "events:write")) throw missingPermission("events:write");
+  const texts = isNdjson ? ndjsonLines(text) : arrayElements(text);
+  const items = await readBatch(
+    texts,
+    config.ingest.maxBatch,
+    (item) => readItem(context, request, item, null),
+    isNdjson,
+  );
+  pipelineMetrics.rejected(items.filter((item) => "code" in item).length);
+  const shortByDefault = isNdjson && items.length > ERRORS_ONLY_OVER_LINES;
+  takeEventRate(context, request, items.length);
+  const wantsAllResults = (results ?? (shortByDefault ? "errors" : "all")) === "all";
+  const batch = new BatchIngest(context, request, items, wantsAllResults);
+  free();
+  batch.start(pipeline);
+  return ANSWERS_LATER;
+}
 
-  #read({ principal, exchange, receivedAt }: IngestRequest, text: string, newId: string | null): IncomingEvent {
-    const { projects, config } = this.#context;
-    requireItemLength(text, config.ingest);
-    const { value, outline } = parseItem(text);
-    return readEvent(
-      {
-        text,
-        outline,
-        value,
-        receivedAt,
-        newId,
-        correlationId: exchange.givenCorrelationId,
-        projectOf: (given) => projects.require(principal, projects.refOf(principal, given), "events:write"),
-      },
-      config.ingest,
-    );
-  }
+function readItem(
+  { projects, config }: EventsContext,
+  { principal, exchange, receivedAt }: IngestRequest,
+  text: string,
+  newId: string | null,
+): IncomingEvent {
+  requireItemLength(text, config.ingest);
+  const { value, outline } = parseItem(text);
+  return readEvent(
+    {
+      text,
+      outline,
+      value,
+      receivedAt,
+      newId,
+      correlationId: exchange.givenCorrelationId,
+      projectOf: (given) => projects.require(principal, projects.refOf(principal, given), "events:write"),
+    },
+    config.ingest,
+  );
+}
 
-  /** @throws RATE_LIMITED */
-  #takeEventRate({ principal, exchange }: IngestRequest, count: number): void {
-    const { settings } = this.#context;
-    if (principal.kind !== "apiKey" || !settings.rateLimit.enabled) return;
-    const { keyEvents } = settings.rateLimit;
-    const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
-    const state = this.#limiter.take(principal.key, limit, count, "principals");
-    if (!state.isAllowed) exchange.rate = state;
-    requireAllowed(state, "Too many events", count);
-  }
+/** @throws RATE_LIMITED */
+function takeEventRate(
+  { settings, limiter }: IngestContext,
+  { principal, exchange }: IngestRequest,
+  count: number,
+): void {
+  if (principal.kind !== "apiKey" || !settings.rateLimit.enabled) return;
+  const { keyEvents } = settings.rateLimit;
+  const limit = Math.min(principal.rateLimit ?? keyEvents, keyEvents);
+  const state = limiter.take(principal.key, limit, count, "principals");
+  if (!state.isAllowed) exchange.rate = state;
+  requireAllowed(state, "Too many events", count);
+}
 
-  #release({ idempotent }: IngestRequest): void {
-    if (idempotent) this.#context.idempotency.end(idempotent);
-  }
+function release({ idempotency }: EventsContext, { idempotent }: IngestRequest): void {
+  if (idempotent) idempotency.end(idempotent);
 }
 
 /** A client that sends again at once would have the loop receive bodies instead of storing events: its answer waits this long. */

@@ -7,7 +7,7 @@ import { object } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { callerOf } from "../access/index.ts";
 import type { EventsContext, EventsOwn } from "./context.ts";
-import { IngestHandler } from "./ingest.ts";
+import { ingest, openIngest } from "./ingest.ts";
 import {
   EventDetail,
   EventView,
@@ -18,7 +18,7 @@ import {
   ListQuery,
   ReprocessBody,
 } from "./schema.ts";
-import { EventReader } from "./service.ts";
+import { exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
 
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
 const tag = "Events";
@@ -29,8 +29,7 @@ export function eventsFeature(own: EventsOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: EventsContext): void {
-  const ingest = new IngestHandler(context);
-  const reader = new EventReader(context);
+  const ingestContext = openIngest(context);
   const read = { permission: "events:read", within: "project", keyScope: "events:read" } as const;
 
   server.route(
@@ -58,7 +57,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
         "DATABASE_UNAVAILABLE",
       ],
       quiet: true,
-      handle: (exchange, { query, body }) => ingest.handle(exchange, body as unknown as Buffer, query.results),
+      handle: (exchange, { query, body }) => ingest(ingestContext, exchange, body as unknown as Buffer, query.results),
     }),
   );
   server.route(
@@ -72,7 +71,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       query: ListQuery,
       response: pageOf(EventView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => reader.list(callerOf(exchange), query),
+      handle: (exchange, { query }) => listEvents(context, callerOf(exchange), query),
     }),
   );
   server.route(
@@ -88,7 +87,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       handle: (exchange, { query }) => {
         const isCsv = query.format === "csv";
         const contentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
-        const lines = reader.export(callerOf(exchange), query);
+        const lines = exportEvents(context, callerOf(exchange), query);
         return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
       },
     }),
@@ -103,7 +102,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       params: object({ id: v.string() }),
       response: EventDetail,
       errors: ["EVENT_NOT_FOUND"],
-      handle: (exchange, { params }) => reader.get(callerOf(exchange), params.id),
+      handle: (exchange, { params }) => getEvent(context, callerOf(exchange), params.id),
     }),
   );
   server.route(
@@ -118,7 +117,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       status: 202,
       response: v.object({ jobId: v.string() }),
       errors: ["EVENT_NOT_FOUND"],
-      handle: (exchange, { params }) => reader.reprocess(callerOf(exchange), params.id),
+      handle: (exchange, { params }) => reprocessEvent(context, callerOf(exchange), params.id),
     }),
   );
 }

@@ -21,100 +21,101 @@ const EXPORT_BYTES = 1_048_576;
 /** Beyond this the payloads of a page are read in the scan thread. */
 const LARGE_PAGE_BYTES = 262_144;
 
-/** Reading the event log. */
-export class EventReader {
-  readonly #context: EventsContext;
+export async function listEvents(
+  context: EventsContext,
+  principal: Principal,
+  { projectId: ref, ...query }: ListQuery,
+): Promise<RawJson> {
+  const { db } = context;
+  const request = readPage(query, ["number"]);
+  const selection = { projectId: projectOf(context, principal, ref), ...filtersOf(query) };
+  const before = request.after ? Number(request.after[0]) : null;
+  const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
+  const sizes = await queries.sizesOfPage(source, selection, {
+    before,
+    limit: request.limit + 1,
+    offset: request.offset,
+  });
+  const { taken, bytes } = fitting(sizes.slice(0, request.limit), MAX_PAGE_BYTES);
+  if (taken.length < Math.min(sizes.length, request.limit)) requireCursor(request);
+  const from = bytes > LARGE_PAGE_BYTES ? db.scan : source;
+  const rows = (await readEvents(from, selection, taken)).reverse();
+  const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
+  const { data, ...rest } = pageBody(request, rows, eventJson, (row) => [row.seq], total);
+  const last = rows[data.length - 1]?.seq;
+  if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
+  return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
+}
 
-  constructor(context: EventsContext) {
-    this.#context = context;
-  }
+export async function getEvent(context: EventsContext, principal: Principal, id: string): Promise<RawJson> {
+  const { db } = context;
+  const event = await readableEvent(context, principal, id);
+  const notifications = await queries.notificationsOf(db.read, event.seq);
+  const failure = await queries.openFailure(db.read, event.seq);
+  const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
+  return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
+}
 
-  async list(principal: Principal, { projectId: ref, ...query }: ListQuery): Promise<RawJson> {
-    const { db } = this.#context;
-    const request = readPage(query, ["number"]);
-    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
-    const before = request.after ? Number(request.after[0]) : null;
-    const source = isIndexed(query) && !isFarPage(request) ? db.read : db.scan;
-    const sizes = await queries.sizesOfPage(source, selection, {
-      before,
-      limit: request.limit + 1,
-      offset: request.offset,
-    });
-    const { taken, bytes } = fitting(sizes.slice(0, request.limit), MAX_PAGE_BYTES);
-    if (taken.length < Math.min(sizes.length, request.limit)) requireCursor(request);
-    const from = bytes > LARGE_PAGE_BYTES ? db.scan : source;
-    const rows = (await readEvents(from, selection, taken)).reverse();
-    const total = request.wantsTotal ? await queries.countEvents(db.scan, selection) : undefined;
-    const { data, ...rest } = pageBody(request, rows, eventJson, (row) => [row.seq], total);
-    const last = rows[data.length - 1]?.seq;
-    if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
-    return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
-  }
+/** Has the event's rules asked again by a job. Those that have decided it are left out, unless they had nobody to tell. */
+export async function reprocessEvent(
+  context: EventsContext,
+  principal: Principal,
+  id: string,
+): Promise<{ jobId: string }> {
+  const { db, jobs, audit, clock } = context;
+  const { seq } = await readableEvent(context, principal, id);
+  return db.write(async (trx) => {
+    const payload: EventJobPayload = { eventSeq: seq, again: true };
+    const { jobId } = await jobs.enqueue(
+      {
+        queue: "event-processing",
+        kind: "event.process",
+        payload,
+        runAt: clock.now(),
+        dedupeKey: eventJobKey(seq),
+        createdBy: principal.kind === "apiKey" ? null : principal.userId,
+      },
+      { trx },
+    );
+    await audit.record(
+      { action: "job.reprocess", resourceType: "event", resourceId: id, metadata: { jobId } },
+      { trx },
+    );
+    return { jobId };
+  });
+}
 
-  async get(principal: Principal, id: string): Promise<RawJson> {
-    const { db } = this.#context;
-    const event = await this.#readable(principal, id);
-    const notifications = await queries.notificationsOf(db.read, event.seq);
-    const failure = await queries.openFailure(db.read, event.seq);
-    const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
-    return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
-  }
+/** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
+export function exportEvents(
+  context: EventsContext,
+  principal: Principal,
+  { projectId: ref, format = "ndjson", ...query }: ExportQuery,
+): AsyncIterable<string> {
+  const selection = { projectId: projectOf(context, principal, ref), ...filtersOf(query) };
+  const scan = context.db.scan;
+  return (async function* () {
+    if (format === "csv") yield csvLine(EVENT_COLUMNS);
+    for (let after = selection.afterSeq ?? 0; ; ) {
+      const { taken } = fitting(await queries.sizesAfter(scan, selection, after, EXPORT_PAGE), EXPORT_BYTES);
+      for (const event of await readEvents(scan, selection, taken))
+        yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
+      const last = taken.at(-1);
+      if (!last) return;
+      after = last.seq;
+    }
+  })();
+}
 
-  /** Has the event's rules asked again by a job. Those that have decided it are left out, unless they had nobody to tell. */
-  async reprocess(principal: Principal, id: string): Promise<{ jobId: string }> {
-    const { db, jobs, audit, clock } = this.#context;
-    const { seq } = await this.#readable(principal, id);
-    return db.write(async (trx) => {
-      const payload: EventJobPayload = { eventSeq: seq, again: true };
-      const { jobId } = await jobs.enqueue(
-        {
-          queue: "event-processing",
-          kind: "event.process",
-          payload,
-          runAt: clock.now(),
-          dedupeKey: eventJobKey(seq),
-          createdBy: principal.kind === "apiKey" ? null : principal.userId,
-        },
-        { trx },
-      );
-      await audit.record(
-        { action: "job.reprocess", resourceType: "event", resourceId: id, metadata: { jobId } },
-        { trx },
-      );
-      return { jobId };
-    });
-  }
+/** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
+async function readableEvent({ db, projects }: EventsContext, principal: Principal, id: string): Promise<EventsTable> {
+  const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+  if (!event || !projects.has(principal, event.projectId, "events:read"))
+    throw new PrismError("EVENT_NOT_FOUND", "No such event");
+  return event;
+}
 
-  /** Lines of an export, oldest first; each page is a short read of its own in the scan thread. */
-  export(principal: Principal, { projectId: ref, format = "ndjson", ...query }: ExportQuery): AsyncIterable<string> {
-    const selection = { projectId: this.#project(principal, ref), ...filtersOf(query) };
-    const scan = this.#context.db.scan;
-    return (async function* () {
-      if (format === "csv") yield csvLine(EVENT_COLUMNS);
-      for (let after = selection.afterSeq ?? 0; ; ) {
-        const { taken } = fitting(await queries.sizesAfter(scan, selection, after, EXPORT_PAGE), EXPORT_BYTES);
-        for (const event of await readEvents(scan, selection, taken))
-          yield format === "csv" ? csvLine(eventCells(event)) : `${eventJson(event)}\n`;
-        const last = taken.at(-1);
-        if (!last) return;
-        after = last.seq;
-      }
-    })();
-  }
-
-  /** @throws EVENT_NOT_FOUND, also for an event of a project that the caller may not read. */
-  async #readable(principal: Principal, id: string): Promise<EventsTable> {
-    const { db, projects } = this.#context;
-    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
-    if (!event || !projects.has(principal, event.projectId, "events:read"))
-      throw new PrismError("EVENT_NOT_FOUND", "No such event");
-    return event;
-  }
-
-  #project(principal: Principal, ref: string | undefined): string {
-    const { projects } = this.#context;
-    return projects.require(principal, projects.refOf(principal, ref), "events:read");
-  }
+function projectOf({ projects }: EventsContext, principal: Principal, ref: string | undefined): string {
+  return projects.require(principal, projects.refOf(principal, ref), "events:read");
 }
 
 function filtersOf(query: EventFilters): EventFilters {

@@ -3,7 +3,7 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
 import * as s from "./schema.ts";
 import type { ExplainOwn } from "./service.ts";
-import { Explainer } from "./service.ts";
+import { explainEvent, explainNotification } from "./service.ts";
 
 const tag = "Explain";
 
@@ -13,7 +13,6 @@ export function explainFeature(own: ExplainOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: ExplainOwn): void {
-  const explainer = new Explainer(context);
   server.route(
     route({
       method: "GET",
@@ -25,7 +24,7 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
       query: s.Query,
       response: s.ExplainView,
       errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
-      handle: (exchange, { params, query }) => explainer.event(userOf(exchange), params.id, query.userId),
+      handle: (exchange, { params, query }) => explainEvent(context, userOf(exchange), params.id, query.userId),
     }),
   );
   server.route(
@@ -39,7 +38,7 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
       query: s.Query,
       response: s.ExplainView,
       errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
-      handle: (exchange, { params, query }) => explainer.notification(userOf(exchange), params.id, query.userId),
+      handle: (exchange, { params, query }) => explainNotification(context, userOf(exchange), params.id, query.userId),
     }),
   );
 }

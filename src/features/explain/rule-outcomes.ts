@@ -22,7 +22,7 @@ export interface ExplainedRule {
 /** What the outcomes of rules are read from. */
 export interface OutcomeContext {
   readonly db: ReadDb;
-  readonly defaults: DefaultSuppression;
+  readonly defaults: ReturnType<DefaultSuppression>;
 }
 
 /** A rule that left a decision. */
@@ -42,7 +42,7 @@ export async function decidedRule(
   };
   switch (row.outcome) {
     case "suppressed":
-      return { definition, view: await suppressedView(db, defaults(), view, definition, row, event) };
+      return { definition, view: await suppressedView(db, defaults, view, definition, row, event) };
     case "deduped":
       return { definition, view: { ...view, earlier: await earlierNotification(db, row.notificationId) } };
     case "cooled":

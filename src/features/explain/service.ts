@@ -40,151 +40,164 @@ interface Asked {
   readonly userId: string | null;
 }
 
-/** Says what became of an event or led to a notification, and why somebody was told or not (contract 4.9). Reads only. */
-export class Explainer {
-  readonly #context: ExplainOwn;
-  readonly #outcomes: OutcomeContext;
+function outcomesOf({ db, settings }: ExplainOwn): OutcomeContext {
+  return { db: db.scan, defaults: settings.defaultSuppression };
+}
 
-  constructor(context: ExplainOwn) {
-    this.#context = context;
-    this.#outcomes = { db: context.db.scan, defaults: () => context.settings.defaultSuppression };
-  }
+/** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
+export async function explainEvent(
+  context: ExplainOwn,
+  principal: UserPrincipal,
+  id: string,
+  userRef: string | undefined,
+): Promise<ExplainView> {
+  const { db, projects } = context;
+  const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
+  if (!event) throw new PrismError("EVENT_NOT_FOUND", "No such event");
+  const seesEvent = projects.has(principal, event.projectId, "events:read");
+  const isFull = seesEvent && principal.permissions.has("notifications:read_all");
+  const only = isFull ? null : principal.userId;
+  const rules = await decidedRules(context, event);
+  if (only !== null && (await notificationsOf(context, rules, { only, also: null })).length === 0)
+    throw seesEvent ? missingPermission("notifications:read_all") : new PrismError("EVENT_NOT_FOUND", "No such event");
+  const userId = userOf(context, userRef, only);
+  return explain(context, { kind: "event", id, event, only, userId }, rules, null);
+}
 
-  /** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
-  async event(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
-    const { db, projects } = this.#context;
-    const event = isUuid(id) ? await queries.findEvent(db.read, id) : undefined;
-    if (!event) throw new PrismError("EVENT_NOT_FOUND", "No such event");
-    const seesEvent = projects.has(principal, event.projectId, "events:read");
-    const isFull = seesEvent && principal.permissions.has("notifications:read_all");
-    const only = isFull ? null : principal.userId;
-    const rules = await this.#rules(event);
-    if (only !== null && (await this.#notifications(rules, { only, also: null })).length === 0)
-      throw seesEvent
-        ? missingPermission("notifications:read_all")
-        : new PrismError("EVENT_NOT_FOUND", "No such event");
-    const userId = this.#user(userRef, only);
-    return this.#explain({ kind: "event", id, event, only, userId }, rules, null);
+/** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but not the event behind it */
+export async function explainNotification(
+  context: ExplainOwn,
+  principal: UserPrincipal,
+  id: string,
+  userRef: string | undefined,
+): Promise<ExplainView> {
+  const { db, projects } = context;
+  const notification = isUuid(id) ? await queries.findNotification(db.read, id) : undefined;
+  if (!notification) throw noSuchNotification();
+  const event = notification.eventId === null ? undefined : await queries.findEvent(db.read, notification.eventId);
+  const seesAll = principal.permissions.has("notifications:read_all");
+  const projectId = event?.projectId ?? notification.projectId;
+  const seesEvents =
+    projectId === null ? principal.permissions.has("events:read") : projects.has(principal, projectId, "events:read");
+  const only = seesAll && seesEvents ? null : principal.userId;
+  if (only !== null) {
+    const [own] = await queries.recipientsOf(db.read, id, only, 1);
+    if (!own || own.deletedAt !== null) throw seesAll ? missingPermission("events:read") : noSuchNotification();
   }
+  const rules = event && notification.ruleId !== null ? await decidedRules(context, event, notification.ruleId) : [];
+  const userId = userOf(context, userRef, only);
+  return explain(context, { kind: "notification", id, event, only, userId }, rules, notification);
+}
 
-  /** @throws NOTIFICATION_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees it, but not the event behind it */
-  async notification(principal: UserPrincipal, id: string, userRef: string | undefined): Promise<ExplainView> {
-    const { db, projects } = this.#context;
-    const notification = isUuid(id) ? await queries.findNotification(db.read, id) : undefined;
-    if (!notification) throw noSuchNotification();
-    const event = notification.eventId === null ? undefined : await queries.findEvent(db.read, notification.eventId);
-    const seesAll = principal.permissions.has("notifications:read_all");
-    const projectId = event?.projectId ?? notification.projectId;
-    const seesEvents =
-      projectId === null ? principal.permissions.has("events:read") : projects.has(principal, projectId, "events:read");
-    const only = seesAll && seesEvents ? null : principal.userId;
-    if (only !== null) {
-      const [own] = await queries.recipientsOf(db.read, id, only, 1);
-      if (!own || own.deletedAt !== null) throw seesAll ? missingPermission("events:read") : noSuchNotification();
-    }
-    const rules = event && notification.ruleId !== null ? await this.#rules(event, notification.ruleId) : [];
-    const userId = this.#user(userRef, only);
-    return this.#explain({ kind: "notification", id, event, only, userId }, rules, notification);
-  }
+/** Who is asked about: for somebody who sees the own part alone, always that one. */
+function userOf({ users }: ExplainOwn, ref: string | undefined, only: string | null): string | null {
+  if (ref === undefined) return only;
+  const userId = users.findAny(ref);
+  if (only !== null && userId !== only) throw missingPermission("notifications:read_all");
+  if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+  return userId;
+}
 
-  /** Who is asked about: for somebody who sees the own part alone, always that one. */
-  #user(ref: string | undefined, only: string | null): string | null {
-    if (ref === undefined) return only;
-    const userId = this.#context.users.findAny(ref);
-    if (only !== null && userId !== only) throw missingPermission("notifications:read_all");
-    if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
-    return userId;
+async function decidedRules(
+  context: ExplainOwn,
+  event: EventsTable,
+  ruleId: string | null = null,
+): Promise<ExplainedRule[]> {
+  const incoming = storedEvent(event);
+  const rows = await queries.decisionsOf(context.db.scan, event.seq, ruleId);
+  const rules: ExplainedRule[] = [];
+  const traces = new TraceBudget();
+  const turns = new LoopTurns();
+  for (const row of rows) {
+    rules.push(traces.fit(await decidedRule(outcomesOf(context), row, incoming)));
+    await turns.pause();
   }
+  return rules;
+}
 
-  async #rules(event: EventsTable, ruleId: string | null = null): Promise<ExplainedRule[]> {
-    const incoming = storedEvent(event);
-    const rows = await queries.decisionsOf(this.#context.db.scan, event.seq, ruleId);
-    const rules: ExplainedRule[] = [];
-    const traces = new TraceBudget();
-    const turns = new LoopTurns();
-    for (const row of rows) {
-      rules.push(traces.fit(await decidedRule(this.#outcomes, row, incoming)));
-      await turns.pause();
-    }
-    return rules;
-  }
+async function notificationsOf(
+  { db: { scan } }: ExplainOwn,
+  rules: readonly ExplainedRule[],
+  whose: { readonly only: string | null; readonly also: string | null },
+): Promise<NotificationView[]> {
+  const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
+  const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
+  const timelines: NotificationView[] = [];
+  for (const row of rows) timelines.push(await notificationTimeline(scan, row, whose));
+  if (whose.only === null) return timelines;
+  return timelines.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
+}
 
-  async #notifications(
-    rules: readonly ExplainedRule[],
-    whose: { readonly only: string | null; readonly also: string | null },
-  ): Promise<NotificationView[]> {
-    const { scan } = this.#context.db;
-    const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
-    const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
-    const timelines: NotificationView[] = [];
-    for (const row of rows) timelines.push(await notificationTimeline(scan, row, whose));
-    if (whose.only === null) return timelines;
-    return timelines.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
-  }
+async function explain(
+  context: ExplainOwn,
+  asked: Asked,
+  decided: readonly ExplainedRule[],
+  notification: queries.Notification | null,
+): Promise<ExplainView> {
+  const { scan } = context.db;
+  const { event, only, userId } = asked;
+  const state = event ? await stateOf(scan, event) : null;
+  const whose = { only, also: userId };
+  const notifications = notification
+    ? [await notificationTimeline(scan, notification, whose)]
+    : await notificationsOf(context, decided, whose);
+  const isWhole = asked.kind === "event" && only === null;
+  const all = event && state && isWhole ? await withSilent(context, event, state.state, decided) : null;
+  const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));
+  const eligibility = await eligibilityOf(context, userId, event?.projectId ?? null);
+  const user =
+    eligibility && (await reasonsFor(scan, eligibility, rules, notifications, asked.event?.receivedAt ?? null));
+  const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
+  const parts = {
+    subject: { kind: asked.kind, id: asked.id },
+    scope: only === null ? ("full" as const) : ("own" as const),
+    event: event && state ? eventView(event, state) : null,
+    counts: all?.counts ?? countOf(rules),
+    rules: views,
+    rulesLeftOut: all?.leftOut ?? 0,
+    notifications,
+    user: user && { id: user.id, name: user.name, told: user.told, reasons: user.reasons },
+  };
+  return { ...parts, answer: answerOf(parts) };
+}
 
-  async #explain(
-    asked: Asked,
-    decided: readonly ExplainedRule[],
-    notification: queries.Notification | null,
-  ): Promise<ExplainView> {
-    const { scan } = this.#context.db;
-    const { event, only, userId } = asked;
-    const state = event ? await stateOf(scan, event) : null;
-    const whose = { only, also: userId };
-    const notifications = notification
-      ? [await notificationTimeline(scan, notification, whose)]
-      : await this.#notifications(decided, whose);
-    const isWhole = asked.kind === "event" && only === null;
-    const all = event && state && isWhole ? await this.#withSilent(event, state.state, decided) : null;
-    const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));
-    const eligibility = await this.#eligibility(userId, event?.projectId ?? null);
-    const user =
-      eligibility && (await reasonsFor(scan, eligibility, rules, notifications, asked.event?.receivedAt ?? null));
-    const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
-    const parts = {
-      subject: { kind: asked.kind, id: asked.id },
-      scope: only === null ? ("full" as const) : ("own" as const),
-      event: event && state ? eventView(event, state) : null,
-      counts: all?.counts ?? countOf(rules),
-      rules: views,
-      rulesLeftOut: all?.leftOut ?? 0,
-      notifications,
-      user: user && { id: user.id, name: user.name, told: user.told, reasons: user.reasons },
-    };
-    return { ...parts, answer: answerOf(parts) };
+/** With the rules that left no decision, each with the reason. */
+async function withSilent(
+  context: ExplainOwn,
+  event: EventsTable,
+  state: State["state"],
+  decided: readonly ExplainedRule[],
+) {
+  const { scan } = context.db;
+  const at = event.processedAt ?? event.receivedAt;
+  const incoming = storedEvent(event);
+  const [rows, silentTotal, outcomes] = await Promise.all([
+    queries.silentRules(scan, event, at, queries.LISTED),
+    queries.countSilent(scan, event, at),
+    queries.outcomesOf(scan, event.seq),
+  ]);
+  const silent: ExplainedRule[] = [];
+  const traces = new TraceBudget();
+  const turns = new LoopTurns();
+  for (const row of rows) {
+    silent.push(traces.fit(silentRule(row, incoming, state)));
+    await turns.pause();
   }
+  const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
+  const rules = [...decided, ...silent];
+  return {
+    rules,
+    counts: { ...outcomes, ...countOf(silent) },
+    leftOut: decidedTotal + silentTotal - rules.length,
+  };
+}
 
-  /** With the rules that left no decision, each with the reason. */
-  async #withSilent(event: EventsTable, state: State["state"], decided: readonly ExplainedRule[]) {
-    const { scan } = this.#context.db;
-    const at = event.processedAt ?? event.receivedAt;
-    const incoming = storedEvent(event);
-    const [rows, silentTotal, outcomes] = await Promise.all([
-      queries.silentRules(scan, event, at, queries.LISTED),
-      queries.countSilent(scan, event, at),
-      queries.outcomesOf(scan, event.seq),
-    ]);
-    const silent: ExplainedRule[] = [];
-    const traces = new TraceBudget();
-    const turns = new LoopTurns();
-    for (const row of rows) {
-      silent.push(traces.fit(silentRule(row, incoming, state)));
-      await turns.pause();
-    }
-    const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
-    const rules = [...decided, ...silent];
-    return {
-      rules,
-      counts: { ...outcomes, ...countOf(silent) },
-      leftOut: decidedTotal + silentTotal - rules.length,
-    };
-  }
-
-  async #eligibility(userId: string | null, projectId: string | null): Promise<Eligibility | null> {
-    if (userId === null) return null;
-    const { db, projects } = this.#context;
-    return readEligibility(db.scan, userId, projectId, projects.defaultId);
-  }
+function eligibilityOf(
+  { db, projects }: ExplainOwn,
+  userId: string | null,
+  projectId: string | null,
+): Promise<Eligibility | null> | null {
+  return userId === null ? null : readEligibility(db.scan, userId, projectId, projects.defaultId);
 }
 
 interface State {

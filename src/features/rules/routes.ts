@@ -14,6 +14,16 @@ import { readableEvent, testRule } from "./trial.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
+const WRITE_ERRORS = [
+  "INVALID_CONDITION",
+  "INVALID_TEMPLATE",
+  "ROLE_NOT_FOUND",
+  "SOUND_NOT_FOUND",
+  "PROJECT_NOT_FOUND",
+  "RECIPIENT_NOT_FOUND",
+  "NOT_CONFIGURED",
+  "LIMIT_REACHED",
+] as const;
 
 /** The rules that decide who hears of an event (contract 4.8). */
 export function rulesFeature(own: RulesOwn): Feature {
@@ -27,6 +37,7 @@ export function rulesFeature(own: RulesOwn): Feature {
 function serve(server: FeatureServer, context: RulesContext): void {
   const backtests = new Backtests(context.config.databaseFile);
   context.events.on("system:stopping", () => backtests.stop());
+  const backtestContext = { ...context, backtests };
   const read = { permission: "rules:read", within: "project" } as const;
   const write = { permission: "rules:write", within: "project" } as const;
 
@@ -40,16 +51,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       body: s.CreateRule,
       status: 201,
       response: s.RuleWithWarnings,
-      errors: [
-        "INVALID_CONDITION",
-        "INVALID_TEMPLATE",
-        "ROLE_NOT_FOUND",
-        "SOUND_NOT_FOUND",
-        "PROJECT_NOT_FOUND",
-        "RECIPIENT_NOT_FOUND",
-        "NOT_CONFIGURED",
-        "LIMIT_REACHED",
-      ],
+      errors: WRITE_ERRORS,
       async handle(exchange, { body }) {
         const { version, body: rule } = await service.createRule(context, userOf(exchange), body);
         return versioned(version, rule, { status: 201 });
@@ -101,17 +103,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       access: write,
       body: s.ImportRules,
       response: s.ImportView,
-      errors: [
-        "INVALID_CONDITION",
-        "INVALID_TEMPLATE",
-        "NAME_TAKEN",
-        "ROLE_NOT_FOUND",
-        "SOUND_NOT_FOUND",
-        "PROJECT_NOT_FOUND",
-        "RECIPIENT_NOT_FOUND",
-        "NOT_CONFIGURED",
-        "LIMIT_REACHED",
-      ],
+      errors: [...WRITE_ERRORS, "NAME_TAKEN"],
       handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
     }),
   );
@@ -126,7 +118,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       body: s.BacktestRule,
       response: s.BacktestReply,
       errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
-      handle: (exchange, { body }) => answerBacktest({ ...context, backtests }, exchange, body),
+      handle: (exchange, { body }) => answerBacktest(backtestContext, exchange, body),
     }),
   );
   server.route(
@@ -161,18 +153,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         params: s.RuleParams,
         body: s.UpdateRule,
         response: s.RuleWithWarnings,
-        errors: [
-          "RULE_NOT_FOUND",
-          "VERSION_CONFLICT",
-          "INVALID_CONDITION",
-          "INVALID_TEMPLATE",
-          "ROLE_NOT_FOUND",
-          "SOUND_NOT_FOUND",
-          "PROJECT_NOT_FOUND",
-          "RECIPIENT_NOT_FOUND",
-          "NOT_CONFIGURED",
-          "LIMIT_REACHED",
-        ],
+        errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
         async handle(exchange, { params, body }) {
           const updated = await service.updateRule(
             context,

@@ -1,6 +1,7 @@
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { RulesContext } from "./context.ts";
+import { storedEvent } from "./deciding/incoming-event.ts";
 import {
   type ConditionTrace,
   type ConditionWarning,
@@ -45,9 +46,5 @@ export async function readableEvent(
   const row = await db.read.selectFrom("events").selectAll().where("id", "=", id).executeTakeFirst();
   if (!row || !projects.has(principal, row.projectId, "events:read"))
     throw new PrismError("EVENT_NOT_FOUND", "No such event");
-  return {
-    ...row,
-    payload: JSON.parse(row.payload) as Record<string, unknown>,
-    correlationId: row.correlationId ?? row.id,
-  };
+  return storedEvent(row);
 }

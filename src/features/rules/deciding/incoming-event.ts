@@ -2,20 +2,7 @@ import type { Level } from "../../../core/levels.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
-interface EventFields {
-  readonly id: string;
-  readonly isGivenId: boolean;
-  readonly projectId: string;
-  readonly type: string;
-  readonly level: Level;
-  readonly source: string | null;
-  readonly payload: Record<string, unknown>;
-  readonly payloadText: string;
-  readonly dedupeKey: string | null;
-  readonly occurredAt: number;
-  readonly receivedAt: number;
-  readonly givenCorrelationId: string | null;
-}
+type EventFields = Omit<IncomingEvent, "seq" | "processedAt" | "correlationId" | "bytes">;
 
 /** What became of an event once its commit is on disk, or failed. */
 export type EventResult =

@@ -8,23 +8,6 @@ import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
-/** A condition that is ready to decide. */
-export interface Condition {
-  readonly source: string;
-  /** What must hold of an event for the condition to be true of it; for an index. */
-  readonly facts: readonly Fact[];
-  /** What an evaluation costs on an event of short texts and lists, in steps. */
-  readonly fixedSteps: number;
-  /** @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}. */
-  test(event: RuleEvent): boolean;
-  /** {@link test} with what `evaluationBudget` has left, for several conditions that share one budget. */
-  testWithin(event: RuleEvent): boolean;
-  /** Compiles the patterns. @returns their size together, equal patterns once. @throws InvalidCondition */
-  measure(): number;
-  /** Decides again and tells how, for people: 1000 times the price of `test`. */
-  trace(event: RuleEvent): ConditionTrace;
-}
-
 /**
  * Reads, checks and compiles a condition (contract 6).
  *
@@ -38,7 +21,7 @@ export function compileCondition(source: string): Condition {
 
 /** A condition whose patterns were checked when it was stored: they are compiled when they are needed. @throws InvalidCondition */
 export function readCondition(source: string): Condition {
-  return new CompiledCondition(source);
+  return new Condition(source);
 }
 
 /** What an author should know of a condition; nothing of one that cannot be read. */
@@ -51,9 +34,12 @@ export function conditionWarnings(source: string): ConditionWarning[] {
   }
 }
 
-class CompiledCondition implements Condition {
+/** A condition that is ready to decide. */
+export class Condition {
   readonly source: string;
+  /** What must hold of an event for the condition to be true of it; for an index. */
   readonly facts: readonly Fact[];
+  /** What an evaluation costs on an event of short texts and lists, in steps. */
   readonly fixedSteps: number;
   readonly #evaluate: Read;
   readonly #hasPatterns: boolean;
@@ -68,19 +54,23 @@ class CompiledCondition implements Condition {
     this.#hasPatterns = source.includes("matches");
   }
 
+  /** @throws ConditionTooCostly where the event makes the condition do too much, InvalidCondition for a pattern of {@link readCondition}. */
   test(event: RuleEvent): boolean {
     evaluationBudget.begin();
     return this.#evaluate(event) === true;
   }
 
+  /** {@link test} with what `evaluationBudget` has left, for several conditions that share one budget. */
   testWithin(event: RuleEvent): boolean {
     return this.#evaluate(event) === true;
   }
 
+  /** Compiles the patterns. @returns their size together, equal patterns once. @throws InvalidCondition */
   measure(): number {
     return this.#hasPatterns ? measurePatterns(this.source, parseCondition(this.source)) : 0;
   }
 
+  /** Decides again and tells how, for people: 1000 times the price of `test`. */
   trace(event: RuleEvent): ConditionTrace {
     return traceCondition(this.source, event);
   }

@@ -1,29 +1,28 @@
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 
-/** A condition that does not read. `details[0]` is `{path:"condition", code, message, position, line, column, expected}`. */
-export class InvalidCondition extends PrismError {
-  /** 0-based index, in UTF-16 units, of the place in the condition. */
+/** A source that does not read. `details[0]` is `{path, code, message, position, line, column, expected}`; `path` names the field. */
+class InvalidSource extends PrismError {
+  /** 0-based index, in UTF-16 units, of the character where reading stopped. */
   readonly position: number;
   readonly expected: readonly string[];
 
-  constructor(source: string, refusal: Refusal) {
-    const detail = detailOf("condition", source, refusal);
-    super("INVALID_CONDITION", sentenceOf("condition", detail), { details: [detail] });
+  constructor(code: "INVALID_CONDITION" | "INVALID_TEMPLATE", field: string, source: string, refusal: Refusal) {
+    const detail = detailOf(field, source, refusal);
+    super(code, `${field}, line ${detail.line}, column ${detail.column}: ${detail.message}`, { details: [detail] });
     this.position = refusal.position;
     this.expected = refusal.expected;
   }
 }
 
-/** A template that does not read. `details[0]` is as in `InvalidCondition`; its `path` is the field that holds the template. */
-export class InvalidTemplate extends PrismError {
-  readonly position: number;
-  readonly expected: readonly string[];
+export class InvalidCondition extends InvalidSource {
+  constructor(source: string, refusal: Refusal) {
+    super("INVALID_CONDITION", "condition", source, refusal);
+  }
+}
 
+export class InvalidTemplate extends InvalidSource {
   constructor(field: string, source: string, refusal: Refusal) {
-    const detail = detailOf(field, source, refusal);
-    super("INVALID_TEMPLATE", sentenceOf(field, detail), { details: [detail] });
-    this.position = refusal.position;
-    this.expected = refusal.expected;
+    super("INVALID_TEMPLATE", field, source, refusal);
   }
 }
 
@@ -37,10 +36,6 @@ interface RefusalDetail extends ErrorDetail {
 function detailOf(path: string, source: string, refusal: Refusal): RefusalDetail {
   const { code, message, position, expected } = refusal;
   return { path, code, message, position, ...placeOf(source, position), expected };
-}
-
-function sentenceOf(field: string, { line, column, message }: RefusalDetail): string {
-  return `${field}, line ${line}, column ${column}: ${message}`;
 }
 
 type RefusalCode = "SYNTAX" | "UNKNOWN_NAME" | "UNSAFE_NAME" | "LIMIT" | "TYPE" | "REGEX";

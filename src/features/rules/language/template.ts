@@ -7,17 +7,6 @@ import { LIMITS } from "./limits.ts";
 import { readPath } from "./parse/path.ts";
 import { type TokenList, tokenize } from "./parse/tokens.ts";
 
-/** A text with `{{ path | filter }}` in it. */
-export interface Template {
-  readonly source: string;
-  /**
-   * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text and is not read again.
-   *
-   * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends in `…`.
-   */
-  render(event: RuleEvent, maxCodePoints: number): string;
-}
-
 type Part = string | Fill;
 
 /** More than any text that `date` reads. */
@@ -33,13 +22,14 @@ const CLOSING = "}}";
  */
 export function compileTemplate(source: string, field: string): Template {
   try {
-    return new CompiledTemplate(source, readParts(source));
+    return new Template(source, readParts(source));
   } catch (error) {
     throw error instanceof Refusal ? new InvalidTemplate(field, source, error) : error;
   }
 }
 
-class CompiledTemplate implements Template {
+/** A text with `{{ path | filter }}` in it. */
+export class Template {
   readonly source: string;
   readonly #parts: readonly Part[];
 
@@ -48,6 +38,11 @@ class CompiledTemplate implements Template {
     this.#parts = parts;
   }
 
+  /**
+   * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text and is not read again.
+   *
+   * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends in `…`.
+   */
   render(event: RuleEvent, maxCodePoints: number): string {
     let text = "";
     // No code point has more than two units: whatever is over this would be cut.

@@ -6,6 +6,8 @@ import { type Path, pathKey } from "../parse/path.ts";
 import type { Fact } from "./facts.ts";
 import { PathIndex } from "./path-index.ts";
 
+export type IndexedCondition = Pick<Condition, "facts" | "fixedSteps" | "testWithin">;
+
 interface Entry<R> extends AskedRule<R> {
   readonly projectId: string | null;
 }
@@ -38,7 +40,7 @@ export class RuleIndex<R> {
    * @param projectId events of no other project match; null for every project.
    * @param rule what `match` gives back.
    */
-  add(key: string, condition: Condition, order: RuleOrder, projectId: string | null, rule: R): void {
+  add(key: string, condition: IndexedCondition, order: RuleOrder, projectId: string | null, rule: R): void {
     this.remove(key);
     const entry: Entry<R> = { key, condition, priority: order.priority, createdAt: order.createdAt, projectId, rule };
     const project = this.#projects.get(projectId) ?? new ProjectRuleIndex<Entry<R>>();
@@ -104,7 +106,7 @@ export class RuleIndex<R> {
 
 /** A rule that is asked about an event. */
 interface AskedRule<R> extends RulePosition {
-  readonly condition: Condition;
+  readonly condition: IndexedCondition;
   readonly rule: R;
 }
 
