@@ -236,7 +236,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
   assert.deepEqual(sealing, [
     "app/sealed-columns.ts",
     "features/access/users/push-devices.ts",
-    "features/delivery/channels/webhook/secrets.ts",
+    "features/delivery/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/messages/message-view.ts",
     "features/pusher/pusher-app.ts",

@@ -1,8 +1,8 @@
 /** What other features may use of `delivery`. */
 export { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./channels/mail/unsubscribe.ts";
+export { secretPlace } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
-export { secretPlace } from "./channels/webhook/secrets.ts";
 export { Channels } from "./channels.ts";
 export type { Circuits } from "./circuits.ts";
 export { enqueueMail, mailPlace } from "./mails.ts";

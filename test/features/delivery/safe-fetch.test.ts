@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
 import {
+  addressesIn,
   HostUnknown,
   OutsideHosts,
   type OutsideRules,
   type Resolver,
 } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
-import { addressesIn } from "../../../src/features/delivery/channels/webhook/resolve-host.ts";
 import {
   RequestTimeout,
   SafeFetch,

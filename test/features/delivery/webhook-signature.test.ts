@@ -8,7 +8,7 @@ import {
   newSecret,
   signatureOf,
   signingKeys,
-} from "../../../src/features/delivery/channels/webhook/secrets.ts";
+} from "../../../src/features/delivery/channels/webhook/message.ts";
 
 const BOX = new SealedBox([Buffer.alloc(32, 7)]);
 

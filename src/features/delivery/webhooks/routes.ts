@@ -6,8 +6,8 @@ import { userOf } from "../../access/index.ts";
 import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";
-import type { WebhooksContext, WebhooksOwn } from "./service.ts";
-import { type Changed, WebhookService } from "./service.ts";
+import type { Changed, WebhooksContext, WebhooksOwn } from "./service.ts";
+import * as service from "./service.ts";
 import { WebhookTester } from "./try-webhook.ts";
 
 const tag = "Webhooks";
@@ -16,13 +16,18 @@ const access = { permission: "webhooks:manage" } as const;
 
 /** Calls of other servers for notifications (contract 4.12, 7). */
 export function webhooksFeature(own: WebhooksOwn): Feature {
-  return { name: "webhooks", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
+  return {
+    name: "webhooks",
+    version: "1.0.0",
+    register(server, { audit }) {
+      const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(own.config)));
+      serve(server, { ...own, audit, fetch });
+    },
+  };
 }
 
 function serve(server: FeatureServer, context: WebhooksContext): void {
-  const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(context.config)));
-  const service = new WebhookService(context, fetch);
-  const tester = new WebhookTester(context, service, fetch);
+  const tester = new WebhookTester(context);
 
   const reply = ({ webhook, secret }: Changed, status = 200) => {
     const view = s.webhookView(webhook, context.clock.now());
@@ -42,7 +47,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       query: s.ListWebhooks,
       response: pageOf(s.WebhookView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      handle: (exchange, { query }) => service.listWebhooks(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -56,7 +61,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       status: 201,
       response: s.WebhookWithSecret,
       errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
+      handle: async (exchange, { body }) => reply(await service.createWebhook(context, userOf(exchange), body), 201),
     }),
   );
   server.route(
@@ -69,7 +74,8 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       params: s.WebhookParams,
       response: s.WebhookView,
       errors: ["WEBHOOK_NOT_FOUND"],
-      handle: async (exchange, { params }) => reply({ webhook: await service.get(userOf(exchange), params.id) }),
+      handle: async (exchange, { params }) =>
+        reply({ webhook: await service.getWebhook(context, userOf(exchange), params.id) }),
     }),
   );
   server.route(
@@ -84,7 +90,9 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       response: s.WebhookWithSecret,
       errors: ["WEBHOOK_NOT_FOUND", "VERSION_CONFLICT", "URL_REFUSED"],
       async handle(exchange, { params, body }) {
-        return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
+        return reply(
+          await service.updateWebhook(context, userOf(exchange), params.id, exchange.header("if-match"), body),
+        );
       },
     }),
   );
@@ -97,7 +105,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       access,
       params: s.WebhookParams,
       errors: ["WEBHOOK_NOT_FOUND"],
-      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.deleteWebhook(context, userOf(exchange), params.id),
     }),
   );
   server.route(

@@ -12,9 +12,9 @@ import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { StorageGuard } from "../../../store/write-health.ts";
 import type { Projects } from "../../access/index.ts";
 import type { WebhookRow } from "../channels/webhook/message.ts";
+import { asPrevious, newSecret } from "../channels/webhook/message.ts";
 import { findWebhook } from "../channels/webhook/queries.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
-import { asPrevious, newSecret } from "../channels/webhook/secrets.ts";
 import * as queries from "./queries.ts";
 import { type CreateWebhook, DEFAULT_GRACE_MS, type ListWebhooks, type UpdateWebhook, webhookView } from "./schema.ts";
 
@@ -29,7 +29,8 @@ export interface WebhooksOwn {
   readonly settings: LiveSettings;
 }
 
-export type WebhooksContext = WebhooksOwn & Pick<CoreServices, "audit">;
+/** Changes of webhooks and their audit rows are one transaction. */
+export type WebhooksContext = WebhooksOwn & Pick<CoreServices, "audit"> & { readonly fetch: SafeFetch };
 
 /** A webhook, and its secret where it has just been made. */
 export interface Changed {
@@ -37,143 +38,156 @@ export interface Changed {
   readonly secret?: string;
 }
 
-/** Webhooks: one's own, and those of projects whose events the caller may read (contract 4.12). A change and its audit row are one transaction. */
-export class WebhookService {
-  readonly #context: WebhooksContext;
-  readonly #fetch: SafeFetch;
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+export async function listWebhooks(
+  context: WebhooksContext,
+  principal: UserPrincipal,
+  { projectId, ...query }: ListWebhooks,
+) {
+  const { db, clock } = context;
+  const owner = ownerOf(context, principal, projectId);
+  const request = readPage(query, ["string"]);
+  const rows = await queries.listWebhooks(db.read, owner, request);
+  const total = request.wantsTotal ? await queries.countWebhooks(db.read, owner) : undefined;
+  const view = (row: WebhookRow) => webhookView(row, clock.now());
+  return pageBody(request, rows, view, ({ id }) => [id], total);
+}
 
-  constructor(context: WebhooksContext, fetch: SafeFetch) {
-    this.#context = context;
-    this.#fetch = fetch;
-  }
+/** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
+export function getWebhook(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
+  return existingWebhook(context, principal, id, context.db.read);
+}
 
-  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-  async list(principal: UserPrincipal, { projectId, ...query }: ListWebhooks) {
-    const { db, clock } = this.#context;
-    const owner = this.#owner(principal, projectId);
-    const request = readPage(query, ["string"]);
-    const rows = await queries.listWebhooks(db.read, owner, request);
-    const total = request.wantsTotal ? await queries.countWebhooks(db.read, owner) : undefined;
-    const view = (row: WebhookRow) => webhookView(row, clock.now());
-    return pageBody(request, rows, view, ({ id }) => [id], total);
-  }
-
-  /** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
-  get(principal: UserPrincipal, id: string): Promise<WebhookRow> {
-    return this.#existing(principal, id, this.#context.db.read);
-  }
-
-  /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
-  async create(principal: UserPrincipal, { url, eventTypes, active, projectId }: CreateWebhook): Promise<Changed> {
-    const { db, clock, storage, settings, box } = this.#context;
-    storage.requireSpace();
-    const owner = this.#owner(principal, projectId);
-    await this.#fetch.check(url);
-    return db.write(async (trx) => {
-      if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
-      const { webhooksPerOwner } = settings.limits;
-      if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
-        throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
-      const id = uuidv7();
-      const secret = newSecret(box, id);
-      const now = clock.now();
-      await queries.insertWebhook(trx, {
-        id,
-        ...owner,
-        url,
-        secret: secret.sealed,
-        eventTypes: JSON.stringify(eventTypes ?? ["*"]),
-        active: active === false ? 0 : 1,
-        createdBy: principal.userId,
-        createdAt: now,
-        updatedAt: now,
-      });
-      const webhook = await this.#existing(principal, id, trx);
-      await this.#record("webhook.create", webhook, trx);
-      return { webhook, secret: secret.text };
+/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
+export async function createWebhook(
+  context: WebhooksContext,
+  principal: UserPrincipal,
+  { url, eventTypes, active, projectId }: CreateWebhook,
+): Promise<Changed> {
+  const { db, clock, storage, settings, box } = context;
+  storage.requireSpace();
+  const owner = ownerOf(context, principal, projectId);
+  await context.fetch.check(url);
+  return db.write(async (trx) => {
+    if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
+    const { webhooksPerOwner } = settings.limits;
+    if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
+      throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
+    const id = uuidv7();
+    const secret = newSecret(box, id);
+    const now = clock.now();
+    await queries.insertWebhook(trx, {
+      id,
+      ...owner,
+      url,
+      secret: secret.sealed,
+      eventTypes: JSON.stringify(eventTypes ?? ["*"]),
+      active: active === false ? 0 : 1,
+      createdBy: principal.userId,
+      createdAt: now,
+      updatedAt: now,
     });
-  }
+    const webhook = await existingWebhook(context, principal, id, trx);
+    await recordAudit(context, "webhook.create", webhook, trx);
+    return { webhook, secret: secret.text };
+  });
+}
 
-  /** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */
-  async update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateWebhook): Promise<Changed> {
-    const { db, clock, storage } = this.#context;
-    storage.requireSpace();
-    await this.get(principal, id);
-    // Not within the transaction: a name is resolved.
-    if (input.url !== undefined) await this.#fetch.check(input.url);
-    return db.write(async (trx) => {
-      const old = await this.#existing(principal, id, trx);
-      requireVersion(ifMatch, old.version);
-      const { url = old.url, eventTypes, active } = input;
-      const rotation = input.rotateSecret === true ? this.#rotation(old, input.graceMs ?? DEFAULT_GRACE_MS) : null;
-      await queries.updateWebhook(trx, id, {
-        url,
-        eventTypes: eventTypes ? JSON.stringify(eventTypes) : old.eventTypes,
-        ...(active === undefined ? {} : { active: active ? 1 : 0 }),
-        ...(active === true ? { failures: 0, disabledAt: null } : {}),
-        ...rotation?.values,
-        version: old.version + 1,
-        updatedAt: clock.now(),
-      });
-      const webhook = await this.#existing(principal, id, trx);
-      await this.#record("webhook.update", webhook, trx, { members: Object.keys(input) });
-      return rotation ? { webhook, secret: rotation.secret } : { webhook };
+/** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */
+export async function updateWebhook(
+  context: WebhooksContext,
+  principal: UserPrincipal,
+  id: string,
+  ifMatch: string,
+  input: UpdateWebhook,
+): Promise<Changed> {
+  const { db, clock, storage } = context;
+  storage.requireSpace();
+  await getWebhook(context, principal, id);
+  // Not within the transaction: a name is resolved.
+  if (input.url !== undefined) await context.fetch.check(input.url);
+  return db.write(async (trx) => {
+    const old = await existingWebhook(context, principal, id, trx);
+    requireVersion(ifMatch, old.version);
+    const { url = old.url, eventTypes, active } = input;
+    const rotation = input.rotateSecret === true ? rotationOf(context, old, input.graceMs ?? DEFAULT_GRACE_MS) : null;
+    await queries.updateWebhook(trx, id, {
+      url,
+      eventTypes: eventTypes ? JSON.stringify(eventTypes) : old.eventTypes,
+      ...(active === undefined ? {} : { active: active ? 1 : 0 }),
+      ...(active === true ? { failures: 0, disabledAt: null } : {}),
+      ...rotation?.values,
+      version: old.version + 1,
+      updatedAt: clock.now(),
     });
-  }
+    const webhook = await existingWebhook(context, principal, id, trx);
+    await recordAudit(context, "webhook.update", webhook, trx, { members: Object.keys(input) });
+    return rotation ? { webhook, secret: rotation.secret } : { webhook };
+  });
+}
 
-  /** @throws WEBHOOK_NOT_FOUND */
-  async delete(principal: UserPrincipal, id: string): Promise<void> {
-    await this.#context.db.write(async (trx) => {
-      const webhook = await this.#existing(principal, id, trx);
-      await queries.deleteWebhook(trx, id);
-      await this.#record("webhook.delete", webhook, trx);
-    });
-  }
+/** @throws WEBHOOK_NOT_FOUND */
+export async function deleteWebhook(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<void> {
+  await context.db.write(async (trx) => {
+    const webhook = await existingWebhook(context, principal, id, trx);
+    await queries.deleteWebhook(trx, id);
+    await recordAudit(context, "webhook.delete", webhook, trx);
+  });
+}
 
-  /** Notes that somebody is about to call the webhook. @throws WEBHOOK_NOT_FOUND */
-  beginTest(principal: UserPrincipal, id: string): Promise<WebhookRow> {
-    return this.#context.db.write(async (trx) => {
-      const webhook = await this.#existing(principal, id, trx);
-      await this.#record("webhook.test", webhook, trx);
-      return webhook;
-    });
-  }
-
-  #rotation(old: WebhookRow, graceMs: number) {
-    const { clock, box } = this.#context;
-    const { text, sealed } = newSecret(box, old.id);
-    const previous =
-      graceMs === 0
-        ? { previousSecret: null, previousSecretUntil: null }
-        : { previousSecret: asPrevious(box, old), previousSecretUntil: clock.now() + graceMs };
-    return { secret: text, values: { secret: sealed, ...previous } };
-  }
-
-  #owner(principal: UserPrincipal, projectRef: string | undefined): queries.WebhookOwner {
-    if (projectRef === undefined) return { userId: principal.userId };
-    return { projectId: this.#context.projects.require(principal, projectRef, "events:read") };
-  }
-
-  async #existing(principal: UserPrincipal, id: string, db: ReadDb | Trx): Promise<WebhookRow> {
-    const webhook = isUuid(id) ? await findWebhook(db, id) : undefined;
-    if (!webhook || !this.#isTheirs(principal, webhook)) throw new PrismError("WEBHOOK_NOT_FOUND", "No such webhook");
+/** Notes that somebody is about to call the webhook. @throws WEBHOOK_NOT_FOUND */
+export function beginTest(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
+  return context.db.write(async (trx) => {
+    const webhook = await existingWebhook(context, principal, id, trx);
+    await recordAudit(context, "webhook.test", webhook, trx);
     return webhook;
-  }
+  });
+}
 
-  #isTheirs(principal: UserPrincipal, { projectId, userId }: WebhookRow): boolean {
-    if (projectId === null) return userId === principal.userId;
-    return this.#context.projects.has(principal, projectId, "events:read");
-  }
+function rotationOf(context: WebhooksContext, old: WebhookRow, graceMs: number) {
+  const { clock, box } = context;
+  const { text, sealed } = newSecret(box, old.id);
+  const previous =
+    graceMs === 0
+      ? { previousSecret: null, previousSecretUntil: null }
+      : { previousSecret: asPrevious(box, old), previousSecretUntil: clock.now() + graceMs };
+  return { secret: text, values: { secret: sealed, ...previous } };
+}
 
-  async #record(
-    action: "webhook.create" | "webhook.update" | "webhook.delete" | "webhook.test",
-    { id, projectId, version }: WebhookRow,
-    trx: Trx,
-    more: Readonly<Record<string, string[]>> = {},
-  ): Promise<void> {
-    const metadata = { version, projectId, ...more };
-    await this.#context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
-  }
+function ownerOf(
+  context: WebhooksContext,
+  principal: UserPrincipal,
+  projectRef: string | undefined,
+): queries.WebhookOwner {
+  if (projectRef === undefined) return { userId: principal.userId };
+  return { projectId: context.projects.require(principal, projectRef, "events:read") };
+}
+
+async function existingWebhook(
+  context: WebhooksContext,
+  principal: UserPrincipal,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<WebhookRow> {
+  const webhook = isUuid(id) ? await findWebhook(db, id) : undefined;
+  if (!webhook || !mayUse(context, principal, webhook)) throw new PrismError("WEBHOOK_NOT_FOUND", "No such webhook");
+  return webhook;
+}
+
+function mayUse(context: WebhooksContext, principal: UserPrincipal, { projectId, userId }: WebhookRow): boolean {
+  if (projectId === null) return userId === principal.userId;
+  return context.projects.has(principal, projectId, "events:read");
+}
+
+async function recordAudit(
+  context: WebhooksContext,
+  action: "webhook.create" | "webhook.update" | "webhook.delete" | "webhook.test",
+  { id, projectId, version }: WebhookRow,
+  trx: Trx,
+  more: Readonly<Record<string, string[]>> = {},
+): Promise<void> {
+  const metadata = { version, projectId, ...more };
+  await context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
 }
 
 function noProject(): PrismError {

@@ -3,25 +3,20 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { notificationView } from "../../notifications/index.ts";
 import { callWebhook } from "../channels/webhook/message.ts";
-import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import type { TestView } from "./schema.ts";
-import type { WebhookService, WebhooksContext } from "./service.ts";
+import { beginTest, type WebhooksContext } from "./service.ts";
 
 /** Tests under way at the same time: each holds a request open for up to ten seconds. */
 const MAX_TESTS = 8;
 const RETRY_AFTER_MS = 1000;
 
-/** Calls webhooks so that somebody sees whether they work. What comes of it counts for nothing: it is no delivery. */
+/** Calls webhooks so that users see whether they work. The result is not counted: it is no delivery. */
 export class WebhookTester {
   readonly #context: WebhooksContext;
-  readonly #webhooks: WebhookService;
-  readonly #fetch: SafeFetch;
   #running = 0;
 
-  constructor(context: WebhooksContext, webhooks: WebhookService, fetch: SafeFetch) {
+  constructor(context: WebhooksContext) {
     this.#context = context;
-    this.#webhooks = webhooks;
-    this.#fetch = fetch;
   }
 
   /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, OVERLOADED */
@@ -37,14 +32,13 @@ export class WebhookTester {
   }
 
   async #call(principal: UserPrincipal, id: string): Promise<TestView> {
-    const { clock, box } = this.#context;
-    const webhook = await this.#webhooks.beginTest(principal, id);
+    const { clock } = this.#context;
+    const webhook = await beginTest(this.#context, principal, id);
     const webhookId = uuidv7();
     const at = clock.now();
-    const parts = { fetch: this.#fetch, box: box, clock };
     try {
       const data = testNotification(webhookId, principal.userId, webhook.projectId, at);
-      const { status } = await callWebhook(parts, webhook, { id: webhookId, at, data });
+      const { status } = await callWebhook(this.#context, webhook, { id: webhookId, at, data });
       const delivered = status >= 200 && status < 300;
       return { webhookId, delivered, status, error: delivered ? null : `the webhook answered ${status}` };
     } catch (error) {
@@ -59,7 +53,7 @@ export class WebhookTester {
   }
 }
 
-/** Looks like any other notification; nobody is told it, and it is not kept. */
+/** Looks like any other notification; it is neither stored nor sent elsewhere. */
 function testNotification(id: string, userId: string, projectId: string | null, createdAt: number) {
   const notification = {
     id,

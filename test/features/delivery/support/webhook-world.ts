@@ -6,9 +6,9 @@ import type { Attempt, Channel } from "../../../../src/features/delivery/channel
 import { webhookChannel } from "../../../../src/features/delivery/channels/webhook/channel.ts";
 import { WebhookClient } from "../../../../src/features/delivery/channels/webhook/client.ts";
 import type { WebhookRow } from "../../../../src/features/delivery/channels/webhook/message.ts";
+import { newSecret } from "../../../../src/features/delivery/channels/webhook/message.ts";
 import { OutsideHosts, type Resolver } from "../../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch, type SafeFetchOptions } from "../../../../src/features/delivery/channels/webhook/safe-fetch.ts";
-import { newSecret } from "../../../../src/features/delivery/channels/webhook/secrets.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
 import type { SignalledAttempt } from "./push-world.ts";
