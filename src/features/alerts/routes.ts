@@ -2,7 +2,7 @@ import type { Feature } from "../../module/feature.ts";
 import { Alerts } from "./alerts.ts";
 import type { AlertsOwn } from "./error-watch.ts";
 
-/** Tells the people of a project of errors in quick succession (contract 7, Alert mail; S1's alert worker). It has no routes. */
+/** Alerts the people of a project of errors in quick succession. It has no routes. */
 export function alertsFeature(own: AlertsOwn): Feature {
   return { name: "alerts", version: "1.0.0", register: (_server, { log }) => new Alerts({ ...own, log }).start() };
 }

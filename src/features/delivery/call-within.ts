@@ -11,7 +11,7 @@ export class StoppedCall extends Error {
 }
 
 /**
- * Makes a call, and gives up when it takes too long, or soon after this process has been told to stop.
+ * Makes a call, and gives up when it takes too long, or soon after this process has been asked to stop.
  * @throws what it throws, StoppedCall, and Error for the limit
  */
 export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, stop: AbortSignal): Promise<T> {

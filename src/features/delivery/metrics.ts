@@ -1,12 +1,12 @@
 import { type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
 import type { DeliveryState, OutsideChannel } from "../../store/schema.ts";
 
-/** A notification may wait for hours: for somebody's quiet hours to end, or a provider to come back. */
+/** A notification may wait for hours: until quiet hours end, or a provider comes back. */
 const LATENCY_BUCKETS = [...SECONDS_BUCKETS, 30, 60, 300, 1800, 3600, 21_600, 86_400];
 
 export type DeliveryResult = Extract<DeliveryState, "delivered" | "failed" | "dead" | "skipped">;
 
-/** Attempts at deliveries, counted as they end (contract 13). */
+/** Attempts at deliveries, counted as they end. */
 export class DeliveryMetrics {
   readonly #total;
   readonly #latency;

@@ -20,7 +20,7 @@ const channelsByKind = {
 
 export const NOTIFICATION_KINDS = Object.keys(channelsByKind) as NotificationKind[];
 
-/** How and when somebody wants to be told. Kept as sent; what is absent is the default. */
+/** How and when a user wants notifications. Stored as sent; absent members mean the default. */
 export const Preferences = object({
   channels: v.optional(
     v.pipe(
@@ -42,10 +42,10 @@ export const Preferences = object({
 });
 export type Preferences = v.InferOutput<typeof Preferences>;
 
-/** From here on a notification is worth waking somebody for. */
+/** From this priority on quiet hours do not hold a notification. */
 export const URGENT = 500;
 
-/** As people name them: which service a device uses is nobody's choice, and Pusher is one more way to be connected. */
+/** As preferences name them: users do not choose the push service of a device, and Pusher is one more live connection. */
 const NAMED = {
   pusher: "in_app",
   fcm: "push",
@@ -54,10 +54,10 @@ const NAMED = {
   webhook: "webhook",
 } as const satisfies Record<OutsideChannel, string>;
 
-type Told = Pick<NotificationFacts, "kind" | "priority">;
+type Facts = Pick<NotificationFacts, "kind" | "priority">;
 
-/** Why somebody does not want a notification by a channel; null when he does. */
-export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, priority }: Told): DeliveryReason | null {
+/** Why a user does not want a notification by a channel; null when wanted. */
+export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, priority }: Facts): DeliveryReason | null {
   const wanted = prefs.channels?.[kind];
   if (wanted && !wanted.includes(NAMED[channel])) return "channel off";
   if (channel === "email" && !wantsMail(prefs, kind)) return "channel off";
@@ -78,12 +78,12 @@ export function withoutMail(prefs: Preferences, kind: NotificationKind): Prefere
   return { ...prefs, channels: { ...prefs.channels, [kind]: others } };
 }
 
-/** Until when a notification has to wait for the end of somebody's quiet hours; null when it does not. */
+/** Until when a notification waits for the end of the user's quiet hours; null when it does not. */
 export function heldUntil(
   prefs: Preferences,
   timezone: string,
   channel: OutsideChannel,
-  { priority }: Told,
+  { priority }: Facts,
   at: EpochMs,
 ): EpochMs | null {
   const isHeld = (isPush(channel) || channel === "email") && priority < URGENT;

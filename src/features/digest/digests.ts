@@ -45,7 +45,7 @@ interface DigestPayload {
 }
 
 /**
- * Tells the people of a project once a day what happened in it. A project that wants it has a schedule, which follows its settings; the notification
+ * Sends the people of a project once a day what happened in it. A project that wants it has a schedule, which follows its settings; the notification
  * and the end of the digest's own job are one transaction, by the key `digest:<projectId>:<date>`.
  */
 export function startDigests(context: DigestContext): Promise<void> {
@@ -150,7 +150,7 @@ async function sendDigest(context: DigestContext, job: RunningJob): Promise<unkn
   return COMPLETED;
 }
 
-/** Who wants a digest and has something to be told: what happened, or that something waits to be read. */
+/** Users who want a digest and for whom it has content: events, or something to read. */
 async function readersOf(context: DigestContext, projectId: string, hasEvents: boolean): Promise<string[]> {
   const { db, projects, users } = context;
   const people = await projectPeople(db.read, projectId, projects.defaultId);

@@ -1,7 +1,7 @@
 import type { Feature } from "../../module/feature.ts";
 import { type DigestOwn, startDigests } from "./digests.ts";
 
-/** Tells the people of a project what happened in a day (contract 7, Digest; S1's digest worker). It has no routes. */
+/** Sends the people of a project a daily digest. It has no routes. */
 export function digestFeature(own: DigestOwn): Feature {
   return {
     name: "digest",

@@ -158,7 +158,7 @@ function readSlice(
   });
 }
 
-/** @throws NOTIFICATION_NOT_FOUND, also for one that is somebody else's or was deleted. */
+/** @throws NOTIFICATION_NOT_FOUND, also for one of another user, or a deleted one. */
 async function change(
   context: NotificationsContext,
   principal: Reader,

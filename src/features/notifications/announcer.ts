@@ -4,7 +4,7 @@ import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import { eventJson, notificationView } from "./views.ts";
 
-/** Whoever wants to know what has been committed. It must not throw, nor take long. */
+/** Notified of what has been committed. It must not throw, nor take long. */
 export interface Observer {
   events(events: readonly IncomingEvent[]): void;
   notifications(told: readonly Told[]): void;
@@ -12,7 +12,7 @@ export interface Observer {
 
 /**
  * Step 7 of the pipeline: committed rows become live entries. To be called in the order of commits, which is the order of offsets. Text is
- * made only for streams that somebody follows.
+ * made only for streams with listeners.
  */
 export class Announcer {
   readonly #hub: Hub;
@@ -26,7 +26,7 @@ export class Announcer {
     this.#soundUrlOf = soundUrlOf;
   }
 
-  /** Told of everything that is committed, in the order of commits; once a set, so that it costs the hot path nothing while nobody cares. */
+  /** Notified of everything that is committed, in order; once a set, so that the hot path pays nothing without observers. */
   observe(observer: Observer): void {
     this.#observers.push(observer);
   }
@@ -34,7 +34,7 @@ export class Announcer {
   events(events: readonly IncomingEvent[]): void {
     const last = events.at(-1);
     if (!last) return;
-    // The hot path: mostly nobody follows anything.
+    // The hot path: most streams have no listener.
     if (!this.#hub.isDeserted) for (const event of events) this.#event(event);
     this.#hub.advance("events", last.seq);
     for (const observer of this.#observers) observer.events(events);

@@ -7,7 +7,7 @@ import type { Database } from "../../store/database.ts";
 /** Rows looked up at a time when a client acknowledges many. */
 const PAGE_ROWS = 1000;
 
-/** Step 9 of the pipeline: that a recipient was told goes to disk with the next write set, not in a commit of its own. */
+/** Marks of live delivery: they go to disk with the next write set, not in a commit of their own. */
 export class DeliveryMarks {
   readonly #database: Database;
   readonly #committer: Committer;

@@ -95,9 +95,9 @@ function busNotifier(
   };
 }
 
-/** A notification somebody sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
+/** A notification that a user or code sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
 export interface NotifyInput {
-  /** References (D18), 1 to 1000. */
+  /** References to users, 1 to 1000. */
   readonly recipients: readonly string[];
   readonly title: string;
   readonly message: string;
@@ -109,7 +109,7 @@ export interface NotifyInput {
   readonly correlationId?: string;
   /** Set when only the members of this project may be reached. */
   readonly projectId?: string | null;
-  /** The sender's own: while a notification that was sent with it is kept, that one stands for the new one. */
+  /** The sender's own: while a notification with this key is stored, it is returned in place of a new one. */
   readonly dedupeKey?: string | undefined;
   /** By which it may go out besides the live streams; absent: all that this server has. */
   readonly channels?: readonly Channel[] | undefined;
@@ -194,12 +194,12 @@ export class Notifier {
     return scheduleNotification(this.#parts, input, Math.max(runAt, now), options);
   }
 
-  /** Calls off what would notify somebody later, timers that do so among it. @returns whether it waited */
+  /** Cancels a scheduled notification, also one of a timer. @returns whether it waited */
   cancel(jobId: string, options: InTransaction = {}): Promise<boolean> {
     return this.#parts.pending.cancelIfWaiting("notifications", jobId, () => true, options);
   }
 
-  /** What a user was told, newest first. @throws USER_NOT_FOUND */
+  /** Notifications of a user, newest first. @throws USER_NOT_FOUND */
   history(userRef: string, page: api.PageInput = {}): Promise<api.Page<api.NotificationView>> {
     return this.inbox.history(userRef, page);
   }

@@ -81,7 +81,7 @@ export function listInbox(
 }
 
 /**
- * Offsets of what a user has not read, or not been told, from the partial index of those alone: SQLite would rather read the inbox than look
+ * Offsets of what a user has not read, or not received, from the partial index of those alone: SQLite would rather read the inbox than look
  * each row up from there. The conditions are its own word for word, `delivered` with a literal.
  */
 function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
@@ -139,7 +139,7 @@ export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: st
   return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
 }
 
-/** Anybody's part, for those who may read all; the recipient with the lowest offset. */
+/** The part of the recipient with the lowest offset, for users who may read all. */
 export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<InboxRow | undefined> {
   return db
     .selectFrom("notification_recipients as r")

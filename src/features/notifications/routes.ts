@@ -15,7 +15,7 @@ import { sendNotification } from "./send.ts";
 const tag = "Notifications";
 const PATH = "/api/v1/notifications";
 
-/** Notifications of people: sending, listing, and what recipients do with them (contract 4.9). */
+/** Notifications of people: sending, listing, and what recipients do with them. */
 export function notificationsFeature(own: NotificationsOwn): Feature {
   return {
     name: "notifications",
@@ -30,7 +30,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
     markRead: (id, userRef, options) => actions.markReadAsUser(context, id, userRef, options),
   });
 
-  // The bus event of S0's examples (D19): whoever emits `notify` reaches a user.
+  // The bus event `notify` reaches a user.
   context.events.on(NOTIFY_EVENT, context.notify.onBus);
 
   server.route(

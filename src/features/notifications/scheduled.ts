@@ -15,7 +15,7 @@ import * as s from "./schema.ts";
 const tag = "Notifications";
 const PATH = "/api/v1/notifications/scheduled";
 
-/** Notifications that are still to be sent, timers that will notify somebody among them. */
+/** Notifications that are still to be sent, also those of timers. */
 export function scheduledRoutes({ pendingTimers }: NotificationsContext): Route[] {
   return [
     route({

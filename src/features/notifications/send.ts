@@ -47,7 +47,7 @@ export async function sendNotification(
   });
 }
 
-/** What nobody has received yet. */
+/** The part of a recipient before any delivery. */
 const UNTOUCHED = {
   delivered: 0,
   deliveredAt: null,
@@ -59,8 +59,8 @@ const UNTOUCHED = {
 } as const;
 
 /**
- * For everybody it went to, from the first recipient's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
- * done with it since is told to those who may read it all, others get the answer of the first time again (D21).
+ * For all recipients, from the first one's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
+ * done with it since is shown to users who may read it all, others get the answer of the first time again.
  */
 async function asSenderSees(trx: Trx, id: string, principal: Principal, context: NotificationsContext) {
   const row = await queries.findAnywhere(trx, id);

@@ -66,7 +66,7 @@ export function handleStorms(context: StormContext): void {
   });
 }
 
-/** A storm whose job has come to nothing ends: the rule's next one has a job of its own, where this one would keep it silent for ever. */
+/** Ends a storm without a job: an open storm would keep the rule silent for ever. */
 async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promise<void> {
   const job = await trx.selectFrom("jobs").select("payload").where("id", "=", jobId).executeTakeFirst();
   const batch = job && (await openBatch(trx, (JSON.parse(job.payload) as StormPayload).batchId));
@@ -191,7 +191,7 @@ function openBatch(trx: Trx, id: string): Promise<Batch | undefined> {
     .executeTakeFirst();
 }
 
-/** Also one that is inactive or deleted by now: what it held back is told all the same. */
+/** Also one that is inactive or deleted by now: what it held back is reported all the same. */
 function ruleOf(trx: Trx, id: string): Promise<RuleRow | undefined> {
   return trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
 }

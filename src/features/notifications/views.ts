@@ -67,11 +67,11 @@ export interface WebviewActionView {
   readonly at: string;
 }
 
-/** A notification as one recipient sees it (contract 4.9), with the members that clients of S0 read: `body`, `userId`, `read`. */
+/** A notification as one recipient sees it, with the members that clients of S0 read: `body`, `userId`, `read`. */
 export function notificationView(
   notification: NotificationFacts,
   recipient: RecipientFacts,
-  /** Everybody, for those who may see that; else only the recipient. */
+  /** All recipients, for users who may see them; else only the one. */
   all: { readonly recipients: readonly string[]; readonly acknowledgedBy: readonly string[] } | null,
   soundUrlOf: SoundUrlOf,
 ) {

@@ -5,7 +5,7 @@ import type { WebhooksTable } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import type { WebhookRow } from "../channels/webhook/message.ts";
 
-/** Whose webhooks: a user's own, or a project's. */
+/** Owner of webhooks: a user or a project. */
 export type WebhookOwner = { readonly projectId: string } | { readonly userId: string };
 
 /** Newest first: ids are in the order of time. */

@@ -14,7 +14,7 @@ const tag = "Webhooks";
 const PATH = "/api/v1/webhooks";
 const access = { permission: "webhooks:manage" } as const;
 
-/** Calls of other servers for notifications (contract 4.12, 7). */
+/** Management of webhooks, which are called for notifications. */
 export function webhooksFeature(own: WebhooksOwn): Feature {
   return {
     name: "webhooks",

@@ -135,7 +135,7 @@ export async function deleteWebhook(context: WebhooksContext, principal: UserPri
   });
 }
 
-/** Notes that somebody is about to call the webhook. @throws WEBHOOK_NOT_FOUND */
+/** Records that a user is about to test the webhook. @throws WEBHOOK_NOT_FOUND */
 export function beginTest(context: WebhooksContext, principal: UserPrincipal, id: string): Promise<WebhookRow> {
   return context.db.write(async (trx) => {
     const webhook = await existingWebhook(context, principal, id, trx);

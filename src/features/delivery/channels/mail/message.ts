@@ -5,7 +5,7 @@ import type { Mail } from "./client.ts";
 /** From this priority on a mail is marked as important, as quiet hours let it through. */
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
-/** Kinds whose text is the program's own: times in it are instants, which each reader is shown in his zone. */
+/** Kinds whose text is the program's own: times in it are instants, shown to each reader in their own zone. */
 const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate"]);
 const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 

@@ -7,7 +7,7 @@ import { NOTIFICATION_KINDS } from "../../preferences.ts";
 
 type LinkConfig = Pick<Config, "publicUrl" | "secrets">;
 
-/** Whose mails of which kind. */
+/** The user and the kind of mails that a link ends. */
 export interface Unsubscription {
   readonly userId: string;
   readonly kind: NotificationKind;

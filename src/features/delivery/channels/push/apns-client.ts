@@ -125,7 +125,7 @@ interface ApnsKeyOptions {
 
 /**
  * Provider tokens for APNs (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns). The key is read
- * anew for each, so that a changed file needs no restart.
+ * again for each, so that a changed file needs no restart.
  */
 class ApnsTokens {
   readonly #options: ApnsKeyOptions;

@@ -35,7 +35,7 @@ export interface FcmAccessOptions {
 
 /**
  * Access tokens for FCM by the JWT bearer grant (RFC 7523). One is kept until shortly before its end; a caller that asks while one is on its way waits for
- * that one. The key is read anew for each, so that a changed file needs no restart.
+ * that one. The key is read again for each, so that a changed file needs no restart.
  */
 export class FcmAccessTokens {
   readonly #options: FcmAccessOptions;

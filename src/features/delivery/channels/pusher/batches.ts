@@ -6,7 +6,7 @@ export interface PusherEvent {
   readonly data: string;
 }
 
-/** Events of one call of `batch_events` (contract 5.5). */
+/** Events of one call of `batch_events`. */
 export const MAX_BATCH = 10;
 /** How long the first event of a batch waits for others. */
 const GATHER_MS = 5;
@@ -17,7 +17,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Gathers events that come at about the same time, so that ten of them are one request. Each hears what became of its batch. */
+/** Gathers events that come at about the same time, so that ten of them are one request. Each add resolves or rejects with its batch. */
 export class PusherBatches {
   readonly #send: (events: readonly PusherEvent[]) => Promise<void>;
   #waiting: Waiting[] = [];

@@ -19,7 +19,7 @@ const TIMEOUT_MS = 10_000;
 /** What Pusher asks for when it is sent too much and does not say how long to wait. */
 const RATE_LIMIT_MS = 10_000;
 
-/** The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked (contract 12.6). */
+/** The REST API of Pusher Channels, through Pusher's own library, to addresses that were checked. */
 export class PusherClient {
   readonly #parts: PusherClientParts;
   readonly #url: URL;

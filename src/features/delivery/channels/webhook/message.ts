@@ -54,7 +54,7 @@ export type WebhookRow = Selectable<WebhooksTable>;
 interface WebhookMessage {
   /** The same for every attempt: by it the other side knows what it has had. */
   readonly id: string;
-  /** Epoch ms; of what is told, not of the attempt. */
+  /** Epoch ms; of the notification, not of the attempt. */
   readonly at: number;
   /** A notification as its recipient sees it. */
   readonly data: unknown;

@@ -73,7 +73,7 @@ export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks
 }
 
 /**
- * Where this server may be sent by what its users have written (contract 12.6): to public addresses by https, on a few ports; to the operator's
+ * The hosts that URLs of users may lead this server to: public addresses by https, on a few ports; to the operator's
  * own ranges anyhow. A name is as good as its worst address.
  */
 export class OutsideHosts {
@@ -111,7 +111,7 @@ export class OutsideHosts {
     return addresses;
   }
 
-  /** Says nothing of the address itself: what a name means inside the operator's network is not everybody's to know. */
+  /** The error does not contain the address: what a name means inside the operator's network is not for users. */
   #requireAddress({ protocol, port }: URL, address: string): void {
     if (this.#own.has(address)) return;
     if (!isPublicAddress(address)) throw refused(NO_PUBLIC_ADDRESS);

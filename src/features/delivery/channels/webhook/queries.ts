@@ -40,7 +40,7 @@ export async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<st
   return row?.type;
 }
 
-/** A recipient's part in a notification. @param userId null: anybody's, the same one each time */
+/** A recipient's part in a notification. @param userId null: of any recipient, the same one each time */
 export function findRecipient(
   db: ReadDb,
   notificationId: string,

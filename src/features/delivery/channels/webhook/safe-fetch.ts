@@ -38,7 +38,7 @@ export class RequestTimeout extends Error {
 }
 
 /**
- * Requests to hosts that users have named (contract 12.6): to checked addresses only, without following redirects, bounded in time and size. Each
+ * Requests to hosts that users have named: to checked addresses only, without following redirects, bounded in time and size. Each
  * has a connection of its own, for one that is kept was checked at another time.
  */
 export class SafeFetch {
@@ -150,13 +150,13 @@ function only(addresses: readonly ResolvedAddress[]): LookupFunction {
   };
 }
 
-/** What ends a request before its time: the clock, or whoever asked for it. */
+/** What ends a request early: the time limit, or the signal of the caller. */
 function limited(timeoutMs: number, signal: AbortSignal | undefined) {
   let reach: (reason: Error) => void = () => undefined;
   const reached = new Promise<never>((_resolve, reject) => {
     reach = reject;
   });
-  // Reached while nobody races against it any more.
+  // It may be reached when no race waits for it any more.
   reached.catch(() => undefined);
   const abort = (): void => reach(reasonOf(signal));
   const timer = setTimeout(() => reach(new RequestTimeout(timeoutMs)), timeoutMs);
