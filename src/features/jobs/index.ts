@@ -3,7 +3,6 @@ export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job
 export type { MovedJob } from "./moved-jobs.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
 export { type JobControl, pausedKey } from "./operator.ts";
-export { type QueueParts, queueViews } from "./queue-views.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
 export { DueTimer } from "./runner/due-timer.ts";
 export {
@@ -26,5 +25,6 @@ export {
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
 export { type JobCount, RecentJobCounts } from "./runner/waiting-counts.ts";
+export { type QueueParts, queueViews } from "./view.ts";
 export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";
 export type { WorkerLeases } from "./worker-leases.ts";

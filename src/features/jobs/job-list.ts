@@ -1,12 +1,20 @@
+import { type RawBuilder, sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
-import type { FittingRows } from "../../store/sqlite/list-queries.ts";
-import type { JobsOwn } from "./context.ts";
-import * as queries from "./queries.ts";
+import type { Database, ReadDb } from "../../store/database.ts";
+import type { JobState } from "../../store/schema.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  holdsText,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
-import { jobDetail, jobView } from "./view.ts";
+import { type AttemptLine, type JobLine, jobDetail, jobView } from "./view.ts";
 
 /**
  * Among so many jobs a page is looked for at a time where no index helps: with ten million that have ended, rows which hardly any job passes
@@ -14,54 +22,205 @@ import { jobDetail, jobView } from "./view.ts";
  */
 const SEARCHED_AT_ONCE = 100_000;
 
-type View = (job: queries.JobLine) => ReturnType<typeof jobView>;
+type View = (job: JobLine) => ReturnType<typeof jobView>;
 
-/** Reading the job table. */
-export class JobList {
-  readonly #context: JobsOwn;
+/** Newest first. */
+export async function listJobs(db: Database, caller: UserPrincipal, query: JobQuery) {
+  const { limit, page, offset, cursor, ...filters } = query;
+  const request = readPage({ limit, page, offset, cursor }, ["number"]);
+  const { first, last } = await rangeOf(db.read, filters);
+  const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
+  const view = (job: JobLine) => jobView(job, caller);
+  return request.wantsTotal ? counted(db, request, filters, range, view) : searched(db, request, filters, range, view);
+}
 
-  constructor(context: JobsOwn) {
-    this.#context = context;
+/** @throws JOB_NOT_FOUND */
+export async function getJob({ read }: Database, caller: UserPrincipal, id: string) {
+  const job = isUuid(id) ? await findLine(read, id) : undefined;
+  if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
+  return jobDetail(job, await attemptsOf(read, id), caller);
+}
+
+async function counted(db: Database, request: PageRequest, filters: JobFilters, range: SeqRange, view: View) {
+  const total = await countOf(selected(db.scan, filters, range));
+  const { rows, isCut } = await rowsOf(db, request, filters, range);
+  return pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq], total);
+}
+
+async function searched(db: Database, request: PageRequest, filters: JobFilters, range: SeqRange, view: View) {
+  const first = isByIndex(filters) ? range.first : Math.max(range.first, range.last + 1 - SEARCHED_AT_ONCE);
+  const { rows, isCut } = await rowsOf(db, request, filters, { first, last: range.last });
+  const body = pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq]);
+  // Nothing more among these, but there are older ones that have not been looked at.
+  return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
+}
+
+function rowsOf({ read, scan }: Database, request: PageRequest, filters: JobFilters, range: SeqRange) {
+  const isPlain = Object.values(filters).every((filter) => filter === undefined) && !isFarPage(request);
+  return selectLines(isPlain ? read : scan, filters, range, { limit: request.limit + 1, offset: request.offset });
+}
+
+/** A list leaves longer payloads, results and progress out, for a page has up to a thousand jobs. */
+const LISTED_BYTES = 4096;
+/** A clock that is set back by up to this much hides no job from a selection by time. */
+const CLOCK_STEP_MS = 86_400_000;
+const MAX_HISTORY = 100;
+
+/** Jobs are looked for among the numbers from `first` to `last`. */
+interface SeqRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+const COLUMNS = [
+  "seq",
+  "id",
+  "queue",
+  "kind",
+  "state",
+  "priority",
+  "runAt",
+  "attempts",
+  "maxAttempts",
+  "dedupeKey",
+  "workerId",
+  "label",
+  "module",
+  "createdBy",
+  "scheduleId",
+  "lastError",
+  "correlationId",
+  "startedAt",
+  "finishedAt",
+  "createdAt",
+] as const;
+
+/** The states whose jobs a partial index holds, with its condition word for word: a bound value could be any, and would use none. */
+const INDEXED: readonly { readonly states: readonly JobState[]; readonly holds: RawBuilder<boolean> }[] = [
+  { states: ["ready"], holds: sql`state = 'ready'` },
+  { states: ["scheduled", "retrying"], holds: sql`state in ('scheduled', 'retrying')` },
+  { states: ["running"], holds: sql`state = 'running'` },
+  { states: ["dead"], holds: sql`state = 'dead'` },
+];
+
+/** Whether only jobs are asked for that stand in one of the partial indexes, however many others there are. */
+function isByIndex({ state }: JobFilters): boolean {
+  return state?.every((each) => INDEXED.some(({ states }) => states.includes(each))) === true;
+}
+
+/** One look-up each: asked for both together, SQLite would read the whole table. */
+async function wholeRange(db: ReadDb): Promise<SeqRange> {
+  const first = await db
+    .selectFrom("jobs")
+    .select((e) => e.fn.min("seq").as("seq"))
+    .executeTakeFirst();
+  const last = await db
+    .selectFrom("jobs")
+    .select((e) => e.fn.max("seq").as("seq"))
+    .executeTakeFirst();
+  return { first: first?.seq ?? 1, last: last?.seq ?? 0 };
+}
+
+/** Jobs are numbered as they are made, so those of a time are found by halving, without reading the rest. */
+async function rangeOf(db: ReadDb, { from, to }: Pick<JobFilters, "from" | "to">): Promise<SeqRange> {
+  const whole = await wholeRange(db);
+  const first = from === undefined ? whole.first : await firstSince(db, whole, from - CLOCK_STEP_MS);
+  const last = to === undefined ? whole.last : (await firstSince(db, whole, to + CLOCK_STEP_MS)) - 1;
+  return { first, last };
+}
+
+async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Promise<number> {
+  let low = first;
+  let high = last + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const row = await db
+      .selectFrom("jobs")
+      .select(["seq", "createdAt"])
+      .where("seq", ">=", middle)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (row && row.createdAt < at) low = row.seq + 1;
+    else high = middle;
   }
+  return low;
+}
 
-  async list(caller: UserPrincipal, { limit, page, offset, cursor, ...filters }: JobQuery) {
-    const request = readPage({ limit, page, offset, cursor }, ["number"]);
-    const { read } = this.#context.db;
-    const { first, last } = await queries.rangeOf(read, filters);
-    const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
-    const view = (job: queries.JobLine) => jobView(job, caller);
-    return request.wantsTotal
-      ? this.#counted(request, filters, range, view)
-      : this.#searched(request, filters, range, view);
-  }
+/** Jobs that pass the filters, unordered and unlimited. */
+function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
+  const { queue, kind, state, label, q, from, to } = filters;
+  let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
+  if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters));
+  if (queue !== undefined) query = query.where("queue", "=", queue);
+  if (kind !== undefined) query = query.where("kind", "=", kind);
+  if (state !== undefined) query = query.where("state", "in", state);
+  if (label !== undefined) query = query.where("label", "=", label);
+  if (q !== undefined)
+    query = query.where((e) => e.or([holdsText("label", q), holdsText("kind", q), holdsText("lastError", q)]));
+  if (from !== undefined) query = query.where("createdAt", ">=", from);
+  if (to !== undefined) query = query.where("createdAt", "<", to);
+  return query;
+}
 
-  /** @throws JOB_NOT_FOUND */
-  async get(caller: UserPrincipal, id: string) {
-    const { read } = this.#context.db;
-    const job = isUuid(id) ? await queries.findJob(read, id) : undefined;
-    if (!job) throw new PrismError("JOB_NOT_FOUND", "No such job");
-    return jobDetail(job, await queries.attemptsOf(read, id), caller);
-  }
+/** The numbers of all jobs in the partial indexes of the states. */
+function seqsByIndex(db: ReadDb, { state = [], queue }: JobFilters) {
+  const parts = INDEXED.filter(({ states }) => states.some((each) => state.includes(each))).map(({ holds }) => {
+    const part = db.selectFrom("jobs").select("seq").where(holds);
+    return queue === undefined ? part : part.where("queue", "=", queue);
+  });
+  const [head, ...tail] = parts;
+  if (!head) throw new TypeError("no state of these has an index");
+  return tail.reduce((all, part) => all.unionAll(part), head);
+}
 
-  async #counted(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
-    const { scan } = this.#context.db;
-    const total = await queries.countSelected(scan, filters, range);
-    const { rows, isCut } = await this.#rows(request, filters, range);
-    return pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq], total);
-  }
+const listed = (name: "payload" | "progress" | "result"): RawBuilder<string | null> =>
+  sql<string | null>`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, ${sql.ref(name)}, null)`;
 
-  async #searched(request: PageRequest, filters: JobFilters, range: queries.SeqRange, view: View) {
-    const isByIndex = queries.isByIndex(filters);
-    const first = isByIndex ? range.first : Math.max(range.first, range.last + 1 - SEARCHED_AT_ONCE);
-    const { rows, isCut } = await this.#rows(request, filters, { first, last: range.last });
-    const body = pageBody({ ...request, isCut }, rows, view, ({ seq }) => [seq]);
-    // Nothing more among these, but there are older ones that nobody has looked at.
-    return body.nextCursor === null && first > range.first ? { ...body, nextCursor: cursorOf([first]) } : body;
-  }
+/** Three listed texts, an error of 4000 characters and the names. */
+const JOB_BYTES: RowBytes = {
+  bytes: sql<number>`${bytesOf("lastError", "label", "dedupeKey")} + ${sql.join(
+    (["payload", "progress", "result"] as const).map(
+      (name) => sql`iif(octet_length(${sql.ref(name)}) <= ${LISTED_BYTES}, octet_length(${sql.ref(name)}), 0)`,
+    ),
+    sql` + `,
+  )}`,
+  largest: 32_768,
+};
 
-  #rows(request: PageRequest, filters: JobFilters, range: queries.SeqRange): Promise<FittingRows<queries.JobLine>> {
-    const { read, scan } = this.#context.db;
-    const isPlain = Object.values(filters).every((filter) => filter === undefined) && !isFarPage(request);
-    return queries.listJobs(isPlain ? read : scan, filters, range, { ...request, limit: request.limit + 1 });
-  }
+function selectLines(
+  db: ReadDb,
+  filters: JobFilters,
+  range: SeqRange,
+  page: { readonly limit: number; readonly offset: number },
+): Promise<FittingRows<JobLine>> {
+  const query = selected(db, filters, range)
+    .select(COLUMNS)
+    .select([
+      ...(["payload", "progress", "result"] as const).map((name) => listed(name).as(name)),
+      sql<number>`octet_length(payload)`.as("payloadBytes"),
+    ])
+    .orderBy("seq", "desc")
+    .offset(page.offset);
+  return fittingRows(query, page.limit, JOB_BYTES);
+}
+
+function findLine(db: ReadDb, id: string): Promise<JobLine | undefined> {
+  return db
+    .selectFrom("jobs")
+    .select([...COLUMNS, "payload", "progress", "result", sql<number>`octet_length(payload)`.as("payloadBytes")])
+    .where("id", "=", id)
+    .executeTakeFirst();
+}
+
+/** The newest attempts that did not succeed, oldest of them first. */
+async function attemptsOf(db: ReadDb, jobId: string): Promise<AttemptLine[]> {
+  const rows = await db
+    .selectFrom("job_attempts")
+    .select(["attempt", "startedAt", "endedAt", "outcome", "error", "worker"])
+    .where("jobId", "=", jobId)
+    .orderBy("attempt", "desc")
+    .limit(MAX_HISTORY)
+    .execute();
+  return rows.reverse();
 }

@@ -1,25 +1,43 @@
+import * as v from "valibot";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { Database } from "../../store/database.ts";
 import { userOf } from "../access/index.ts";
-import type { JobsOwn } from "./context.ts";
-import { JobList } from "./job-list.ts";
-import { serveQueues } from "./queue-routes.ts";
-import { JobDetail, JobParams, JobQuery, JobView, NoBody } from "./schema.ts";
+import { getJob, listJobs } from "./job-list.ts";
+import type { JobControl, QueueControl } from "./operator.ts";
+import type { QueueName } from "./runner/job.ts";
+import { JobDetail, JobParams, JobQuery, JobView, NoBody, QueueParams, QueueView } from "./schema.ts";
+import { type QueueParts, queueView, queueViews } from "./view.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface JobsOwn extends QueueParts {
+  readonly db: Database;
+  readonly jobControl: JobControl;
+  readonly queueControl: QueueControl;
+}
 
 const PATH = "/api/v1/jobs";
+const QUEUES_PATH = "/api/v1/queues";
 const reads = { tag: "Jobs", access: { permission: "jobs:read" } } as const;
 const acts = { tag: "Jobs", access: { permission: "jobs:manage" }, params: JobParams } as const;
+const actsOnQueue = {
+  tag: "Jobs",
+  access: { permission: "jobs:manage" },
+  method: "POST",
+  params: QueueParams,
+  body: NoBody,
+  errors: ["QUEUE_NOT_FOUND"],
+} as const;
 
-/** Queues and jobs for those who operate the server (contract 4.12). */
+/** Queues and jobs for those who operate the server. */
 export function jobsFeature(own: JobsOwn): Feature {
   return { name: "jobs", version: "1.0.0", register: (server) => serve(server, own) };
 }
 
 function serve(server: FeatureServer, context: JobsOwn): void {
   serveQueues(server, context);
-  const list = new JobList(context);
-  const { jobControl } = context;
+  const { db, jobControl } = context;
   server.route(
     route({
       ...reads,
@@ -30,7 +48,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       query: JobQuery,
       response: pageOf(JobView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => list.list(userOf(exchange), query),
+      handle: (exchange, { query }) => listJobs(db, userOf(exchange), query),
     }),
   );
   server.route(
@@ -42,7 +60,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       params: JobParams,
       response: JobDetail,
       errors: ["JOB_NOT_FOUND"],
-      handle: (exchange, { params }) => list.get(userOf(exchange), params.id),
+      handle: (exchange, { params }) => getJob(db, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -56,7 +74,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       errors: ["JOB_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
       async handle(exchange, { params }) {
         await jobControl.retry(params.id);
-        return list.get(userOf(exchange), params.id);
+        return getJob(db, userOf(exchange), params.id);
       },
     }),
   );
@@ -71,7 +89,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       errors: ["JOB_NOT_FOUND", "INVALID_STATE", "JOB_NOT_CANCELLABLE"],
       async handle(exchange, { params }) {
         await jobControl.cancel(params.id);
-        return list.get(userOf(exchange), params.id);
+        return getJob(db, userOf(exchange), params.id);
       },
     }),
   );
@@ -86,7 +104,7 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       errors: ["JOB_NOT_FOUND", "INVALID_STATE"],
       async handle(exchange, { params }) {
         await jobControl.promote(params.id);
-        return list.get(userOf(exchange), params.id);
+        return getJob(db, userOf(exchange), params.id);
       },
     }),
   );
@@ -102,6 +120,80 @@ function serve(server: FeatureServer, context: JobsOwn): void {
         await jobControl.delete(params.id);
         return new Reply(204);
       },
+    }),
+  );
+}
+
+/** Looking at queues, and stopping, starting and emptying them. */
+function serveQueues(server: FeatureServer, context: JobsOwn): void {
+  const { queueControl } = context;
+  /** @throws QUEUE_NOT_FOUND */
+  const nameOf = async (ref: string): Promise<QueueName> => (await queueView(context, ref)).name;
+  server.route(
+    route({
+      ...reads,
+      method: "GET",
+      path: QUEUES_PATH,
+      summary: "All queues with what waits, runs and is dead in them",
+      response: v.object({ queues: v.array(QueueView) }),
+      handle: async () => ({ queues: await queueViews(context) }),
+    }),
+  );
+  server.route(
+    route({
+      ...reads,
+      method: "GET",
+      path: `${QUEUES_PATH}/:name`,
+      summary: "One queue",
+      params: QueueParams,
+      response: QueueView,
+      errors: ["QUEUE_NOT_FOUND"],
+      handle: (_exchange, { params }) => queueView(context, params.name),
+    }),
+  );
+  server.route(
+    route({
+      ...actsOnQueue,
+      path: `${QUEUES_PATH}/:name/pause`,
+      summary: "Begin none of the queue's jobs, also after a restart, until it is resumed; what runs goes on",
+      response: QueueView,
+      async handle(_exchange, { params }) {
+        await queueControl.pause(await nameOf(params.name));
+        return queueView(context, params.name);
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...actsOnQueue,
+      path: `${QUEUES_PATH}/:name/resume`,
+      summary: "Run the jobs of a paused queue",
+      response: QueueView,
+      async handle(_exchange, { params }) {
+        await queueControl.resume(await nameOf(params.name));
+        return queueView(context, params.name);
+      },
+    }),
+  );
+  server.route(
+    route({
+      ...actsOnQueue,
+      path: `${QUEUES_PATH}/:name/requeue-dead`,
+      summary: "Try all dead jobs of the queue anew; those whose dedupe key another job holds stay dead",
+      response: v.object({ requeued: v.number() }),
+      errors: ["QUEUE_NOT_FOUND", "OVERLOADED"],
+      handle: async (_exchange, { params }) => ({
+        requeued: await queueControl.requeueDead(await nameOf(params.name)),
+      }),
+    }),
+  );
+  server.route(
+    route({
+      ...actsOnQueue,
+      path: `${QUEUES_PATH}/:name/drain`,
+      summary: "Cancel all that waits in the queue: scheduled, ready and retrying jobs; what runs goes on",
+      response: v.object({ cancelled: v.number() }),
+      handle: async (_exchange, { params }) => ({ cancelled: await queueControl.drain(await nameOf(params.name)) }),
     }),
   );
 }

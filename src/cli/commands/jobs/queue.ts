@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { QueueView } from "../../../features/jobs/queue-views.ts";
+import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES } from "../../../store/schema.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

@@ -9,8 +9,8 @@ import { route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import { type Principals, userOf } from "../../access/index.ts";
-import type { WorkerChannels } from "../queue-views.ts";
 import { deliveryQueue, isModuleQueue, type QueueName } from "../runner/job.ts";
+import type { WorkerChannels } from "../view.ts";
 import type { LeasedJob, WorkerLeases } from "../worker-leases.ts";
 import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, Renewed } from "./schema.ts";
 
