@@ -59,7 +59,6 @@ const STILL_THERE = {
   pusher: ["delivery", "notifications", "streams"],
   streams: ["notifications"],
   notifications: ["delivery", "timers"],
-  schedules: ["timers"],
   delivery: ["retention"],
 };
 /** Threads start in src/worker.ts, which imports each thread's file and nothing else of its feature. */

@@ -191,7 +191,7 @@ function jobFeatures({ base, core, services }: Parts): Feature[] {
   const { schedules, timer, pendingTimers, idempotency } = services;
   return [
     jobsFeature({ db, clock, runner, jobControl, queueControl, channels, settings }),
-    schedulesFeature({ db, config, schedules, storage, timer }),
+    schedulesFeature({ db, config, schedules, storage }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),
     transferBucketsFeature({ db, clock, config, runner, jobs, schedules, projects, storage, idempotency, ingest }),
     workersFeature({ workerLeases, channels, principals }),

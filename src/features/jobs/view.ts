@@ -121,7 +121,9 @@ export async function queueView(parts: QueueParts, ref: string): Promise<QueueVi
 }
 
 function forWorkers(channels: WorkerChannels): QueueName[] {
-  return WORKER_CHANNELS.filter((channel) => channels.isForWorkers(channel)).map((channel) => channels.queueOf(channel));
+  return WORKER_CHANNELS.filter((channel) => channels.isForWorkers(channel)).map((channel) =>
+    channels.queueOf(channel),
+  );
 }
 
 function namesOf(counts: readonly JobCount[]): QueueName[] {

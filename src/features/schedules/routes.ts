@@ -5,8 +5,16 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { userOf } from "../access/index.ts";
 import type { Schedule } from "./schedule-definition.ts";
 import * as s from "./schema.ts";
-import type { SchedulesContext, SchedulesOwn } from "./service.ts";
-import { ScheduleService, settleTimer } from "./service.ts";
+import {
+  createSchedule,
+  deleteSchedule,
+  listSchedules,
+  requireSchedule,
+  runSchedule,
+  type SchedulesContext,
+  type SchedulesOwn,
+  updateSchedule,
+} from "./service.ts";
 
 const tag = "Schedules";
 const PATH = "/api/v1/schedules";
@@ -14,7 +22,7 @@ const INVALID = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 /** Of what a timer's action may be refused for. */
 const ACTION = ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED"] as const;
 
-/** What recurs (contract 4.12, 8.4, 8.5). */
+/** What recurs. */
 export function schedulesFeature(own: SchedulesOwn): Feature {
   return {
     name: "schedules",
@@ -25,10 +33,8 @@ export function schedulesFeature(own: SchedulesOwn): Feature {
 
 function serve(server: FeatureServer, context: SchedulesContext): void {
   const { schedules: engine } = context;
-  const service = new ScheduleService(context);
   const read = { permission: "jobs:read" } as const;
   const manage = { permission: "jobs:manage" } as const;
-  engine.offer("timers", "timer", settleTimer(context));
 
   const reply = (schedule: Schedule, status = 200) => {
     const view = s.scheduleView(engine, schedule);
@@ -47,7 +53,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       query: s.ListSchedules,
       response: pageOf(s.ScheduleView),
       errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => service.list(query),
+      handle: (_exchange, { query }) => listSchedules(context, query),
     }),
   );
   server.route(
@@ -61,7 +67,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       status: 201,
       response: s.ScheduleView,
       errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await service.create(userOf(exchange), body), 201),
+      handle: async (exchange, { body }) => reply(await createSchedule(context, userOf(exchange), body), 201),
     }),
   );
   server.route(
@@ -89,7 +95,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       params: s.ScheduleParams,
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND"],
-      handle: async (_exchange, { params }) => reply(await service.get(params.id)),
+      handle: async (_exchange, { params }) => reply(await requireSchedule(engine, params.id)),
     }),
   );
   server.route(
@@ -104,7 +110,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND", "VERSION_CONFLICT", ...INVALID, ...ACTION],
       async handle(exchange, { params, body }) {
-        return reply(await service.update(userOf(exchange), params.id, exchange.header("if-match"), body));
+        return reply(await updateSchedule(context, userOf(exchange), params.id, exchange.header("if-match"), body));
       },
     }),
   );
@@ -117,7 +123,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       access: manage,
       params: s.ScheduleParams,
       errors: ["SCHEDULE_NOT_FOUND"],
-      handle: (_exchange, { params }) => service.delete(params.id),
+      handle: (_exchange, { params }) => deleteSchedule(context, params.id),
     }),
   );
   server.route(
@@ -131,7 +137,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       status: 201,
       response: s.RunView,
       errors: ["SCHEDULE_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
-      handle: (_exchange, { params }) => service.run(params.id),
+      handle: (_exchange, { params }) => runSchedule(context, params.id),
     }),
   );
 }

@@ -49,6 +49,37 @@ export interface ScheduleRun {
   readonly state: string;
 }
 
+/** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
+export type PayloadResolver = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
+
+/** Kinds of jobs that operators may schedule. */
+class SchedulableKinds {
+  readonly #kinds = new Map<string, PayloadResolver>();
+
+  /** @returns a function that takes it away again. */
+  add(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
+    const key = `${queue} ${kind}`;
+    this.#kinds.set(key, resolve);
+    return () => {
+      if (this.#kinds.get(key) === resolve) this.#kinds.delete(key);
+    };
+  }
+
+  /** @throws VALIDATION_FAILED for a kind that has no handler, or whose jobs only the program makes. */
+  require(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
+    const queue = parseQueueName(queueName);
+    const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
+    if (queue && resolve) return { queue, resolve };
+    const known = [...this.#kinds.keys()].sort().map((key) => {
+      const [inQueue, ofKind] = key.split(" ");
+      return `${ofKind} in ${inQueue}`;
+    });
+    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
+      details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
+    });
+  }
+}
+
 /**
  * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract 8.4, 8.5). Each firing is one
  * transaction. What is said of a schedule here is in force with the commit.
@@ -57,7 +88,7 @@ export class Schedules {
   readonly #parts: ScheduleParts;
   readonly #engine: ScheduleEngine;
   /** What may be scheduled from outside. */
-  readonly offers = new ScheduleOffers();
+  readonly kinds = new SchedulableKinds();
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts;
@@ -84,8 +115,8 @@ export class Schedules {
   }
 
   /** Says that operators may have jobs of this kind made, as long as it has a handler. @returns a function that takes it back. */
-  offer(queue: QueueName, kind: string, settle?: SettlePayload): () => void {
-    return this.offers.add(queue, kind, settle);
+  offer(queue: QueueName, kind: string, resolve?: PayloadResolver): () => void {
+    return this.kinds.add(queue, kind, resolve);
   }
 
   /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE, LIMIT_REACHED */
@@ -282,35 +313,4 @@ async function requireIdle(trx: Trx, id: string): Promise<void> {
 
 function nameTaken(): PrismError {
   return new PrismError("NAME_TAKEN", "Another schedule has this name");
-}
-
-/** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
-export type SettlePayload = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
-
-/** Kinds of jobs that are not the program's own business: who may manage jobs may have them made. */
-export class ScheduleOffers {
-  readonly #offers = new Map<string, SettlePayload>();
-
-  /** @returns a function that takes the offer back. */
-  add(queue: QueueName, kind: string, settle: SettlePayload = async (payload) => payload): () => void {
-    const key = `${queue} ${kind}`;
-    this.#offers.set(key, settle);
-    return () => {
-      if (this.#offers.get(key) === settle) this.#offers.delete(key);
-    };
-  }
-
-  /** @throws VALIDATION_FAILED for a kind that has no handler, or whose jobs nobody but the program makes. */
-  require(queueName: string, kind: string): { readonly queue: QueueName; readonly settle: SettlePayload } {
-    const queue = parseQueueName(queueName);
-    const settle = queue && this.#offers.get(`${queue} ${kind}`);
-    if (queue && settle) return { queue, settle };
-    const known = [...this.#offers.keys()].sort().map((key) => {
-      const [inQueue, ofKind] = key.split(" ");
-      return `${ofKind} in ${inQueue}`;
-    });
-    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
-      details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
-    });
-  }
 }

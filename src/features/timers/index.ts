@@ -6,7 +6,7 @@ export {
   scheduleNotification,
 } from "./scheduled-notifications.ts";
 export { epochOf, type Moment, TimeService } from "./time.ts";
-export { MASK, mayReadWords, TimerActionBody, withoutWords } from "./timer-action.ts";
+export { MASK, mayReadWords, withoutWords } from "./timer-action.ts";
 export type { TimerSettings } from "./timer-creator.ts";
 export { creatorIdOf } from "./timer-creator.ts";
 export { type Timer, type TimerService, timerService } from "./timers.ts";

@@ -4,6 +4,8 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
+import { checkShape } from "../../http/input.ts";
+import { object } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
 import { holdersOf, releaseKey } from "../../store/commit/job-table.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
@@ -28,6 +30,7 @@ import {
   readTimerAction,
   requireTimerRights,
   type TimerAction,
+  TimerActionBody,
   type TimerActionInput,
 } from "./timer-action.ts";
 import { creatorIdOf, requireInterval, type TimerSettings, timerPriority } from "./timer-creator.ts";
@@ -73,12 +76,19 @@ export interface TimersContext extends FiringContext {
   limits(): TimerSettings;
 }
 
+const ScheduledTimer = object({ action: TimerActionBody });
+
 /**
  * Jobs and schedules whose work is an action: `services.timer`. Rights are checked when a timer is made and again each time it fires
  * ({@link fireTimer}).
  */
 export function timerService(context: TimersContext) {
   context.runner.handle(TIMER_KIND, (job) => fireTimer(context, job), { notesBegin: true });
+  // A timer that an operator schedules is checked as any other: its form, its recipients, and the rights of its creator.
+  context.schedules.offer("timers", TIMER_KIND, async (payload, creator, trx) => {
+    const { action } = checkShape(ScheduledTimer, payload, "body");
+    return { action: await resolveReferences(context, readTimerAction(action, context.senders), creator, trx) };
+  });
   return {
     /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
     read: (input: unknown) => readTimerAction(input, context.channels),
@@ -88,7 +98,6 @@ export function timerService(context: TimersContext) {
     at: runAt.bind(null, context),
     every: runEvery.bind(null, context),
     cancel: cancelTimer.bind(null, context),
-    resolveReferences: resolveReferences.bind(null, context),
   };
 }
 
