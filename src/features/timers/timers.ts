@@ -87,7 +87,7 @@ export function timerService(context: TimersContext) {
   // A timer that an operator schedules is checked as any other: its form, its recipients, and the rights of its creator.
   context.schedules.offer("timers", TIMER_KIND, async (payload, creator, trx) => {
     const { action } = checkShape(ScheduledTimer, payload, "body");
-    return { action: await resolveReferences(context, readTimerAction(action, context.senders), creator, trx) };
+    return { action: await resolveReferences(context, readTimerAction(action, context.channels), creator, trx) };
   });
   return {
     /** What a request or code gives as an action, checked. @throws VALIDATION_FAILED, SOUND_NOT_FOUND, NOT_CONFIGURED */
