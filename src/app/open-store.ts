@@ -1,7 +1,7 @@
+import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../config/load.ts";
-import { sealedBoxOf } from "../config/load.ts";
+import { type Config, sealedBoxOf } from "../config/load.ts";
 import { publicUrlOf } from "../config/public-url.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
@@ -13,9 +13,8 @@ import { ClockTrust } from "../features/retention/index.ts";
 import { LiveSettings } from "../http/live-settings.ts";
 import type { Committer } from "../store/commit/committer.ts";
 import type { Database } from "../store/database.ts";
-import type { Store } from "../store/store.ts";
-import { StorageGuard } from "../store/write-health.ts";
-import { openServerStore } from "./server-store.ts";
+import { openStore, type Store } from "../store/store.ts";
+import { beatFileOf, StorageGuard } from "../store/write-health.ts";
 
 export interface BaseOptions {
   readonly config: Config;
@@ -54,11 +53,12 @@ export interface Base {
   publicUrl(): string;
 }
 
-export function openBase({ config, log, clock = systemClock, warnings = [], onFatal }: BaseOptions): Base {
+export function openBase(options: BaseOptions): Base {
+  const { config, log, clock = systemClock, warnings = [] } = options;
   const metrics = new Metrics();
   const startedAt = clock.now();
   const box = sealedBoxOf(config);
-  const store = openServerStore({ config, log, box, metrics, onFatal });
+  const store = openServerStore(options, box, metrics);
   const { database, committer, reader } = store;
   const listening = { port: config.port };
   const settings = new LiveSettings(config);
@@ -83,4 +83,32 @@ export function openBase({ config, log, clock = systemClock, warnings = [], onFa
     listening,
     publicUrl: () => publicUrlOf(config, listening.port),
   };
+}
+
+/** Opens the store for the server that holds the data directory. @throws DataDirRefused, UnsealError when the encryption key is another one */
+function openServerStore({ config, log, onFatal }: BaseOptions, box: SealedBox, metrics: Metrics): Store {
+  const commits = metrics.histogram(
+    "prism_commit_duration_seconds",
+    "From handing a write set over to knowing it on disk",
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1],
+  )();
+  const batches = metrics.histogram(
+    "prism_commit_batch_size",
+    "Events of a write set",
+    [0, 1, 4, 16, 64, 128, 256, 512, 1000],
+  )();
+  return openStore({
+    file: config.databaseFile,
+    box,
+    writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
+    isOwner: true,
+    beatFile: beatFileOf(config.dataDir),
+    maxBytes: config.maxDbBytes,
+    log: log.namespace("store"),
+    onCommit(durationMs, events) {
+      commits.observe(durationMs / 1000);
+      batches.observe(events);
+    },
+    onWriterDeath: onFatal,
+  });
 }

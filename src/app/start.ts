@@ -2,14 +2,13 @@ import type { Config } from "../config/load.ts";
 import { awaitFirstAdmin, type FirstAdmin } from "../features/access/index.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
-import { listen, startWork } from "./listen.ts";
+import { listen, reload, startWork } from "./listen.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
 import { openUpkeep } from "./open-upkeep.ts";
 import type { Parts } from "./parts.ts";
 import { registerFeatures, servicesOf } from "./register-features.ts";
-import { reload } from "./reload.ts";
 import { startCore } from "./start-core.ts";
 import { stop } from "./stop.ts";
 
@@ -48,9 +47,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   await registerFeatures(parts);
   await listen(parts, options.acceptAudit === true);
   const { config, database, clock, log } = base;
-  const { passwords, userAdmin } = core.access.accounts;
-  const adminLog = log.namespace("auth");
-  const firstAdmin = await awaitFirstAdmin({ config, database, clock, passwords, userAdmin, log: adminLog });
+  const firstAdmin = await awaitFirstAdmin({ config, database, clock, log: log.namespace("auth") });
   await startWork(parts);
   return {
     port: base.listening.port,

@@ -30,7 +30,10 @@ export type FirstAdmin =
   | { readonly state: "awaited" };
 
 /** Makes a setup token while there is no Admin, outside development (D51). Called when nothing can keep it from being shown any more. */
-export async function awaitFirstAdmin({ config, database, clock, log }: FirstAdminParts): Promise<FirstAdmin> {
+export async function awaitFirstAdmin(
+  parts: Pick<FirstAdminParts, "config" | "database" | "clock" | "log">,
+): Promise<FirstAdmin> {
+  const { config, database, clock, log } = parts;
   const isDevelopment = config.env === "development";
   if (isDevelopment || (await hasAdmin(database.read, { isDevelopment }))) return { state: "exists" };
   const token = await database.write((trx) => makeSetupToken(trx, clock.now()));
