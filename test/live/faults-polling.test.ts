@@ -10,6 +10,7 @@ import { frame, OPCODE, RawSocket } from "./support/raw-socket.ts";
 const PATH = "/socket.io/?EIO=4&transport=polling";
 const AS_TEXT = { token: null, headers: { "Content-Type": "text/plain" } } as const;
 const SEPARATOR = "\u001e";
+const ATTACHMENT_MISSING = '451-["subscribe",{"_placeholder":true,"num":0}]';
 const ASK = '420["unsubscribe",{"stream":"channel:none"}]';
 
 /** A session of a client that polls by hand. */
@@ -79,13 +80,14 @@ test("Socket.IO over polling: packets count one by one, however many come in one
 });
 
 test("Socket.IO over polling: what is no packet of a client's ends the session", async (t) => {
-  const prism = await start(t);
+  const clock = new FakeClock();
+  const prism = await start(t, clock);
   for (const body of [
     "x",
     "bAAAA",
     '0{"sid":"x"}',
     "4",
-    '451-["subscribe",{"_placeholder":true,"num":0}]',
+    ATTACHMENT_MISSING,
     "42[",
     '42{"a":1}',
     `${SEPARATOR}${SEPARATOR}`,
@@ -94,6 +96,8 @@ test("Socket.IO over polling: what is no packet of a client's ends the session",
   ]) {
     const polls = await Polls.open(prism);
     await polls.post(body);
+    // It is waited for until the client has been silent too long.
+    if (body === ATTACHMENT_MISSING) clock.advance(60_000);
     await eventually(`the end after ${body.slice(0, 40)}`, () => liveCount(prism) === 0);
     await isForgotten(prism, polls);
   }

@@ -13,7 +13,7 @@ const SCRIPT = `
   await import("./src/app/start.ts");
   const before = isLoaded();
   const { openEngine } = await import("./src/live/protocols/socketio/engine.ts");
-  await openEngine(() => undefined);
+  await openEngine();
   console.log(JSON.stringify([before, isLoaded()]));
 `;
 

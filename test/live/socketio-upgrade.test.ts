@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { SocketIoSession } from "../../src/live/protocols/socketio/socketio-session.ts";
+import { EngineSession } from "../../src/live/protocols/socketio/engine.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { LiveServer, range } from "./support/live-server.ts";
@@ -75,13 +75,12 @@ test("a WebSocket that was tried out in vain leaves room for another", async (t)
 });
 
 test("a session that goes on over a WebSocket keeps no request of its polls, with the credentials in its headers", async (t) => {
-  const switched = t.mock.method(SocketIoSession.prototype, "switchToProbe");
+  const triedOut = t.mock.method(EngineSession.prototype, "tryOut");
   const prism = await startPrism(t);
   const client = SocketIoClient.start(t, prism.url, { extraHeaders: { Authorization: `Bearer ${prism.adminToken}` } });
   await client.expect("ready");
-  await eventually("the upgrade", () => switched.mock.callCount() === 1);
-  const session: unknown = switched.mock.calls[0]?.this;
-  assert.ok(session instanceof SocketIoSession);
-  assert.ok(session.carrier.ws !== null);
+  const session = await eventually("a WebSocket that is tried out", () => triedOut.mock.calls[0]?.this as unknown);
+  assert.ok(session instanceof EngineSession);
+  await eventually("the upgrade", () => session.ws !== null);
   assert.equal(session.poll, null);
 });

@@ -6,7 +6,7 @@ import type { Closing, SocketProtocol } from "../../live-socket.ts";
 import { MAX_STREAM_LENGTH, type StreamEntry, type StreamGap } from "../../stream.ts";
 import { TOKEN } from "../renew-token.ts";
 import { taskProtocol } from "../task-socket.ts";
-import { EVENT_PREFIX } from "./engine-types.ts";
+import { EVENT_PREFIX } from "./engine.ts";
 
 const stream = v.pipe(v.string("must be a string"), v.maxLength(MAX_STREAM_LENGTH));
 const offset = integer(0, Number.MAX_SAFE_INTEGER);
@@ -29,7 +29,7 @@ export const CLIENT_EVENTS = {
   auth: object({ token: TOKEN }),
 } as const;
 export type ClientEvent = keyof typeof CLIENT_EVENTS;
-export type Said<E extends ClientEvent> = v.InferOutput<(typeof CLIENT_EVENTS)[E]>;
+export type MessageOf<E extends ClientEvent> = v.InferOutput<(typeof CLIENT_EVENTS)[E]>;
 
 /**
  * After these the client library does not come back by itself: it would be refused again. After `expired` it does, once: the application may hold a

@@ -5,18 +5,13 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { ANSWERS_LATER, type Route, route } from "../../../http/route.ts";
 import { MAX_PENDING_MESSAGE_BYTES } from "../../connections.ts";
 import { requireOrigin } from "../upgrade.ts";
-import { SOCKETIO_PATH } from "./engine.ts";
-import { EngineHttpReply, type EngineQuery, EngineRequest } from "./engine-http.ts";
-import { PACKET_SEPARATOR } from "./engine-types.ts";
-import { queryRefused, readEngineQuery } from "./handshake-query.ts";
-import { MAX_PACKET_BYTES } from "./packet-gate.ts";
+import { MAX_PACKET_BYTES, PACKET_SEPARATOR, SOCKETIO_PATH } from "./engine.ts";
+import { HandshakeRequest, queryRefused, readSessionId } from "./handshake-request.ts";
 import type { SocketIoServer } from "./socketio-server.ts";
 import type { SocketIoSession } from "./socketio-session.ts";
-import { Visitor } from "./visitor.ts";
 
-/** Stands for what is no text. */
+/** In place of bytes that are no text. */
 const NO_PACKET = "";
-const NO_BODY: Buffer = Buffer.alloc(0);
 const SHARED = {
   path: SOCKETIO_PATH,
   tag: "Realtime",
@@ -27,11 +22,11 @@ const SHARED = {
   quiet: true,
 } as const;
 
-/** Requests of Socket.IO clients that poll, as routes: the kernel reads and answers them, and engine.io comes in between. */
+/** Requests of Socket.IO clients that poll, as routes: the kernel reads their bodies and counts them, the engine answers. */
 export function pollingRoutes(server: SocketIoServer): readonly Route[] {
   const { parts, sessions } = server;
 
-  /** What is queryRefused is counted by its address, for no credential stands behind it. */
+  /** A refused request is counted by its address: it has no credential that was checked. */
   function counted<T>(exchange: Exchange, answer: () => T): T {
     try {
       requireOrigin(parts, exchange);
@@ -42,28 +37,22 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
     }
   }
 
-  function hand(exchange: Exchange, query: EngineQuery, visitor: Visitor | null, body = NO_BODY): typeof ANSWERS_LATER {
-    const headers = exchange.method === "POST" ? { "content-length": String(body.length) } : {};
-    server.hand(exchange.clientAddress, (engine) => {
+  function begin(exchange: Exchange): typeof ANSWERS_LATER {
+    if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
+    const request = new HandshakeRequest(exchange, parts);
+    parts.connections.requireRoom(null, exchange.clientAddress);
+    server.whenOpen(exchange.clientAddress, (engine) => {
       // The client may not have waited for the engine.
-      if (exchange.isOver) return;
-      engine.request(new EngineHttpReply(exchange, body), new EngineRequest(exchange, query, visitor, { headers }));
+      if (!exchange.isOver) server.begin(engine, request, null).takePoll(exchange);
     });
     return ANSWERS_LATER;
   }
 
-  function begin(exchange: Exchange, query: EngineQuery): typeof ANSWERS_LATER {
-    if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
-    const visitor = new Visitor(exchange, parts);
-    parts.connections.requireRoom(null, exchange.clientAddress);
-    return hand(exchange, query, visitor);
-  }
-
   function sessionOf(sid: string | undefined): SocketIoSession {
     const session = sid === undefined ? undefined : sessions.get(sid);
-    if (session) return session;
+    if (session && !session.engine.ws) return session;
     if (parts.kernel.requests.isDraining) throw new PrismError("SHUTTING_DOWN", "The server is stopping");
-    throw queryRefused("sid", "is of no session that there is");
+    throw queryRefused("sid", "is of no session that polls");
   }
 
   return [
@@ -73,19 +62,17 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
       summary: "Socket.IO: a poll, or the beginning of a session",
       handle: (exchange) =>
         counted(exchange, () => {
-          const query = readEngineQuery(exchange, "polling");
+          const sid = readSessionId(exchange, "polling");
           if (exchange.method !== "GET") throw new PrismError("METHOD_NOT_ALLOWED", "This path answers GET, POST");
-          const { sid } = query;
-          if (sid === undefined) return begin(exchange, query);
-          if (server.bidFarewell(exchange, sid)) return ANSWERS_LATER;
-          sessionOf(sid).poll = exchange;
-          return hand(exchange, query, null);
+          if (sid === undefined) return begin(exchange);
+          if (!server.replyWithCloseReason(exchange, sid)) sessionOf(sid).engine.takePoll(exchange);
+          return ANSWERS_LATER;
         }),
     }),
     route({
       ...SHARED,
       method: "PUT",
-      summary: "Socket.IO: queryRefused as Engine.IO refuses it, with 400",
+      summary: "Socket.IO: refused as Engine.IO refuses it, with 400",
       handle: (exchange) =>
         counted(exchange, () => {
           throw queryRefused("transport", "polling takes GET and POST only");
@@ -100,24 +87,23 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
       maxBodyBytes: MAX_PACKET_BYTES,
       handle: (exchange, { body }) =>
         counted(exchange, () => {
-          const query = readEngineQuery(exchange, "polling");
-          const session = sessionOf(query.sid);
-          const bytes = body as unknown as Buffer;
-          if (admits(session, bytes)) return hand(exchange, query, null, bytes);
-          // The session has been ended: its poll says why, for to the client library an error here is one of the network.
-          exchange.send(200, "ok", { "Content-Type": "text/plain" });
+          const session = sessionOf(readSessionId(exchange, "polling"));
+          const packets = packetsOf(session, body as unknown as Buffer);
+          if (packets.every((packet) => session.admits(packet, Buffer.byteLength(packet))))
+            for (const packet of packets) session.engine.receive(packet);
+          // Of a session that has been ended, too: its poll says why, for to the client library an error here is one of the network.
+          exchange.send(200, "ok", { "Content-Type": "text/html" });
           return ANSWERS_LATER;
         }),
     }),
   ];
 
-  /** @returns false when one of the packets has ended the session. @throws PAYLOAD_TOO_LARGE for one that is nobody's yet */
-  function admits(session: SocketIoSession, bytes: Buffer): boolean {
+  /** @throws PAYLOAD_TOO_LARGE for more than a client may send that has yet to say who it is */
+  function packetsOf(session: SocketIoSession, bytes: Buffer): readonly string[] {
     if (bytes.length > MAX_PENDING_MESSAGE_BYTES && parts.connections.isPending(session.live)) {
       session.live.close("tooBig");
       throw new PrismError("PAYLOAD_TOO_LARGE", "Say who you are before you say more than 4 KiB");
     }
-    const packets = decodeUtf8(bytes)?.split(PACKET_SEPARATOR) ?? [NO_PACKET];
-    return packets.every((packet) => session.admits(packet, Buffer.byteLength(packet)));
+    return decodeUtf8(bytes)?.split(PACKET_SEPARATOR) ?? [NO_PACKET];
   }
 }

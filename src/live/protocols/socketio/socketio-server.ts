@@ -11,18 +11,11 @@ import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../../live-sock
 import { TopicBroadcaster } from "../../topic-broadcaster.ts";
 import { IDLE_TIMEOUT_S, LIBRARY_MAX_MESSAGE_BYTES } from "../socket-route.ts";
 import { insideProtocol, type UpgradeParts, upgrade } from "../upgrade.ts";
-import { type Engine, openEngine, SOCKETIO_PATH } from "./engine.ts";
-import { EngineRequest } from "./engine-http.ts";
-import { EngineSocket, EngineUpgradeReply, SocketIoSocket } from "./engine-socket.ts";
-import { ENGINE_CLOSE, type EngineHandlers, type EngineSession } from "./engine-types.ts";
-import { queryRefused, readEngineQuery } from "./handshake-query.ts";
-import { SessionCarrier } from "./session-carrier.ts";
-import { SessionChannel } from "./session-channel.ts";
-import type { Line } from "./socketio-conversation.ts";
+import { answerPoll, type Engine, EngineSession, openEngine, SOCKETIO_PATH } from "./engine.ts";
+import { HandshakeRequest, queryRefused, readSessionId } from "./handshake-request.ts";
+import { SessionChannel, SocketIoTopics } from "./session-channel.ts";
 import { socketIoProtocol } from "./socketio-message.ts";
-import { type SessionParts, SocketIoSession } from "./socketio-session.ts";
-import { SocketIoTopics } from "./socketio-topics.ts";
-import { Visitor } from "./visitor.ts";
+import { type Line, type SessionParts, SocketIoSession } from "./socketio-session.ts";
 
 export interface SocketIoParts extends SessionParts, UpgradeParts {
   readonly clock: Clock;
@@ -31,32 +24,40 @@ export interface SocketIoParts extends SessionParts, UpgradeParts {
   readonly namespaces: readonly string[];
 }
 
-/** Last words that wait for a poll; whoever comes later learns only that there is no such session. */
-const FAREWELL_LIMIT_MS = 10_000;
-const MAX_FAREWELLS = 10_000;
-const MAX_FAREWELL_BYTES = 16_777_216;
+/** How long the last packets of a session wait for a poll; a later one learns only that there is no such session. */
+const CLOSE_REASON_MS = 10_000;
+const MAX_PENDING_CLOSES = 10_000;
+const MAX_PENDING_CLOSE_BYTES = 16_777_216;
+
+/** One WebSocket, from its upgrade on. */
+interface SocketData {
+  /** Null for one that is to carry a session which began by polling. */
+  readonly request: HandshakeRequest | null;
+  session: SocketIoSession | null;
+  /** Null before it is open, and once it is closed: the library's object must not be touched then. */
+  ws: WebSocket<SocketData> | null;
+}
 
 /**
- * Socket.IO on our servers: one engine, whatever app a client came by. Our rules stand before it: `socketio-polling.ts` for requests, the
- * upgrade and the messages of WebSockets here.
+ * Socket.IO on our servers: one engine, whatever app a client came by. Requests are in `socketio-polling.ts`, WebSockets here.
  */
 export class SocketIoServer {
   readonly parts: SocketIoParts;
   readonly sessions = new Map<string, SocketIoSession>();
-  #handlers: EngineHandlers | null = null;
-  #opening: Promise<EngineHandlers> | null = null;
-  /** By session that has ended: what the next poll is answered with, last words or nothing. */
-  readonly #farewells: TtlCache<string, string>;
+  #engine: Engine | null = null;
+  #opening: Promise<Engine> | null = null;
+  /** By session that has ended: what the next poll is answered with, its last packets or nothing. */
+  readonly #pendingCloses: TtlCache<string, string>;
   readonly #topics = new SocketIoTopics();
   readonly #shared: SocketParts;
 
   constructor(parts: SocketIoParts) {
     this.parts = parts;
-    this.#farewells = new TtlCache({
-      maxEntries: MAX_FAREWELLS,
-      ttlMs: FAREWELL_LIMIT_MS,
+    this.#pendingCloses = new TtlCache({
+      maxEntries: MAX_PENDING_CLOSES,
+      ttlMs: CLOSE_REASON_MS,
       clock: parts.clock,
-      weight: { maxBytes: MAX_FAREWELL_BYTES, bytesOf: (packets) => packets.length },
+      weight: { maxBytes: MAX_PENDING_CLOSE_BYTES, bytesOf: (packets) => packets.length },
     });
     const broadcaster = new TopicBroadcaster(this.#topics, parts.hub, "socketio", socketIoProtocol.entryText);
     this.#shared = { ...parts, protocol: socketIoProtocol, broadcaster };
@@ -65,141 +66,116 @@ export class SocketIoServer {
   /** To be called for each app that listens. */
   mount(app: TemplatedApp): void {
     this.#topics.add(app);
-    app.ws<SocketIoSocket>(SOCKETIO_PATH, {
+    app.ws<SocketData>(SOCKETIO_PATH, {
       maxPayloadLength: LIBRARY_MAX_MESSAGE_BYTES,
       maxBackpressure: MAX_BACKLOG_BYTES,
       idleTimeout: IDLE_TIMEOUT_S,
       sendPingsAutomatically: false,
       compression: this.parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
       upgrade: (res, req, context) => this.#upgrade(res, req, context),
-      open: (ws) => this.#open(ws),
-      message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
-      drain: (ws) => carriedBy(ws)?.drained(),
+      open: (ws) => this.#opened(ws),
+      message: (ws, message, isBinary) => receive(ws, Buffer.from(message), isBinary),
+      drain: (ws) => carriedBy(ws)?.engine.emit("drain"),
       dropped: (ws) => carriedBy(ws)?.live.dropped(),
       // Of one that is only tried out as well: what it costs is the session's.
       pong: (ws) => ws.getUserData().session?.live.ponged(),
       ping: (ws) => ws.getUserData().session?.live.receive(),
-      close: (ws) => closed(ws.getUserData()),
+      close: (ws) => closed(ws),
     });
   }
 
   /**
-   * Hands a request to engine.io: at once, or the first ones when it has been opened. Those are counted meanwhile, as what they are about to be.
-   * @param address of whoever sent it.
+   * Runs `begin` at once, or when the engine has been loaded, which the first sessions wait for. They are counted meanwhile.
+   * @param address of the client
    */
-  hand(address: string, to: (engine: EngineHandlers) => void): void {
-    if (this.#handlers) {
-      to(this.#handlers);
+  whenOpen(address: string, begin: (engine: Engine) => void): void {
+    if (this.#engine) {
+      begin(this.#engine);
       return;
     }
     const { connections, log } = this.parts;
-    const place = placeFor(address);
-    connections.add(place);
-    this.#opening ??= this.#openEngine();
+    const reserved = reservationFor(address);
+    connections.add(reserved);
+    this.#opening ??= this.#open();
     this.#opening
-      .finally(() => connections.delete(place))
-      .then(to)
+      .finally(() => connections.delete(reserved))
+      .then(begin)
       .catch((error: unknown) => log.error({ err: error }, "a session of Socket.IO could not be begun"));
   }
 
+  async #open(): Promise<Engine> {
+    const engine = await openEngine();
+    this.#letIn(engine);
+    this.#engine = engine;
+    return engine;
+  }
+
+  /** A session begins whose client has yet to say who it is. @param socket null where it begins with a poll */
+  begin({ begin }: Engine, request: HandshakeRequest, socket: SocketData | null): EngineSession {
+    const engine = new EngineSession(request.address, socket?.ws ?? null);
+    const namespaces = new Set<string>();
+    const openLine = (principal: Principal | null): Line => {
+      const channel = new SessionChannel(engine, namespaces, this.#topics);
+      return { channel, live: new LiveSocket(channel, principal, request.address, this.#shared) };
+    };
+    const session = new SocketIoSession({ engine, request, openLine }, this.parts);
+    if (socket) socket.session = session;
+    this.sessions.set(engine.id, session);
+    engine.on("close", () => this.sessions.delete(engine.id));
+    engine.on("unsent", (packets) => {
+      const poll = engine.poll?.isOver === false ? engine.poll : null;
+      // With nothing to say, the next poll learns that there is no such session.
+      if (packets === "" && !poll) return;
+      this.#pendingCloses.set(engine.id, packets);
+      if (poll) this.replyWithCloseReason(poll, engine.id);
+    });
+    begin(engine);
+    return engine;
+  }
+
   /**
-   * Answers a poll of a session that has ended: with its last words, and the next one with the end. The client library hands words on in a later
+   * Answers a poll of a session that has ended: with its last packets, and the next one with the end. The client library hands packets on in a later
    * turn of its loop, and forgets them when the end comes in the same answer. @returns false when there is no such session either.
    */
-  bidFarewell(poll: Exchange, sid: string): boolean {
-    const words = this.#farewells.get(sid);
-    if (words === undefined) return false;
-    if (words === "") this.#farewells.delete(sid);
-    else this.#farewells.set(sid, "");
-    poll.onAbort = null;
-    poll.send(200, words || ENGINE_CLOSE, { "Content-Type": "text/plain; charset=UTF-8" });
+  replyWithCloseReason(poll: Exchange, sid: string): boolean {
+    const packets = this.#pendingCloses.get(sid);
+    if (packets === undefined) return false;
+    if (packets === "") this.#pendingCloses.delete(sid);
+    else this.#pendingCloses.set(sid, "");
+    answerPoll(poll, packets);
     return true;
   }
 
-  /** Upgraded at once, as everywhere; engine.io hears of it afterwards and can only refuse by closing, so what it would refuse is queryRefused here. */
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     // A session that polls is counted already.
     const connections = req.getQuery("sid") === undefined ? this.parts.connections : NO_LIMIT;
-    upgrade({ ...this.parts, connections }, res, req, context, insideProtocol, (exchange) => {
-      const query = readEngineQuery(exchange, "websocket");
-      if (query.sid === undefined) return new SocketIoSocket(query, new Visitor(exchange, this.parts), null);
-      const session = this.sessions.get(query.sid);
-      if (!session || session.carrier.ws || session.probe) throw queryRefused("sid", "is of no session that polls");
-      session.probe = new SocketIoSocket(query, null, session);
-      return session.probe;
+    upgrade({ ...this.parts, connections }, res, req, context, insideProtocol, (exchange): SocketData => {
+      const sid = readSessionId(exchange, "websocket");
+      if (sid === undefined) return { request: new HandshakeRequest(exchange, this.parts), session: null, ws: null };
+      const session = this.sessions.get(sid);
+      if (!session || session.engine.ws || session.engine.probe)
+        throw queryRefused("sid", "is of no session that polls");
+      return { request: null, session, ws: null };
     });
   }
 
-  #open(ws: WebSocket<SocketIoSocket>): void {
+  #opened(ws: WebSocket<SocketData>): void {
     const socket = ws.getUserData();
     socket.ws = ws;
-    // Not the object that was given to the upgrade: the library has copied its members.
-    if (socket.session) socket.session.probe = socket;
-    const address = socket.visitor?.address ?? socket.session?.address ?? "";
-    this.hand(address, (engine) => {
-      if (!socket.ws) return;
-      const reply = new EngineUpgradeReply(socket, address, () => engine.open(new EngineSocket(socket)));
-      const get = { method: "GET", path: SOCKETIO_PATH };
-      engine.upgrade(reply, new EngineRequest(get, socket.query, socket.visitor, { socket }));
-    });
-  }
-
-  async #openEngine(): Promise<EngineHandlers> {
-    const engine = await openEngine((session) => this.#opened(session));
-    this.#letIn(engine);
-    this.#handlers = engine.handlers;
-    return engine.handlers;
-  }
-
-  /** A session has begun, of which nobody knows yet whose it is. */
-  #opened(conn: EngineSession): void {
-    const { visitor, socket } = conn.request as EngineRequest;
-    if (!visitor) throw new TypeError("a session begins with a request of somebody's");
-    // It would hold the process for half a minute; whoever is to hear last words hears them by the farewells.
-    if (conn.transport.name === "polling") conn.transport.closeTimeout = 0;
-    const carrier = new SessionCarrier(conn, socket?.ws ?? null);
-    const openLine = (principal: Principal | null): Line => {
-      const channel = new SessionChannel(carrier, this.#topics);
-      return { channel, live: new LiveSocket(channel, principal, visitor.address, this.#shared) };
-    };
-    const session = new SocketIoSession({ conn, visitor, carrier, openLine }, this.parts);
-    carrier.onFarewell = (packets) => {
-      const poll = session.poll?.isOver === false ? session.poll : null;
-      // With nothing to say, the next poll learns that there is no such session.
-      if (packets === "" && !poll) return;
-      this.#farewells.set(conn.id, packets);
-      if (poll) this.bidFarewell(poll, conn.id);
-    };
-    if (socket) socket.session = session;
-    this.sessions.set(conn.id, session);
-    let isDraining = false;
-    const drained = (): void => {
-      if (isDraining) return;
-      isDraining = true;
-      // Not while it is being written to.
-      setImmediate(() => {
-        isDraining = false;
-        if (this.sessions.has(conn.id)) session.drained();
+    const { request, session } = socket;
+    if (session) session.engine.tryOut(ws);
+    else if (request)
+      this.whenOpen(request.address, (engine) => {
+        // The client may have gone meanwhile.
+        if (socket.ws) this.begin(engine, request, socket);
       });
-    };
-    conn.on("drain", () => {
-      if (!carrier.ws) drained();
-    });
-    conn.on("upgrade", () => {
-      session.switchToProbe();
-      // What filled the next poll has room now, and the library says nothing of that.
-      drained();
-    });
-    conn.on("close", () => {
-      this.sessions.delete(conn.id);
-      session.closed();
-    });
   }
 
   #letIn({ io }: Engine): void {
-    const sessionOf = (conn: unknown): SocketIoSession | undefined => this.sessions.get((conn as EngineSession).id);
+    const sessionOf = ({ conn }: Socket): SocketIoSession | undefined =>
+      this.sessions.get((conn as unknown as EngineSession).id);
     const join = (socket: Socket, next: (refusal?: Error) => void): void => {
-      const session = sessionOf(socket.conn);
+      const session = sessionOf(socket);
       try {
         session?.join(socket);
         next();
@@ -207,7 +183,7 @@ export class SocketIoServer {
         next(session?.refusal(error));
       }
     };
-    const open = (socket: Socket): void => sessionOf(socket.conn)?.open(socket);
+    const open = (socket: Socket): void => sessionOf(socket)?.open(socket);
     io.use(join).on("connection", open);
     io.of((name, _auth, next) => next(null, this.#isNamespace(name)))
       .use(join)
@@ -220,8 +196,8 @@ export class SocketIoServer {
   }
 }
 
-/** A connection that is about to be. */
-function placeFor(address: string): Connection {
+/** Counts as a connection until there is one. */
+function reservationFor(address: string): Connection {
   const nothing = (): void => undefined;
   return {
     transport: "socketio",
@@ -236,24 +212,26 @@ function placeFor(address: string): Connection {
 const NO_LIMIT = { requireRoom: (): void => undefined };
 
 /** The session that a WebSocket carries; undefined while it is only being tried. */
-function carriedBy(ws: WebSocket<SocketIoSocket>): SocketIoSession | undefined {
+function carriedBy(ws: WebSocket<SocketData>): SocketIoSession | undefined {
   const { session } = ws.getUserData();
-  return session?.carrier.ws === ws ? session : undefined;
+  return session?.engine.ws === ws ? session : undefined;
 }
 
-function receive(socket: SocketIoSocket, bytes: Buffer, isBinary: boolean): void {
-  const { session, transport, ws } = socket;
-  // Nobody who keeps to the protocol says anything before engine.io has spoken.
-  if (!session || !transport) {
-    ws?.close();
+function receive(ws: WebSocket<SocketData>, bytes: Buffer, isBinary: boolean): void {
+  const { session } = ws.getUserData();
+  // A client that keeps to the protocol waits for the handshake.
+  if (!session) {
+    ws.close();
     return;
   }
   const packet = isBinary ? bytes : bytes.toString();
-  if (session.admits(packet, bytes.length)) transport.onData(packet);
+  if (!session.admits(packet, bytes.length)) return;
+  if (session.engine.probe === ws) session.engine.receiveProbe(packet);
+  else session.engine.receive(packet);
 }
 
-function closed(socket: SocketIoSocket): void {
+function closed(ws: WebSocket<SocketData>): void {
+  const socket = ws.getUserData();
   socket.ws = null;
-  if (socket.session?.probe === socket) socket.session.probe = null;
-  socket.transport?.onClose();
+  socket.session?.engine.lost(ws);
 }

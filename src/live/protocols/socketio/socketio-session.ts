@@ -1,24 +1,18 @@
 import type { Socket } from "socket.io";
-import { PrismError } from "../../../core/errors.ts";
+import { assertNever, PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { toPrismError } from "../../../http/error-reply.ts";
-import type { Exchange } from "../../../http/exchange.ts";
+import { errorBody, toPrismError } from "../../../http/error-reply.ts";
+import { checkShape } from "../../../http/input.ts";
+import type { Shape } from "../../../http/route.ts";
 import { type Connections, MAX_PENDING_MESSAGE_BYTES } from "../../connections.ts";
 import type { LiveSocket } from "../../live-socket.ts";
-import type { StreamRequestParts } from "../stream-requests.ts";
-import type { SocketIoSocket } from "./engine-socket.ts";
-import type { EngineSession } from "./engine-types.ts";
-import { MAX_PACKET_BYTES, PacketGate } from "./packet-gate.ts";
-import type { SessionCarrier } from "./session-carrier.ts";
-import {
-  type ConversationParts,
-  errorBodyOf,
-  handshakeOf,
-  type Line,
-  SocketIoConversation,
-} from "./socketio-conversation.ts";
-import type { Visitor } from "./visitor.ts";
+import { type StreamRequestParts, StreamRequests } from "../stream-requests.ts";
+import { type EngineSession, MAX_PACKET_BYTES, PacketGate } from "./engine.ts";
+import type { HandshakeRequest } from "./handshake-request.ts";
+import type { SessionChannel } from "./session-channel.ts";
+import { CLIENT_EVENTS, type ClientEvent, eventText, Handshake, type MessageOf } from "./socketio-message.ts";
 
 export interface SessionParts extends StreamRequestParts {
   readonly connections: Connections;
@@ -31,11 +25,155 @@ export interface SessionParts extends StreamRequestParts {
   ): Promise<void>;
 }
 
-export interface SessionOf {
-  readonly conn: EngineSession;
-  readonly visitor: Visitor;
-  readonly carrier: SessionCarrier;
-  /** Opens a live connection over the carrier. @param principal null for the first one: the client has yet to say who it is. */
+/** What a conversation goes over. */
+export interface Line {
+  readonly channel: SessionChannel;
+  readonly live: LiveSocket;
+}
+
+interface ConversationParts extends SessionParts {
+  readonly request: HandshakeRequest;
+  /** Calls when everything sent so far is on its way to the client. */
+  whenTaken(taken: () => void): void;
+}
+
+type Answer = Readonly<Record<string, unknown>>;
+type Reply = (answer: Answer) => void;
+
+/** What a client says and is told in one namespace: its requests, its subscriptions, and who it is there. */
+class SocketIoConversation {
+  readonly live: LiveSocket;
+  readonly channel: SessionChannel;
+  readonly #parts: ConversationParts;
+  readonly #streams: StreamRequests;
+  #handshake: ReturnType<typeof handshakeOf> | null = null;
+
+  constructor({ channel, live }: Line, parts: ConversationParts) {
+    this.channel = channel;
+    this.live = live;
+    this.#parts = parts;
+    this.#streams = new StreamRequests(live, {
+      ...parts,
+      // Nobody has got what waits for a poll.
+      markDelivered: (userId, offset) => parts.whenTaken(() => parts.markDelivered(userId, offset)),
+    });
+  }
+
+  /** The client has been let in. */
+  open(socket: Socket, handshake: ReturnType<typeof handshakeOf>): void {
+    this.#handshake = handshake;
+    this.channel.join(socket.nsp.name);
+    socket.onAny((event: unknown, ...args: unknown[]) => this.#said(String(event), args));
+    const principal = this.live.caller;
+    const userId = principal.kind === "apiKey" ? null : principal.userId;
+    const ready = { connectionId: uuidv7(), userId };
+    const own = userId === null ? null : ({ kind: "user", userId } as const);
+    if (!own || this.#parts.access.check(principal, own) !== "allowed") this.#tell("ready", ready);
+    else this.#followOwn(ready);
+  }
+
+  /** The client has left the namespace. */
+  leave(): void {
+    this.live.unsubscribeAll();
+    this.channel.leave();
+  }
+
+  /** The session is gone. */
+  closed(): void {
+    this.channel.closed();
+    this.live.closed();
+  }
+
+  /** When the client has everything that it missed it is told so, and how much that was. */
+  #followOwn(ready: Answer): void {
+    this.#streams.subscribe(
+      {
+        stream: "user:me",
+        from: this.#handshake?.offset ?? "latest",
+        isAcknowledging: this.#handshake?.ack === true,
+        onReplayed: (replayed, offset) => this.#tell("ready", { ...ready, offset, replayed }),
+      },
+      () => undefined,
+    );
+  }
+
+  #said(event: string, args: unknown[]): void {
+    const last = args.at(-1);
+    const reply: Reply | null = typeof last === "function" ? (answer) => last(answer) : null;
+    const answer: Reply = (given) => reply?.({ ok: true, ...given });
+    try {
+      if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `There is no event of this name: ${KNOWN}`);
+      if (Buffer.isBuffer(args[0])) throw new PrismError("VALIDATION_FAILED", "The argument is binary; send an object");
+      const said = checkShape(CLIENT_EVENTS[event] as Shape<MessageOf<ClientEvent>>, args[0], "body");
+      this.#perform(event, said, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
+    } catch (error) {
+      this.#refuse(event, error, reply);
+    }
+  }
+
+  /** @returns what is answered once it is done; undefined when it has been. */
+  #perform(event: ClientEvent, said: MessageOf<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
+    switch (event) {
+      case "subscribe":
+        this.#streams.subscribe(said as MessageOf<"subscribe">, (stream, offset) => answer({ stream, offset }));
+        return undefined;
+      case "unsubscribe":
+        answer({ stream: this.#streams.unsubscribe((said as MessageOf<"unsubscribe">).stream) });
+        return undefined;
+      case "ack": {
+        const { offset } = said as MessageOf<"ack">;
+        return this.#streams.acknowledge("user:me", offset).then(() => ({ offset }));
+      }
+      case "notification:read": {
+        const { id } = said as MessageOf<"notification:read">;
+        return this.#parts.markRead(this.live.caller, id, this.#parts.request).then(() => ({}));
+      }
+      case "auth":
+        this.#streams.renew((said as MessageOf<"auth">).token, (expiresAt) => answer({ expiresAt }));
+        return undefined;
+      default:
+        return assertNever(event);
+    }
+  }
+
+  /** The connection stays. A request without callback is answered by an event. */
+  #refuse(event: string, thrown: unknown, reply: Reply | null): void {
+    const { error } = errorBodyOf(thrown, this.#parts);
+    if (reply) reply({ ok: false, error });
+    else this.#tell("exception", { event: event.slice(0, MAX_EVENT_LENGTH), ...error });
+  }
+
+  #tell(event: string, payload: Answer): void {
+    this.live.send(eventText(event, JSON.stringify(payload)));
+  }
+}
+
+const KNOWN = Object.keys(CLIENT_EVENTS).join(", ");
+const MAX_EVENT_LENGTH = 64;
+
+function isClientEvent(event: string): event is ClientEvent {
+  return Object.hasOwn(CLIENT_EVENTS, event);
+}
+
+/** `auth` of the packet that joins a namespace. @throws VALIDATION_FAILED */
+function handshakeOf(auth: unknown) {
+  return checkShape(Handshake, auth, "body");
+}
+
+/** The request id is the handshake's: it is what the log knows this connection by. */
+function errorBodyOf(
+  thrown: unknown,
+  { request: { requestId }, log }: Pick<ConversationParts, "request" | "log">,
+): ReturnType<typeof errorBody> {
+  const error = toPrismError(thrown);
+  if (error.code === "INTERNAL") log.error({ requestId, err: error.cause }, "a client's message failed");
+  return errorBody(error, requestId);
+}
+
+interface SessionOf {
+  readonly engine: EngineSession;
+  readonly request: HandshakeRequest;
+  /** Opens a live connection over the engine's. @param principal null for the first one: the client has yet to say who it is. */
   openLine(principal: Principal | null): Line;
 }
 
@@ -53,27 +191,29 @@ interface Membership {
  * first live connection lasts as long as the session: it counts the messages of all namespaces, and the session ends with its token.
  */
 export class SocketIoSession {
-  readonly conn: EngineSession;
-  readonly carrier: SessionCarrier;
-  readonly #visitor: Visitor;
+  readonly engine: EngineSession;
   readonly #parts: ConversationParts;
   readonly #openLine: SessionOf["openLine"];
   readonly #gate = new PacketGate();
   readonly #first: SocketIoConversation;
   /** By namespace, from the moment that its handshake is accepted. */
   readonly #members = new Map<string, Membership>();
-  /** The poll that waits for something to say. */
-  poll: Exchange | null = null;
-  /** A WebSocket that is to take the session over from polling. */
-  probe: SocketIoSocket | null = null;
 
-  constructor({ conn, visitor, carrier, openLine }: SessionOf, parts: SessionParts) {
-    this.conn = conn;
-    this.carrier = carrier;
-    this.#visitor = visitor;
+  constructor({ engine, request, openLine }: SessionOf, parts: SessionParts) {
+    this.engine = engine;
     this.#openLine = openLine;
-    this.#parts = { ...parts, visitor, whenTaken: (told) => carrier.whenTaken(told) };
+    this.#parts = { ...parts, request, whenTaken: (taken) => engine.whenTaken(taken) };
     this.#first = new SocketIoConversation(openLine(null), this.#parts);
+    const all = (tell: (conversation: SocketIoConversation) => void) => () => this.#conversations().forEach(tell);
+    engine.on(
+      "drain",
+      all(({ live }) => live.drained()),
+    );
+    engine.on(
+      "upgrade",
+      all(({ channel }) => channel.switched()),
+    );
+    engine.on("close", () => this.#closed());
   }
 
   get live(): LiveSocket {
@@ -81,18 +221,7 @@ export class SocketIoSession {
   }
 
   get address(): string {
-    return this.#visitor.address;
-  }
-
-  /** The client goes on over the WebSocket that it tried. */
-  switchToProbe(): void {
-    const ws = this.probe?.ws;
-    this.probe = null;
-    // With all its headers it would be kept for as long as the session.
-    this.poll = null;
-    if (!ws) return;
-    this.carrier.switchTo(ws);
-    for (const { channel } of this.#conversations()) channel.switched();
+    return this.#parts.request.address;
   }
 
   /** A packet has come in; a buffer is an attachment. @returns false when the session has been ended for it. */
@@ -105,11 +234,6 @@ export class SocketIoSession {
     return reason === null;
   }
 
-  /** The client takes more. */
-  drained(): void {
-    for (const { live } of this.#conversations()) live.drained();
-  }
-
   /** The client asks for a namespace. @throws UNAUTHENTICATED, TOKEN_EXPIRED, RATE_LIMITED, VALIDATION_FAILED … */
   join({ nsp: { name }, handshake: { auth } }: Socket): void {
     if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace has been joined already");
@@ -117,7 +241,7 @@ export class SocketIoSession {
       throw new PrismError("RATE_LIMITED", `A connection may join ${MAX_NAMESPACES} namespaces`);
     }
     const handshake = handshakeOf(auth);
-    const conversation = this.#conversationOf(this.#visitor.authenticate(handshake.token));
+    const conversation = this.#conversationOf(this.#parts.request.authenticate(handshake.token));
     this.#members.set(name, { conversation, handshake });
   }
 
@@ -145,11 +269,9 @@ export class SocketIoSession {
     member.conversation.open(socket, member.handshake);
   }
 
-  /** The session is gone. */
-  closed(): void {
+  #closed(): void {
     const conversations = this.#conversations();
     this.#members.clear();
-    this.carrier.closed();
     for (const conversation of conversations) conversation.closed();
   }
 

@@ -2,26 +2,27 @@ import { PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { type Authenticator, fromSecret, readCredential } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
+import { parseQuery } from "../../../http/input.ts";
 import type { RealtimeAccess } from "../../connections.ts";
 
-export interface VisitorParts {
+export interface HandshakeParts {
   readonly authenticator: Authenticator;
   readonly access: RealtimeAccess;
 }
 
 /**
- * Whoever has sent the first request of a session, and what it showed. That says nothing yet: Socket.IO authenticates by its own message, which may
- * bring the credential or leave it at this one.
+ * The first request of a session, with its credential. Socket.IO authenticates by its own message, which may bring another credential or rely on
+ * this one.
  */
-export class Visitor {
+export class HandshakeRequest {
   readonly address: string;
   /** The request's own; the log has it. */
   readonly requestId: string;
-  readonly #parts: VisitorParts;
+  readonly #parts: HandshakeParts;
   readonly #secret: string | null = null;
   readonly #identify: () => Principal | null;
 
-  constructor(exchange: Exchange, parts: VisitorParts) {
+  constructor(exchange: Exchange, parts: HandshakeParts) {
     this.address = exchange.clientAddress;
     this.requestId = exchange.requestId;
     this.#parts = parts;
@@ -56,4 +57,20 @@ export class Visitor {
       ? new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key as auth.token")
       : new PrismError("TOKEN_EXPIRED", "The ticket's credential has ended");
   }
+}
+
+const PROTOCOL = "4";
+
+/** @returns the session that a request is of. @throws VALIDATION_FAILED for another protocol or transport than the request's */
+export function readSessionId(exchange: Exchange, transport: "polling" | "websocket"): string | undefined {
+  const query = parseQuery(exchange.queryText);
+  if (query["EIO"] !== PROTOCOL)
+    throw queryRefused("EIO", "must be 4: this is Engine.IO 4, which Socket.IO 3 and 4 speak");
+  if (query["transport"] !== transport) throw queryRefused("transport", `must be ${transport} for such a request`);
+  return query["sid"];
+}
+
+/** A request that Engine.IO knows no answer to. */
+export function queryRefused(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The query is not valid", { details: [{ path, code: "VALUE", message }] });
 }
