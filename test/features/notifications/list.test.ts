@@ -133,6 +133,40 @@ test("D21: who may read everybody's sees all recipients, others only themselves"
   }
 });
 
+test("a page shows all recipients of each notification, also where some have very many", async (t) => {
+  const prism = await startPrism(t);
+  const { database: db } = prism.parts.base;
+  const ids = [
+    await send(prism, "few"),
+    await send(prism, "many"),
+    await send(prism, "more"),
+    await send(prism, "last"),
+  ];
+  const users = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}-${count - i}`);
+  const added = [users("a", 2), users("b", 1500), users("c", 2500), users("d", 1)];
+  await db.write(async (trx) => {
+    for (const [at, names] of added.entries())
+      for (let from = 0; from < names.length; from += 500)
+        await trx
+          .insertInto("notification_recipients")
+          .values(
+            names.slice(from, from + 500).map((userId) => ({
+              notificationId: ids[at] ?? "",
+              userId,
+              seq: db.nextOffset(trx),
+              acknowledgedAt: userId.endsWith("-1") ? 1 : null,
+            })),
+          )
+          .execute();
+  });
+  const { data } = (await get(prism)).body;
+  assert.deepEqual(titles({ data } as Page), ["last", "more", "many", "few"]);
+  const shown = [...data].reverse().map(({ recipients }) => recipients.slice(1));
+  assert.deepEqual(shown, added, "in the order of their offsets, after the first one");
+  const acknowledged = [...data].reverse().map(({ acknowledgedBy }) => acknowledgedBy);
+  assert.deepEqual(acknowledged, [["a-1"], ["b-1"], ["c-1"], ["d-1"]]);
+});
+
 test("S2-38: a notification is shown to its recipients and to who may read everybody's", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");

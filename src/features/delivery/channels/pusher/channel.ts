@@ -5,8 +5,7 @@ import { notificationView } from "../../../notifications/index.ts";
 import { userChannel } from "../../../pusher/index.ts";
 import type { SoundUrlOf } from "../../../sounds/index.ts";
 import type { Attempt, Channel } from "../../channel.ts";
-import { PusherBatches, type PusherEvent } from "./batches.ts";
-import { PusherClient, type PusherClientParts } from "./client.ts";
+import { PusherBatches, PusherClient, type PusherClientParts, type PusherEvent } from "./client.ts";
 
 export interface PusherContext extends PusherClientParts {
   readonly database: Database;
