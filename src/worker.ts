@@ -20,4 +20,4 @@ else if (role === "watchdog")
     runWatchdogThread(data as WatchdogThreadData),
   );
 // Its addon is loaded in this thread only.
-else void import("./features/access/accounts/hash-thread.ts").then(({ runHashThread }) => runHashThread());
+else void import("./features/access/passwords/hash-thread.ts").then(({ runHashThread }) => runHashThread());

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserAdmin } from "../../src/features/access/user-admin.ts";
+import { openSession } from "../../src/features/access/sessions/sessions.ts";
+import { createUser } from "../../src/features/access/users/create-user.ts";
 import { startEmbedded } from "./embedded.ts";
 
 /** A data directory with many users in it, and who they are. */
@@ -19,17 +20,15 @@ export async function makeCrowd(users: number): Promise<Crowd> {
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   const server = await startEmbedded({ "auth.accessExpires": "12h" }, dir);
   const { audit, clock, database: db } = server.parts.base;
-  const { sessions } = server.parts.core.access.accounts;
-  const { accessTokens } = server.parts.core.access;
-  const admin = new UserAdmin(audit, clock);
+  const { accounts, accessTokens } = server.parts.core.access;
   const people: string[] = [];
   for (let from = 0; from < users; from += USERS_PER_COMMIT) {
     const names = Array.from({ length: Math.min(USERS_PER_COMMIT, users - from) }, (_, i) => `user-${from + i}`);
     const opened = await db.write(async (trx) => {
       const made = [];
       for (const username of names) {
-        const { id } = await admin.create({ username, roles: ["User"] }, trx);
-        made.push(await sessions.open(id, { ip: "127.0.0.1", userAgent: "bench" }, trx));
+        const { id } = await createUser({ audit, clock }, { username, roles: ["User"] }, trx);
+        made.push(await openSession(accounts, id, { ip: "127.0.0.1", userAgent: "bench" }, trx));
       }
       return made;
     });

@@ -47,9 +47,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
 function accessFeatures(parts: Parts): Feature[] {
   const { base, core, http } = parts;
   const { database: db, clock, config, settings, box } = base;
-  const { projects, users, accessTokens, devUserId, principals, reads } = core.access;
-  const { accounts, sessions, accountLinks, accountMail, projectInvitations } = core.access.accounts;
-  const { userAdmin, oneTimeTokens, passwords, userLifecycle } = core.access.accounts;
+  const { accounts, projects, users, devUserId, principals, reads } = core.access;
   const { pusher, pusherRegistry, channelAuthorizers } = core.live;
   const { runner, jobs } = core.jobs;
   return [
@@ -62,9 +60,8 @@ function accessFeatures(parts: Parts): Feature[] {
       settings,
       pusherRegistry,
       accounts,
-      sessions,
-      accountLinks,
-      dev: { users, accessTokens, devUserId },
+      users,
+      devUserId,
     }),
     projectsFeature({
       db,
@@ -76,24 +73,21 @@ function accessFeatures(parts: Parts): Feature[] {
       projects,
       users,
       settings,
-      accountMail,
-      projectInvitations,
+      accounts,
     }),
     rolesFeature({ db, clock }),
     usersFeature({
-      account: { db, clock, box, reads, principals, pusherRegistry, accounts, userLifecycle },
-      pusher: { config, projects, pusher, pusherRegistry, channelAuthorizers },
-      admin: {
-        db,
-        clock,
-        config,
-        pusherRegistry,
-        passwords,
-        userAdmin,
-        oneTimeTokens,
-        accountMail,
-        userLifecycle,
-      },
+      db,
+      clock,
+      config,
+      box,
+      principals,
+      projects,
+      reads,
+      pusher,
+      pusherRegistry,
+      channelAuthorizers,
+      accounts,
     }),
   ];
 }

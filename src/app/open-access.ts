@@ -1,7 +1,7 @@
 import {
   AccessTokens,
-  type AccountServices,
-  type AccountsOptions,
+  type AccountContext,
+  type AccountOptions,
   bootstrap,
   makeConfiguredAdmin,
   openAccounts,
@@ -26,13 +26,13 @@ export interface Access {
   readonly principals: Principals;
   readonly projects: Projects;
   readonly users: UserDirectory;
-  readonly accounts: AccountServices;
+  readonly accounts: AccountContext;
   /** Answers that are kept until what they show changes. */
   readonly reads: ReadCaches;
 }
 
 /** Makes what every installation has, and the configured administrator. @throws ConfigRefused, after closing the store */
-export async function openAccess(base: Base, enqueueMail: AccountsOptions["enqueueMail"]): Promise<Access> {
+export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
   const { config, database, reader, audit, clock, log, publicUrl } = base;
   const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
   const accessTokens = new AccessTokens({
@@ -47,7 +47,7 @@ export async function openAccess(base: Base, enqueueMail: AccountsOptions["enque
   const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog });
   const accounts = openAccounts({
     config,
-    database,
+    db: database,
     audit,
     clock,
     log,
@@ -55,8 +55,8 @@ export async function openAccess(base: Base, enqueueMail: AccountsOptions["enque
     publicUrl,
     enqueueMail,
   });
-  const { passwords, userAdmin } = accounts;
-  await makeConfiguredAdmin({ config, database, clock, passwords, userAdmin, log: authLog }).catch(async (error) => {
+  const { passwords } = accounts;
+  await makeConfiguredAdmin({ config, database, audit, clock, passwords, log: authLog }).catch(async (error) => {
     await Promise.all([passwords.close(), base.store.close()]);
     throw error;
   });

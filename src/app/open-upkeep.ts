@@ -59,7 +59,7 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
   const { access, pipeline, jobs } = core;
   const { dataDir } = config;
   const log = base.log.namespace("audit");
-  const unlocks = new UnlockWatch(reader, access.accounts.loginBackoff);
+  const unlocks = new UnlockWatch(reader, access.accounts.backoff);
   return {
     auditHead: new AuditHeadKeeper({ database, reader, box, auditKey: store.auditKey, audit, dataDir, log }),
     auditRetention: new AuditRetention({

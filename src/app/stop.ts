@@ -1,4 +1,5 @@
 import { within } from "../core/within.ts";
+import { linksIdle } from "../features/access/index.ts";
 import { lastRequests } from "../http/active-requests.ts";
 import type { Parts } from "./parts.ts";
 
@@ -38,7 +39,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
   await within(left(), Promise.all([upkeep.usage.stop(), upkeep.auditRetention.stop()]));
   await within(left(), bus.idle());
-  await within(Math.min(LINK_LIMIT_MS, left()), accounts.accountLinks.idle());
+  await within(Math.min(LINK_LIMIT_MS, left()), linksIdle(accounts));
   await accounts.passwords.close();
   await within(left(), core.pipeline.channels.close());
   core.access.issuer?.stop();

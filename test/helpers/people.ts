@@ -1,4 +1,4 @@
-import { UserAdmin } from "../../src/features/access/user-admin.ts";
+import { createUser } from "../../src/features/access/users/create-user.ts";
 import type { TestPrism } from "./prism.ts";
 
 /** A user with roles and an access token, made without going through registration. */
@@ -8,8 +8,7 @@ export async function makeUser(
   roles: readonly string[] = [],
 ): Promise<{ id: string; token: string }> {
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
-  const { id } = await parts.base.database.write((trx) => admin.create({ username, roles }, trx));
+  const { id } = await parts.base.database.write((trx) => createUser(parts.base, { username, roles }, trx));
   const { token } = await parts.core.access.accessTokens.issue(id);
   return { id, token };
 }

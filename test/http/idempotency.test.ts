@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UserAdmin } from "../../src/features/access/user-admin.ts";
+import { createServiceToken } from "../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -161,7 +161,7 @@ test("an Idempotency-Key belongs to its caller and its route", async (t) => {
   const { database: db, audit, clock } = prism.parts.base;
   const { rightsChanged } = prism;
   const { token: serviceToken } = await db.write((trx) =>
-    new UserAdmin(audit, clock).createToken({ userId: ann.id, name: "t" }, trx),
+    createServiceToken({ audit, clock }, { userId: ann.id, name: "t" }, trx),
   );
   const body = events.body("x");
   for (const [name, options, isReplayed] of [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { toRfc3339 } from "../../src/core/clock.ts";
-import { UserAdmin } from "../../src/features/access/user-admin.ts";
+import { createServiceToken, revokeServiceToken } from "../../src/features/access/users/create-user.ts";
 import { logIn, makeAccount } from "../features/access/accounts/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -32,13 +32,12 @@ for (const protocol of PROTOCOLS) {
     test("a service token that is revoked ends its connections, not its user's others", async (t) => {
       const server = await LiveServer.start(t);
       const { parts, adminToken } = server.prism;
-      const admin = new UserAdmin(parts.base.audit, parts.base.clock);
       const issued = await parts.base.database.write((trx) =>
-        admin.createToken({ userId: server.userId, name: "CI" }, trx),
+        createServiceToken(parts.base, { userId: server.userId, name: "CI" }, trx),
       );
       const client = await server.connect(protocol, { token: issued.token });
       const other = await server.connect(protocol, { token: adminToken });
-      await parts.base.database.write((trx) => admin.revokeToken(issued.id, trx));
+      await parts.base.database.write((trx) => revokeServiceToken(parts.base, issued.id, trx));
       server.prism.rightsChanged();
       assert.equal(await client.end, protocol.ends.unauthenticated);
       await server.feedOf(protocol).publish();

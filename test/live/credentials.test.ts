@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UserAdmin } from "../../src/features/access/user-admin.ts";
+import { createServiceToken, createUser } from "../../src/features/access/users/create-user.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -17,8 +17,8 @@ interface Attempt {
 async function serviceToken(prism: TestPrism): Promise<string> {
   const { parts } = prism;
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
-  return (await parts.base.database.write((trx) => admin.createToken({ userId: me.id, name: "CI" }, trx))).token;
+  return (await parts.base.database.write((trx) => createServiceToken(parts.base, { userId: me.id, name: "CI" }, trx)))
+    .token;
 }
 
 /** How the server answers a WebSocket upgrade: 101 or the error's status and code. */
@@ -136,9 +136,8 @@ test("an account that is not active gets 403", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const { id } = await parts.base.database.write((trx) =>
-    admin.create({ username: "pia", roles: ["User"], status: "pending" }, trx),
+    createUser(parts.base, { username: "pia", roles: ["User"], status: "pending" }, trx),
   );
   const { token } = await parts.core.access.accessTokens.issue(id);
   assert.equal(await upgradeOf(t, `${prism.wsUrl}/ws?token=${token}`, {}), "403 ACCOUNT_PENDING");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { type Deferred, deferred } from "../../../src/core/deferred.ts";
-import { OwnerCache } from "../../../src/features/access/owner-cache.ts";
+import { OwnerCache } from "../../../src/features/access/read-caches.ts";
 import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 

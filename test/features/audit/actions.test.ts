@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { UserAdmin } from "../../../src/features/access/user-admin.ts";
+import { createServiceToken, createUser, revokeServiceToken } from "../../../src/features/access/users/create-user.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
@@ -17,7 +17,6 @@ interface Made {
 async function world(t: TestContext) {
   const prism = await startPrism(t);
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const write = parts.base.database.write.bind(parts.base.database);
   const { id: uma } = await makeUser(prism, "uma");
   const post = async (path: string, body: object) => (await prism.post<Made>(`/api/v1${path}`, body)).body.id;
@@ -27,9 +26,9 @@ async function world(t: TestContext) {
   const note = await post("/notifications", { recipients: ["me"], title: "t", message: "m" });
   const event = await post("/events", { type: "x" });
   const token = await write((trx) =>
-    admin.createToken({ userId: parts.core.access.devUserId ?? "", name: "old" }, trx),
+    createServiceToken(parts.base, { userId: parts.core.access.devUserId ?? "", name: "old" }, trx),
   );
-  return { prism, admin, write, uma, project, key: key?.id ?? "", rule, note, event, token: token.id };
+  return { prism, parts, write, uma, project, key: key?.id ?? "", rule, note, event, token: token.id };
 }
 
 type World = Awaited<ReturnType<typeof world>>;
@@ -91,21 +90,21 @@ const CHANGES: readonly Change<World>[] = [
   {
     action: "user.register",
     resourceType: "user",
-    run: ({ admin, write }) =>
-      write((trx) => admin.create({ username: "new-one", roles: ["User"] }, trx)).catch(String),
+    run: ({ parts, write }) =>
+      write((trx) => createUser(parts.base, { username: "new-one", roles: ["User"] }, trx)).catch(String),
   },
   {
     action: "token.create",
     resourceType: "serviceToken",
-    run: ({ prism, admin, write }) =>
-      write((trx) => admin.createToken({ userId: prism.parts.core.access.devUserId ?? "", name: "t" }, trx)).catch(
-        String,
-      ),
+    run: ({ parts, write }) =>
+      write((trx) =>
+        createServiceToken(parts.base, { userId: parts.core.access.devUserId ?? "", name: "t" }, trx),
+      ).catch(String),
   },
   {
     action: "token.revoke",
     resourceType: "serviceToken",
-    run: ({ admin, write, token }) => write((trx) => admin.revokeToken(token, trx)).catch(String),
+    run: ({ parts, write, token }) => write((trx) => revokeServiceToken(parts.base, token, trx)).catch(String),
   },
   {
     action: "notification.sent",
@@ -147,9 +146,9 @@ test("S2-55 S2-105 every critical action leaves its record in the transaction of
 });
 
 test("the trail holds ids and counts, never a mail address, a name, a note or a secret", async (t) => {
-  const { prism, admin, write, note } = await world(t);
+  const { prism, parts, write, note } = await world(t);
   const secretive = { email: "carla@example.org", name: "Carla Bley", username: "carla" };
-  await write((trx) => admin.create({ ...secretive, roles: [] }, trx));
+  await write((trx) => createUser(parts.base, { ...secretive, roles: [] }, trx));
   const { body: key } = await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "Secret project" });
   await prism.put(api(`/notifications/${note}/acknowledge`), { note: "my private note" });
   await prism.post(api(`/notifications/${note}/webview-action`), { metadata: { password: "hunter2" } });

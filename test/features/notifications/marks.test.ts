@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { UsageMarks } from "../../../src/features/access/usage-marks.ts";
-import { UserAdmin } from "../../../src/features/access/user-admin.ts";
+import { UsageMarks } from "../../../src/features/access/authenticate/principals.ts";
+import { createServiceToken } from "../../../src/features/access/users/create-user.ts";
 import { DeliveryMarks } from "../../../src/features/notifications/delivery-marks.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -17,9 +17,8 @@ test("the last use of keys and tokens is written once a minute for all of them, 
   const prism = await startPrism(t, { clock });
   const { parts } = prism;
   const shop = await makeProject(prism);
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const { token } = await parts.base.database.write((trx) =>
-    admin.createToken({ userId: parts.core.access.devUserId ?? "", name: "t" }, trx),
+    createServiceToken(parts.base, { userId: parts.core.access.devUserId ?? "", name: "t" }, trx),
   );
   const used = () => [
     scalarOf(prism, "select lastUsedAt from api_keys"),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import { UserAdmin } from "../../../src/features/access/user-admin.ts";
+import { createServiceToken } from "../../../src/features/access/users/create-user.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
@@ -76,10 +76,9 @@ test("nobody makes a timer without credentials or with an API key", async () => 
 
 test("a service token makes the timers that its scopes allow", async () => {
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const userId = parts.core.access.devUserId ?? "";
   const make = (scopes: ("timers:create" | "notifications:send" | "events:emit")[]) =>
-    parts.base.database.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx));
+    parts.base.database.write((trx) => createServiceToken(parts.base, { userId, name: "t", scopes }, trx));
   const own = await make(["timers:create"]);
   assert.equal((await prism.post(PATH, notify("me"), { token: own.token })).status, 201);
   assert.equal((await prism.post(PATH, event(), { token: own.token })).status, 403);
@@ -89,11 +88,14 @@ test("a service token makes the timers that its scopes allow", async () => {
 
 test("S0-29 the bus event notify needs what a notification needs, and is audited as its creator's", async (t) => {
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
   const maker = await makeUser(prism, "maker", ["Operator"]);
   await makeUser(prism, "told");
   const tokenFor = async (...scopes: ("timers:create" | "notifications:send" | "events:emit")[]) =>
-    (await parts.base.database.write((trx) => admin.createToken({ userId: maker.id, name: "t", scopes }, trx))).token;
+    (
+      await parts.base.database.write((trx) =>
+        createServiceToken(parts.base, { userId: maker.id, name: "t", scopes }, trx),
+      )
+    ).token;
   const onBus = (payload: object) => ({
     label: "l",
     delayMs: 1000,

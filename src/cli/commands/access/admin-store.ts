@@ -5,10 +5,9 @@ import { createLogger } from "../../../config/logger.ts";
 import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { silentLogger } from "../../../core/log.ts";
-import type { AccountServices } from "../../../features/access/accounts/open-accounts.ts";
-import { bootstrap } from "../../../features/access/bootstrap.ts";
-import { KeyAdmin } from "../../../features/access/key-admin.ts";
-import { UserAdmin } from "../../../features/access/user-admin.ts";
+import type { AccountContext } from "../../../features/access/context.ts";
+import { bootstrap } from "../../../features/access/first-start.ts";
+import type { UserContext } from "../../../features/access/users/create-user.ts";
 import { AuditService } from "../../../features/audit/audit.ts";
 import type { Database } from "../../../store/database.ts";
 import { openStore, type Store } from "../../../store/store.ts";
@@ -16,17 +15,15 @@ import { type Context, refuseUrl } from "../../context.ts";
 import { ensureDatabase, requireDatabase } from "../../data-dir.ts";
 
 /** What administers a data directory from the command line. */
-export interface AdminStore {
+export interface AdminStore extends UserContext {
   readonly database: Database;
   /** Sees every commit whose promise is settled. */
   readonly reader: Sqlite;
   readonly audit: AuditService;
-  readonly users: UserAdmin;
-  readonly keys: KeyAdmin;
   readonly defaultProjectId: string;
   readonly config: Config;
   /** What happens to accounts, and their passwords. Made when asked for, and ended with the command. */
-  accounts(): Promise<AccountServices>;
+  accounts(): Promise<AccountContext>;
 }
 
 /**
@@ -55,20 +52,19 @@ export async function withExistingStore<T>(context: Context, work: (store: Admin
 
 async function withStore<T>(context: Context, config: Config, work: (store: AdminStore) => Promise<T>): Promise<T> {
   const store = open(context, config);
-  let opened: AccountServices | undefined;
+  let opened: AccountContext | undefined;
   try {
     return await runAs(COMMAND_LINE, async () => {
       const { database, reader } = store;
       const audit = new AuditService(database, systemClock);
       const isDevelopment = config.env === "development";
       const { defaultProjectId } = await bootstrap(database, reader, audit, systemClock, isDevelopment);
-      const users = new UserAdmin(audit, systemClock, config.timezone);
-      const keys = new KeyAdmin(audit, systemClock);
-      const accounts = async (): Promise<AccountServices> => {
+      const accounts = async (): Promise<AccountContext> => {
         opened ??= await openCliAccounts(config, database, audit);
         return opened;
       };
-      return work({ database, reader, audit, users, keys, defaultProjectId, config, accounts });
+      const { timezone } = config;
+      return work({ database, reader, audit, clock: systemClock, timezone, defaultProjectId, config, accounts });
     });
   } finally {
     await opened?.passwords.close();
@@ -76,16 +72,16 @@ async function withStore<T>(context: Context, config: Config, work: (store: Admi
   }
 }
 
-async function openCliAccounts(config: Config, database: Database, audit: AuditService): Promise<AccountServices> {
+async function openCliAccounts(config: Config, database: Database, audit: AuditService): Promise<AccountContext> {
   // Loaded by the few commands that need them.
   const [{ openAccounts }, { AccessTokens }] = await Promise.all([
-    import("../../../features/access/accounts/open-accounts.ts"),
-    import("../../../features/access/access-tokens.ts"),
+    import("../../../features/access/context.ts"),
+    import("../../../features/access/authenticate/access-tokens.ts"),
   ]);
   const { secrets, auth } = config;
   return openAccounts({
     config,
-    database,
+    db: database,
     audit,
     clock: systemClock,
     log: silentLogger,

@@ -72,21 +72,23 @@ async function create(flags: Flags, command: Command): Promise<void> {
   const name = cleanText(flags.name ?? "");
   if (codePointLength(name) > MAX_NAME)
     throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
-  const [{ withAdminStore }, { getUser, roleNameList }, { requireStrong }] = await Promise.all([
+  const [{ withAdminStore }, { getUser, roleNameList }, { requireStrong }, { createUser }] = await Promise.all([
     import("./admin-store.ts"),
     import("./account-queries.ts"),
-    import("../../../features/access/accounts/password-text.ts"),
+    import("../../../features/access/passwords/password-text.ts"),
+    import("../../../features/access/users/create-user.ts"),
   ]);
   const hasPassword = flags.password === true || flags.stdin === true;
   const password = hasPassword ? await readNewPassword(flags.stdin === true) : undefined;
-  const created = await withAdminStore(context, "user create", async ({ database, users, config, accounts }) => {
+  const created = await withAdminStore(context, "user create", async (store) => {
+    const { database, config, accounts } = store;
     const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
     if (password !== undefined) requireStrong(password, config.auth.passwordMin, [email, username, phone]);
     const passwordHash = password === undefined ? undefined : await (await accounts()).passwords.hash(password);
     return database.write(async (trx) => {
       const named = name === "" ? {} : { name };
       const names = { id, externalId: externalId && cleanText(externalId), email, username, phone };
-      const made = await users.create({ ...names, status, roles, passwordHash, ...named }, trx);
+      const made = await createUser(store, { ...names, status, roles, passwordHash, ...named }, trx);
       return getUser(trx, made.id);
     });
   });

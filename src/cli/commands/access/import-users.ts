@@ -1,8 +1,8 @@
 import { extname } from "node:path";
 import { type Command, Option } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
-import type { AccountFormat, FiledAccount } from "../../../features/access/accounts/account-file.ts";
-import type { AccountsImported, ImportOptions } from "../../../features/access/accounts/import-accounts.ts";
+import type { AccountFormat, FiledAccount } from "../../../features/access/users/account-file.ts";
+import type { AccountsImported, ImportOptions } from "../../../features/access/users/import-accounts.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
@@ -54,7 +54,7 @@ Examples:
 }
 
 async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
-  const { formatOfText, readAccounts } = await import("../../../features/access/accounts/account-file.ts");
+  const { formatOfText, readAccounts } = await import("../../../features/access/users/account-file.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // Decoded with replacements: names would come in damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
@@ -91,21 +91,14 @@ async function importOffline(
   filed: readonly FiledAccount[],
   options: ImportOptions,
 ): Promise<AccountsImported> {
-  const [{ systemClock }, { withAdminStore }, { importAccounts }, { COMMAND_LINE_GRANTER }] = await Promise.all([
-    import("../../../core/clock.ts"),
+  const [{ withAdminStore }, { importAccounts }, { COMMAND_LINE_GRANTER }] = await Promise.all([
     import("./admin-store.ts"),
-    import("../../../features/access/accounts/import-accounts.ts"),
-    import("../../../features/access/accounts/role-grants.ts"),
+    import("../../../features/access/users/import-accounts.ts"),
+    import("../../../features/access/authorize.ts"),
   ]);
-  return withAdminStore(context, "user import", async ({ accounts, audit }) => {
-    const { userAdmin, userLifecycle } = await accounts();
-    return importAccounts(
-      { userAdmin, userLifecycle, audit, clock: systemClock },
-      filed,
-      options,
-      COMMAND_LINE_GRANTER,
-    );
-  });
+  return withAdminStore(context, "user import", async ({ accounts }) =>
+    importAccounts(await accounts(), filed, options, COMMAND_LINE_GRANTER),
+  );
 }
 
 /** A refusal, with the line of each problem in the file. */

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
-import type { IssuedKey } from "../../../features/access/key-admin.ts";
+import type { IssuedKey } from "../../../features/access/projects/keys.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag, listFlag } from "../../output/flag-values.ts";
@@ -73,16 +73,17 @@ function addCreateKey(key: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore }, { findProjectRef }] = await Promise.all([
+      const [{ withAdminStore }, { findProjectRef }, { createKey }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
+        import("../../../features/access/projects/keys.ts"),
       ]);
-      const { project, issued } = await withAdminStore(context, "key create", ({ database, keys }) =>
-        database.write(async (trx) => {
+      const { project, issued } = await withAdminStore(context, "key create", (store) =>
+        store.database.write(async (trx) => {
           const project = await findProjectRef(trx, flags.project);
           const { scopes, expires: expiresAt } = flags;
           const wanted = { projectId: project.id, name, scopes, expiresAt, createdBy: null };
-          return { project, issued: await keys.create(wanted, trx) };
+          return { project, issued: await createKey(store, wanted, trx) };
         }),
       );
       showIssuedKey(context, issued, project.id);
@@ -105,12 +106,13 @@ function addRevokeKey(key: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { projectOfKey }] = await Promise.all([
+      const [{ withAdminStore }, { projectOfKey }, { revokeKey }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
+        import("../../../features/access/projects/keys.ts"),
       ]);
-      await withAdminStore(context, "key revoke", ({ database, keys }) =>
-        database.write(async (trx) => keys.revoke(await projectOfKey(trx, id, flags.project), id, trx)),
+      await withAdminStore(context, "key revoke", (store) =>
+        store.database.write(async (trx) => revokeKey(store, await projectOfKey(trx, id, flags.project), id, trx)),
       );
       context.out.result({ id, revoked: true }, () => `${id} is revoked`);
     });
@@ -167,14 +169,15 @@ Examples:
         await rotateEncryption(context);
         return;
       }
-      const [{ withAdminStore }, { projectOfKey }] = await Promise.all([
+      const [{ withAdminStore }, { projectOfKey }, { rotateKey }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
+        import("../../../features/access/projects/keys.ts"),
       ]);
-      const { projectId, issued } = await withAdminStore(context, "key rotate", ({ database, keys }) =>
-        database.write(async (trx) => {
+      const { projectId, issued } = await withAdminStore(context, "key rotate", (store) =>
+        store.database.write(async (trx) => {
           const projectId = await projectOfKey(trx, id, flags.project);
-          return { projectId, issued: await keys.rotate(projectId, id, flags.grace, null, trx) };
+          return { projectId, issued: await rotateKey(store, projectId, id, flags.grace, null, trx) };
         }),
       );
       showIssuedKey(context, issued, projectId);

@@ -74,15 +74,16 @@ function addCreateToken(token: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore }, { findUserRef }] = await Promise.all([
+      const [{ withAdminStore }, { findUserRef }, { createServiceToken }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
+        import("../../../features/access/users/create-user.ts"),
       ]);
-      const { user, issued } = await withAdminStore(context, "token create", ({ database, users }) =>
-        database.write(async (trx) => {
+      const { user, issued } = await withAdminStore(context, "token create", (store) =>
+        store.database.write(async (trx) => {
           const user = await findUserRef(trx, flags.user);
           const { scopes, expires: expiresAt } = flags;
-          return { user, issued: await users.createToken({ userId: user.id, name, scopes, expiresAt }, trx) };
+          return { user, issued: await createServiceToken(store, { userId: user.id, name, scopes, expiresAt }, trx) };
         }),
       );
       const expiresAt = toRfc3339OrNull(flags.expires ?? null);
@@ -103,9 +104,12 @@ function addRevokeToken(token: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism token revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, _flags: object, command: Command) => {
       const context = contextOf(command);
-      const { withAdminStore } = await import("./admin-store.ts");
-      await withAdminStore(context, "token revoke", ({ database, users }) =>
-        database.write((trx) => users.revokeToken(id, trx)),
+      const [{ withAdminStore }, { revokeServiceToken }] = await Promise.all([
+        import("./admin-store.ts"),
+        import("../../../features/access/users/create-user.ts"),
+      ]);
+      await withAdminStore(context, "token revoke", (store) =>
+        store.database.write((trx) => revokeServiceToken(store, id, trx)),
       );
       context.out.result({ id, revoked: true }, () => `${id} is revoked`);
     });

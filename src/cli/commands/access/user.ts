@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { COMMAND_LINE_GRANTER } from "../../../features/access/accounts/role-grants.ts";
+import { COMMAND_LINE_GRANTER } from "../../../features/access/authorize.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -95,7 +95,8 @@ function addApproveUser(user: Command): void {
       const { roleNameList } = await import("./account-queries.ts");
       await changeUser(contextOf(command), "user approve", ref, async ({ id }, { accounts, database }) => {
         const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
-        await (await accounts()).userLifecycle.approve(id, roles, COMMAND_LINE_GRANTER);
+        const { approveUser } = await import("../../../features/access/users/user-lifecycle.ts");
+        await approveUser(await accounts(), id, roles, COMMAND_LINE_GRANTER);
       });
     });
 }
@@ -108,7 +109,8 @@ function addDisableUser(user: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism user disable ann@example.org")
     .action(async (ref: string, _flags: object, command: Command) => {
       await changeUser(contextOf(command), "user disable", ref, async ({ id }, { accounts }) => {
-        await (await accounts()).userLifecycle.update(id, { status: "disabled" }, COMMAND_LINE_GRANTER);
+        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
+        await updateUser(await accounts(), id, { status: "disabled" }, COMMAND_LINE_GRANTER);
       });
     });
 }
@@ -121,7 +123,8 @@ function addEnableUser(user: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism user enable ann@example.org")
     .action(async (ref: string, _flags: object, command: Command) => {
       await changeUser(contextOf(command), "user enable", ref, async ({ id }, { accounts }) => {
-        await (await accounts()).userLifecycle.update(id, { status: "active" }, COMMAND_LINE_GRANTER);
+        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
+        await updateUser(await accounts(), id, { status: "active" }, COMMAND_LINE_GRANTER);
       });
     });
 }
@@ -154,7 +157,8 @@ function addSetUserRoles(user: Command): void {
         const lost = knownRoles(remove, known);
         const base = role === undefined ? (await getUser(database.read, id)).roles : [];
         const roles = [...base, ...knownRoles([...(role ?? []), ...add], known)].filter((name) => !lost.includes(name));
-        await (await accounts()).userLifecycle.update(id, { roles }, COMMAND_LINE_GRANTER);
+        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
+        await updateUser(await accounts(), id, { roles }, COMMAND_LINE_GRANTER);
       });
     });
 }
@@ -177,7 +181,8 @@ function addSetUserPassword(user: Command): void {
       const context = contextOf(command);
       const password = await readNewPassword(flags.stdin === true);
       await changeUser(context, "user passwd", ref, async ({ id }, { accounts }) => {
-        await (await accounts()).accounts.setPassword(id, password);
+        const { setPassword } = await import("../../../features/access/sessions/login.ts");
+        await setPassword(await accounts(), id, password);
       });
     });
 }
@@ -195,7 +200,7 @@ function addUnlockUsers(user: Command): void {
       const [{ withAdminStore }, { findUserRef }, { requestUnlock }] = await Promise.all([
         import("./admin-store.ts"),
         import("./account-queries.ts"),
-        import("../../../features/access/accounts/unlock.ts"),
+        import("../../../features/access/sessions/login-backoff.ts"),
       ]);
       const id = await withAdminStore(context, "user unlock", ({ database, audit }) =>
         database.write(async (trx) => {
@@ -232,7 +237,8 @@ function addDeleteUser(user: Command): void {
       ]);
       const { id, label } = await withAdminStore(context, "user delete", async ({ database, accounts }) => {
         const found = await findUserRef(database.read, ref);
-        await (await accounts()).userLifecycle.remove(found.id, COMMAND_LINE_GRANTER);
+        const { removeUser } = await import("../../../features/access/users/user-lifecycle.ts");
+        await removeUser(await accounts(), found.id, COMMAND_LINE_GRANTER);
         return found;
       });
       context.out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);

@@ -3,7 +3,7 @@ import type { Config } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
-import { fetchKeySet, usableKeys } from "../../../features/access/issuer-keys.ts";
+import { fetchKeySet, usableKeys } from "../../../features/access/authenticate/issuer-tokens.ts";
 import { MailClient, smtpOptionsOf } from "../../../features/delivery/channels/mail/client.ts";
 import { ApnsClient, apnsOptionsOf, readApnsKey } from "../../../features/delivery/channels/push/apns-client.ts";
 import { readFcmCredentials } from "../../../features/delivery/channels/push/fcm-access.ts";

@@ -1,5 +1,5 @@
 import { systemClock } from "../../../core/clock.ts";
-import { UserDirectory } from "../../../features/access/user-directory.ts";
+import { UserDirectory } from "../../../features/access/users/user-directory.ts";
 import type { PatternQuota } from "../../../features/rules/deciding/pattern-quota.ts";
 import { storedPatterns } from "../../../features/rules/deciding/pattern-quota.ts";
 import { type Importer, type ImportReply, importRules } from "../../../features/rules/import-rules.ts";

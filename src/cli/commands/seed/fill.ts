@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { App } from "../../../app/start.ts";
+import { createUser } from "../../../features/access/users/create-user.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output, Progress } from "../../output/output.ts";
@@ -21,10 +22,11 @@ export interface SeededAccount {
 
 /** Makes those of the accounts that are not there, each with a password of its own; one that is there, closed ones too, stays as it is. */
 export async function seedAccounts(
-  { database, users, accounts }: AdminStore,
+  store: AdminStore,
   wanted: readonly SampleAccount[],
   progress: Progress,
 ): Promise<SeededAccount[]> {
+  const { database, accounts } = store;
   const seeded: SeededAccount[] = [];
   for (const { username, email, name, role } of wanted) {
     progress.update(seeded.length, wanted.length);
@@ -38,7 +40,7 @@ export async function seedAccounts(
     if (!taken) {
       password = randomBytes(PASSWORD_BYTES).toString("base64url");
       const passwordHash = await (await accounts()).passwords.hash(password);
-      await database.write((trx) => users.create({ username, email, name, roles: [role], passwordHash }, trx));
+      await database.write((trx) => createUser(store, { username, email, name, roles: [role], passwordHash }, trx));
     }
     seeded.push({ username, email, role, password });
   }

@@ -8,7 +8,7 @@ import { flattenOptions } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
 import { localUrlOf, tlsFilesOf } from "../../../config/public-url.ts";
 import type { Logger } from "../../../core/log.ts";
-import { hasLocalPublicUrl } from "../../../features/access/dev-gate.ts";
+import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";

@@ -1,9 +1,9 @@
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { removeEvents } from "../../events/index.ts";
 import type { RunningJob } from "../../jobs/index.ts";
-import type { ProjectsContext } from "./context.ts";
+import { reauthorize } from "../authorize.ts";
 import { oldestEvents } from "./event-queries.ts";
-import { requireStill } from "./still-may.ts";
+import type { ProjectsContext } from "./service.ts";
 
 /** Rows of one transaction: ingest waits for none of them longer than a commit. */
 const SLICE = 500;
@@ -42,7 +42,7 @@ export class EventDeletion {
     const seqs = await oldestEvents(db.scan, projectId, payload.before, MAX_AT_ONCE + 1);
     if (seqs.length > MAX_AT_ONCE) {
       return db.write(async (trx) => {
-        await requireStill(this.#context, principal, projectId, "events:delete", trx);
+        await reauthorize(this.#context, principal, projectId, "events:delete", trx);
         await audit.record(entry, { trx });
         const { jobId } = await jobs.enqueue(
           { queue: "retention", kind: "project.events.delete", payload, runAt: clock.now() },
@@ -52,7 +52,7 @@ export class EventDeletion {
       });
     }
     await db.write(async (trx) => {
-      await requireStill(this.#context, principal, projectId, "events:delete", trx);
+      await reauthorize(this.#context, principal, projectId, "events:delete", trx);
       await audit.record(entry, { trx });
     });
     for (let at = 0; at < seqs.length; at += SLICE)

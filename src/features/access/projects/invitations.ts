@@ -1,13 +1,169 @@
-import { toRfc3339 } from "../../../core/clock.ts";
+import { randomBytes } from "node:crypto";
+import { type Clock, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
+import { hashToken } from "../../../core/tokens.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import type { OpenInvitation, ProjectInvitations } from "../accounts/project-invitations.ts";
-import { namesOf } from "../user-admin.ts";
-import type { ProjectsContext } from "./context.ts";
-import { requireStill } from "./still-may.ts";
+import { reauthorize } from "../authorize.ts";
+import type { RecordContext } from "../context.ts";
+import { linkExpired } from "../sessions/mail-links.ts";
+import { namesOf } from "../users/create-user.ts";
+import type { ProjectsContext } from "./service.ts";
+
+const LIFE_MS = 7 * 24 * 3_600_000;
+const TOKEN_BYTES = 32;
+const MAX_OF_USER = 100;
+
+interface NewInvitation {
+  readonly projectId: string;
+  /** As login names are stored. */
+  readonly email: string;
+  readonly role: ProjectRole;
+  /** A user's id. */
+  readonly invitedBy: string;
+}
+
+/** An invitation by mail address is open for a week, until it is accepted, declined or revoked; this is one that is, with what the invited person is shown. */
+export interface OpenInvitation extends NewInvitation {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly projectName: string;
+  readonly inviterName: string;
+}
+
+/** Makes an invitation. One that the address has in this project gets the new role, a new link and a new week. */
+export async function createInvitation(
+  ctx: RecordContext,
+  invitation: NewInvitation,
+  trx: Trx,
+): Promise<{ readonly id: string; readonly token: string }> {
+  const { projectId, email, role } = invitation;
+  const token = randomBytes(TOKEN_BYTES).toString("base64url");
+  const createdAt = ctx.clock.now();
+  const values = { ...invitation, hash: hashToken(token), createdAt, expiresAt: createdAt + LIFE_MS };
+  const renewed = await trx
+    .updateTable("project_invitations")
+    .set(values)
+    .where("projectId", "=", projectId)
+    .where("email", "=", email)
+    .where("endedAt", "is", null)
+    .returning("id")
+    .executeTakeFirst();
+  const id = renewed?.id ?? uuidv7();
+  if (!renewed)
+    await trx
+      .insertInto("project_invitations")
+      .values({ id, ...values })
+      .execute();
+  await recordInProject(ctx, "invitation.create", projectId, { invitationId: id, role }, trx);
+  return { id, token };
+}
+
+/** Of a project, the oldest first. */
+function invitationsOfProject(
+  ctx: RecordContext,
+  projectId: string,
+  limit: number,
+  db: ReadDb | Trx,
+): Promise<OpenInvitation[]> {
+  return openInvitations(ctx, db).where("i.projectId", "=", projectId).orderBy("i.id").limit(limit).execute();
+}
+
+/** Those to a mail address. */
+function invitationsTo(ctx: RecordContext, email: string, db: ReadDb): Promise<OpenInvitation[]> {
+  return openInvitations(ctx, db).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER).execute();
+}
+
+function findInvitation(ctx: RecordContext, id: string, db: ReadDb | Trx): Promise<OpenInvitation | undefined> {
+  return openInvitations(ctx, db).where("i.id", "=", id).executeTakeFirst();
+}
+
+/** The invitation of a link. @throws LINK_EXPIRED */
+export async function invitationOfToken(ctx: RecordContext, token: string, db: ReadDb | Trx): Promise<OpenInvitation> {
+  const found = await openInvitations(ctx, db).where("i.hash", "=", hashToken(token)).executeTakeFirst();
+  if (!found) throw linkExpired();
+  return found;
+}
+
+/** Makes the user a member. A user who is one keeps the role. */
+export async function acceptInvitation(
+  ctx: RecordContext,
+  { id, projectId, role }: OpenInvitation,
+  userId: string,
+  trx: Trx,
+): Promise<void> {
+  await endInvitation(ctx, id, userId, trx);
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto("project_members")
+    .values({ projectId, userId, role, createdAt: ctx.clock.now() })
+    .onConflict((conflict) => conflict.columns(["projectId", "userId"]).doNothing())
+    .executeTakeFirst();
+  addEffect(trx, { type: "rights-changed", of: "user", userId });
+  await recordInProject(ctx, "invitation.accept", projectId, { invitationId: id, userId }, trx);
+  if (Number(numInsertedOrUpdatedRows) > 0) await recordInProject(ctx, "member.add", projectId, { userId, role }, trx);
+}
+
+/** Ends an invitation without a member. */
+async function closeInvitation(
+  ctx: RecordContext,
+  { id, projectId }: OpenInvitation,
+  action: "invitation.revoke" | "invitation.decline",
+  trx: Trx,
+): Promise<void> {
+  await endInvitation(ctx, id, null, trx);
+  await recordInProject(ctx, action, projectId, { invitationId: id }, trx);
+}
+
+/** Ends what a user has sent in a project: a removed owner must not come back by an invitation of their own. */
+export async function revokeInvitationsOf(
+  ctx: RecordContext,
+  projectId: string,
+  inviterId: string,
+  trx: Trx,
+): Promise<void> {
+  const ended = await trx
+    .updateTable("project_invitations")
+    .set({ endedAt: ctx.clock.now() })
+    .where("projectId", "=", projectId)
+    .where("invitedBy", "=", inviterId)
+    .where("endedAt", "is", null)
+    .returning("id")
+    .execute();
+  for (const { id } of ended) await recordInProject(ctx, "invitation.revoke", projectId, { invitationId: id }, trx);
+}
+
+async function endInvitation(ctx: RecordContext, id: string, acceptedBy: string | null, trx: Trx): Promise<void> {
+  const ended = { endedAt: ctx.clock.now(), acceptedBy };
+  await trx.updateTable("project_invitations").set(ended).where("id", "=", id).execute();
+}
+
+function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
+  return db
+    .selectFrom("project_invitations as i")
+    .innerJoin("projects as p", "p.id", "i.projectId")
+    .innerJoin("users as u", "u.id", "i.invitedBy")
+    .select(["i.id", "i.projectId", "i.email", "i.role", "i.invitedBy", "i.createdAt", "i.expiresAt"])
+    .select(["p.name as projectName", "u.name as inviterName"])
+    .where("i.endedAt", "is", null)
+    .where("i.expiresAt", ">", ctx.clock.now())
+    .where("p.deletedAt", "is", null)
+    .where("u.status", "=", "active");
+}
+
+/** The address is not in the audit trail: it names a person who may have no account. */
+async function recordInProject(
+  ctx: RecordContext,
+  action: string,
+  projectId: string,
+  metadata: Readonly<Record<string, string>>,
+  trx: Trx,
+) {
+  await ctx.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
+}
 
 const HOUR_MS = 3_600_000;
 const PER_INVITER = 20;
@@ -15,135 +171,145 @@ const PER_ADDRESS = 5;
 const MAX_CALLERS = 10_000;
 const MAX_OPEN = 100;
 
+/** Limits invitations by inviter and by address. */
+export function inviteLimiter(clock: Clock): RateLimiter {
+  return new RateLimiter(clock, MAX_CALLERS, HOUR_MS);
+}
+
 /**
- * Invitations to a project: its owners send them, the invited person decides. No answer depends on whether the address has an account.
+ * Invites a mail address, by mail where mail can be sent; otherwise the answer has the link.
+ * @throws VALIDATION_FAILED, RATE_LIMITED (20 an hour of one inviter, 5 to one address), LIMIT_REACHED (100 are open)
  */
-export class Invitations {
-  readonly #context: ProjectsContext;
-  readonly #store: ProjectInvitations;
-  readonly #limiter: RateLimiter;
+export async function inviteToProject(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  projectId: string,
+  address: string,
+  role: ProjectRole,
+) {
+  const { db } = ctx;
+  const { mail } = ctx.accounts;
+  const email = namesOf({ email: address }).email ?? "";
+  limitInvitations(ctx, principal.userId, email);
+  const { invitation, token } = await db.write(async (trx) => {
+    await reauthorize(ctx, principal, projectId, "project:manage", trx);
+    if ((await invitationsOfProject(ctx, projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
+      throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
+    const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy: principal.userId }, trx);
+    const invitation = await requireInvitation(ctx, id, projectId, trx);
+    if (mail.isConfigured) await mail.projectInvitation(email, invitation, token, trx);
+    return { invitation, token };
+  });
+  const view = invitationView(invitation);
+  if (mail.isConfigured) return view;
+  return { ...view, inviteUrl: mail.link("project-invitation", token) };
+}
 
-  constructor(context: ProjectsContext) {
-    this.#context = context;
-    this.#store = context.projectInvitations;
-    this.#limiter = new RateLimiter(context.clock, MAX_CALLERS, HOUR_MS);
-  }
+/** What is open of a project, for its owners. */
+export async function listInvitations(ctx: ProjectsContext, principal: UserPrincipal, ref: string) {
+  const projectId = ctx.projects.require(principal, ref, "project:manage");
+  return { data: (await invitationsOfProject(ctx, projectId, MAX_OPEN, ctx.db.read)).map(invitationView) };
+}
 
-  /**
-   * Invites a mail address, by mail where mail can be sent; otherwise the answer has the link.
-   * @throws VALIDATION_FAILED, RATE_LIMITED (20 an hour of one inviter, 5 to one address), LIMIT_REACHED (100 are open)
-   */
-  async invite(principal: UserPrincipal, projectId: string, address: string, role: ProjectRole) {
-    const { db, accountMail } = this.#context;
-    const email = namesOf({ email: address }).email ?? "";
-    this.#limit(principal.userId, email);
-    const { invitation, token } = await db.write(async (trx) => {
-      await requireStill(this.#context, principal, projectId, "project:manage", trx);
-      if ((await this.#store.ofProject(projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
-        throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
-      const { id, token } = await this.#store.invite({ projectId, email, role, invitedBy: principal.userId }, trx);
-      const invitation = await this.#require(id, projectId, trx);
-      if (accountMail.isConfigured) await accountMail.projectInvitation(email, invitation, token, trx);
-      return { invitation, token };
-    });
-    const view = invitationView(invitation);
-    if (accountMail.isConfigured) return view;
-    return { ...view, inviteUrl: accountMail.link("project-invitation", token) };
-  }
+/** @throws INVITATION_NOT_FOUND */
+export async function revokeInvitation(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  id: string,
+): Promise<void> {
+  const { db, projects } = ctx;
+  const projectId = projects.require(principal, ref, "project:manage");
+  await db.write(async (trx) => {
+    await reauthorize(ctx, principal, projectId, "project:manage", trx);
+    await closeInvitation(ctx, await requireInvitation(ctx, id, projectId, trx), "invitation.revoke", trx);
+  });
+}
 
-  /** What is open of a project, for its owners. */
-  async list(principal: UserPrincipal, ref: string) {
-    const { db, projects } = this.#context;
-    const projectId = projects.require(principal, ref, "project:manage");
-    return { data: (await this.#store.ofProject(projectId, MAX_OPEN, db.read)).map(invitationView) };
-  }
+/** What is open to the caller's own address. */
+export async function ownInvitations(ctx: ProjectsContext, principal: UserPrincipal) {
+  const { read } = ctx.db;
+  const email = await ownAddress(ctx, principal.userId, read);
+  const found = email === null ? [] : await invitationsTo(ctx, email, read);
+  return { data: found.map(invitedViewOf) };
+}
 
-  /** @throws INVITATION_NOT_FOUND */
-  async revoke(principal: UserPrincipal, ref: string, id: string): Promise<void> {
-    const { db, projects } = this.#context;
-    const projectId = projects.require(principal, ref, "project:manage");
-    await db.write(async (trx) => {
-      await requireStill(this.#context, principal, projectId, "project:manage", trx);
-      await this.#store.close(await this.#require(id, projectId, trx), "invitation.revoke", trx);
-    });
-  }
+/** The caller becomes a member. @throws INVITATION_NOT_FOUND */
+export async function acceptOwnInvitation(ctx: ProjectsContext, principal: UserPrincipal, id: string) {
+  return ctx.db.write(async (trx) => {
+    const invitation = await requireOwnInvitation(ctx, principal, id, trx);
+    await acceptInvitation(ctx, invitation, principal.userId, trx);
+    return invitedViewOf(invitation);
+  });
+}
 
-  /** What is open to the caller's own address. */
-  async own(principal: UserPrincipal) {
-    const { read } = this.#context.db;
-    const email = await this.#ownAddress(principal.userId, read);
-    const found = email === null ? [] : await this.#store.ofAddress(email, read);
-    return { data: found.map(invitedViewOf) };
-  }
+/** As {@link acceptOwnInvitation}, with the token of a link: whoever has the link may come in, under any address. @throws LINK_EXPIRED */
+export async function acceptInvitationLink(ctx: ProjectsContext, principal: UserPrincipal, token: string) {
+  return ctx.db.write(async (trx) => {
+    const invitation = await invitationOfToken(ctx, token, trx);
+    await acceptInvitation(ctx, invitation, principal.userId, trx);
+    return invitedViewOf(invitation);
+  });
+}
 
-  /** The caller becomes a member. @throws INVITATION_NOT_FOUND */
-  async accept(principal: UserPrincipal, id: string) {
-    return this.#context.db.write(async (trx) => {
-      const invitation = await this.#requireOwn(principal, id, trx);
-      await this.#store.accept(invitation, principal.userId, trx);
-      return invitedViewOf(invitation);
-    });
-  }
+/** @throws INVITATION_NOT_FOUND */
+export async function declineInvitation(ctx: ProjectsContext, principal: UserPrincipal, id: string): Promise<void> {
+  await ctx.db.write(async (trx) =>
+    closeInvitation(ctx, await requireOwnInvitation(ctx, principal, id, trx), "invitation.decline", trx),
+  );
+}
 
-  /** As {@link accept}, with the token of a link: whoever has the link may come in, under any address. @throws LINK_EXPIRED */
-  async acceptLink(principal: UserPrincipal, token: string) {
-    return this.#context.db.write(async (trx) => {
-      const invitation = await this.#store.ofToken(token, trx);
-      await this.#store.accept(invitation, principal.userId, trx);
-      return invitedViewOf(invitation);
-    });
-  }
+/** What a link is about, for a page that shows it before anyone has logged in. @throws LINK_EXPIRED */
+export async function invitationOfLink(ctx: ProjectsContext, token: string) {
+  const { email, ...invitation } = await invitationOfToken(ctx, token, ctx.db.read);
+  return { ...invitedViewOf({ ...invitation, email }), email, registration: ctx.config.auth.registration };
+}
 
-  /** @throws INVITATION_NOT_FOUND */
-  async decline(principal: UserPrincipal, id: string): Promise<void> {
-    await this.#context.db.write(async (trx) =>
-      this.#store.close(await this.#requireOwn(principal, id, trx), "invitation.decline", trx),
-    );
-  }
+async function requireInvitation(
+  ctx: ProjectsContext,
+  id: string,
+  projectId: string,
+  db: ReadDb | Trx,
+): Promise<OpenInvitation> {
+  const found = await findInvitation(ctx, id, db);
+  if (found?.projectId !== projectId) throw noSuchInvitation();
+  return found;
+}
 
-  /** What a link is about, for a page that shows it before anyone has logged in. @throws LINK_EXPIRED */
-  async ofLink(token: string) {
-    const { db, config } = this.#context;
-    const { email, ...invitation } = await this.#store.ofToken(token, db.read);
-    return { ...invitedViewOf({ ...invitation, email }), email, registration: config.auth.registration };
-  }
+async function requireOwnInvitation(
+  ctx: ProjectsContext,
+  { userId }: UserPrincipal,
+  id: string,
+  trx: Trx,
+): Promise<OpenInvitation> {
+  const email = await ownAddress(ctx, userId, trx);
+  const found = await findInvitation(ctx, id, trx);
+  if (!found || found.email !== email) throw noSuchInvitation();
+  return found;
+}
 
-  async #require(id: string, projectId: string, db: ReadDb | Trx): Promise<OpenInvitation> {
-    const found = await this.#store.find(id, db);
-    if (found?.projectId !== projectId) throw noSuchInvitation();
-    return found;
-  }
+/**
+ * The caller's address, as far as it is known to be theirs. Where anybody registers under any address without confirming it, and for an
+ * address that users changed by themselves, the link in the mail is the only way in.
+ */
+async function ownAddress(ctx: ProjectsContext, userId: string, db: ReadDb | Trx): Promise<string | null> {
+  const { registration, requireEmailVerification } = ctx.config.auth;
+  if (registration === "open" && !requireEmailVerification) return null;
+  const user = await db
+    .selectFrom("users")
+    .select(["email", "hasChosenEmail"])
+    .where("id", "=", userId)
+    .executeTakeFirst();
+  return user && user.hasChosenEmail === 0 ? user.email : null;
+}
 
-  async #requireOwn({ userId }: UserPrincipal, id: string, trx: Trx): Promise<OpenInvitation> {
-    const email = await this.#ownAddress(userId, trx);
-    const found = await this.#store.find(id, trx);
-    if (!found || found.email !== email) throw noSuchInvitation();
-    return found;
-  }
-
-  /**
-   * The caller's address, as far as it is known to be theirs. Where anybody registers under any address without confirming it, and for an
-   * address that users changed by themselves, the link in the mail is the only way in.
-   */
-  async #ownAddress(userId: string, db: ReadDb | Trx): Promise<string | null> {
-    const { registration, requireEmailVerification } = this.#context.config.auth;
-    if (registration === "open" && !requireEmailVerification) return null;
-    const user = await db
-      .selectFrom("users")
-      .select(["email", "hasChosenEmail"])
-      .where("id", "=", userId)
-      .executeTakeFirst();
-    return user && user.hasChosenEmail === 0 ? user.email : null;
-  }
-
-  #limit(inviterId: string, email: string): void {
-    if (!this.#context.settings.rateLimit.enabled) return;
-    for (const [key, limit] of [
-      [`inviter:${inviterId}`, PER_INVITER],
-      [`address:${email}`, PER_ADDRESS],
-    ] as const) {
-      requireAllowed(this.#limiter.take(key, limit, 1, "invitations"), "Too many invitations");
-    }
+function limitInvitations(ctx: ProjectsContext, inviterId: string, email: string): void {
+  if (!ctx.settings.rateLimit.enabled) return;
+  for (const [key, limit] of [
+    [`inviter:${inviterId}`, PER_INVITER],
+    [`address:${email}`, PER_ADDRESS],
+  ] as const) {
+    requireAllowed(ctx.inviteLimiter.take(key, limit, 1, "invitations"), "Too many invitations");
   }
 }
 

@@ -5,134 +5,149 @@ import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import type { ProjectRight } from "../project-rights.ts";
-import type { ProjectsContext } from "./context.ts";
-import type { Invitations } from "./invitations.ts";
-import * as queries from "./member-queries.ts";
+import type { ProjectRight } from "../authorize.ts";
+import { reauthorize } from "../authorize.ts";
+import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
+import * as queries from "./queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
-import { requireStill } from "./still-may.ts";
+import type { ProjectsContext } from "./service.ts";
 
-/** Who belongs to a project. Everybody in it may look; its owners decide (contract 4.6). */
-export class ProjectMembers {
-  readonly #context: ProjectsContext;
+export async function membersPage(
+  { db, projects }: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  query: ListMembers,
+) {
+  const projectId = projects.require(principal, ref, "project:read");
+  const request = readPage(query, ["string"]);
+  const rows = await queries.listMembers(db.read, projectId, request);
+  const total = request.wantsTotal ? await queries.countMembers(db.read, projectId) : undefined;
+  return pageBody(request, rows, memberView, (row) => [row.userId], total);
+}
 
-  readonly #invitations: Invitations;
-
-  constructor(context: ProjectsContext, invitations: Invitations) {
-    this.#context = context;
-    this.#invitations = invitations;
+/**
+ * Invites a mail address, adds a user at once, or changes the role of a member. A user is added without being asked only by a caller who may
+ * read users: anyone else could reach people through a project's rules, and would learn which accounts exist.
+ * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link inviteToProject} throws
+ */
+export async function addMember(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  { email, userId: userRef, role }: AddMember,
+) {
+  const { projects, users } = ctx;
+  const projectId = projects.require(principal, ref, "project:manage");
+  if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
+  if (email !== undefined) return inviteToProject(ctx, principal, projectId, email, role);
+  const wanted = userRef ?? "";
+  const userId = users.find(wanted);
+  const isMember = userId !== undefined && (await queries.isMember(ctx.db.read, projectId, userId));
+  if (!isMember) {
+    const mayAdd = principal.permissions.has("users:read");
+    if (wanted.includes("@") && !(mayAdd && userId !== undefined))
+      return inviteToProject(ctx, principal, projectId, wanted, role);
+    if (!mayAdd) throw missingPermission("users:read", 'invite the person by mail address: {"email": …, "role": …}');
   }
-
-  async list(principal: UserPrincipal, ref: string, query: ListMembers) {
-    const { db, projects } = this.#context;
-    const projectId = projects.require(principal, ref, "project:read");
-    const request = readPage(query, ["string"]);
-    const rows = await queries.listMembers(db.read, projectId, request);
-    const total = request.wantsTotal ? await queries.countMembers(db.read, projectId) : undefined;
-    return pageBody(request, rows, memberView, (row) => [row.userId], total);
-  }
-
-  /**
-   * Invites a mail address, adds a user at once, or changes the role of a member. A user is added without being asked only by a caller who may
-   * read users: anyone else could reach people through a project's rules, and would learn which accounts exist.
-   * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and what {@link Invitations.invite} throws
-   */
-  async add(principal: UserPrincipal, ref: string, { email, userId: userRef, role }: AddMember) {
-    const { projects, users } = this.#context;
-    const projectId = projects.require(principal, ref, "project:manage");
-    if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
-    if (email !== undefined) return this.#invitations.invite(principal, projectId, email, role);
-    const wanted = userRef ?? "";
-    const userId = users.find(wanted);
-    const isMember = userId !== undefined && (await queries.isMember(this.#context.db.read, projectId, userId));
-    if (!isMember) {
-      const mayAdd = principal.permissions.has("users:read");
-      if (wanted.includes("@") && !(mayAdd && userId !== undefined))
-        return this.#invitations.invite(principal, projectId, wanted, role);
-      if (!mayAdd) throw missingPermission("users:read", 'invite the person by mail address: {"email": …, "role": …}');
-    }
-    if (userId === undefined) throw userNotFound();
-    return this.#write(principal, projectId, "project:manage", async (trx) => {
-      const member = await queries.findMember(trx, projectId, userId);
-      if (member) return this.#change(trx, member, role);
-      const createdAt = this.#context.clock.now();
-      await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
-      addEffect(trx, { type: "rights-changed", of: "user", userId });
-      await this.#record("member.add", projectId, { userId, role }, trx);
-      return this.#read(trx, projectId, userId);
-    });
-  }
-
-  /** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
-  async change(principal: UserPrincipal, ref: string, userRef: string, role: ProjectRole) {
-    const { projects, users } = this.#context;
-    const projectId = projects.require(principal, ref, "project:manage");
-    const userId = users.findAny(userRef) ?? userRef;
-    return this.#write(principal, projectId, "project:manage", async (trx) =>
-      this.#change(trx, await this.#require(trx, projectId, userId), role),
-    );
-  }
-
-  /** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
-  async remove(principal: UserPrincipal, ref: string, userRef: string): Promise<void> {
-    const { projects, users } = this.#context;
-    const userId = users.findAny(userRef) ?? userRef;
-    const right = userId === principal.userId ? "project:read" : "project:manage";
-    const projectId = projects.require(principal, ref, right);
-    await this.#write(principal, projectId, right, async (trx) => {
-      const member = await this.#require(trx, projectId, userId);
-      await requireOtherOwner(trx, member);
-      await trx
-        .deleteFrom("project_members")
-        .where("projectId", "=", projectId)
-        .where("userId", "=", member.userId)
-        .execute();
-      addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
-      await this.#record("member.remove", projectId, { userId: member.userId }, trx);
-      await this.#context.projectInvitations.revokeOf(projectId, member.userId, trx);
-    });
-  }
-
-  async #change(trx: Trx, member: queries.MemberRow, role: ProjectRole) {
-    const { projectId, userId } = member;
-    if (role !== "owner") await requireOtherOwner(trx, member);
-    await trx
-      .updateTable("project_members")
-      .set({ role })
-      .where("projectId", "=", projectId)
-      .where("userId", "=", userId)
-      .execute();
-    addEffect(trx, { type: "rights-changed", of: "user", userId });
-    await this.#record("member.update", projectId, { userId, role }, trx);
-    if (role !== "owner") await this.#context.projectInvitations.revokeOf(projectId, userId, trx);
-    return this.#read(trx, projectId, userId);
-  }
-
-  #write<T>(
-    principal: UserPrincipal,
-    projectId: string,
-    right: ProjectRight,
-    change: (trx: Trx) => Promise<T>,
-  ): Promise<T> {
-    return this.#context.db.write(async (trx) => {
-      await requireStill(this.#context, principal, projectId, right, trx);
-      return change(trx);
-    });
-  }
-
-  async #require(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {
+  if (userId === undefined) throw userNotFound();
+  return writeMembers(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
-    if (!member) throw userNotFound();
-    return member;
-  }
+    if (member) return setRole(ctx, trx, member, role);
+    const createdAt = ctx.clock.now();
+    await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
+    await recordMember(ctx, "member.add", projectId, { userId, role }, trx);
+    return readMember(trx, projectId, userId);
+  });
+}
 
-  async #read(trx: Trx, projectId: string, userId: string) {
-    return memberView(await this.#require(trx, projectId, userId));
-  }
+/** @throws USER_NOT_FOUND for somebody who is no member, LAST_ADMIN */
+export async function changeMember(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  userRef: string,
+  role: ProjectRole,
+) {
+  const { projects, users } = ctx;
+  const projectId = projects.require(principal, ref, "project:manage");
+  const userId = users.findAny(userRef) ?? userRef;
+  return writeMembers(ctx, principal, projectId, "project:manage", async (trx) =>
+    setRole(ctx, trx, await requireMember(trx, projectId, userId), role),
+  );
+}
 
-  async #record(action: string, projectId: string, metadata: Readonly<Record<string, string>>, trx: Trx) {
-    await this.#context.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
-  }
+/** Owners remove anyone; every member may leave. @throws USER_NOT_FOUND for a user who is no member, LAST_ADMIN */
+export async function removeMember(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  userRef: string,
+): Promise<void> {
+  const { projects, users } = ctx;
+  const userId = users.findAny(userRef) ?? userRef;
+  const right = userId === principal.userId ? "project:read" : "project:manage";
+  const projectId = projects.require(principal, ref, right);
+  await writeMembers(ctx, principal, projectId, right, async (trx) => {
+    const member = await requireMember(trx, projectId, userId);
+    await requireOtherOwner(trx, member);
+    await trx
+      .deleteFrom("project_members")
+      .where("projectId", "=", projectId)
+      .where("userId", "=", member.userId)
+      .execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
+    await recordMember(ctx, "member.remove", projectId, { userId: member.userId }, trx);
+    await revokeInvitationsOf(ctx, projectId, member.userId, trx);
+  });
+}
+
+async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow, role: ProjectRole) {
+  const { projectId, userId } = member;
+  if (role !== "owner") await requireOtherOwner(trx, member);
+  await trx
+    .updateTable("project_members")
+    .set({ role })
+    .where("projectId", "=", projectId)
+    .where("userId", "=", userId)
+    .execute();
+  addEffect(trx, { type: "rights-changed", of: "user", userId });
+  await recordMember(ctx, "member.update", projectId, { userId, role }, trx);
+  if (role !== "owner") await revokeInvitationsOf(ctx, projectId, userId, trx);
+  return readMember(trx, projectId, userId);
+}
+
+function writeMembers<T>(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  projectId: string,
+  right: ProjectRight,
+  change: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  return ctx.db.write(async (trx) => {
+    await reauthorize(ctx, principal, projectId, right, trx);
+    return change(trx);
+  });
+}
+
+async function requireMember(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {
+  const member = await queries.findMember(trx, projectId, userId);
+  if (!member) throw userNotFound();
+  return member;
+}
+
+async function readMember(trx: Trx, projectId: string, userId: string) {
+  return memberView(await requireMember(trx, projectId, userId));
+}
+
+async function recordMember(
+  ctx: ProjectsContext,
+  action: string,
+  projectId: string,
+  metadata: Readonly<Record<string, string>>,
+  trx: Trx,
+) {
+  await ctx.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
 }
 
 /** @throws LAST_ADMIN when this member is the only owner. */

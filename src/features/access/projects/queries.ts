@@ -2,6 +2,7 @@ import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import type { Preferences } from "../../delivery/index.ts";
 
 export interface ProjectFilter {
   /** Only projects this user is a member of, and the default one; null for all. */
@@ -106,4 +107,101 @@ export function deleteRules(trx: Trx, projectId: string, now: number) {
     .where("deletedAt", "is", null)
     .returning(["id", "version"])
     .execute();
+}
+
+/** A member with what others see of the user. */
+export interface MemberRow {
+  readonly projectId: string;
+  readonly userId: string;
+  readonly role: ProjectRole;
+  readonly createdAt: number;
+  readonly username: string | null;
+  readonly name: string;
+}
+
+function members(db: ReadDb | Trx, projectId: string) {
+  return db
+    .selectFrom("project_members as m")
+    .innerJoin("users as u", "u.id", "m.userId")
+    .where("m.projectId", "=", projectId)
+    .where("u.deletedAt", "is", null);
+}
+
+const COLUMNS = ["m.projectId", "m.userId", "m.role", "m.createdAt", "u.username", "u.name"] as const;
+
+/** In the order in which the accounts were made. */
+export function listMembers(db: ReadDb, projectId: string, page: PageRequest): Promise<MemberRow[]> {
+  let query = members(db, projectId).select(COLUMNS);
+  if (page.after) query = query.where("m.userId", ">", String(page.after[0]));
+  return query
+    .orderBy("m.userId")
+    .limit(page.limit + 1)
+    .offset(page.offset)
+    .execute();
+}
+
+export function countMembers(db: ReadDb, projectId: string): Promise<number> {
+  return countOf(members(db, projectId));
+}
+
+export function findMember(trx: Trx, projectId: string, userId: string): Promise<MemberRow | undefined> {
+  return members(trx, projectId).select(COLUMNS).where("m.userId", "=", userId).executeTakeFirst();
+}
+
+export async function isMember(db: ReadDb, projectId: string, userId: string): Promise<boolean> {
+  const row = await members(db, projectId).select("m.userId").where("m.userId", "=", userId).executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function hasOtherOwner(trx: Trx, projectId: string, userId: string): Promise<boolean> {
+  const row = await members(trx, projectId)
+    .select("m.userId")
+    .where("m.role", "=", "owner")
+    .where("m.userId", "!=", userId)
+    .where("u.status", "=", "active")
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Somebody whom a project tells what it has to say. */
+export interface ProjectPerson {
+  readonly id: string;
+  readonly wantsDigest: boolean;
+}
+
+/** As many as one notification may tell. */
+const MAX_PEOPLE = 1000;
+
+/** The active members of a project, its owner among them. The default project may have none: its people are then the administrators. */
+export async function projectPeople(
+  db: ReadDb | Trx,
+  projectId: string,
+  defaultProjectId: string,
+): Promise<ProjectPerson[]> {
+  const members = await active(db)
+    .innerJoin("project_members as m", "m.userId", "u.id")
+    .where("m.projectId", "=", projectId)
+    .execute();
+  if (members.length > 0 || projectId !== defaultProjectId) return members.map(personOf);
+  const admins = await active(db)
+    .innerJoin("user_roles as r", "r.userId", "u.id")
+    .innerJoin("roles", "roles.id", "r.roleId")
+    .where("roles.name", "=", "Admin")
+    .execute();
+  return admins.map(personOf);
+}
+
+function active(db: ReadDb | Trx) {
+  return db
+    .selectFrom("users as u")
+    .select(["u.id", "u.prefs"])
+    .where("u.status", "=", "active")
+    .where("u.deletedAt", "is", null)
+    .orderBy("u.id")
+    .limit(MAX_PEOPLE);
+}
+
+function personOf({ id, prefs }: { id: string; prefs: string }): ProjectPerson {
+  return { id, wantsDigest: (JSON.parse(prefs) as Preferences).digest !== false };
 }

@@ -2,17 +2,35 @@ import * as v from "valibot";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { stateOf } from "../../../http/etag.ts";
 import { pageOf } from "../../../http/replies.ts";
-import { Reply, route, versioned } from "../../../http/route.ts";
+import { Reply, type Route, route, versioned } from "../../../http/route.ts";
+import { object } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { callerOf, userOf } from "../caller-of.ts";
-import type { ProjectsContext, ProjectsOwn } from "./context.ts";
+import { callerOf, userOf } from "../authenticate/caller.ts";
 import { EventDeletion } from "./delete-events.ts";
-import { deleteProject } from "./delete-project.ts";
-import { invitationRoutes } from "./invitation-routes.ts";
-import { Invitations } from "./invitations.ts";
-import { ProjectMembers } from "./members.ts";
+import {
+  acceptInvitationLink,
+  acceptOwnInvitation,
+  declineInvitation,
+  invitationOfLink,
+  inviteLimiter,
+  listInvitations,
+  ownInvitations,
+  revokeInvitation,
+} from "./invitations.ts";
+import { addMember, changeMember, membersPage, removeMember } from "./members.ts";
 import * as s from "./schema.ts";
-import { ProjectService } from "./service.ts";
+import type { ProjectsContext, ProjectsOwn } from "./service.ts";
+import {
+  createProject,
+  createProjectKey,
+  deleteProject,
+  getProject,
+  projectKeys,
+  projectsPage,
+  revokeProjectKey,
+  rotateProjectKey,
+  updateProject,
+} from "./service.ts";
 
 const tag = "Projects";
 const PATH = "/api/v1/projects";
@@ -22,16 +40,14 @@ export function projectsFeature(own: ProjectsOwn): Feature {
   return {
     name: "projects",
     version: "1.0.0",
-    register: (server, { events, audit }) => serve(server, { ...own, events, audit }),
+    register: (server, { events, audit }) =>
+      serve(server, { ...own, events, audit, inviteLimiter: inviteLimiter(own.clock) }),
   };
 }
 
 function serve(server: FeatureServer, context: ProjectsContext): void {
-  const service = new ProjectService(context);
   const deletion = new EventDeletion(context);
-  const invitations = new Invitations(context);
-  const members = new ProjectMembers(context, invitations);
-  for (const each of invitationRoutes(invitations)) server.route(each);
+  for (const each of invitationRoutes(context)) server.route(each);
 
   server.route(
     route({
@@ -44,7 +60,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       query: s.ListProjects,
       response: pageOf(s.ProjectView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      handle: (exchange, { query }) => projectsPage(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -60,7 +76,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       status: 201,
       response: s.CreatedProjectView,
       errors: ["NAME_TAKEN"],
-      handle: (exchange, { body }) => service.create(userOf(exchange), body),
+      handle: (exchange, { body }) => createProject(context, userOf(exchange), body),
     }),
   );
   server.route(
@@ -75,7 +91,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       response: s.ProjectDetail,
       errors: ["PROJECT_NOT_FOUND"],
       async handle(exchange, { params }) {
-        const { version, body } = await service.get(callerOf(exchange), params.id);
+        const { version, body } = await getProject(context, callerOf(exchange), params.id);
         const { role, eventCount, lastEventAt, keys } = body;
         return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys]) });
       },
@@ -93,7 +109,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       response: s.ProjectView,
       errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
       async handle(exchange, { params, body }) {
-        const updated = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+        const updated = await updateProject(context, userOf(exchange), params.id, exchange.header("if-match"), body);
         return versioned(updated.version, updated.body);
       },
     }),
@@ -141,7 +157,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       query: s.ListMembers,
       response: pageOf(s.MemberView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => members.list(userOf(exchange), params.id, query),
+      handle: (exchange, { params, query }) => membersPage(context, userOf(exchange), params.id, query),
     }),
   );
   server.route(
@@ -159,7 +175,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       response: v.union([s.MemberView, s.InvitationView]),
       errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
       async handle(exchange, { params, body }) {
-        const made = await members.add(userOf(exchange), params.id, body);
+        const made = await addMember(context, userOf(exchange), params.id, body);
         return new Reply("expiresAt" in made ? 202 : 201, made);
       },
     }),
@@ -175,7 +191,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       body: s.ChangeMember,
       response: s.MemberView,
       errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-      handle: (exchange, { params, body }) => members.change(userOf(exchange), params.id, params.userId, body.role),
+      handle: (exchange, { params, body }) =>
+        changeMember(context, userOf(exchange), params.id, params.userId, body.role),
     }),
   );
   server.route(
@@ -187,7 +204,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       access: { tokenScopes: ["projects:create"] },
       params: s.MemberParams,
       errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-      handle: (exchange, { params }) => members.remove(userOf(exchange), params.id, params.userId),
+      handle: (exchange, { params }) => removeMember(context, userOf(exchange), params.id, params.userId),
     }),
   );
   server.route(
@@ -200,7 +217,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       params: s.ProjectParams,
       response: v.object({ data: v.array(s.KeyView) }),
       errors: ["PROJECT_NOT_FOUND"],
-      handle: (exchange, { params }) => service.listKeys(userOf(exchange), params.id),
+      handle: (exchange, { params }) => projectKeys(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -215,7 +232,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       status: 201,
       response: s.IssuedKeyView,
       errors: ["PROJECT_NOT_FOUND", "PRIVILEGE_ESCALATION"],
-      handle: (exchange, { params, body }) => service.createKey(userOf(exchange), params.id, body),
+      handle: (exchange, { params, body }) => createProjectKey(context, userOf(exchange), params.id, body),
     }),
   );
   server.route(
@@ -231,7 +248,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       response: s.IssuedKeyView,
       errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       handle: (exchange, { params, body }) =>
-        service.rotateKey(userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
+        rotateProjectKey(context, userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
     }),
   );
   server.route(
@@ -243,7 +260,91 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       access: { tokenScopes: ["projects:create"] },
       params: s.KeyParams,
       errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
-      handle: (exchange, { params }) => service.revokeKey(userOf(exchange), params.id, params.keyId),
+      handle: (exchange, { params }) => revokeProjectKey(context, userOf(exchange), params.id, params.keyId),
     }),
   );
+}
+
+const OF_PROJECT = "/api/v1/projects/:id/invitations";
+const OWN = "/api/v1/users/me/invitations";
+const managing = { tag: "Projects", access: { tokenScopes: ["projects:create"] } } as const;
+const own = { tag: "Users", access: { tokenScopes: ["account:own"] } } as const;
+
+/** Invitations to projects: what owners see of them, and what invited people do with them. */
+function invitationRoutes(context: ProjectsContext): Route[] {
+  return [
+    route({
+      ...managing,
+      method: "GET",
+      path: OF_PROJECT,
+      summary: "The invitations to a project that are open (owner)",
+      params: s.ProjectParams,
+      response: v.object({ data: v.array(s.InvitationView) }),
+      errors: ["PROJECT_NOT_FOUND"],
+      handle: (exchange, { params }) => listInvitations(context, userOf(exchange), params.id),
+    }),
+    route({
+      ...managing,
+      method: "DELETE",
+      path: `${OF_PROJECT}/:invitationId`,
+      summary: "Revoke an invitation (owner): its link opens nothing any more",
+      params: s.InvitationParams,
+      status: 204,
+      errors: ["PROJECT_NOT_FOUND", "INVITATION_NOT_FOUND"],
+      handle: (exchange, { params }) => revokeInvitation(context, userOf(exchange), params.id, params.invitationId),
+    }),
+    route({
+      ...own,
+      method: "GET",
+      path: OWN,
+      summary: "The invitations to projects that are open to the caller's mail address",
+      response: v.object({ data: v.array(s.InvitedView) }),
+      handle: (exchange) => ownInvitations(context, userOf(exchange)),
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: OWN,
+      summary: "Accept an invitation with the token of its link",
+      body: object({ token: s.invitationToken }),
+      response: s.InvitedView,
+      errors: ["LINK_EXPIRED"],
+      handle: (exchange, { body }) => acceptInvitationLink(context, userOf(exchange), body.token),
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: `${OWN}/:invitationId/accept`,
+      summary: "Accept an invitation to the caller's mail address",
+      params: s.OwnInvitationParams,
+      response: s.InvitedView,
+      errors: ["INVITATION_NOT_FOUND"],
+      handle: (exchange, { params }) => acceptOwnInvitation(context, userOf(exchange), params.invitationId),
+    }),
+    route({
+      ...own,
+      method: "DELETE",
+      path: `${OWN}/:invitationId`,
+      summary: "Decline an invitation to the caller's mail address",
+      params: s.OwnInvitationParams,
+      status: 204,
+      errors: ["INVITATION_NOT_FOUND"],
+      handle: (exchange, { params }) => declineInvitation(context, userOf(exchange), params.invitationId),
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/project-invitation",
+      summary: "What the link of an invitation is about: project, role, inviter, and how accounts are made here",
+      tag: "Authentication",
+      access: "public",
+      body: object({ token: s.invitationToken }),
+      response: v.object({
+        ...s.InvitedView.entries,
+        email: v.string(),
+        registration: v.picklist(["approval", "open", "closed"]),
+      }),
+      errors: ["LINK_EXPIRED"],
+      handle: (_exchange, { body }) => invitationOfLink(context, body.token),
+    }),
+  ];
 }

@@ -1,19 +1,63 @@
 import type { Selectable } from "kysely";
+import type { Config } from "../../../config/load.ts";
+import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
 import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import type { LiveSettings } from "../../../http/live-settings.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
+import type { RateLimiter } from "../../../http/rate-limiter.ts";
 import { requireVersion } from "../../../http/versions.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import type { Database } from "../../../store/database.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
-import { KeyAdmin } from "../key-admin.ts";
-import type { ProjectsContext } from "./context.ts";
+import type { AuditEntry } from "../../audit/index.ts";
+import type { JobRunner, JobService } from "../../jobs/index.ts";
+import type { Principals } from "../authenticate/principals.ts";
+import { type Projects, reauthorize } from "../authorize.ts";
+import type { AccountContext } from "../context.ts";
+import type { UserDirectory } from "../users/user-directory.ts";
+import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
 import * as queries from "./queries.ts";
 import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
-import { mergedSettings } from "./settings.ts";
-import { requireStill } from "./still-may.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface ProjectsOwn {
+  readonly accounts: AccountContext;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly runner: JobRunner;
+  readonly jobs: JobService;
+  readonly principals: Principals;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly settings: LiveSettings;
+}
+
+export type ProjectsContext = ProjectsOwn &
+  Pick<CoreServices, "events" | "audit"> & { readonly inviteLimiter: RateLimiter };
+
+type Settings = Readonly<Record<string, unknown>>;
+
+/** Of all settings of a project as they are stored, however many requests they came in. */
+const MAX_BYTES = 16_384;
+
+/**
+ * A project's settings after a change: members that are not given stay, null removes one.
+ * @returns JSON text. @throws VALIDATION_FAILED when they are more than 16 KiB together
+ */
+function mergedSettings(stored: string, given: Settings = {}): string {
+  const members = Object.entries({ ...(JSON.parse(stored) as Settings), ...given });
+  const merged = JSON.stringify(Object.fromEntries(members.filter(([, value]) => value !== null)));
+  if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: "settings", code: "VALUE", message: `must be at most ${MAX_BYTES} bytes together` }],
+  });
+}
 
 type ProjectRow = Selectable<Schema["projects"]>;
 type KeyRow = Selectable<Schema["api_keys"]>;
@@ -33,175 +77,189 @@ const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
 /** A slug has 64 characters; the rest is for a number. */
 const MAX_SLUG_BASE = 56;
 
-/** Projects and their keys (contract 4.6). */
-export class ProjectService {
-  readonly #context: ProjectsContext;
-  readonly #keys: KeyAdmin;
+export async function projectsPage(ctx: ProjectsContext, principal: UserPrincipal, query: ListProjects) {
+  const { db, projects } = ctx;
+  const request = readPage(query, ["string"]);
+  const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
+  const filter = { memberId, defaultId: projects.defaultId, q: query.q };
+  const rows = await queries.listProjects(db.read, filter, request);
+  const total = request.wantsTotal ? await queries.countProjects(db.read, filter) : undefined;
+  return pageBody(
+    request,
+    rows,
+    (row) => projectView(ctx, row, principal),
+    (row) => [row.id],
+    total,
+  );
+}
 
-  constructor(context: ProjectsContext) {
-    this.#context = context;
-    this.#keys = new KeyAdmin(context.audit, context.clock);
-  }
+/** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
+export async function createProject(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  { name, slug, settings }: CreateProject,
+) {
+  const { db, audit, clock, events } = ctx;
+  const now = clock.now();
+  const kept = mergedSettings("{}", settings);
+  const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
+  const created = await db.write(async (trx) => {
+    const row = {
+      id: uuidv7(),
+      slug: await freeSlug(trx, slug, name),
+      name,
+      ownerId: principal.userId,
+      settings: kept,
+      createdAt: now,
+      updatedAt: now,
+    };
+    await trx.insertInto("projects").values(row).execute();
+    await trx
+      .insertInto("project_members")
+      .values({ projectId: row.id, userId: principal.userId, role: "owner", createdAt: now })
+      .execute();
+    await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
+    const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
+    const key = scopes.length === 0 ? undefined : await createKey(ctx, first, trx);
+    addEffect(trx, { type: "rights-changed", of: "user", userId: principal.userId });
+    return { row, key };
+  });
+  events.emit("project:changed", { id: created.row.id });
+  const row = { ...created.row, version: 1, deletedAt: null };
+  return { ...projectView(ctx, row, principal), role: "owner", apiKey: created.key?.key };
+}
 
-  async list(principal: UserPrincipal, query: ListProjects) {
-    const { db, projects } = this.#context;
-    const request = readPage(query, ["string"]);
-    const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
-    const filter = { memberId, defaultId: projects.defaultId, q: query.q };
-    const rows = await queries.listProjects(db.read, filter, request);
-    const total = request.wantsTotal ? await queries.countProjects(db.read, filter) : undefined;
-    return pageBody(
-      request,
-      rows,
-      (row) => this.#view(row, principal),
-      (row) => [row.id],
-      total,
+export async function getProject(ctx: ProjectsContext, principal: Principal, ref: string) {
+  const { db, projects } = ctx;
+  const row = await requireProject(ctx, projects.require(principal, ref, "project:read"));
+  const [last, eventCount, keys] = await Promise.all([
+    queries.lastEvent(db.read, row.id),
+    queries.countProjectEvents(db.scan, row.id),
+    projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
+  ]);
+  const body = {
+    ...projectView(ctx, row, principal),
+    eventCount,
+    lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
+    keys: keys.map(keyView),
+  };
+  return { version: row.version, body };
+}
+
+export async function updateProject(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  ifMatch: string,
+  { name, settings }: UpdateProject,
+) {
+  const { db, audit, clock, events, projects } = ctx;
+  const id = projects.require(principal, ref, "project:manage");
+  await db.write(async (trx) => {
+    const row = await reauthorize(ctx, principal, id, "project:manage", trx);
+    requireVersion(ifMatch, row.version);
+    await trx
+      .updateTable("projects")
+      .set({
+        name: name ?? row.name,
+        settings: settings ? mergedSettings(row.settings, settings) : row.settings,
+        version: row.version + 1,
+        updatedAt: clock.now(),
+      })
+      .where("id", "=", id)
+      .execute();
+    await audit.record(
+      {
+        action: "project.update",
+        resourceType: "project",
+        resourceId: id,
+        metadata: { members: [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])] },
+      },
+      { trx },
     );
-  }
+  });
+  events.emit("project:changed", { id });
+  const row = await requireProject(ctx, id);
+  return { version: row.version, body: projectView(ctx, row, principal) };
+}
 
-  /** Its first key has the default scopes; made by a service token only those that the token has, and without any there is no key. */
-  async create(principal: UserPrincipal, { name, slug, settings }: CreateProject) {
-    const { db, audit, clock, events } = this.#context;
-    const now = clock.now();
-    const kept = mergedSettings("{}", settings);
-    const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
-    const created = await db.write(async (trx) => {
-      const row = {
-        id: uuidv7(),
-        slug: await freeSlug(trx, slug, name),
-        name,
-        ownerId: principal.userId,
-        settings: kept,
-        createdAt: now,
-        updatedAt: now,
-      };
-      await trx.insertInto("projects").values(row).execute();
-      await trx
-        .insertInto("project_members")
-        .values({ projectId: row.id, userId: principal.userId, role: "owner", createdAt: now })
-        .execute();
-      await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
-      const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
-      const key = scopes.length === 0 ? undefined : await this.#keys.create(first, trx);
-      addEffect(trx, { type: "rights-changed", of: "user", userId: principal.userId });
-      return { row, key };
-    });
-    events.emit("project:changed", { id: created.row.id });
-    const row = { ...created.row, version: 1, deletedAt: null };
-    return { ...this.#view(row, principal), role: "owner", apiKey: created.key?.key };
-  }
+export async function createProjectKey(ctx: ProjectsContext, principal: UserPrincipal, ref: string, input: CreateKey) {
+  const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
+  const issued = await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
+    requireMayGive(principal, scopes);
+    return createKey(ctx, { ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
+  });
+  return issuedView(issued);
+}
 
-  async get(principal: Principal, ref: string) {
-    const { db, projects } = this.#context;
-    const row = await this.#row(projects.require(principal, ref, "project:read"));
-    const [last, eventCount, keys] = await Promise.all([
-      queries.lastEvent(db.read, row.id),
-      queries.countProjectEvents(db.scan, row.id),
-      projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
-    ]);
-    const body = {
-      ...this.#view(row, principal),
-      eventCount,
-      lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
-      keys: keys.map(keyView),
-    };
-    return { version: row.version, body };
-  }
+export async function projectKeys({ db, projects }: ProjectsContext, principal: UserPrincipal, ref: string) {
+  const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
+  return { data: keys.map(keyView) };
+}
 
-  async update(principal: UserPrincipal, ref: string, ifMatch: string, { name, settings }: UpdateProject) {
-    const { db, audit, clock, events, projects } = this.#context;
-    const id = projects.require(principal, ref, "project:manage");
-    await db.write(async (trx) => {
-      const row = await requireStill(this.#context, principal, id, "project:manage", trx);
-      requireVersion(ifMatch, row.version);
-      await trx
-        .updateTable("projects")
-        .set({
-          name: name ?? row.name,
-          settings: settings ? mergedSettings(row.settings, settings) : row.settings,
-          version: row.version + 1,
-          updatedAt: clock.now(),
-        })
-        .where("id", "=", id)
-        .execute();
-      await audit.record(
-        {
-          action: "project.update",
-          resourceType: "project",
-          resourceId: id,
-          metadata: { members: [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])] },
-        },
-        { trx },
-      );
-    });
-    events.emit("project:changed", { id });
-    const row = await this.#row(id);
-    return { version: row.version, body: this.#view(row, principal) };
-  }
+export async function rotateProjectKey(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  keyId: string,
+  graceMs: number,
+) {
+  const issued = await changeAsOwner(ctx, principal, ref, async (projectId, trx) => {
+    requireKeyId(keyId);
+    const key = await rotateKey(ctx, projectId, keyId, graceMs, principal.userId, trx);
+    // The new secret is a new key in the caller's hand.
+    requireMayGive(principal, key.scopes);
+    return key;
+  });
+  return issuedView(issued);
+}
 
-  async createKey(principal: UserPrincipal, ref: string, input: CreateKey) {
-    const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
-    const issued = await this.#manage(principal, ref, (projectId, trx) => {
-      requireMayGive(principal, scopes);
-      return this.#keys.create({ ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
-    });
-    return issuedView(issued);
-  }
+export async function revokeProjectKey(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  keyId: string,
+): Promise<void> {
+  await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
+    requireKeyId(keyId);
+    return revokeKey(ctx, projectId, keyId, trx);
+  });
+}
 
-  async listKeys(principal: UserPrincipal, ref: string) {
-    const { db, projects } = this.#context;
-    const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
-    return { data: keys.map(keyView) };
-  }
+/** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+async function changeAsOwner<T>(
+  ctx: ProjectsContext,
+  principal: UserPrincipal,
+  ref: string,
+  change: (projectId: string, trx: Trx) => Promise<T>,
+) {
+  const { db, projects } = ctx;
+  const projectId = projects.require(principal, ref, "project:manage");
+  return db.write(async (trx) => {
+    await reauthorize(ctx, principal, projectId, "project:manage", trx);
+    return change(projectId, trx);
+  });
+}
 
-  async rotateKey(principal: UserPrincipal, ref: string, keyId: string, graceMs: number) {
-    const issued = await this.#manage(principal, ref, async (projectId, trx) => {
-      requireKeyId(keyId);
-      const key = await this.#keys.rotate(projectId, keyId, graceMs, principal.userId, trx);
-      // The new secret is a new key in the caller's hand.
-      requireMayGive(principal, key.scopes);
-      return key;
-    });
-    return issuedView(issued);
-  }
+async function requireProject(ctx: ProjectsContext, id: string): Promise<ProjectRow> {
+  const row = await queries.findProject(ctx.db.read, id);
+  if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+  return row;
+}
 
-  async revokeKey(principal: UserPrincipal, ref: string, keyId: string): Promise<void> {
-    await this.#manage(principal, ref, (projectId, trx) => {
-      requireKeyId(keyId);
-      return this.#keys.revoke(projectId, keyId, trx);
-    });
-  }
-
-  /** A change that only an owner may make. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-  async #manage<T>(principal: UserPrincipal, ref: string, change: (projectId: string, trx: Trx) => Promise<T>) {
-    const { db, projects } = this.#context;
-    const projectId = projects.require(principal, ref, "project:manage");
-    return db.write(async (trx) => {
-      await requireStill(this.#context, principal, projectId, "project:manage", trx);
-      return change(projectId, trx);
-    });
-  }
-
-  async #row(id: string): Promise<ProjectRow> {
-    const row = await queries.findProject(this.#context.db.read, id);
-    if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
-    return row;
-  }
-
-  #view(row: ProjectRow, principal: Principal) {
-    const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
-    const isImplicitViewer = principal.kind !== "apiKey" && row.id === this.#context.projects.defaultId;
-    return {
-      id: row.id,
-      slug: row.slug,
-      name: row.name,
-      role: membership ?? (isImplicitViewer ? "viewer" : null),
-      ownerId: row.ownerId,
-      settings: JSON.parse(row.settings) as Record<string, unknown>,
-      version: row.version,
-      createdAt: toRfc3339(row.createdAt),
-    };
-  }
+function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal) {
+  const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
+  const isImplicitViewer = principal.kind !== "apiKey" && row.id === ctx.projects.defaultId;
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    role: membership ?? (isImplicitViewer ? "viewer" : null),
+    ownerId: row.ownerId,
+    settings: JSON.parse(row.settings) as Record<string, unknown>,
+    version: row.version,
+    createdAt: toRfc3339(row.createdAt),
+  };
 }
 
 /** @throws PRIVILEGE_ESCALATION */
@@ -252,6 +310,82 @@ function keyView(key: KeyRow) {
   };
 }
 
-function issuedView({ expiresAt, ...key }: Awaited<ReturnType<KeyAdmin["create"]>>) {
+function issuedView({ expiresAt, ...key }: IssuedKey) {
   return { ...key, expiresAt: toRfc3339OrNull(expiresAt) };
+}
+
+/** More keys, or more rules, than this get no audit rows of their own: a transaction is short, for ingest waits for it. */
+const MAX_ROWS = 100;
+
+/**
+ * Ends a project with its keys, rules and webhooks, in one transaction; its events are removed by a job. All that ends has its audit row;
+ * of more than 100 keys, or rules, the project's own row has the count and the first 100 ids instead.
+ * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
+ */
+export async function deleteProject(context: ProjectsContext, principal: UserPrincipal, ref: string): Promise<void> {
+  const { db, audit, clock, projects, jobs } = context;
+  const id = projects.require(principal, ref, "project:manage");
+  if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
+  await db.write(async (trx) => {
+    await reauthorize(context, principal, id, "project:manage", trx);
+    const now = clock.now();
+    await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
+    const keys = await queries.revokeKeys(trx, id, now);
+    const deleted = await queries.deleteRules(trx, id, now);
+    const webhooks = await queries.deleteWebhooks(trx, id);
+    const by = { by: "project.delete" };
+    for (const entry of [
+      ...rowsOf(keys, (key) => ({
+        action: "key.revoke",
+        resourceType: "apiKey",
+        resourceId: key.id,
+        metadata: { projectId: id, ...by },
+      })),
+      ...rowsOf(deleted, (rule) => ({
+        action: "rule.delete",
+        resourceType: "rule",
+        resourceId: rule.id,
+        metadata: { version: rule.version, ...by },
+      })),
+      ...rowsOf(webhooks, (webhook) => ({
+        action: "webhook.delete",
+        resourceType: "webhook",
+        resourceId: webhook.id,
+        metadata: { version: webhook.version, projectId: id, ...by },
+      })),
+      {
+        action: "project.delete",
+        resourceType: "project",
+        resourceId: id,
+        metadata: {
+          keys: keys.length,
+          rules: deleted.length,
+          ...(webhooks.length > 0 ? { webhooks: webhooks.length } : {}),
+          ...(keys.length > MAX_ROWS ? { first100Keys: firstIds(keys) } : {}),
+          ...(deleted.length > MAX_ROWS ? { first100Rules: firstIds(deleted) } : {}),
+        },
+      },
+    ])
+      await audit.record(entry, { trx });
+    await jobs.enqueue(
+      {
+        queue: "retention",
+        kind: "project.events.delete",
+        payload: { projectId: id, before: now + 1 },
+        runAt: now,
+        dedupeKey: `project:${id}`,
+      },
+      { trx },
+    );
+    addEffect(trx, { type: "rules-changed", ruleIds: deleted.map((rule) => rule.id) });
+    addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
+  });
+}
+
+function rowsOf<T>(ended: readonly T[], entryOf: (one: T) => AuditEntry): AuditEntry[] {
+  return ended.length > MAX_ROWS ? [] : ended.map(entryOf);
+}
+
+function firstIds(ended: readonly { readonly id: string }[]): string[] {
+  return ended.slice(0, MAX_ROWS).map(({ id }) => id);
 }

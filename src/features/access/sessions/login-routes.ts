@@ -3,15 +3,56 @@ import { isHttps } from "../../../config/public-url.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
-import { clientOf } from "../accounts/client-of.ts";
-import { loginNameOf } from "../accounts/login-name.ts";
-import { findUser, UserView, userView } from "../accounts/user-view.ts";
-import type { AuthLimits } from "./auth-limits.ts";
-import type { AuthContext } from "./context.ts";
-import { loginReply } from "./login-reply.ts";
-import { requireOwnOrigin } from "./origin-check.ts";
-import { RefreshCookie } from "./refresh-cookie.ts";
+import { clientOf } from "../authenticate/caller.ts";
+import { loginNameOf } from "../users/create-user.ts";
+import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
+import type { AuthContext, AuthLimits } from "./guards.ts";
+import { RefreshCookie, requireOwnOrigin } from "./guards.ts";
+import type { Login } from "./login.ts";
+import { continueLogin, isKnownClient, login, logout, register } from "./login.ts";
 import { LoginBody, LogoutBody, loginEntries, RefreshBody, RegisterBody, UserStatusView } from "./schema.ts";
+import { sessionOfRefreshToken } from "./sessions.ts";
+
+/** How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients without cookies, in the body. */
+type TokenDelivery = "cookie" | "body";
+
+/** The answer to everything that logs in (D12). */
+async function loginReply(
+  { db, clock, pusherRegistry }: AuthContext,
+  cookie: RefreshCookie,
+  login: Login,
+  {
+    delivery = "cookie",
+    isCookieSpent = false,
+    endsWithBrowser = false,
+    status = 200,
+    extra = {},
+  }: {
+    delivery?: TokenDelivery | undefined;
+    isCookieSpent?: boolean;
+    endsWithBrowser?: boolean;
+    status?: number;
+    extra?: object;
+  } = {},
+): Promise<Reply> {
+  const { accessToken, accessExpiresAt, session, userId } = login;
+  const now = clock.now();
+  const user = await findUser(db.read, userId);
+  const body = {
+    token: accessToken,
+    accessToken,
+    tokenType: "Bearer",
+    expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
+    user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
+    ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
+    ...extra,
+  };
+  const headers: Record<string, string> = {};
+  if (delivery === "cookie")
+    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
+  else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
+  return new Reply(status, body, headers);
+}
 
 const LoginView = v.object({ ...loginEntries, user: UserView });
 
@@ -44,7 +85,7 @@ export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       ],
       async handle(exchange, { body }) {
         limits.take(exchange, "login");
-        const { userId, status, login } = await accounts.register(body, clientOf(exchange));
+        const { userId, status, login } = await register(accounts, body, clientOf(exchange));
         if (login) return loginReply(context, cookie, login, { status: 201, extra: { status } });
         return new Reply(201, { user: userView(await findUser(db.read, userId)), status });
       },
@@ -63,11 +104,11 @@ export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       async handle(exchange, { body }) {
         const { password, tokenDelivery, device, rememberMe = true, ...names } = body;
         const client = clientOf(exchange, device);
-        const isKnown = await accounts.isKnown(names, client);
+        const isKnown = await isKnownClient(accounts, names, client);
         const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
-        const login = await accounts.login(names, password, client);
+        const opened = await login(accounts, names, password, client);
         succeeded();
-        return loginReply(context, cookie, login, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+        return loginReply(context, cookie, opened, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
       },
     }),
     route({
@@ -94,7 +135,7 @@ export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
         if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
         const token = body.refreshToken ?? fromCookie;
         if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
-        const login = await accounts.refresh(token, clientOf(exchange));
+        const login = await continueLogin(accounts, token, clientOf(exchange));
         const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
         // The cookie's token is used up; sent again it would end the session.
         const isCookieSpent = delivery === "body" && fromCookie !== undefined;
@@ -115,7 +156,7 @@ export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       errors: ["ORIGIN_REFUSED"],
       async handle(exchange, { body }) {
         const session = await logoutSession(context, exchange, cookie, body.refreshToken);
-        if (session) await accounts.logout(session, body.all === true);
+        if (session) await logout(accounts, session, body.all === true);
         return new Reply(204, undefined, { "Set-Cookie": cookie.clear() });
       },
     }),
@@ -124,7 +165,7 @@ export function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
 
 /** The session that a request to log out means; null when there is none any more, which is what was wanted. @throws ORIGIN_REFUSED */
 async function logoutSession(
-  { db, kernel, sessions, allowsOrigin }: AuthContext,
+  { accounts, db, kernel, allowsOrigin }: AuthContext,
   exchange: Exchange,
   cookie: RefreshCookie,
   given: string | undefined,
@@ -135,7 +176,7 @@ async function logoutSession(
   const fromCookie = given === undefined ? cookie.read(exchange) : undefined;
   if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
   const token = given ?? fromCookie;
-  return token === undefined ? null : ((await sessions.ofRefreshToken(token, db.read)) ?? null);
+  return token === undefined ? null : ((await sessionOfRefreshToken(accounts, token, db.read)) ?? null);
 }
 
 async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange) {

@@ -1,24 +1,203 @@
 import * as v from "valibot";
+import type { Config } from "../../../config/load.ts";
+import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
+import { decodeUtf8 } from "../../../core/json-text.ts";
+import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
+import type { UserPrincipal } from "../../../core/principal.ts";
+import type { SealedBox } from "../../../core/sealed-box.ts";
 import { hasTokenScope } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
+import { pageBody, readPage } from "../../../http/pagination.ts";
 import { pageOf } from "../../../http/replies.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
-import { granterOf } from "../accounts/role-grants.ts";
-import { UserView } from "../accounts/user-view.ts";
-import { userOf } from "../caller-of.ts";
-import { ApproveBody, CreateBody, ListQuery, PatchBody, PendingQuery, RejectBody } from "./schema.ts";
-import { type UserAdminParts, UserService } from "./service.ts";
+import { object, queryBoolean } from "../../../http/shapes.ts";
+import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import type { Database } from "../../../store/database.ts";
+import type { ChannelAuthorizers, PusherApp } from "../../pusher/index.ts";
+import { userOf } from "../authenticate/caller.ts";
+import type { Principals } from "../authenticate/principals.ts";
+import { granterOf, type Projects, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
+import type { AccountContext } from "../context.ts";
+import { requireStrong } from "../passwords/password-text.ts";
+import type { ReadCaches } from "../read-caches.ts";
+import { createOneTimeToken } from "../sessions/mail-links.ts";
+import { type AccountFormat, readAccounts } from "./account-file.ts";
+import { createUser, type NewUser } from "./create-user.ts";
+import { ACCOUNT_OUTCOMES, EXISTING, importAccounts } from "./import-accounts.ts";
+import {
+  countUsers,
+  detailsOfUsers,
+  findUser,
+  listUsers,
+  rolesOfUsers,
+  type UserFilter,
+  UserView,
+  userView,
+} from "./queries.ts";
+import { ApproveBody, CreateBody, ImportedAccount, ListQuery, PatchBody, PendingQuery, RejectBody } from "./schema.ts";
+import { approveUser, rejectUser, removeUser, updateUser } from "./user-lifecycle.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface UsersOwn {
+  readonly accounts: AccountContext;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly box: SealedBox;
+  readonly principals: Principals;
+  readonly projects: Projects;
+  readonly reads: ReadCaches;
+  readonly pusher: PusherApp;
+  readonly pusherRegistry: PusherRegistry;
+  readonly channelAuthorizers: ChannelAuthorizers;
+}
+
+export type UsersContext = UsersOwn & Pick<CoreServices, "audit">;
+
+type NewAccount = Omit<NewUser, "roles"> & {
+  readonly password?: string | undefined;
+  readonly roles?: readonly string[] | undefined;
+};
+
+/** @param viewer of whom it depends how much of each user is shown. */
+async function usersPage(
+  { db, pusherRegistry }: UsersContext,
+  filter: UserFilter,
+  query: Parameters<typeof readPage>[0],
+  viewer: UserPrincipal,
+) {
+  const request = readPage(query, ["string"]);
+  const rows = await listUsers(db.scan, filter, request);
+  const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
+  const ids = rows.map(({ id }) => id);
+  const roles = await rolesOfUsers(db.read, ids);
+  const details = await detailsOfUsers(
+    db.read,
+    pusherRegistry,
+    ids.filter((id) => maySeeDetails(viewer, id)),
+  );
+  const viewOf = (row: (typeof rows)[number]) => {
+    const held = roles.filter(({ userId }) => userId === row.id);
+    const permissions = new Set(held.flatMap((role) => JSON.parse(role.permissions) as Permission[]));
+    const user = {
+      ...row,
+      roles: held.map(({ name }) => name),
+      permissions: PERMISSIONS.filter((permission) => permissions.has(permission)),
+    };
+    return userView(user, details.get(row.id));
+  };
+  return pageBody(request, rows, viewOf, ({ id }) => [id], total);
+}
+
+/** @throws USER_NOT_FOUND */
+async function userFor({ db, pusherRegistry }: UsersContext, id: string, viewer: UserPrincipal) {
+  const details = await detailsOfUsers(db.read, pusherRegistry, maySeeDetails(viewer, id) ? [id] : []);
+  return userView(await findUser(db.read, id), details.get(id));
+}
+
+/**
+ * Makes an account. Without a password it is active with the first use of its invitation, which goes out by mail, or, where no mail can be
+ * sent, is returned once for the administrator to hand over. An account that is made disabled is not invited.
+ * @throws EMAIL_TAKEN and its like, WEAK_PASSWORD, INVALID_TIMEZONE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, OVERLOADED
+ */
+async function inviteUser(ctx: UsersContext, account: NewAccount, creator: UserPrincipal) {
+  const { db, accounts, config } = ctx;
+  const { mail, passwords } = accounts;
+  const { password, roles = ["User"], ...user } = account;
+  if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
+  const hasPassword = password !== undefined || user.passwordHash !== undefined;
+  const status = user.status ?? (hasPassword ? "active" : "pending");
+  if (password !== undefined) requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
+  const passwordHash = password === undefined ? user.passwordHash : await passwords.hash(password);
+  const made = await db.write(async (trx) => {
+    requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
+    const { id, email } = await createUser(accounts, { ...user, status, roles, passwordHash }, trx);
+    const isInvited = !hasPassword && status !== "disabled";
+    const invitation = isInvited ? await createOneTimeToken(ctx.clock, id, "invite", trx) : null;
+    const isMailed = invitation !== null && email !== null && mail.isConfigured;
+    if (isMailed) await mail.invite(email, invitation, trx);
+    return { id, invitation, isMailed };
+  });
+  const view = await userFor(ctx, made.id, creator);
+  if (made.invitation === null || made.isMailed) return view;
+  return { ...view, inviteUrl: mail.link("invite", made.invitation) };
+}
+
+function bothPasswords(): PrismError {
+  const message = "give password or passwordHash, not both";
+  return new PrismError("VALIDATION_FAILED", message, { details: [{ path: "passwordHash", code: "VALUE", message }] });
+}
+
+function maySeeDetails({ userId, permissions }: UserPrincipal, id: string): boolean {
+  return id === userId || permissions.has("users:manage");
+}
+
+const FORMATS: Readonly<Record<string, AccountFormat>> = { "text/csv": "csv", "application/x-ndjson": "ndjson" };
+const BYTE_ORDER_MARK_BYTES = 3;
+
+const Query = object({
+  existing: v.optional(
+    v.pipe(
+      v.picklist(EXISTING, "must be refuse, skip or update"),
+      v.description("What to do with an account that is there and differs; default refuse"),
+    ),
+  ),
+  dryRun: v.optional(queryBoolean),
+});
+
+const Imported = v.object({
+  created: v.number(),
+  updated: v.number(),
+  unchanged: v.number(),
+  skipped: v.number(),
+  dryRun: v.boolean(),
+  users: v.array(v.object({ id: v.nullable(v.string()), outcome: v.picklist(ACCOUNT_OUTCOMES) })),
+});
+
+/** Brings accounts of another program in. */
+export function importRoute({ accounts }: UsersContext): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/users/import",
+    summary: "Bring accounts in with their ids and bcrypt hashes, all or none: JSON, an object a line, or CSV",
+    tag: "Users",
+    access: { permission: "users:manage" },
+    query: Query,
+    body: v.union([v.array(ImportedAccount), object({ users: v.array(ImportedAccount) })]),
+    raw: { types: ["application/json", "application/x-ndjson", "text/csv"], gzip: false },
+    response: Imported,
+    errors: [
+      ...(["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT", "ROLE_NOT_FOUND"] as const),
+      ...(["PRIVILEGE_ESCALATION", "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN", "BATCH_TOO_LARGE"] as const),
+    ],
+    async handle(exchange, { query: { existing = "refuse", dryRun = false }, body }) {
+      const [type = ""] = exchange.header("content-type").toLowerCase().split(";");
+      // Read before anything is awaited: the bytes are not ours for longer.
+      const text = textOf(body as unknown as Buffer);
+      const filed = await readAccounts(text, FORMATS[type.trim()] ?? "json");
+      return importAccounts(accounts, filed, { existing, dryRun }, granterOf(userOf(exchange)));
+    },
+  });
+}
+
+/** Spreadsheets begin their files with a byte order mark. @throws MALFORMED_JSON for what is not UTF-8 */
+function textOf(body: Buffer): string {
+  const hasMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  const text = decodeUtf8(hasMark ? body.subarray(BYTE_ORDER_MARK_BYTES) : body);
+  if (text === undefined) throw new PrismError("MALFORMED_JSON", "The body is not UTF-8");
+  return text;
+}
 
 const params = v.object({ id: v.string() });
 const TAKEN = ["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT"] as const;
 const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 
 /** What administrators do with accounts (contract 4.5). */
-export function adminRoutes(parts: UserAdminParts): Route[] {
-  const service = new UserService(parts);
-  const { userLifecycle } = parts;
+export function adminRoutes(context: UsersContext): Route[] {
+  const { accounts } = context;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;
   const approving = { tag: "Users", access: { permission: "users:approve" } } as const;
   return [
@@ -31,7 +210,7 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       query: ListQuery,
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.list(query, query, userOf(exchange)),
+      handle: (exchange, { query }) => usersPage(context, query, query, userOf(exchange)),
     }),
     route({
       ...approving,
@@ -41,7 +220,7 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       query: PendingQuery,
       response: pageOf(UserView),
       errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.list({ status: "pending" }, query, userOf(exchange)),
+      handle: (exchange, { query }) => usersPage(context, { status: "pending" }, query, userOf(exchange)),
     }),
     route({
       ...managing,
@@ -52,7 +231,7 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       status: 201,
       response: v.object({ ...UserView.entries, inviteUrl: v.optional(v.string()) }),
       errors: [...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "WEAK_PASSWORD", "OVERLOADED"],
-      handle: (exchange, { body }) => service.create(body, userOf(exchange)),
+      handle: (exchange, { body }) => inviteUser(context, body, userOf(exchange)),
     }),
     route({
       method: "GET",
@@ -67,7 +246,7 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
         const viewer = userOf(exchange);
         const isOwn = id === viewer.userId && hasTokenScope(viewer, ["account:own"]);
         if (!isOwn && !viewer.permissions.has("users:read")) throw noSuchUser();
-        return service.view(known(id), viewer);
+        return userFor(context, known(id), viewer);
       },
     }),
     route({
@@ -80,8 +259,8 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", ...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN"],
       async handle(exchange, { params: { id }, body }) {
-        await userLifecycle.update(known(id), body, granter(exchange));
-        return service.view(id, userOf(exchange));
+        await updateUser(accounts, known(id), body, granter(exchange));
+        return userFor(context, id, userOf(exchange));
       },
     }),
     route({
@@ -93,7 +272,7 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await userLifecycle.remove(known(id), granter(exchange));
+        await removeUser(accounts, known(id), granter(exchange));
         return new Reply(204);
       },
     }),
@@ -107,8 +286,8 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", ...RIGHTS],
       async handle(exchange, { params: { id }, body }) {
-        await userLifecycle.approve(known(id), body.roles ?? ["User"], granter(exchange));
-        return service.view(id, userOf(exchange));
+        await approveUser(accounts, known(id), body.roles ?? ["User"], granter(exchange));
+        return userFor(context, id, userOf(exchange));
       },
     }),
     route({
@@ -121,8 +300,8 @@ export function adminRoutes(parts: UserAdminParts): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id }, body }) {
-        await userLifecycle.reject(known(id), Boolean(body.reason), granter(exchange));
-        return service.view(id, userOf(exchange));
+        await rejectUser(accounts, known(id), Boolean(body.reason), granter(exchange));
+        return userFor(context, id, userOf(exchange));
       },
     }),
   ];

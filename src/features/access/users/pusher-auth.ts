@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
@@ -11,10 +10,9 @@ import { pattern } from "../../../http/shapes.ts";
 import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../../live/protocols/pusher/pusher-channel.ts";
 import { MAX_WATCHLIST } from "../../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
-import type { ChannelAuthorizers, PusherApp } from "../../pusher/index.ts";
 import { maySubscribe, PUSHER_CHANNEL, sharedSecretOf, signChannel, signUser } from "../../pusher/index.ts";
-import { userOf } from "../caller-of.ts";
-import type { Projects } from "../projects.ts";
+import { userOf } from "../authenticate/caller.ts";
+import type { UsersContext } from "./admin-routes.ts";
 
 const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
 
@@ -55,14 +53,6 @@ const PATH = "/api/v1/users/me/pusher-auth";
 const USER_PATH = "/api/v1/users/me/pusher-user-auth";
 const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
 
-export interface PusherAuthParts {
-  readonly config: Config;
-  readonly projects: Projects;
-  readonly pusher: PusherApp;
-  readonly pusherRegistry: PusherRegistry;
-  readonly channelAuthorizers: ChannelAuthorizers;
-}
-
 /** What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET reads the query, POST a form or JSON. */
 export function pusherAuthRoutes({
   projects,
@@ -70,7 +60,7 @@ export function pusherAuthRoutes({
   pusher,
   pusherRegistry,
   config,
-}: PusherAuthParts): Route[] {
+}: UsersContext): Route[] {
   const common = {
     path: PATH,
     summary: "The signature with which a Pusher client subscribes to a private or presence channel",
@@ -117,7 +107,7 @@ export function pusherAuthRoutes({
 }
 
 /** What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of all of a user's connections. */
-export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherAuthParts): Route {
+export function pusherUserAuthRoute({ pusher, pusherRegistry }: UsersContext): Route {
   return route({
     path: USER_PATH,
     aliases: ["/pusher/user-auth"],

@@ -1,8 +1,121 @@
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
+import * as v from "valibot";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
+import { named } from "../../../http/named-schemas.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
+import { selfChanging } from "../../../http/shapes.ts";
 import type { ReadDb } from "../../../store/database.ts";
-import type { UserStatus } from "../../../store/schema.ts";
+import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
+
+/** A user as clients see it (contract 4.4): never a hash, a token or lock data. */
+export const UserView = named(
+  "User",
+  v.object({
+    id: v.string(),
+    email: v.nullable(v.string()),
+    username: v.nullable(v.string()),
+    phone: v.nullable(v.string()),
+    externalId: v.nullable(v.string()),
+    name: v.string(),
+    roles: v.array(v.string()),
+    permissions: v.array(v.picklist(PERMISSIONS)),
+    status: v.picklist(["pending", "active", "disabled", "unverified"]),
+    timezone: v.string(),
+    locale: v.string(),
+    createdAt: v.string(),
+    updatedAt: v.string(),
+    pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
+    pusherChannels: v.optional(selfChanging(v.array(v.string()))),
+  }),
+);
+
+/** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
+export async function findUser(db: ReadDb, id: string) {
+  const user = await db
+    .selectFrom("users")
+    .selectAll()
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
+  const roles = await db
+    .selectFrom("user_roles")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select(["roles.name", "roles.permissions"])
+    .where("user_roles.userId", "=", id)
+    .orderBy("roles.name")
+    .execute();
+  const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
+  return {
+    ...user,
+    roles: roles.map(({ name }) => name),
+    permissions: PERMISSIONS.filter((permission) => held.has(permission)),
+  };
+}
+
+/** What the user and whoever manages users see besides: the kinds of devices, the live channels. */
+interface OwnDetails {
+  readonly pushTokens: { readonly fcm: boolean; readonly apns: boolean };
+  readonly pusherChannels: readonly string[];
+}
+
+export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
+  return { ...userFields(user), permissions: user.permissions, ...own };
+}
+
+/** What the API and the command line show alike. */
+export function userFields(user: Selectable<Schema["users"]> & { readonly roles: readonly string[] }) {
+  return {
+    id: user.id,
+    email: user.email,
+    username: user.username,
+    phone: user.phone,
+    externalId: user.externalId,
+    name: user.name,
+    roles: user.roles,
+    status: user.status,
+    timezone: user.timezone,
+    locale: user.locale,
+    createdAt: toRfc3339(user.createdAt),
+    updatedAt: toRfc3339(user.updatedAt),
+  };
+}
+
+/** Who is in which channel at this moment. */
+interface LiveChannels {
+  channelsOf(userId: string): readonly string[];
+}
+
+/** The details of each of these users. */
+export async function detailsOfUsers(
+  db: ReadDb,
+  channels: LiveChannels,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, OwnDetails>> {
+  const devices = await db
+    .selectFrom("push_devices")
+    .select(["userId", "kind"])
+    .distinct()
+    .where("userId", "in", userIds)
+    .where("disabledAt", "is", null)
+    .execute();
+  const has = (id: string, wanted: string): boolean =>
+    devices.some(({ userId, kind }) => userId === id && kind === wanted);
+  return new Map(
+    userIds.map((id) => [
+      id,
+      { pushTokens: { fcm: has(id, "fcm"), apns: has(id, "apns") }, pusherChannels: channels.channelsOf(id) },
+    ]),
+  );
+}
+
+export async function ownDetails(db: ReadDb, channels: LiveChannels, userId: string): Promise<OwnDetails> {
+  const details = (await detailsOfUsers(db, channels, [userId])).get(userId);
+  return details ?? { pushTokens: { fcm: false, apns: false }, pusherChannels: [] };
+}
 
 export interface UserFilter {
   readonly q?: string | undefined;

@@ -9,14 +9,14 @@ import { Reply, type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
-import { accountError } from "../account-error.ts";
-import { findUser } from "../accounts/user-view.ts";
-import { userOf } from "../caller-of.ts";
+import { accountError, userOf } from "../authenticate/caller.ts";
+import type { UsersContext } from "./admin-routes.ts";
+import { createServiceToken, revokeServiceToken } from "./create-user.ts";
+import { findUser } from "./queries.ts";
 import { TokenBody, TokenView } from "./schema.ts";
-import type { UserAdminParts } from "./service.ts";
 
 /** Service tokens of one's own: for programs that act for a person, with no more than that person may do. Only a login makes them. */
-export function tokenRoutes({ db, clock, userAdmin }: UserAdminParts): Route[] {
+export function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
   return [
     route({
@@ -58,7 +58,7 @@ export function tokenRoutes({ db, clock, userAdmin }: UserAdminParts): Route[] {
           // The account may have been closed meanwhile: what is revoked with it must be all there is.
           const { status } = await findUser(trx, userId);
           if (status !== "active") throw accountError(status);
-          return userAdmin.createToken(wanted, trx);
+          return createServiceToken({ audit, clock }, wanted, trx);
         });
         return new Reply(201, made);
       },
@@ -79,7 +79,7 @@ export function tokenRoutes({ db, clock, userAdmin }: UserAdminParts): Route[] {
             ? await trx.selectFrom("service_tokens").select("userId").where("id", "=", id).executeTakeFirst()
             : undefined;
           if (token?.userId !== userId) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
-          await userAdmin.revokeToken(id, trx);
+          await revokeServiceToken({ audit, clock }, id, trx);
         });
         return new Reply(204);
       },

@@ -4,7 +4,6 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import { addEffect } from "../../../store/database.ts";
-import type { AuditTrail } from "../../audit/index.ts";
 import {
   NOTIFICATION_KINDS,
   type Preferences,
@@ -14,13 +13,13 @@ import {
   wantsMail,
   withoutMail,
 } from "../../delivery/index.ts";
-import type { UserAdminParts } from "./service.ts";
+import type { UsersContext } from "./admin-routes.ts";
 
 const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
 /** What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the button of the page at the same address. */
-export function unsubscribeRoute(parts: UserAdminParts, audit: AuditTrail): Route {
+export function unsubscribeRoute(context: UsersContext): Route {
   return route({
     method: "POST",
     path: UNSUBSCRIBE_PATH,
@@ -34,9 +33,9 @@ export function unsubscribeRoute(parts: UserAdminParts, audit: AuditTrail): Rout
     response: v.object({ kind: v.picklist(NOTIFICATION_KINDS), mail: v.literal(false) }),
     errors: ["SIGNATURE_INVALID"],
     async handle(exchange, { query, body }) {
-      const of = readUnsubscribeToken(parts.config, query.token);
+      const of = readUnsubscribeToken(context.config, query.token);
       await requireOneClick(exchange, body as unknown as Uint8Array);
-      await endMails(parts, audit, of);
+      await endMails(context, of);
       return { kind: of.kind, mail: false };
     },
   });
@@ -53,11 +52,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
 }
 
 /** A second time changes nothing; nor does it for an account that was removed. */
-async function endMails(
-  { db, clock }: UserAdminParts,
-  audit: AuditTrail,
-  { userId, kind }: Unsubscription,
-): Promise<void> {
+async function endMails({ db, clock, audit }: UsersContext, { userId, kind }: Unsubscription): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
       .selectFrom("users")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { PrismError } from "../../../../src/core/errors.ts";
-import { LoginBackoff } from "../../../../src/features/access/accounts/login-backoff.ts";
+import { LoginBackoff } from "../../../../src/features/access/sessions/login-backoff.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import type { Reply } from "../../../helpers/prism.ts";
 import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { call, cookieOf, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
@@ -7,9 +8,7 @@ import { call, cookieOf, makeAccount, outcomeOf, PASSWORD, startAccounts } from 
 /** Beside the routes: with a public address there is no development token to call them with. */
 async function makeAnn({ parts }: TestPrism): Promise<void> {
   const passwordHash = await parts.core.access.accounts.passwords.hash(PASSWORD);
-  await parts.base.database.write((trx) =>
-    parts.core.access.accounts.userAdmin.create({ username: "ann", roles: [], passwordHash }, trx),
-  );
+  await parts.base.database.write((trx) => createUser(parts.base, { username: "ann", roles: [], passwordHash }, trx));
 }
 
 async function logInByCookie(prism: TestPrism, headers: Readonly<Record<string, string>> = {}) {

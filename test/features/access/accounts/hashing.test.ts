@@ -3,14 +3,14 @@ import test from "node:test";
 import bcrypt from "bcrypt";
 import fc from "fast-check";
 import { PrismError } from "../../../../src/core/errors.ts";
-import { PasswordHasher } from "../../../../src/features/access/accounts/password-hasher.ts";
+import { PasswordHasher } from "../../../../src/features/access/passwords/hasher.ts";
 import {
   bcryptInput,
   costOf,
   nobodysHash,
   requireStrong,
-} from "../../../../src/features/access/accounts/password-text.ts";
-import { WEAK_PASSWORDS } from "../../../../src/features/access/accounts/weak-passwords.ts";
+  WEAK_PASSWORDS,
+} from "../../../../src/features/access/passwords/password-text.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { call, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
 
@@ -105,7 +105,7 @@ test("no account, no password and no bcrypt hash are false, and bcrypt is asked 
 });
 
 test("a check of a hash made at a lower cost does the rounds of the cost that is configured", async (t) => {
-  const { compareAtCost } = await import("../../../../src/features/access/accounts/hash-thread.ts");
+  const { compareAtCost } = await import("../../../../src/features/access/passwords/hash-thread.ts");
   const rounds: number[] = [];
   const compare = bcrypt.compareSync.bind(bcrypt);
   t.mock.method(bcrypt, "compareSync", (input: string, hash: string) => {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import bcrypt from "bcrypt";
 import { loadConfig } from "../../../../src/config/load.ts";
+import { setPassword } from "../../../../src/features/access/sessions/login.ts";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts, type UserBody } from "./support/auth-client.ts";
 
@@ -168,10 +170,11 @@ test("S2-93: a hash is bcrypt of cost 12 unless the operator says otherwise, and
 test("a login that was under way when the password was changed, or the account closed, comes to nothing", async (t) => {
   const prism = await startAccounts(t);
   const { db } = prism.services;
-  const { passwords, accounts } = prism.parts.core.access.accounts;
+  const { accounts } = prism.parts.core.access;
+  const { passwords } = accounts;
   const verify = passwords.verify.bind(passwords);
   for (const [what, outcome, change] of [
-    ["another password", "401 INVALID_CREDENTIALS", (id: string) => accounts.setPassword(id, "quite another one")],
+    ["another password", "401 INVALID_CREDENTIALS", (id: string) => setPassword(accounts, id, "quite another one")],
     [
       "closed",
       "403 ACCOUNT_DISABLED",
@@ -230,9 +233,9 @@ test("S2-105: the audit trail names who logged in, and of what failed the reason
 test("a wrong password, an unknown name and an account without password cost the same: queries, one comparison, one audit row", async (t) => {
   const prism = await startAccounts(t);
   const { db } = prism.services;
-  const { userAdmin, passwords } = prism.parts.core.access.accounts;
+  const { passwords } = prism.parts.core.access.accounts;
   await makeAccount(prism, { username: "ann", email: "ann@example.com" });
-  await db.write((trx) => userAdmin.create({ username: "no-password", roles: [] }, trx));
+  await db.write((trx) => createUser(prism.parts.base, { username: "no-password", roles: [] }, trx));
   const compared: (string | null)[] = [];
   const verify = passwords.verify.bind(passwords);
   t.mock.method(passwords, "verify", (password: string, hash: string | null) => {

@@ -3,6 +3,9 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
+import { forgotPassword, linksIdle } from "../../../../src/features/access/sessions/account-links.ts";
+import { createOneTimeToken } from "../../../../src/features/access/sessions/mail-links.ts";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
@@ -31,7 +34,7 @@ const statusOf = (prism: TestPrism, email = ANN) => scalarOf(prism, "select stat
 
 /** Until everything that was asked for in the background is done. */
 async function settled(prism: TestPrism): Promise<void> {
-  await prism.parts.core.access.accounts.accountLinks.idle();
+  await linksIdle(prism.parts.core.access.accounts);
   await eventually("all mails are sent", () => countOf(prism, "jobs where kind = 'mail' and finishedAt is null") === 0);
 }
 
@@ -61,10 +64,9 @@ test("S1-08: an account of open registration begins when its mail address was co
 test("a confirmed address leaves the account pending where accounts wait for approval by now", async (t) => {
   const { prism, mail } = await startWithMail(t);
   const { database: db } = prism.parts.base;
-  const { userAdmin, oneTimeTokens } = prism.parts.core.access.accounts;
   const token = await db.write(async (trx) => {
-    const { id } = await userAdmin.create({ email: ANN, roles: [], status: "unverified" }, trx);
-    return oneTimeTokens.create(id, "verify_email", trx);
+    const { id } = await createUser(prism.parts.base, { email: ANN, roles: [], status: "unverified" }, trx);
+    return createOneTimeToken(prism.parts.base.clock, id, "verify_email", trx);
   });
   const { body } = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
   assert.deepEqual([body.status, statusOf(prism)], ["pending", "pending"]);
@@ -164,7 +166,7 @@ test("asking for a link answers alike and before anything is looked up, whether 
   await prism.parts.base.database.write((trx) =>
     trx.updateTable("users").set({ status: "disabled" }).where("email", "=", "closed@example.com").execute(),
   );
-  const { accountLinks } = prism.parts.core.access.accounts;
+  const { accounts } = prism.parts.core.access;
   for (const path of ["forgot-password", "resend-verification"]) {
     const answers = [];
     for (const email of [ANN, "closed@example.com", "nobody@example.com", "no address", "a,b@example.com"]) {
@@ -180,7 +182,7 @@ test("asking for a link answers alike and before anything is looked up, whether 
     [[ANN]],
   );
   const before = countOf(prism, "one_time_tokens");
-  accountLinks.forgotPassword("closed@example.com");
+  forgotPassword(accounts, "closed@example.com");
   assert.equal(countOf(prism, "one_time_tokens"), before, "nothing is done before it returns");
 });
 
@@ -219,7 +221,7 @@ test("without a mail server the answers are the same and the log says so once; w
         log.lines.filter(({ level, message: text }) => (level === "warn" || level === "error") && message.test(text));
       for (let i = 0; i < 2; i++) {
         assert.equal((await call(prism, `${AUTH}/forgot-password`, { email: ANN })).status, 202);
-        await prism.parts.core.access.accounts.accountLinks.idle();
+        await linksIdle(prism.parts.core.access.accounts);
         await eventually("the log says so", () => warnings().length >= (name === "down" ? i + 1 : lines));
         clock.advance(2 * MINUTE);
       }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Sessions } from "../../../../src/features/access/accounts/sessions.ts";
+import { rotateSession } from "../../../../src/features/access/sessions/sessions.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
@@ -122,10 +122,9 @@ test("D15: refresh tokens are worthless under another refresh secret", async (t)
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
   const { refreshToken } = await logIn(prism, "ann");
-  const { database, audit, clock } = prism.parts.base;
-  const options = { refreshSecret: "another".repeat(8), refreshExpiresMs: DAY, sessionMaxMs: DAY };
-  const sessions = new Sessions({ database, audit, clock, options });
-  await assert.rejects(sessions.rotate(refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });
+  const { accounts } = prism.parts.core.access;
+  const other = { ...accounts, config: { auth: accounts.config.auth, secrets: { refresh: "another".repeat(8) } } };
+  await assert.rejects(rotateSession(other, refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });
   assert.equal((await call(prism, REFRESH, { refreshToken })).status, 200);
 });
 

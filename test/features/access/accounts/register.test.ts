@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { register as registerAccount } from "../../../../src/features/access/sessions/login.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import {
   call,
@@ -148,11 +149,12 @@ test("an invitation to an account that was closed or removed since opens nothing
 
 test("a registration that fails at its end leaves nothing behind", async (t) => {
   const prism = await startAccounts(t, { settings: { "auth.registration": "open" } });
-  const { accounts } = prism.parts.core.access.accounts;
-  const broken = t.mock.method(prism.parts.core.access.accounts.sessions, "open", () =>
-    Promise.reject(new Error("disk I/O error")),
+  const { accounts } = prism.parts.core.access;
+  const record = accounts.audit.record.bind(accounts.audit);
+  const broken = t.mock.method(accounts.audit, "record", (...given: Parameters<typeof record>) =>
+    given[0].action === "auth.login" ? Promise.reject(new Error("disk I/O error")) : record(...given),
   );
-  await assert.rejects(accounts.register({ ...ANN }, { ip: "127.0.0.1", userAgent: "" }));
+  await assert.rejects(registerAccount(accounts, { ...ANN }, { ip: "127.0.0.1", userAgent: "" }), /disk I\/O error/);
   broken.mock.restore();
   assert.equal(scalarOf(prism, "select count(*) from users where email = ?", ANN.email), 0);
   assert.equal((await call(prism, REGISTER, ANN)).status, 201);

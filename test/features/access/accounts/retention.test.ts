@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
+import { createOneTimeToken } from "../../../../src/features/access/sessions/mail-links.ts";
+import { openSession } from "../../../../src/features/access/sessions/sessions.ts";
 import { RETENTION_SWEEPS } from "../../../../src/features/retention/retention-rules.ts";
 import { Retention } from "../../../../src/store/retention.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
@@ -20,9 +22,9 @@ async function start(t: TestContext) {
 test("a login goes thirty days after its end, with its refresh tokens", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { database: db, config } = prism.parts.base;
-  const { sessions } = prism.parts.core.access.accounts;
+  const { accounts } = prism.parts.core.access;
   const { id } = await makeUser(prism, "anna");
-  await db.write((trx) => sessions.open(id, { ip: "127.0.0.1", userAgent: "test" }, trx));
+  await db.write((trx) => openSession(accounts, id, { ip: "127.0.0.1", userAgent: "test" }, trx));
   const before = [countOf(prism, "sessions"), countOf(prism, "refresh_tokens")];
   clock.advance(config.auth.sessionMaxMs + 30 * DAY - 1000);
   await sweep();
@@ -35,10 +37,9 @@ test("a login goes thirty days after its end, with its refresh tokens", async (t
 test("links go a day after their end, disabled devices after thirty days", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { database: db } = prism.parts.base;
-  const { oneTimeTokens } = prism.parts.core.access.accounts;
   const { id } = await makeUser(prism, "anna");
   await db.write(async (trx) => {
-    await oneTimeTokens.create(id, "reset_password", trx);
+    await createOneTimeToken(clock, id, "reset_password", trx);
     const times = { createdAt: clock.now(), updatedAt: clock.now() };
     for (const [device, disabledAt] of [
       ["old", clock.now()],

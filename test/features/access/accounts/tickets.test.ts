@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
+import { createServiceToken, revokeServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeProject } from "../../../helpers/people.ts";
@@ -92,8 +92,9 @@ test("a ticket allows what its credential allows at that moment, and ends with i
   const project = await makeProject(prism);
   const login = await logIn(prism, "ann");
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
-  const service = await parts.base.database.write((trx) => admin.createToken({ userId: id, name: "t" }, trx));
+  const service = await parts.base.database.write((trx) =>
+    createServiceToken(parts.base, { userId: id, name: "t" }, trx),
+  );
 
   const socket = await WebSocketClient.openFor(
     t,
@@ -109,7 +110,7 @@ test("a ticket allows what its credential allows at that moment, and ends with i
     await ticketOf(prism, { token: login.token }),
     await ticketOf(prism, { token: service.token }),
   ];
-  await parts.base.database.write((trx) => admin.revokeToken(service.id, trx));
+  await parts.base.database.write((trx) => revokeServiceToken(parts.base, service.id, trx));
   prism.rightsChanged();
   await call(prism, "/auth/logout", undefined, { Authorization: `Bearer ${login.token}` });
   assert.equal((await socket.end).code, 4401, "a socket that a ticket opened ends with the session");

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { isTokenOf } from "../../../../src/core/tokens.ts";
+import { setPassword } from "../../../../src/features/access/sessions/login.ts";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { startPrism, TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
@@ -67,8 +69,7 @@ test("D51: a token that was shown is not shown again, goes on being good, and en
   await prism.restart();
   assert.deepEqual(prism.app.firstAdmin, { state: "awaited" });
   const { db } = prism.services;
-  const { userAdmin } = prism.parts.core.access.accounts;
-  await db.write((trx) => userAdmin.create({ username: "root", roles: ["Admin"] }, trx));
+  await db.write((trx) => createUser(prism.parts.base, { username: "root", roles: ["Admin"] }, trx));
   const late = await register(prism, { username: "late", setupToken: firstAdmin.token });
   assert.equal(outcomeOf(late), "403 FORBIDDEN");
 });
@@ -144,7 +145,7 @@ test("development is ready at once: an Admin dev, whose token is fetched, and wh
   const { body } = await prism.get<{ id: string; roles: string[] }>("/api/v1/users/me");
   assert.deepEqual(body.roles, ["Admin"]);
   assert.equal((await makeAccount(prism, { username: "ann" })).status, "active");
-  await prism.parts.core.access.accounts.accounts.setPassword(body.id, PASSWORD);
+  await setPassword(prism.parts.core.access.accounts, body.id, PASSWORD);
   assert.equal((await logIn(prism, "dev")).user.id, body.id);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type Permission } from "../../../../src/core/permissions.ts";
-import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
+import { createServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
@@ -30,8 +30,8 @@ after(() => prism.stop());
 
 async function tokenFor(userId: string, ...scopes: Permission[]): Promise<string> {
   const { parts } = prism;
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
-  return (await parts.base.database.write((trx) => admin.createToken({ userId, name: "t", scopes }, trx))).token;
+  return (await parts.base.database.write((trx) => createServiceToken(parts.base, { userId, name: "t", scopes }, trx)))
+    .token;
 }
 
 test("a service token gives a key no scope that it lacks itself, the default ones included", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import test from "node:test";
-import { AccessTokens } from "../../../../src/features/access/access-tokens.ts";
+import { AccessTokens } from "../../../../src/features/access/authenticate/access-tokens.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";

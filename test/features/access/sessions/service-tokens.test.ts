@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { TokenScope } from "../../../../src/core/permissions.ts";
 import { createToken } from "../../../../src/core/tokens.ts";
-import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
+import { createServiceToken, revokeServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
@@ -14,7 +14,7 @@ async function makeToken(
   options: { scopes?: readonly TokenScope[]; expiresAt?: number } = {},
 ): Promise<{ id: string; token: string }> {
   const { database: db, audit, clock } = prism.parts.base;
-  return db.write((trx) => new UserAdmin(audit, clock).createToken({ userId, name: "t", ...options }, trx));
+  return db.write((trx) => createServiceToken({ audit, clock }, { userId, name: "t", ...options }, trx));
 }
 
 async function outcome(prism: TestPrism, token: string, path = "/api/v1/users/me"): Promise<string> {
@@ -76,7 +76,7 @@ test("a service token is refused when it is revoked, over, unknown, misspelt, or
   await t.test("revoked: on the very next request", async () => {
     const { id, token } = await makeToken(prism, user.id);
     assert.equal(await outcome(prism, token), "200");
-    await db.write((trx) => new UserAdmin(audit, clock).revokeToken(id, trx));
+    await db.write((trx) => revokeServiceToken({ audit, clock }, id, trx));
     rightsChanged();
     assert.equal(await outcome(prism, token), "401 TOKEN_INVALID");
   });

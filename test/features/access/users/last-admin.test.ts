@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { hasAdmin } from "../../../../src/features/access/accounts/has-admin.ts";
+import { hasAdmin } from "../../../../src/features/access/first-start.ts";
+import { setPassword } from "../../../../src/features/access/sessions/login.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { logIn, makeAccount, outcomeOf, startAccounts } from "../accounts/support/auth-client.ts";
@@ -73,10 +74,7 @@ test("outside development the administrator dev does not count until it has a pa
   const ann = await makeAccount(prism, { username: "ann" }, ADMIN);
   const { db } = prism.services;
   await prism.patch(`${USERS}/${ann.id}`, { status: "disabled" });
-  assert.deepEqual(
-    [await hasAdmin(db.read, { isDevelopment: true }), await hasAdmin(db.read, { isDevelopment: false })],
-    [true, false],
-  );
-  await prism.parts.core.access.accounts.accounts.setPassword(await devId(prism), "correct horse battery");
-  assert.equal(await hasAdmin(db.read, { isDevelopment: false }), true, "with a password dev is somebody");
+  assert.deepEqual([await hasAdmin(db.read, true), await hasAdmin(db.read, false)], [true, false]);
+  await setPassword(prism.parts.core.access.accounts, await devId(prism), "correct horse battery");
+  assert.equal(await hasAdmin(db.read, false), true, "with a password dev is somebody");
 });

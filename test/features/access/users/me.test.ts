@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { makeProject } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -12,7 +12,8 @@ test("S2-45, S3-23: the caller's own account, by every path, without what is nob
   const { database: db, audit, clock } = prism.parts.base;
   const { accessTokens } = prism.parts.core.access;
   const { id } = await db.write((trx) =>
-    new UserAdmin(audit, clock).create(
+    createUser(
+      { audit, clock },
       {
         email: "Ann@Example.org",
         username: "ann",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
+import { setPassword } from "../../../../src/features/access/sessions/login.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
@@ -56,7 +57,7 @@ test("S3-04 S3-15: a profile is answered from memory, and after every write that
     const { parts } = prism;
     for (const write of [
       () => prism.put(`${ME}/preferences`, { digest: false }, as),
-      () => parts.core.access.accounts.accounts.setPassword(uma.id, "correct horse battery"),
+      () => setPassword(parts.core.access.accounts, uma.id, "correct horse battery"),
     ]) {
       const before = (await shown()).updatedAt;
       await eventually("the clock has moved on", () => parts.base.clock.now() > Date.parse(before));

@@ -1,4 +1,4 @@
-import { AccessTokens } from "../../../../src/features/access/access-tokens.ts";
+import { AccessTokens } from "../../../../src/features/access/authenticate/access-tokens.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { CALLERS_PASSWORD, type Caller, MEMBERSHIPS, ROLES, SCOPES } from "./known.ts";

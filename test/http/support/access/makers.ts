@@ -1,5 +1,6 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { UserAdmin } from "../../../../src/features/access/user-admin.ts";
+import { openSession as openLogin } from "../../../../src/features/access/sessions/sessions.ts";
+import { createServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import type { Membership } from "./known.ts";
 
@@ -38,16 +39,15 @@ export async function makeTask({ parts }: TestPrism, userId: string): Promise<st
 export function makeServiceToken(
   { parts }: TestPrism,
   userId: string,
-  options: Omit<Parameters<UserAdmin["createToken"]>[0], "userId" | "name"> = {},
+  options: Omit<Parameters<typeof createServiceToken>[1], "userId" | "name"> = {},
 ): Promise<{ id: string; token: string }> {
-  const admin = new UserAdmin(parts.base.audit, parts.base.clock);
-  return parts.base.database.write((trx) => admin.createToken({ userId, name: "t", ...options }, trx));
+  return parts.base.database.write((trx) => createServiceToken(parts.base, { userId, name: "t", ...options }, trx));
 }
 
 /** @returns the id of a login of the user's. */
 export async function openSession({ parts }: TestPrism, userId: string): Promise<string> {
   const client = { ip: "127.0.0.1", userAgent: "test" };
-  return (await parts.base.database.write((trx) => parts.core.access.accounts.sessions.open(userId, client, trx))).id;
+  return (await parts.base.database.write((trx) => openLogin(parts.core.access.accounts, userId, client, trx))).id;
 }
 
 export async function join(prism: TestPrism, projectId: string, userId: string, role: Membership): Promise<void> {

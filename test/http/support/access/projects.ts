@@ -1,3 +1,4 @@
+import { createInvitation } from "../../../../src/features/access/projects/invitations.ts";
 import type { Known } from "./known.ts";
 import { join, leave, makeKey } from "./makers.ts";
 import { anyUser, inShop, may, scoped } from "./refusals.ts";
@@ -31,9 +32,8 @@ const INVITATIONS = "/api/v1/users/me/invitations";
 /** An invitation to the shop for an address that no caller has. */
 function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: string }> {
   const { db } = prism.services;
-  const { projectInvitations } = prism.parts.core.access.accounts;
   const invitation = { projectId, email: "bob@example.com", role: "viewer", invitedBy: keeper } as const;
-  return db.write((trx) => projectInvitations.invite(invitation, trx));
+  return db.write((trx) => createInvitation(prism.parts.base, invitation, trx));
 }
 
 /** Contract 4.6. */

@@ -1,0 +1,132 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
+import { type Clock, DAY_MS } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { sha256Hex } from "../../../core/tokens.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
+
+const ISSUER = "prism";
+const CLOCK_SKEW_S = 5;
+const CACHE_ENTRIES = 50_000;
+
+export interface AccessClaims {
+  readonly userId: string;
+  /** The session that the token came from; null of one that was made without. */
+  readonly sessionId: string | null;
+  /** Epoch ms. */
+  readonly expiresAt: number;
+}
+
+export interface AccessTokenOptions {
+  readonly secret: string;
+  /** Secrets of before: they sign nothing, what they have signed is good until it ends. */
+  readonly previousSecrets?: readonly string[];
+  readonly audience: string;
+  readonly expiresMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Access tokens: JWT (RFC 7519) signed with HS256, the algorithm pinned. Claims that were verified once are kept until they end, by the
+ * token's SHA-256: what may change (the account, its rights) is looked up at each request anyway.
+ */
+export class AccessTokens {
+  readonly #key: SigningKey;
+  readonly #keys: ReadonlyMap<string, SigningKey>;
+  readonly #options: AccessTokenOptions;
+  readonly #verified: TtlCache<string, AccessClaims>;
+
+  constructor(options: AccessTokenOptions) {
+    this.#options = options;
+    this.#key = signingKey(options.secret);
+    const keys = [this.#key, ...(options.previousSecrets ?? []).map(signingKey)];
+    this.#keys = new Map(keys.map((key) => [key.id, key]));
+    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
+  }
+
+  /** @param expiresMs how long it is valid; by default as long as every access token */
+  async issue(
+    userId: string,
+    sessionId: string | null = null,
+    expiresMs = this.#options.expiresMs,
+  ): Promise<{ token: string; expiresAt: number }> {
+    const now = this.#options.clock.now();
+    const expiresAt = now + expiresMs;
+    const token = await new SignJWT(sessionId === null ? {} : { sid: sessionId })
+      .setProtectedHeader({ alg: "HS256", kid: this.#key.id, typ: "JWT" })
+      .setIssuer(ISSUER)
+      .setAudience(this.#options.audience)
+      .setSubject(userId)
+      .setJti(uuidv7())
+      .setIssuedAt(Math.floor(now / 1000))
+      .setExpirationTime(Math.floor(expiresAt / 1000))
+      .sign(this.#key.bytes);
+    return { token, expiresAt };
+  }
+
+  /** Whether the token names a key of Prism's own; says nothing about its being good. */
+  isOwn(token: string): boolean {
+    try {
+      return this.#keys.has(decodeProtectedHeader(token).kid ?? "");
+    } catch {
+      return false;
+    }
+  }
+
+  /** @throws TOKEN_EXPIRED, TOKEN_INVALID */
+  verify(token: string): AccessClaims {
+    const hash = sha256Hex(token);
+    const known = this.#verified.get(hash);
+    if (known && known.expiresAt > this.#options.clock.now()) return known;
+    const claims = this.#claimsOf(this.#signedPayload(token));
+    this.#verified.set(hash, claims, claims.expiresAt);
+    return claims;
+  }
+
+  /**
+   * The payload, if the signature is ours (RFC 7515 section 5.2). Checked by node:crypto, for it answers at once and jose does not: a WebSocket
+   * has to be upgraded in the callback of its request, or uWebSockets may close it right away (uWebSockets issue 1928).
+   */
+  #signedPayload(token: string): JWTPayload {
+    try {
+      const { alg, kid, crit } = decodeProtectedHeader(token);
+      const dot = token.lastIndexOf(".");
+      const signature = Buffer.from(token.slice(dot + 1));
+      const key = this.#keys.get(kid ?? "");
+      if (!key || alg !== "HS256" || crit !== undefined) throw invalid();
+      const expected = Buffer.from(createHmac("sha256", key.bytes).update(token.slice(0, dot)).digest("base64url"));
+      if (signature.length === expected.length && timingSafeEqual(signature, expected)) return decodeJwt(token);
+    } catch {
+      // Not a JWT; its words are of no use to anybody.
+    }
+    throw invalid();
+  }
+
+  /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
+  #claimsOf({ iss, aud, sub, sid, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
+    const now = Math.floor(this.#options.clock.now() / 1000);
+    const isForUs = iss === ISSUER && [aud].flat().includes(this.#options.audience);
+    if (!isForUs || typeof sub !== "string" || typeof jti !== "string") throw invalid();
+    if (sid !== undefined && typeof sid !== "string") throw invalid();
+    if (typeof iat !== "number" || typeof exp !== "number") throw invalid();
+    if (iat > now + CLOCK_SKEW_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
+    if (exp <= now - CLOCK_SKEW_S) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
+    return { userId: sub, sessionId: sid ?? null, expiresAt: exp * 1000 };
+  }
+}
+
+interface SigningKey {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+function signingKey(secret: string): SigningKey {
+  const bytes = new TextEncoder().encode(secret);
+  const id = createHash("sha256").update("prism-kid").update(bytes).digest("base64url").slice(0, 8);
+  return { id, bytes };
+}
+
+function invalid(): PrismError {
+  return new PrismError("TOKEN_INVALID", "The access token is not valid");
+}

@@ -1,0 +1,313 @@
+import {
+  constants,
+  createHmac,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  timingSafeEqual,
+  verify,
+} from "node:crypto";
+import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
+import { type Clock, DAY_MS } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/issuer-algorithms.ts";
+import type { Logger } from "../../../core/log.ts";
+import { sha256Hex } from "../../../core/tokens.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
+
+const MAX_BYTES = 262_144;
+const MAX_KEYS = 64;
+const TIMEOUT_MS = 5000;
+const REFRESH_MS = 10 * 60_000;
+/** After a failure, and between two fetches that unknown keys ask for. */
+const PAUSE_MS = 30_000;
+/** Keys of an issuer that cannot be reached count for this long. */
+const STALE_MS = DAY_MS;
+const MIN_RSA_BITS = 2048;
+const MAX_RSA_BITS = 8192;
+
+interface IssuerKey {
+  readonly id: string | undefined;
+  readonly kind: string;
+  /** Of the key set: the only algorithm that it is for. */
+  readonly algorithm: string | undefined;
+  readonly key: KeyObject;
+}
+
+interface IssuerKeysParts {
+  readonly url: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called when the keys are other ones than before. */
+  changed(): void;
+}
+
+/**
+ * The public keys of an issuer (JWKS, RFC 7517), fetched in the background, so that a token is checked at once: at the start, every ten minutes, and
+ * when a token names a key that is not there, at most twice a minute. While the issuer is away its last keys count for a day.
+ */
+export class IssuerKeys {
+  readonly #parts: IssuerKeysParts;
+  readonly #closing = new AbortController();
+  #keys: readonly IssuerKey[] = [];
+  #text = "";
+  #timer: NodeJS.Timeout | undefined;
+  #isFetching = false;
+  #hasFailed = false;
+  /** Of `clock.elapsed()`. */
+  #begunAt = Number.NEGATIVE_INFINITY;
+  #loadedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: IssuerKeysParts) {
+    this.#parts = parts;
+  }
+
+  /** Fetches the keys for the first time; the start does not wait for them. */
+  start(): void {
+    void this.#refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#closing.abort();
+  }
+
+  /** @param id `kid` of the token; a token without one is checked with the only key that fits. */
+  find(id: string | undefined, algorithm: IssuerAlgorithm): KeyObject | undefined {
+    if (this.#parts.clock.elapsed() - this.#loadedAt > STALE_MS) return undefined;
+    const fitting = this.#keys.filter(
+      (key) =>
+        key.kind === KEY_KIND_OF[algorithm] &&
+        (key.algorithm ?? algorithm) === algorithm &&
+        (id === undefined || key.id === id),
+    );
+    return fitting.length === 1 ? fitting[0]?.key : undefined;
+  }
+
+  /** Looks for a key that is not there. @returns false when the issuer has answered just now: it has no such key. */
+  askAgain(): boolean {
+    const isDue = this.#parts.clock.elapsed() - this.#begunAt >= PAUSE_MS;
+    if (!this.#isFetching && isDue) void this.#refresh();
+    return this.#isFetching || this.#hasFailed;
+  }
+
+  async #refresh(): Promise<void> {
+    const { clock, log } = this.#parts;
+    clearTimeout(this.#timer);
+    this.#isFetching = true;
+    this.#begunAt = clock.elapsed();
+    try {
+      this.#take(await fetchKeySet(this.#parts.url, this.#closing.signal));
+      this.#loadedAt = clock.elapsed();
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed && !this.#closing.signal.aborted)
+        log.warn({ err: error, url: this.#parts.url }, "the keys of the token issuer could not be fetched");
+      this.#hasFailed = true;
+    }
+    this.#isFetching = false;
+    if (this.#closing.signal.aborted) return;
+    this.#timer = setTimeout(() => void this.#refresh(), this.#hasFailed ? PAUSE_MS : REFRESH_MS);
+    this.#timer.unref();
+  }
+
+  #take(text: string): void {
+    if (text === this.#text) return;
+    this.#keys = usableKeys(text);
+    this.#text = text;
+    this.#parts.log.info({ keys: this.#keys.length, url: this.#parts.url }, "the keys of the token issuer are loaded");
+    this.#parts.changed();
+  }
+}
+
+/** The keys of a key set that signatures can be checked with. @throws Error for what is no key set */
+export function usableKeys(text: string): IssuerKey[] {
+  const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
+  if (!Array.isArray(keys)) throw new Error("the answer is no key set");
+  return keys
+    .slice(0, MAX_KEYS)
+    .map(keyOf)
+    .filter((key) => key !== undefined);
+}
+
+/** The text of a key set, fetched within bounds. @throws Error that says what was in the way */
+export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<string> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await fetch(url, {
+    redirect: "error",
+    headers: { accept: "application/json, application/jwk-set+json" },
+    signal: closing ? AbortSignal.any([closing, timeout]) : timeout,
+  });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`the issuer answered ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BYTES) throw new Error(`the key set is larger than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** A key that signatures can be checked with; undefined for any other. Only the public members of its kind are read. */
+function keyOf(given: unknown): IssuerKey | undefined {
+  const { kid, kty, crv, alg, use, key_ops: operations, n, e, x, y } = { ...(given as JsonWebKey) };
+  if (use !== undefined && use !== "sig") return undefined;
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) return undefined;
+  const jwk = kty === "RSA" ? { kty, n, e } : kty === "EC" ? { kty, crv, x, y } : { kty, crv, x };
+  try {
+    const key = createPublicKey({ key: jwk as JsonWebKey, format: "jwk" });
+    const { modulusLength: bits = MIN_RSA_BITS } = key.asymmetricKeyDetails ?? {};
+    if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) return undefined;
+    const kind = kty === "RSA" ? "RSA" : `${kty} ${crv}`;
+    return { id: typeof kid === "string" ? kid : undefined, kind, algorithm: alg as string | undefined, key };
+  } catch {
+    return undefined;
+  }
+}
+
+const CACHE_ENTRIES = 50_000;
+const RETRY_AFTER_MS = 1000;
+/** Of access and ID tokens (RFC 9068 section 2.1); the same issuer signs other things too, such as logout tokens. */
+const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
+
+/** What a token of the issuer says of its user. */
+export interface IssuerIdentity {
+  /** Content of the claim that names the user. */
+  readonly ref: string;
+  readonly name: string | undefined;
+  /** An address that the issuer has confirmed. */
+  readonly email: string | undefined;
+  /** Epoch ms. */
+  readonly expiresAt: number;
+}
+
+export interface IssuerTokensOptions {
+  /** Absent: tokens carry no `iss`. */
+  readonly issuer: string | undefined;
+  /** Absent: tokens carry no `aud`. */
+  readonly audience: string | undefined;
+  readonly userClaim: string;
+  /** Whether the claim is a mail address, which then must be confirmed. */
+  readonly isUserEmail: boolean;
+  readonly clockSkewMs: number;
+  readonly clock: Clock;
+  /** What signatures are checked with: one secret for HS256, or public keys for the algorithms. Never both. */
+  readonly keys:
+    | { readonly kind: "secret"; readonly secret: string }
+    | { readonly kind: "jwks"; readonly jwks: IssuerKeys; readonly algorithms: readonly IssuerAlgorithm[] };
+}
+
+/**
+ * Checks JWTs that another program signs (RFC 7519, RFC 8725). The header chooses among the configured keys and algorithms and nothing else: keys and
+ * addresses in it are not looked at. Answers at once, for sockets are upgraded in the callback of their request.
+ */
+export class IssuerTokens {
+  readonly #options: IssuerTokensOptions;
+  readonly #verified: TtlCache<string, IssuerIdentity>;
+
+  constructor(options: IssuerTokensOptions) {
+    this.#options = options;
+    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
+  }
+
+  /** The keys have changed: every token is checked again. */
+  forget(): void {
+    this.#verified.clear();
+  }
+
+  /** @throws TOKEN_INVALID, TOKEN_EXPIRED; OVERLOADED while the issuer's keys are fetched */
+  verify(token: string): IssuerIdentity {
+    const hash = sha256Hex(token);
+    const known = this.#verified.get(hash);
+    if (known && known.expiresAt > this.#options.clock.now()) return known;
+    const identity = this.#identityOf(this.#signedPayload(token));
+    this.#verified.set(hash, identity, identity.expiresAt);
+    return identity;
+  }
+
+  #signedPayload(token: string): JWTPayload {
+    const { header, payload } = decode(token);
+    const { alg, kid, crit, typ } = header;
+    const isTyped = typ === undefined || TYPES.includes(String(typ).toLowerCase());
+    if (crit !== undefined || !isTyped || payload.iss !== this.#options.issuer) throw invalid();
+    const dot = token.lastIndexOf(".");
+    const signature = Buffer.from(token.slice(dot + 1), "base64url");
+    if (signature.toString("base64url") !== token.slice(dot + 1)) throw invalid();
+    if (!this.#isSigned(Buffer.from(token.slice(0, dot)), signature, alg, kid)) throw invalid();
+    return payload;
+  }
+
+  #isSigned(data: Buffer, signature: Buffer, alg: string | undefined, kid: string | undefined): boolean {
+    const { keys } = this.#options;
+    if (keys.kind === "secret") {
+      const expected = createHmac("sha256", keys.secret).update(data).digest();
+      return alg === "HS256" && signature.length === expected.length && timingSafeEqual(signature, expected);
+    }
+    const algorithm = keys.algorithms.find((each) => each === alg);
+    if (!algorithm) return false;
+    const key = keys.jwks.find(kid, algorithm);
+    if (key) return isSignedBy(key, algorithm, data, signature);
+    if (!keys.jwks.askAgain()) return false;
+    throw new PrismError("OVERLOADED", "The keys of the token's issuer are being fetched", {
+      retryAfterMs: RETRY_AFTER_MS,
+    });
+  }
+
+  /** What the payload claims, if it is for us and for now (RFC 7519 section 4.1). */
+  #identityOf(payload: JWTPayload): IssuerIdentity {
+    const { audience, clock, clockSkewMs, userClaim, isUserEmail, keys } = this.#options;
+    const { aud, exp, nbf, iat } = payload;
+    const isForUs = audience === undefined ? aud === undefined : [aud].flat().includes(audience);
+    if (!isForUs) throw invalid("its audience is another one");
+    if (typeof exp !== "number") throw invalid("it has no end");
+    const now = clock.now();
+    for (const start of [nbf, iat])
+      if (start !== undefined && !(Number(start) * 1000 <= now + clockSkewMs)) throw invalid("it has not begun");
+    if (!(exp * 1000 > now - clockSkewMs)) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
+    const isConfirmed = payload["email_verified"] === true;
+    // A program that shares its secret knows its addresses; an issuer on the Internet lets people type them.
+    const mayOmit = keys.kind === "secret" && payload["email_verified"] === undefined;
+    if (isUserEmail && !isConfirmed && !mayOmit) throw invalid("its mail address is not confirmed");
+    const ref = textOf(payload[userClaim]);
+    if (ref === undefined) throw invalid("it names no user");
+    const email = isConfirmed ? textOf(payload["email"]) : undefined;
+    return { ref, email, name: textOf(payload["name"]), expiresAt: exp * 1000 };
+  }
+}
+
+function isSignedBy(key: KeyObject, algorithm: IssuerAlgorithm, data: Buffer, signature: Buffer): boolean {
+  try {
+    if (algorithm === "EdDSA") return verify(null, data, key, signature);
+    const hash = `sha${algorithm.slice(2)}`;
+    if (algorithm.startsWith("ES")) return verify(hash, data, { key, dsaEncoding: "ieee-p1363" }, signature);
+    if (algorithm.startsWith("RS")) return verify(hash, data, key, signature);
+    const saltLength = constants.RSA_PSS_SALTLEN_DIGEST;
+    return verify(hash, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }, signature);
+  } catch {
+    return false;
+  }
+}
+
+function decode(token: string) {
+  try {
+    return { header: decodeProtectedHeader(token), payload: decodeJwt(token) };
+  } catch {
+    throw invalid();
+  }
+}
+
+/** Programs number their users: a whole number is its digits. */
+function textOf(claim: unknown): string | undefined {
+  if (Number.isSafeInteger(claim)) return String(claim);
+  return typeof claim === "string" && claim !== "" && claim.length <= 255 ? claim : undefined;
+}
+
+/** @param reason said only of what the issuer has signed. */
+function invalid(reason?: string): PrismError {
+  const message = "The access token is not valid";
+  return new PrismError("TOKEN_INVALID", reason === undefined ? message : `${message}: ${reason}`);
+}

@@ -1,0 +1,364 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../../core/clock.ts";
+import { assertNever, PrismError } from "../../../core/errors.ts";
+import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
+import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
+import { hashToken, isTokenOf } from "../../../core/tokens.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
+import type { Authenticator, Credential } from "../../../http/credentials.ts";
+import type { Database } from "../../../store/database.ts";
+import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
+import type { RealtimeTickets } from "../../streams/index.ts";
+import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
+import { accountError } from "./caller.ts";
+import type { TrustedIssuer } from "./trusted-issuer.ts";
+
+interface UserRecord {
+  readonly key: string;
+  readonly id: string;
+  readonly name: string;
+  readonly status: UserStatus;
+  readonly roleIds: ReadonlySet<string>;
+  readonly permissions: ReadonlySet<Permission>;
+  readonly memberships: ReadonlyMap<string, ProjectRole>;
+}
+
+interface KeyRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly scopes: string;
+  readonly rateLimit: number | null;
+  readonly expiresAt: number | null;
+}
+
+interface TokenRow {
+  readonly id: string;
+  readonly userId: string;
+  readonly scopes: string;
+  readonly expiresAt: number | null;
+}
+
+interface SessionRow {
+  readonly userId: string;
+  readonly expiresAt: number;
+}
+
+interface PrincipalsParts {
+  readonly reader: Sqlite;
+  readonly accessTokens: AccessTokens;
+  /** Of another program, where one is configured. */
+  readonly issuer?: Pick<TrustedIssuer, "verify"> | undefined;
+  readonly clock: Clock;
+  readonly tickets: RealtimeTickets;
+  readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
+}
+
+/**
+ * Turns credentials into principals as they are at this moment. What it reads is cached; a change of users, roles, members, keys or
+ * tokens carries the effect `rights-changed`, so that a right that was taken fails on the very next request.
+ */
+export class Principals implements Authenticator {
+  readonly #parts: PrincipalsParts;
+  readonly #users: TtlCache<string, UserRecord>;
+  /**
+   * By the key itself: a hash for each request would cost the hot path a twentieth of its rate. The look-up compares nothing byte by byte
+   * before the engine's seeded hash of the whole text is equal, and an unknown key is only ever compared by its SHA-256.
+   */
+  readonly #keys: TtlCache<string, KeyPrincipal>;
+  readonly #tokens: TtlCache<string, TokenRow>;
+  readonly #sessions: TtlCache<string, SessionRow>;
+  readonly #usedKeys = new Map<string, number>();
+  readonly #usedTokens = new Map<string, number>();
+  readonly #sql;
+
+  constructor(parts: PrincipalsParts) {
+    this.#parts = parts;
+    const { cache, clock, reader } = parts;
+    this.#users = new TtlCache({ ...cache, clock });
+    this.#keys = new TtlCache({ ...cache, clock });
+    this.#tokens = new TtlCache({ ...cache, clock });
+    this.#sessions = new TtlCache({ ...cache, clock });
+    this.#sql = {
+      user: reader.prepare<[string], { id: string; name: string; status: UserStatus }>(
+        "select id, name, status from users where id = ? and deletedAt is null",
+      ),
+      permissions: reader.prepare<[string], { id: string; permissions: string }>(
+        "select r.id, r.permissions from user_roles u join roles r on r.id = u.roleId where u.userId = ?",
+      ),
+      memberships: reader.prepare<[string], { projectId: string; role: ProjectRole }>(
+        `select m.projectId, m.role from project_members m join projects p on p.id = m.projectId
+         where m.userId = ? and p.deletedAt is null`,
+      ),
+      key: reader.prepare<[string], KeyRow>(
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+         where k.hash = ? and k.revokedAt is null and p.deletedAt is null`,
+      ),
+      keyById: reader.prepare<[string], KeyRow>(
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+         where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
+      ),
+      session: reader.prepare<[string], SessionRow>(
+        "select userId, expiresAt from sessions where id = ? and revokedAt is null",
+      ),
+      token: reader.prepare<[string], TokenRow>(
+        "select id, userId, scopes, expiresAt from service_tokens where hash = ? and revokedAt is null",
+      ),
+      tokenById: reader.prepare<[string], TokenRow>(
+        "select id, userId, scopes, expiresAt from service_tokens where id = ? and revokedAt is null",
+      ),
+    };
+  }
+
+  authenticate({ kind, secret }: Credential): Principal {
+    if (kind === "ticket") return this.#ticketPrincipal(secret);
+    if (kind === "apiKey") return this.#keyPrincipal(secret);
+    if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
+    const { accessTokens, issuer } = this.#parts;
+    const isForeign = issuer !== undefined && !accessTokens.isOwn(secret);
+    return this.#accessPrincipal(isForeign ? issuer.verify(secret) : accessTokens.verify(secret));
+  }
+
+  /** The same caller for as long as the login lives that its token came from: what is opened with it outlives the token. */
+  forLogin(principal: UserPrincipal): UserPrincipal {
+    const session = principal.sessionId === null ? undefined : this.#session(principal.sessionId);
+    return session ? { ...principal, expiresAt: session.expiresAt } : principal;
+  }
+
+  /** A principal as it is now; null when its key, token or account has ended. */
+  refresh(principal: Principal): Principal | null {
+    try {
+      const now = this.#asOfNow(principal);
+      return now && principal.onlyStream !== undefined ? { ...now, onlyStream: principal.onlyStream } : now;
+    } catch (error) {
+      if (error instanceof PrismError) return null;
+      throw error;
+    }
+  }
+
+  #asOfNow(principal: Principal): Principal | null {
+    if (principal.kind === "apiKey") {
+      const row = this.#sql.keyById.get(principal.keyId);
+      return row ? keyPrincipalOf(row) : null;
+    }
+    if (principal.tokenId === null) return this.#accessPrincipal(principal);
+    const row = this.#sql.tokenById.get(principal.tokenId);
+    return row ? this.#servicePrincipal(row) : null;
+  }
+
+  /** What it was got with may have ended since. @throws TOKEN_INVALID */
+  #ticketPrincipal(ticket: string): Principal {
+    const principal = this.#parts.tickets.redeem(ticket);
+    const now = principal && this.refresh(principal);
+    if (!now || now.expiresAt <= this.#parts.clock.now())
+      throw new PrismError("TOKEN_INVALID", "The ticket is not valid, or was used");
+    return now;
+  }
+
+  /** An account's rights, for what runs on its behalf later. @throws ACCOUNT_DISABLED and its like, TOKEN_INVALID when it is gone. */
+  ofUser(userId: string): UserPrincipal {
+    return this.#userPrincipal(userId, Number.POSITIVE_INFINITY);
+  }
+
+  /** {@link ofUser} for an API key, by its id. @throws INVALID_API_KEY when it was revoked or has expired */
+  ofKey(keyId: string): KeyPrincipal {
+    const row = this.#sql.keyById.get(keyId);
+    if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))
+      throw new PrismError("INVALID_API_KEY", "The API key is not valid any more");
+    return keyPrincipalOf(row);
+  }
+
+  /** Reads again, with the next request, what a change of rights concerns. */
+  forget(change: RightsChange): void {
+    switch (change.of) {
+      case "user":
+        this.#users.delete(change.userId);
+        break;
+      case "session":
+        this.#sessions.delete(change.sessionId);
+        break;
+      case "token":
+        this.#tokens.deleteWhere(({ id }) => id === change.tokenId);
+        break;
+      case "key":
+        this.#keys.deleteWhere(({ keyId }) => keyId === change.keyId);
+        break;
+      case "role":
+        this.#users.deleteWhere(({ roleIds }) => roleIds.has(change.roleId));
+        break;
+      case "project":
+        this.#users.deleteWhere(({ memberships }) => memberships.has(change.projectId));
+        this.#keys.deleteWhere(({ projectId }) => projectId === change.projectId);
+        break;
+      default:
+        assertNever(change);
+    }
+  }
+
+  forgetAll(): void {
+    this.#users.clear();
+    this.#keys.clear();
+    this.#tokens.clear();
+    this.#sessions.clear();
+  }
+
+  /** Keys and tokens that were used since the last call, with the time of last use. */
+  takeUsed(): { keys: [string, number][]; tokens: [string, number][] } {
+    const used = { keys: [...this.#usedKeys], tokens: [...this.#usedTokens] };
+    this.#usedKeys.clear();
+    this.#usedTokens.clear();
+    return used;
+  }
+
+  get cacheStats(): { readonly hits: number; readonly misses: number } {
+    const caches = [this.#users, this.#keys, this.#tokens, this.#sessions];
+    return {
+      hits: caches.reduce((sum, cache) => sum + cache.hits, 0),
+      misses: caches.reduce((sum, cache) => sum + cache.misses, 0),
+    };
+  }
+
+  #keyPrincipal(key: string): KeyPrincipal {
+    let principal = this.#keys.get(key);
+    if (!principal) {
+      const row = isTokenOf("prk", key) ? this.#sql.key.get(hashToken(key)) : undefined;
+      if (!row) throw new PrismError("INVALID_API_KEY", "The API key is not valid");
+      principal = keyPrincipalOf(row);
+      this.#keys.set(key, principal, principal.expiresAt);
+      this.#usedKeys.set(principal.keyId, this.#parts.clock.now());
+    }
+    if (principal.expiresAt <= this.#parts.clock.now())
+      throw new PrismError("INVALID_API_KEY", "The API key has expired");
+    return principal;
+  }
+
+  /** @throws SESSION_REVOKED when the login has ended, whatever the token's own end */
+  #accessPrincipal({ userId, sessionId, expiresAt }: AccessClaims): UserPrincipal {
+    const principal = this.#userPrincipal(userId, expiresAt);
+    if (sessionId === null) return principal;
+    if (!this.#isLive(sessionId, userId))
+      throw new PrismError("SESSION_REVOKED", "The session has ended; log in again");
+    return { ...principal, sessionId };
+  }
+
+  #isLive(sessionId: string, userId: string): boolean {
+    const session = this.#session(sessionId);
+    return session !== undefined && session.userId === userId && session.expiresAt > this.#parts.clock.now();
+  }
+
+  #session(id: string): SessionRow | undefined {
+    const known = this.#sessions.get(id);
+    if (known) return known;
+    const session = this.#sql.session.get(id);
+    if (session) this.#sessions.set(id, session, session.expiresAt);
+    return session;
+  }
+
+  #tokenPrincipal(token: string): UserPrincipal {
+    const hash = isTokenOf("prt", token) ? hashToken(token) : undefined;
+    if (hash === undefined) throw new PrismError("TOKEN_INVALID", "The service token is not valid");
+    let row = this.#tokens.get(hash);
+    if (!row) {
+      row = this.#sql.token.get(hash);
+      if (!row) throw new PrismError("TOKEN_INVALID", "The service token is not valid");
+      this.#tokens.set(hash, row);
+      this.#usedTokens.set(row.id, this.#parts.clock.now());
+    }
+    return this.#servicePrincipal(row);
+  }
+
+  #servicePrincipal(row: TokenRow): UserPrincipal {
+    const expiresAt = row.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (expiresAt <= this.#parts.clock.now()) throw new PrismError("TOKEN_EXPIRED", "The service token has expired");
+    const user = this.#userPrincipal(row.userId, expiresAt);
+    const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
+    const permissions = new Set([...user.permissions].filter((permission) => scopes.has(permission)));
+    return { ...user, kind: "service", tokenId: row.id, tokenScopes: scopes, permissions };
+  }
+
+  #userPrincipal(userId: string, expiresAt: number): UserPrincipal {
+    const user = this.#user(userId);
+    if (user.status !== "active") throw accountError(user.status);
+    return {
+      key: user.key,
+      kind: "user",
+      userId,
+      name: user.name,
+      roleIds: user.roleIds,
+      permissions: user.permissions,
+      memberships: user.memberships,
+      tokenId: null,
+      sessionId: null,
+      tokenScopes: null,
+      expiresAt,
+    };
+  }
+
+  #user(userId: string): UserRecord {
+    const known = this.#users.get(userId);
+    if (known) return known;
+    const row = this.#sql.user.get(userId);
+    if (!row) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
+    const roles = this.#sql.permissions.all(userId);
+    const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as string[]));
+    const user: UserRecord = {
+      ...row,
+      key: `user:${row.id}`,
+      roleIds: new Set(roles.map(({ id }) => id)),
+      permissions: new Set(PERMISSIONS.filter((permission) => held.has(permission))),
+      memberships: new Map(this.#sql.memberships.all(userId).map(({ projectId, role }) => [projectId, role])),
+    };
+    this.#users.set(userId, user);
+    return user;
+  }
+}
+
+function keyPrincipalOf(row: KeyRow): KeyPrincipal {
+  const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
+  return {
+    key: `key:${row.id}`,
+    kind: "apiKey",
+    keyId: row.id,
+    projectId: row.projectId,
+    scopes: new Set<KeyScope>(KEY_SCOPES.filter((scope) => scopes.has(scope))),
+    rateLimit: row.rateLimit,
+    expiresAt: row.expiresAt ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Each key and token is written at most once a minute, all of them in one transaction. */
+const FLUSH_EVERY_MS = 60_000;
+
+/** Keeps `lastUsedAt` of keys and tokens. */
+export class UsageMarks {
+  readonly #database: Database;
+  readonly #principals: Principals;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(database: Database, principals: Principals) {
+    this.#database = database;
+    this.#principals = principals;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#flush(), FLUSH_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const { keys, tokens } = this.#principals.takeUsed();
+    if (keys.length === 0 && tokens.length === 0) return;
+    await this.#database
+      .write(async (trx) => {
+        for (const [id, at] of keys)
+          await trx.updateTable("api_keys").set({ lastUsedAt: at }).where("id", "=", id).execute();
+        for (const [id, at] of tokens)
+          await trx.updateTable("service_tokens").set({ lastUsedAt: at }).where("id", "=", id).execute();
+      })
+      .catch(() => undefined);
+  }
+}

@@ -1,0 +1,145 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Config } from "../../../config/load.ts";
+import { cleanText, codePointLength } from "../../../core/clean-text.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { isUuid } from "../../../core/ids.ts";
+import type { Logger } from "../../../core/log.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
+import type { Database } from "../../../store/database.ts";
+import type { AuditService } from "../../audit/index.ts";
+import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
+import type { AccessClaims } from "./access-tokens.ts";
+import { type IssuerIdentity, IssuerKeys, IssuerTokens, type IssuerTokensOptions } from "./issuer-tokens.ts";
+
+const MAX_UNDER_WAY = 64;
+const FAILED_MS = 60_000;
+const MAX_FAILED = 1000;
+const RETRY_AFTER_MS = 1000;
+const MAX_EXTERNAL_ID = 128;
+
+interface IssuerUsersParts {
+  readonly reader: Sqlite;
+  readonly database: Database;
+  readonly making: UserContext;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What the claim is compared with. */
+  readonly userField: "externalId" | "id" | "email";
+  /** Roles of an account that the first token of a user makes; null: none is made. */
+  readonly provisionRoles: readonly string[] | null;
+}
+
+/** The accounts that the tokens of an issuer mean. */
+class IssuerUsers {
+  readonly #parts: IssuerUsersParts;
+  readonly #find;
+  readonly #underWay = new Set<string>();
+  readonly #failed: TtlCache<string, true>;
+
+  constructor(parts: IssuerUsersParts) {
+    this.#parts = parts;
+    const { reader, clock } = parts;
+    this.#failed = new TtlCache({ maxEntries: MAX_FAILED, ttlMs: FAILED_MS, clock });
+    this.#find = {
+      externalId: reader.prepare<[string], { id: string }>(
+        "select id from users where externalId = ? and deletedAt is null",
+      ),
+      id: reader.prepare<[string], { id: string }>("select id from users where id = ? and deletedAt is null"),
+      email: reader.prepare<[string], { id: string }>("select id from users where email = ? and deletedAt is null"),
+    }[parts.userField];
+  }
+
+  /**
+   * The id of the account, whatever its status.
+   * @throws TOKEN_INVALID where there is none; OVERLOADED while one is made, for a socket cannot wait for it
+   */
+  idOf(identity: IssuerIdentity): string {
+    const { userField, provisionRoles } = this.#parts;
+    const ref = userField === "email" ? plainName(identity.ref) : identity.ref;
+    const found = this.#find.get(ref);
+    if (found) return found.id;
+    if (provisionRoles === null || this.#failed.get(ref) || !this.#isPossible(ref))
+      throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
+    if (!this.#underWay.has(ref) && this.#underWay.size < MAX_UNDER_WAY)
+      void this.#provision(identity, ref, provisionRoles);
+    throw new PrismError("OVERLOADED", "The account of this token is being made", { retryAfterMs: RETRY_AFTER_MS });
+  }
+
+  #isPossible(ref: string): boolean {
+    if (this.#parts.userField === "id") return isUuid(ref);
+    return cleanText(ref) === ref && ref !== "me" && codePointLength(ref) <= MAX_EXTERNAL_ID;
+  }
+
+  async #provision(identity: IssuerIdentity, ref: string, roles: readonly string[]): Promise<void> {
+    const { database, making, userField, log } = this.#parts;
+    const name = cleanText(identity.name ?? "").slice(0, MAX_EXTERNAL_ID) || ref;
+    const user: NewUser = { name, roles, [userField]: ref };
+    const { email } = identity;
+    const make = (values: NewUser): Promise<void> =>
+      database.write(async (trx) => {
+        await createUser(making, values, trx, "issuer");
+      });
+    this.#underWay.add(ref);
+    try {
+      // An address that another account has, or that cannot be kept, is left out: who is meant says the claim.
+      if (userField === "email" || email === undefined) await make(user);
+      else await make({ ...user, email }).catch(() => make(user));
+    } catch (error) {
+      this.#failed.set(ref, true);
+      log.warn({ err: error }, "the account of a token of the issuer could not be made");
+    }
+    this.#underWay.delete(ref);
+  }
+}
+
+interface TrustedIssuerParts {
+  readonly config: Config;
+  readonly reader: Sqlite;
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Another program whose tokens count here as those of an account. */
+export interface TrustedIssuer {
+  /** @throws TOKEN_INVALID, TOKEN_EXPIRED, OVERLOADED */
+  verify(token: string): AccessClaims;
+  start(): void;
+  stop(): void;
+}
+
+/** The issuer of `auth.trusted`; undefined where none is configured. */
+export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | undefined {
+  const { config, reader, database, clock, audit, log } = parts;
+  const { trusted } = config.auth;
+  const { issuer, audience, userClaim, userField, clockSkewMs, jwksUrl, secret } = trusted;
+  const jwks =
+    jwksUrl === undefined ? undefined : new IssuerKeys({ url: jwksUrl, clock, log, changed: () => tokens.forget() });
+  const keys: IssuerTokensOptions["keys"] | undefined = jwks
+    ? { kind: "jwks", jwks, algorithms: trusted.algorithms }
+    : secret === undefined
+      ? undefined
+      : { kind: "secret", secret };
+  if (!keys) return undefined;
+  const isUserEmail = userField === "email";
+  const tokens = new IssuerTokens({ issuer, audience, userClaim, isUserEmail, clockSkewMs, clock, keys });
+  const users = new IssuerUsers({
+    reader,
+    database,
+    clock,
+    log,
+    userField,
+    making: { audit, clock, timezone: config.timezone },
+    provisionRoles: trusted.provision ? trusted.roles : null,
+  });
+  return {
+    verify(token) {
+      const identity = tokens.verify(token);
+      return { userId: users.idOf(identity), sessionId: null, expiresAt: identity.expiresAt };
+    },
+    start: () => jwks?.start(),
+    stop: () => jwks?.stop(),
+  };
+}

@@ -1,0 +1,270 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { PrismError } from "../../core/errors.ts";
+import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/permissions.ts";
+import type { Principal, UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import type { ProjectRole } from "../../store/schema.ts";
+import * as queries from "./projects/queries.ts";
+
+/** What can be done inside a project. Those that are also global permissions have the same name. */
+export type ProjectRight =
+  | "project:read"
+  | "project:manage"
+  | "keys:read"
+  | "events:read"
+  | "events:write"
+  | "events:delete"
+  | "rules:read"
+  | "rules:write"
+  | "realtime:publish";
+
+const VIEWER: readonly ProjectRight[] = ["project:read", "events:read"];
+const EDITOR: readonly ProjectRight[] = [...VIEWER, "events:write", "rules:read", "keys:read"];
+const OWNER: readonly ProjectRight[] = [...EDITOR, "project:manage", "events:delete", "rules:write"];
+
+const BY_ROLE: Readonly<Record<ProjectRole, ReadonlySet<ProjectRight>>> = {
+  viewer: new Set(VIEWER),
+  editor: new Set(EDITOR),
+  owner: new Set(OWNER),
+};
+
+const GLOBAL: ReadonlySet<string> = new Set<Permission & ProjectRight>([
+  "events:read",
+  "events:write",
+  "events:delete",
+  "rules:read",
+  "rules:write",
+  "realtime:publish",
+]);
+
+/** What a service token must have been made for before it may act as an owner or look at keys: no permission is called like these. */
+const MANAGING_SCOPE = "projects:create";
+
+/**
+ * Whether the caller has a right in a project (D27, D56): rights add up. A global permission holds in the default project and in every project
+ * the caller is a member of; `projects:all` makes the caller an owner everywhere; every active user is a viewer of the default project. A key
+ * has its scopes, in its own project; a service token no more than its scopes, however high its user stands in the project.
+ */
+export function hasProjectRight(
+  principal: Principal,
+  right: ProjectRight,
+  projectId: string,
+  defaultProjectId: string,
+): boolean {
+  if (principal.kind === "apiKey") {
+    if (principal.projectId !== projectId) return false;
+    return right === "project:read" || (principal.scopes as ReadonlySet<string>).has(right);
+  }
+  if (!isInScope(principal, right)) return false;
+  const isGlobal = GLOBAL.has(right) && principal.permissions.has(right as Permission);
+  if (principal.permissions.has("projects:all") && (isGlobal || !GLOBAL.has(right))) return true;
+  const role = principal.memberships.get(projectId) ?? (projectId === defaultProjectId ? "viewer" : undefined);
+  return role !== undefined && (isGlobal || BY_ROLE[role].has(right));
+}
+
+function isInScope({ tokenScopes }: UserPrincipal, right: ProjectRight): boolean {
+  if (tokenScopes === null || right === "project:read") return true;
+  return tokenScopes.has(GLOBAL.has(right) ? right : MANAGING_SCOPE);
+}
+
+const MAX_REFS = 10_000;
+
+/** Finds projects by id or slug and says what a caller may do in them. */
+export class Projects {
+  readonly defaultId: string;
+  readonly #find;
+  readonly #wasMember;
+  /** Project id by id or slug. */
+  readonly #ids = new Map<string, string>();
+
+  constructor(reader: Sqlite, defaultId: string) {
+    this.defaultId = defaultId;
+    this.#find = reader.prepare<{ ref: string }, { id: string }>(
+      "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
+    );
+    this.#wasMember = reader.prepare<{ id: string; userId: string; seesAll: 0 | 1 }, { id: string }>(
+      `select id from projects where id = @id and deletedAt is not null and
+       (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
+    );
+  }
+
+  /** @returns the project's id. @throws PROJECT_NOT_FOUND, also for one that the caller may not see; UNAUTHORIZED_ROLE, SCOPE_MISSING */
+  require(principal: Principal, ref: string, right: ProjectRight): string {
+    const id = this.#resolve(ref);
+    if (id === undefined || !this.has(principal, id, "project:read"))
+      throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+    if (!this.has(principal, id, right)) {
+      if (principal.kind === "apiKey") throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${right}`);
+      throw missingPermission(right);
+    }
+    return id;
+  }
+
+  has(principal: Principal, projectId: string, right: ProjectRight): boolean {
+    return hasProjectRight(principal, right, projectId, this.defaultId);
+  }
+
+  /** @returns the id of the project of this id or slug. */
+  find(ref: string): string | undefined {
+    return this.#resolve(ref);
+  }
+
+  /** Whether this is the id of a project that has not been deleted. */
+  exists(id: string): boolean {
+    return this.#resolve(id) === id;
+  }
+
+  /** Whether the reference is the id of a project that the caller could see until it was deleted. */
+  isGoneFor(principal: Principal, ref: string): boolean {
+    if (principal.kind === "apiKey") return false;
+    const seesAll = principal.permissions.has("projects:all") ? 1 : 0;
+    return this.#wasMember.get({ id: ref, userId: principal.userId, seesAll }) !== undefined;
+  }
+
+  /** Whether the caller has the right in some project at least. */
+  hasAnywhere(principal: Principal, right: ProjectRight): boolean {
+    if (principal.kind === "apiKey") return this.has(principal, principal.projectId, right);
+    return [this.defaultId, ...principal.memberships.keys()].some((id) => this.has(principal, id, right));
+  }
+
+  /** The project a key belongs to, or the one a user names; a user who names none means the default one. */
+  refOf(principal: Principal, given: string | undefined): string {
+    return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
+  }
+
+  forget(projectId: string): void {
+    for (const [ref, id] of this.#ids) if (id === projectId) this.#ids.delete(ref);
+  }
+
+  forgetAll(): void {
+    this.#ids.clear();
+  }
+
+  #resolve(ref: string): string | undefined {
+    const known = this.#ids.get(ref);
+    if (known !== undefined) return known;
+    const id = this.#find.get({ ref })?.id;
+    if (id === undefined) return undefined;
+    if (this.#ids.size >= MAX_REFS) this.#ids.clear();
+    this.#ids.set(ref, id);
+    return id;
+  }
+}
+
+/** Who gives rights away. Nobody gives what they lack; who works on the data directory lacks nothing. */
+export interface Granter {
+  readonly userId: string | null;
+  readonly permissions: ReadonlySet<string>;
+}
+
+export const COMMAND_LINE_GRANTER: Granter = { userId: null, permissions: new Set(PERMISSIONS) };
+
+export function granterOf({ userId, permissions }: UserPrincipal): Granter {
+  return { userId, permissions };
+}
+
+export interface RoleRow {
+  readonly id: string;
+  readonly name: string;
+  readonly permissions: string;
+}
+
+/** @throws ROLE_NOT_FOUND, naming the one that is missing */
+export async function rolesByName(names: readonly string[], trx: Trx): Promise<RoleRow[]> {
+  const roles = new Map<string, RoleRow>();
+  for (const [at, name] of names.entries()) {
+    const role = await trx
+      .selectFrom("roles")
+      .select(["id", "name", "permissions"])
+      .where("name", "=", name)
+      .executeTakeFirst();
+    if (!role) {
+      throw new PrismError("ROLE_NOT_FOUND", "No such role", {
+        details: [{ path: `roles.${at}`, code: "ROLE_NOT_FOUND", message: "is no role" }],
+      });
+    }
+    roles.set(role.id, role);
+  }
+  return [...roles.values()];
+}
+
+/** @throws PRIVILEGE_ESCALATION when a permission is among them that the granter lacks */
+export function requireHeld(permissions: readonly string[], granter: Granter, path: string): void {
+  const lacking = permissions.filter((each) => !granter.permissions.has(each) && !isCustomPermission(each));
+  if (lacking.length === 0) return;
+  throw new PrismError("PRIVILEGE_ESCALATION", "Nobody grants a permission they lack", {
+    details: lacking.map((permission) => ({ path, code: "PRIVILEGE_ESCALATION", message: `you lack ${permission}` })),
+  });
+}
+
+export async function heldRoles(userId: string, db: ReadDb): Promise<RoleRow[]> {
+  return db
+    .selectFrom("user_roles")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select(["roles.id", "roles.name", "roles.permissions"])
+    .where("user_roles.userId", "=", userId)
+    .execute();
+}
+
+/**
+ * Who manages users must not reach those who may do more: an account that is taken over gives what was not granted. That holds for one's own
+ * account as well, by a service token that carries less than its user may do.
+ * @throws PRIVILEGE_ESCALATION when the user holds a permission that the granter lacks
+ */
+export async function requireMayManage(userId: string, granter: Granter, trx: Trx): Promise<void> {
+  requireHeld(permissionsOf(await heldRoles(userId, trx)), granter, "id");
+}
+
+/** Replaces the roles of a user. @returns the ids of roles that were added and removed. @throws ROLE_NOT_FOUND, PRIVILEGE_ESCALATION */
+export async function replaceRoles(
+  userId: string,
+  names: readonly string[],
+  granter: Granter,
+  now: number,
+  trx: Trx,
+): Promise<{ added: string[]; removed: string[] }> {
+  const wanted = await rolesByName(names, trx);
+  const held = await heldRoles(userId, trx);
+  const added = wanted.filter(({ id }) => !held.some((role) => role.id === id));
+  const removed = held.filter(({ id }) => !wanted.some((role) => role.id === id));
+  requireHeld(permissionsOf(added), granter, "roles");
+  for (const { id } of removed)
+    await trx.deleteFrom("user_roles").where("userId", "=", userId).where("roleId", "=", id).execute();
+  for (const { id } of added)
+    await trx
+      .insertInto("user_roles")
+      .values({ userId, roleId: id, grantedBy: granter.userId, createdAt: now })
+      .execute();
+  return { added: added.map(({ id }) => id), removed: removed.map(({ id }) => id) };
+}
+
+export function permissionsOf(roles: readonly RoleRow[]): Permission[] {
+  return [...new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]))];
+}
+
+interface Reauthorizing {
+  readonly projects: Projects;
+  readonly principals: { refresh(principal: Principal): Principal | null };
+}
+
+/**
+ * Asks for a right once more, with the writer in hand: while the caller waited for it the project may have been deleted, the member removed,
+ * the account or token ended. The role is read from the table, in the transaction of the change that it allows.
+ * @returns the project as it is now. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, TOKEN_INVALID
+ */
+export async function reauthorize(
+  { projects, principals }: Reauthorizing,
+  principal: UserPrincipal,
+  projectId: string,
+  right: ProjectRight,
+  trx: Trx,
+) {
+  const row = await queries.findProject(trx, projectId);
+  if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+  const current = principals.refresh(principal);
+  if (!current || current.kind === "apiKey") throw new PrismError("TOKEN_INVALID", "The credential has ended");
+  const role = await queries.roleOf(trx, projectId, current.userId);
+  projects.require({ ...current, memberships: new Map(role ? [[projectId, role]] : []) }, projectId, right);
+  return row;
+}

@@ -1,0 +1,60 @@
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Database } from "../../store/database.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import type { AccessTokens } from "./authenticate/access-tokens.ts";
+import { PasswordHasher } from "./passwords/hasher.ts";
+import { LoginBackoff } from "./sessions/login-backoff.ts";
+import { AccountMail, type AccountMailParts } from "./sessions/mail-links.ts";
+
+/** What changes a record of this feature: the time, and the audit trail, which has an entry of each change. */
+export interface RecordContext {
+  readonly audit: AuditTrail;
+  readonly clock: Clock;
+}
+
+/** What accounts and logins are changed with. */
+export interface AccountContext extends RecordContext {
+  readonly db: Database;
+  readonly config: Config;
+  /** Of users who name none. */
+  readonly timezone: string;
+  readonly accessTokens: AccessTokens;
+  readonly passwords: PasswordHasher;
+  readonly backoff: LoginBackoff;
+  readonly mail: AccountMail;
+  readonly log: Logger;
+  /** Links that were asked for and are not enqueued yet: their requests are answered before. */
+  readonly linksUnderWay: Set<Promise<void>>;
+}
+
+export interface AccountOptions extends RecordContext {
+  readonly config: Config;
+  readonly db: Database;
+  readonly log: Logger;
+  readonly accessTokens: AccessTokens;
+  /** What clients call this server. */
+  publicUrl(): string;
+  readonly enqueueMail: AccountMailParts["enqueue"];
+}
+
+export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOptions): AccountContext {
+  const { config, clock } = given;
+  const log = given.log.namespace("mail");
+  const pagesUrl = (): string => config.accountUrl?.replace(/\/+$/, "") ?? `${publicUrl()}/account`;
+  const isConfigured = config.smtp.host !== undefined;
+  return {
+    db: given.db,
+    audit: given.audit,
+    clock,
+    config,
+    timezone: config.timezone,
+    accessTokens: given.accessTokens,
+    passwords: new PasswordHasher({ cost: config.auth.bcryptCost }),
+    backoff: new LoginBackoff(clock),
+    mail: new AccountMail({ isConfigured, clock, log, pagesUrl, enqueue: enqueueMail }),
+    log,
+    linksUnderWay: new Set(),
+  };
+}

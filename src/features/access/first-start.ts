@@ -1,0 +1,231 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Config } from "../../config/load.ts";
+import { ConfigRefused } from "../../config/option.ts";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Logger } from "../../core/log.ts";
+import { BUILT_IN_ROLES } from "../../core/permissions.ts";
+import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { AuditService } from "../audit/index.ts";
+import type { PasswordHasher } from "./passwords/hasher.ts";
+import { requireStrong } from "./passwords/password-text.ts";
+import { createUser } from "./users/create-user.ts";
+
+const DEFAULT_PROJECT_SLUG = "default";
+const DEV_USERNAME = "dev";
+
+export interface Bootstrapped {
+  readonly defaultProjectId: string;
+  /** The development administrator; null outside development. */
+  readonly devUserId: string | null;
+}
+
+/**
+ * Makes what every installation has: the built-in roles, the default project, and in development the administrator `dev`. Running it again
+ * changes nothing, but for the permissions of Admin, which are always all there are.
+ */
+export async function bootstrap(
+  database: Database,
+  reader: Sqlite,
+  audit: AuditService,
+  clock: Clock,
+  isDevelopment: boolean,
+): Promise<Bootstrapped> {
+  const found = find(reader);
+  const isComplete =
+    found.defaultProjectId !== undefined && found.hasRoles && (!isDevelopment || found.devUserId !== undefined);
+  if (!isComplete) await database.write((trx) => make(trx, audit, clock.now(), isDevelopment));
+  const { defaultProjectId, devUserId } = isComplete ? found : find(reader);
+  if (defaultProjectId === undefined) throw new Error("the default project could not be made");
+  return { defaultProjectId, devUserId: isDevelopment ? (devUserId ?? null) : null };
+}
+
+function find(reader: Sqlite): {
+  defaultProjectId: string | undefined;
+  devUserId: string | undefined;
+  hasRoles: boolean;
+} {
+  const project = reader
+    .prepare<[string], { id: string }>("select id from projects where slug = ? and deletedAt is null")
+    .get(DEFAULT_PROJECT_SLUG);
+  const dev = reader
+    .prepare<[string], { id: string }>("select id from users where username = ? and deletedAt is null")
+    .get(DEV_USERNAME);
+  const roles = reader
+    .prepare<[], { name: string; permissions: string }>("select name, permissions from roles where builtin = 1")
+    .all();
+  const hasRoles =
+    Object.keys(BUILT_IN_ROLES).every((name) => roles.some((role) => role.name === name)) &&
+    roles.find(({ name }) => name === "Admin")?.permissions === JSON.stringify(BUILT_IN_ROLES["Admin"]);
+  return { defaultProjectId: project?.id, devUserId: dev?.id, hasRoles };
+}
+
+async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: boolean): Promise<void> {
+  const stamps = { createdAt: now, updatedAt: now };
+  for (const [name, permissions] of Object.entries(BUILT_IN_ROLES)) {
+    const json = JSON.stringify(permissions);
+    const insert = trx.insertInto("roles").values({ id: uuidv7(), name, permissions: json, builtin: 1, ...stamps });
+    // Operators may edit the other built-in roles; what they chose stays.
+    await insert
+      .onConflict((conflict) =>
+        name === "Admin"
+          ? conflict
+              .column("name")
+              .doUpdateSet(({ eb }) => ({ permissions: json, version: eb("roles.version", "+", 1), updatedAt: now }))
+              .where("roles.permissions", "!=", json)
+          : conflict.column("name").doUpdateSet({ builtin: 1 }),
+      )
+      .execute();
+  }
+  await trx
+    .insertInto("projects")
+    .values({ id: uuidv7(), slug: DEFAULT_PROJECT_SLUG, name: "Default", ...stamps })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  if (!isDevelopment) return;
+  const existing = await trx
+    .selectFrom("users")
+    .select("id")
+    .where("username", "=", DEV_USERNAME)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (existing) return;
+  const userId = uuidv7();
+  await trx
+    .insertInto("users")
+    .values({ id: userId, username: DEV_USERNAME, name: "Developer", status: "active", ...stamps })
+    .execute();
+  const admin = await trx.selectFrom("roles").select("id").where("name", "=", "Admin").executeTakeFirstOrThrow();
+  await trx.insertInto("user_roles").values({ userId, roleId: admin.id, createdAt: now }).execute();
+  await audit.record(
+    {
+      action: "user.register",
+      resourceType: "user",
+      resourceId: userId,
+      metadata: { roles: ["Admin"], by: "development start" },
+    },
+    { trx },
+  );
+}
+
+/**
+ * Whether somebody can administer this server: an active user who holds Admin. The administrator that development makes counts there only:
+ * elsewhere it gets no token from `/dev/token`, and is nobody unless it was given a password or a service token.
+ */
+export async function hasAdmin(db: ReadDb, isDevelopment: boolean): Promise<boolean> {
+  let query = db
+    .selectFrom("users")
+    .innerJoin("user_roles", "user_roles.userId", "users.id")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select("users.id")
+    .where("roles.name", "=", "Admin")
+    .where("users.status", "=", "active")
+    .where("users.deletedAt", "is", null);
+  if (!isDevelopment) {
+    query = query.where(({ or, eb, exists, selectFrom }) =>
+      or([
+        eb("users.username", "is", null),
+        eb("users.username", "!=", DEV_USERNAME),
+        eb("users.passwordHash", "is not", null),
+        exists(
+          selectFrom("service_tokens")
+            .select("service_tokens.id")
+            .whereRef("service_tokens.userId", "=", "users.id")
+            .where("service_tokens.revokedAt", "is", null),
+        ),
+      ]),
+    );
+  }
+  return (await query.limit(1).executeTakeFirst()) !== undefined;
+}
+
+const KEY = "setup.tokenHash";
+
+/**
+ * The secret that makes the first account of a production server its Admin (D51): good once, until there is an Admin. The database holds its
+ * SHA-256. @returns null when one was made before, which nobody can show again.
+ */
+async function makeSetupToken(trx: Trx, now: number): Promise<string | null> {
+  const known = await trx.selectFrom("settings").select("key").where("key", "=", KEY).executeTakeFirst();
+  if (known) return null;
+  const { token, hash } = createToken("prs");
+  await trx.insertInto("settings").values({ key: KEY, value: hash, updatedAt: now }).execute();
+  return token;
+}
+
+/** @throws FORBIDDEN when the token is another, or there is an Admin already */
+export async function useSetupToken(token: string, trx: Trx): Promise<void> {
+  const row = await trx.selectFrom("settings").select("value").where("key", "=", KEY).executeTakeFirst();
+  const isTooLate = await hasAdmin(trx, false);
+  if (!row || isTooLate || !secretsEqual(String(row.value), hashToken(token)))
+    throw new PrismError("FORBIDDEN", "The setup token is not valid");
+  await trx.deleteFrom("settings").where("key", "=", KEY).execute();
+}
+
+interface FirstAdminParts {
+  readonly config: Config;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly passwords: PasswordHasher;
+  readonly audit: AuditService;
+  readonly log: Logger;
+}
+
+/**
+ * How the first Admin comes to be. `exists`: there is one; `setupToken`: whoever registers with it becomes one, and it is to be shown now, for it
+ * can never be shown again; `awaited`: it was shown at an earlier start.
+ */
+export type FirstAdmin =
+  | { readonly state: "exists" }
+  | { readonly state: "setupToken"; readonly token: string }
+  | { readonly state: "awaited" };
+
+/** Makes a setup token while there is no Admin, outside development (D51). Called when nothing can keep it from being shown any more. */
+export async function awaitFirstAdmin(
+  parts: Pick<FirstAdminParts, "config" | "database" | "clock" | "log">,
+): Promise<FirstAdmin> {
+  const { config, database, clock, log } = parts;
+  const isDevelopment = config.env === "development";
+  if (isDevelopment || (await hasAdmin(database.read, isDevelopment))) return { state: "exists" };
+  const token = await database.write((trx) => makeSetupToken(trx, clock.now()));
+  // The token itself is for the terminal: logs are kept and read by many.
+  log.warn({ isShownNow: token !== null }, "there is no administrator yet; register with the setup token");
+  return token === null ? { state: "awaited" } : { state: "setupToken", token };
+}
+
+/** Makes the Admin of `auth.bootstrapAdmin` at a start without users (D14). @throws ConfigRefused for settings that cannot be an account */
+export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void> {
+  const { config, database, audit, clock, passwords, log } = parts;
+  const { email, password } = config.auth.bootstrapAdmin;
+  if (email === undefined && password === undefined) return;
+  if (email === undefined || password === undefined)
+    throw new ConfigRefused(["auth.bootstrapAdmin needs both email and password, or neither"]);
+  if (await hasUsers(database.read)) return;
+  try {
+    requireStrong(password, config.auth.passwordMin, [email]);
+    const passwordHash = await passwords.hash(password);
+    const { id } = await database.write((trx) =>
+      createUser({ audit, clock, timezone: config.timezone }, { email, passwordHash, roles: ["Admin"] }, trx),
+    );
+    log.info({ userId: id }, "the administrator of auth.bootstrapAdmin was made");
+  } catch (error) {
+    if (!(error instanceof PrismError) || !REFUSED.has(error.code)) throw error;
+    throw new ConfigRefused([`auth.bootstrapAdmin: ${error.message}`]);
+  }
+}
+
+/** What is wrong with the setting itself, and not with the database. */
+const REFUSED: ReadonlySet<string> = new Set(["VALIDATION_FAILED", "WEAK_PASSWORD"]);
+
+/** Whether anybody was ever made, the administrator of development aside. */
+async function hasUsers(db: ReadDb): Promise<boolean> {
+  const user = await db
+    .selectFrom("users")
+    .select("id")
+    .where(({ or, eb }) => or([eb("username", "is", null), eb("username", "!=", DEV_USERNAME)]))
+    .limit(1)
+    .executeTakeFirst();
+  return user !== undefined;
+}

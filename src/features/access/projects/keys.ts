@@ -1,0 +1,122 @@
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
+import { createToken } from "../../../core/tokens.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import type { RecordContext } from "../context.ts";
+
+export interface NewKey {
+  readonly projectId: string;
+  readonly name: string;
+  readonly scopes?: readonly KeyScope[] | undefined;
+  readonly expiresAt?: number | undefined;
+  readonly rateLimit?: number | undefined;
+  readonly createdBy: string | null;
+}
+
+/** A key as it is shown: its secret only in the answer that made it. */
+export interface IssuedKey {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: readonly KeyScope[];
+  readonly expiresAt: number | null;
+  readonly key: string;
+}
+
+export async function createKey(ctx: RecordContext, key: NewKey, trx: Trx): Promise<IssuedKey> {
+  const issued = await insertKey(ctx, key, trx);
+  await recordKey(ctx, "key.create", issued.id, key.projectId, trx);
+  return issued;
+}
+
+/** A new key in place of an old one, which ends after the grace. @throws API_KEY_NOT_FOUND */
+export async function rotateKey(
+  ctx: RecordContext,
+  projectId: string,
+  keyId: string,
+  graceMs: number,
+  createdBy: string | null,
+  trx: Trx,
+): Promise<IssuedKey> {
+  const old = await findKey(projectId, keyId, trx);
+  const now = ctx.clock.now();
+  const issued = await insertKey(
+    ctx,
+    {
+      projectId,
+      name: old.name,
+      scopes: JSON.parse(old.scopes) as KeyScope[],
+      expiresAt: old.expiresAt ?? undefined,
+      rateLimit: old.rateLimit ?? undefined,
+      createdBy,
+    },
+    trx,
+  );
+  const end = Math.min(now + graceMs, old.expiresAt ?? Number.POSITIVE_INFINITY);
+  await trx
+    .updateTable("api_keys")
+    .set(graceMs === 0 ? { revokedAt: now } : { expiresAt: end })
+    .where("id", "=", keyId)
+    .execute();
+  addEffect(trx, { type: "rights-changed", of: "key", keyId });
+  await recordKey(ctx, "key.rotate", keyId, projectId, trx, { newKeyId: issued.id, graceMs });
+  return issued;
+}
+
+/** @throws API_KEY_NOT_FOUND, also for one that has been revoked before. */
+export async function revokeKey(ctx: RecordContext, projectId: string, keyId: string, trx: Trx): Promise<void> {
+  await findKey(projectId, keyId, trx);
+  await trx.updateTable("api_keys").set({ revokedAt: ctx.clock.now() }).where("id", "=", keyId).execute();
+  addEffect(trx, { type: "rights-changed", of: "key", keyId });
+  await recordKey(ctx, "key.revoke", keyId, projectId, trx);
+}
+
+async function findKey(projectId: string, keyId: string, trx: Trx) {
+  const key = await trx
+    .selectFrom("api_keys")
+    .selectAll()
+    .where("id", "=", keyId)
+    .where("projectId", "=", projectId)
+    .where("revokedAt", "is", null)
+    .executeTakeFirst();
+  if (!key) throw new PrismError("API_KEY_NOT_FOUND", "No such API key");
+  return key;
+}
+
+async function insertKey(
+  ctx: RecordContext,
+  { projectId, name, scopes = DEFAULT_KEY_SCOPES, expiresAt, rateLimit, createdBy }: NewKey,
+  trx: Trx,
+): Promise<IssuedKey> {
+  const { token, prefix, hash } = createToken("prk");
+  const id = uuidv7();
+  await trx
+    .insertInto("api_keys")
+    .values({
+      id,
+      projectId,
+      name,
+      prefix,
+      hash,
+      scopes: JSON.stringify(scopes),
+      rateLimit: rateLimit ?? null,
+      expiresAt: expiresAt ?? null,
+      createdBy,
+      createdAt: ctx.clock.now(),
+    })
+    .execute();
+  return { id, name, prefix, scopes, expiresAt: expiresAt ?? null, key: token };
+}
+
+async function recordKey(
+  ctx: RecordContext,
+  action: string,
+  keyId: string,
+  projectId: string,
+  trx: Trx,
+  more: Readonly<Record<string, string | number>> = {},
+): Promise<void> {
+  const entry = { action, resourceType: "apiKey", resourceId: keyId, metadata: { projectId, ...more } };
+  await ctx.audit.record(entry, { trx });
+}

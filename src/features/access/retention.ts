@@ -1,0 +1,104 @@
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+
+const SESSION_DAYS = 30;
+const LINK_DAYS = 1;
+const DEVICE_DAYS = 30;
+const INVITATION_DAYS = 30;
+const REMOVED_USER_DAYS = 30;
+
+/** With their refresh tokens, which go by the foreign key. */
+const sessions: RetentionRule<string> = {
+  name: "sessions",
+  async find(scan, now, limit) {
+    const ended = scan.selectFrom("sessions").select("id").where("expiresAt", "<=", daysBefore(now, SESSION_DAYS));
+    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids) {
+    const { numDeletedRows } = await trx.deleteFrom("sessions").where("id", "in", ids).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const links: RetentionRule<string> = {
+  name: "one_time_tokens",
+  async find(scan, now, limit) {
+    const ended = scan
+      .selectFrom("one_time_tokens")
+      .select("hash")
+      .where("expiresAt", "<=", daysBefore(now, LINK_DAYS));
+    return (await ended.limit(limit).execute()).map(({ hash }) => hash);
+  },
+  async remove(trx, hashes) {
+    const { numDeletedRows } = await trx.deleteFrom("one_time_tokens").where("hash", "in", hashes).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const invitations: RetentionRule<string> = {
+  name: "project_invitations",
+  async find(scan, now, limit) {
+    const ended = scan
+      .selectFrom("project_invitations")
+      .select("id")
+      .where("expiresAt", "<=", daysBefore(now, INVITATION_DAYS));
+    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids) {
+    const { numDeletedRows } = await trx.deleteFrom("project_invitations").where("id", "in", ids).executeTakeFirst();
+    return Number(numDeletedRows);
+  },
+};
+
+const devices: RetentionRule<string> = {
+  name: "push_devices",
+  find: async (scan, now, limit) => (await goneDevices(scan, now).limit(limit).execute()).map(({ id }) => id),
+  async remove(trx, ids, now) {
+    // Its owner may have sent it again meanwhile.
+    const gone = (await goneDevices(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+    if (gone.length > 0) await trx.deleteFrom("push_devices").where("id", "in", gone).execute();
+    return gone.length;
+  },
+};
+
+function goneDevices(db: ReadDb | Trx, now: number) {
+  return db.selectFrom("push_devices").select("id").where("disabledAt", "<=", daysBefore(now, DEVICE_DAYS));
+}
+
+/** A removed account keeps its row, for what names its id stays readable; who it was is forgotten (contract 12.18). */
+const removedUsers: RetentionRule<string> = {
+  name: "users",
+  async find(scan, now, limit) {
+    const known = scan
+      .selectFrom("users")
+      .select("id")
+      .where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS))
+      .where((e) =>
+        e.or([
+          e("name", "<>", ""),
+          e("email", "is not", null),
+          e("username", "is not", null),
+          e("phone", "is not", null),
+          e("externalId", "is not", null),
+        ]),
+      );
+    return (await known.limit(limit).execute()).map(({ id }) => id);
+  },
+  async remove(trx, ids, now) {
+    const nobody = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
+    const { numUpdatedRows } = await trx
+      .updateTable("users")
+      .set({ ...nobody, timezone: "UTC", locale: "en", updatedAt: now })
+      .where("id", "in", ids)
+      .executeTakeFirst();
+    return Number(numUpdatedRows);
+  },
+};
+
+export const ACCOUNT_SWEEPS = [
+  sweepOf(sessions),
+  sweepOf(links),
+  sweepOf(invitations),
+  sweepOf(devices),
+  sweepOf(removedUsers),
+];

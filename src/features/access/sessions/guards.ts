@@ -1,0 +1,147 @@
+import type { Config } from "../../../config/load.ts";
+import type { Bucket } from "../../../core/bucket.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
+import type { Exchange } from "../../../http/exchange.ts";
+import type { HttpKernel } from "../../../http/kernel.ts";
+import type { LiveSettings } from "../../../http/live-settings.ts";
+import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
+import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
+import type { CoreServices } from "../../../module/module-api.ts";
+import type { Database } from "../../../store/database.ts";
+import type { AccountContext } from "../context.ts";
+import type { UserDirectory } from "../users/user-directory.ts";
+import { WIDE_NETWORK_FACTOR } from "./login-backoff.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface AuthOwn {
+  readonly accounts: AccountContext;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly kernel: HttpKernel;
+  allowsOrigin(origin: string): boolean;
+  readonly users: UserDirectory;
+  readonly settings: LiveSettings;
+  readonly devUserId: string | null;
+  readonly pusherRegistry: PusherRegistry;
+}
+
+export type AuthContext = AuthOwn & Pick<CoreServices, "audit" | "log">;
+
+/** What is counted apart: asking for mails never takes a login's room. */
+type Purpose = "login" | "mail";
+
+/**
+ * The limits `rateLimit.auth` and `rateLimit.authName`, a minute: attempts by address, and failed logins by name, existing or not. A pair of
+ * name and address that has logged in lately is counted by itself, so that strangers cannot use its attempts up.
+ */
+export class AuthLimits {
+  readonly #limiter: RateLimiter;
+  readonly #settings: AuthContext["settings"];
+
+  constructor({ clock, settings }: AuthContext) {
+    this.#limiter = new RateLimiter(clock);
+    this.#settings = settings;
+  }
+
+  /** Counts an attempt of an address; IPv6 by /64, and with a wider limit by /48. @throws RATE_LIMITED */
+  take(exchange: Exchange, purpose: Purpose): void {
+    const { enabled, auth } = this.#settings.rateLimit;
+    if (!enabled) return;
+    const address = exchange.clientAddress;
+    const wide = coarseAddressGroup(address);
+    if (address.includes(":")) this.#takeOne(exchange, `${purpose} wide:${wide}`, auth * WIDE_NETWORK_FACTOR);
+    this.#takeOne(exchange, `${purpose} ip:${addressGroup(address)}`, auth, `ip:${wide}`);
+  }
+
+  /**
+   * Counts a login. The `RateLimit-*` fields of the answer are those of the nearer limit.
+   * @param isKnown whether this name has logged in from this address lately.
+   * @returns to be called after a success: names count failures only. @throws RATE_LIMITED
+   */
+  takeLogin(exchange: Exchange, name: string, isKnown: boolean): () => void {
+    const { enabled, authName } = this.#settings.rateLimit;
+    if (!enabled) return () => undefined;
+    if (isKnown) {
+      const pair = `pair:${name}\t${addressGroup(exchange.clientAddress)}`;
+      this.#takeOne(exchange, pair, authName, "pairs");
+      return () => undefined;
+    }
+    this.take(exchange, "login");
+    const ofAddress = exchange.rate;
+    const ofName = this.#takeOne(exchange, `name:${name}`, authName, "names");
+    if (ofAddress && ofAddress.remaining <= ofName.remaining) exchange.rate = ofAddress;
+    return () => ofName.giveBack(1);
+  }
+
+  #takeOne(exchange: Exchange, key: string, limit: number, coarseKey = ""): Bucket {
+    const state = this.#limiter.take(key, limit, 1, coarseKey);
+    exchange.rate = state;
+    requireAllowed(state, "Too many attempts");
+    return state;
+  }
+}
+
+/** In front of a token whose cookie ends with the browser: the cookie of the next refresh is of the same kind. */
+const UNTIL_BROWSER_ENDS = "~";
+
+/** The cookie that holds a refresh token (contract 4.4). Nothing but refresh and logout reads it. */
+export class RefreshCookie {
+  readonly #name: string;
+  readonly #attributes: string;
+
+  /** @param isSecure whether clients reach this server over https: the `__Host-` prefix then keeps other hosts from setting it (RFC 6265bis 4.1.3.2). */
+  constructor(isSecure: boolean) {
+    this.#name = isSecure ? "__Host-prism_refresh" : "prism_refresh";
+    this.#attributes = `HttpOnly; SameSite=Strict; Path=/${isSecure ? "; Secure" : ""}`;
+  }
+
+  /** @returns the token of the request's cookie; undefined when there is none. */
+  read(exchange: Exchange): string | undefined {
+    return this.#value(exchange)?.replace(UNTIL_BROWSER_ENDS, "");
+  }
+
+  /** Whether the request's cookie was set by a login that is not to be remembered. */
+  endsWithBrowser(exchange: Exchange): boolean {
+    return this.#value(exchange)?.startsWith(UNTIL_BROWSER_ENDS) ?? false;
+  }
+
+  #value(exchange: Exchange): string | undefined {
+    for (const part of exchange.header("cookie").split(";")) {
+      const [name, value] = part.trim().split("=", 2);
+      if (name === this.#name && value) return value;
+    }
+    return undefined;
+  }
+
+  /** @param endsWithBrowser without an end of its own: the browser drops it when it ends. */
+  set(token: string, maxAgeMs: number, endsWithBrowser = false): string {
+    if (endsWithBrowser) return `${this.#name}=${UNTIL_BROWSER_ENDS}${token}; ${this.#attributes}`;
+    return `${this.#name}=${token}; Max-Age=${Math.max(0, Math.floor(maxAgeMs / 1000))}; ${this.#attributes}`;
+  }
+
+  clear(): string {
+    return `${this.#name}=; Max-Age=0; ${this.#attributes}`;
+  }
+}
+
+/**
+ * A request that a cookie vouches for must come from a page that may send it (contract 12.3; the headers are described in the Fetch standard). The
+ * own origin is what the configuration says, never what `Host` claims. Clients that are no browsers send neither header and pass.
+ * @throws ORIGIN_REFUSED
+ */
+export function requireOwnOrigin(exchange: Exchange, allowsOrigin: (origin: string) => boolean): void {
+  const origin = exchange.header("origin");
+  if (origin !== "") {
+    if (allowsOrigin(origin)) return;
+    throw originRefused();
+  }
+  const site = exchange.header("sec-fetch-site");
+  if (site === "cross-site" || site === "same-site") throw originRefused();
+}
+
+function originRefused(): PrismError {
+  return new PrismError("ORIGIN_REFUSED", "Pages of this origin may not use the cookie; list it in cors.origins");
+}

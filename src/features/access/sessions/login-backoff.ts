@@ -1,0 +1,189 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { recentlyUsed } from "../../../core/ttl-cache.ts";
+import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
+import type { Trx } from "../../../store/database.ts";
+
+const WINDOW_MS = 15 * 60_000;
+const FREE_FAILURES = 5;
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = WINDOW_MS;
+const NAME_FAILURES = 50;
+const ADDRESS_FAILURES = 30;
+/** An IPv6 /48 holds 65 536 customer networks: they share this many times what one may fail. */
+export const WIDE_NETWORK_FACTOR = 8;
+export const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
+const MAX_ENTRIES = 200_000;
+
+/** Failures that count together. */
+interface Failures {
+  count: number;
+  /** When the window began, or for a pair, when the last failure was. Elapsed ms. */
+  at: number;
+}
+
+type Table<V extends {}> = ReturnType<typeof recentlyUsed<string, V>>;
+
+/** An attempt to log in. It counts as a failure until one of these is called. */
+export interface LoginAttempt {
+  succeeded(): void;
+  /** The attempt was refused before a password was checked: it was no guess. */
+  withdrawn(): void;
+}
+
+/**
+ * Slows down password guessing. Failures are counted in memory by login name as typed, existing or not, and right and wrong passwords are
+ * answered alike. After five failures a (name, address) pair waits one second, doubling to a quarter of an hour. A name is closed after fifty
+ * failures in a quarter of an hour, an address after thirty.
+ *
+ * A pair that has succeeded in the last thirty days is known: only its own failures count for it, so that guesses from elsewhere never
+ * close an account to its owner. Time is elapsed time: a clock that is set closes nothing.
+ */
+export class LoginBackoff {
+  readonly #clock: Clock;
+  readonly #pairs: Table<Failures>;
+  readonly #names: Table<Failures>;
+  readonly #networks: Table<Failures>;
+  readonly #knownPairs: Table<number>;
+
+  constructor(clock: Clock, maxEntries = MAX_ENTRIES) {
+    this.#clock = clock;
+    this.#pairs = recentlyUsed(maxEntries);
+    this.#names = recentlyUsed(maxEntries);
+    this.#networks = recentlyUsed(maxEntries);
+    this.#knownPairs = recentlyUsed(maxEntries);
+  }
+
+  /** An attempt begins; it counts as failed from now on, so that guesses sent side by side count too. @throws RATE_LIMITED */
+  begin(name: string, address: string): LoginAttempt {
+    const now = this.#clock.elapsed();
+    const isKnown = this.isKnown(name, address);
+    const pair = pairKey(name, address);
+    const networks = isKnown ? [] : networksOf(address);
+    const waitMs = Math.max(
+      this.#pairWait(pair, now),
+      isKnown ? 0 : closedFor(this.#names.peek(name), NAME_FAILURES, now),
+      ...networks.map(({ key, limit }) => closedFor(this.#networks.peek(key), limit, now)),
+    );
+    if (waitMs > 0) throw new PrismError("RATE_LIMITED", "Too many attempts; wait", { retryAfterMs: waitMs });
+    const ofPair = failuresOf(this.#pairs, pair, now);
+    const counted = networks.map(({ key }) => inWindow(this.#networks, key, now));
+    if (!isKnown) counted.push(inWindow(this.#names, name, now));
+    counted.push(ofPair);
+    for (const failures of counted) failures.count++;
+    ofPair.at = now;
+    const withdrawn = (): void => takeBack(counted);
+    const succeeded = (): void => {
+      withdrawn();
+      this.trust(name, address);
+    };
+    return { succeeded, withdrawn };
+  }
+
+  /** Whether the pair has succeeded in the last thirty days, as far as memory goes. */
+  isKnown(name: string, address: string): boolean {
+    const at = this.#knownPairs.peek(pairKey(name, address));
+    return at !== undefined && at > this.#clock.elapsed() - KNOWN_PAIR_MS;
+  }
+
+  /** The owner of the name was at this address: the pair is known from now on, and its failures are forgotten. */
+  trust(name: string, address: string): void {
+    this.#pairs.delete(pairKey(name, address));
+    this.recall(name, address);
+  }
+
+  /** The pair was found to have succeeded before; its failures still count. */
+  recall(name: string, address: string): void {
+    this.#knownPairs.set(pairKey(name, address), this.#clock.elapsed());
+  }
+
+  /** Opens everything that was closed (`prism user unlock`). */
+  clear(): void {
+    this.#pairs.clear();
+    this.#names.clear();
+    this.#networks.clear();
+  }
+
+  #pairWait(pair: string, now: number): number {
+    const failures = this.#pairs.peek(pair);
+    if (!failures || failures.count < FREE_FAILURES) return 0;
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(30, failures.count - FREE_FAILURES));
+    return failures.at + wait - now;
+  }
+}
+
+/** The failures of a window that is not over. */
+function inWindow(table: Table<Failures>, key: string, now: number): Failures {
+  const failures = failuresOf(table, key, now);
+  if (now - failures.at >= WINDOW_MS) {
+    failures.count = 0;
+    failures.at = now;
+  }
+  return failures;
+}
+
+function failuresOf(table: Table<Failures>, key: string, now: number): Failures {
+  const failures = table.get(key) ?? { count: 0, at: now };
+  table.set(key, failures);
+  return failures;
+}
+
+/** How long a window that is full stays closed, in ms; 0 or less: it is open. */
+function closedFor(failures: Failures | undefined, limit: number, now: number): number {
+  return failures && failures.count >= limit ? failures.at + WINDOW_MS - now : 0;
+}
+
+function takeBack(counted: readonly Failures[]): void {
+  for (const failures of counted) if (failures.count > 0) failures.count--;
+}
+
+/** No login name holds a tab. */
+function pairKey(name: string, address: string): string {
+  return `${name}\t${addressGroup(address)}`;
+}
+
+/** What an address is counted by, with the failures that close it: an IPv6 address also by the wider network it is in. */
+function networksOf(address: string): { readonly key: string; readonly limit: number }[] {
+  const own = { key: addressGroup(address), limit: ADDRESS_FAILURES };
+  if (!address.includes(":")) return [own];
+  return [own, { key: `wide ${coarseAddressGroup(address)}`, limit: ADDRESS_FAILURES * WIDE_NETWORK_FACTOR }];
+}
+
+const KEY = "auth.unlock";
+
+/** Asks the server on this database, if one runs, to forget failed logins: it counts them in memory. */
+export async function requestUnlock(trx: Trx, now: number): Promise<void> {
+  const value = uuidv7();
+  await trx
+    .insertInto("settings")
+    .values({ key: KEY, value, updatedAt: now })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value, updatedAt: now }))
+    .execute();
+}
+
+/** The server's end of {@link requestUnlock}. */
+export class UnlockWatch {
+  readonly #backoff: LoginBackoff;
+  readonly #find;
+  #seen: string | undefined;
+
+  constructor(reader: Sqlite, backoff: LoginBackoff) {
+    this.#backoff = backoff;
+    this.#find = reader.prepare<[string], { value: string }>("select value from settings where key = ?");
+    this.#seen = this.#read();
+  }
+
+  /** To be called when another process has written. */
+  check(): void {
+    const asked = this.#read();
+    if (asked === this.#seen) return;
+    this.#seen = asked;
+    this.#backoff.clear();
+  }
+
+  #read(): string | undefined {
+    return this.#find.get(KEY)?.value;
+  }
+}

@@ -1,0 +1,368 @@
+import { PrismError } from "../../../core/errors.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import type { UserStatus } from "../../../store/schema.ts";
+import { accountError, type ClientInfo } from "../authenticate/caller.ts";
+import type { AccountContext } from "../context.ts";
+import { useSetupToken } from "../first-start.ts";
+import { requirePossible, requireStrong } from "../passwords/password-text.ts";
+import { acceptInvitation, invitationOfToken, type OpenInvitation } from "../projects/invitations.ts";
+import {
+  activateInvited,
+  createUser,
+  findByLoginName,
+  type LoginNames,
+  loginNameOf,
+  plainName,
+  requireLoginName,
+} from "../users/create-user.ts";
+import { KNOWN_PAIR_MS } from "./login-backoff.ts";
+import {
+  consumeOneTimeToken,
+  createOneTimeToken,
+  linkExpired,
+  ownerOfOneTimeToken,
+  revokeOneTimeTokens,
+} from "./mail-links.ts";
+import {
+  hasSessionFrom,
+  type OpenSession,
+  openSession,
+  type RevokeReason,
+  revokeSession,
+  revokeSessions,
+  rotateSession,
+} from "./sessions.ts";
+
+export interface Registration {
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | undefined;
+  readonly password: string;
+  readonly name?: string | undefined;
+  readonly timezone?: string | undefined;
+  readonly inviteToken?: string | undefined;
+  readonly setupToken?: string | undefined;
+  /** Of the link of an invitation to a project: the account is made as by any registration, confirmed, and joins the project. */
+  readonly projectInviteToken?: string | undefined;
+}
+
+/** What a client gets that has shown who it is (D12). */
+export interface Login {
+  readonly userId: string;
+  readonly accessToken: string;
+  /** Epoch ms. */
+  readonly accessExpiresAt: number;
+  readonly session: OpenSession;
+}
+
+/**
+ * @returns the login as well where the account is active at once and the policy is `open`.
+ * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN,
+ * PHONE_TAKEN, OVERLOADED
+ */
+export async function register(
+  ctx: AccountContext,
+  registration: Registration,
+  client: ClientInfo,
+): Promise<{ userId: string; status: UserStatus; login: Login | null }> {
+  const { config, passwords, db } = ctx;
+  const { setupToken, inviteToken, password, email, username, phone } = registration;
+  if (inviteToken === undefined) requireLoginName(registration);
+  const isInvited = setupToken !== undefined || inviteToken !== undefined;
+  if (config.auth.registration === "closed" && !isInvited)
+    throw new PrismError("REGISTRATION_CLOSED", "Registration is closed; ask an administrator");
+  if (registration.projectInviteToken !== undefined)
+    await requireInvitation(ctx, registration, registration.projectInviteToken, db.read);
+  const invited = inviteToken === undefined ? null : await invitedAccount(ctx, inviteToken, db.read);
+  requireStrong(password, config.auth.passwordMin, [email, username, phone, invited?.email, invited?.username]);
+  const passwordHash = await passwords.hash(password);
+  const { made, session } = await db.write(async (trx) => {
+    const made = await makeAccount(ctx, registration, passwordHash, trx);
+    if (made.verifyToken !== null && made.email !== null) await ctx.mail.verifyEmail(made.email, made.verifyToken, trx);
+    const isLoggedIn = made.status === "active" && (config.auth.registration === "open" || isInvited);
+    return { made, session: isLoggedIn ? await startLogin(ctx, made.userId, client, trx) : null };
+  });
+  return { userId: made.userId, status: made.status, login: session && (await loginOf(ctx, session)) };
+}
+
+async function makeAccount(
+  ctx: AccountContext,
+  registration: Registration,
+  passwordHash: string,
+  trx: Trx,
+): Promise<{ userId: string; status: UserStatus; email: string | null; verifyToken: string | null }> {
+  const { config } = ctx;
+  const { inviteToken, setupToken } = registration;
+  if (inviteToken !== undefined) {
+    await invitedAccount(ctx, inviteToken, trx);
+    const userId = await consumeOneTimeToken(ctx.clock, inviteToken, "invite", trx);
+    await activateInvited(ctx, userId, { ...registration, passwordHash }, trx);
+    return { userId, status: "active", email: null, verifyToken: null };
+  }
+  if (setupToken !== undefined) await useSetupToken(setupToken, trx);
+  const { projectInviteToken } = registration;
+  const invitation = projectInviteToken
+    ? await requireInvitation(ctx, registration, projectInviteToken, trx)
+    : undefined;
+  const isOpen = config.auth.registration === "open";
+  // A link that came by mail has confirmed the address.
+  const isConfirmed = setupToken !== undefined || invitation !== undefined;
+  const mustVerify = isOpen && config.auth.requireEmailVerification && !isConfirmed;
+  const status = setupToken !== undefined ? "active" : !isOpen ? "pending" : mustVerify ? "unverified" : "active";
+  const roles = setupToken !== undefined ? ["Admin"] : isOpen ? ["User"] : [];
+  const { id, email } = await createUser(ctx, { ...registration, status, roles, passwordHash }, trx);
+  if (invitation) await acceptInvitation(ctx, invitation, id, trx);
+  const verifyToken =
+    mustVerify && email !== null ? await createOneTimeToken(ctx.clock, id, "verify_email", trx) : null;
+  return { userId: id, status, email, verifyToken };
+}
+
+/** The invitation of a link, which is for the address that registers. @throws LINK_EXPIRED, VALIDATION_FAILED */
+async function requireInvitation(
+  ctx: AccountContext,
+  { email = "" }: Registration,
+  token: string,
+  db: ReadDb | Trx,
+): Promise<OpenInvitation> {
+  const invitation = await invitationOfToken(ctx, token, db);
+  if (plainName(email) === invitation.email) return invitation;
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path: "email", code: "VALUE", message: "must be the address that was invited" }],
+  });
+}
+
+/** The account that an invitation opens. An administrator may have closed it since. @throws LINK_EXPIRED */
+async function invitedAccount(ctx: AccountContext, inviteToken: string, db: ReadDb) {
+  const userId = await ownerOfOneTimeToken(ctx.clock, inviteToken, "invite", db);
+  const account = await accountOf(userId, db);
+  if (!account || account.status === "disabled") throw linkExpired();
+  return account;
+}
+
+/**
+ * A wrong password, an unknown name and an account without password answer alike and take as long.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for what is no password; ACCOUNT_PENDING, ACCOUNT_DISABLED and
+ * ACCOUNT_UNVERIFIED for the right password only
+ */
+export async function login(
+  ctx: AccountContext,
+  names: LoginNames,
+  password: string,
+  client: ClientInfo,
+): Promise<Login> {
+  const { db, passwords } = ctx;
+  const name = loginNameOf(names);
+  const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, db.read));
+  if (!user) throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+  if (user.status !== "active") {
+    await recordFailedLogin(ctx, user.id, user.status);
+    throw accountError(user.status);
+  }
+  const isOutdated = user.passwordHash !== null && passwords.isOutdated(user.passwordHash);
+  // Somebody who is right is not sent away because there is no room to hash anew: the next login will.
+  const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
+  const session = await db.write(async (trx) => {
+    // As it stands now: while the password was checked the account may have been closed, or got another password.
+    const now = await accountOf(user.id, trx);
+    if (!now || now.passwordChangedAt !== user.passwordChangedAt)
+      throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+    if (now.status !== "active") throw accountError(now.status);
+    if (newHash !== null && now.passwordHash === user.passwordHash)
+      await trx.updateTable("users").set({ passwordHash: newHash }).where("id", "=", user.id).execute();
+    return startLogin(ctx, user.id, client, trx);
+  });
+  return loginOf(ctx, session);
+}
+
+/**
+ * Whether the owner of a login name has logged in from this address in the last thirty days. Remembered over restarts: sessions keep
+ * their address.
+ */
+export async function isKnownClient(
+  { backoff, db, clock }: AccountContext,
+  names: LoginNames,
+  client: ClientInfo,
+): Promise<boolean> {
+  const name = loginNameOf(names);
+  if (backoff.isKnown(name.key, client.ip)) return true;
+  const user = await findByLoginName(name, db.read);
+  const since = clock.now() - KNOWN_PAIR_MS;
+  // Asked for an unknown name too: it must cost as many queries.
+  const isKnown = await hasSessionFrom(user?.id ?? "", client.ip, since, db.read);
+  if (isKnown) backoff.recall(name.key, client.ip);
+  return isKnown;
+}
+
+/**
+ * One guess at a password, counted as failed until it turns out right. What bcrypt is not asked about is no guess.
+ * @param find the account. @returns the account whose password it is; null when there is none. @throws RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+ */
+async function guessPassword<A extends { readonly id: string; readonly passwordHash: string | null }>(
+  ctx: AccountContext,
+  key: string,
+  password: string,
+  client: ClientInfo,
+  find: () => Promise<A | undefined>,
+): Promise<A | null> {
+  const { backoff, passwords } = ctx;
+  requirePossible(password);
+  const attempt = backoff.begin(key, client.ip);
+  let account: A | undefined;
+  let isRight: boolean;
+  try {
+    account = await find();
+    isRight = await passwords.verify(password, account?.passwordHash ?? null);
+  } catch (error) {
+    attempt.withdrawn();
+    throw error;
+  }
+  if (account && isRight) {
+    attempt.succeeded();
+    return account;
+  }
+  await recordFailedLogin(ctx, account?.id ?? null, account ? "password" : "unknown");
+  return null;
+}
+
+/** Continues a session. @throws what {@link rotateSession} throws */
+export async function continueLogin(ctx: AccountContext, refreshToken: string, client: ClientInfo): Promise<Login> {
+  return loginOf(ctx, await rotateSession(ctx, refreshToken, client));
+}
+
+/** @param session `id` null: the credential belongs to no session. @param all ends every session of the user. */
+export async function logout(
+  ctx: AccountContext,
+  { id, userId }: { readonly id: string | null; readonly userId: string },
+  all: boolean,
+): Promise<void> {
+  const { db, audit } = ctx;
+  await db.write(async (trx) => {
+    if (all) await revokeSessions(ctx, userId, "logout", trx);
+    else if (id === null || !(await revokeSession(ctx, id, userId, "logout", trx))) return;
+    const metadata = id === null ? { all } : { sessionId: id, all };
+    await audit.record(
+      { action: "auth.logout", resourceType: "user", resourceId: userId, byUser: userId, metadata },
+      { trx },
+    );
+  });
+}
+
+/** @returns false when it has ended already. */
+export async function endSession(
+  ctx: AccountContext,
+  { id, userId }: { readonly id: string; readonly userId: string },
+  reason: RevokeReason,
+): Promise<boolean> {
+  const { db, audit } = ctx;
+  return db.write(async (trx) => {
+    if (!(await revokeSession(ctx, id, userId, reason, trx))) return false;
+    const metadata = { sessionId: id, reason };
+    await audit.record({ action: "auth.logout", resourceType: "user", resourceId: userId, metadata }, { trx });
+    return true;
+  });
+}
+
+/** @throws INVALID_CREDENTIALS, WEAK_PASSWORD, RATE_LIMITED */
+export async function changePassword(
+  ctx: AccountContext,
+  { userId, sessionId }: { userId: string; sessionId: string | null },
+  currentPassword: string,
+  password: string,
+  client: ClientInfo,
+): Promise<void> {
+  await requirePassword(ctx, userId, currentPassword, client);
+  await setPassword(ctx, userId, password, { keepSession: sessionId });
+}
+
+/**
+ * Asks the owner of an account for the password again; guesses are slowed down like logins.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+ */
+export async function requirePassword(
+  ctx: AccountContext,
+  userId: string,
+  password: string,
+  client: ClientInfo,
+): Promise<void> {
+  // No login name begins with a tab: guessing those does not slow the owner down here.
+  const key = `\tid:${userId}`;
+  const account = await guessPassword(ctx, key, password, client, () => accountOf(userId, ctx.db.read));
+  if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
+}
+
+/** Sets a new password; all sessions end but the one to keep. @throws WEAK_PASSWORD, OVERLOADED, USER_NOT_FOUND */
+export async function setPassword(
+  ctx: AccountContext,
+  userId: string,
+  password: string,
+  { keepSession = null, before }: { keepSession?: string | null; before?: (trx: Trx) => Promise<void> } = {},
+): Promise<void> {
+  const { db, passwords, audit, clock, config } = ctx;
+  const account = await accountOf(userId, db.read);
+  if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
+  requireStrong(password, config.auth.passwordMin, [account.email, account.username, account.phone]);
+  const passwordHash = await passwords.hash(password);
+  await db.write(async (trx) => {
+    await before?.(trx);
+    const now = clock.now();
+    await trx
+      .updateTable("users")
+      .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
+      .where("id", "=", userId)
+      .execute();
+    await revokeSessions(ctx, userId, "password", trx, keepSession);
+    await revokeOneTimeTokens(ctx.clock, userId, trx, "reset_password");
+    await audit.record(
+      {
+        action: "user.update",
+        resourceType: "user",
+        resourceId: userId,
+        byUser: userId,
+        metadata: { changed: ["password"] },
+      },
+      { trx },
+    );
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
+  });
+}
+
+async function startLogin(ctx: AccountContext, userId: string, client: ClientInfo, trx: Trx): Promise<OpenSession> {
+  const { audit, clock } = ctx;
+  const session = await openSession(ctx, userId, client, trx);
+  await trx.updateTable("users").set({ lastLoginAt: clock.now() }).where("id", "=", userId).execute();
+  await audit.record(
+    {
+      action: "auth.login",
+      resourceType: "user",
+      resourceId: userId,
+      byUser: userId,
+      metadata: { sessionId: session.id },
+    },
+    { trx },
+  );
+  return session;
+}
+
+/** Signing is no work for a transaction. */
+async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
+  const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
+  return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
+}
+
+async function recordFailedLogin(ctx: AccountContext, userId: string | null, reason: string): Promise<void> {
+  await ctx.audit.record({
+    action: "auth.login_failed",
+    resourceType: "user",
+    ...(userId === null ? {} : { resourceId: userId }),
+    metadata: { reason },
+  });
+}
+
+async function accountOf(userId: string, db: ReadDb) {
+  return db
+    .selectFrom("users")
+    .select(["id", "status", "passwordHash", "passwordChangedAt", "email", "username", "phone"])
+    .where("id", "=", userId)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+}

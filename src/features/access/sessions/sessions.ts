@@ -1,0 +1,266 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { addressGroup } from "../../../http/client-address.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { accountError, type ClientInfo } from "../authenticate/caller.ts";
+import type { AccountContext } from "../context.ts";
+
+/** A session with the refresh token that continues it, shown this once. */
+export interface OpenSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly refreshToken: string;
+  /** When the refresh token ends, epoch ms. */
+  readonly expiresAt: number;
+}
+
+/** What sessions are kept with. */
+export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
+  readonly config: {
+    readonly auth: { readonly refreshExpires: number; readonly sessionMaxMs: number };
+    /** HMAC key of the refresh tokens' hashes. */
+    readonly secrets: { readonly refresh: string };
+  };
+}
+
+/** Why a session ended. */
+export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "account";
+
+const TOKEN_BYTES = 32;
+const MAX_AGENT_LENGTH = 256;
+
+/*
+ * Logins that last: each session is a chain of single-use refresh tokens. A second use of one means that somebody else has it, so the whole
+ * session ends (RFC 9700 section 4.14.2). Tokens are opaque and stored as HMAC-SHA-256 under the refresh secret.
+ */
+
+export async function openSession(
+  ctx: SessionContext,
+  userId: string,
+  client: ClientInfo,
+  trx: Trx,
+): Promise<OpenSession> {
+  const { clock, config } = ctx;
+  const now = clock.now();
+  const id = uuidv7();
+  await trx
+    .insertInto("sessions")
+    .values({
+      id,
+      userId,
+      family: id,
+      userAgent: client.userAgent.slice(0, MAX_AGENT_LENGTH),
+      ip: client.ip,
+      createdAt: now,
+      lastUsedAt: now,
+      expiresAt: now + config.auth.sessionMaxMs,
+    })
+    .execute();
+  return { id, userId, ...(await issueRefreshToken(ctx, id, now + config.auth.sessionMaxMs, now, trx)) };
+}
+
+/**
+ * Takes a refresh token and gives the next one.
+ * @throws UNAUTHENTICATED (unknown), TOKEN_EXPIRED, SESSION_REVOKED, REFRESH_REUSED (the session has been ended), ACCOUNT_DISABLED and its like
+ */
+export async function rotateSession(
+  ctx: SessionContext,
+  refreshToken: string,
+  client: ClientInfo,
+): Promise<OpenSession> {
+  // An error would roll back the revocation that goes with it.
+  const outcome = await ctx.db.write((trx) => rotateIn(ctx, refreshToken, client, trx));
+  if (outcome instanceof PrismError) throw outcome;
+  return outcome;
+}
+
+async function rotateIn(
+  ctx: SessionContext,
+  refreshToken: string,
+  client: ClientInfo,
+  trx: Trx,
+): Promise<OpenSession | PrismError> {
+  const { clock, audit } = ctx;
+  const now = clock.now();
+  const hash = hashRefreshToken(ctx, refreshToken);
+  const token = await trx
+    .selectFrom("refresh_tokens")
+    .innerJoin("sessions", "sessions.id", "refresh_tokens.sessionId")
+    .innerJoin("users", "users.id", "sessions.userId")
+    .select([
+      "sessions.id",
+      "sessions.userId",
+      "sessions.expiresAt as sessionEnd",
+      "sessions.revokedAt",
+      "refresh_tokens.expiresAt",
+      "refresh_tokens.usedAt",
+      "users.status",
+      "users.deletedAt",
+    ])
+    .where("refresh_tokens.hash", "=", hash)
+    .executeTakeFirst();
+  if (!token) return new PrismError("UNAUTHENTICATED", "The refresh token is not known");
+  if (token.revokedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
+  if (token.usedAt !== null) {
+    await endSessions(ctx, [token.id], token.userId, "reuse", trx);
+    await audit.record(
+      {
+        action: "auth.refresh_reused",
+        resourceType: "session",
+        resourceId: token.id,
+        metadata: { userId: token.userId },
+      },
+      { trx },
+    );
+    return new PrismError("REFRESH_REUSED", "The refresh token was used before; the session has ended");
+  }
+  if (Math.min(token.expiresAt, token.sessionEnd) <= now)
+    return new PrismError("TOKEN_EXPIRED", "The refresh token has expired");
+  if (token.deletedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
+  if (token.status !== "active") return accountError(token.status);
+  const next = await issueRefreshToken(ctx, token.id, token.sessionEnd, now, trx);
+  await trx
+    .updateTable("refresh_tokens")
+    .set({ usedAt: now, replacedBy: hashRefreshToken(ctx, next.refreshToken) })
+    .where("hash", "=", hash)
+    .execute();
+  await trx
+    .updateTable("sessions")
+    // The name is that of the login: it may be one that the user gave the device.
+    .set({ lastUsedAt: now, ip: client.ip })
+    .where("id", "=", token.id)
+    .execute();
+  return { id: token.id, userId: token.userId, ...next };
+}
+
+/** The session that a refresh token belongs to, used or not; undefined when there is none. */
+export async function sessionOfRefreshToken(
+  ctx: SessionContext,
+  refreshToken: string,
+  db: ReadDb,
+): Promise<{ id: string; userId: string } | undefined> {
+  return db
+    .selectFrom("refresh_tokens")
+    .innerJoin("sessions", "sessions.id", "refresh_tokens.sessionId")
+    .select(["sessions.id", "sessions.userId"])
+    .where("refresh_tokens.hash", "=", hashRefreshToken(ctx, refreshToken))
+    .executeTakeFirst();
+}
+
+/** The logins of a user that can still be continued, the last used first. */
+export async function listSessions({ clock, config }: SessionContext, userId: string, db: ReadDb) {
+  const now = clock.now();
+  return (
+    db
+      .selectFrom("sessions")
+      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt"])
+      .where("userId", "=", userId)
+      .where("revokedAt", "is", null)
+      .where("expiresAt", ">", now)
+      // One that was left alone has outlived its refresh token.
+      .where("lastUsedAt", ">", now - config.auth.refreshExpires)
+      .orderBy("lastUsedAt", "desc")
+      .orderBy("id", "desc")
+      .execute()
+  );
+}
+
+/** @returns the user of a session, ended or not. */
+export async function sessionOwner(id: string, db: ReadDb): Promise<string | undefined> {
+  const session = await db.selectFrom("sessions").select("userId").where("id", "=", id).executeTakeFirst();
+  return session?.userId;
+}
+
+/** Ends one session. @returns false when it had ended, or there is none of this user. */
+export async function revokeSession(
+  ctx: SessionContext,
+  id: string,
+  userId: string,
+  reason: RevokeReason,
+  trx: Trx,
+): Promise<boolean> {
+  const session = await trx
+    .selectFrom("sessions")
+    .select("id")
+    .where("id", "=", id)
+    .where("userId", "=", userId)
+    .where("revokedAt", "is", null)
+    .executeTakeFirst();
+  if (!session) return false;
+  await endSessions(ctx, [id], userId, reason, trx);
+  return true;
+}
+
+/** Ends the sessions of a user. @param except one that goes on. */
+export async function revokeSessions(
+  ctx: SessionContext,
+  userId: string,
+  reason: RevokeReason,
+  trx: Trx,
+  except: string | null = null,
+): Promise<number> {
+  const live = await trx
+    .selectFrom("sessions")
+    .select("id")
+    .where("userId", "=", userId)
+    .where("revokedAt", "is", null)
+    .execute();
+  const ids = live.map(({ id }) => id).filter((id) => id !== except);
+  await endSessions(ctx, ids, userId, reason, trx);
+  return ids.length;
+}
+
+async function endSessions(
+  { clock }: SessionContext,
+  ids: readonly string[],
+  userId: string,
+  reason: RevokeReason,
+  trx: Trx,
+): Promise<void> {
+  for (const id of ids) {
+    await trx
+      .updateTable("sessions")
+      .set({ revokedAt: clock.now(), revokeReason: reason })
+      .where("id", "=", id)
+      .execute();
+    // Nothing is sent to a phone that has logged out.
+    await trx.deleteFrom("push_devices").where("sessionId", "=", id).execute();
+    addEffect(trx, { type: "rights-changed", of: "session", sessionId: id, userId });
+  }
+}
+
+async function issueRefreshToken(
+  ctx: SessionContext,
+  sessionId: string,
+  sessionEnd: number,
+  now: number,
+  trx: Trx,
+): Promise<{ refreshToken: string; expiresAt: number }> {
+  const refreshToken = `prr_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+  const expiresAt = Math.min(now + ctx.config.auth.refreshExpires, sessionEnd);
+  await trx
+    .insertInto("refresh_tokens")
+    .values({ hash: hashRefreshToken(ctx, refreshToken), sessionId, issuedAt: now, expiresAt })
+    .execute();
+  return { refreshToken, expiresAt };
+}
+
+function hashRefreshToken(ctx: SessionContext, refreshToken: string): string {
+  return createHmac("sha256", ctx.config.secrets.refresh).update(refreshToken).digest("hex");
+}
+
+/** Whether the user has logged in from this address, or its IPv6 network, and used that session since. */
+export async function hasSessionFrom(userId: string, address: string, sinceAt: number, db: ReadDb): Promise<boolean> {
+  const group = addressGroup(address);
+  const found = await db
+    .selectFrom("sessions")
+    .select("id")
+    .where("userId", "=", userId)
+    .where("lastUsedAt", ">", sinceAt)
+    // A semicolon follows the colon: all addresses of the group lie between.
+    .where((e) => e.or([e("ip", "=", address), e.and([e("ip", ">", `${group}:`), e("ip", "<", `${group};`)])]))
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}

@@ -1,0 +1,318 @@
+import { cleanText } from "../../../core/clean-text.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
+import { isTimezone } from "../../../core/timezone.ts";
+import { createToken } from "../../../core/tokens.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import type { UserStatus } from "../../../store/schema.ts";
+import type { RecordContext } from "../context.ts";
+
+/** How a login names its account (D11): exactly one of these. */
+export interface LoginNames {
+  readonly login?: string | undefined;
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | undefined;
+}
+
+type Column = "email" | "username" | "phone";
+
+export interface LoginName {
+  /** In the form that names are stored in, so that no other spelling of it counts apart: what failures are counted by. */
+  readonly key: string;
+  /** Where to look for it, in this order. */
+  readonly columns: readonly Column[];
+}
+
+/** E.164. */
+const PHONE = /^\+[1-9]\d{6,14}$/;
+
+/** A mail address or username as it is stored and compared. */
+export function plainName(text: string): string {
+  return text.normalize("NFC").trim().toLowerCase();
+}
+
+/** A phone number without what people put between its digits. */
+export function plainPhone(text: string): string {
+  return plainName(text).replaceAll(/[\s().-]/g, "");
+}
+
+export function isPhone(text: string): boolean {
+  return PHONE.test(text);
+}
+
+/** @throws VALIDATION_FAILED unless there is exactly one */
+export function loginNameOf(names: LoginNames): LoginName {
+  const given = (["login", "email", "username", "phone"] as const).filter((name) => names[name] !== undefined);
+  const [kind] = given;
+  if (given.length !== 1 || kind === undefined) {
+    const message = "give one of login, email, username and phone";
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+      details: [{ path: "login", code: "VALUE", message }],
+    });
+  }
+  const text = String(names[kind]);
+  const phone = plainPhone(text);
+  // A plus sign begins neither an address that we take nor a username: a number is a number whatever it is called.
+  if (kind === "phone" || (kind === "login" && isPhone(phone))) return { key: phone, columns: ["phone"] };
+  // No username has an @: clients with one field for both send the address as a username.
+  if (kind === "username" && text.includes("@")) return { key: plainName(text), columns: ["email"] };
+  return { key: plainName(text), columns: kind === "login" ? ["email", "username"] : [kind] };
+}
+
+/** The account of a login name, whatever its status; undefined when there is none. Both take the same queries. */
+export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
+  const found = await Promise.all(
+    columns.map((column) =>
+      db
+        .selectFrom("users")
+        .select(["id", "status", "passwordHash", "passwordChangedAt"])
+        .where(column, "=", key)
+        .where("deletedAt", "is", null)
+        .executeTakeFirst(),
+    ),
+  );
+  return found.find((user) => user !== undefined);
+}
+
+/** What users are made with, over HTTP and from the command line alike. */
+export interface UserContext extends RecordContext {
+  /** Of users who name none; UTC by default. */
+  readonly timezone?: string;
+}
+
+export interface NewUser {
+  /** A UUID; absent: a new one. */
+  readonly id?: string | undefined;
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | undefined;
+  readonly passwordHash?: string | undefined;
+  readonly name?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly status?: UserStatus | undefined;
+  readonly timezone?: string | undefined;
+  readonly locale?: string | undefined;
+  /** Names of roles. */
+  readonly roles: readonly string[];
+}
+
+export interface NewServiceToken {
+  readonly userId: string;
+  readonly name: string;
+  /** Absent: all the user may do. */
+  readonly scopes?: readonly TokenScope[] | undefined;
+  readonly expiresAt?: number | undefined;
+}
+
+/** Without what separates addresses in a mail's head (RFC 5322 section 3.2.3): one address is one address. */
+const EMAIL = /^[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,64}@[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,190}$/u;
+const USERNAME = /^[a-z0-9][a-z0-9._-]{2,63}$/;
+
+/**
+ * @param by how the account came to be, for the audit trail.
+ * @throws VALIDATION_FAILED, INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, ROLE_NOT_FOUND
+ */
+export async function createUser(
+  ctx: UserContext,
+  user: NewUser,
+  trx: Trx,
+  by?: "import" | "issuer",
+): Promise<{ id: string; email: string | null }> {
+  const names = namesOf(user);
+  if (user.externalId === undefined && user.id === undefined) requireLoginName(names);
+  requireTimezone(user.timezone);
+  if (user.id !== undefined) await requireNewId(user.id, trx);
+  await requireFree({ ...names, externalId: user.externalId }, null, trx);
+  const now = ctx.clock.now();
+  const id = user.id ?? uuidv7();
+  await trx
+    .insertInto("users")
+    .values({
+      id,
+      email: names.email ?? null,
+      username: names.username ?? null,
+      phone: names.phone ?? null,
+      passwordHash: user.passwordHash ?? null,
+      externalId: user.externalId ?? null,
+      name: cleanText(user.name ?? names.username ?? ""),
+      status: user.status ?? "active",
+      timezone: user.timezone ?? ctx.timezone ?? "UTC",
+      ...(user.locale === undefined ? {} : { locale: user.locale }),
+      passwordChangedAt: user.passwordHash === undefined ? null : now,
+      createdAt: now,
+      updatedAt: now,
+    })
+    .execute();
+  const roleIds = new Set<string>();
+  for (const name of user.roles) roleIds.add(await roleIdOf(trx, name));
+  for (const roleId of roleIds) {
+    await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
+  }
+  // Rules reach those who hold a role.
+  addEffect(trx, { type: "rights-changed", of: "user", userId: id });
+  const metadata = { roles: [...roleIds], ...(by === undefined ? {} : { by }) };
+  await ctx.audit.record({ action: "user.register", resourceType: "user", resourceId: id, metadata }, { trx });
+  return { id, email: names.email ?? null };
+}
+
+/** Somebody who was invited takes the account over: with a password of their own, and what else they say of themselves. */
+export async function activateInvited(
+  ctx: RecordContext,
+  userId: string,
+  user: Omit<NewUser, "roles"> & { passwordHash: string },
+  trx: Trx,
+): Promise<void> {
+  const { username, phone } = namesOf(user);
+  requireTimezone(user.timezone);
+  // The mail address is the one that the invitation went to.
+  await requireFree({ username, phone }, userId, trx);
+  const now = ctx.clock.now();
+  await trx
+    .updateTable("users")
+    .set({
+      status: "active",
+      passwordHash: user.passwordHash,
+      passwordChangedAt: now,
+      updatedAt: now,
+      ...(username === undefined ? {} : { username }),
+      ...(phone === undefined ? {} : { phone }),
+      ...(user.name === undefined ? {} : { name: cleanText(user.name) }),
+      ...(user.timezone === undefined ? {} : { timezone: user.timezone }),
+    })
+    .where("id", "=", userId)
+    .execute();
+  addEffect(trx, { type: "rights-changed", of: "user", userId });
+  await ctx.audit.record(
+    { action: "user.register", resourceType: "user", resourceId: userId, metadata: { by: "invitation" } },
+    { trx },
+  );
+}
+
+/** @returns the token, which is shown this once. @throws SCOPE_MISSING for a scope that no permission has. */
+export async function createServiceToken(
+  ctx: RecordContext,
+  { userId, name, scopes, expiresAt }: NewServiceToken,
+  trx: Trx,
+): Promise<{ id: string; token: string }> {
+  const unknown = scopes?.find((scope) => !TOKEN_SCOPES.includes(scope));
+  if (unknown !== undefined) throw new PrismError("SCOPE_MISSING", `${unknown} is not a scope`);
+  const { token, prefix, hash } = createToken("prt");
+  const id = uuidv7();
+  await trx
+    .insertInto("service_tokens")
+    .values({
+      id,
+      userId,
+      name,
+      hash,
+      prefix,
+      scopes: JSON.stringify(scopes ?? TOKEN_SCOPES),
+      expiresAt: expiresAt ?? null,
+      createdAt: ctx.clock.now(),
+    })
+    .execute();
+  await ctx.audit.record(
+    { action: "token.create", resourceType: "serviceToken", resourceId: id, metadata: { userId } },
+    { trx },
+  );
+  return { id, token };
+}
+
+/** @throws TOKEN_NOT_FOUND */
+export async function revokeServiceToken(ctx: RecordContext, id: string, trx: Trx): Promise<void> {
+  const token = await trx
+    .updateTable("service_tokens")
+    .set({ revokedAt: ctx.clock.now() })
+    .where("id", "=", id)
+    .where("revokedAt", "is", null)
+    .returning("userId")
+    .executeTakeFirst();
+  if (!token) throw new PrismError("TOKEN_NOT_FOUND", "No such service token");
+  addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId: token.userId });
+  await ctx.audit.record({ action: "token.revoke", resourceType: "serviceToken", resourceId: id }, { trx });
+}
+
+async function roleIdOf(trx: Trx, name: string): Promise<string> {
+  const role = await trx.selectFrom("roles").select("id").where("name", "=", name).executeTakeFirst();
+  if (!role) throw new PrismError("ROLE_NOT_FOUND", `No such role: ${name}`);
+  return role.id;
+}
+
+/** An account that was removed keeps its id. @throws ID_CONFLICT */
+async function requireNewId(id: string, trx: Trx): Promise<void> {
+  const holder = await trx.selectFrom("users").select("id").where("id", "=", id).executeTakeFirst();
+  if (!holder) return;
+  throw new PrismError("ID_CONFLICT", "There is, or was, an account with this id", {
+    details: [{ path: "id", code: "ID_CONFLICT", message: "is taken" }],
+  });
+}
+
+/** Who registers gives a name that mails or logins know. @throws VALIDATION_FAILED */
+export function requireLoginName({ email, username }: UserNames): void {
+  if (email === undefined && username === undefined) throw invalid("email", "give a mail address or a username");
+}
+
+/** @throws INVALID_TIMEZONE for what is no zone of the IANA database */
+export function requireTimezone(timezone: string | undefined): void {
+  if (timezone === undefined || isTimezone(timezone)) return;
+  const message = "must be an IANA time zone such as Europe/Berlin";
+  throw new PrismError("INVALID_TIMEZONE", `timezone: ${message}`, {
+    details: [{ path: "timezone", code: "INVALID_TIMEZONE", message }],
+  });
+}
+
+export interface UserNames {
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | undefined;
+}
+
+/** The names in the form they are stored and compared in. @throws VALIDATION_FAILED */
+export function namesOf(user: UserNames): UserNames {
+  const email = user.email === undefined ? undefined : plainName(user.email);
+  const username = user.username === undefined ? undefined : plainName(user.username);
+  const phone = user.phone === undefined ? undefined : plainPhone(user.phone);
+  if (email !== undefined && !EMAIL.test(email)) throw invalid("email", "must be a mail address");
+  if (username !== undefined && !USERNAME.test(username))
+    throw invalid("username", "must be 3 to 64 of a-z, 0-9, dot, dash, underscore");
+  if (phone !== undefined && !isPhone(phone))
+    throw invalid("phone", "must be a number with country code, such as +4930123456");
+  return { email, username, phone };
+}
+
+/** What one user at a time can have. */
+const TAKEN = {
+  email: ["EMAIL_TAKEN", "mail address"],
+  username: ["USERNAME_TAKEN", "username"],
+  phone: ["PHONE_TAKEN", "phone number"],
+  externalId: ["ID_CONFLICT", "external id"],
+} as const;
+
+/** @param owner who may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT */
+export async function requireFree(
+  names: { readonly [C in keyof typeof TAKEN]?: string | null | undefined },
+  owner: string | null,
+  trx: Trx,
+): Promise<void> {
+  for (const column of ["email", "username", "phone", "externalId"] as const) {
+    const value = names[column];
+    if (value === undefined || value === null) continue;
+    const holder = await trx
+      .selectFrom("users")
+      .select("id")
+      .where(column, "=", value)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    const [code, what] = TAKEN[column];
+    if (holder && holder.id !== owner)
+      throw new PrismError(code, `Another account has this ${what}`, {
+        details: [{ path: column, code, message: "is taken" }],
+      });
+  }
+}
+
+function invalid(path: string, message: string): PrismError {
+  return new PrismError("VALIDATION_FAILED", `${path}: ${message}`, { details: [{ path, code: "VALUE", message }] });
+}

@@ -1,0 +1,229 @@
+import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
+import { LoopTurns } from "../../../core/loop-turns.ts";
+import { checkShape } from "../../../http/input.ts";
+import type { Trx } from "../../../store/database.ts";
+import type { UserStatus } from "../../../store/schema.ts";
+import { type Granter, permissionsOf, type RoleRow, requireHeld } from "../authorize.ts";
+import type { AccountContext } from "../context.ts";
+import type { FiledAccount } from "./account-file.ts";
+import { createUser, namesOf } from "./create-user.ts";
+import { ImportedAccount } from "./schema.ts";
+import { keepingAdmin, rehearse, updateUserIn } from "./user-lifecycle.ts";
+
+/** What happens to an account that is there already and differs; one that is equal is left alone in any case. */
+export const EXISTING = ["refuse", "skip", "update"] as const;
+
+export interface ImportOptions {
+  readonly existing: (typeof EXISTING)[number];
+  /** Checks everything, and changes nothing. */
+  readonly dryRun: boolean;
+}
+
+export const ACCOUNT_OUTCOMES = ["created", "updated", "unchanged", "skipped"] as const;
+type Outcome = (typeof ACCOUNT_OUTCOMES)[number];
+
+export interface AccountsImported {
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly skipped: number;
+  readonly dryRun: boolean;
+  /** In the order of the file. The id is null where a dry run would make one. */
+  readonly users: readonly { readonly id: string | null; readonly outcome: Outcome }[];
+}
+
+const DEFAULT_ROLES = ["User"];
+
+interface Entry {
+  readonly at: number;
+  readonly line: number | null;
+  readonly account: ImportedAccount;
+}
+
+interface Problem {
+  readonly at: number;
+  readonly line: number | null;
+  readonly error: PrismError;
+}
+
+/** What the accounts of an import are made with. */
+interface Context {
+  readonly ctx: AccountContext;
+  readonly options: ImportOptions;
+  readonly granter: Granter;
+  readonly roles: ReadonlyMap<string, RoleRow>;
+  readonly trx: Trx;
+}
+
+/**
+ * Brings accounts in, all or none, in one transaction. An account is known by its id; one without by its external id, then its mail address, then
+ * its username. Nobody is invited and no mail goes out.
+ * @throws PrismError with the code of the first problem; `details` has all of them, with `path` (`users.3.email`) and `line`. LAST_ADMIN
+ */
+export async function importAccounts(
+  ctx: AccountContext,
+  filed: readonly FiledAccount[],
+  options: ImportOptions,
+  granter: Granter,
+): Promise<AccountsImported> {
+  const { entries, problems } = await checked(filed);
+  const work = async (trx: Trx): Promise<AccountsImported> => {
+    const context: Context = { ctx, options, granter, roles: await allRoles(trx), trx };
+    const users: AccountsImported["users"][number][] = [];
+    const turns = new LoopTurns();
+    for (const { at, line, account } of entries) {
+      // The statements run in this thread: requests that only read are answered in between.
+      await turns.pause();
+      const made = await bringIn(account, context).catch((error: unknown) => {
+        if (!(error instanceof PrismError)) throw error;
+        problems.push({ at, line, error });
+      });
+      if (made) users.push(options.dryRun && made.outcome === "created" ? { ...made, id: account.id ?? null } : made);
+    }
+    if (problems.length > 0) throw refusalOf(problems);
+    return recorded(users, context);
+  };
+  return options.dryRun ? rehearse(ctx, work) : keepingAdmin(ctx, work);
+}
+
+/** What can be seen without the database, before a transaction begins. */
+async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry[]; problems: Problem[] }> {
+  const entries: Entry[] = [];
+  const problems: Problem[] = [];
+  const turns = new LoopTurns();
+  const places = new Map<string, string>();
+  for (const [at, { line, value }] of filed.entries()) {
+    await turns.pause();
+    try {
+      const account = checkShape(ImportedAccount, value, "body");
+      requireOnce(account, placeOf({ at, line }), places);
+      entries.push({ at, line, account });
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      problems.push({ at, line, error });
+    }
+  }
+  return { entries, problems };
+}
+
+/** @throws VALIDATION_FAILED for a name or id that an earlier account of the file has */
+function requireOnce(account: ImportedAccount, place: string, places: Map<string, string>): void {
+  const names = { id: account.id, externalId: account.externalId, ...namesOf(account) };
+  for (const [member, value] of Object.entries(names)) {
+    if (value === undefined) continue;
+    const earlier = places.get(`${member} ${value}`);
+    if (earlier !== undefined) throw refused("VALIDATION_FAILED", member, `${earlier} has the same`);
+    places.set(`${member} ${value}`, place);
+  }
+}
+
+async function allRoles(trx: Trx): Promise<ReadonlyMap<string, RoleRow>> {
+  const roles = await trx.selectFrom("roles").select(["id", "name", "permissions"]).execute();
+  return new Map(roles.map((role) => [role.name, role]));
+}
+
+async function bringIn(account: ImportedAccount, context: Context): Promise<{ id: string; outcome: Outcome }> {
+  const held = await holderOf(account, context.trx);
+  if (!held) return { id: await create(account, context), outcome: "created" };
+  if (context.options.existing === "skip") return { id: held.id, outcome: "skipped" };
+  const changed = await update(held, account, context);
+  if (changed.length === 0) return { id: held.id, outcome: "unchanged" };
+  if (context.options.existing === "update") return { id: held.id, outcome: "updated" };
+  // What was changed is rolled back with the transaction.
+  throw refused("ID_CONFLICT", "", `the account is there already and differs in ${changed.join(", ")}; skip or update`);
+}
+
+interface Holder {
+  readonly id: string;
+  readonly status: UserStatus;
+  readonly passwordHash: string | null;
+}
+
+async function holderOf(account: ImportedAccount, trx: Trx): Promise<Holder | undefined> {
+  const { email, username } = namesOf(account);
+  const known = { id: account.id, externalId: account.externalId, email, username };
+  for (const column of ["id", "externalId", "email", "username"] as const) {
+    const value = known[column];
+    if (value === undefined) continue;
+    return trx
+      .selectFrom("users")
+      .select(["id", "status", "passwordHash"])
+      .where(column, "=", value)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+  }
+  return undefined;
+}
+
+async function create(account: ImportedAccount, { ctx, granter, roles, trx }: Context): Promise<string> {
+  const names = account.roles ?? DEFAULT_ROLES;
+  const wanted = names.map((name, at) => {
+    const role = roles.get(name);
+    if (!role) throw refused("ROLE_NOT_FOUND", `roles.${at}`, "is no role");
+    return role;
+  });
+  requireHeld(permissionsOf(wanted), granter, "roles");
+  const { id } = await createUser(ctx, { ...account, roles: names }, trx, "import");
+  return id;
+}
+
+/** @returns the members that were not as the file has them. */
+async function update(held: Holder, account: ImportedAccount, { ctx, granter, trx }: Context): Promise<string[]> {
+  const { id: _id, passwordHash, status, ...members } = account;
+  if (status !== undefined && status !== held.status && status !== "active" && status !== "disabled")
+    throw refused("INVALID_STATE", "status", `the account is ${held.status}; set active or disabled`);
+  const settable = status === "active" || status === "disabled" ? { status } : {};
+  const changed = [...(await updateUserIn(ctx, held.id, { ...members, ...settable }, granter, trx))];
+  // A password that was chosen here is not replaced by an older one.
+  if (passwordHash === undefined || held.passwordHash !== null) return changed;
+  const now = ctx.clock.now();
+  await trx
+    .updateTable("users")
+    .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
+    .where("id", "=", held.id)
+    .execute();
+  const metadata = { changed: ["password"] };
+  await ctx.audit.record({ action: "user.update", resourceType: "user", resourceId: held.id, metadata }, { trx });
+  return [...changed, "passwordHash"];
+}
+
+async function recorded(users: AccountsImported["users"], { ctx, options, trx }: Context): Promise<AccountsImported> {
+  const count = (wanted: Outcome): number => users.filter(({ outcome }) => outcome === wanted).length;
+  const [created, updated, unchanged, skipped] = ACCOUNT_OUTCOMES.map(count) as [number, number, number, number];
+  const metadata = { created, updated, unchanged, skipped };
+  if (created + updated > 0) await ctx.audit.record({ action: "user.import", resourceType: "user", metadata }, { trx });
+  return { ...metadata, dryRun: options.dryRun, users };
+}
+
+function refused(
+  code: "VALIDATION_FAILED" | "ID_CONFLICT" | "ROLE_NOT_FOUND" | "INVALID_STATE",
+  path: string,
+  message: string,
+): PrismError {
+  return new PrismError(code, path === "" ? message : `${path}: ${message}`, { details: [{ path, code, message }] });
+}
+
+/** Where an account is, in the words of its file. */
+function placeOf({ at, line }: { readonly at: number; readonly line: number | null }): string {
+  return line === null ? `users.${at}` : `line ${line}`;
+}
+
+function refusalOf(problems: readonly Problem[]): PrismError {
+  const sorted = problems.toSorted((left, right) => left.at - right.at);
+  const [first] = sorted;
+  if (!first) throw new TypeError("a refusal needs a problem");
+  const others = sorted.length - 1;
+  const more = others === 0 ? "" : `; ${others} more ${others === 1 ? "account is" : "accounts are"} not valid`;
+  return new PrismError(first.error.code, `${placeOf(first)}: ${first.error.message}${more}`, {
+    details: sorted.flatMap(detailsOf).slice(0, MAX_ERROR_DETAILS),
+  });
+}
+
+function detailsOf({ at, line, error: { code, message, details } }: Problem): ErrorDetail[] {
+  const found: readonly ErrorDetail[] = details ?? [{ code, message }];
+  return found.map((detail) => ({
+    ...detail,
+    path: `users.${at}${detail.path ? `.${detail.path}` : ""}`,
+    ...(line === null ? {} : { line }),
+  }));
+}

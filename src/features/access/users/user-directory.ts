@@ -1,0 +1,125 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { currentCaller } from "../../../core/caller.ts";
+import { cleanText } from "../../../core/clean-text.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { addEffect, type Database, type Trx } from "../../../store/database.ts";
+import type { AuditService } from "../../audit/index.ts";
+
+export interface DirectoryParts {
+  readonly database: Database;
+  readonly reader: Sqlite;
+  readonly audit: AuditService;
+  readonly clock: Clock;
+  readonly unknownRecipient: "provision" | "reject";
+  readonly timezone: string;
+  readonly defaultProjectId: string;
+}
+
+/** Finds the people that callers mean (D18): `me`, an id, an external id, a username. */
+export class UserDirectory {
+  readonly #parts: DirectoryParts;
+  readonly #find;
+  readonly #isMember;
+
+  constructor(parts: DirectoryParts) {
+    this.#parts = parts;
+    // Three look-ups, not one with `or`: for that SQLite reads every user there is.
+    this.#find = parts.reader.prepare<{ ref: string }, { id: string; status: string }>(
+      `select id, status from (
+         select id, status, 1 as rank from users where id = @ref and deletedAt is null
+         union all select id, status, 2 from users where externalId = @ref and deletedAt is null
+         union all select id, status, 3 from users where username = lower(@ref) and deletedAt is null
+       ) order by rank limit 1`,
+    );
+    this.#isMember = parts.reader.prepare<[string, string]>(
+      "select 1 from project_members where projectId = ? and userId = ?",
+    );
+  }
+
+  /** @returns the id of an active user; undefined when there is none. */
+  find(ref: string): string | undefined {
+    const user = this.#lookUp(ref);
+    return user?.status === "active" ? user.id : undefined;
+  }
+
+  /** @returns the id of a user, active or not: to read what belongs to somebody who was shut out. */
+  findAny(ref: string): string | undefined {
+    return this.#lookUp(ref)?.id;
+  }
+
+  #lookUp(ref: string): { readonly id: string; readonly status: string } | undefined {
+    if (ref !== "me") return this.#find.get({ ref });
+    const { principal } = currentCaller();
+    return principal && principal.kind !== "apiKey" ? { id: principal.userId, status: "active" } : undefined;
+  }
+
+  /**
+   * The ids that references stand for, without duplicates, in their order. Unknown ones are made (without password) where the configuration
+   * says so. @param projectId only the members of this project can be reached; null for everybody. @param path the member that holds the
+   * references, for the error. @throws RECIPIENT_NOT_FOUND
+   */
+  async recipients(
+    refs: readonly string[],
+    trx: Trx,
+    projectId: string | null,
+    path = "recipients",
+  ): Promise<string[]> {
+    const ids = new Set<string>();
+    for (const [at, ref] of refs.entries()) ids.add(await this.recipient(ref, trx, projectId, `${path}.${at}`));
+    return [...ids];
+  }
+
+  /** {@link recipients} of one reference. @param path the member that holds it. @throws RECIPIENT_NOT_FOUND */
+  async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
+    const id = this.find(ref) ?? (await this.#provision(ref, trx));
+    if (id !== undefined && this.#isReachable(id, projectId)) return id;
+    throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
+      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" }],
+    });
+  }
+
+  /** Those of these users who are active, and members of the project where one is given. */
+  reachable(userIds: readonly string[], projectId: string | null): string[] {
+    return userIds.filter((id) => this.find(id) === id && this.#isReachable(id, projectId));
+  }
+
+  #isReachable(userId: string, projectId: string | null): boolean {
+    return (
+      projectId === null ||
+      projectId === this.#parts.defaultProjectId ||
+      this.#isMember.get(projectId, userId) !== undefined
+    );
+  }
+
+  /** A user who can only be told things: no password, no role, known by the reference as external id. */
+  async #provision(ref: string, trx: Trx): Promise<string | undefined> {
+    const { clock, timezone, audit, unknownRecipient } = this.#parts;
+    const externalId = cleanText(ref);
+    if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
+      return undefined;
+    // Known, but not active: a person who was shut out is not made anew.
+    if (this.#find.get({ ref })) return undefined;
+    // The same transaction may have made it a moment ago, for an earlier reference.
+    const made = await trx
+      .selectFrom("users")
+      .select("id")
+      .where("externalId", "=", externalId)
+      .where("deletedAt", "is", null)
+      .executeTakeFirst();
+    if (made) return made.id;
+    const now = clock.now();
+    const id = uuidv7();
+    await trx
+      .insertInto("users")
+      .values({ id, externalId, name: externalId, status: "active", timezone, createdAt: now, updatedAt: now })
+      .execute();
+    await audit.record(
+      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [], by: "recipient" } },
+      { trx },
+    );
+    addEffect(trx, { type: "rights-changed", of: "user", userId: id });
+    return id;
+  }
+}

@@ -1,0 +1,241 @@
+import { cleanText } from "../../../core/clean-text.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { Json } from "../../../core/json-text.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import type { UserStatus } from "../../../store/schema.ts";
+import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
+import type { AccountContext } from "../context.ts";
+import { hasAdmin } from "../first-start.ts";
+import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
+import { revokeSessions } from "../sessions/sessions.ts";
+import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
+
+/** What may be changed of an account; absent members stay as they are. */
+export interface UserPatch {
+  readonly name?: string | undefined;
+  readonly email?: string | undefined;
+  readonly username?: string | undefined;
+  readonly phone?: string | null | undefined;
+  readonly externalId?: string | null | undefined;
+  readonly timezone?: string | undefined;
+  readonly locale?: string | undefined;
+  readonly status?: "active" | "disabled" | undefined;
+  /** Names of the roles held from now on. */
+  readonly roles?: readonly string[] | undefined;
+}
+
+/** The columns that a patch may change. */
+const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone", "locale", "status"] as const;
+
+type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & { readonly status: UserStatus };
+
+/*
+ * An account from its approval to its end: `pending` → `active` (approved) or `disabled` (rejected), `active` ↔ `disabled`, `unverified` →
+ * either. Each change, its roles and its audit rows are one transaction; an account that is closed loses its sessions, tokens and links in it,
+ * and its sockets as soon as it is on disk.
+ */
+
+/** @param roles what is held from now on. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION */
+export async function approveUser(
+  ctx: AccountContext,
+  id: string,
+  roles: readonly string[],
+  granter: Granter,
+): Promise<void> {
+  await changeManaged(ctx, id, granter, async (user, now, trx) => {
+    requirePending(user);
+    await trx.updateTable("users").set({ status: "active", updatedAt: now }).where("id", "=", id).execute();
+    const { added } = await replaceRoles(id, roles, granter, now, trx);
+    await recordUser(ctx, "user.approve", id, { roles: added }, trx);
+    addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
+  });
+}
+
+/**
+ * @param isReasonGiven stands in the audit trail; the words do not, for they may name somebody (contract 12.9).
+ * @throws USER_NOT_FOUND, INVALID_STATE, PRIVILEGE_ESCALATION
+ */
+export async function rejectUser(
+  ctx: AccountContext,
+  id: string,
+  isReasonGiven: boolean,
+  granter: Granter,
+): Promise<void> {
+  await changeManaged(ctx, id, granter, async (user, now, trx) => {
+    requirePending(user);
+    await trx.updateTable("users").set({ status: "disabled", updatedAt: now }).where("id", "=", id).execute();
+    // Whoever was invited as well must not come in by that link.
+    await revokeCredentials(ctx, id, now, trx);
+    await recordUser(ctx, "user.reject", id, { isReasonGiven }, trx);
+  });
+}
+
+/**
+ * What is as it should be already changes nothing and leaves no trace.
+ * @throws what {@link updateIn} throws, LAST_ADMIN
+ */
+export async function updateUser(ctx: AccountContext, id: string, patch: UserPatch, granter: Granter): Promise<void> {
+  await keepingAdmin(ctx, async (trx) => {
+    await updateUserIn(ctx, id, patch, granter, trx);
+  });
+}
+
+/**
+ * {@link update} as a part of a transaction of {@link keepingAdmin}.
+ * @returns the members that were changed.
+ * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE (activating who waits for approval),
+ * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE, VALIDATION_FAILED
+ */
+export async function updateUserIn(
+  ctx: AccountContext,
+  id: string,
+  patch: UserPatch,
+  granter: Granter,
+  trx: Trx,
+): Promise<readonly string[]> {
+  const user = await managedUser(id, granter, trx);
+  const now = ctx.clock.now();
+  const values = changedValues(user, patch);
+  await requireFree(values, id, trx);
+  if (values.status === "active" && user.status === "pending")
+    throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
+  const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
+  const areRolesChanged = roles.added.length + roles.removed.length > 0;
+  const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
+  if (changed.length === 0) return changed;
+  await trx
+    .updateTable("users")
+    .set({ ...values, ...chosenBy(granter, id, values), updatedAt: now })
+    .where("id", "=", id)
+    .execute();
+  // A link to the old address must not open the account.
+  if (values.email !== undefined) await revokeOneTimeTokens(ctx.clock, id, trx);
+  const { status } = values;
+  addEffect(trx, { type: "rights-changed", of: "user", userId: id });
+  const metadata = { changed, ...(status ? { status } : {}), ...(areRolesChanged ? roles : {}) };
+  await recordUser(ctx, "user.update", id, metadata, trx);
+  if (status === "disabled") {
+    await revokeCredentials(ctx, id, now, trx);
+    await recordUser(ctx, "user.lock", id, {}, trx);
+  } else if (status === "active") await recordUser(ctx, "user.unlock", id, {}, trx);
+  return changed;
+}
+
+/** A soft delete (D39): what names the user stays readable, the account opens nothing any more. @throws USER_NOT_FOUND, LAST_ADMIN */
+export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
+  await changeManaged(ctx, id, granter, async (_user, now, trx) => {
+    await revokeCredentials(ctx, id, now, trx);
+    await trx
+      .updateTable("users")
+      .set({ status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now })
+      .where("id", "=", id)
+      .execute();
+    await trx.deleteFrom("project_members").where("userId", "=", id).execute();
+    await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
+    await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
+    await recordUser(ctx, "user.update", id, { changed: ["deletedAt"] }, trx);
+  });
+}
+
+/** Changes accounts in one transaction. @throws LAST_ADMIN when no active administrator is left, and what `work` throws */
+export async function keepingAdmin<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
+  return ctx.db.write((trx) => requireAdminKept(ctx, work, trx));
+}
+
+/** What {@link keepingAdmin} would return or throw; nothing is changed. */
+export async function rehearse<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>): Promise<T> {
+  const results: T[] = [];
+  const rollBack = new Error("nothing is to be changed");
+  try {
+    await ctx.db.write(async (trx) => {
+      results.push(await requireAdminKept(ctx, work, trx));
+      throw rollBack;
+    });
+  } catch (error) {
+    if (error !== rollBack) throw error;
+  }
+  return results[0] as T;
+}
+
+async function requireAdminKept<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>, trx: Trx): Promise<T> {
+  const isDevelopment = ctx.config.env === "development";
+  const hadAdmin = await hasAdmin(trx, isDevelopment);
+  const result = await work(trx);
+  if (hadAdmin && !(await hasAdmin(trx, isDevelopment)))
+    throw new PrismError("LAST_ADMIN", "Prism keeps at least one active administrator");
+  return result;
+}
+
+/** @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION, LAST_ADMIN */
+async function changeManaged(
+  ctx: AccountContext,
+  id: string,
+  granter: Granter,
+  change: (user: Account, now: number, trx: Trx) => Promise<void>,
+): Promise<void> {
+  await keepingAdmin(ctx, async (trx) => {
+    await change(await managedUser(id, granter, trx), ctx.clock.now(), trx);
+    addEffect(trx, { type: "rights-changed", of: "user", userId: id });
+  });
+}
+
+/** An account that the granter may change. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
+async function managedUser(id: string, granter: Granter, trx: Trx): Promise<Account> {
+  const user = await trx
+    .selectFrom("users")
+    .select(COLUMNS)
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
+  await requireMayManage(id, granter, trx);
+  return user;
+}
+
+async function revokeCredentials(ctx: AccountContext, userId: string, now: number, trx: Trx): Promise<void> {
+  await revokeSessions(ctx, userId, "account", trx);
+  await revokeOneTimeTokens(ctx.clock, userId, trx);
+  const tokens = await trx
+    .updateTable("service_tokens")
+    .set({ revokedAt: now })
+    .where("userId", "=", userId)
+    .where("revokedAt", "is", null)
+    .returning("id")
+    .execute();
+  for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
+}
+
+async function recordUser(
+  ctx: AccountContext,
+  action: string,
+  id: string,
+  metadata: Readonly<Record<string, Json>>,
+  trx: Trx,
+): Promise<void> {
+  await ctx.audit.record({ action, resourceType: "user", resourceId: id, metadata }, { trx });
+}
+
+/** An address that users give themselves is not known to be theirs; one that another person gives them is. */
+function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
+  return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
+}
+
+function requirePending({ status }: Account): void {
+  if (status !== "pending") throw new PrismError("INVALID_STATE", `The account is ${status}, not pending`);
+}
+
+/** The columns that will not be as they were, in the form they are stored in. @throws VALIDATION_FAILED, INVALID_TIMEZONE */
+function changedValues(user: Account, patch: UserPatch) {
+  requireTimezone(patch.timezone);
+  const { email, username, phone } = namesOf({ ...patch, phone: patch.phone ?? undefined });
+  const wanted = {
+    ...patch,
+    email,
+    username,
+    phone: patch.phone === null ? null : phone,
+    name: patch.name === undefined ? undefined : cleanText(patch.name),
+  };
+  const entries = COLUMNS.map((column) => [column, wanted[column]] as const);
+  const changed = entries.filter(([column, value]) => value !== undefined && value !== user[column]);
+  return Object.fromEntries(changed) as Omit<UserPatch, "roles">;
+}
