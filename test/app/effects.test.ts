@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { deserialize, serialize } from "node:v8";
 import { uuidv7 } from "../../src/core/ids.ts";
+import { openSession } from "../../src/features/access/sessions/sessions.ts";
 import type { QueueName } from "../../src/features/jobs/runner/job.ts";
 import type { StreamEntry, StreamRef } from "../../src/live/stream.ts";
 import type { JobRow } from "../../src/store/commit/write-set.ts";
@@ -41,7 +42,7 @@ const roleId = (prism: TestPrism, name: string): string =>
 async function session(prism: TestPrism, userId: string): Promise<{ id: string; token: string }> {
   const { access } = prism.parts.core;
   const { id } = await prism.parts.base.database.write((trx) =>
-    access.accounts.sessions.open(userId, { ip: "127.0.0.1", userAgent: "test" }, trx),
+    openSession(access.accounts, userId, { ip: "127.0.0.1", userAgent: "test" }, trx),
   );
   return { id, token: (await access.accessTokens.issue(userId, id)).token };
 }
