@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { sha256Hex } from "./tokens.ts";
 
 const HEX2 = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 const HEX3 = Array.from({ length: 4096 }, (_, n) => n.toString(16).padStart(3, "0"));
@@ -38,6 +39,13 @@ export function uuidv7(now: number = Date.now()): string {
   let tail = "";
   for (let i = 0; i < 6; i++) tail += HEX2[randomByte()];
   return `${prefix}${HEX3[counter >>> 6]}-${HEX2[0x80 | (counter & 63)]}${HEX2[randomByte()]}-${tail}`;
+}
+
+/** A UUIDv7 that is the same wherever it is made of the same instant and name. */
+export function uuidOf(at: number, name: string): string {
+  const time = at.toString(16).padStart(12, "0");
+  const hash = sha256Hex(name);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

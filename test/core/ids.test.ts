@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { isUuid, uuidv7 } from "../../src/core/ids.ts";
+import { isUuid, uuidOf, uuidv7 } from "../../src/core/ids.ts";
 
 const instantOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 
@@ -64,4 +64,13 @@ test("an id is the canonical lower-case form of a UUID and nothing else", async 
     { name: "empty", text: "", isId: false },
   ])
     await t.test(name, () => assert.equal(isUuid(text), isId));
+});
+
+test("an id of an instant and a name is a UUIDv7, the same each time, and another one for another name or instant", () => {
+  const at = Date.parse("2026-11-21T00:00:00Z");
+  const id = uuidOf(at, "event:7");
+  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(instantOf(id), at);
+  assert.equal(uuidOf(at, "event:7"), id);
+  assert.equal(new Set([id, uuidOf(at, "event:8"), uuidOf(at + 1, "event:7")]).size, 3);
 });

@@ -4,6 +4,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
+import { whyNotTheSame } from "./support/applied-sql.ts";
 import { planOf, recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
 import { useJobs } from "./support/use-jobs.ts";
@@ -232,6 +233,7 @@ test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs fi
   assert.ok(statements.length > 150, `${statements.length} statements were seen`);
   const { reader } = prism.parts.base.store;
   for (const sql of statements) {
+    assert.equal(whyNotTheSame(sql), null, sql);
     const text = sql.replaceAll(/\s+/g, " ").trim();
     for (const line of planOf(reader, sql)) {
       if (line.startsWith("SCAN "))

@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { uuidv7 } from "../../core/ids.ts";
+import { uuidOf } from "../../core/ids.ts";
 import type { AuditRow, DeliveredMark } from "./write-set.ts";
 
 /** Notifications whose recipients are being told; more are looked at from their first recipient on. */
@@ -50,7 +50,7 @@ export class DeliveryStatements {
   #auditRow(notificationId: string, at: number): AuditRow {
     const recipients = this.#sql.count.get(notificationId)?.n ?? 0;
     return {
-      id: uuidv7(),
+      id: uuidOf(at, `delivered ${notificationId}`),
       action: "notification.delivered",
       userId: null,
       actor: '{"type":"system"}',

@@ -1,4 +1,4 @@
-import { uuidv7 } from "../../core/ids.ts";
+import { uuidOf } from "../../core/ids.ts";
 import type {
   AuditLogTable,
   DecisionsTable,
@@ -294,7 +294,7 @@ export function undecidedRows({ eventSeq, correlationId, retry }: Effects): {
   readonly job: JobRow;
 } {
   const job: JobRow = {
-    id: uuidv7(),
+    id: uuidOf(retry.at, eventJobKey(eventSeq)),
     queue: "event-processing",
     kind: "event.process",
     payload: JSON.stringify({ eventSeq }),
