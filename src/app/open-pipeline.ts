@@ -4,8 +4,9 @@ import { type JobServices, openJobs } from "../features/jobs/index.ts";
 import { Announcer } from "../features/notifications/index.ts";
 import {
   Decider,
-  PipelineMetrics,
+  type PipelineMetrics,
   patternPool,
+  pipelineMetrics,
   RuleBook,
   recordCostlyRules,
   Throttle,
@@ -60,7 +61,7 @@ export function openPipeline(
 ): Pipeline {
   const { config, committer, reader, clock, settings, storage } = base;
   const rulesLog = base.log.namespace("rules");
-  const metrics = new PipelineMetrics(base.metrics);
+  const metrics = pipelineMetrics(base.metrics);
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
   const rules = openRules(base, defaultProjectId);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);

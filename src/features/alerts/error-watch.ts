@@ -9,8 +9,7 @@ import { firstSeqSince, isErrorEvent } from "../events/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { Announcer, Notifier, Observer } from "../notifications/index.ts";
 import type { IncomingEvent } from "../rules/index.ts";
-import { ErrorSum } from "./error-sum.ts";
-import { type ErrorBurst, ErrorWindow } from "./error-window.ts";
+import { type ErrorBurst, ErrorSum, ErrorWindow } from "./error-window.ts";
 import * as queries from "./queries.ts";
 
 /** What the feature needs besides the services of every module. */

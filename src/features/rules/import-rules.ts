@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { LoopTurns } from "../../core/loop-turns.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import { type ConditionWarning, conditionWarnings } from "./language/language.ts";
+import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import {
   changedRow,
@@ -13,7 +13,7 @@ import {
   requirePatternRoom,
   requireRoom,
 } from "./rule-store.ts";
-import type { IMPORT_OUTCOMES, ImportRules } from "./schema.ts";
+import type { ImportReply, ImportRules } from "./schema.ts";
 import { definitionView } from "./view.ts";
 
 type GivenRule = ImportRules["rules"][number];
@@ -30,21 +30,7 @@ export interface Importer {
   requireStorable?(row: queries.RuleRow): void;
 }
 
-export interface ImportReply {
-  readonly created: number;
-  readonly updated: number;
-  readonly unchanged: number;
-  readonly dryRun: boolean;
-  readonly rules: readonly {
-    readonly id: string | null;
-    readonly name: string;
-    readonly projectId: string | null;
-    readonly outcome: Outcome;
-    readonly warnings: readonly ConditionWarning[];
-  }[];
-}
-
-type Outcome = (typeof IMPORT_OUTCOMES)[number];
+type Outcome = ImportReply["rules"][number]["outcome"];
 
 interface Step {
   readonly outcome: Outcome;

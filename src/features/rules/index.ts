@@ -15,7 +15,7 @@ export {
 export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS, RuleBook } from "./deciding/rule-book.ts";
 export { recordCostlyRules } from "./deciding/rule-costs.ts";
-export { PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
+export { type PipelineMetrics, pipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export { Budget } from "./deciding/turn-limits.ts";
 export {
   compileCondition,

@@ -69,32 +69,17 @@ const entries = {
   ),
 };
 
-export const CreateRule = object({
-  name: entries.name,
-  description: v.optional(entries.description),
-  condition: entries.condition,
-  targetRoles: v.optional(entries.targetRoles),
-  targetUsers: v.optional(entries.targetUsers),
-  channels: v.optional(entries.channels),
-  titleTemplate: v.optional(entries.titleTemplate),
-  messageTemplate: v.optional(entries.messageTemplate),
-  sound: v.optional(entries.sound),
-  action: v.optional(entries.action),
-  priority: v.optional(entries.priority),
-  active: v.optional(entries.active),
-  suppression: v.optional(entries.suppression),
-  dedupe: v.optional(entries.dedupe),
-  cooldownMs: v.optional(entries.cooldownMs),
-  projectId: v.optional(entries.projectId),
-});
+type Optional<E extends v.ObjectEntries> = { [K in keyof E]: v.OptionalSchema<E[K], undefined> };
+
+function optional<E extends v.ObjectEntries>(members: E): Optional<E> {
+  return Object.fromEntries(Object.entries(members).map(([name, member]) => [name, v.optional(member)])) as Optional<E>;
+}
+
+export const CreateRule = object({ ...optional(entries), name: entries.name, condition: entries.condition });
 export type CreateRule = v.InferOutput<typeof CreateRule>;
 
 /** Members that are missing stay as they are. */
-export const UpdateRule = object({
-  ...CreateRule.entries,
-  name: v.optional(entries.name),
-  condition: v.optional(entries.condition),
-});
+export const UpdateRule = object(optional(entries));
 export type UpdateRule = v.InferOutput<typeof UpdateRule>;
 
 /** What one transaction takes. */
@@ -151,8 +136,6 @@ const warnings = v.pipe(
   v.description("What is allowed in the condition and can never do what it seems to"),
 );
 
-export const IMPORT_OUTCOMES = ["created", "updated", "unchanged"] as const;
-
 export const ImportView = v.object({
   created: v.number(),
   updated: v.number(),
@@ -163,11 +146,13 @@ export const ImportView = v.object({
       id: v.pipe(v.nullable(v.string()), v.description("Null for a rule that a dry run would make")),
       name: v.string(),
       projectId: v.nullable(v.string()),
-      outcome: v.picklist(IMPORT_OUTCOMES),
+      outcome: v.picklist(["created", "updated", "unchanged"]),
       warnings,
     }),
   ),
 });
+
+export type ImportReply = v.InferOutput<typeof ImportView>;
 
 export const SORTS = ["name", "priority", "createdAt", "updatedAt"] as const;
 

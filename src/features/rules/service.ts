@@ -6,7 +6,7 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import { requireVersion } from "../../http/versions.ts";
 import { addEffect } from "../../store/database.ts";
 import type { RulesContext } from "./context.ts";
-import { type ImportReply, importRules } from "./import-rules.ts";
+import { importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import {
@@ -19,7 +19,7 @@ import {
   writableRule,
 } from "./rule-access.ts";
 import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom } from "./rule-store.ts";
-import type { CreateRule, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
+import type { CreateRule, ImportReply, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { roleId } from "./targets.ts";
 import { countsView, ruleView } from "./view.ts";
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
-import type { ImportReply } from "../../../features/rules/import-rules.ts";
+import type { ImportReply } from "../../../features/rules/schema.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { CommandError, describeFailure } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";

@@ -11,7 +11,7 @@ import { EMPTY_HISTORY } from "../throttle/history.ts";
 import { throttleSettings } from "../throttle/settings.ts";
 import { type DefaultSuppression, type JudgedRule, Throttle, type Verdict } from "../throttle/throttle.ts";
 import type {
-  BacktestDay,
+  BacktestCounts,
   BacktestMessage,
   BacktestOutcome,
   BacktestPlan,
@@ -131,13 +131,14 @@ class Replay {
   }
 }
 
-type Days = { -readonly [K in keyof BacktestDay]: BacktestDay[K] };
+type Counts = { -readonly [K in keyof BacktestCounts]: number };
 
 /** Adds up what a backtest finds. */
 class Tally {
   readonly #samples: BacktestSample[] = [];
   readonly #sampleCount: number;
-  readonly #days = new Map<string, Days>();
+  readonly #days = new Map<string, Counts>();
+  readonly #total = noMatches();
   readonly #diff: { added: number; removed: number } | null;
   #scanned = 0;
   #errors = 0;
@@ -148,10 +149,6 @@ class Tally {
   constructor(sampleCount: number, withDiff: boolean) {
     this.#sampleCount = sampleCount;
     this.#diff = withDiff ? { added: 0, removed: 0 } : null;
-  }
-
-  get scanned(): number {
-    return this.#scanned;
   }
 
   /** @param titleOf is asked of samples only. */
@@ -165,42 +162,39 @@ class Tally {
     }
     if (outcome === "error") this.#errors++;
     if (outcome === null || outcome === "error") return;
-    const day = this.#dayOf(event.receivedAt);
-    day.matched++;
-    day[outcome]++;
+    for (const counts of [this.#total, this.#dayOf(event.receivedAt)]) {
+      counts.matched++;
+      counts[outcome]++;
+    }
     if (outcome !== "fired" || this.#samples.length >= this.#sampleCount) return;
     const { id: eventId, seq, type, receivedAt } = event;
     this.#samples.push({ eventId, seq, type, receivedAt, title: titleOf() });
   }
 
   outcome(): BacktestOutcome {
-    const perDay = [...this.#days.values()].sort((a, b) => (a.day < b.day ? -1 : 1));
-    const sum = (member: Exclude<keyof BacktestDay, "day">) => perDay.reduce((total, day) => total + day[member], 0);
+    const days = [...this.#days].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       scanned: this.#scanned,
-      matched: sum("matched"),
-      fired: sum("fired"),
-      suppressed: sum("suppressed"),
-      deduped: sum("deduped"),
-      cooled: sum("cooled"),
+      ...this.#total,
       errors: this.#errors,
       firstAt: this.#firstAt,
       lastAt: this.#lastAt,
-      perDay,
+      perDay: days.map(([day, counts]) => ({ day, ...counts })),
       samples: this.#samples,
       diff: this.#diff,
     };
   }
 
-  #dayOf(at: EpochMs): Days {
+  #dayOf(at: EpochMs): Counts {
     const name = new Date(at).toISOString().slice(0, 10);
-    let day = this.#days.get(name);
-    if (!day) {
-      day = { day: name, matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0 };
-      this.#days.set(name, day);
-    }
+    const day = this.#days.get(name) ?? noMatches();
+    this.#days.set(name, day);
     return day;
   }
+}
+
+function noMatches(): Counts {
+  return { matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0 };
 }
 
 const PAGE_EVENTS = 500;

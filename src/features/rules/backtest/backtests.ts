@@ -41,24 +41,17 @@ export interface BacktestSample {
   readonly title: string | null;
 }
 
-export interface BacktestDay {
+/** Matches, and what became of them. */
+export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
+
+export interface BacktestDay extends BacktestCounts {
   /** UTC. */
   readonly day: string;
-  readonly matched: number;
-  readonly fired: number;
-  readonly suppressed: number;
-  readonly deduped: number;
-  readonly cooled: number;
 }
 
 /** What came of it. */
-export interface BacktestOutcome {
+export interface BacktestOutcome extends BacktestCounts {
   readonly scanned: number;
-  readonly matched: number;
-  readonly fired: number;
-  readonly suppressed: number;
-  readonly deduped: number;
-  readonly cooled: number;
   /** Events on which the condition or a key stopped. */
   readonly errors: number;
   /** Receipt of the first and the last event that was looked at; null where there was none. */

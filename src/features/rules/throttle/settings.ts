@@ -1,20 +1,9 @@
 import { compileTemplate, type Template } from "../language/language.ts";
+import type { CreateRule } from "../schema.ts";
 
-/** What a rule says of storms, as it is stored (contract 4.8). */
-export interface SuppressionSetting {
-  readonly count: number;
-  readonly windowMs: number;
-  /** Default `suppress`. */
-  readonly mode?: "suppress" | "batch" | undefined;
-  /** Template; matches of one key have a window of their own. */
-  readonly key?: string | undefined;
-}
-
-export interface DedupeSetting {
-  /** Template. */
-  readonly key: string;
-  readonly windowMs: number;
-}
+/** As it is stored. */
+export type SuppressionSetting = NonNullable<CreateRule["suppression"]>;
+export type DedupeSetting = NonNullable<CreateRule["dedupe"]>;
 
 /** How a rule is kept from telling too much: read once, when the rule comes into force. */
 export interface ThrottleSettings {

@@ -5,7 +5,7 @@ import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./fun
 import { compileExists, compilePath, type Read } from "./read-path.ts";
 import type { Value } from "./values.ts";
 
-/** Is told the value of each node that was evaluated, in the order of evaluation; what was short-circuited is not. */
+/** Called with the value of each node that is evaluated, in that order; what is short-circuited is left out. */
 type Observer = (node: Node, value: Value) => void;
 
 /**
@@ -15,117 +15,105 @@ type Observer = (node: Node, value: Value) => void;
  * The closure throws ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
  */
 export function compileTree(root: Node, observe?: Observer): Read {
-  return new Compiler(observe).compile(root);
-}
-
-class Compiler {
-  readonly #observe: Observer | undefined;
-
-  constructor(observe: Observer | undefined) {
-    this.#observe = observe;
-  }
-
-  compile(node: Node): Read {
-    const evaluate = this.#compileNode(node);
-    const observe = this.#observe;
+  const compile = (node: Node): Read => {
+    const evaluate = compileNode(node, compile);
     if (observe === undefined) return evaluate;
     return (event) => {
       const value = evaluate(event);
       observe(node, value);
       return value;
     };
-  }
+  };
+  return compile(root);
+}
 
-  #compileAll(nodes: readonly Node[]): Read[] {
-    return nodes.map((node) => this.compile(node));
-  }
+type Compile = (node: Node) => Read;
 
-  #compileNode(node: Node): Read {
-    switch (node.kind) {
-      case "literal":
-        return constant(node.value);
-      case "path":
-        return compilePath(node.path);
-      case "exists":
-        return compileExists(node.path);
-      case "list":
-        return this.#list(node);
-      case "call":
-        return this.#call(node);
-      case "matches":
-        return this.#matches(node);
-      case "coalesce":
-        return this.#coalesce(node);
-      case "choice":
-        return this.#choice(node);
-      case "not": {
-        const operand = this.compile(node.operand);
-        return (event) => operand(event) !== true;
-      }
-      case "negate":
-        return this.#negate(node);
-      case "arithmetic": {
-        const apply = ARITHMETIC[node.operator];
-        const left = this.compile(node.left);
-        const right = this.compile(node.right);
-        return (event) => apply(left(event), right(event));
-      }
-      case "compare":
-        return compileCompare(node, this.compile(node.left), this.compile(node.right));
-      case "in":
-        return compileIn(node, this.compile(node.left), this.compile(node.right));
-      case "and":
-        return conjunction(this.#compileAll(node.operands));
-      case "or":
-        return disjunction(this.#compileAll(node.operands));
+function compileNode(node: Node, compile: Compile): Read {
+  switch (node.kind) {
+    case "literal":
+      return constant(node.value);
+    case "path":
+      return compilePath(node.path);
+    case "exists":
+      return compileExists(node.path);
+    case "list":
+      return compileList(node, compile);
+    case "call":
+      return compileCall(node, compile);
+    case "matches":
+      return compileMatches(node, compile);
+    case "coalesce":
+      return compileCoalesce(node, compile);
+    case "choice":
+      return compileChoice(node, compile);
+    case "not": {
+      const operand = compile(node.operand);
+      return (event) => operand(event) !== true;
     }
+    case "negate":
+      return compileNegate(node, compile);
+    case "arithmetic": {
+      const apply = ARITHMETIC[node.operator];
+      const left = compile(node.left);
+      const right = compile(node.right);
+      return (event) => apply(left(event), right(event));
+    }
+    case "compare":
+      return compileCompare(node, compile(node.left), compile(node.right));
+    case "in":
+      return compileIn(node, compile(node.left), compile(node.right));
+    case "and":
+      return conjunction(node.operands.map(compile));
+    case "or":
+      return disjunction(node.operands.map(compile));
   }
+}
 
-  #list(node: NodeOf<"list">): Read {
-    const literals = constantOf(node);
-    if (literals !== undefined) return constant(literals);
-    const items = this.#compileAll(node.items);
-    return (event) => items.map((item) => item(event));
-  }
+function compileList(node: NodeOf<"list">, compile: Compile): Read {
+  const literals = constantOf(node);
+  if (literals !== undefined) return constant(literals);
+  const items = node.items.map(compile);
+  return (event) => items.map((item) => item(event));
+}
 
-  #call({ name, args }: NodeOf<"call">): Read {
-    if (name === "now") return (event) => event.receivedAt;
-    return bind(FUNCTIONS[name], this.#compileAll(args));
-  }
+function compileCall({ name, args }: NodeOf<"call">, compile: Compile): Read {
+  if (name === "now") return (event) => event.receivedAt;
+  return bind(FUNCTIONS[name], args.map(compile));
+}
 
-  #matches({ subject, pattern }: NodeOf<"matches">): Read {
-    const read = this.compile(subject);
-    return (event) => {
-      const text = read(event);
-      return isInspected(text) && pattern.test(text);
-    };
-  }
+function compileMatches({ subject, pattern }: NodeOf<"matches">, compile: Compile): Read {
+  const read = compile(subject);
+  return (event) => {
+    const text = read(event);
+    return isInspected(text) && pattern.test(text);
+  };
+}
 
-  #coalesce(node: NodeOf<"coalesce">): Read {
-    const args = this.#compileAll(node.args);
-    return (event) => {
-      for (const arg of args) {
-        const value = arg(event);
-        if (value !== null) return value;
-      }
-      return null;
-    };
-  }
+function compileCoalesce(node: NodeOf<"coalesce">, compile: Compile): Read {
+  const args = node.args.map(compile);
+  return (event) => {
+    for (const arg of args) {
+      const value = arg(event);
+      if (value !== null) return value;
+    }
+    return null;
+  };
+}
 
-  #choice(node: NodeOf<"choice">): Read {
-    const condition = this.compile(node.condition);
-    const chosen = this.compile(node.chosen);
-    const otherwise = this.compile(node.otherwise);
-    return (event) => (condition(event) === true ? chosen(event) : otherwise(event));
-  }
+function compileChoice(node: NodeOf<"choice">, compile: Compile): Read {
+  const condition = compile(node.condition);
+  const chosen = compile(node.chosen);
+  const otherwise = compile(node.otherwise);
+  return (event) => (condition(event) === true ? chosen(event) : otherwise(event));
+}
 
-  #negate(node: NodeOf<"negate">): Read {
-    const operand = this.compile(node.operand);
-    return (event) => {
-      const value = operand(event);
-      return typeof value === "number" || typeof value === "bigint" ? -value : null;
-    };
-  }
+function compileNegate(node: NodeOf<"negate">, compile: Compile): Read {
+  const operand = compile(node.operand);
+  return (event) => {
+    const value = operand(event);
+    return typeof value === "number" || typeof value === "bigint" ? -value : null;
+  };
 }
 
 function constant(value: Value): Read {
