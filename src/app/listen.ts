@@ -23,7 +23,6 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
 /** To be called once the server listens. */
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
   upkeep.foreign.start();
-  upkeep.auditRetention.start();
   upkeep.usage.start();
   upkeep.retention.start();
   core.pipeline.backlog.start();

@@ -1,6 +1,6 @@
 import { UnlockWatch, UsageMarks } from "../features/access/index.ts";
-import { AuditHeadKeeper, AuditRetention } from "../features/audit/index.ts";
-import { openRetention, type RetentionJob } from "../features/retention/index.ts";
+import { AuditHeadKeeper } from "../features/audit/index.ts";
+import { RetentionJob } from "../features/retention/index.ts";
 import { DescriptorWatch } from "../http/descriptor-watch.ts";
 import type { WriterPort } from "../store/commit/writers.ts";
 import { forgetRights } from "./effects.ts";
@@ -46,7 +46,6 @@ class ForeignWrites {
 /** What runs from time to time while the server does. */
 export interface Upkeep {
   readonly auditHead: AuditHeadKeeper;
-  readonly auditRetention: AuditRetention;
   readonly retention: RetentionJob;
   /** Notices what the command line writes beside the server. */
   readonly foreign: ForeignWrites;
@@ -62,16 +61,17 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
   const unlocks = new UnlockWatch(reader, access.accounts.backoff);
   return {
     auditHead: new AuditHeadKeeper({ database, reader, box, auditKey: store.auditKey, audit, dataDir, log }),
-    auditRetention: new AuditRetention({
+    retention: new RetentionJob({
       database,
-      audit,
       clock,
+      log: base.log,
+      audit,
       dataDir,
-      log,
-      days: () => settings.retention.auditDays,
-      isClockTrusted: () => clockTrust.check(),
+      settings,
+      clockTrust,
+      runner: jobs.runner,
+      schedules,
     }),
-    retention: openRetention({ database, clock, log: base.log, settings, runner: jobs.runner, schedules, clockTrust }),
     foreign: new ForeignWrites(store.port, () => {
       unlocks.check();
       access.reads.changedAll();

@@ -37,7 +37,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
-  await within(left(), Promise.all([upkeep.usage.stop(), upkeep.auditRetention.stop()]));
+  await within(left(), upkeep.usage.stop());
   await within(left(), bus.idle());
   await within(Math.min(LINK_LIMIT_MS, left()), linksIdle(accounts));
   await accounts.passwords.close();

@@ -21,11 +21,17 @@ export function daysBefore(now: number, days: number): number {
   return now - days * DAY_MS;
 }
 
-/** One sweep of a rule, its keys being nobody else's business. @returns how many rows went. */
-export type Sweep = (database: Database, now: number, isStopped: () => boolean) => Promise<number>;
+/** Removes what is over at `now`. @returns how many rows went. */
+type Sweep = (database: Database, now: number, isStopped: () => boolean) => Promise<number>;
+
+/** A sweep, and the table for the log. */
+export interface NamedSweep {
+  readonly name: string;
+  readonly sweep: Sweep;
+}
 
 /** Names a rule and how it is swept: in transactions of few rows, each after a turn of the loop. */
-export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): { readonly name: string; sweep: Sweep } {
+export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): NamedSweep {
   return {
     name: rule.name,
     async sweep(database, now, isStopped) {
@@ -41,46 +47,37 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): { rea
   };
 }
 
-export interface RetentionParts {
+export interface SweepContext {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly sweeps: readonly { readonly name: string; readonly sweep: Sweep }[];
 }
 
-/** Rows that were removed, by table; tables without any are left out. */
-export type Removed = Readonly<Record<string, number>>;
-
-/** Removes what is no longer kept. */
-export class Retention {
-  readonly #parts: RetentionParts;
-
-  constructor(parts: RetentionParts) {
-    this.#parts = parts;
-  }
-
-  /**
-   * Sweeps every table once. One that fails does not keep the others.
-   * @param signal ends the sweep with the transaction under way. @throws Error that names the tables that failed
-   */
-  async sweep(signal?: AbortSignal): Promise<Removed> {
-    const { database, clock, log, sweeps } = this.#parts;
-    const removed: Record<string, number> = {};
-    const failed: string[] = [];
-    const isStopped = (): boolean => signal?.aborted === true;
-    for (const { name, sweep } of sweeps) {
-      if (isStopped()) break;
-      try {
-        const rows = await sweep(database, clock.now(), isStopped);
-        if (rows === 0) continue;
-        removed[name] = rows;
-        log.info({ table: name, rows }, "removed what is no longer kept");
-      } catch (error) {
-        failed.push(name);
-        log.warn({ table: name, err: error }, "what is no longer kept could not be removed");
-      }
+/**
+ * Sweeps every table once. One that fails does not keep the others.
+ * @param signal ends the sweep with the transaction under way.
+ * @returns rows that were removed, by table; tables without any are left out. @throws Error that names the tables that failed
+ */
+export async function sweepAll(
+  { database, clock, log }: SweepContext,
+  sweeps: readonly NamedSweep[],
+  signal?: AbortSignal,
+): Promise<Readonly<Record<string, number>>> {
+  const removed: Record<string, number> = {};
+  const failed: string[] = [];
+  const isStopped = (): boolean => signal?.aborted === true;
+  for (const { name, sweep } of sweeps) {
+    if (isStopped()) break;
+    try {
+      const rows = await sweep(database, clock.now(), isStopped);
+      if (rows === 0) continue;
+      removed[name] = (removed[name] ?? 0) + rows;
+      log.info({ table: name, rows }, "removed what is no longer kept");
+    } catch (error) {
+      failed.push(name);
+      log.warn({ table: name, err: error }, "what is no longer kept could not be removed");
     }
-    if (failed.length > 0) throw new Error(`retention failed for ${failed.join(", ")}`);
-    return removed;
   }
+  if (failed.length > 0) throw new Error(`retention failed for ${failed.join(", ")}`);
+  return removed;
 }

@@ -6,6 +6,7 @@ const LINK_DAYS = 1;
 const DEVICE_DAYS = 30;
 const INVITATION_DAYS = 30;
 const REMOVED_USER_DAYS = 30;
+const REVOKED_DAYS = 90;
 
 /** With their refresh tokens, which go by the foreign key. */
 const sessions: RetentionRule<string> = {
@@ -95,10 +96,31 @@ const removedUsers: RetentionRule<string> = {
   },
 };
 
+function revoked(table: "api_keys" | "service_tokens"): RetentionRule<string> {
+  return {
+    name: table,
+    async find(scan, now, limit) {
+      const rows = await scan
+        .selectFrom(table)
+        .select("id")
+        .where("revokedAt", "<=", daysBefore(now, REVOKED_DAYS))
+        .limit(limit)
+        .execute();
+      return rows.map(({ id }) => id);
+    },
+    async remove(trx, ids) {
+      const { numDeletedRows } = await trx.deleteFrom(table).where("id", "in", ids).executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+  };
+}
+
 export const ACCOUNT_SWEEPS = [
   sweepOf(sessions),
   sweepOf(links),
   sweepOf(invitations),
   sweepOf(devices),
   sweepOf(removedUsers),
+  sweepOf(revoked("service_tokens")),
+  sweepOf(revoked("api_keys")),
 ];

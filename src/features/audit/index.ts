@@ -3,4 +3,4 @@
 export { type AuditEntry, AuditService, type AuditTrail, auditRow } from "./audit.ts";
 export { AuditHeadKeeper, auditHeadLine, readAuditHead } from "./audit-head.ts";
 export { type AuditHead, lastAuditSeq, verifyAudit } from "./audit-log.ts";
-export { AuditRetention } from "./audit-retention.ts";
+export { type AuditSweepParts, auditSweep } from "./retention.ts";

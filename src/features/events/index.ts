@@ -8,3 +8,4 @@ export { IngestService, trialEvent } from "./pipeline/ingest-service.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
 export { handleEventJobs } from "./pipeline-jobs.ts";
 export { firstSeqSince, IS_ERROR_ROW, isErrorEvent, removeEvents } from "./queries.ts";
+export { EVENT_SWEEPS, eventSweep } from "./retention.ts";

@@ -3,6 +3,7 @@ export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job
 export type { MovedJob } from "./moved-jobs.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
 export { type JobControl, pausedKey } from "./operator.ts";
+export { JOB_SWEEPS } from "./retention.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
 export { DueTimer } from "./runner/due-timer.ts";
 export {

@@ -4,5 +4,6 @@ export { Announcer, type Observer } from "./announcer.ts";
 export { DeliveryMarks } from "./delivery-marks.ts";
 export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify } from "./notifier.ts";
 export { handleRecipients, markNotificationDelivered } from "./recipients.ts";
+export { notificationSweep } from "./retention.ts";
 export { handleStorms } from "./storms.ts";
 export { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "./views.ts";

@@ -1,4 +1,3 @@
 /** What other features may use of `retention`. */
 export { ClockTrust } from "./clock-trust.ts";
-export { openRetention } from "./open-retention.ts";
-export type { RetentionJob } from "./retention-job.ts";
+export { RetentionJob } from "./retention-job.ts";

@@ -1,9 +1,12 @@
+import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Retention } from "../../store/retention.ts";
+import type { Database } from "../../store/database.ts";
+import { sweepAll } from "../../store/retention.ts";
 import type { JobRunner } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import type { ClockTrust } from "./clock-trust.ts";
+import { allSweeps, type SweepsParts } from "./sweeps.ts";
 
 const KIND = "retention.sweep";
 const SCHEDULE = "prism:retention";
@@ -11,30 +14,35 @@ const SCHEDULE = "prism:retention";
 const FIRST_SWEEP_MS = 300_000;
 const SWEEP_EVERY_MS = 3_600_000;
 
-export interface RetentionJobParts {
-  readonly retention: Retention;
+export interface RetentionParts extends SweepsParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
   readonly clockTrust: ClockTrust;
   readonly runner: JobRunner;
   readonly schedules: Schedules;
-  readonly log: Logger;
 }
 
-/** Runs {@link Retention} as jobs of the queue `retention`: a paused queue stops it, and its schedule can be run at any time. */
+/** Removes what is no longer kept, by jobs of the queue `retention`: a paused queue stops it, and its schedule can be run at any time. */
 export class RetentionJob {
-  readonly #parts: RetentionJobParts;
+  readonly #schedules: Schedules;
+  readonly #log: Logger;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(parts: RetentionJobParts) {
-    this.#parts = parts;
-    parts.runner.handle(KIND, async (_job, signal) => {
-      if (await parts.clockTrust.check()) return parts.retention.sweep(signal);
-      return { waits: parts.clockTrust.warning };
+  constructor(parts: RetentionParts) {
+    const { database, clock, clockTrust, runner, schedules } = parts;
+    this.#schedules = schedules;
+    this.#log = parts.log.namespace("retention");
+    const context = { database, clock, log: this.#log };
+    const sweeps = allSweeps(parts);
+    runner.handle(KIND, async (_job, signal) => {
+      if (await clockTrust.check()) return sweepAll(context, sweeps, signal);
+      return { waits: clockTrust.warning };
     });
   }
 
   start(): void {
-    const { log } = this.#parts;
-    const failed = (error: unknown): void => log.error({ err: error }, "retention could not be scheduled");
+    const failed = (error: unknown): void => this.#log.error({ err: error }, "retention could not be scheduled");
     this.#timer = setTimeout(() => void this.begin().catch(failed), FIRST_SWEEP_MS);
     this.#timer.unref();
   }
@@ -45,8 +53,7 @@ export class RetentionJob {
 
   /** Makes the schedule, and a job now: runs that were missed while the server was down are not made up for at its start. */
   async begin(): Promise<void> {
-    const { schedules } = this.#parts;
-    const { id, active } = await schedules.put({
+    const { id, active } = await this.#schedules.put({
       name: SCHEDULE,
       everyMs: SWEEP_EVERY_MS,
       missed: "skip",
@@ -54,7 +61,7 @@ export class RetentionJob {
       kind: KIND,
     });
     if (!active) return;
-    await schedules.run(id).catch((error: unknown) => {
+    await this.#schedules.run(id).catch((error: unknown) => {
       // A job of the schedule waits or runs already.
       if (!(error instanceof PrismError && error.code === "INVALID_STATE")) throw error;
     });

@@ -25,5 +25,6 @@ export {
   type RuleEvent,
   type RulePosition,
 } from "./language/language.ts";
+export { SUPPRESSION_SWEEPS } from "./retention.ts";
 export { type SuppressionSetting, throttleSettings } from "./throttle/settings.ts";
 export { type DefaultSuppression, Throttle } from "./throttle/throttle.ts";

@@ -248,7 +248,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "message.send": "features/messages/audit.test.ts",
   "message.cancel": "features/messages/audit.test.ts",
   "audit.accept": "features/audit/audit-head.test.ts",
-  "audit.checkpoint": "features/audit/audit-retention.test.ts",
+  "audit.checkpoint": "features/audit/retention.test.ts",
   "backup.create": "cli/backup.test.ts",
   "backup.restore": "features/backup/restore.test.ts",
   "config.reload": "cli/serve.test.ts",

@@ -4,7 +4,7 @@ import { silentLogger } from "../../../src/core/log.ts";
 import { MERGE_JOB, mergeJob } from "../../../src/features/delivery/deliveries.ts";
 import { DELIVERY_SWEEPS } from "../../../src/features/delivery/retention.ts";
 import type { Trx } from "../../../src/store/database.ts";
-import { Retention } from "../../../src/store/retention.ts";
+import { sweepAll } from "../../../src/store/retention.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
@@ -154,12 +154,7 @@ test("deliveries are kept for 30 days; what still waits is kept", async (t) => {
   const [done = "", waiting = ""] = await send(world, ann.id, 2);
   await world.until(done, "delivered");
   const sweep = () =>
-    new Retention({
-      database: world.prism.parts.base.database,
-      clock: world.clock,
-      log: silentLogger,
-      sweeps: DELIVERY_SWEEPS,
-    }).sweep();
+    sweepAll({ database: world.prism.parts.base.database, clock: world.clock, log: silentLogger }, DELIVERY_SWEEPS);
   world.clock.advance(30 * 24 * 60 * MINUTE - 1);
   await sweep();
   assert.equal(world.deliveries(done).length, 1);

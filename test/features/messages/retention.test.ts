@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { RETENTION_SWEEPS } from "../../../src/features/retention/retention-rules.ts";
-import { Retention } from "../../../src/store/retention.ts";
+import { FIXED_SWEEPS } from "../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { Mailbox, type Person } from "./support/mailbox.ts";
@@ -18,13 +18,7 @@ async function start(t: test.TestContext) {
     names.set(id, name);
     return id;
   };
-  const sweep = () =>
-    new Retention({
-      database: box.prism.parts.base.database,
-      clock,
-      log: silentLogger,
-      sweeps: RETENTION_SWEEPS,
-    }).sweep();
+  const sweep = () => sweepAll({ database: box.prism.parts.base.database, clock, log: silentLogger }, FIXED_SWEEPS);
   const kept = () =>
     rowsOf<{ id: string }>(box.prism, "select id from messages order by id").map(({ id }) => names.get(id));
   return { box, clock, send, sweep, kept };

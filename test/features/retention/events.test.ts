@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { retentionOfAll } from "../../../src/features/retention/open-retention.ts";
+import { allSweeps } from "../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -12,13 +13,9 @@ const DAY = 86_400_000;
 async function start(t: TestContext, settings: Record<string, string> = {}) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false", ...settings } });
-  const sweep = (): Promise<unknown> =>
-    retentionOfAll({
-      database: prism.parts.base.database,
-      clock,
-      log: silentLogger,
-      settings: prism.parts.base.settings,
-    }).sweep();
+  const { database, audit, settings: live } = prism.parts.base;
+  const sweeps = allSweeps({ audit, dataDir: prism.dir, settings: live });
+  const sweep = (): Promise<unknown> => sweepAll({ database, clock, log: silentLogger }, sweeps);
   return { prism, clock, sweep };
 }
 

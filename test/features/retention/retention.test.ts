@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { RETENTION_SWEEPS } from "../../../src/features/retention/retention-rules.ts";
-import { Retention } from "../../../src/store/retention.ts";
+import { FIXED_SWEEPS } from "../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../src/store/retention.ts";
 import type { JobState } from "../../../src/store/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -16,8 +16,8 @@ const DAY = 86_400_000;
 async function start(t: TestContext): Promise<{ prism: TestPrism; clock: FakeClock; sweep(): Promise<unknown> }> {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
-  const parts = { database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
-  return { prism, clock, sweep: () => new Retention(parts).sweep() };
+  const context = { database: prism.parts.base.database, clock, log: silentLogger };
+  return { prism, clock, sweep: () => sweepAll(context, FIXED_SWEEPS) };
 }
 
 test("replies kept for an Idempotency-Key go when their day is over, however many there are", async (t) => {
@@ -220,8 +220,9 @@ test("a table that cannot be swept does not keep the others, and a stop ends the
     { name: "second", sweep: async () => done.push("second") + 2 },
     { name: "third", sweep: async () => done.push("third") },
   ];
-  const retention = new Retention({ database: prism.parts.base.database, clock, log, sweeps });
-  await assert.rejects(retention.sweep(), /failed for first$/);
+  const sweepThem = (signal?: AbortSignal) =>
+    sweepAll({ database: prism.parts.base.database, clock, log }, sweeps, signal);
+  await assert.rejects(sweepThem(), /failed for first$/);
   assert.deepEqual(done, ["second", "third"]);
   assert.deepEqual(
     log.lines.map(({ level, fields }) => [level, fields["table"]]),
@@ -232,7 +233,7 @@ test("a table that cannot be swept does not keep the others, and a stop ends the
     ],
   );
   stop.abort();
-  assert.deepEqual(await retention.sweep(stop.signal), {});
+  assert.deepEqual(await sweepThem(stop.signal), {});
   assert.equal(done.length, 2);
 });
 

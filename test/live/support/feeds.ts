@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { DAY_MS, toRfc3339 } from "../../../src/core/clock.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
-import { notificationSweep } from "../../../src/features/retention/notification-retention.ts";
+import { notificationSweep } from "../../../src/features/notifications/retention.ts";
 import { noteRemoved } from "../../../src/features/streams/stream-gaps.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 

@@ -3,8 +3,8 @@ import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
 import { createOneTimeToken } from "../../../../src/features/access/sessions/mail-links.ts";
 import { openSession } from "../../../../src/features/access/sessions/sessions.ts";
-import { RETENTION_SWEEPS } from "../../../../src/features/retention/retention-rules.ts";
-import { Retention } from "../../../../src/store/retention.ts";
+import { FIXED_SWEEPS } from "../../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../../src/store/retention.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
@@ -15,8 +15,8 @@ const DAY = 86_400_000;
 async function start(t: TestContext) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
-  const parts = { database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS };
-  return { prism, clock, sweep: () => new Retention(parts).sweep() };
+  const context = { database: prism.parts.base.database, clock, log: silentLogger };
+  return { prism, clock, sweep: () => sweepAll(context, FIXED_SWEEPS) };
 }
 
 test("a login goes thirty days after its end, with its refresh tokens", async (t) => {

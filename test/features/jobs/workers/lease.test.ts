@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
 import type { MovedJob } from "../../../../src/features/jobs/moved-jobs.ts";
-import { RETENTION_SWEEPS } from "../../../../src/features/retention/retention-rules.ts";
-import { Retention } from "../../../../src/store/retention.ts";
+import { FIXED_SWEEPS } from "../../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../../src/store/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { column, temporaryDir } from "../../../helpers/store.ts";
@@ -137,8 +137,7 @@ test("a wall clock that is set neither ends a lease nor makes it longer", async 
 
 test("a worker is forgotten an hour after its lease has run out, and its id is free again", async (t) => {
   const { prism, worker, clock } = await start(t);
-  const sweep = () =>
-    new Retention({ database: prism.parts.base.database, clock, log: silentLogger, sweeps: RETENTION_SWEEPS }).sweep();
+  const sweep = () => sweepAll({ database: prism.parts.base.database, clock, log: silentLogger }, FIXED_SWEEPS);
   const known = () => column(prism.parts.base.store.reader, "select id from workers order by id");
   const second = worker.twin();
   await addJob(prism);

@@ -6,7 +6,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { AuditService, auditRow } from "../../../src/features/audit/audit.ts";
 import { readAuditHead } from "../../../src/features/audit/audit-head.ts";
 import { lastAuditSeq, verifyAudit } from "../../../src/features/audit/audit-log.ts";
-import { AuditRetention } from "../../../src/features/audit/audit-retention.ts";
+import { auditSweep } from "../../../src/features/audit/retention.ts";
 import { databaseIn, runCli } from "../../cli/run-cli.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -21,7 +21,7 @@ interface Trail {
   readonly store: TestStore;
   readonly clock: FakeClock;
   readonly dataDir: string;
-  readonly retention: AuditRetention;
+  readonly retention: { run(): Promise<number> };
   /** Adds rows of so many days ago. */
   add(rows: number, daysAgo: number): Promise<void>;
   seqs(): number[];
@@ -34,16 +34,8 @@ function trail(t: TestContext, days = 30): Trail {
   const clock = new FakeClock(TODAY + DAY_MS / 2);
   const dataDir = temporaryDir(t);
   const audit = new AuditService(database, clock);
-  const log = store.log.namespace();
-  const retention = new AuditRetention({
-    database,
-    audit,
-    clock,
-    dataDir,
-    log,
-    days: () => days,
-    isClockTrusted: async () => true,
-  });
+  const { sweep } = auditSweep({ audit, dataDir, days: () => days });
+  const retention = { run: () => sweep(database, clock.now(), () => false) };
   return {
     store,
     clock,
@@ -229,6 +221,7 @@ test("S2-88 S2-55 the server removes by itself; over HTTP and by doctor the chec
   const before = countOf(prism, "audit_log");
   clock.advance(40 * DAY_MS);
   await prism.restart();
+  await prism.parts.upkeep.retention.begin();
   await eventually(
     "the old rows are gone",
     () => rowsOf(prism, "select 1 from audit_log where action = 'audit.checkpoint'").length > 0,

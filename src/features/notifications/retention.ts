@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type Sweep } from "../../store/retention.ts";
+import { daysBefore, type NamedSweep } from "../../store/retention.ts";
 import { noteRemoved } from "../streams/index.ts";
 
 const SLICE_NOTIFICATIONS = 100;
@@ -12,7 +12,7 @@ const PAUSE_MS = 10;
  * Removes notifications when their days are over, with what their recipients have of them and the attempts to deliver them, and says in the recipients'
  * streams that they are gone. @param days 0 keeps everything.
  */
-export function notificationSweep(days: () => number): { readonly name: string; sweep: Sweep } {
+export function notificationSweep(days: () => number): NamedSweep {
   return {
     name: "notifications",
     async sweep(database, now, isStopped) {

@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type Sweep } from "../../store/retention.ts";
-import { removeEvents } from "../events/index.ts";
+import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { removeEvents } from "./queries.ts";
 
 /** What one transaction removes: events, rows with their decisions, and bytes of payload, for a large text is many pages to give back. */
 const SLICE_EVENTS = 500;
@@ -10,6 +10,8 @@ const SLICE_ROWS = 2000;
 const SLICE_BYTES = 4_194_304;
 /** Between two transactions, so that ingest has the writer for most of the time. */
 const PAUSE_MS = 10;
+
+const RESOLVED_DAYS = 30;
 
 interface OldEvent {
   readonly seq: number;
@@ -24,7 +26,7 @@ interface OldEvent {
  * failure is open: somebody may still have it processed.
  * @param days for projects that say nothing; 0 keeps everything.
  */
-export function eventSweep(days: () => number): { readonly name: string; sweep: Sweep } {
+export function eventSweep(days: () => number): NamedSweep {
   return {
     name: "events",
     async sweep(database, now, isStopped) {
@@ -119,3 +121,29 @@ async function removeOver(trx: Trx, projectId: string, seqs: readonly number[]):
   );
   return rows.length;
 }
+
+const eventFailures: RetentionRule<{ consumer: string; eventSeq: number }> = {
+  name: "event_failures",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("event_failures")
+      .select(["consumer", "eventSeq"])
+      .where("resolvedAt", "<=", daysBefore(now, RESOLVED_DAYS))
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys, now) {
+    let removed = 0;
+    for (const { consumer, eventSeq } of keys) {
+      const { numDeletedRows } = await trx
+        .deleteFrom("event_failures")
+        .where("consumer", "=", consumer)
+        .where("eventSeq", "=", eventSeq)
+        .where("resolvedAt", "<=", daysBefore(now, RESOLVED_DAYS))
+        .executeTakeFirst();
+      removed += Number(numDeletedRows);
+    }
+    return removed;
+  },
+};
+
+export const EVENT_SWEEPS = [sweepOf(eventFailures)];

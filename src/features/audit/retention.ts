@@ -1,0 +1,69 @@
+import { runAs, SYSTEM } from "../../core/caller.ts";
+import { DAY_MS } from "../../core/clock.ts";
+import type { Trx } from "../../store/database.ts";
+import type { NamedSweep } from "../../store/retention.ts";
+import type { AuditService } from "./audit.ts";
+import { readAuditHead } from "./audit-head.ts";
+import { CHECKPOINT_ACTION } from "./audit-log.ts";
+
+/** Rows of one transaction, during which all other writes wait. */
+const SLICE = 1000;
+/** While it is set, rows of the trail can be deleted; see the triggers of the table. */
+const GATE = "audit.gate";
+
+export interface AuditSweepParts {
+  readonly audit: AuditService;
+  readonly dataDir: string;
+  /** Days that rows are kept; 0 keeps all. Asked each time. */
+  days(): number;
+}
+
+/**
+ * Removes the oldest rows of the audit trail, whole days (UTC) only, so that there is a checkpoint a day. Only from the beginning, in slices; each
+ * slice adds a checkpoint at the end of the chain, in the same transaction, that names the last row removed: what is left can be verified, and what
+ * is gone without a checkpoint is missed.
+ */
+export function auditSweep({ audit, dataDir, days }: AuditSweepParts): NamedSweep {
+  return {
+    name: "audit_log",
+    async sweep(database, now, isStopped) {
+      if (days() === 0) return 0;
+      const before = Math.floor(now / DAY_MS) * DAY_MS - days() * DAY_MS;
+      // Nearly always there is nothing to do, which shows without a transaction.
+      const oldest = await database.read
+        .selectFrom("audit_log")
+        .select("timestamp")
+        .orderBy("seq")
+        .limit(1)
+        .executeTakeFirst();
+      if (!oldest || oldest.timestamp >= before) return 0;
+      // The row that is noted outside the database stays, or the note could not be compared with anything.
+      const noted = (await readAuditHead(dataDir))?.seq ?? Number.MAX_SAFE_INTEGER;
+      let removed = 0;
+      for (let inSlice = SLICE; inSlice === SLICE && !isStopped(); removed += inSlice)
+        // The checkpoint is the program's, whatever started the sweep.
+        inSlice = await runAs(SYSTEM, () => database.write((trx) => removeSlice(trx, audit, before, noted)));
+      return removed;
+    },
+  };
+}
+
+async function removeSlice(trx: Trx, audit: AuditService, before: number, noted: number): Promise<number> {
+  const oldest = await trx
+    .selectFrom("audit_log")
+    .select(["seq", "hash", "timestamp"])
+    .orderBy("seq")
+    .limit(SLICE + 1)
+    .execute();
+  // Never the last row of all: the next one follows its hash. And none behind a younger one: a clock that was wrong removes nothing.
+  const young = oldest.findIndex((row, at) => row.timestamp >= before || row.seq >= noted || at === oldest.length - 1);
+  const old = oldest.slice(0, Math.min(young, SLICE));
+  const last = old.at(-1);
+  if (!last) return 0;
+  await trx.insertInto("settings").values({ key: GATE, value: 1, updatedAt: before }).execute();
+  await trx.deleteFrom("audit_log").where("seq", "<=", last.seq).execute();
+  await trx.deleteFrom("settings").where("key", "=", GATE).execute();
+  const metadata = { seq: last.seq, hash: last.hash, removed: old.length };
+  await audit.record({ action: CHECKPOINT_ACTION, resourceType: "audit", metadata }, { trx });
+  return old.length;
+}

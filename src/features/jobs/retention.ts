@@ -1,0 +1,55 @@
+import { sql } from "kysely";
+import { deleteJobs } from "../../store/commit/job-table.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+
+const FINISHED_DAYS = 7;
+const DEAD_DAYS = 30;
+const GONE_WORKER_MS = 3_600_000;
+
+/** With their attempts. */
+const jobs: RetentionRule<string> = {
+  name: "jobs",
+  async find(scan, now, limit) {
+    const rows = await endedJobs(scan, now).orderBy("finishedAt").limit(limit).execute();
+    return rows.map(({ id }) => id);
+  },
+  async remove(trx, ids, now) {
+    // An operator may have had a dead one tried again.
+    const rows = await endedJobs(trx, now).where("id", "in", ids).execute();
+    const gone = rows.map(({ id }) => id);
+    if (gone.length === 0) return 0;
+    await deleteJobs(trx, gone);
+    return gone.length;
+  },
+};
+
+function endedJobs(db: ReadDb | Trx, now: number) {
+  return db
+    .selectFrom("jobs")
+    .select("id")
+    .where("finishedAt", "<=", daysBefore(now, FINISHED_DAYS))
+    .where((e) => e.or([e("state", "<>", "dead"), e("finishedAt", "<=", daysBefore(now, DEAD_DAYS))]));
+}
+
+/** Workers elsewhere whose lease ended an hour ago; not while a job is still in their name. */
+function goneWorkers(db: ReadDb | Trx, now: number) {
+  const held = sql<boolean>`exists (select 1 from jobs where jobs.workerId = workers.id and jobs.state = 'running')`;
+  return db
+    .selectFrom("workers")
+    .select("id")
+    .where("leaseUntil", "<=", now - GONE_WORKER_MS)
+    .where((e) => e.not(held));
+}
+
+const workers: RetentionRule<string> = {
+  name: "workers",
+  find: async (scan, now, limit) => (await goneWorkers(scan, now).limit(limit).execute()).map(({ id }) => id),
+  async remove(trx, ids, now) {
+    const gone = (await goneWorkers(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
+    if (gone.length > 0) await trx.deleteFrom("workers").where("id", "in", gone).execute();
+    return gone.length;
+  },
+};
+
+export const JOB_SWEEPS = [sweepOf(jobs), sweepOf(workers)];

@@ -1,0 +1,77 @@
+import { sql } from "kysely";
+import type { Trx } from "../../store/database.ts";
+import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
+import { noteRemoved } from "./stream-gaps.ts";
+
+const LOG_DAYS = 7;
+/** Entries of one stream in `stream_log`. */
+const LOG_ENTRIES = 10_000;
+const PUSHER_STREAM = "pusher:";
+
+interface LogKey {
+  readonly seq: number;
+  readonly stream: string;
+}
+
+/** @param noted of which of them the stream is to say that they are gone. @returns how many rows were removed. */
+async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
+  const seqs = keys.map(({ seq }) => seq);
+  const { numDeletedRows } = await trx.deleteFrom("stream_log").where("seq", "in", seqs).executeTakeFirst();
+  for (const stream of new Set(noted.map((key) => key.stream))) {
+    const removed = noted.filter((key) => key.stream === stream);
+    await noteRemoved(
+      trx,
+      stream,
+      removed.map(({ seq }) => seq),
+    );
+  }
+  return Number(numDeletedRows);
+}
+
+/**
+ * {@link removeLog} of what is days old. Nobody comes back to a channel of Pusher's with an offset, and whoever triggers names as many as they like: notes of
+ * what is gone would outlive all of them, for nobody to read.
+ */
+function removeOldLog(trx: Trx, keys: readonly LogKey[]): Promise<number> {
+  return removeLog(
+    trx,
+    keys,
+    keys.filter(({ stream }) => !stream.startsWith(PUSHER_STREAM)),
+  );
+}
+
+const oldLog: RetentionRule<LogKey> = {
+  name: "stream_log",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("stream_log")
+      .select(["seq", "stream"])
+      .where("createdAt", "<=", daysBefore(now, LOG_DAYS))
+      .orderBy("seq")
+      .limit(limit)
+      .execute(),
+  remove: removeOldLog,
+};
+
+/** What one stream has beyond its share, oldest first; stream by stream. */
+const longLog: RetentionRule<LogKey> = {
+  name: "stream_log",
+  async find(scan, _now, limit) {
+    const { rows } = await sql<{ stream: string; entries: number }>`
+      select stream, count(*) as entries from stream_log group by stream having count(*) > ${LOG_ENTRIES} limit 1`.execute(
+      scan,
+    );
+    const [long] = rows;
+    if (!long) return [];
+    return scan
+      .selectFrom("stream_log")
+      .select(["seq", "stream"])
+      .where("stream", "=", long.stream)
+      .orderBy("seq")
+      .limit(Math.min(limit, long.entries - LOG_ENTRIES))
+      .execute();
+  },
+  remove: (trx, keys) => removeLog(trx, keys),
+};
+
+export const STREAM_SWEEPS = [sweepOf(oldLog), sweepOf(longLog)];
