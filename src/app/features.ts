@@ -23,6 +23,7 @@ import { soundsFeature } from "../features/sounds/routes.ts";
 import { operationsFeature } from "../features/status/routes.ts";
 import { realtimeFeature } from "../features/streams/routes.ts";
 import { tasksFeature } from "../features/tasks/routes.ts";
+import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
@@ -137,7 +138,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
       clock,
       config,
       committer,
-      pendingTimers,
+      scheduledRoutes: scheduledRoutes(pendingTimers),
       channels,
       users,
       storage,

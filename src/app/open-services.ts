@@ -4,8 +4,10 @@ import { type ModulesServices, openModules } from "../features/plugins/index.ts"
 import { Schedules } from "../features/schedules/index.ts";
 import { RealtimeService } from "../features/streams/index.ts";
 import {
+  handleScheduledNotifications,
   type PendingTimers,
   pendingTimers,
+  scheduleNotification,
   type TimerService,
   type TimerSettings,
   TimeService,
@@ -59,6 +61,7 @@ function openNotifying(base: Base, core: Core): Notifying {
   const schedules = openSchedules(base, core);
   const pending = pendingTimers({ database, audit, jobControl, schedules });
   const realtime = new RealtimeService({ database, presence, clock, channelAuthorizers });
+  const sending = { database, jobs, runner, principals, directory: users, limits };
   const notify = new Notifier({
     database,
     directory: users,
@@ -66,12 +69,13 @@ function openNotifying(base: Base, core: Core): Notifying {
     audit,
     clock,
     jobs,
-    pending,
-    runner,
-    principals,
     channels,
-    limits,
+    scheduling: {
+      schedule: (input, runAt, options) => scheduleNotification(sending, input, runAt, options),
+      cancel: (jobId, options) => pending.cancelIfWaiting("notifications", jobId, () => true, options),
+    },
   });
+  handleScheduledNotifications({ ...sending, send: (input, options) => notify.send(input, options) });
   const timer = timerService({
     database,
     jobs,

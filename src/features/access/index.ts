@@ -1,7 +1,6 @@
 /** What other features may use of `access`. */
 
 export { AccessTokens } from "./authenticate/access-tokens.ts";
-export { callerOf, userOf } from "./authenticate/caller.ts";
 export { Principals, UsageMarks } from "./authenticate/principals.ts";
 export { openTrustedIssuer, type TrustedIssuer } from "./authenticate/trusted-issuer.ts";
 export { Projects } from "./authorize.ts";

@@ -1,8 +1,8 @@
+import { userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Reply, route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { userOf } from "../access/index.ts";
 import type { TransferBucketsContext, TransferBucketsOwn } from "./monitor.ts";
 import { BucketMonitor } from "./monitor.ts";
 import type { BucketRow } from "./queries.ts";

@@ -1,11 +1,11 @@
 import * as v from "valibot";
+import { callerOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { callerOf } from "../access/index.ts";
 import type { EventsContext, EventsOwn } from "./context.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import {

@@ -1,6 +1,6 @@
+import { userOf } from "../../http/caller-of.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { userOf } from "../access/index.ts";
 import * as s from "./schema.ts";
 import type { ExplainOwn } from "./service.ts";
 import { explainEvent, explainNotification } from "./service.ts";

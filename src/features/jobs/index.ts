@@ -1,4 +1,6 @@
 /** What other features may use of `jobs`. */
+
+export { actionWithoutWords, MASK, mayReadWords } from "./hidden-words.ts";
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
 export type { MovedJob } from "./moved-jobs.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";

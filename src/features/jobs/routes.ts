@@ -1,9 +1,9 @@
 import * as v from "valibot";
+import { userOf } from "../../http/caller-of.ts";
 import { pageOf } from "../../http/replies.ts";
 import { Reply, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
-import { userOf } from "../access/index.ts";
 import { getJob, listJobs } from "./job-list.ts";
 import type { JobControl, QueueControl } from "./operator.ts";
 import type { QueueName } from "./runner/job.ts";

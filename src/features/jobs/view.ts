@@ -7,7 +7,7 @@ import { WORKER_CHANNELS, type WorkerChannel } from "../../core/worker-channels.
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import type { JobAttemptsTable, JobsTable } from "../../store/schema.ts";
-import { mayReadWords, withoutWords } from "../timers/index.ts";
+import { mayReadWords, withoutWords } from "./hidden-words.ts";
 import { parseQueueName, QUEUES, type QueueName } from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";

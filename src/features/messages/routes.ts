@@ -1,9 +1,9 @@
 import * as v from "valibot";
+import { userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { userOf } from "../access/index.ts";
 import type { MessagesContext, MessagesOwn } from "./context.ts";
 import { Delivery } from "./deliver.ts";
 import * as s from "./schema.ts";

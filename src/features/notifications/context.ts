@@ -1,16 +1,15 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
+import type { Route } from "../../http/route.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { Channels } from "../delivery/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
-import type { PendingTimers } from "../timers/index.ts";
-import type { Notifier } from "./notifier.ts";
+import type { Notifier, ServedChannels } from "./notifier.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface NotificationsOwn {
@@ -18,8 +17,9 @@ export interface NotificationsOwn {
   readonly clock: Clock;
   readonly config: Config;
   readonly committer: Committer;
-  readonly pendingTimers: PendingTimers;
-  readonly channels: Channels;
+  /** Routes of notifications that are sent later; they come between this feature's own. */
+  readonly scheduledRoutes: readonly Route[];
+  readonly channels: ServedChannels;
   readonly users: UserDirectory;
   readonly storage: StorageGuard;
   readonly idempotency: Idempotency;

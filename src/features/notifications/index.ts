@@ -2,7 +2,7 @@
 
 export { Announcer, type Observer } from "./announcer.ts";
 export { DeliveryMarks } from "./delivery-marks.ts";
-export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify } from "./notifier.ts";
+export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify, type ScheduledNotification } from "./notifier.ts";
 export { handleRecipients, markNotificationDelivered } from "./recipients.ts";
 export { notificationSweep } from "./retention.ts";
 export { handleStorms } from "./storms.ts";

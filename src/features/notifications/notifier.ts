@@ -3,6 +3,7 @@ import type { BusHandler } from "../../core/bus.ts";
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { epochOf, type Moment } from "../../core/moment.ts";
 import { checkShape } from "../../http/input.ts";
 import { type Channel, DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
 import { text } from "../../http/shapes.ts";
@@ -13,20 +14,10 @@ import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
 import type { Told } from "../../store/effect.ts";
 import type { NotificationKind } from "../../store/schema.ts";
-import type { Principals, UserDirectory } from "../access/index.ts";
+import type { UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Channels } from "../delivery/index.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
+import type { JobService } from "../jobs/index.ts";
 import { deliverJob, MAX_DIRECT_RECIPIENTS, recipientsJob } from "../rules/index.ts";
-import {
-  epochOf,
-  handleScheduledNotifications,
-  type Moment,
-  type PendingTimers,
-  type ScheduledNotification,
-  scheduleNotification,
-  type TimerSettings,
-} from "../timers/index.ts";
 import type { Announcer } from "./announcer.ts";
 
 /** Reading and marking notifications, for code without a principal. */
@@ -126,6 +117,28 @@ export interface When {
   readonly delayMs?: number | undefined;
 }
 
+/** The job that sends a notification later. */
+export interface ScheduledNotification {
+  readonly jobId: string;
+  readonly runAt: EpochMs;
+  readonly state: string;
+}
+
+/** Sends notifications later. */
+interface Scheduling {
+  schedule(input: NotifyInput, runAt: EpochMs, options: InTransaction): Promise<ScheduledNotification>;
+  /** @returns whether it waited */
+  cancel(jobId: string, options: InTransaction): Promise<boolean>;
+}
+
+/** What a feature below delivery knows of the channels that this server can send by. */
+export interface ServedChannels {
+  /** Whether a rule or a request may name the channel. */
+  accepts(name: Channel): boolean;
+  /** Whether a notification with these channels can leave the program. @param names a JSON list, as it is stored */
+  hasExternalChannel(names: string | null): boolean;
+}
+
 interface NotifierParts {
   readonly database: Database;
   readonly directory: UserDirectory;
@@ -133,11 +146,8 @@ interface NotifierParts {
   readonly audit: AuditService;
   readonly clock: Clock;
   readonly jobs: JobService;
-  readonly pending: PendingTimers;
-  readonly runner: JobRunner;
-  readonly principals: Principals;
-  readonly channels: Channels;
-  limits(): TimerSettings;
+  readonly scheduling: Scheduling;
+  readonly channels: ServedChannels;
 }
 
 /** Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit are one transaction; live entries follow it. */
@@ -150,7 +160,6 @@ export class Notifier {
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
-    handleScheduledNotifications({ ...parts, send: (input, options) => this.send(input, options) });
   }
 
   /** @returns the id of the new notification, or of the one that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
@@ -191,12 +200,12 @@ export class Notifier {
     const input = asNotifyInput(given);
     const now = this.#parts.clock.now();
     const runAt = at === undefined ? now + delayMs : epochOf(at);
-    return scheduleNotification(this.#parts, input, Math.max(runAt, now), options);
+    return this.#parts.scheduling.schedule(input, Math.max(runAt, now), options);
   }
 
   /** Cancels a scheduled notification, also one of a timer. @returns whether it waited */
   cancel(jobId: string, options: InTransaction = {}): Promise<boolean> {
-    return this.#parts.pending.cancelIfWaiting("notifications", jobId, () => true, options);
+    return this.#parts.scheduling.cancel(jobId, options);
   }
 
   /** Notifications of a user, newest first. @throws USER_NOT_FOUND */

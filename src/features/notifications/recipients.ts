@@ -3,10 +3,9 @@ import type { Clock } from "../../core/clock.ts";
 import { MARK_NOTIFICATION } from "../../store/commit/delivery-statements.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import type { Channels } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import { deliverJob, type RuleBook } from "../rules/index.ts";
-import type { Notifier } from "./notifier.ts";
+import type { Notifier, ServedChannels } from "./notifier.ts";
 
 const RECIPIENTS_PER_TRANSACTION = 500;
 
@@ -23,7 +22,7 @@ export interface RecipientsContext {
   readonly audit: AuditTrail;
   readonly jobs: JobService;
   readonly rules: RuleBook;
-  readonly channels: Channels;
+  readonly channels: ServedChannels;
   readonly notify: Notifier;
 }
 

@@ -1,14 +1,13 @@
 import * as v from "valibot";
+import { callerOf, userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { callerOf, userOf } from "../access/index.ts";
 import * as actions from "./actions.ts";
 import type { NotificationsContext, NotificationsOwn } from "./context.ts";
 import * as inbox from "./inbox.ts";
 import { NOTIFY_EVENT } from "./notifier.ts";
-import { scheduledRoutes } from "./scheduled.ts";
 import * as s from "./schema.ts";
 import { sendNotification } from "./send.ts";
 
@@ -61,7 +60,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       handle: (exchange, { body }) => sendNotification(context, exchange, callerOf(exchange), body),
     }),
   );
-  for (const scheduled of scheduledRoutes(context)) server.route(scheduled);
+  for (const scheduled of context.scheduledRoutes) server.route(scheduled);
   server.route(
     route({
       method: "GET",

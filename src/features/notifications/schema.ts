@@ -73,26 +73,6 @@ export type SendBody = v.InferOutput<typeof SendBody>;
 /** The answer to a notification that is sent later. */
 export const ScheduledReply = v.object({ jobId: v.string(), runAt: v.string() });
 
-export const ScheduledQuery = object(pageEntries());
-
-export const JobParams = object({ jobId: v.string() });
-
-export const ScheduledView = v.object({
-  jobId: v.string(),
-  scheduleId: v.nullable(v.string()),
-  kind: v.picklist(["direct", "timer"]),
-  label: v.nullable(v.string()),
-  runAt: v.nullable(v.string()),
-  cron: v.nullable(v.string()),
-  timezone: v.nullable(v.string()),
-  state: v.string(),
-  title: v.string(),
-  message: v.string(),
-  recipients: v.array(v.string()),
-  createdBy: v.nullable(v.string()),
-  createdAt: v.string(),
-});
-
 export const DeliveryView = named(
   "Delivery",
   v.object({

@@ -1,4 +1,5 @@
 import { toRfc3339 } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { requireLink, requireServed } from "../../http/message-shapes.ts";
@@ -7,10 +8,9 @@ import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
 import type { NotificationsContext } from "./context.ts";
 import { inboxItemView } from "./inbox.ts";
-import type { NotifyInput } from "./notifier.ts";
+import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import { readWhen } from "./scheduled.ts";
-import type { SendBody } from "./schema.ts";
+import { MAX_DELAY_MS, type SendBody } from "./schema.ts";
 
 /** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
 export async function sendNotification(
@@ -69,4 +69,15 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
   if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
     return inboxItemView(row, all, context);
   return inboxItemView({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, context);
+}
+
+/** When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an instant too far ahead */
+function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
+  if (sendAt === undefined && delayMs === undefined) return null;
+  if (sendAt !== undefined && sendAt > now + MAX_DELAY_MS) {
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+      details: [{ path: "sendAt", code: "VALUE", message: "must be within 365 days" }],
+    });
+  }
+  return { at: sendAt, delayMs };
 }

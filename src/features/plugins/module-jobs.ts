@@ -4,6 +4,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
+import { epochOf } from "../../core/moment.ts";
 import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";
 import type { Database, Trx } from "../../store/database.ts";
@@ -11,7 +12,6 @@ import type { JobsTable } from "../../store/schema.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
 import { type ModuleQueue, PermanentError, RetryLater, type RunningJob } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
-import { epochOf } from "../timers/index.ts";
 
 export interface ModuleJobParts {
   readonly database: Database;

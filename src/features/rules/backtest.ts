@@ -1,10 +1,10 @@
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { userOf } from "../../http/caller-of.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
-import { userOf } from "../access/index.ts";
 import type {
   BacktestOutcome,
   BacktestPlan,

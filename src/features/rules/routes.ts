@@ -1,10 +1,10 @@
 import { PrismError } from "../../core/errors.ts";
 import { missingPermission } from "../../http/access.ts";
+import { callerOf, userOf } from "../../http/caller-of.ts";
 import { stateOf } from "../../http/etag.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { callerOf, userOf } from "../access/index.ts";
 import { Backtests } from "./backtest/backtests.ts";
 import { answerBacktest } from "./backtest.ts";
 import type { RulesContext, RulesOwn } from "./context.ts";

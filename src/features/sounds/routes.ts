@@ -1,8 +1,8 @@
+import { userOf } from "../../http/caller-of.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type BodyType, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { userOf } from "../access/index.ts";
 import type { RunningJob } from "../jobs/index.ts";
 import { sendSound } from "./media.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";

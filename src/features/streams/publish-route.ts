@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import type { Json } from "../../core/json-text.ts";
 import type { Principal } from "../../core/principal.ts";
+import { callerOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { jsonValue, object, text } from "../../http/shapes.ts";
 import { type LoggedStream, MAX_STREAM_LENGTH, streamName } from "../../live/stream.ts";
-import { callerOf } from "../access/index.ts";
 import type { RealtimeContext } from "./context.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
 

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
+import { callerOf } from "../../http/caller-of.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { serveEventStream } from "../../live/protocols/event-stream.ts";
 import { parseFrom } from "../../live/protocols/parse-from.ts";
 import { requireOrigin } from "../../live/protocols/upgrade.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { callerOf } from "../access/index.ts";
 import type { RealtimeContext, RealtimeOwn } from "./context.ts";
 import { publishRoute } from "./publish-route.ts";
 import { requireTicketFor } from "./realtime-access.ts";

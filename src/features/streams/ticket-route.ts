@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
+import { callerOf } from "../../http/caller-of.ts";
 import { type Route, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import { MAX_STREAM_LENGTH, streamName } from "../../live/stream.ts";
-import { callerOf } from "../access/index.ts";
 import type { RealtimeContext } from "./context.ts";
 import { noSuchStream, requireStream } from "./require-stream.ts";
 

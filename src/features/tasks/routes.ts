@@ -1,9 +1,9 @@
+import { userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { RawJson, Reply, route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
-import { userOf } from "../access/index.ts";
 import * as s from "./schema.ts";
 import { TaskService, type TasksContext, type TasksOwn, taskView } from "./service.ts";
 

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import { parseMoment } from "../../core/moment.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
@@ -10,11 +12,10 @@ import type { Feature } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
-import { type UserDirectory, userOf } from "../access/index.ts";
+import type { UserDirectory } from "../access/index.ts";
+import { actionWithoutWords, mayReadWords } from "../jobs/index.ts";
 import type { PendingRow, PendingTimers } from "./pending-timers.ts";
 import * as s from "./schema.ts";
-import { parseMoment } from "./time.ts";
-import { actionWithoutWords, mayReadWords } from "./timer-action.ts";
 import type { Timer, TimerOptions, TimerService } from "./timers.ts";
 
 /** What the feature needs besides the services of every module. */

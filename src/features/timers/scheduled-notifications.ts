@@ -8,17 +8,11 @@ import type { Database, InTransaction } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
-import type { NotifyInput } from "../notifications/index.ts";
+import type { NotifyInput, ScheduledNotification } from "../notifications/index.ts";
 import { creatorIdOf, creatorOf, type TimerSettings, timerPriority } from "./timer-creator.ts";
 
 /** Of the jobs that send a notification. */
 export const SCHEDULED_KIND = "notification";
-
-export interface ScheduledNotification {
-  readonly jobId: string;
-  readonly runAt: EpochMs;
-  readonly state: string;
-}
 
 /** The payload of a scheduled notification's job, with its recipients found. */
 export interface ScheduledPayload {

@@ -1,11 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { DateTime } from "luxon";
-import { type Clock, type EpochMs, parseRfc3339 } from "../../core/clock.ts";
+import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import { epochOf, type Moment } from "../../core/moment.ts";
 import { isTimezone } from "../../core/timezone.ts";
-
-/** A moment: an RFC 3339 date-time (UTC where it says no offset), a Date, or Luxon's own. */
-export type Moment = string | Date | DateTime;
 
 export interface TimeParts {
   /** null: nothing is known of users here. */
@@ -61,17 +59,4 @@ export class TimeService {
       throw new PrismError("INVALID_TIMEZONE", "The time zone is not one of the IANA database, such as Europe/Berlin");
     return DateTime.fromMillis(epochMs, { zone });
   }
-}
-
-/** {@link parseRfc3339}, where a text without offset is UTC. */
-export function parseMoment(text: string): EpochMs | undefined {
-  return parseRfc3339(text) ?? parseRfc3339(`${text}Z`);
-}
-
-/** @throws VALIDATION_FAILED for what is no moment. */
-export function epochOf(at: Moment | EpochMs): EpochMs {
-  const epochMs = typeof at === "string" ? parseMoment(at) : at.valueOf();
-  if (epochMs === undefined || !Number.isFinite(epochMs))
-    throw new PrismError("VALIDATION_FAILED", "A time must be an RFC 3339 date-time or a valid date");
-  return epochMs;
 }

@@ -2,6 +2,7 @@ import { currentCaller } from "../../core/caller.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { epochOf, type Moment } from "../../core/moment.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { checkShape } from "../../http/input.ts";
@@ -24,7 +25,6 @@ import {
   TIMER_KIND,
   waitingTimers,
 } from "./pending-timers.ts";
-import { epochOf, type Moment } from "./time.ts";
 import {
   isBusNotify,
   readTimerAction,

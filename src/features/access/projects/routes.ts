@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
+import { callerOf, userOf } from "../../../http/caller-of.ts";
 import { stateOf } from "../../../http/etag.ts";
 import { pageOf } from "../../../http/replies.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { callerOf, userOf } from "../authenticate/caller.ts";
 import { EventDeletion } from "./delete-events.ts";
 import {
   acceptInvitationLink,

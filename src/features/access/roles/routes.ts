@@ -6,6 +6,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { type Permission, shownPermissions, storedPermissions } from "../../../core/permissions.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
+import { userOf } from "../../../http/caller-of.ts";
 import { named } from "../../../http/named-schemas.ts";
 import { Reply, route, versioned } from "../../../http/route.ts";
 import { object, text } from "../../../http/shapes.ts";
@@ -15,7 +16,6 @@ import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
-import { userOf } from "../authenticate/caller.ts";
 import { type Granter, granterOf, requireHeld } from "../authorize.ts";
 
 /** What the feature needs besides the services of every module. */

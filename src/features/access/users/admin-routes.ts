@@ -8,6 +8,7 @@ import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
 import { hasTokenScope } from "../../../http/access.ts";
+import { userOf } from "../../../http/caller-of.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { pageOf } from "../../../http/replies.ts";
@@ -17,7 +18,6 @@ import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-regis
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ChannelAuthorizers, PusherApp } from "../../pusher/index.ts";
-import { userOf } from "../authenticate/caller.ts";
 import type { Principals } from "../authenticate/principals.ts";
 import { granterOf, type Projects, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
 import type { AccountContext } from "../context.ts";

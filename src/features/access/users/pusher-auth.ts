@@ -3,6 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
+import { userOf } from "../../../http/caller-of.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../../http/input.ts";
 import { type Route, route } from "../../../http/route.ts";
@@ -11,7 +12,6 @@ import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../../live/p
 import { MAX_WATCHLIST } from "../../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import { maySubscribe, PUSHER_CHANNEL, sharedSecretOf, signChannel, signUser } from "../../pusher/index.ts";
-import { userOf } from "../authenticate/caller.ts";
 import type { UsersContext } from "./admin-routes.ts";
 
 const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");

@@ -1,11 +1,12 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
+import { userOf } from "../../../http/caller-of.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { addEffect } from "../../../store/database.ts";
 import { Preferences } from "../../delivery/index.ts";
-import { clientOf, userOf } from "../authenticate/caller.ts";
+import { clientOf } from "../authenticate/caller.ts";
 import { granterOf } from "../authorize.ts";
 import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
 import { changePassword, requirePassword } from "../sessions/login.ts";

@@ -1,8 +1,8 @@
+import { userOf } from "../../../http/caller-of.ts";
 import { stateOf } from "../../../http/etag.ts";
 import { pageOf } from "../../../http/replies.ts";
 import { route, versioned } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { userOf } from "../../access/index.ts";
 import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";

@@ -1,22 +1,40 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
+import { callerOf, userOf } from "../../http/caller-of.ts";
+import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Route, route } from "../../http/route.ts";
-import { callerOf, userOf } from "../access/index.ts";
-import type { PendingRow } from "../timers/index.ts";
-import { creatorIdOf, MASK, mayReadWords } from "../timers/index.ts";
-import type { NotificationsContext } from "./context.ts";
-import type { When } from "./notifier.ts";
-import * as s from "./schema.ts";
+import { object } from "../../http/shapes.ts";
+import { MASK, mayReadWords } from "../jobs/index.ts";
+import type { PendingRow, PendingTimers } from "./pending-timers.ts";
+import { creatorIdOf } from "./timer-creator.ts";
+
+const ScheduledQuery = object(pageEntries());
+
+const JobParams = object({ jobId: v.string() });
+
+const ScheduledView = v.object({
+  jobId: v.string(),
+  scheduleId: v.nullable(v.string()),
+  kind: v.picklist(["direct", "timer"]),
+  label: v.nullable(v.string()),
+  runAt: v.nullable(v.string()),
+  cron: v.nullable(v.string()),
+  timezone: v.nullable(v.string()),
+  state: v.string(),
+  title: v.string(),
+  message: v.string(),
+  recipients: v.array(v.string()),
+  createdBy: v.nullable(v.string()),
+  createdAt: v.string(),
+});
 
 const tag = "Notifications";
 const PATH = "/api/v1/notifications/scheduled";
 
 /** Notifications that are still to be sent, also those of timers. */
-export function scheduledRoutes({ pendingTimers }: NotificationsContext): Route[] {
+export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
   return [
     route({
       method: "GET",
@@ -24,8 +42,8 @@ export function scheduledRoutes({ pendingTimers }: NotificationsContext): Route[
       summary: "What you have scheduled to notify somebody, newest first; everybody's with jobs:read",
       tag,
       access: { tokenScopes: ["notifications:send", "timers:create", "jobs:read"] },
-      query: s.ScheduledQuery,
-      response: pageOf(s.ScheduledView),
+      query: ScheduledQuery,
+      response: pageOf(ScheduledView),
       errors: ["INVALID_CURSOR"],
       async handle(exchange, { query }) {
         const principal = userOf(exchange);
@@ -52,7 +70,7 @@ export function scheduledRoutes({ pendingTimers }: NotificationsContext): Route[
         keyScope: "notifications:send",
         tokenScopes: ["notifications:send", "timers:create", "jobs:manage"],
       },
-      params: s.JobParams,
+      params: JobParams,
       response: v.object({ cancelled: v.boolean(), jobId: v.string() }),
       errors: ["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"],
       async handle(exchange, { params: { jobId } }) {
@@ -70,18 +88,7 @@ function seesAll(principal: Principal): boolean {
   return principal.kind !== "apiKey" && principal.permissions.has("jobs:manage");
 }
 
-/** When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an instant too far ahead */
-export function readWhen({ sendAt, delayMs }: Pick<s.SendBody, "sendAt" | "delayMs">, now: number): When | null {
-  if (sendAt === undefined && delayMs === undefined) return null;
-  if (sendAt !== undefined && sendAt > now + s.MAX_DELAY_MS) {
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path: "sendAt", code: "VALUE", message: "must be within 365 days" }],
-    });
-  }
-  return { at: sendAt, delayMs };
-}
-
-function scheduledView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof s.ScheduledView> {
+function scheduledView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof ScheduledView> {
   const { id, label, runAt, cron, timezone, state, createdBy, createdAt } = row;
   const { title, message, recipients } = wordsOf(row.payload);
   return {
