@@ -53,7 +53,7 @@ export interface RaisedBurst extends ErrorBurst {
 type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
 
 /**
- * Counts the errors of each project as they are committed (D28, D29): a look at level and type of an event costs ingest nothing that can be measured,
+ * Counts the errors of each project as they are committed: a look at level and type of an event costs ingest nothing that can be measured,
  * and the log is not read again. What had happened before a start is read once, in the scan thread.
  */
 export class ErrorWatch implements Observer {
@@ -80,7 +80,7 @@ export class ErrorWatch implements Observer {
     );
   }
 
-  /** Resolves when the past is known; nobody needs to wait for it. */
+  /** Resolves when the errors before the start are counted; callers need not wait. */
   async start(): Promise<void> {
     const { announcer, reader, log } = this.#context;
     announcer.observe(this);

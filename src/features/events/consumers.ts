@@ -25,7 +25,7 @@ const BATCH_BYTES = 1_048_576;
 const BACKOFF = { backoffBaseMs: 500, backoffCapMs: 60_000 };
 
 /**
- * Named readers of the event log, each with a place of its own in the table (contract 7). What is on disk up to the announced head is read, so
+ * Named readers of the event log, each with a place of its own in the table. What is on disk up to the announced head is read, so
  * nothing is passed over; the place moves on when a batch is done, so what a crash or an error cuts short comes again. Commits wake a reader
  * that has read everything: none asks while nothing happens.
  */

@@ -109,7 +109,7 @@ export function openFailure(db: ReadDb, eventSeq: number) {
     .executeTakeFirst();
 }
 
-/** What counts as an error (D29): by its level, or by a type that says so. */
+/** What counts as an error: by its level, or by a type that says so. */
 export function isErrorEvent({ type, level }: { readonly type: string; readonly level: string }): boolean {
   if (level === "error" || level === "fatal") return true;
   return type === "error" || type.startsWith("error.") || type.endsWith(".error");

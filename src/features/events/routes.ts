@@ -23,7 +23,7 @@ import { exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
 const tag = "Events";
 
-/** Taking events in, reading and exporting them (contract 4.7). */
+/** Taking events in, reading and exporting them. */
 export function eventsFeature(own: EventsOwn): Feature {
   return { name: "events", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
 }

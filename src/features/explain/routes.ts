@@ -7,7 +7,7 @@ import { explainEvent, explainNotification } from "./service.ts";
 
 const tag = "Explain";
 
-/** Why somebody was told, and why somebody was not (contract 4.9). */
+/** Why somebody was told, and why somebody was not. */
 export function explainFeature(own: ExplainOwn): Feature {
   return { name: "explain", version: "1.0.0", register: (server) => serve(server, own) };
 }

@@ -4,7 +4,10 @@ import { object, text } from "../../http/shapes.ts";
 export const Params = object({ id: v.string() });
 export const Query = object({
   userId: v.optional(
-    v.pipe(text(128, 1), v.description("Also says why this user was told or was not: an id, `me`, or a name of D18")),
+    v.pipe(
+      text(128, 1),
+      v.description("Also says why this user was told or was not: an id, `me`, a username or an external id"),
+    ),
   ),
 });
 

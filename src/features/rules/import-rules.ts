@@ -20,7 +20,7 @@ type GivenRule = ImportRules["rules"][number];
 
 /** Who imports: on whose behalf rules are made, and what their references mean to that one. */
 export interface Importer {
-  /** Null: nobody's, the command line's. */
+  /** Null for the command line, which imports for no user. */
   readonly userId: string | null;
   /** Undefined: what a rule without `projectId` means for the importer. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
@@ -141,7 +141,7 @@ function comparable(row: queries.RuleRow, roles: ReadonlyMap<string, string>) {
   return { ...definition, targetRoles: [...targetRoles].sort(), targetUsers: [...targetUsers].sort() };
 }
 
-/** With ids for its users: an import makes no user of a name that nobody has. @throws RECIPIENT_NOT_FOUND */
+/** With ids for its users: an import creates no users. @throws RECIPIENT_NOT_FOUND */
 async function withUserIds(rule: GivenRule, importer: Importer, trx: Trx): Promise<GivenRule> {
   if (rule.targetUsers === undefined) return rule;
   const targetUsers: string[] = [];

@@ -25,7 +25,7 @@ const WRITE_ERRORS = [
   "LIMIT_REACHED",
 ] as const;
 
-/** The rules that decide who hears of an event (contract 4.8). */
+/** The rules that decide who hears of an event. */
 export function rulesFeature(own: RulesOwn): Feature {
   return {
     name: "rules",

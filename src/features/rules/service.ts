@@ -68,7 +68,7 @@ export function importAs(context: RulesContext, principal: UserPrincipal, input:
     userId: principal.userId,
     projectOf: async (ref) => projectOf(context.projects, principal, ref),
     requireStorable: (row) => requirePriority(principal, row),
-    // Whoever may not read users must not learn who has which mail address.
+    // A caller who may not read users must not learn whose a mail address is.
     userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? queries.activeUserByEmail(trx, ref) : undefined),
   });
 }

@@ -13,7 +13,7 @@ interface GivenTargets {
 /**
  * Whom a rule is to reach, as it is stored: ids, for a role that is renamed stays meant. What is not given stays and is not asked about again,
  * so that a rule can be renamed after one of its users was disabled; a rule that moves to another project has its users asked for there.
- * @param old the rule as it was; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, VALIDATION_FAILED when nobody is meant
+ * @param old the rule as it was; null for a new one. @throws ROLE_NOT_FOUND, RECIPIENT_NOT_FOUND, VALIDATION_FAILED without any recipient
  */
 export async function resolveTargets(
   trx: Trx,

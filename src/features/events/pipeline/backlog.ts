@@ -133,7 +133,7 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * All that was stored undecided is in sets on their way. Whoever stores more now keeps the backlog from ever ending, while deciding costs
+   * All that was stored undecided is in sets on their way. Storing more undecided events now would keep the backlog from ever ending, while deciding costs
    * twice as much as it would with the event; so ingest waits these few milliseconds: see {@link whenEnded}.
    */
   get isEnding(): boolean {
@@ -179,7 +179,7 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless they had nobody to tell and now have.
+   * Decides one event again, on behalf of a job: rules that have decided it are left out, unless they had no recipients and now have some.
    * Resolves when that is on disk. @throws EVENT_NOT_FOUND, and what makes the event poison again, which is then recorded.
    */
   decideAgain(seq: number): Promise<void> {

@@ -27,7 +27,7 @@ export const EventTypePattern = v.pipe(
 
 /**
  * One event as a producer sends it: what the OpenAPI document says. {@link readEnvelope} is the same by hand, for it runs once per event; a
- * property test holds the two together. Unknown members are allowed for (D52).
+ * property test holds the two together. Unknown members are allowed for.
  */
 export const EventInput = v.object({
   type: v.pipe(

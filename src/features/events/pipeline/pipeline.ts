@@ -25,7 +25,7 @@ import {
 } from "../../rules/index.ts";
 import type { Backlog } from "./backlog.ts";
 
-/** Whoever handed an event in and waits for what becomes of it. */
+/** The request or call that handed an event in and waits for its result. */
 export interface EventOwner {
   /** The owner has been answered with an error already: what of it still waits is not to be stored. */
   readonly isAbandoned: boolean;
@@ -215,7 +215,7 @@ export class EventPipeline implements SetSource {
     };
   }
 
-  /** Steps 6 and 7, when the commit is on disk; or the same error for everybody when it is not. */
+  /** Steps 6 and 7, when the commit is on disk; or the same error for every owner when it is not. */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
     const { announcer, backlog, decider, metrics, onJobs } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
@@ -328,13 +328,13 @@ class Duplicates {
     );
   }
 
-  /** The event has its number and is on its way. Ids that we made ourselves are nobody's to repeat before the answer. */
+  /** The event has its number and is on its way. Ids made here cannot be repeated before the answer. */
   add(event: IncomingEvent): void {
     if (event.isGivenId) this.#byId.set(event.id, event);
     if (event.dedupeKey !== null) this.#byDedupeKey.set(dedupeIndex(event), event);
   }
 
-  /** The event's set has settled: from now on the database knows, or nobody does. */
+  /** The event's set is committed or has failed: from now on the database answers. */
   delete(event: IncomingEvent): void {
     if (event.isGivenId && this.#byId.get(event.id) === event) this.#byId.delete(event.id);
     if (event.dedupeKey === null) return;

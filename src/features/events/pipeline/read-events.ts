@@ -65,7 +65,7 @@ function requireFewMembers({ kind, keyStarts }: JsonOutline): void {
 }
 
 /**
- * Reads one event: checks the envelope, folds unknown members into the payload (D52), and keeps the payload's own text, so that what is
+ * Reads one event: checks the envelope, folds unknown members into the payload, and keeps the payload's own text, so that what is
  * stored is what was sent, its numbers to the last digit.
  * @throws PrismError VALIDATION_FAILED, PAYLOAD_TOO_LARGE, and what `projectOf` throws.
  */
@@ -190,7 +190,7 @@ function valueText({ text, outline }: EventSource, place: number | undefined): s
   return text.slice(outline.valueStarts[place], outline.valueEnds[place]);
 }
 
-/** Reading a batch gives the loop back this often: a large one must not keep everybody waiting. */
+/** Reading a batch gives the loop back this often: a large one must not delay other requests. */
 const TURN_MS = 4;
 const CHECK_EVERY = 32;
 const CHECK_EVERY_UNITS = 65_536;

@@ -79,7 +79,7 @@ const MAX_RUNNING = 2;
 /** A backtest under way. */
 export interface BacktestRun {
   readonly outcome: Promise<BacktestOutcome>;
-  /** It ends at once, and its outcome is refused: nobody waits for it any more. */
+  /** Ends the run at once; its outcome is rejected. */
   cancel(): void;
 }
 
@@ -110,7 +110,7 @@ export class Backtests {
       }),
       cancel: () => answer.reject(new PrismError("OVERLOADED", "The backtest was called off")),
     };
-    // Whoever cancels may not wait for it any more.
+    // A caller that cancels may not wait for the outcome.
     run.outcome.catch(() => undefined);
     this.#running.add(run);
     listen(thread, answer, onProgress);

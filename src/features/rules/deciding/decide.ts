@@ -72,7 +72,7 @@ export interface DeciderParts {
   readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
 
-/** Decides events. Pure but for the offsets it draws and the totals it adds to; whoever calls it holds the writer. */
+/** Decides events. Pure but for the offsets it draws and the totals it adds to; the caller must hold the writer. */
 export class Decider {
   readonly #parts: DeciderParts;
   #stormJobs: JobRow[] = [];
@@ -83,7 +83,7 @@ export class Decider {
   }
 
   /**
-   * Decides one event: every active rule that matches leaves a decision, and a notification where it reaches somebody.
+   * Decides one event: every active rule that matches leaves a decision, and a notification where it has recipients.
    * Of an event with many or costly rules this is one {@link Slice}; the next call, with where this one ended, goes on.
    * @param earlier what earlier slices or attempts have stored of this event. A rule that had no recipients and now has some is decided again.
    * @returns null when no rule has anything to decide. @throws what a template or a look-up throws: the event is then {@link poisoned}.
@@ -310,7 +310,7 @@ export function stormJob(batchId: string, priority: number, runAt: number): Omit
   };
 }
 
-/** A rule that matched, and what becomes of it; no verdict where it has nobody to tell. */
+/** A rule that matched, and what becomes of it; no verdict where it has no recipients. */
 interface Decided {
   readonly rule: ActiveRule;
   readonly users: readonly string[];

@@ -61,7 +61,7 @@ const IS_ACTIVE = "u.status = 'active' and u.deletedAt is null";
 
 /**
  * Whom a rule reaches: holders of its roles and the users it names; where it is bound to a project, that project's members only, which for
- * `default` is everybody (D27). One look-up per role, each along an index in the order of ids and ended by its limit: what it costs does not
+ * `default` are all users. One look-up per role, each along an index in the order of ids and ended by its limit: what it costs does not
  * grow with the number of users. `cross join` keeps SQLite from turning the order round.
  */
 const HOLDERS = `

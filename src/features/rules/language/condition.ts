@@ -9,7 +9,7 @@ import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
 /**
- * Reads, checks and compiles a condition (contract 6).
+ * Reads, checks and compiles a condition.
  *
  * @throws InvalidCondition for every string that is no condition.
  */

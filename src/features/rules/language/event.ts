@@ -35,7 +35,7 @@ export function envelopeMemberLike(name: string): EnvelopeMember | undefined {
   return byLowerCase.get(name.toLowerCase());
 }
 
-/** Whether `event.<segment>` is the envelope's; any other first segment reads the payload (D45). */
+/** Whether `event.<segment>` is the envelope's; any other first segment reads the payload. */
 export function isEnvelopeMember(segment: string | number): segment is EnvelopeMember {
   return envelopeMembers.has(segment);
 }

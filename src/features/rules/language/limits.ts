@@ -1,5 +1,5 @@
 /**
- * Every bound of the rule language (contract 6.1, 6.2, 6.3). Characters are Unicode code points, units are UTF-16 units.
+ * Every bound of the rule language. Characters are Unicode code points, units are UTF-16 units.
  * A rule is written once and run millions of times by people who did not write it, so all of them are checked before it is stored.
  */
 export const LIMITS = {

@@ -15,7 +15,7 @@ const OPENING = "{{";
 const CLOSING = "}}";
 
 /**
- * Reads a template (end of contract 6.3).
+ * Reads a template.
  *
  * @param field name of the member that holds it, for the error.
  * @throws InvalidTemplate

@@ -3,7 +3,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { StormRow } from "../../../store/commit/write-set.ts";
 import type { Bucket } from "./match-window.ts";
 
-/** The last time a rule told somebody, by the receipt of the event that made it. */
+/** The last notification of a rule, by the receipt of its event. */
 interface Firing {
   readonly at: EpochMs;
   readonly notificationId: string;

@@ -85,8 +85,8 @@ export class Throttle {
 
   /**
    * Says what becomes of a match, and changes nothing yet: another rule may still make the event poisonous.
-   * @param isLate the event is decided again, out of its turn: it counts with the newest matches, for at an instant long past it would begin
-   * their window anew. @throws what a key's template throws
+   * @param isLate the event is decided again, out of its turn: it counts with the newest matches, because an instant long past would
+   * reset their window. @throws what a key's template throws
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
     const { suppression: own, dedupe } = rule.throttling;
@@ -139,7 +139,7 @@ export class Throttle {
     return outcome === "suppressed" ? this.#hold(state, verdict, event) : null;
   }
 
-  /** The database refused what a firing had made: nobody was told, so that it holds nothing back. To be called when its set has settled. */
+  /** The database refused a notification, so it must not hold back later matches. To be called when its set is committed. */
   refused({ id, ruleId, dedupeKey }: Pick<NotificationRow, "id" | "ruleId" | "dedupeKey">): void {
     if (ruleId !== null) this.#lastFired.forget(ruleId, dedupeKey, id);
   }

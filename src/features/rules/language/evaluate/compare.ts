@@ -65,7 +65,7 @@ function isNullLiteral(node: Node): boolean {
   return node.kind === "literal" && node.value === null;
 }
 
-/** Only a written `null` asks for null; a value that happens to be null makes every comparison false (D26). */
+/** Only a written `null` asks for null; a value that happens to be null makes every comparison false. */
 function nullTest(operator: ComparisonSymbol, read: Read): Read {
   if (operator === "==") return (event) => read(event) === null;
   if (operator === "!=") return (event) => read(event) !== null;
@@ -114,7 +114,7 @@ export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
 type Comparison = (left: Value, right: Value) => boolean;
 
 /**
- * The six comparisons (contract 6.3). A null on either side makes each of them false (D26); types are never converted, except that a
+ * The six comparisons. A null on either side makes each of them false; types are never converted, except that a
  * decimal and a number compare exactly; lists and objects equal nothing.
  */
 const COMPARISONS: Readonly<Record<ComparisonSymbol, Comparison>> = {

@@ -193,7 +193,7 @@ export function isInspected(value: Value): value is string {
   return typeof value === "string" && value.length <= LIMITS.inspectedUnits;
 }
 
-/** What the functions of contract 6.2 do; `now` is not among them, since it asks the event. */
+/** What the functions of the language do; `now` is not among them, since it asks the event. */
 export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, LanguageFunction>> = {
   lower,
   upper,

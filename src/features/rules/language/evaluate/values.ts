@@ -2,7 +2,7 @@ import { LIMITS } from "../limits.ts";
 
 /**
  * A value inside the language: null, boolean, finite double, string, decimal, list or object. A decimal is a bigint of 1e-4 units
- * (D24); nothing else is a bigint, because JSON has none.
+ *; nothing else is a bigint, because JSON has none.
  */
 export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
 

@@ -9,7 +9,7 @@ import { tokenize } from "./tokens.ts";
 import { type Node, type NodeOf, nodesOf } from "./tree.ts";
 
 /**
- * Reads a condition (contract 6.1). The steps, each of which may assume what the one before has checked: characters to tokens,
+ * Reads a condition. The steps, each of which may assume what the one before has checked: characters to tokens,
  * order of tokens, precedence (expr-eval) and tree, type of the whole. Patterns are not compiled: see {@link measurePatterns}.
  *
  * @throws InvalidCondition for every string that is no condition; nothing else, and in time linear in the source's length.
