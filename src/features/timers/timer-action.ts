@@ -4,11 +4,10 @@ import type { Permission } from "../../core/permissions.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
-import { Action, ChannelList, requireServed } from "../../http/message-shapes.ts";
+import { Action, ChannelList, requireServed, type ServedChannels } from "../../http/message-shapes.ts";
 import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
 import { CHANNEL_NAME } from "../../live/stream.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { Channels } from "../delivery/index.ts";
 import { NOTIFY_EVENT } from "../notifications/index.ts";
 
 const MAX_PAYLOAD_BYTES = 65_536;
@@ -118,7 +117,7 @@ export interface MessageAction {
 }
 
 /** Whether its people and its sound are there is asked in a transaction. @throws VALIDATION_FAILED, NOT_CONFIGURED */
-export function readTimerAction(input: unknown, channels: Channels): TimerAction {
+export function readTimerAction(input: unknown, channels: ServedChannels): TimerAction {
   const action = checkShape(AnyTimerAction, input, "body");
   if (action.type === "event") return { ...action, payload: action.payload ?? {}, persist: action.persist === true };
   if (action.type === "message") return { ...action, payload: action.payload ?? {} };

@@ -6,12 +6,12 @@ import { epochOf, type Moment } from "../../core/moment.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { checkShape } from "../../http/input.ts";
+import type { ServedChannels } from "../../http/message-shapes.ts";
 import { object } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
 import { holdersOf, releaseKey } from "../../store/commit/job-table.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
-import type { Channels } from "../delivery/index.ts";
 import type { EnqueuedJob, JobControl } from "../jobs/index.ts";
 import { readBusNotify } from "../notifications/index.ts";
 import type { Schedules } from "../schedules/index.ts";
@@ -72,7 +72,7 @@ export interface TimersContext extends FiringContext {
   readonly jobControl: JobControl;
   readonly schedules: Schedules;
   readonly pending: PendingTimers;
-  readonly channels: Channels;
+  readonly channels: ServedChannels;
   limits(): TimerSettings;
 }
 
