@@ -289,9 +289,11 @@ export class Connections {
 
   #disown(connection: Connection, entry: Entry): void {
     if (entry.owner !== null) {
-      const others = this.#byPrincipal.get(entry.owner)?.filter((other) => other !== connection) ?? [];
-      if (others.length > 0) this.#byPrincipal.set(entry.owner, others);
-      else this.#byPrincipal.delete(entry.owner);
+      const all = this.#byPrincipal.get(entry.owner) ?? [];
+      const last = all.pop();
+      // Their order does not matter.
+      if (last && last !== connection) all[all.indexOf(connection)] = last;
+      if (all.length === 0) this.#byPrincipal.delete(entry.owner);
     }
     if (entry.userId !== null) this.#parts.presence.left(entry.userId);
     entry.owner = null;
