@@ -32,7 +32,8 @@ test("a module says who may subscribe to channels of its own; without it the per
   await ofVic.join("presence-lobby");
 
   await prism.post("/rooms/clear", {}, { token: null });
-  await makeUser(prism, "wim");
+  // Asked again when the rights of a connection change.
+  assert.equal((await prism.patch(`/api/v1/users/${uma.id}`, { roles: ["User", "Viewer"] })).status, 200);
   await ofUma.becomes("disconnected");
   assert.equal(ofUma.codes.at(-1), 4009);
 
