@@ -46,36 +46,9 @@ export class EventConsumers {
   /** A reader without a place in the table begins behind the last event there is. @returns what ends it. @throws TypeError for a name in use */
   consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
-    const { database, clock, log, head } = this.#parts;
-    const consumer = new Consumer({
-      name,
-      handler,
-      maxAttempts,
-      log,
-      startsAt: head(),
-      head,
-      before: this.#ending.get(name) ?? Promise.resolve(),
-      read: (after, upTo) => this.#read(after, upTo),
-      async place(start) {
-        const row = { name, cursor: start, updatedAt: clock.now() };
-        const kept = await database.write(async (trx) => {
-          await trx
-            .insertInto("event_consumers")
-            .values(row)
-            .onConflict((conflict) => conflict.doNothing())
-            .execute();
-          return trx.selectFrom("event_consumers").select("cursor").where("name", "=", name).executeTakeFirst();
-        });
-        return kept?.cursor ?? start;
-      },
-      async move(cursor) {
-        await database.write((trx) =>
-          trx.updateTable("event_consumers").set({ cursor, updatedAt: clock.now() }).where("name", "=", name).execute(),
-        );
-      },
-    });
+    const consumer = new Consumer(this.#parts, name, handler, maxAttempts, (after, upTo) => this.#read(after, upTo));
     this.#consumers.set(name, consumer);
-    consumer.start();
+    consumer.start(this.#ending.get(name) ?? Promise.resolve());
     return () => this.#end(name, consumer);
   }
 
@@ -117,42 +90,42 @@ export class EventConsumers {
   }
 }
 
-interface ReaderParts {
-  readonly name: string;
-  readonly handler: BatchHandler;
-  /** Failures in a row after which the events of a batch are handed over one at a time. */
-  readonly maxAttempts: number;
-  readonly log: Logger;
-  readonly startsAt: number;
-  /** What must have ended first. */
-  readonly before: Promise<void>;
-  head(): number;
-  read(after: number, upTo: number): StoredEvent[];
-  /** Where the reader has come to; it begins at `start` if it is new. */
-  place(start: number): Promise<number>;
-  move(cursor: number): Promise<void>;
-}
-
 class Consumer {
   readonly name: string;
-  readonly #parts: ReaderParts;
+  readonly #parts: ConsumerParts;
+  readonly #handler: BatchHandler;
+  /** Failures in a row after which the events of a batch are handed over one at a time. */
+  readonly #maxAttempts: number;
+  readonly #read: (after: number, upTo: number) => StoredEvent[];
+  readonly #startsAt: number;
   /** Nothing up to here is left to read; null until the table was asked. */
   #doneUpTo: number | null = null;
   #isEnded = false;
   #wakeUp: Deferred<void> = deferred();
   #run: Promise<void> = Promise.resolve();
 
-  constructor(parts: ReaderParts) {
-    this.name = parts.name;
+  constructor(
+    parts: ConsumerParts,
+    name: string,
+    handler: BatchHandler,
+    maxAttempts: number,
+    read: (after: number, upTo: number) => StoredEvent[],
+  ) {
     this.#parts = parts;
+    this.name = name;
+    this.#handler = handler;
+    this.#maxAttempts = maxAttempts;
+    this.#read = read;
+    this.#startsAt = parts.head();
   }
 
   get lag(): number {
-    return Math.max(0, this.#parts.head() - (this.#doneUpTo ?? this.#parts.startsAt));
+    return Math.max(0, this.#parts.head() - (this.#doneUpTo ?? this.#startsAt));
   }
 
-  start(): void {
-    this.#run = this.#parts.before.then(() => this.#work());
+  /** @param before what must have ended first. */
+  start(before: Promise<void>): void {
+    this.#run = before.then(() => this.#work());
   }
 
   wake(): void {
@@ -169,7 +142,7 @@ class Consumer {
     for (let failures = 0; !this.#isEnded; ) {
       this.#wakeUp = deferred();
       try {
-        const isMore = await this.#step(failures >= this.#parts.maxAttempts);
+        const isMore = await this.#step(failures >= this.#maxAttempts);
         failures = 0;
         if (!isMore) await this.#wakeUp.promise;
       } catch (error) {
@@ -184,10 +157,9 @@ class Consumer {
 
   /** One batch. @param isApart each event by itself, and one that fails then is passed over. @returns whether there may be more. */
   async #step(isApart: boolean): Promise<boolean> {
-    const { read, place, move, handler, startsAt, head } = this.#parts;
-    this.#doneUpTo ??= await place(startsAt);
-    const upTo = head();
-    const batch = upTo > this.#doneUpTo ? read(this.#doneUpTo, upTo) : [];
+    this.#doneUpTo ??= await this.#place();
+    const upTo = this.#parts.head();
+    const batch = upTo > this.#doneUpTo ? this.#read(this.#doneUpTo, upTo) : [];
     const last = batch.at(-1);
     if (!last || this.#isEnded) {
       // Numbers without an event: deleted ones, and those that a crash has skipped.
@@ -195,21 +167,41 @@ class Consumer {
       return false;
     }
     if (isApart) for (const event of batch) await this.#one(event);
-    else await handler(batch);
-    await move(last.seq);
+    else await this.#handler(batch);
+    await this.#move(last.seq);
     this.#doneUpTo = last.seq;
     return true;
   }
 
+  /** Where the consumer has come to; a new one begins at the head. */
+  async #place(): Promise<number> {
+    const { database, clock } = this.#parts;
+    const row = { name: this.name, cursor: this.#startsAt, updatedAt: clock.now() };
+    const kept = await database.write(async (trx) => {
+      await trx
+        .insertInto("event_consumers")
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      return trx.selectFrom("event_consumers").select("cursor").where("name", "=", this.name).executeTakeFirst();
+    });
+    return kept?.cursor ?? this.#startsAt;
+  }
+
+  async #move(cursor: number): Promise<void> {
+    const { database, clock } = this.#parts;
+    const row = { cursor, updatedAt: clock.now() };
+    await database.write((trx) => trx.updateTable("event_consumers").set(row).where("name", "=", this.name).execute());
+  }
+
   /** An event that the handler fails at by itself is passed over, so that it does not hold up all that come after it. */
   async #one(event: StoredEvent): Promise<void> {
-    const { handler, log } = this.#parts;
     if (this.#isEnded) throw new Error("the consumer has ended");
     try {
-      await handler([event]);
+      await this.#handler([event]);
     } catch (error) {
       const { id: eventId, seq } = event;
-      log.error(
+      this.#parts.log.error(
         { consumer: this.name, eventId, seq, err: error },
         "a consumer has skipped an event that it cannot handle",
       );

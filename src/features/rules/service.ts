@@ -18,9 +18,8 @@ import {
   visibleRule,
   writableRule,
 } from "./rule-access.ts";
-import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom } from "./rule-store.ts";
+import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom, roleId } from "./rule-store.ts";
 import type { CreateRule, ImportReply, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
-import { roleId } from "./targets.ts";
 import { countsView, ruleView } from "./view.ts";
 
 // A rule, its version and its audit row are one transaction.
