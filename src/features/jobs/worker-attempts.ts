@@ -85,6 +85,19 @@ export interface AttemptsContext {
 /** What could not be begun is tried again after so long. */
 const TRY_AGAIN_MS = 1000;
 
+/** Payloads of one claim; what would be more is left to the next. */
+const MAX_CLAIMED_BYTES = 1_048_576;
+
+/** How many of the jobs fit into one answer; one always does. */
+export function howManyFit(jobs: readonly ClaimedJob[]): number {
+  let bytes = 0;
+  const first = jobs.findIndex(({ payload }, at) => {
+    bytes += Buffer.byteLength(payload);
+    return at > 0 && bytes > MAX_CLAIMED_BYTES;
+  });
+  return first === -1 ? jobs.length : first;
+}
+
 /** Has the server do its part of claimed jobs. @returns those that are to be handed out, with what the worker needs of them as their payload */
 export async function beginAll<J extends ClaimedJob>(
   { database, jobs, handlers, clock, log }: AttemptsContext,

@@ -28,6 +28,7 @@ import {
   type FailedAttempt,
   failHeld,
   type HeldAttempt,
+  howManyFit,
   notYours,
   type RemoteHandler,
   requireHeld,
@@ -40,8 +41,6 @@ const FRESH_MS = 20_000;
 const MAX_WORKERS = 10_000;
 /** Jobs of one transaction when a lease has run out: nobody waits for the writer longer than for a slice. */
 const SLICE = 100;
-/** Payloads of one claim; what would be more is left to the next. */
-const MAX_CLAIMED_BYTES = 1_048_576;
 /** The runner makes jobs ready a moment before their time. One that has longer to wait was due by a clock that has been set back. */
 const MAX_AHEAD_MS = 200;
 const TRY_AGAIN_MS = 1000;
@@ -392,16 +391,6 @@ export class WorkerLeases {
 
 function runningOf(trx: Trx, workerId: string) {
   return runningJobs(trx).where("workerId", "=", workerId);
-}
-
-/** How many of the jobs fit into one answer; one always does. */
-function howManyFit(jobs: readonly ClaimedJob[]): number {
-  let bytes = 0;
-  const first = jobs.findIndex(({ payload }, at) => {
-    bytes += Buffer.byteLength(payload);
-    return at > 0 && bytes > MAX_CLAIMED_BYTES;
-  });
-  return first === -1 ? jobs.length : first;
 }
 
 function leaseOver(): PrismError {
