@@ -1,4 +1,6 @@
+import type { Config } from "../config/load.ts";
 import { ownOrigins } from "../config/public-url.ts";
+import { PrismError } from "../core/errors.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
 import { rolesFeature } from "../features/access/roles/routes.ts";
 import { authFeature } from "../features/access/sessions/routes.ts";
@@ -6,16 +8,19 @@ import { usersFeature } from "../features/access/users/routes.ts";
 import { alertsFeature } from "../features/alerts/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
+import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
 import { digestFeature } from "../features/digest/routes.ts";
 import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
+import { PermanentError } from "../features/jobs/index.ts";
 import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
 import { messagesFeature } from "../features/messages/routes.ts";
 import { notificationsFeature } from "../features/notifications/routes.ts";
 import { modulesFeature } from "../features/plugins/routes.ts";
+import type { PusherOwn } from "../features/pusher/index.ts";
 import { pusherFeature } from "../features/pusher/routes.ts";
 import { rulesFeature } from "../features/rules/routes.ts";
 import { schedulesFeature } from "../features/schedules/routes.ts";
@@ -160,7 +165,18 @@ function liveFeatures(parts: Parts): Feature[] {
   const { hub, connections, realtimeAccess, pusher, pusherRegistry } = parts.core.live;
   const { idempotency, realtime } = parts.services;
   return [
-    pusherFeature({ db, clock, config, hub, connections, storage, pusher, pusherRegistry, realtime }),
+    pusherFeature({
+      db,
+      clock,
+      config,
+      hub,
+      connections,
+      storage,
+      pusher,
+      pusherRegistry,
+      realtime,
+      callWebhook: pusherWebhookCaller(config),
+    }),
     realtimeFeature({
       db,
       clock,
@@ -229,6 +245,20 @@ function operatorFeatures({ base, core, http, services, upkeep }: Parts): Featur
     }),
   ];
 }
+
+/** A URL that is refused stays so, unless its host was only not found. */
+function pusherWebhookCaller(config: Config): PusherOwn["callWebhook"] {
+  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { timeoutMs: PUSHER_WEBHOOK_TIMEOUT_MS });
+  return (url, request) =>
+    outside.request(url, request).catch((error: unknown) => {
+      const isRefused =
+        error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
+      throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+    });
+}
+
+/** As at Pusher. */
+const PUSHER_WEBHOOK_TIMEOUT_MS = 4000;
 
 /** Whether a browser page of this origin may open live connections. */
 export function allowsOrigin({ base: { config, settings, listening } }: Parts, origin: string): boolean {

@@ -1,4 +1,5 @@
 import { OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { eventJson, notificationView } from "../features/notifications/index.ts";
 import { ChannelAuthorizers, openPusherApp, type PusherApp } from "../features/pusher/index.ts";
 import { openSounds, type SoundServices } from "../features/sounds/index.ts";
 import { realtimeAccess, TableHistory } from "../features/streams/index.ts";
@@ -32,6 +33,11 @@ export async function openLive(base: Base, { principals, projects }: Access): Pr
   const channelAuthorizers = new ChannelAuthorizers(log);
   const presence = new Presence();
   const access = realtimeAccess(principals, { projects, authorizers: channelAuthorizers });
+  const history = new TableHistory(reader, box, {
+    event: eventJson,
+    notification: (row) =>
+      JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null, sounds.urlOf)),
+  });
   return {
     sounds,
     pusher: await openPusherApp({ config, database, box, clock }),
@@ -40,7 +46,7 @@ export async function openLive(base: Base, { principals, projects }: Access): Pr
     presence,
     realtimeAccess: access,
     connections: new Connections({ limits: config.realtime, presence, access, clock, log }),
-    hub: new Hub(new TableHistory(reader, box, sounds.urlOf), {
+    hub: new Hub(history, {
       events: committer.sequences.events.last,
       log: committer.sequences.streams.last,
     }),

@@ -90,7 +90,7 @@ function mountSockets(parts: Parts): void {
     projects,
     pusher,
     pusherRegistry,
-    notify: services.notify,
+    markRead: (id, userId) => services.notify.markRead(id, userId),
     marks: new DeliveryMarks(base.database, base.committer, clock),
     allowsOrigin: (origin) => allowsOrigin(parts, origin),
   });

@@ -6,7 +6,27 @@ import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
-export const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher"] as const;
+/** Why a socket was closed (contract 5.1). A client should connect again after 1011, 1012 and 4008, after 4429 later, after `expired` with a newer token, and not after the others. */
+export const CLOSE = {
+  tooBig: 1009,
+  internal: 1011,
+  restart: 1012,
+  tooSlow: 4008,
+  malformed: 4400,
+  /** The credential was revoked: a logout, a disabled account, a revoked token or key. */
+  unauthenticated: 4401,
+  /** The token ended by its own time. A client that holds a newer one should connect again. */
+  expired: 4401,
+  forbidden: 4403,
+  notFound: 4404,
+  rate: 4429,
+  /** It has not said in time who it is. */
+  idle: 4401,
+} as const;
+
+export type CloseReason = keyof typeof CLOSE;
+
+const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Who may follow what, asked at subscribing and again whenever rights change. */
@@ -30,14 +50,14 @@ export interface Connection {
   restart(): void;
 }
 
-export interface ConnectionLimits {
+interface ConnectionLimits {
   readonly maxConnections: number;
   readonly maxPerUser: number;
   readonly maxPerIp: number;
   readonly maxPendingPerIp: number;
 }
 
-export interface ConnectionsParts {
+interface ConnectionsParts {
   readonly limits: ConnectionLimits;
   readonly presence: Presence;
   readonly access: RealtimeAccess;
@@ -125,7 +145,7 @@ export class Connections {
     if (principal) this.#requireRoomOf(principal);
   }
 
-  /** One that has no principal is pending until {@link identify} or {@link settle}. */
+  /** One that has no principal is pending until {@link identify} or {@link markAnonymous}. */
   add(connection: Connection): void {
     const slot = this.#added++ % SLOTS;
     const entry: Entry = { slot, isPending: false, owner: null, userId: null };
@@ -152,7 +172,7 @@ export class Connections {
   }
 
   /** A connection need not say who it is: what it follows is for everybody. */
-  settle(connection: Connection): void {
+  markAnonymous(connection: Connection): void {
     const entry = this.#entries.get(connection);
     if (entry) this.#setPending(connection, entry, false);
   }

@@ -3,8 +3,9 @@ import { Bucket } from "../core/bucket.ts";
 import type { Clock, EpochMs } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Principal } from "../core/principal.ts";
-import { CLOSE, type CloseReason } from "./close-codes.ts";
 import {
+  CLOSE,
+  type CloseReason,
   type Connection,
   type Connections,
   MAX_PENDING_MESSAGE_BYTES,
@@ -275,7 +276,7 @@ export class LiveSocket implements Connection, Follower {
     if (this.#principal && this.#principal.expiresAt <= now) return this.close("expired");
     if (!this.#principal && this.#isPendingTooLong(elapsed)) {
       if (!this.#parts.protocol.staysAnonymous) return this.close("idle");
-      this.#parts.connections.settle(this);
+      this.#parts.connections.markAnonymous(this);
     }
     this.fallBehindIfSlow();
     if (this.#blockedSince !== null && elapsed - this.#blockedSince >= STUCK_LIMIT_MS) {

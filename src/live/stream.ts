@@ -1,5 +1,6 @@
 import type { EpochMs } from "../core/clock.ts";
 import { isUuid } from "../core/ids.ts";
+import type { Level } from "../core/levels.ts";
 
 /** The name of a stream and what it says (contract 5.1). */
 export type StreamRef =
@@ -109,7 +110,7 @@ export function parseStreamName(name: string): StreamRef | undefined {
 }
 
 /** What the meaning of a name depends on. */
-export interface NameContext {
+interface NameContext {
   /** Of the caller; null for a caller that is no user. */
   readonly userId: string | null;
   readonly projects: ProjectNames;
@@ -146,4 +147,36 @@ function parseChannel(text: string): StreamRef | undefined {
   if (!CHANNEL_NAME.test(name) || (projectId !== null && !isUuid(projectId))) return undefined;
   const stream = { kind: "channel", projectId, name } as const;
   return streamName(stream).length > MAX_STREAM_LENGTH ? undefined : stream;
+}
+
+interface EventFilter {
+  /** Exact, or a prefix followed by `*`: `order.*`. */
+  readonly type?: string | undefined;
+  /** Only entries that are events have a level. */
+  readonly level?: readonly Level[] | undefined;
+}
+
+/** Which entries of a stream a subscriber wants. */
+export function eventFilter({ type, level }: EventFilter): (entry: StreamEntry) => boolean {
+  const isWanted = type === undefined ? () => true : typeMatcher(type);
+  const levels = level === undefined ? null : new Set<string>(level);
+  return (entry) => isWanted(entry.type) && (levels === null || levels.has(levelOf(entry)));
+}
+
+/** Whether an event's type is the pattern, or begins with what stands before its `*`. */
+export function matchesType(pattern: string, type: string): boolean {
+  return typeMatcher(pattern)(type);
+}
+
+function typeMatcher(pattern: string): (type: string) => boolean {
+  if (!pattern.endsWith("*")) return (type) => type === pattern;
+  const prefix = pattern.slice(0, -1);
+  return (type) => type.startsWith(prefix);
+}
+
+// An event's level stands before anything that a producer may write freely, so no payload can pretend another.
+const LEVEL = /"level":"([a-z]+)"/;
+
+function levelOf(entry: StreamEntry): string {
+  return LEVEL.exec(entry.data)?.[1] ?? "";
 }

@@ -1,5 +1,5 @@
-import type { Hub, Listener } from "./hub.ts";
-import type { PageReader } from "./reading-turns.ts";
+import { PrismError } from "../core/errors.ts";
+import type { Hub, Listener, PageReader } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 
 /** One reader of one stream, in the words of its protocol. */
@@ -164,4 +164,15 @@ export class Subscription implements Listener, PageReader {
 
 function everything(): boolean {
   return true;
+}
+
+/** Where to begin, from a query or a `Last-Event-ID` header; absent is now. @throws VALIDATION_FAILED */
+export function parseFrom(text: string | undefined): From {
+  if (text === undefined || text === "" || text === "latest") return "latest";
+  if (text === "earliest") return "earliest";
+  const offset = Number(text);
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(offset)) return offset;
+  throw new PrismError("VALIDATION_FAILED", "The offset to resume from is not valid", {
+    details: [{ path: "from", code: "VALUE", message: "must be an offset, latest or earliest" }],
+  });
 }

@@ -2,7 +2,7 @@ import type { TemplatedApp } from "uWebSockets.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Hub } from "../../src/live/hub.ts";
-import { nativeProtocol } from "../../src/live/protocols/native-message.ts";
+import { nativeProtocol } from "../../src/live/protocols/native-socket.ts";
 import type { StreamEntry, StreamRef } from "../../src/live/stream.ts";
 import { TopicBroadcaster } from "../../src/live/topic-broadcaster.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -36,7 +36,7 @@ test("an event goes out to a thousand sockets in one publish, and slow ones are 
   assert.deepEqual([published.length, looks], [70, 1000]);
 
   for (const follower of followers) broadcaster.left(shop, follower);
-  assert.equal(hub.isDeserted, true);
+  assert.equal(hub.hasNoListeners, true);
   hub.publish(shop, entryOf(71, data));
   assert.equal(published.length, 70, "nobody follows any more");
 });

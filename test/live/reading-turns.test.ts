@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type PageReader, ReadingTurns } from "../../src/live/reading-turns.ts";
+import { type PageReader, ReadingTurns } from "../../src/live/hub.ts";
 
 /** As the source has it. */
 const PAGES_PER_TURN = 4;

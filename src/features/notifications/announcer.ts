@@ -35,7 +35,7 @@ export class Announcer {
     const last = events.at(-1);
     if (!last) return;
     // The hot path: most streams have no listener.
-    if (!this.#hub.isDeserted) for (const event of events) this.#event(event);
+    if (!this.#hub.hasNoListeners) for (const event of events) this.#event(event);
     this.#hub.advance("events", last.seq);
     for (const observer of this.#observers) observer.events(events);
   }

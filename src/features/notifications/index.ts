@@ -6,4 +6,4 @@ export { NOTIFY_EVENT, Notifier, type NotifyInput, readBusNotify, type Scheduled
 export { handleRecipients, markNotificationDelivered } from "./recipients.ts";
 export { notificationSweep } from "./retention.ts";
 export { handleStorms } from "./storms.ts";
-export { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "./views.ts";
+export { eventJson, notificationView } from "./views.ts";

@@ -2,8 +2,13 @@ import { createHash, createHmac, randomBytes, randomInt } from "node:crypto";
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { Connections } from "../../live/connections.ts";
+import type { Hub } from "../../live/hub.ts";
+import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import { PUSHER_APP_SETTING, sealedSettingPlace } from "../../store/sealed-settings.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
 import type { AuditService } from "../audit/index.ts";
 
 /** The credentials of an app of Pusher Channels; clients know all but the secret. */
@@ -118,3 +123,38 @@ export function signUser({ key, secret }: PusherApp, socketId: string, userData:
 export function sharedSecretOf(masterKey: Uint8Array, channel: string): string {
   return createHash("sha256").update(channel).update(masterKey).digest("base64");
 }
+
+/** A triggered event, as an entry of its channel's stream. */
+export interface TriggeredEntry {
+  readonly to: { readonly kind: "pusher"; readonly channel: string };
+  readonly type: string;
+  readonly data: string;
+  /** The socket that is not sent it. */
+  readonly except?: string | undefined;
+  readonly correlationId: string;
+}
+
+interface WebhookRequest {
+  readonly method: "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  readonly signal: AbortSignal;
+}
+
+/** What the feature needs besides the services of every module. */
+export interface PusherOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly storage: StorageGuard;
+  readonly pusher: PusherApp;
+  readonly pusherRegistry: PusherRegistry;
+  /** Stores entries and sends them to the channels' followers. */
+  readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };
+  /** Calls a URL of Pusher's webhooks. @throws PermanentError where the URL is refused, Error to be tried again */
+  callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
+}
+
+export type PusherContext = PusherOwn & Pick<CoreServices, "scheduler" | "events" | "log">;

@@ -1,8 +1,7 @@
 import { currentCaller } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { NewEntry } from "../streams/index.ts";
-import type { PusherContext } from "./context.ts";
+import type { PusherContext, TriggeredEntry } from "./pusher-app.ts";
 
 /** One event for one channel. */
 export interface TriggeredEvent {
@@ -14,7 +13,7 @@ export interface TriggeredEvent {
 }
 
 interface Waiting {
-  readonly entries: readonly NewEntry[];
+  readonly entries: readonly TriggeredEntry[];
   readonly bytes: number;
   resolve(): void;
   reject(error: unknown): void;
@@ -89,6 +88,6 @@ export class Triggers {
   }
 }
 
-function entryOf({ channel, name, data, socketId }: TriggeredEvent, correlationId: string): NewEntry {
+function entryOf({ channel, name, data, socketId }: TriggeredEvent, correlationId: string): TriggeredEntry {
   return { to: { kind: "pusher", channel }, type: name, data, except: socketId ?? undefined, correlationId };
 }

@@ -1,14 +1,74 @@
 import { AsyncResource } from "node:async_hooks";
 import { createHmac } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
-import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { VERSION } from "../../core/version.ts";
-import type { PusherHappening } from "../../live/protocols/pusher/pusher-observer.ts";
-import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
+import type { PusherHappening } from "../../live/protocols/pusher/pusher-registry.ts";
 import { PermanentError } from "../jobs/index.ts";
-import type { PusherContext } from "./context.ts";
-import { Departures } from "./departures.ts";
+import type { PusherContext } from "./pusher-app.ts";
+
+/** As at Pusher: who comes back within this time was never gone. */
+const GRACE_MS = 3000;
+const LOOK_EVERY_MS = 250;
+/** Beyond this many departures that wait they are told at once. */
+const MAX_DEPARTURES = 100_000;
+
+const RETURN_OF = { channel_vacated: "channel_occupied", member_removed: "member_added" } as const;
+
+/**
+ * Holds `channel_vacated` and `member_removed` back for three seconds, so that a page that reloads tells webhooks nothing: a return within that time
+ * cancels both.
+ */
+class Departures {
+  readonly #tell: (happening: PusherHappening) => void;
+  /** In the order in which they are due. */
+  readonly #waiting = new Map<string, { readonly happening: PusherHappening; readonly dueAt: number }>();
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  readonly #clock: Clock;
+
+  /** @param tell called with those who stay away. */
+  constructor(clock: Clock, tell: (happening: PusherHappening) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** @returns whether it is dealt with: a departure that waits, or the return of one. */
+  take(happening: PusherHappening): boolean {
+    const { name } = happening;
+    if (name === "channel_occupied" || name === "member_added") return this.#waiting.delete(keyOf(name, happening));
+    if (name !== "channel_vacated" && name !== "member_removed") return false;
+    if (this.#isClosed || this.#waiting.size >= MAX_DEPARTURES) return false;
+    const dueAt = this.#clock.elapsed() + GRACE_MS;
+    this.#waiting.set(keyOf(RETURN_OF[name], happening), { happening, dueAt });
+    this.#timer ??= setTimeout(() => this.#tellDue(), LOOK_EVERY_MS);
+    return true;
+  }
+
+  /** Tells all that wait, and holds nothing back any more. */
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    for (const { happening } of this.#waiting.values()) this.#tell(happening);
+    this.#waiting.clear();
+  }
+
+  #tellDue(): void {
+    const now = this.#clock.elapsed();
+    for (const [key, { happening, dueAt }] of this.#waiting) {
+      if (dueAt > now) break;
+      this.#waiting.delete(key);
+      this.#tell(happening);
+    }
+    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#tellDue(), LOOK_EVERY_MS) : null;
+  }
+}
+
+function keyOf(returns: string, happening: PusherHappening): string {
+  const member = "user_id" in happening ? JSON.stringify(happening.user_id) : "";
+  return `${returns} ${happening.channel} ${member}`;
+}
 
 /** As at Pusher: a webhook waits for others this long, and has up to this many events. */
 const BATCH_MS = 250;
@@ -22,7 +82,6 @@ const MAX_AT_ONCE = 1000;
 const MAX_CALLS = 8;
 /** Of the job. With the waits of `jobs.module.*` about five minutes, as at Pusher. */
 const MAX_ATTEMPTS = 10;
-const TIMEOUT_MS = 4000;
 const KIND = "webhook";
 const LOG_EVERY_MS = 60_000;
 
@@ -33,7 +92,7 @@ interface Batch {
   readonly events: readonly PusherHappening[];
 }
 
-type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher">;
+type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher" | "callWebhook">;
 
 /**
  * Pusher's own webhooks: batches of what happens in channels. A batch is sent at once and costs no write; one that fails becomes a job of this module,
@@ -43,7 +102,6 @@ export class PusherWebhooks {
   readonly #feed: Feed;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #fetch: SafeFetch;
   readonly #urls: readonly string[];
   readonly #wanted: ReadonlySet<string>;
   readonly #departures: Departures;
@@ -61,7 +119,6 @@ export class PusherWebhooks {
     this.#feed = feed;
     this.#clock = clock;
     this.#log = log.namespace("pusher");
-    this.#fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { timeoutMs: TIMEOUT_MS });
     this.#urls = config.pusher.webhooks.urls;
     this.#departures = new Departures(clock, (happening) => this.#add(happening));
     this.#wanted = new Set(config.pusher.webhooks.events);
@@ -166,17 +223,10 @@ export class PusherWebhooks {
       "X-Pusher-Key": key,
       "X-Pusher-Signature": createHmac("sha256", secret).update(body).digest("hex"),
     };
-    const { status } = await this.#fetch.request(url, { method: "POST", headers, body, signal }).catch(asFailure);
+    const { status } = await this.#feed.callWebhook(url, { method: "POST", headers, body, signal });
     if (status < 200 || status >= 300) throw new Error(`the webhook answered ${status}`);
     return { status };
   }
-}
-
-/** @throws what the job is to make of it */
-function asFailure(error: unknown): never {
-  const isRefused =
-    error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
-  throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
 }
 
 /** Of the counts of a channel the last one only. */

@@ -13,13 +13,12 @@ import type { Hub } from "../../live/hub.ts";
 import { serveNativeSocket } from "../../live/protocols/native-socket.ts";
 import { servePulseSocket } from "../../live/protocols/pulse-socket.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
-import { type PusherParts, servePusherSocket } from "../../live/protocols/pusher/pusher-socket.ts";
+import { type PusherParts, servePusherSocket } from "../../live/protocols/pusher/pusher-session.ts";
 import { pollingRoutes } from "../../live/protocols/socketio/socketio-polling.ts";
 import { SocketIoServer } from "../../live/protocols/socketio/socketio-server.ts";
 import { serveTaskSocket } from "../../live/protocols/task-socket.ts";
 import type { StreamRef } from "../../live/stream.ts";
 import type { Principals, Projects } from "../access/index.ts";
-import type { DeliveryMarks, Notifier } from "../notifications/index.ts";
 import { type PusherApp, signChannel, signUser } from "../pusher/index.ts";
 import { requireTicketFor } from "./realtime-access.ts";
 
@@ -36,15 +35,21 @@ export interface LiveSocketParts {
   readonly projects: Projects;
   readonly pusher: PusherApp;
   readonly pusherRegistry: PusherRegistry;
-  readonly notify: Notifier;
-  readonly marks: DeliveryMarks;
+  /** The user has read a notification. @throws NOTIFICATION_NOT_FOUND */
+  markRead(id: string, userId: string): Promise<unknown>;
+  /** Notifications that have reached a client. */
+  readonly marks: {
+    one(userId: string, offset: number): void;
+    oneByPusher(userId: string, offset: number): void;
+    upTo(userId: string, offset: number): Promise<void>;
+  };
   /** Whether a browser page of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
 
 /** What puts every WebSocket protocol on the server; to be called for each app that listens. */
 export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
-  const { config, clock, kernel, router, hub, connections, principals, projects, notify, marks } = own;
+  const { config, clock, kernel, router, hub, connections, principals, projects, marks } = own;
   const parts = {
     kernel,
     router,
@@ -79,7 +84,7 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp) => void {
       const userId = principal.kind === "apiKey" ? "" : principal.userId;
       requireTicketFor(principal, { kind: "user", userId });
       const caller = { principal, process: "request", ip: address, requestId, correlationId: requestId } as const;
-      await runAs(caller, () => notify.markRead(id, userId));
+      await runAs(caller, () => own.markRead(id, userId));
     },
   };
   const socketIo = new SocketIoServer({ ...parts, namespaces: config.realtime.socketioNamespaces });

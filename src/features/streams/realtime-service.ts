@@ -2,9 +2,11 @@ import { sql } from "kysely";
 import { currentCaller } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import type { Hub } from "../../live/hub.ts";
 import type { Presence } from "../../live/presence.ts";
 import { type LoggedStream, parseStreamName, streamName } from "../../live/stream.ts";
 import { addEffect, type Database, type InTransaction } from "../../store/database.ts";
+import type { LoggedEntry } from "../../store/effect.ts";
 import type { AllowsChannel, ChannelAuthorizers } from "../pusher/index.ts";
 
 interface EntryOptions {
@@ -105,4 +107,20 @@ function loggedStream(name: string): LoggedStream {
   const stream = parseStreamName(name);
   if (stream && stream.kind !== "project" && stream.kind !== "system") return stream;
   throw new TypeError(`${JSON.stringify(name)} is no stream to publish to; use channel:<name> or user:<id>`);
+}
+
+/** A row of `stream_log` goes out to those who follow its stream now. */
+export function announceEntry(
+  hub: Hub,
+  { stream, offset, entryType: type, data, at, correlationId, except }: LoggedEntry,
+): void {
+  const entry = { offset, type, data: data ?? fullText(hub, stream, offset), at, correlationId };
+  hub.publishLogged(stream, except === undefined ? entry : { ...entry, except });
+}
+
+/** What the history makes of a row that does not say everything; empty while nobody follows the stream. */
+function fullText(hub: Hub, name: string, offset: number): string {
+  const stream = hub.isFollowed(name) ? parseStreamName(name) : undefined;
+  const [entry] = stream ? hub.history.read(stream, offset - 1, offset).entries : [];
+  return entry?.data ?? "";
 }

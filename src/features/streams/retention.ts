@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Trx } from "../../store/database.ts";
 import { daysBefore, type RetentionRule, sweepOf } from "../../store/retention.ts";
-import { noteRemoved } from "./stream-gaps.ts";
+import { noteRemoved } from "./stream-history.ts";
 
 const LOG_DAYS = 7;
 /** Entries of one stream in `stream_log`. */

@@ -1,16 +1,136 @@
 import * as v from "valibot";
+import type { Config } from "../../config/load.ts";
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import type { Json } from "../../core/json-text.ts";
+import type { Principal } from "../../core/principal.ts";
 import { callerOf } from "../../http/caller-of.ts";
-import { ANSWERS_LATER, route } from "../../http/route.ts";
-import { object } from "../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
+import { ANSWERS_LATER, Reply, type Route, route } from "../../http/route.ts";
+import { jsonValue, object, text } from "../../http/shapes.ts";
+import type { Connections, RealtimeAccess } from "../../live/connections.ts";
+import type { Hub } from "../../live/hub.ts";
 import { serveEventStream } from "../../live/protocols/event-stream.ts";
-import { parseFrom } from "../../live/protocols/parse-from.ts";
 import { requireOrigin } from "../../live/protocols/upgrade.ts";
+import {
+  type LoggedStream,
+  MAX_STREAM_LENGTH,
+  type ProjectNames,
+  resolveStreamName,
+  type StreamRef,
+  streamName,
+} from "../../live/stream.ts";
+import { parseFrom } from "../../live/subscription.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { RealtimeContext, RealtimeOwn } from "./context.ts";
-import { publishRoute } from "./publish-route.ts";
-import { requireTicketFor } from "./realtime-access.ts";
-import { ticketRoute } from "./ticket-route.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database } from "../../store/database.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
+import { type RealtimeTickets, requireTicketFor } from "./realtime-access.ts";
+
+/** What the feature needs besides the services of every module. */
+interface RealtimeOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly realtimeAccess: RealtimeAccess;
+  allowsOrigin(origin: string): boolean;
+  readonly projects: Projects;
+  readonly tickets: RealtimeTickets;
+  readonly storage: StorageGuard;
+  readonly idempotency: Idempotency;
+}
+
+type RealtimeContext = RealtimeOwn & Pick<CoreServices, "log" | "realtime">;
+
+/** The stream that a caller means. @throws CHANNEL_FORBIDDEN for what names none */
+function requireStream(principal: Principal, name: string, projects: ProjectNames): StreamRef {
+  const userId = principal.kind === "apiKey" ? null : principal.userId;
+  const stream = resolveStreamName(name, { userId, projects });
+  if (!stream) throw noSuchStream();
+  return stream;
+}
+
+/** Also said of streams that there are, as on the socket: whoever may not use them learns nothing. */
+function noSuchStream(): PrismError {
+  return new PrismError("CHANNEL_FORBIDDEN", "You may not use this stream, or there is none");
+}
+
+const TicketBody = object({
+  stream: v.optional(
+    v.pipe(
+      v.string("must be a string"),
+      v.maxLength(MAX_STREAM_LENGTH),
+      v.description("The only stream that may be followed with it, such as user:me; absent: all that the caller may"),
+    ),
+  ),
+});
+
+/** `POST /realtime/ticket` (contract 4.12): a credential for one live connection, for clients that can only put it into a URL. */
+function ticketRoute({ realtimeAccess, tickets, projects }: RealtimeContext): Route {
+  return route({
+    method: "POST",
+    path: "/api/v1/realtime/ticket",
+    summary: "A ticket that opens one live connection as ?ticket=, within a minute",
+    tag: "Realtime",
+    access: { anyKey: true, anyToken: true },
+    body: TicketBody,
+    status: 201,
+    response: v.object({ ticket: v.string(), expiresAt: v.string() }),
+    errors: ["CHANNEL_FORBIDDEN"],
+    handle(exchange, { body }) {
+      const principal = callerOf(exchange);
+      const stream = body.stream === undefined ? undefined : requireStream(principal, body.stream, projects);
+      if (stream && realtimeAccess.check(principal, stream) !== "allowed") throw noSuchStream();
+      const { ticket, expiresAt } = tickets.issue(principal, stream && streamName(stream));
+      return { ticket, expiresAt: toRfc3339(expiresAt) };
+    },
+  });
+}
+
+const PublishBody = object({
+  stream: v.pipe(
+    v.string("must be a string"),
+    v.maxLength(MAX_STREAM_LENGTH),
+    v.description("channel:<name> of the project default, or channel:<projectId>/<name>"),
+  ),
+  type: v.pipe(text(64, 1), v.description("What followers tell entries apart by")),
+  data: v.pipe(jsonValue(65_536), v.description("Any JSON, sent as it came")),
+});
+
+/** `POST /realtime/publish` (contract 4.12): an entry of a channel, kept and sent to whoever follows it. */
+function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
+  /** @throws CHANNEL_FORBIDDEN for what is no channel, or one of a project in which the caller may not publish */
+  function channelOf(principal: Principal, name: string): LoggedStream {
+    const stream = requireStream(principal, name, projects);
+    if (stream.kind !== "channel") throw noSuchStream();
+    const projectId = stream.projectId ?? projects.defaultId;
+    if (!projects.exists(projectId) || !projects.has(principal, projectId, "realtime:publish")) throw noSuchStream();
+    return stream;
+  }
+
+  return route({
+    method: "POST",
+    path: "/api/v1/realtime/publish",
+    summary: "Publish to a channel; followers get it live, or later by its offset",
+    tag: "Realtime",
+    access: { permission: "realtime:publish", keyScope: "realtime:publish" },
+    body: PublishBody,
+    status: 202,
+    response: v.object({ offset: v.number() }),
+    errors: ["CHANNEL_FORBIDDEN", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { body }) {
+      const principal = callerOf(exchange);
+      const stream = channelOf(principal, body.stream);
+      return idempotency.run(exchange, principal, body, db, async (trx) => {
+        storage.requireSpace();
+        return new Reply(202, await realtime.publish(streamName(stream), body.type, body.data as Json, { trx }));
+      });
+    },
+  });
+}
 
 const tag = "Realtime";
 

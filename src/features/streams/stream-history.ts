@@ -1,4 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import { type Selectable, sql } from "kysely";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import {
   counterOf,
@@ -11,10 +12,9 @@ import {
   type StreamRef,
   streamName,
 } from "../../live/stream.ts";
-import type { EventsTable } from "../../store/schema.ts";
+import type { Trx } from "../../store/database.ts";
+import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import { type MessageRow, messageView } from "../messages/index.ts";
-import { eventJson, type NotificationFacts, notificationView, type RecipientFacts } from "../notifications/index.ts";
-import type { SoundUrlOf } from "../sounds/index.ts";
 
 const PAGE_ROWS = 100;
 const PAGE_BYTES = 524_288;
@@ -27,7 +27,15 @@ interface LogRow {
   readonly createdAt: number;
 }
 
-type InboxRow = NotificationFacts & Omit<RecipientFacts, "delivered"> & { readonly recipientDelivered: 0 | 1 };
+/** A notification with what is known of its recipient. */
+type InboxRow = Selectable<NotificationsTable> &
+  Omit<Selectable<NotificationRecipientsTable>, "delivered"> & { readonly recipientDelivered: 0 | 1 };
+
+/** How rows are shown in live entries, as JSON. */
+interface EntryViews {
+  event(row: EventsTable): string;
+  notification(row: InboxRow): string;
+}
 
 /** A row of the log, and the message that it is about: none of a change of status, or of a message that is gone. */
 interface MessageLogRow extends Omit<MessageRow, "id"> {
@@ -51,12 +59,12 @@ export class TableHistory implements StreamHistory {
   readonly #messages;
   readonly #gaps;
   readonly #box: SealedBox;
-  readonly #soundUrlOf: SoundUrlOf;
+  readonly #views: EntryViews;
 
   /** @param box opens the content of messages. */
-  constructor(reader: Sqlite, box: SealedBox, soundUrlOf: SoundUrlOf) {
+  constructor(reader: Sqlite, box: SealedBox, views: EntryViews) {
     this.#box = box;
-    this.#soundUrlOf = soundUrlOf;
+    this.#views = views;
     this.#events = reader.prepare<[string, number, number], EventsTable>(
       `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
     );
@@ -86,7 +94,7 @@ export class TableHistory implements StreamHistory {
 
   read(stream: StreamRef, after: number, upTo: number): StreamPage {
     if (stream.kind === "project") {
-      return mapPage(this.#events.iterate(stream.projectId, after, upTo), eventEntry);
+      return mapPage(this.#events.iterate(stream.projectId, after, upTo), (row) => eventEntry(row, this.#views));
     }
     if (stream.kind === "messages") {
       const rows = this.#messages.iterate(streamName(stream), after, upTo);
@@ -94,7 +102,7 @@ export class TableHistory implements StreamHistory {
     }
     const log = mapPage(this.#log.iterate(streamName(stream), after, upTo), logEntry);
     if (stream.kind !== "user") return log;
-    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), (row) => inboxEntry(row, this.#soundUrlOf));
+    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), (row) => inboxEntry(row, this.#views));
     return mergePages(inbox, log);
   }
 
@@ -129,21 +137,21 @@ function mergePages(left: StreamPage, right: StreamPage): StreamPage {
   return { entries: entries.sort((a, b) => a.offset - b.offset), isEnd: limits.length === 0 };
 }
 
-function eventEntry(event: EventsTable): StreamEntry {
+function eventEntry(event: EventsTable, views: EntryViews): StreamEntry {
   return {
     offset: event.seq,
     type: event.type,
-    data: eventJson(event),
+    data: views.event(event),
     at: event.receivedAt,
     correlationId: event.correlationId ?? event.id,
   };
 }
 
-function inboxEntry(row: InboxRow, soundUrlOf: SoundUrlOf): StreamEntry {
+function inboxEntry(row: InboxRow, views: EntryViews): StreamEntry {
   return {
     offset: row.seq,
     type: "notification",
-    data: JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null, soundUrlOf)),
+    data: views.notification(row),
     at: row.createdAt,
     correlationId: row.correlationId,
     isDelivered: row.recipientDelivered === 1,
@@ -157,4 +165,39 @@ function logEntry(row: LogRow): StreamEntry {
 function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntry {
   const data = id === null ? row.data : JSON.stringify(messageView(box, { ...row, id }));
   return { offset: row.seq, type: row.type, data, at: row.entryAt, correlationId: row.entryCorrelationId };
+}
+
+const USER_STREAM = "user:";
+
+/**
+ * Notes in a stream of `stream_log` that entries are gone (contract 3, `stream_gaps`). A gap reaches from the last entry that is kept, so the
+ * gaps of neighbours become one, and there are never more of them than entries that are kept. To be called in the transaction that has removed
+ * them. @param seqs offsets that were removed.
+ */
+export async function noteRemoved(trx: Trx, stream: string, seqs: readonly number[]): Promise<void> {
+  for (const [fromSeq, toSeq] of await runsOf(trx, stream, seqs)) {
+    const inside = await trx
+      .deleteFrom("stream_gaps")
+      .where("stream", "=", stream)
+      .where("fromSeq", ">=", fromSeq)
+      .where("fromSeq", "<=", toSeq)
+      .returning("toSeq")
+      .execute();
+    const end = Math.max(toSeq, ...inside.map((gap) => gap.toSeq));
+    await trx.insertInto("stream_gaps").values({ stream, fromSeq, toSeq: end }).execute();
+  }
+}
+
+/** The removed offsets as runs without a kept entry between them: where each begins, and its last. A user's notifications are entries too. */
+async function runsOf(trx: Trx, stream: string, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  const userId = stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
+  const { rows } = await sql<{ seq: number; kept: number }>`
+    select value as seq, max(
+      coalesce((select max(r.seq) from notification_recipients r
+        where r.userId = ${userId} and r.seq < value and r.deletedAt is null), 0),
+      coalesce((select max(l.seq) from stream_log l where l.stream = ${stream} and l.seq < value), 0)
+    ) as kept from json_each(${JSON.stringify(seqs)})`.execute(trx);
+  const runs = new Map<number, number>();
+  for (const { seq, kept } of rows) runs.set(kept, Math.max(seq, runs.get(kept) ?? 0));
+  return runs;
 }

@@ -1,19 +1,59 @@
+import * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
+import { assertNever } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { LEVELS } from "../../core/levels.ts";
 import { errorBody, toPrismError } from "../../http/error-reply.ts";
 import { checkShape } from "../../http/input.ts";
-import type { LiveSocket } from "../live-socket.ts";
-import { eventFilter } from "./event-filter.ts";
-import { ClientMessage, MAX_ID_LENGTH, nativeProtocol } from "./native-message.ts";
+import { integer, object } from "../../http/shapes.ts";
+import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
+import { eventFilter, MAX_STREAM_LENGTH } from "../stream.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
-import { type StreamRequestParts, StreamRequests } from "./stream-requests.ts";
+import { type StreamRequestParts, StreamRequests, TOKEN } from "./stream-requests.ts";
 import { beforeUpgrade } from "./upgrade.ts";
 
-export interface NativeParts extends SocketRouteParts, StreamRequestParts {}
+const MAX_ID_LENGTH = 64;
+
+const id = v.optional(v.pipe(v.string(), v.maxLength(MAX_ID_LENGTH)));
+const stream = v.pipe(v.string(), v.maxLength(MAX_STREAM_LENGTH));
+const offset = integer(0, Number.MAX_SAFE_INTEGER);
+
+/** What a client may say (contract 5.2). */
+const CLIENT_MESSAGE = v.variant("op", [
+  object({
+    op: v.literal("subscribe"),
+    id,
+    stream,
+    from: v.optional(v.union([offset, v.picklist(["latest", "earliest"])])),
+    filter: v.optional(
+      object({
+        type: v.optional(v.pipe(v.string(), v.maxLength(100))),
+        level: v.optional(v.pipe(v.array(v.picklist(LEVELS)), v.maxLength(LEVELS.length))),
+      }),
+    ),
+    ack: v.optional(v.boolean()),
+  }),
+  object({ op: v.literal("unsubscribe"), id, stream }),
+  object({ op: v.literal("ack"), id, stream, offset }),
+  object({ op: v.literal("ping"), id }),
+  object({ op: v.literal("auth"), id, token: TOKEN }),
+]);
+type NativeMessage = v.InferOutput<typeof CLIENT_MESSAGE>;
+
+/** The messages that carry a stream. */
+export const nativeProtocol: SocketProtocol = {
+  transport: "websocket",
+  entryText: (stream, entry) =>
+    `{"op":"event","stream":${JSON.stringify(stream)},"offset":${entry.offset},"type":${JSON.stringify(entry.type)},"data":${entry.data},"ts":"${toRfc3339(entry.at)}","correlationId":${JSON.stringify(entry.correlationId)}}`,
+  gapText: (stream, gap) => JSON.stringify({ op: "gap", stream, ...gap }),
+  expiringText: (expiresAt) => JSON.stringify({ op: "auth_expiring", expiresAt: toRfc3339(expiresAt) }),
+};
+
+interface NativeParts extends SocketRouteParts, StreamRequestParts {}
 
 const HEARTBEAT_MS = 30_000;
 
-type Said<Op extends ClientMessage["op"]> = Extract<ClientMessage, { op: Op }>;
+type MessageOf<Op extends NativeMessage["op"]> = Extract<NativeMessage, { op: Op }>;
 
 /** Puts `/ws` on the server. */
 export function serveNativeSocket(parts: NativeParts): void {
@@ -39,7 +79,7 @@ class NativeSession implements Session {
     this.#parts = parts;
     this.#streams = new StreamRequests(socket, parts);
     const principal = socket.caller;
-    this.#say({
+    this.#send({
       op: "welcome",
       connectionId: uuidv7(),
       userId: principal.kind === "apiKey" ? null : principal.userId,
@@ -50,36 +90,38 @@ class NativeSession implements Session {
 
   message(message: object): void {
     try {
-      this.#answer(checkShape(ClientMessage, message, "body"));
+      this.#answer(checkShape(CLIENT_MESSAGE, message, "body"));
     } catch (error) {
       this.#refuse(idOf(message), error);
     }
   }
 
-  #answer(message: ClientMessage): void {
+  #answer(message: NativeMessage): void {
     const { id } = message;
     switch (message.op) {
       case "subscribe":
         return this.#subscribe(message);
       case "unsubscribe":
-        return this.#say({ op: "unsubscribed", id, stream: this.#streams.unsubscribe(message.stream) });
+        return this.#send({ op: "unsubscribed", id, stream: this.#streams.unsubscribe(message.stream) });
       case "ack":
         return this.#acknowledge(message);
       case "ping":
-        return this.#say({ op: "pong", id, ts: toRfc3339(this.#parts.clock.now()) });
+        return this.#send({ op: "pong", id, ts: toRfc3339(this.#parts.clock.now()) });
       case "auth":
-        this.#streams.renew(message.token, (expiresAt) => this.#say({ op: "authenticated", id, expiresAt }));
+        return this.#streams.renew(message.token, (expiresAt) => this.#send({ op: "authenticated", id, expiresAt }));
+      default:
+        return assertNever(message);
     }
   }
 
-  #subscribe({ id, stream, from, filter, ack }: Said<"subscribe">): void {
+  #subscribe({ id, stream, from, filter, ack }: MessageOf<"subscribe">): void {
     const asked = { stream, from, accepts: filter && eventFilter(filter), isAcknowledging: ack === true };
-    this.#streams.subscribe(asked, (name, offset) => this.#say({ op: "subscribed", id, stream: name, offset }));
+    this.#streams.subscribe(asked, (name, offset) => this.#send({ op: "subscribed", id, stream: name, offset }));
   }
 
-  #acknowledge({ id, stream, offset }: Said<"ack">): void {
+  #acknowledge({ id, stream, offset }: MessageOf<"ack">): void {
     this.#streams.acknowledge(stream, offset).then(
-      (name) => this.#say({ op: "acked", id, stream: name, offset }),
+      (name) => this.#send({ op: "acked", id, stream: name, offset }),
       (error: unknown) => this.#refuse(id, error),
     );
   }
@@ -90,10 +132,10 @@ class NativeSession implements Session {
     if (error.code === "INTERNAL") {
       this.#parts.log.error({ requestId: this.#requestId, err: error.cause }, "a client's message failed");
     }
-    this.#say({ op: "error", id, ...errorBody(error, this.#requestId) });
+    this.#send({ op: "error", id, ...errorBody(error, this.#requestId) });
   }
 
-  #say(message: Readonly<Record<string, unknown>>): void {
+  #send(message: Readonly<Record<string, unknown>>): void {
     this.#socket.send(JSON.stringify(message));
   }
 }

@@ -5,9 +5,9 @@ import { toPrismError } from "../../http/error-reply.ts";
 import { checkShape, parseQuery } from "../../http/input.ts";
 import { openObject } from "../../http/shapes.ts";
 import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
-import { parseFrom } from "./parse-from.ts";
-import { renewToken, TOKEN } from "./renew-token.ts";
+import { parseFrom } from "../subscription.ts";
 import { type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
+import { renewToken, TOKEN } from "./stream-requests.ts";
 import { beforeUpgrade } from "./upgrade.ts";
 
 export interface PulseParts extends SocketRouteParts {

@@ -1,15 +1,31 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
 import type { Clock } from "../../core/clock.ts";
+import { decodeUtf8, outlineJson } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { MAX_JSON_DEPTH } from "../../http/input.ts";
 import { uWS } from "../../http/uws.ts";
-import type { RealtimeAccess } from "../connections.ts";
+import type { CloseReason, RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts, type SocketProtocol } from "../live-socket.ts";
 import { TopicBroadcaster } from "../topic-broadcaster.ts";
-import { readClientMessage } from "./client-message.ts";
 import { type Authenticate, type Upgraded, type UpgradeParts, upgrade } from "./upgrade.ts";
+
+const MAX_MESSAGE_BYTES = 65_536;
+
+/** The JSON object that a client sent in a text message, or why its socket is to be closed. */
+function readClientMessage(bytes: Buffer, isBinary: boolean): object | CloseReason {
+  if (bytes.length > MAX_MESSAGE_BYTES) return "tooBig";
+  const text = isBinary ? undefined : decodeUtf8(bytes);
+  if (text === undefined || outlineJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) return "malformed";
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : "malformed";
+  } catch {
+    return "malformed";
+  }
+}
 
 /** Beyond this the library drops the connection (1006); between our own limit and this the client gets 1009. */
 export const LIBRARY_MAX_MESSAGE_BYTES = 262_144;
@@ -33,7 +49,7 @@ export interface Session {
   closed?(): void;
 }
 
-export interface SocketRoute<T, P extends Principal | null> {
+interface SocketRoute<T, P extends Principal | null> {
   readonly paths: readonly string[];
   readonly protocol: SocketProtocol;
   readonly authenticate: Authenticate<P>;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
+import { assertNever } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Authenticator } from "../../http/credentials.ts";
 import { toPrismError } from "../../http/error-reply.ts";
@@ -7,8 +8,8 @@ import { checkShape } from "../../http/input.ts";
 import { integer, openObject } from "../../http/shapes.ts";
 import type { LiveSocket, SocketProtocol } from "../live-socket.ts";
 import type { StreamRef } from "../stream.ts";
-import { renewToken, TOKEN } from "./renew-token.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "./socket-route.ts";
+import { renewToken, TOKEN } from "./stream-requests.ts";
 import { beforeUpgrade } from "./upgrade.ts";
 
 export interface TaskSocketParts extends SocketRouteParts {
@@ -63,7 +64,7 @@ class TaskSession implements Session {
     this.#socket = socket;
     this.#start = start;
     this.#parts = parts;
-    this.#say({ type: "CONNECTED", timestamp: parts.clock.now() });
+    this.#send({ type: "CONNECTED", timestamp: parts.clock.now() });
   }
 
   message(message: object): void {
@@ -77,16 +78,18 @@ class TaskSession implements Session {
   #answer(message: v.InferOutput<typeof ClientMessage>): void {
     switch (message.type) {
       case "PING":
-        return this.#say({ type: "PONG", timestamp: this.#parts.clock.now() });
+        return this.#send({ type: "PONG", timestamp: this.#parts.clock.now() });
       case "SUBSCRIBE_TASKS":
         return this.#subscribe(message.since);
       case "UNSUBSCRIBE_TASKS":
         this.#socket.unsubscribe(this.#start.stream);
-        return this.#say({ type: "TASKS_UNSUBSCRIBED" });
+        return this.#send({ type: "TASKS_UNSUBSCRIBED" });
       case "AUTH":
-        renewToken(this.#socket, this.#parts.authenticator, message.token, (expiresAt) =>
-          this.#say({ type: "AUTHENTICATED", expiresAt }),
+        return renewToken(this.#socket, this.#parts.authenticator, message.token, (expiresAt) =>
+          this.#send({ type: "AUTHENTICATED", expiresAt }),
         );
+      default:
+        return assertNever(message);
     }
   }
 
@@ -94,8 +97,8 @@ class TaskSession implements Session {
     const { stream } = this.#start;
     const subscribed = { type: "TASKS_SUBSCRIBED", offset: this.#parts.hub.head(stream) };
     // To begin anew at the head would leave out what the first subscription has yet to send.
-    if (since === undefined && this.#socket.has(stream)) this.#say(subscribed);
-    else this.#socket.subscribe(stream, { from: since ?? "latest" }, () => this.#say(subscribed));
+    if (since === undefined && this.#socket.has(stream)) this.#send(subscribed);
+    else this.#socket.subscribe(stream, { from: since ?? "latest" }, () => this.#send(subscribed));
   }
 
   /** The connection stays. */
@@ -103,10 +106,10 @@ class TaskSession implements Session {
     const { code, message, details, cause } = toPrismError(thrown);
     if (code === "INTERNAL")
       this.#parts.log.error({ requestId: this.#start.requestId, err: cause }, "a client's message failed");
-    this.#say({ type: "ERROR", code, message, ...(details ? { details } : {}) });
+    this.#send({ type: "ERROR", code, message, ...(details ? { details } : {}) });
   }
 
-  #say(message: Readonly<Record<string, unknown>>): void {
+  #send(message: Readonly<Record<string, unknown>>): void {
     this.#socket.send(JSON.stringify(message));
   }
 }

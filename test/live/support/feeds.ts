@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { DAY_MS, toRfc3339 } from "../../../src/core/clock.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
 import { notificationSweep } from "../../../src/features/notifications/retention.ts";
-import { noteRemoved } from "../../../src/features/streams/stream-gaps.ts";
+import { noteRemoved } from "../../../src/features/streams/stream-history.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 /** What a stream gets, numbered 1, 2, 3 …, so that what a client got can be compared with what was sent. */

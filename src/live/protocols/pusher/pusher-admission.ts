@@ -11,9 +11,8 @@ import {
   streamsOf,
   userOfChannel,
 } from "./pusher-channel.ts";
-import { ChannelData, readSaid, ToSignIn, type ToSubscribe, UserData } from "./pusher-message.ts";
-import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
-import type { PusherUser } from "./pusher-users.ts";
+import { ChannelData, parseMessage, ToSignIn, type ToSubscribe, UserData } from "./pusher-message.ts";
+import type { Member, PusherRegistry, PusherSocket, PusherUser } from "./pusher-registry.ts";
 
 export interface AdmissionParts {
   readonly registry: PusherRegistry;
@@ -55,7 +54,7 @@ export class Admission {
 
   /** @throws VALIDATION_FAILED, CHANNEL_FORBIDDEN */
   admitUser(socket: PusherSocket, data: unknown): { readonly user: PusherUser; readonly userData: string } {
-    const { auth, user_data: userData } = readSaid(ToSignIn, data);
+    const { auth, user_data: userData } = parseMessage(ToSignIn, data);
     if (userData.length > MAX_USER_DATA_LENGTH)
       throw new PrismError("VALIDATION_FAILED", `user_data may have ${MAX_USER_DATA_LENGTH} characters`);
     if (!this.#parts.isUserSigned(auth, socket.socketId, userData))
@@ -107,7 +106,7 @@ function readMember(channelData: string): Member {
   if (channelData.length > MAX_CHANNEL_DATA_LENGTH)
     throw new PrismError("VALIDATION_FAILED", `channel_data may have ${MAX_CHANNEL_DATA_LENGTH} characters`);
   try {
-    return readSaid(ChannelData, JSON.parse(channelData));
+    return parseMessage(ChannelData, JSON.parse(channelData));
   } catch (error) {
     throw new PrismError("VALIDATION_FAILED", "channel_data is no JSON object with a user_id", { cause: error });
   }
@@ -116,7 +115,7 @@ function readMember(channelData: string): Member {
 /** @throws VALIDATION_FAILED */
 function readUser(userData: string): PusherUser {
   try {
-    return readSaid(UserData, JSON.parse(userData));
+    return parseMessage(UserData, JSON.parse(userData));
   } catch (error) {
     const why = error instanceof PrismError ? `: ${error.message}` : "";
     throw new PrismError("VALIDATION_FAILED", `user_data is no JSON object with an id${why}`, { cause: error });

@@ -1,4 +1,5 @@
-import type { StreamRef } from "../../stream.ts";
+import type { Hub } from "../../hub.ts";
+import type { StreamEntry, StreamRef } from "../../stream.ts";
 
 /** What a channel may be called (contract 5.5, as Pusher has it). */
 export const PUSHER_CHANNEL = /^[A-Za-z0-9_\-=@,.;]{1,164}$/;
@@ -86,4 +87,14 @@ export function channelOf(stream: string): string {
     default:
       return rest;
   }
+}
+
+/**
+ * The event that a cache channel sends to a new subscriber: the last one that was triggered and announced, from the log, so it needs no memory and
+ * survives a restart. @param since epoch ms; an older event has expired. @returns undefined for a cache miss
+ */
+export function cachedEntry(hub: Hub, channel: string, since: number): StreamEntry | undefined {
+  const stream = { kind: "pusher", channel } as const;
+  const entry = hub.history.last(stream, hub.head(stream));
+  return entry && entry.at > since ? entry : undefined;
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
-import type { CloseReason } from "../../close-codes.ts";
+import type { CloseReason } from "../../connections.ts";
 import type { Closing, SocketProtocol } from "../../live-socket.ts";
 import type { StreamEntry } from "../../stream.ts";
 import { channelOf, isUserId } from "./pusher-channel.ts";
@@ -30,7 +30,7 @@ export const PUSHER_CODE = {
 } as const;
 
 /** What a client may say. Libraries send members of their own besides. */
-export const Said = v.object({
+export const ClientMessage = v.object({
   event: v.pipe(v.string(), v.maxLength(200)),
   channel: v.nullish(v.string()),
   data: v.optional(v.unknown()),
@@ -65,7 +65,7 @@ export const UserData = v.object({
 });
 
 /** Checks what a client said. @throws VALIDATION_FAILED, which names the first problem */
-export function readSaid<T>(shape: v.GenericSchema<unknown, T>, value: unknown): T {
+export function parseMessage<T>(shape: v.GenericSchema<unknown, T>, value: unknown): T {
   const result = v.safeParse(shape, value);
   if (result.success) return result.output;
   const [issue] = result.issues;

@@ -2,12 +2,14 @@ import { randomInt } from "node:crypto";
 import { PrismError } from "../../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../../core/principal.ts";
 import { toPrismError } from "../../../http/error-reply.ts";
+import { parseQuery } from "../../../http/input.ts";
 import type { LiveSocket } from "../../live-socket.ts";
 import { type StreamEntry, type StreamRef, streamName } from "../../stream.ts";
-import type { Session, SocketRouteParts } from "../socket-route.ts";
+import { type Session, type SocketRouteParts, serveSocketRoute } from "../socket-route.ts";
+import { insideProtocol } from "../upgrade.ts";
 import { Admission, type AdmissionParts, forbidden } from "./pusher-admission.ts";
-import { cachedEntry } from "./pusher-cache.ts";
 import {
+  cachedEntry,
   isCacheChannel,
   isEncryptedChannel,
   isPresenceChannel,
@@ -17,21 +19,21 @@ import {
   userOfChannel,
 } from "./pusher-channel.ts";
 import {
+  ClientMessage,
   clientData,
   closing,
   errorText,
   MAX_DATA_BYTES,
   PUSHER_CODE,
+  parseMessage,
   pusherProtocol,
-  readSaid,
-  Said,
   said,
   ToSubscribe,
   ToUnsubscribe,
 } from "./pusher-message.ts";
 import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
 
-export interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
+interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
   /** For how long the last event of a cache channel is sent to new subscribers. */
   readonly cacheTtlMs: number;
   /** The caller for as long as the login lives: a connection outlives the access token that it was bound with. */
@@ -47,7 +49,7 @@ const ID_LIMIT = 2 ** 48 - 1;
 const CLIENT_EVENT = "client-";
 
 /** The conversation of one client. */
-export class PusherSession implements Session, PusherSocket {
+class PusherSession implements Session, PusherSocket {
   readonly socketId: string;
   readonly #socket: LiveSocket;
   readonly #requestId: string;
@@ -96,7 +98,7 @@ export class PusherSession implements Session, PusherSocket {
 
   message(message: object): void {
     try {
-      this.#answer(readSaid(Said, message));
+      this.#answer(parseMessage(ClientMessage, message));
     } catch (error) {
       this.send(errorText(PUSHER_CODE.other, this.#messageOf(error)));
     }
@@ -120,14 +122,14 @@ export class PusherSession implements Session, PusherSocket {
       case "pusher:signin":
         return this.#signIn(data);
       case "pusher:unsubscribe":
-        return this.#unsubscribe(readSaid(ToUnsubscribe, data).channel);
+        return this.#unsubscribe(parseMessage(ToUnsubscribe, data).channel);
       default:
         throw new PrismError("VALIDATION_FAILED", "This server does not know the event");
     }
   }
 
   #subscribe(data: unknown): void {
-    const asked = readSaid(ToSubscribe, data);
+    const asked = parseMessage(ToSubscribe, data);
     const { channel } = asked;
     try {
       this.#join(channel, this.#admission.admit(this, asked));
@@ -141,7 +143,7 @@ export class PusherSession implements Session, PusherSocket {
   #signIn(data: unknown): void {
     try {
       const { user, userData } = this.#admission.admitUser(this, data);
-      this.#parts.connections.settle(this.#socket);
+      this.#parts.connections.markAnonymous(this.#socket);
       this.send(said("pusher:signin_success", { user_data: userData }));
       this.#parts.registry.users.signIn(this, user);
       this.#followOwnUser(serverToUserChannel(user.id));
@@ -164,13 +166,13 @@ export class PusherSession implements Session, PusherSocket {
     const [first = { kind: "pusher", channel } as const] = streams;
     const offset = hub.head(first);
     if (registry.isIn(channel, this)) {
-      this.#say("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
+      this.#sendTo("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
       return;
     }
-    connections.settle(this.#socket);
+    connections.markAnonymous(this.#socket);
     const isNew = registry.join(channel, this, member);
     if (member && isNew) this.#tellOthers(channel, "pusher_internal:member_added", member);
-    this.#say("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
+    this.#sendTo("pusher_internal:subscription_succeeded", this.#succeeded(channel, first, offset), channel);
     if (isCacheChannel(channel)) this.#sendCached(channel);
     for (const stream of streams)
       this.#socket.subscribe(stream, { from: "latest", onTaken: this.#takenOf(stream) }, () => {});
@@ -236,7 +238,7 @@ export class PusherSession implements Session, PusherSocket {
     if (text === undefined)
       throw new PrismError("VALIDATION_FAILED", `The data of an event may have ${MAX_DATA_BYTES} bytes`);
     const sender = registry.memberIn(channel, this);
-    hub.whisper(
+    hub.broadcastTransient(
       { kind: "pusher", channel },
       {
         type: event,
@@ -262,7 +264,7 @@ export class PusherSession implements Session, PusherSocket {
     return true;
   }
 
-  #say(event: string, data: unknown, channel: string): void {
+  #sendTo(event: string, data: unknown, channel: string): void {
     this.send(said(event, data, channel));
   }
 
@@ -284,4 +286,42 @@ function newSocketId(registry: PusherRegistry): string {
 
 function userOrNull(principal: Principal | null): UserPrincipal | null {
   return principal && principal.kind !== "apiKey" ? principal : null;
+}
+
+export interface PusherParts extends PusherSessionParts {
+  /** Whether it is the app's key, in a time that does not depend on how much of it is right. */
+  isKey(key: string): boolean;
+}
+
+const MIN_PROTOCOL = 5;
+const MAX_PROTOCOL = 7;
+
+/** What is wrong with a connection as a whole: a code of Pusher and what to say, or nothing. */
+type Refusal = readonly [code: number, message: string] | null;
+
+/** Puts the WebSocket side of the embedded Pusher server on the server: `/app/:key`, protocols 5 to 7 (contract 5.5). */
+export function servePusherSocket(parts: PusherParts): void {
+  serveSocketRoute(parts, {
+    paths: ["/app/:key"],
+    protocol: pusherProtocol,
+    authenticate: insideProtocol,
+    prepare: (exchange, { requestId }) => ({
+      requestId,
+      refusal: refusalOf(parts, exchange.params["key"] ?? "", parseQuery(exchange.queryText)["protocol"]),
+    }),
+    open(socket, { requestId, refusal }): Session {
+      if (!refusal) return new PusherSession(socket, requestId, parts);
+      // As Pusher has it: clients understand a code, and not the status of a refused upgrade.
+      socket.closeWith(closing(...refusal));
+      return { message() {} };
+    },
+  });
+}
+
+function refusalOf(parts: PusherParts, key: string, protocol: string | undefined): Refusal {
+  if (!protocol) return [PUSHER_CODE.noProtocol, "No protocol version was given"];
+  const isServed = /^\d$/.test(protocol) && Number(protocol) >= MIN_PROTOCOL && Number(protocol) <= MAX_PROTOCOL;
+  if (!isServed)
+    return [PUSHER_CODE.unsupportedProtocol, `The protocol versions are ${MIN_PROTOCOL} to ${MAX_PROTOCOL}`];
+  return parts.isKey(key) ? null : [PUSHER_CODE.unknownKey, "There is no app with this key"];
 }

@@ -5,7 +5,7 @@ import type { Server as SocketIo } from "socket.io";
 import { outlineJson } from "../../../core/json-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { MAX_JSON_DEPTH } from "../../../http/input.ts";
-import type { CloseReason } from "../../close-codes.ts";
+import type { CloseReason } from "../../connections.ts";
 import { PENDING_LIMIT_MS } from "../../connections.ts";
 import { isWorthCompressing } from "../../topic-broadcaster.ts";
 

@@ -1,5 +1,5 @@
 import type { RecognizedString, TemplatedApp, WebSocket } from "uWebSockets.js";
-import type { CloseReason } from "../../close-codes.ts";
+import type { CloseReason } from "../../connections.ts";
 import type { Channel } from "../../live-socket.ts";
 import { DISCONNECT, type EngineSession } from "./engine.ts";
 import { closingOf, inNamespace, isFinal, MAIN_NAMESPACE } from "./socketio-message.ts";

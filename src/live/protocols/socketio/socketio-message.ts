@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { integer, object, openObject } from "../../../http/shapes.ts";
-import { CLOSE, type CloseReason } from "../../close-codes.ts";
+import { CLOSE, type CloseReason } from "../../connections.ts";
 import type { Closing, SocketProtocol } from "../../live-socket.ts";
 import { MAX_STREAM_LENGTH, type StreamEntry, type StreamGap } from "../../stream.ts";
-import { TOKEN } from "../renew-token.ts";
+import { TOKEN } from "../stream-requests.ts";
 import { taskProtocol } from "../task-socket.ts";
 import { EVENT_PREFIX } from "./engine.ts";
 

@@ -63,12 +63,12 @@ class SocketIoConversation {
   open(socket: Socket, handshake: ReturnType<typeof handshakeOf>): void {
     this.#handshake = handshake;
     this.channel.join(socket.nsp.name);
-    socket.onAny((event: unknown, ...args: unknown[]) => this.#said(String(event), args));
+    socket.onAny((event: unknown, ...args: unknown[]) => this.#received(String(event), args));
     const principal = this.live.caller;
     const userId = principal.kind === "apiKey" ? null : principal.userId;
     const ready = { connectionId: uuidv7(), userId };
     const own = userId === null ? null : ({ kind: "user", userId } as const);
-    if (!own || this.#parts.access.check(principal, own) !== "allowed") this.#tell("ready", ready);
+    if (!own || this.#parts.access.check(principal, own) !== "allowed") this.#send("ready", ready);
     else this.#followOwn(ready);
   }
 
@@ -91,45 +91,45 @@ class SocketIoConversation {
         stream: "user:me",
         from: this.#handshake?.offset ?? "latest",
         isAcknowledging: this.#handshake?.ack === true,
-        onReplayed: (replayed, offset) => this.#tell("ready", { ...ready, offset, replayed }),
+        onReplayed: (replayed, offset) => this.#send("ready", { ...ready, offset, replayed }),
       },
       () => undefined,
     );
   }
 
-  #said(event: string, args: unknown[]): void {
+  #received(event: string, args: unknown[]): void {
     const last = args.at(-1);
     const reply: Reply | null = typeof last === "function" ? (answer) => last(answer) : null;
     const answer: Reply = (given) => reply?.({ ok: true, ...given });
     try {
       if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `There is no event of this name: ${KNOWN}`);
       if (Buffer.isBuffer(args[0])) throw new PrismError("VALIDATION_FAILED", "The argument is binary; send an object");
-      const said = checkShape(CLIENT_EVENTS[event] as Shape<MessageOf<ClientEvent>>, args[0], "body");
-      this.#perform(event, said, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
+      const message = checkShape(CLIENT_EVENTS[event] as Shape<MessageOf<ClientEvent>>, args[0], "body");
+      this.#perform(event, message, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
     } catch (error) {
       this.#refuse(event, error, reply);
     }
   }
 
   /** @returns what is answered once it is done; undefined when it has been. */
-  #perform(event: ClientEvent, said: MessageOf<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
+  #perform(event: ClientEvent, message: MessageOf<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
     switch (event) {
       case "subscribe":
-        this.#streams.subscribe(said as MessageOf<"subscribe">, (stream, offset) => answer({ stream, offset }));
+        this.#streams.subscribe(message as MessageOf<"subscribe">, (stream, offset) => answer({ stream, offset }));
         return undefined;
       case "unsubscribe":
-        answer({ stream: this.#streams.unsubscribe((said as MessageOf<"unsubscribe">).stream) });
+        answer({ stream: this.#streams.unsubscribe((message as MessageOf<"unsubscribe">).stream) });
         return undefined;
       case "ack": {
-        const { offset } = said as MessageOf<"ack">;
+        const { offset } = message as MessageOf<"ack">;
         return this.#streams.acknowledge("user:me", offset).then(() => ({ offset }));
       }
       case "notification:read": {
-        const { id } = said as MessageOf<"notification:read">;
+        const { id } = message as MessageOf<"notification:read">;
         return this.#parts.markRead(this.live.caller, id, this.#parts.request).then(() => ({}));
       }
       case "auth":
-        this.#streams.renew((said as MessageOf<"auth">).token, (expiresAt) => answer({ expiresAt }));
+        this.#streams.renew((message as MessageOf<"auth">).token, (expiresAt) => answer({ expiresAt }));
         return undefined;
       default:
         return assertNever(event);
@@ -140,10 +140,10 @@ class SocketIoConversation {
   #refuse(event: string, thrown: unknown, reply: Reply | null): void {
     const { error } = errorBodyOf(thrown, this.#parts);
     if (reply) reply({ ok: false, error });
-    else this.#tell("exception", { event: event.slice(0, MAX_EVENT_LENGTH), ...error });
+    else this.#send("exception", { event: event.slice(0, MAX_EVENT_LENGTH), ...error });
   }
 
-  #tell(event: string, payload: Answer): void {
+  #send(event: string, payload: Answer): void {
     this.live.send(eventText(event, JSON.stringify(payload)));
   }
 }

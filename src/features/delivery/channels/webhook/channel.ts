@@ -1,5 +1,5 @@
 import { UnsealError } from "../../../../core/sealed-box.ts";
-import { matchesType } from "../../../../live/protocols/event-filter.ts";
+import { matchesType } from "../../../../live/stream.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
 import { PermanentError, RetryLater } from "../../../jobs/index.ts";
 import { notificationView } from "../../../notifications/index.ts";
