@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
+import type { Principal, UserPrincipal } from "../../../core/principal.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { userOf } from "../../../http/caller-of.ts";
@@ -9,7 +9,6 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
-import type { Principals } from "../../access/index.ts";
 import { deliveryQueue, isModuleQueue, type QueueName } from "../runner/job.ts";
 import type { WorkerChannels } from "../view.ts";
 import type { LeasedJob, WorkerLeases } from "../worker-leases.ts";
@@ -19,7 +18,10 @@ import { AttemptParams, ClaimBody, Claimed, CompleteBody, FailBody, RenewBody, R
 interface WorkersOwn {
   readonly workerLeases: WorkerLeases;
   readonly channels: WorkerChannels;
-  readonly principals: Principals;
+  readonly principals: {
+    /** A principal as it is now; null when its token or account has ended. */
+    refresh(principal: Principal): Principal | null;
+  };
 }
 
 type WorkersContext = WorkersOwn & Pick<CoreServices, "events">;
