@@ -2,10 +2,9 @@
 
 export { EventBus, tellBus } from "./bus.ts";
 export { EventConsumers } from "./consumers.ts";
-export { Backlog } from "./pipeline/backlog.ts";
+export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";
 export { IngestService, trialEvent } from "./pipeline/ingest-service.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
-export { handleEventJobs } from "./pipeline-jobs.ts";
 export { firstSeqSince, IS_ERROR_ROW, isErrorEvent, removeEvents } from "./queries.ts";
 export { EVENT_SWEEPS, eventSweep } from "./retention.ts";

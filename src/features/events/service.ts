@@ -11,7 +11,7 @@ import { countFitting } from "../../store/sqlite/list-queries.ts";
 import { eventJson } from "../notifications/index.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
 import type { EventsContext } from "./context.ts";
-import type { EventJobPayload } from "./pipeline-jobs.ts";
+import type { EventJobPayload } from "./pipeline/backlog.ts";
 import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
 

@@ -2,27 +2,34 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { Committer, SealedSet, SetSource } from "../../../store/commit/committer.ts";
-import { emptyContent } from "../../../store/commit/committer.ts";
-import type { CommitOutcome, Effects, SuppressionRows } from "../../../store/commit/write-set.ts";
-import { RULE_ENGINE } from "../../../store/commit/write-set.ts";
+import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
+import {
+  type CommitOutcome,
+  type Effects,
+  RULE_ENGINE,
+  type SuppressionRows,
+} from "../../../store/commit/write-set.ts";
+import type { Database } from "../../../store/database.ts";
 import type { EnqueuedRow, Told } from "../../../store/effect.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../../../store/schema.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
+import type { JobRunner } from "../../jobs/index.ts";
 import type { Announcer } from "../../notifications/index.ts";
-import type { IncomingEvent, PipelineMetrics, RulePosition } from "../../rules/index.ts";
 import {
   Budget,
   type Decider,
   type Decision,
   type Earlier,
   enqueuedBy,
+  type IncomingEvent,
+  type PipelineMetrics,
+  type RulePosition,
   RuleStats,
   sliceMark,
   storedEvent,
 } from "../../rules/index.ts";
 
-export interface BacklogParts {
+interface BacklogParts {
   readonly committer: Committer;
   readonly reader: Sqlite;
   readonly decider: Decider;
@@ -349,4 +356,32 @@ export class Backlog implements SetSource {
     const jobs = enqueuedBy(effects, refused, suppression);
     if (jobs.length > 0) this.#parts.onJobs(jobs);
   }
+}
+
+/** A job on one event: after a failure, or because a user wants its rules evaluated again. */
+export interface EventJobPayload {
+  readonly eventSeq: number;
+  /** Also where the event has been decided. */
+  readonly again?: true;
+}
+
+interface EventJobParts {
+  readonly db: Database;
+  readonly runner: JobRunner;
+  readonly backlog: Backlog;
+}
+
+/** Handles the jobs that decide an event again. */
+export function handleEventJobs({ db, runner, backlog }: EventJobParts): void {
+  runner.handle("event.process", async (job) => {
+    const { eventSeq, again } = job.payload as EventJobPayload;
+    const event = await db.read
+      .selectFrom("events")
+      .select("processedAt")
+      .where("seq", "=", eventSeq)
+      .executeTakeFirst();
+    // Deleted since, or decided by a run of this job that a crash cut short after its commit.
+    if (!event || (event.processedAt !== null && again !== true)) return;
+    await backlog.decideAgain(eventSeq);
+  });
 }
