@@ -359,7 +359,7 @@ export interface RealtimeService {
   isLive(userId: string): boolean;
   /**
    * From now on `allows` says which users may subscribe to the channels of the embedded Pusher server whose names begin with `prefix`, such as
-   * `presence-room-`; of several the longest decides. It is asked at subscribing and again whenever rights change, answers at once, and lets nobody
+   * `presence-room-`; of several the longest decides. It is asked at subscribing and again whenever the user's rights change, answers at once, and lets nobody
    * in when it throws. @returns what ends it; the end of the module does so, too. @throws TypeError for a prefix that is taken, or Prism's own
    */
   authorizeChannel(prefix: string, allows: (principal: Principal, channel: string) => boolean): () => void;
