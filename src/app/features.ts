@@ -9,6 +9,7 @@ import { alertsFeature } from "../features/alerts/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { preferencesFeature } from "../features/delivery/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
 import { digestFeature } from "../features/digest/routes.ts";
 import { trialEvent } from "../features/events/index.ts";
@@ -52,9 +53,9 @@ export function builtInFeatures(parts: Parts): Feature[] {
 /** Accounts, roles, projects and logging in. */
 function accessFeatures(parts: Parts): Feature[] {
   const { base, core, http } = parts;
-  const { database: db, clock, config, settings, box } = base;
+  const { database: db, clock, config, settings } = base;
   const { accounts, projects, users, devUserId, principals, reads } = core.access;
-  const { pusher, pusherRegistry, channelAuthorizers } = core.live;
+  const { pusherRegistry } = core.live;
   const { runner, jobs } = core.jobs;
   return [
     authFeature({
@@ -86,13 +87,9 @@ function accessFeatures(parts: Parts): Feature[] {
       db,
       clock,
       config,
-      box,
       principals,
-      projects,
       reads,
-      pusher,
       pusherRegistry,
-      channelAuthorizers,
       accounts,
     }),
   ];
@@ -101,7 +98,7 @@ function accessFeatures(parts: Parts): Feature[] {
 /** Events, the rules that decide them, and what explains a decision. */
 function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, reader, clock, config, settings } = base;
-  const { projects, users } = core.access;
+  const { principals, projects, users } = core.access;
   const { runner, jobs } = core.jobs;
   const { events: pipeline, metrics: pipelineMetrics, rules, channels, announcer } = core.pipeline;
   const { sounds } = core.live;
@@ -119,6 +116,8 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
       pipeline,
       pipelineMetrics,
       jobs,
+      runner,
+      principals,
       projects,
       settings,
       idempotency,
@@ -154,6 +153,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
     tasksFeature({ db, clock, users, reads, storage, idempotency }),
+    preferencesFeature({ db, clock, config, box }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
   ];
 }
@@ -162,7 +162,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
 function liveFeatures(parts: Parts): Feature[] {
   const { database: db, clock, config, storage } = parts.base;
   const { projects, tickets } = parts.core.access;
-  const { hub, connections, realtimeAccess, pusher, pusherRegistry } = parts.core.live;
+  const { hub, connections, realtimeAccess, pusher, pusherRegistry, channelAuthorizers } = parts.core.live;
   const { idempotency, realtime } = parts.services;
   return [
     pusherFeature({
@@ -174,6 +174,8 @@ function liveFeatures(parts: Parts): Feature[] {
       storage,
       pusher,
       pusherRegistry,
+      projects,
+      channelAuthorizers,
       realtime,
       callWebhook: pusherWebhookCaller(config),
     }),

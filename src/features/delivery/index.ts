@@ -1,5 +1,4 @@
 /** What other features may use of `delivery`. */
-export { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./channels/mail/unsubscribe.ts";
 export { secretPlace } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
@@ -7,5 +6,4 @@ export { Channels } from "./channels.ts";
 export type { Circuits } from "./circuits.ts";
 export { enqueueMail, mailPlace } from "./mails.ts";
 export { type DeliveryMemory, type DeliveryServices, openDelivery } from "./open.ts";
-export { NOTIFICATION_KINDS, Preferences, wantsMail, withoutMail } from "./preferences.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

@@ -6,8 +6,8 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import type { Projects } from "../access/index.ts";
-import type { JobService } from "../jobs/index.ts";
+import type { Principals, Projects } from "../access/index.ts";
+import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { PipelineMetrics } from "../rules/index.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 
@@ -21,6 +21,8 @@ export interface EventsOwn {
   readonly pipeline: EventPipeline;
   readonly pipelineMetrics: PipelineMetrics;
   readonly jobs: JobService;
+  readonly runner: JobRunner;
+  readonly principals: Principals;
   readonly projects: Projects;
   readonly settings: LiveSettings;
   readonly idempotency: Idempotency;

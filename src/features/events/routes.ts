@@ -1,14 +1,16 @@
 import * as v from "valibot";
-import { callerOf } from "../../http/caller-of.ts";
+import { callerOf, userOf } from "../../http/caller-of.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { pageOf } from "../../http/replies.ts";
-import { route } from "../../http/route.ts";
+import { Reply, route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { EventsContext, EventsOwn } from "./context.ts";
+import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./delete-events.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import {
+  DeleteEvents,
   EventDetail,
   EventView,
   ExportQuery,
@@ -32,6 +34,27 @@ function serve(server: FeatureServer, context: EventsContext): void {
   const ingestContext = openIngest(context);
   const read = { permission: "events:read", within: "project", keyScope: "events:read" } as const;
 
+  context.runner.handle(DELETE_EVENTS_KIND, (job, signal) => runDeletion(context, job, signal));
+
+  server.route(
+    route({
+      method: "DELETE",
+      path: "/api/v1/projects/:id/events",
+      aliases: ["/projects/:id/events"],
+      summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
+      tag: "Projects",
+      access: { tokenScopes: ["events:delete"] },
+      params: object({ id: v.string() }),
+      query: DeleteEvents,
+      otherStatuses: [202],
+      response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
+      errors: ["PROJECT_NOT_FOUND"],
+      async handle(exchange, { params, query }) {
+        const result = await deleteProjectEvents(context, userOf(exchange), params.id, query.before);
+        return new Reply("jobId" in result ? 202 : 200, result);
+      },
+    }),
+  );
   server.route(
     route({
       method: "POST",

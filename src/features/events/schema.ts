@@ -90,3 +90,5 @@ export const EventDetail = v.object({
     }),
   ),
 });
+
+export const DeleteEvents = object({ before: v.optional(instant) });

@@ -5,7 +5,6 @@ export {
   type ChannelRights,
   isPublicChannel,
   maySubscribe,
-  PUSHER_CHANNEL,
   userChannel,
 } from "./channel-access.ts";
-export { openPusherApp, type PusherApp, type PusherOwn, sharedSecretOf, signChannel, signUser } from "./pusher-app.ts";
+export { openPusherApp, type PusherApp, type PusherOwn, signChannel, signUser } from "./pusher-app.ts";

@@ -9,7 +9,9 @@ import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import { PUSHER_APP_SETTING, sealedSettingPlace } from "../../store/sealed-settings.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
+import type { ChannelAuthorizers } from "./channel-access.ts";
 
 /** The credentials of an app of Pusher Channels; clients know all but the secret. */
 export interface PusherApp {
@@ -150,6 +152,8 @@ export interface PusherOwn {
   readonly connections: Connections;
   readonly storage: StorageGuard;
   readonly pusher: PusherApp;
+  readonly projects: Projects;
+  readonly channelAuthorizers: ChannelAuthorizers;
   readonly pusherRegistry: PusherRegistry;
   /** Stores entries and sends them to the channels' followers. */
   readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };

@@ -10,6 +10,7 @@ import { MAX_DATA_BYTES } from "../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import type { StreamEntry } from "../../live/stream.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import { pusherAuthRoutes, pusherUserAuthRoute } from "./auth-routes.ts";
 import type { PusherContext, PusherOwn } from "./pusher-app.ts";
 import {
   type Attribute,
@@ -98,6 +99,8 @@ export function pusherFeature(own: PusherOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: PusherContext): void {
+  // With `pusher.mode` remote these sign for the server of Pusher's own.
+  for (const each of [...pusherAuthRoutes(context), pusherUserAuthRoute(context)]) server.route(each);
   if (context.config.pusher.mode !== "embedded") return;
   const routes = [...triggerRoutes(context), ...channelRoutes(context), ...userRoutes(context)];
   for (const each of routes) server.route(each);

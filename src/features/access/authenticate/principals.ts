@@ -8,7 +8,6 @@ import { TtlCache } from "../../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../../http/credentials.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
-import type { RealtimeTickets } from "../../streams/index.ts";
 import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
 import { accountError } from "./caller.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
@@ -49,7 +48,8 @@ interface PrincipalsParts {
   /** Of another program, where one is configured. */
   readonly issuer?: Pick<TrustedIssuer, "verify"> | undefined;
   readonly clock: Clock;
-  readonly tickets: RealtimeTickets;
+  /** Of live connections; each is good once. */
+  readonly tickets: { redeem(ticket: string): Principal | undefined };
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
 }
 

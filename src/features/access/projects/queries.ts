@@ -2,7 +2,6 @@ import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
-import type { Preferences } from "../../delivery/index.ts";
 
 export interface ProjectFilter {
   /** Only projects this user is a member of, and the default one; null for all. */
@@ -203,5 +202,5 @@ function active(db: ReadDb | Trx) {
 }
 
 function personOf({ id, prefs }: { id: string; prefs: string }): ProjectPerson {
-  return { id, wantsDigest: (JSON.parse(prefs) as Preferences).digest !== false };
+  return { id, wantsDigest: (JSON.parse(prefs) as { readonly digest?: boolean }).digest !== false };
 }

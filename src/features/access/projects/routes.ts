@@ -6,7 +6,6 @@ import { pageOf } from "../../../http/replies.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { EventDeletion } from "./delete-events.ts";
 import {
   acceptInvitationLink,
   acceptOwnInvitation,
@@ -46,7 +45,6 @@ export function projectsFeature(own: ProjectsOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: ProjectsContext): void {
-  const deletion = new EventDeletion(context);
   for (const each of invitationRoutes(context)) server.route(each);
 
   server.route(
@@ -125,25 +123,6 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
       params: s.ProjectParams,
       errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
       handle: (exchange, { params }) => deleteProject(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id/events`,
-      aliases: ["/projects/:id/events"],
-      summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
-      tag,
-      access: { tokenScopes: ["events:delete"] },
-      params: s.ProjectParams,
-      query: s.DeleteEvents,
-      otherStatuses: [202],
-      response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
-      errors: ["PROJECT_NOT_FOUND"],
-      async handle(exchange, { params, query }) {
-        const result = await deletion.delete(userOf(exchange), params.id, query.before);
-        return new Reply("jobId" in result ? 202 : 200, result);
-      },
     }),
   );
   server.route(

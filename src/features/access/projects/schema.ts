@@ -106,8 +106,6 @@ export const MemberView = named(
   }),
 );
 
-export const DeleteEvents = object({ before: v.optional(instant) });
-
 export const CreateKey = object({
   name: v.optional(text(100, 1)),
   scopes: v.optional(v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1))),

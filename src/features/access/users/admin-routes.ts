@@ -6,7 +6,6 @@ import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
-import type { SealedBox } from "../../../core/sealed-box.ts";
 import { hasTokenScope } from "../../../http/access.ts";
 import { userOf } from "../../../http/caller-of.ts";
 import type { Exchange } from "../../../http/exchange.ts";
@@ -17,9 +16,8 @@ import { object, queryBoolean } from "../../../http/shapes.ts";
 import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
-import type { ChannelAuthorizers, PusherApp } from "../../pusher/index.ts";
 import type { Principals } from "../authenticate/principals.ts";
-import { granterOf, type Projects, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
+import { granterOf, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
 import type { AccountContext } from "../context.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import type { ReadCaches } from "../read-caches.ts";
@@ -46,13 +44,9 @@ export interface UsersOwn {
   readonly db: Database;
   readonly clock: Clock;
   readonly config: Config;
-  readonly box: SealedBox;
   readonly principals: Principals;
-  readonly projects: Projects;
   readonly reads: ReadCaches;
-  readonly pusher: PusherApp;
   readonly pusherRegistry: PusherRegistry;
-  readonly channelAuthorizers: ChannelAuthorizers;
 }
 
 export type UsersContext = UsersOwn & Pick<CoreServices, "audit">;

@@ -1,11 +1,9 @@
-import * as v from "valibot";
+import type * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { userOf } from "../../../http/caller-of.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { addEffect } from "../../../store/database.ts";
-import { Preferences } from "../../delivery/index.ts";
 import { clientOf } from "../authenticate/caller.ts";
 import { granterOf } from "../authorize.ts";
 import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
@@ -13,21 +11,17 @@ import { changePassword, requirePassword } from "../sessions/login.ts";
 import type { UsersContext, UsersOwn } from "./admin-routes.ts";
 import { adminRoutes, importRoute } from "./admin-routes.ts";
 import { namesOf } from "./create-user.ts";
-import { PushDevices } from "./push-devices.ts";
-import { pusherAuthRoutes, pusherUserAuthRoute } from "./pusher-auth.ts";
 import { findUser, ownDetails, UserView, userView } from "./queries.ts";
-import { DeviceView, OwnBody, PasswordBody, PushBody } from "./schema.ts";
+import { OwnBody, PasswordBody } from "./schema.ts";
 import { tokenRoutes } from "./token-routes.ts";
-import { unsubscribeRoute } from "./unsubscribe-route.ts";
 import { updateUser } from "./user-lifecycle.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
 /** What everybody does with the account that is theirs (contract 4.5). */
 function ownRoutes(context: UsersContext): Route[] {
-  const { db, clock, principals, pusherRegistry, reads } = context;
+  const { db, principals, pusherRegistry, reads } = context;
   const { accounts } = context;
-  const devices = new PushDevices(context);
   const tag = "Users";
 
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
@@ -104,54 +98,7 @@ function ownRoutes(context: UsersContext): Route[] {
         return new Reply(204);
       },
     }),
-    route({
-      method: "GET",
-      path: "/api/v1/users/me/preferences",
-      summary: "How and when the caller wants to be told",
-      tag,
-      access: { tokenScopes: ["account:own"] },
-      response: Preferences,
-      async handle(exchange) {
-        return preferencesOf((await findUser(db.read, userOf(exchange).userId)).prefs);
-      },
-    }),
-    route({
-      method: "PUT",
-      path: "/api/v1/users/me/preferences",
-      summary: "Say how and when one wants to be told",
-      tag,
-      access: { tokenScopes: ["account:own"] },
-      body: Preferences,
-      response: Preferences,
-      async handle(exchange, { body }) {
-        const { userId } = userOf(exchange);
-        const prefs = JSON.stringify(body);
-        await db.write(async (trx) => {
-          await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
-          addEffect(trx, { type: "answers-changed", of: "profile", userId });
-        });
-        return preferencesOf(prefs);
-      },
-    }),
-    route({
-      method: "PUT",
-      path: "/api/v1/users/me/push-tokens",
-      summary: "Name the devices that push goes to; tokens are kept encrypted and never shown",
-      tag,
-      access: { tokenScopes: ["account:own"] },
-      body: PushBody,
-      response: v.object({ devices: v.array(DeviceView) }),
-      async handle(exchange, { body }) {
-        return { devices: await devices.replace(userOf(exchange), body) };
-      },
-    }),
   ];
-}
-
-const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: null, channels: {} };
-
-function preferencesOf(prefs: string) {
-  return { ...DEFAULTS, ...(JSON.parse(prefs) as Preferences) };
 }
 
 /** Accounts: one's own, and for administrators everybody's (contract 4.5). */
@@ -160,12 +107,6 @@ export function usersFeature(own: UsersOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: UsersContext): void {
-  const own = [
-    ...ownRoutes(context),
-    ...pusherAuthRoutes(context),
-    pusherUserAuthRoute(context),
-    ...tokenRoutes(context),
-  ];
-  for (const each of [...own, ...adminRoutes(context), importRoute(context), unsubscribeRoute(context)])
-    server.route(each);
+  const own = [...ownRoutes(context), ...tokenRoutes(context)];
+  for (const each of [...own, ...adminRoutes(context), importRoute(context)]) server.route(each);
 }

@@ -118,33 +118,6 @@ export const PasswordBody = object({
   password,
 });
 
-const fcmToken = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
-const apnsToken = pattern(/^[0-9a-fA-F]{64,200}$/, "must be 64 to 200 hexadecimal digits");
-const device = v.pipe(text(64, 1));
-
-export const PushBody = v.union(
-  [
-    object({ fcm: v.optional(v.nullable(fcmToken)), apns: v.optional(v.nullable(apnsToken)) }),
-    object({
-      devices: v.pipe(
-        v.array(
-          v.variant("kind", [
-            object({ kind: v.literal("fcm"), device, token: fcmToken }),
-            object({ kind: v.literal("apns"), device, token: apnsToken }),
-          ]),
-        ),
-        v.maxLength(20, "must be at most 20 devices"),
-      ),
-    }),
-  ],
-  "must be {fcm, apns} or {devices: [{kind, device, token}]} and nothing else",
-);
-
-export const DeviceView = named(
-  "PushDevice",
-  v.object({ kind: v.picklist(["fcm", "apns"]), device: v.string(), createdAt: v.string() }),
-);
-
 export const TokenBody = object({
   name: text(100, 1),
   scopes: v.pipe(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { PushDevices } from "../../../../src/features/access/users/push-devices.ts";
+import { replaceDevices } from "../../../../src/features/delivery/channels/push/user-devices.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { ApnsServer } from "./apns-server.ts";
@@ -124,7 +124,7 @@ async function apnsPeer(t: TestContext): Promise<Peer> {
 
 async function register(prism: TestPrism, userId: string, tokens: { fcm: string } | { apns: string }): Promise<void> {
   const { database: db, clock, box } = prism.parts.base;
-  await new PushDevices({ db, clock, box }).replace({ userId, sessionId: null }, tokens);
+  await replaceDevices({ db, clock, box }, { userId, sessionId: null }, tokens);
 }
 
 function isUsable(prism: TestPrism, userId: string, kind: string): boolean {

@@ -1,18 +1,18 @@
 import * as v from "valibot";
-import { PrismError } from "../../../core/errors.ts";
-import { decodeUtf8 } from "../../../core/json-text.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
-import { missingPermission } from "../../../http/access.ts";
-import { userOf } from "../../../http/caller-of.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { checkShape, parseJson, parseQuery } from "../../../http/input.ts";
-import { type Route, route } from "../../../http/route.ts";
-import { pattern } from "../../../http/shapes.ts";
-import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../../live/protocols/pusher/pusher-channel.ts";
-import { MAX_WATCHLIST } from "../../../live/protocols/pusher/pusher-message.ts";
-import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
-import { maySubscribe, PUSHER_CHANNEL, sharedSecretOf, signChannel, signUser } from "../../pusher/index.ts";
-import type { UsersContext } from "./admin-routes.ts";
+import { PrismError } from "../../core/errors.ts";
+import { decodeUtf8 } from "../../core/json-text.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { userOf } from "../../http/caller-of.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
+import { type Route, route } from "../../http/route.ts";
+import { pattern } from "../../http/shapes.ts";
+import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../live/protocols/pusher/pusher-channel.ts";
+import { MAX_WATCHLIST } from "../../live/protocols/pusher/pusher-message.ts";
+import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
+import { maySubscribe, PUSHER_CHANNEL } from "./channel-access.ts";
+import { type PusherOwn, sharedSecretOf, signChannel, signUser } from "./pusher-app.ts";
 
 const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
 
@@ -54,13 +54,7 @@ const USER_PATH = "/api/v1/users/me/pusher-user-auth";
 const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlencoded"], gzip: false } as const;
 
 /** What lets a client of Pusher into private and presence channels (contract 4.5, 5.5, D4): GET reads the query, POST a form or JSON. */
-export function pusherAuthRoutes({
-  projects,
-  channelAuthorizers,
-  pusher,
-  pusherRegistry,
-  config,
-}: UsersContext): Route[] {
+export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherRegistry, config }: PusherOwn): Route[] {
   const common = {
     path: PATH,
     summary: "The signature with which a Pusher client subscribes to a private or presence channel",
@@ -107,7 +101,7 @@ export function pusherAuthRoutes({
 }
 
 /** What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of all of a user's connections. */
-export function pusherUserAuthRoute({ pusher, pusherRegistry }: UsersContext): Route {
+export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Route {
   return route({
     path: USER_PATH,
     aliases: ["/pusher/user-auth"],

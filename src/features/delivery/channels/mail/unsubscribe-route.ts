@@ -1,25 +1,27 @@
 import * as v from "valibot";
-import { PrismError } from "../../../core/errors.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { type Route, route } from "../../../http/route.ts";
-import { object } from "../../../http/shapes.ts";
-import { addEffect } from "../../../store/database.ts";
-import {
-  NOTIFICATION_KINDS,
-  type Preferences,
-  readUnsubscribeToken,
-  UNSUBSCRIBE_PATH,
-  type Unsubscription,
-  wantsMail,
-  withoutMail,
-} from "../../delivery/index.ts";
-import type { UsersContext } from "./admin-routes.ts";
+import type { Config } from "../../../../config/load.ts";
+import type { Clock } from "../../../../core/clock.ts";
+import { PrismError } from "../../../../core/errors.ts";
+import type { Exchange } from "../../../../http/exchange.ts";
+import { type Route, route } from "../../../../http/route.ts";
+import { object } from "../../../../http/shapes.ts";
+import { addEffect, type Database } from "../../../../store/database.ts";
+import type { AuditTrail } from "../../../audit/index.ts";
+import { NOTIFICATION_KINDS, type Preferences, wantsMail, withoutMail } from "../../preferences.ts";
+import { readUnsubscribeToken, UNSUBSCRIBE_PATH, type Unsubscription } from "./unsubscribe.ts";
+
+interface UnsubscribeContext {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly audit: AuditTrail;
+}
 
 const MAX_BODY_BYTES = 4096;
 const OneClick = v.object({ "List-Unsubscribe": v.literal("One-Click") });
 
 /** What a mail program sends when its user ends mails of a kind by one click (RFC 8058), and the button of the page at the same address. */
-export function unsubscribeRoute(context: UsersContext): Route {
+export function unsubscribeRoute(context: UnsubscribeContext): Route {
   return route({
     method: "POST",
     path: UNSUBSCRIBE_PATH,
@@ -52,7 +54,7 @@ async function requireOneClick(exchange: Exchange, body: Uint8Array): Promise<vo
 }
 
 /** A second time changes nothing; nor does it for an account that was removed. */
-async function endMails({ db, clock, audit }: UsersContext, { userId, kind }: Unsubscription): Promise<void> {
+async function endMails({ db, clock, audit }: UnsubscribeContext, { userId, kind }: Unsubscription): Promise<void> {
   await db.write(async (trx) => {
     const user = await trx
       .selectFrom("users")
