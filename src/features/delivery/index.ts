@@ -1,4 +1,5 @@
 /** What other features may use of `delivery`. */
+export { UNSUBSCRIBE_PATH } from "./channels/mail/unsubscribe.ts";
 export { secretPlace } from "./channels/webhook/message.ts";
 export { HostUnknown, OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch } from "./channels/webhook/safe-fetch.ts";
