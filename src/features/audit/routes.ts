@@ -1,14 +1,57 @@
+import * as v from "valibot";
 import { streamReply } from "../../http/long-replies.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
+import { named } from "../../http/named-schemas.ts";
+import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
+import { instant, object, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import { countOf, fittingRows } from "../../store/sqlite/list-queries.ts";
 import { type AuditHeadKeeper, readAuditHead } from "./audit-head.ts";
 import { AUDIT_BYTES, auditCsv, auditRows, auditView, lastAuditSeq, seqBounds, verifyAudit } from "./audit-log.ts";
-import * as s from "./schema.ts";
+
+const filters = {
+  from: v.optional(instant),
+  to: v.optional(instant),
+  userId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  action: v.optional(pattern(/^[a-z]+(\.[a-z_]+|\.\*)?$/, "must be an action such as rule.create, or rule.*")),
+  resourceType: v.optional(v.pipe(v.string(), v.maxLength(50))),
+  resourceId: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  requestId: v.optional(v.pipe(v.string(), v.maxLength(128))),
+};
+
+const ListQuery = object({ ...filters, ...pageEntries(1000) });
+const ExportQuery = object(filters);
+const VerifyQuery = object({ from: filters.from, to: filters.to });
+type AuditFilters = v.InferOutput<typeof ExportQuery>;
+
+const AuditView = named(
+  "AuditRow",
+  v.object({
+    seq: v.number(),
+    id: v.string(),
+    action: v.string(),
+    userId: v.nullable(v.string()),
+    actor: v.record(v.string(), v.unknown()),
+    resourceType: v.nullable(v.string()),
+    resourceId: v.nullable(v.string()),
+    metadata: v.record(v.string(), v.unknown()),
+    ip: v.nullable(v.string()),
+    requestId: v.nullable(v.string()),
+    timestamp: v.string(),
+    prevHash: v.string(),
+    hash: v.string(),
+  }),
+);
+
+const VerifyReply = v.object({
+  ok: v.boolean(),
+  checked: v.number(),
+  firstBad: v.optional(v.object({ seq: v.number(), id: v.string() })),
+  truncated: v.optional(v.boolean()),
+});
 
 /** What the feature needs besides the services of every module. */
 interface AuditOwn {
@@ -36,8 +79,8 @@ function serve(server: FeatureServer, context: AuditContext): void {
       summary: "What was done by whom, newest first",
       tag,
       access: { permission: "audit:read" },
-      query: s.ListQuery,
-      response: pageOf(s.AuditView),
+      query: ListQuery,
+      response: pageOf(AuditView),
       errors: ["INVALID_CURSOR"],
       async handle(_exchange, { query }) {
         const request = readPage(query, ["number"]);
@@ -57,7 +100,7 @@ function serve(server: FeatureServer, context: AuditContext): void {
       summary: "The audit trail as CSV, oldest first; the export itself is recorded",
       tag,
       access: { permission: "audit:export" },
-      query: s.ExportQuery,
+      query: ExportQuery,
       response: { contentType: "text/csv", description: "RFC 4180 with a header row" },
       async handle(exchange, { query }) {
         const filters = Object.keys(query).filter((name) => query[name as keyof typeof query] !== undefined);
@@ -77,8 +120,8 @@ function serve(server: FeatureServer, context: AuditContext): void {
       summary: "Recompute the hash chain and name the first row that was changed, if one was",
       tag,
       access: { permission: "audit:read" },
-      query: s.VerifyQuery,
-      response: s.VerifyReply,
+      query: VerifyQuery,
+      response: VerifyReply,
       async handle(_exchange, { query }) {
         const head = await readAuditHead(dataDir);
         const last = await lastAuditSeq(db.read);
@@ -92,7 +135,7 @@ function serve(server: FeatureServer, context: AuditContext): void {
     }),
   );
 
-  async function countRows(filters: s.AuditFilters): Promise<number> {
+  async function countRows(filters: AuditFilters): Promise<number> {
     return countOf(auditRows(db.scan, filters, await seqBounds(db.scan, filters)));
   }
 }

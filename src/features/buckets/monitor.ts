@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import { moneyOf } from "../../core/money.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, Trx } from "../../store/database.ts";
@@ -15,8 +16,29 @@ import {
   type RunningJob,
 } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
-import { type BucketEvent, judge } from "./judge.ts";
+import type { BucketRow } from "./queries.ts";
 import * as queries from "./queries.ts";
+
+type BucketEvent = "bucket.below_threshold" | "bucket.recovered";
+
+/** What a bucket is at some instant, and what is to be told of it. */
+interface Verdict {
+  readonly state: BucketRow["state"];
+  readonly lastAlertAt: EpochMs | null;
+  readonly event: BucketEvent | null;
+}
+
+/** Below its threshold: told when it goes there, and again each `renotifyMs`. Back at it or above: told once (contract 8.3). */
+function judge(bucket: BucketRow, now: EpochMs): Verdict {
+  const { state, lastAlertAt, renotifyMs } = bucket;
+  if (moneyOf(bucket.currentBalance) >= moneyOf(bucket.threshold))
+    return { state: "ok", lastAlertAt: null, event: state === "below" ? "bucket.recovered" : null };
+  // Also where the clock was set back in between.
+  const isTold = state === "below" && lastAlertAt !== null && Math.abs(now - lastAlertAt) < renotifyMs;
+  return isTold
+    ? { state: "below", lastAlertAt, event: null }
+    : { state: "below", lastAlertAt: now, event: "bucket.below_threshold" };
+}
 
 /** What the feature needs besides the services of every module. */
 export interface TransferBucketsOwn {

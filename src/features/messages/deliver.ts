@@ -2,9 +2,8 @@ import { PrismError } from "../../core/errors.ts";
 import type { Trx } from "../../store/database.ts";
 import type { MovedJob } from "../jobs/index.ts";
 import { COMPLETED, LostLease, PermanentError, type RunningJob } from "../jobs/index.ts";
-import type { MessagesContext } from "./context.ts";
 import * as queries from "./queries.ts";
-import { moveTo, queuedStep, sidesOf } from "./transition.ts";
+import { type MessagesContext, moveTo, queuedStep, sidesOf } from "./transition.ts";
 
 export const MESSAGE_JOB = "message.deliver";
 

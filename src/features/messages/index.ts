@@ -1,5 +1,5 @@
 /** What other features may use of `messages`. */
 
-export { mayUseMessages } from "./message-rights.ts";
-export { contentPlace, type MessageRow, messageView } from "./message-view.ts";
+export { contentPlace, type MessageRow, messageView } from "./queries.ts";
 export { MESSAGE_SWEEPS } from "./retention.ts";
+export { mayUseMessages } from "./transition.ts";

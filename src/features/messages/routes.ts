@@ -4,10 +4,10 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { MessagesContext, MessagesOwn } from "./context.ts";
 import { Delivery } from "./deliver.ts";
 import * as s from "./schema.ts";
 import { Messages } from "./service.ts";
+import type { MessagesContext, MessagesOwn } from "./transition.ts";
 
 const tag = "Messages";
 const PATH = "/api/v1/messages";

@@ -1,9 +1,48 @@
+import type { Clock } from "../../core/clock.ts";
 import { toRfc3339 } from "../../core/clock.ts";
-import type { Trx } from "../../store/database.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { MessageStatus } from "../../store/schema.ts";
-import type { MessagesContext } from "./context.ts";
-import type { MessageRow } from "./message-view.ts";
-import type { Step, TrackedMessage } from "./queries.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { UserDirectory } from "../access/index.ts";
+import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
+import type { MessageRow, Step, TrackedMessage } from "./queries.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface MessagesOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly box: SealedBox;
+  readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly jobs: JobService;
+  readonly users: UserDirectory;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+  readonly idempotency: Idempotency;
+  readonly realtime: MessageStream;
+}
+
+/** The live streams of the people of a message. `shown` is what listeners are sent in place of the stored `data`. */
+interface MessageStream {
+  publish(
+    stream: { readonly kind: "messages"; readonly userId: string },
+    type: string,
+    data: unknown,
+    options: { readonly trx: Trx; readonly isAbridged?: boolean },
+  ): Promise<unknown>;
+}
+
+export type MessagesContext = MessagesOwn & Pick<CoreServices, "audit" | "log">;
+
+/** Whether what somebody has sent or received is there for this caller: for the person always, for a service token only when it was made for it. */
+export function mayUseMessages({ tokenScopes, permissions }: UserPrincipal): boolean {
+  return tokenScopes === null || permissions.has("messages:own");
+}
 
 /** An operator may have a dead message tried again without end; what is kept of its way has one. */
 const MAX_STEPS = 200;

@@ -1,16 +1,49 @@
 import { userOf } from "../../http/caller-of.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import { MEDIA_HEADERS } from "../../http/headers.ts";
+import { fileReply } from "../../http/long-replies.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type BodyType, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { RunningJob } from "../jobs/index.ts";
-import { sendSound } from "./media.ts";
-import { MAX_SOUND_BYTES } from "./open-sounds.ts";
-import * as s from "./schema.ts";
-import type { SoundsContext, SoundsOwn } from "./service.ts";
-import { REMOVE_KIND, type RemovePayload, SoundService } from "./service.ts";
-import { MEDIA_PATH } from "./sound-links.ts";
+import { MAX_SOUND_BYTES, MEDIA_PATH } from "./open-sounds.ts";
+import { REMOVE_KIND, type RemovePayload, SoundService, type SoundsContext, type SoundsOwn } from "./service.ts";
+import * as s from "./upload.ts";
 import { FORM_BYTES, readUpload } from "./upload.ts";
+
+/** What stands in a signed link. */
+interface SignedLink {
+  readonly id: string;
+  readonly exp: string;
+  readonly sig: string;
+}
+
+/** Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
+async function sendSound(
+  { sounds, clock, config }: SoundsContext,
+  service: SoundService,
+  exchange: Exchange,
+  { id, exp, sig }: SignedLink,
+): Promise<symbol> {
+  const { links, filesOf } = sounds;
+  const expiresAt = links.check(id, exp, sig);
+  const { filename, mime, bytes, sha256, storage, storageKey } = await service.find(id);
+  const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));
+  // Whoever has the link may have the sound; a cache that others share may keep it where the operator has put one.
+  const reach = config.storage.cdnUrl === undefined ? "private" : "public";
+  return fileReply(exchange, {
+    size: bytes,
+    etag: `"${sha256.slice(0, 32)}"`,
+    headers: {
+      "Content-Type": mime,
+      "Content-Disposition": `inline; filename="${filename}"`,
+      "Cache-Control": `${reach}, max-age=${maxAge}`,
+    },
+    fixedHeaders: MEDIA_HEADERS,
+    open: (range) => filesOf(storage).read(storageKey, range),
+  });
+}
 
 const tag = "Sounds";
 const PATH = "/api/v1/sounds";

@@ -11,8 +11,7 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { SoundServices } from "./open-sounds.ts";
 import * as queries from "./queries.ts";
-import type { ListQuery } from "./schema.ts";
-import type { UploadedSound } from "./upload.ts";
+import type { ListQuery, UploadedSound } from "./upload.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface SoundsOwn {
