@@ -6,5 +6,5 @@ export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";
 export { IngestService, trialEvent } from "./pipeline/ingest-service.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
-export { firstSeqSince, IS_ERROR_ROW, isErrorEvent, removeEvents } from "./queries.ts";
+export { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "./queries.ts";
 export { EVENT_SWEEPS, eventSweep } from "./retention.ts";
