@@ -1,13 +1,79 @@
-import { toRfc3339 } from "../../core/clock.ts";
+import { cleanText } from "../../core/clean-text.ts";
+import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
-import { alertText } from "./alert-text.ts";
-import type { AlertsContext } from "./error-watch.ts";
-import { ErrorWatch, isSilent, type RaisedBurst } from "./error-watch.ts";
+import { cutText } from "../rules/index.ts";
+import {
+  type AlertsContext,
+  ErrorWatch,
+  eventsOf,
+  isSilent,
+  liveProject,
+  markOf,
+  putMark,
+  type RaisedBurst,
+} from "./error-watch.ts";
 import type { ErrorBurst } from "./error-window.ts";
-import * as queries from "./queries.ts";
+
+const TITLE_LENGTH = 255;
+const MESSAGE_LENGTH = 4000;
+const SAMPLE_LENGTH = 200;
+
+interface AlertFacts {
+  readonly project: string;
+  readonly count: number;
+  readonly windowMs: number;
+  readonly firstAt: EpochMs;
+  readonly lastAt: EpochMs;
+  readonly samples: readonly Sample[];
+}
+
+interface Sample {
+  readonly id: string;
+  readonly type: string;
+  readonly level: string;
+  readonly receivedAt: EpochMs;
+  /** JSON text. */
+  readonly payload: string;
+}
+
+/** What is told of an alert, in the app and by mail. */
+function alertText({ project, count, windowMs, firstAt, lastAt, samples }: AlertFacts) {
+  const errors = count === 1 ? "1 error" : `${count} errors`;
+  const lines = samples.map((sample) => `- ${sampleText(sample)}`);
+  const message = [
+    `${errors} in the project ${project} within ${spelledDuration(windowMs)}.`,
+    `First: ${toRfc3339(firstAt)}\nLast: ${toRfc3339(lastAt)}`,
+    ...(lines.length > 0 ? [`Among them:\n${lines.join("\n")}`] : []),
+  ].join("\n\n");
+  return {
+    title: cutText(`${project}: ${errors} within ${spelledDuration(windowMs)}`, TITLE_LENGTH),
+    message: cutText(message, MESSAGE_LENGTH),
+  };
+}
+
+/** What an event says of itself, where its payload has a message. */
+function sampleText({ id, type, level, receivedAt, payload }: Sample): string {
+  const { message } = JSON.parse(payload) as { message?: unknown };
+  const said = typeof message === "string" && message !== "" ? `: ${cleanText(message).replaceAll(/\s+/g, " ")}` : "";
+  return cutText(`${toRfc3339(receivedAt)} ${level} ${type} (${id})${said}`, SAMPLE_LENGTH);
+}
+
+const UNITS = [
+  [86_400_000, "day"],
+  [3_600_000, "hour"],
+  [60_000, "minute"],
+  [1000, "second"],
+] as const;
+
+/** In the largest unit that gives a whole number. */
+function spelledDuration(ms: number): string {
+  const [size, unit] = UNITS.find(([unitMs]) => ms % unitMs === 0) ?? [1, "millisecond"];
+  const count = ms / size;
+  return count === 1 ? `1 ${unit}` : `${count} ${unit}s`;
+}
 
 const QUEUE: QueueName = "alert";
 const TELL = "alert";
@@ -51,12 +117,12 @@ export class Alerts {
     const { db, jobs, clock, settings } = this.#context;
     const payload = this.#withUntold(job.payload as AlertPayload);
     const { projectId } = payload;
-    const samples = await queries.eventsOf(db.read, payload.samples);
+    const samples = await eventsOf(db.read, payload.samples);
     try {
       const told = await db.write(async (trx) => {
         const now = clock.now();
         const { cooldownMs } = settings.alert;
-        const mark = await queries.markOf(trx, projectId);
+        const mark = await markOf(trx, projectId);
         const isEarly = mark !== null && isSilent(now, mark.at, cooldownMs);
         if (mark && isEarly && payload.isFollowUp && mark.upToSeq < payload.lastSeq) {
           await jobs.postpone(job, trx, mark.at + cooldownMs);
@@ -67,7 +133,7 @@ export class Alerts {
           return { at: mark.at, burst: { ...payload, count: 0, lastSeq: mark.upToSeq } };
         }
         const result = await this.#tellPeople(payload, samples, job, trx);
-        await queries.putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
+        await putMark(trx, projectId, { at: now, upToSeq: payload.lastSeq });
         await jobs.complete(job, trx, result);
         return { at: now, burst: payload };
       });
@@ -92,12 +158,12 @@ export class Alerts {
 
   async #tellPeople(
     { projectId, count, windowMs, firstAt, lastAt }: AlertPayload,
-    samples: Awaited<ReturnType<typeof queries.eventsOf>>,
+    samples: Awaited<ReturnType<typeof eventsOf>>,
     job: RunningJob,
     trx: Trx,
   ): Promise<{ told: number }> {
     const { notify, users, projects } = this.#context;
-    const project = await queries.liveProject(trx, projectId);
+    const project = await liveProject(trx, projectId);
     if (!project) return { told: 0 };
     const people = await projectPeople(trx, projectId, projects.defaultId);
     const recipients = users.reachable(

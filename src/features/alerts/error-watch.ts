@@ -3,14 +3,83 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { deferred } from "../../core/deferred.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
-import { firstSeqSince, isErrorEvent } from "../events/index.ts";
+import { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "../events/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { Announcer, Notifier, Observer } from "../notifications/index.ts";
 import type { IncomingEvent } from "../rules/index.ts";
 import { type ErrorBurst, ErrorSum, ErrorWindow } from "./error-window.ts";
-import * as queries from "./queries.ts";
+
+const MARK = "alert:";
+
+/** The last alert of a project, for the silence behind it. */
+export interface AlertMark {
+  readonly at: EpochMs;
+  /** Errors up to here have been told. */
+  readonly upToSeq: number;
+}
+
+export async function markOf(db: ReadDb | Trx, projectId: string): Promise<AlertMark | null> {
+  const row = await db
+    .selectFrom("settings")
+    .select("value")
+    .where("key", "=", MARK + projectId)
+    .executeTakeFirst();
+  return row ? (JSON.parse(String(row.value)) as AlertMark) : null;
+}
+
+/** The marks of all projects that have had an alert. */
+export async function allMarks(db: ReadDb): Promise<Map<string, AlertMark>> {
+  const rows = await db
+    .selectFrom("settings")
+    .select(["key", "value"])
+    .where("key", ">=", MARK)
+    .where("key", "<", "alert;")
+    .execute();
+  return new Map(rows.map(({ key, value }) => [key.slice(MARK.length), JSON.parse(String(value)) as AlertMark]));
+}
+
+export async function putMark(trx: Trx, projectId: string, mark: AlertMark): Promise<void> {
+  const row = { value: JSON.stringify(mark), updatedAt: mark.at };
+  await trx
+    .insertInto("settings")
+    .values({ key: MARK + projectId, ...row })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
+    .execute();
+}
+
+/** Errors of all projects in a range of offsets, in their order. */
+export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: number) {
+  return scan
+    .selectFrom("events")
+    .select(["seq", "projectId", "receivedAt"])
+    .where("seq", ">=", from)
+    .where("seq", "<=", upTo)
+    .where(IS_ERROR_ROW)
+    .orderBy("seq")
+    .limit(limit)
+    .execute();
+}
+
+/** Those of these events that are still there, in their order. */
+export function eventsOf(db: ReadDb, seqs: readonly number[]) {
+  return db
+    .selectFrom("events")
+    .select(["seq", "id", "type", "level", "receivedAt", "payload"])
+    .where("seq", "in", seqs)
+    .orderBy("seq")
+    .execute();
+}
+
+export function liveProject(db: ReadDb | Trx, id: string) {
+  return db
+    .selectFrom("projects")
+    .select(["id", "name", "settings"])
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+}
 
 /** What the feature needs besides the services of every module. */
 export interface AlertsOwn {
@@ -194,7 +263,7 @@ export class ErrorWatch implements Observer {
   async #recall(last: { readonly seq: number; readonly receivedAt: number } | undefined): Promise<void> {
     const { db, clock, settings } = this.#context;
     const { windowMs } = settings.alert;
-    const marks = await queries.allMarks(db.read);
+    const marks = await allMarks(db.read);
     const { cooldownMs } = settings.alert;
     for (const [projectId, { at }] of marks) {
       this.#toldAt.set(projectId, at);
@@ -204,7 +273,7 @@ export class ErrorWatch implements Observer {
     // Mostly nothing came lately: then there is nothing to read, and no thread is started for it.
     if (!last || last.receivedAt < since) return;
     for (let from = await firstSeqSince(db.scan, since); from <= last.seq; ) {
-      const page = await queries.errorsBetween(db.scan, from, last.seq, PAGE);
+      const page = await errorsBetween(db.scan, from, last.seq, PAGE);
       this.#note(page.filter(({ projectId, seq }) => seq > (marks.get(projectId)?.upToSeq ?? 0)));
       if (page.length < PAGE) return;
       from = (page.at(-1)?.seq ?? last.seq) + 1;

@@ -3,11 +3,11 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { type Reply, route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { TransferBucketsContext, TransferBucketsOwn } from "./monitor.ts";
-import { BucketMonitor } from "./monitor.ts";
 import type { BucketRow } from "./queries.ts";
 import * as s from "./schema.ts";
-import { BucketService, bucketView } from "./service.ts";
+import type { TransferBucketsContext, TransferBucketsOwn } from "./service.ts";
+import * as service from "./service.ts";
+import { bucketView } from "./service.ts";
 
 const PATH = "/api/v1/transfer-buckets";
 
@@ -21,8 +21,6 @@ export function transferBucketsFeature(own: TransferBucketsOwn): Feature {
 }
 
 async function serve(server: FeatureServer, context: TransferBucketsContext): Promise<void> {
-  const monitor = new BucketMonitor(context);
-  const service = new BucketService(context, monitor);
   const read = { tag: "Transfer buckets", access: { permission: "buckets:read" } } as const;
   const write = { tag: "Transfer buckets", access: { permission: "buckets:write" } } as const;
   const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
@@ -37,7 +35,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       query: s.ListBuckets,
       response: pageOf(s.BucketView),
       errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => service.list(query),
+      handle: (_exchange, { query }) => service.listBuckets(context, query),
     }),
   );
   server.route(
@@ -47,7 +45,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       method: "GET",
       summary: "A transfer bucket",
       errors: ["BUCKET_NOT_FOUND"],
-      handle: async (_exchange, { params }) => answer(await service.get(params.id)),
+      handle: async (_exchange, { params }) => answer(await service.getBucket(context, params.id)),
     }),
   );
   server.route(
@@ -62,7 +60,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
       handle: (exchange, { body }) =>
         context.idempotency.run(exchange, userOf(exchange), body, context.db, async (trx) =>
-          answer(await service.create(body, trx), 201),
+          answer(await service.createBucket(context, body, trx), 201),
         ),
     }),
   );
@@ -80,7 +78,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       handle(exchange, { params: { id }, body }) {
         const ifMatch = exchange.header("if-match");
         return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
-          answer(await service.setThreshold(id, ifMatch, body, trx)),
+          answer(await service.setThreshold(context, id, ifMatch, body, trx)),
         );
       },
     }),
@@ -98,7 +96,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       handle(exchange, { params: { id }, body }) {
         const ifMatch = exchange.header("if-match");
         return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
-          answer(await service.setBalance(id, ifMatch, body, trx)),
+          answer(await service.setBalance(context, id, ifMatch, body, trx)),
         );
       },
     }),
@@ -111,10 +109,10 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
       params: s.BucketParams,
       summary: "Delete a transfer bucket",
       errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
-      handle: (exchange, { params }) => service.delete(params.id, exchange.header("if-match")),
+      handle: (exchange, { params }) => service.deleteBucket(context, params.id, exchange.header("if-match")),
     }),
   );
-  await monitor.start();
+  await service.startMonitoring(context);
 }
 
 function answer(bucket: BucketRow, status = 200): Reply {

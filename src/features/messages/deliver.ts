@@ -1,9 +1,117 @@
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Trx } from "../../store/database.ts";
-import type { MovedJob } from "../jobs/index.ts";
-import { COMPLETED, LostLease, PermanentError, type RunningJob } from "../jobs/index.ts";
+import type { SealedBox } from "../../core/sealed-box.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, Trx } from "../../store/database.ts";
+import type { MessageStatus } from "../../store/schema.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { UserDirectory } from "../access/index.ts";
+import {
+  COMPLETED,
+  type JobControl,
+  type JobRunner,
+  type JobService,
+  LostLease,
+  type MovedJob,
+  PermanentError,
+  type RunningJob,
+} from "../jobs/index.ts";
+import type { MessageRow, Step, TrackedMessage } from "./queries.ts";
 import * as queries from "./queries.ts";
-import { type MessagesContext, moveTo, queuedStep, sidesOf } from "./transition.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface MessagesOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly box: SealedBox;
+  readonly runner: JobRunner;
+  readonly jobControl: JobControl;
+  readonly jobs: JobService;
+  readonly users: UserDirectory;
+  readonly storage: StorageGuard;
+  readonly settings: LiveSettings;
+  readonly idempotency: Idempotency;
+  readonly realtime: MessageStream;
+}
+
+/** The live streams of the people of a message. `shown` is what listeners are sent in place of the stored `data`. */
+interface MessageStream {
+  publish(
+    stream: { readonly kind: "messages"; readonly userId: string },
+    type: string,
+    data: unknown,
+    options: { readonly trx: Trx; readonly isAbridged?: boolean },
+  ): Promise<unknown>;
+}
+
+export type MessagesContext = MessagesOwn & Pick<CoreServices, "audit" | "log">;
+
+/** An operator may have a dead message tried again without end; what is kept of its way has one. */
+const MAX_STEPS = 200;
+
+type Changes = Partial<Pick<MessageRow, "attempts" | "lastError" | "deliveredAt" | "readAt" | "cancelledAt">>;
+
+/** @param text the column `history`. */
+function readSteps(text: string): Step[] {
+  return JSON.parse(text) as Step[];
+}
+
+/** The steps that were written, and those that the job alone tells of. */
+export function stepsOf(message: TrackedMessage): Step[] {
+  const { status, shownStatus, jobStartedAt, updatedAt } = message;
+  const steps = readSteps(message.history);
+  if (shownStatus === status) return steps;
+  if (shownStatus === "queued") return [...steps, queuedStep(message)];
+  const at = shownStatus === "delivering" ? (jobStartedAt ?? updatedAt) : updatedAt;
+  const waited = status === "scheduled" && shownStatus === "delivering" ? [queuedStep(message)] : [];
+  return [...steps, ...waited, { status: shownStatus, at }];
+}
+
+/** The delay is over: the message waits for a worker. Nothing is written at that moment, since the job says so. */
+function queuedStep({ jobRunAt, createdAt }: Pick<TrackedMessage, "jobRunAt" | "createdAt">): Step {
+  return { status: "queued", at: Math.max(createdAt, jobRunAt ?? createdAt) };
+}
+
+/** Whom a message concerns; somebody who writes to himself is one. */
+function sidesOf({ senderId, recipientId }: Pick<MessageRow, "senderId" | "recipientId">): string[] {
+  return [...new Set([senderId, recipientId])];
+}
+
+interface Move extends Changes {
+  /** Steps that were not written when they were taken. */
+  readonly before?: readonly Step[];
+  /** Default: now. */
+  readonly at?: number;
+}
+
+/**
+ * Writes what a message is from now on, with its place in the history, and tells whoever may know of it: both sides once it is delivered, before
+ * that its sender. @returns the message as it is now.
+ */
+export async function moveTo<M extends MessageRow>(
+  context: MessagesContext,
+  trx: Trx,
+  message: M,
+  status: MessageStatus,
+  { before = [], at = context.clock.now(), ...changes }: Move = {},
+): Promise<M> {
+  const steps = [...readSteps(message.history), ...before, { status, at }].slice(-MAX_STEPS);
+  const values = { ...changes, status, history: JSON.stringify(steps), updatedAt: at };
+  await trx.updateTable("messages").set(values).where("id", "=", message.id).execute();
+  const moved = { ...message, ...values };
+  await tellStatus(context, trx, moved);
+  return moved;
+}
+
+/** An entry `message:status` of the streams of whoever may know. */
+export async function tellStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
+  const { id, status, senderId, deliveredAt, updatedAt } = message;
+  const audience = deliveredAt === null ? [senderId] : sidesOf(message);
+  const data = { id, status, at: toRfc3339(updatedAt) };
+  for (const userId of audience) await realtime.publish({ kind: "messages", userId }, "message:status", data, { trx });
+}
 
 export const MESSAGE_JOB = "message.deliver";
 
@@ -15,107 +123,104 @@ export interface MessageJob {
 /** Told to the sender in place of what went wrong inside of Prism; the job has the error itself. */
 const INTERNAL = "the delivery failed";
 
+/** From now on messages are delivered, and follow their jobs when operators move these. */
+export function handleDeliveries(context: MessagesContext): void {
+  const { runner, jobControl } = context;
+  runner.handle(MESSAGE_JOB, (job) => attempt(context, job), { notesBegin: true });
+  jobControl.whenEnded(MESSAGE_JOB, (trx, moved) => follow(context, trx, moved));
+}
+
 /**
- * Takes messages to their recipients (contract 8.7). An attempt is two transactions: one that says it has begun, and one in which the message is
- * delivered, both sides are told, and the job is done; or in which it failed, and waits for its next attempt or is dead.
+ * An attempt is two transactions: one that says it has begun, and one in which the message is delivered, both sides are told, and the job is done;
+ * or in which it failed, and waits for its next attempt or is dead.
  */
-export class Delivery {
-  readonly #context: MessagesContext;
-
-  constructor(context: MessagesContext) {
-    this.#context = context;
+async function attempt(context: MessagesContext, job: RunningJob): Promise<typeof COMPLETED> {
+  const { db } = context;
+  await db.write((trx) => claim(context, trx, job), { sharesCommit: true });
+  try {
+    await db.write((trx) => end(context, trx, job), { sharesCommit: true });
+  } catch (error) {
+    if (error instanceof LostLease) throw error;
+    await db.write((trx) => fail(context, trx, job, { error, shown: INTERNAL }));
   }
+  return COMPLETED;
+}
 
-  /** From now on messages are delivered, and go with their jobs whoever moves these. */
-  begin(): void {
-    const { runner, jobControl } = this.#context;
-    runner.handle(MESSAGE_JOB, (job) => this.#attempt(job), { notesBegin: true });
-    jobControl.whenEnded(MESSAGE_JOB, (trx, moved) => this.#follow(trx, moved));
-  }
+async function claim(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
+  const message = await messageOf(trx, job);
+  if (message.deliveredAt !== null || message.status === "cancelled")
+    throw new PermanentError(`the message is ${message.status}`);
+  const before = message.status === "scheduled" ? [queuedStep(message)] : [];
+  await moveTo(context, trx, message, "delivering", { attempts: message.attempts + 1, before });
+}
 
-  async #attempt(job: RunningJob): Promise<typeof COMPLETED> {
-    const { db } = this.#context;
-    await db.write((trx) => this.#claim(trx, job), { sharesCommit: true });
-    try {
-      await db.write((trx) => this.#end(trx, job), { sharesCommit: true });
-    } catch (error) {
-      if (error instanceof LostLease) throw error;
-      await db.write((trx) => this.#fail(trx, job, { error, shown: INTERNAL }));
-    }
-    return COMPLETED;
+/** Delivered, told and done are one: exactly once. */
+async function end(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
+  const { realtime, jobs, clock } = context;
+  const message = await messageOf(trx, job);
+  const obstacle = await obstacleOf(trx, message);
+  if (obstacle) {
+    await fail(context, trx, job, { error: obstacle, shown: obstacle.message });
+    return;
   }
+  const at = clock.now();
+  const changes = { deliveredAt: at, lastError: null };
+  for (const userId of sidesOf(message))
+    await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, isAbridged: true });
+  await moveTo(context, trx, message, "delivered", { ...changes, at });
+  await jobs.complete(job, trx);
+}
 
-  async #claim(trx: Trx, job: RunningJob): Promise<void> {
-    const message = await this.#messageOf(trx, job);
-    if (message.deliveredAt !== null || message.status === "cancelled")
-      throw new PermanentError(`the message is ${message.status}`);
-    const before = message.status === "scheduled" ? [queuedStep(message)] : [];
-    await moveTo(this.#context, trx, message, "delivering", { attempts: message.attempts + 1, before });
-  }
+/** Why the message cannot reach its recipient now; null when it can. */
+async function obstacleOf(
+  trx: Trx,
+  { senderId, recipientId }: Pick<queries.TrackedMessage, "senderId" | "recipientId">,
+): Promise<Error | null> {
+  const active = await trx
+    .selectFrom("users")
+    .select("id")
+    .where("id", "in", [senderId, recipientId])
+    .where("status", "=", "active")
+    .where("deletedAt", "is", null)
+    .execute();
+  const isActive = (userId: string): boolean => active.some(({ id }) => id === userId);
+  // As with timers: who was shut out sends nothing any more.
+  if (!isActive(senderId)) return new PermanentError("the sender's account is not active");
+  return isActive(recipientId) ? null : new Error("the recipient's account is not active");
+}
 
-  /** Delivered, told and done are one: exactly once. */
-  async #end(trx: Trx, job: RunningJob): Promise<void> {
-    const { realtime, jobs, clock } = this.#context;
-    const message = await this.#messageOf(trx, job);
-    const obstacle = await this.#obstacle(trx, message);
-    if (obstacle) {
-      await this.#fail(trx, job, { error: obstacle, shown: obstacle.message });
-      return;
-    }
-    const at = clock.now();
-    const changes = { deliveredAt: at, lastError: null };
-    for (const userId of sidesOf(message))
-      await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, isAbridged: true });
-    await moveTo(this.#context, trx, message, "delivered", { ...changes, at });
-    await jobs.complete(job, trx);
-  }
+async function fail(
+  context: MessagesContext,
+  trx: Trx,
+  job: RunningJob,
+  { error, shown }: { error: unknown; shown: string },
+): Promise<void> {
+  const { jobs, log } = context;
+  const message = await messageOf(trx, job);
+  const { outcome, queue } = await jobs.fail(job, trx, error);
+  await moveTo(context, trx, message, outcome, { lastError: shown });
+  log
+    .namespace("messages")
+    .warn({ messageId: message.id, jobId: job.id, outcome, queue, err: error }, "a message was not delivered");
+}
 
-  /** Why the message cannot reach its recipient now; null when it can. */
-  async #obstacle(
-    trx: Trx,
-    { senderId, recipientId }: Pick<queries.TrackedMessage, "senderId" | "recipientId">,
-  ): Promise<Error | null> {
-    const active = await trx
-      .selectFrom("users")
-      .select("id")
-      .where("id", "in", [senderId, recipientId])
-      .where("status", "=", "active")
-      .where("deletedAt", "is", null)
-      .execute();
-    const isActive = (userId: string): boolean => active.some(({ id }) => id === userId);
-    // As with timers: who was shut out sends nothing any more.
-    if (!isActive(senderId)) return new PermanentError("the sender's account is not active");
-    return isActive(recipientId) ? null : new Error("the recipient's account is not active");
-  }
+/**
+ * An operator has moved the job, or a crash has cut its attempt short: the message goes with it. One that was cancelled is not delivered any
+ * more, whoever wants its job tried again.
+ */
+async function follow(context: MessagesContext, trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
+  const at = context.clock.now();
+  const message = await queries.findByJob(trx, jobId);
+  if (!message || message.deliveredAt !== null) return;
+  if (message.status === "cancelled")
+    throw new PrismError("INVALID_STATE", "The message was cancelled; it is not delivered any more");
+  if (state === "cancelled") await moveTo(context, trx, message, "cancelled", { cancelledAt: at, at });
+  else if (message.shownStatus !== message.status)
+    await moveTo(context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
+}
 
-  async #fail(trx: Trx, job: RunningJob, { error, shown }: { error: unknown; shown: string }): Promise<void> {
-    const { jobs, log } = this.#context;
-    const message = await this.#messageOf(trx, job);
-    const { outcome, queue } = await jobs.fail(job, trx, error);
-    await moveTo(this.#context, trx, message, outcome, { lastError: shown });
-    log
-      .namespace("messages")
-      .warn({ messageId: message.id, jobId: job.id, outcome, queue, err: error }, "a message was not delivered");
-  }
-
-  /**
-   * An operator has moved the job, or a crash has cut its attempt short: the message goes with it. One that was cancelled is not delivered any
-   * more, whoever wants its job tried again.
-   */
-  async #follow(trx: Trx, { jobId, state, error }: MovedJob): Promise<void> {
-    const at = this.#context.clock.now();
-    const message = await queries.findByJob(trx, jobId);
-    if (!message || message.deliveredAt !== null) return;
-    if (message.status === "cancelled")
-      throw new PrismError("INVALID_STATE", "The message was cancelled; it is not delivered any more");
-    if (state === "cancelled") await moveTo(this.#context, trx, message, "cancelled", { cancelledAt: at, at });
-    else if (message.shownStatus !== message.status)
-      await moveTo(this.#context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
-  }
-
-  async #messageOf(trx: Trx, { payload }: RunningJob): Promise<queries.TrackedMessage> {
-    const message = await queries.findMessage(trx, (payload as MessageJob).messageId);
-    if (!message) throw new PermanentError("the message is gone");
-    return message;
-  }
+async function messageOf(trx: Trx, { payload }: RunningJob): Promise<queries.TrackedMessage> {
+  const message = await queries.findMessage(trx, (payload as MessageJob).messageId);
+  if (!message) throw new PermanentError("the message is gone");
+  return message;
 }

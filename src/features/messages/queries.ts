@@ -1,10 +1,16 @@
 import { type Selectable, sql } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
 import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { JobState, MessageStatus, MessagesTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { BOXES } from "./schema.ts";
+
+/** Whether what somebody has sent or received is there for this caller: for the person always, for a service token only when it was made for it. */
+export function mayUseMessages({ tokenScopes, permissions }: UserPrincipal): boolean {
+  return tokenScopes === null || permissions.has("messages:own");
+}
 
 export type MessageRow = Selectable<MessagesTable>;
 

@@ -4,10 +4,9 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { Delivery } from "./deliver.ts";
+import { handleDeliveries, type MessagesContext, type MessagesOwn } from "./deliver.ts";
 import * as s from "./schema.ts";
-import { Messages } from "./service.ts";
-import type { MessagesContext, MessagesOwn } from "./transition.ts";
+import * as service from "./service.ts";
 
 const tag = "Messages";
 const PATH = "/api/v1/messages";
@@ -22,8 +21,8 @@ export function messagesFeature(own: MessagesOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: MessagesContext): void {
-  const service = new Messages(context);
-  new Delivery(context).begin();
+  const rate = new service.SendingRate(context);
+  handleDeliveries(context);
 
   server.route(
     route({
@@ -37,7 +36,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       status: 202,
       response: s.SentView,
       errors: ["RECIPIENT_NOT_FOUND", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
-      handle: (exchange, { body }) => service.send(exchange, userOf(exchange), body),
+      handle: (exchange, { body }) => service.sendMessage(context, rate, exchange, userOf(exchange), body),
     }),
   );
   server.route(
@@ -51,7 +50,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       query: s.ListQuery,
       response: pageOf(s.MessageView),
       errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: (exchange, { query }) => service.list(userOf(exchange), query),
+      handle: (exchange, { query }) => service.listMessages(context, userOf(exchange), query),
     }),
   );
   server.route(
@@ -65,7 +64,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       params: s.Params,
       response: s.MessageView,
       errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.get(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.getMessage(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -79,7 +78,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       params: s.Params,
       response: s.StatusView,
       errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.status(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.messageStatus(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -92,7 +91,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       params: s.Params,
       response: s.MessageView,
       errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.read(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.readMessage(context, userOf(exchange), params.id),
     }),
   );
   server.route(
@@ -106,7 +105,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
       status: 200,
       response: v.object({ status: v.literal("cancelled") }),
       errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
-      handle: (exchange, { params }) => service.cancel(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.cancelMessage(context, userOf(exchange), params.id),
     }),
   );
 }

@@ -9,17 +9,16 @@ import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import { Reply } from "../../http/route.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { MESSAGE_JOB, type MessageJob } from "./deliver.ts";
+import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, stepsOf, tellStatus } from "./deliver.ts";
 import * as queries from "./queries.ts";
-import { messageView, metadataView, sealContent } from "./queries.ts";
+import { mayUseMessages, messageView, metadataView, sealContent } from "./queries.ts";
 import type { ListQuery, SendBody } from "./schema.ts";
-import { type MessagesContext, mayUseMessages, moveTo, stepsOf, tellStatus } from "./transition.ts";
 
 /** Messages of one sender in a minute (contract 8.7). */
 const MESSAGES_PER_MINUTE = 60;
 
 /** Counts the messages that were accepted, by sender: what is refused, or only repeated, costs nothing. */
-class SendingRate {
+export class SendingRate {
   readonly #context: MessagesContext;
   readonly #limiter: RateLimiter;
   /** Messages by sender that were let through and are not counted yet: their commit is under way. */
@@ -73,188 +72,187 @@ class SendingRate {
 /** Who asks is to a message: its sender, its recipient after it was delivered, or somebody who may read what is not content. */
 type Part = "sender" | "recipient" | "reader";
 
-/** What people do with messages (contract 4.10). */
-export class Messages {
-  readonly #context: MessagesContext;
-  readonly #rate: SendingRate;
+/** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
+export function sendMessage(
+  context: MessagesContext,
+  rate: SendingRate,
+  exchange: Exchange,
+  principal: UserPrincipal,
+  body: SendBody,
+): Promise<Reply> {
+  const { db, idempotency, storage } = context;
+  return rate.run(exchange, principal.userId, (requireRoom) =>
+    idempotency.run(exchange, principal, body, db, async (trx) => {
+      requireRoom(trx);
+      storage.requireSpace();
+      return new Reply(202, await storeMessage(context, trx, principal.userId, body));
+    }),
+  );
+}
 
-  constructor(context: MessagesContext) {
-    this.#context = context;
-    this.#rate = new SendingRate(context);
-  }
+async function storeMessage(context: MessagesContext, trx: Trx, senderId: string, body: SendBody) {
+  const { users, jobs, audit, clock, box } = context;
+  const now = clock.now();
+  const delayMs = delayOf(context, body, now);
+  const deliverAt = now + delayMs;
+  const path = body.recipientId === undefined ? "recipient_id" : "recipientId";
+  const recipientId = await users.recipient(body[path] ?? "", trx, null, path);
+  const id = uuidv7();
+  const correlationId = currentCaller().correlationId ?? id;
+  const payload: MessageJob = { messageId: id };
+  const queued = { queue: "messages", kind: MESSAGE_JOB, payload, createdBy: senderId, correlationId } as const;
+  const { jobId } = await jobs.enqueue({ ...queued, runAt: deliverAt }, { trx });
+  const steps: readonly queries.Step[] = [{ status: "scheduled", at: now }];
+  const row = {
+    id,
+    senderId,
+    recipientId,
+    content: sealContent(box, id, body.content),
+    status: "scheduled",
+    delayMs,
+    deliverAt,
+    jobId,
+    attempts: 0,
+    lastError: null,
+    deliveredAt: null,
+    readAt: null,
+    cancelledAt: null,
+    history: JSON.stringify(steps),
+    correlationId,
+    createdAt: now,
+    updatedAt: now,
+  } as const;
+  await trx.insertInto("messages").values(row).execute();
+  const metadata = { recipientId, delayMs };
+  await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
+  await tellStatus(context, trx, row);
+  const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
+  return { id, status: row.status, delayMs, senderId, recipientId, ...at };
+}
 
-  /** Message, job and record are one transaction. @throws RECIPIENT_NOT_FOUND, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED */
-  send(exchange: Exchange, principal: UserPrincipal, body: SendBody): Promise<Reply> {
-    const { db, idempotency, storage } = this.#context;
-    return this.#rate.run(exchange, principal.userId, (requireRoom) =>
-      idempotency.run(exchange, principal, body, db, async (trx) => {
-        requireRoom(trx);
-        storage.requireSpace();
-        return new Reply(202, await this.#accept(trx, principal.userId, body));
-      }),
-    );
-  }
+/** D30: `sendAt`, else `delayMs`, else what is configured. @throws VALIDATION_FAILED */
+function delayOf(context: MessagesContext, { sendAt, delayMs }: SendBody, now: number): number {
+  const { defaultDelayMs, maxDelayMs } = context.settings.messages;
+  // A default that was configured above the maximum is the operator's own word.
+  if (sendAt === undefined && delayMs === undefined) return defaultDelayMs;
+  const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
+  if (wanted <= maxDelayMs) return wanted;
+  const path = sendAt === undefined ? "delayMs" : "sendAt";
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [{ path, code: "VALUE", message: `must be at most ${maxDelayMs} ms from now` }],
+  });
+}
 
-  async #accept(trx: Trx, senderId: string, body: SendBody) {
-    const { users, jobs, audit, clock, box } = this.#context;
-    const now = clock.now();
-    const delayMs = this.#delayOf(body, now);
-    const deliverAt = now + delayMs;
-    const path = body.recipientId === undefined ? "recipient_id" : "recipientId";
-    const recipientId = await users.recipient(body[path] ?? "", trx, null, path);
-    const id = uuidv7();
-    const correlationId = currentCaller().correlationId ?? id;
-    const payload: MessageJob = { messageId: id };
-    const queued = { queue: "messages", kind: MESSAGE_JOB, payload, createdBy: senderId, correlationId } as const;
-    const { jobId } = await jobs.enqueue({ ...queued, runAt: deliverAt }, { trx });
-    const steps: readonly queries.Step[] = [{ status: "scheduled", at: now }];
-    const row = {
-      id,
-      senderId,
-      recipientId,
-      content: sealContent(box, id, body.content),
-      status: "scheduled",
-      delayMs,
-      deliverAt,
-      jobId,
-      attempts: 0,
-      lastError: null,
-      deliveredAt: null,
-      readAt: null,
-      cancelledAt: null,
-      history: JSON.stringify(steps),
-      correlationId,
-      createdAt: now,
-      updatedAt: now,
-    } as const;
-    await trx.insertInto("messages").values(row).execute();
-    const metadata = { recipientId, delayMs };
-    await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
-    await tellStatus(this.#context, trx, row);
-    const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
-    return { id, status: row.status, delayMs, senderId, recipientId, ...at };
-  }
+/**
+ * One's own messages with their content; somebody else's, as that user has them, without.
+ * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, VALIDATION_FAILED, INVALID_CURSOR
+ */
+export async function listMessages(
+  context: MessagesContext,
+  principal: UserPrincipal,
+  { userId: ref = "me", box = "all", with: other, status, ...page }: ListQuery,
+) {
+  const { db, users } = context;
+  const userId = users.findAny(ref);
+  const isOwn = userId === principal.userId;
+  requirePermission(principal, isOwn ? "messages:own" : "messages:read_all");
+  if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+  const request = readPage(page, ["number", "string"]);
+  const [deliverAt, id] = request.after ?? [];
+  const filter = { userId, box, withId: other === undefined ? undefined : idOfUser(context, other), status };
+  const source = queries.isIndexed(filter) && !isFarPage(request) ? db.read : db.scan;
+  const rows = await queries.listMessages(source, filter, {
+    after: request.after ? { deliverAt: Number(deliverAt), id: String(id) } : null,
+    limit: request.limit + 1,
+    offset: request.offset,
+  });
+  const total = request.wantsTotal ? await queries.countMessages(db.scan, filter) : undefined;
+  return pageBody(
+    request,
+    rows.map(asShown),
+    (row) => (isOwn ? messageView(context.box, row) : metadataView(row)),
+    (row) => [row.deliverAt, row.id],
+    total,
+  );
+}
 
-  /** D30: `sendAt`, else `delayMs`, else what is configured. @throws VALIDATION_FAILED */
-  #delayOf({ sendAt, delayMs }: SendBody, now: number): number {
-    const { defaultDelayMs, maxDelayMs } = this.#context.settings.messages;
-    // A default that was configured above the maximum is the operator's own word.
-    if (sendAt === undefined && delayMs === undefined) return defaultDelayMs;
-    const wanted = sendAt === undefined ? (delayMs ?? 0) : Math.max(0, sendAt - now);
-    if (wanted <= maxDelayMs) return wanted;
-    const path = sendAt === undefined ? "delayMs" : "sendAt";
-    throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
-      details: [{ path, code: "VALUE", message: `must be at most ${maxDelayMs} ms from now` }],
-    });
-  }
+/** The id of somebody who may be gone; a reference that nobody has finds nothing. */
+function idOfUser(context: MessagesContext, ref: string): string {
+  return context.users.findAny(ref) ?? ref;
+}
 
-  /**
-   * One's own messages with their content; somebody else's, as that user has them, without.
-   * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, VALIDATION_FAILED, INVALID_CURSOR
-   */
-  async list(principal: UserPrincipal, { userId: ref = "me", box = "all", with: other, status, ...page }: ListQuery) {
-    const { db, users } = this.#context;
-    const userId = users.findAny(ref);
-    const isOwn = userId === principal.userId;
-    requirePermission(principal, isOwn ? "messages:own" : "messages:read_all");
-    if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
-    const request = readPage(page, ["number", "string"]);
-    const [deliverAt, id] = request.after ?? [];
-    const filter = { userId, box, withId: other === undefined ? undefined : this.#idOf(other), status };
-    const source = queries.isIndexed(filter) && !isFarPage(request) ? db.read : db.scan;
-    const rows = await queries.listMessages(source, filter, {
-      after: request.after ? { deliverAt: Number(deliverAt), id: String(id) } : null,
-      limit: request.limit + 1,
-      offset: request.offset,
-    });
-    const total = request.wantsTotal ? await queries.countMessages(db.scan, filter) : undefined;
-    return pageBody(
-      request,
-      rows.map(asShown),
-      (row) => (isOwn ? messageView(this.#context.box, row) : metadataView(row)),
-      (row) => [row.deliverAt, row.id],
-      total,
-    );
-  }
+/** @throws MESSAGE_NOT_FOUND */
+export async function getMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+  const { message, part } = await findVisible(context.db.read, principal, id);
+  return part === "reader" ? metadataView(asShown(message)) : shownView(context, message);
+}
 
-  /** The id of somebody who may be gone; a reference that nobody has finds nothing. */
-  #idOf(ref: string): string {
-    return this.#context.users.findAny(ref) ?? ref;
-  }
+/** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
+export async function messageStatus(context: MessagesContext, principal: UserPrincipal, id: string) {
+  const { message } = await findVisible(context.db.read, principal, id);
+  const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
+  const isOver = deliveredAt !== null || shownStatus === "cancelled";
+  return {
+    id: message.id,
+    status: shownStatus,
+    queue: isOver ? null : queue,
+    attempts,
+    deliverAt: toRfc3339(deliverAt),
+    deliveredAt: toRfc3339OrNull(deliveredAt),
+    readAt: toRfc3339OrNull(readAt),
+    ...(lastError === null ? {} : { lastError }),
+    history: stepsOf(message).map(({ status, at }) => ({ status, at: toRfc3339(at) })),
+  };
+}
 
-  /** @throws MESSAGE_NOT_FOUND */
-  async get(principal: UserPrincipal, id: string) {
-    const { message, part } = await this.#find(this.#context.db.read, principal, id);
-    return part === "reader" ? metadataView(asShown(message)) : this.#view(message);
-  }
+/** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
+export function readMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+  const { db, clock } = context;
+  return db.write(async (trx) => {
+    const { message } = await findVisible(trx, principal, id);
+    if (message.recipientId !== principal.userId || message.deliveredAt === null) throw noSuchMessage();
+    if (message.readAt !== null) return shownView(context, message);
+    const at = clock.now();
+    const read = await moveTo(context, trx, message, "read", { readAt: at, at });
+    return shownView(context, { ...read, shownStatus: "read" });
+  });
+}
 
-  /** Where a message is and how it came there. @throws MESSAGE_NOT_FOUND */
-  async status(principal: UserPrincipal, id: string) {
-    const { message } = await this.#find(this.#context.db.read, principal, id);
-    const { shownStatus, queue, attempts, deliverAt, deliveredAt, readAt, lastError } = message;
-    const isOver = deliveredAt !== null || shownStatus === "cancelled";
-    return {
-      id: message.id,
-      status: shownStatus,
-      queue: isOver ? null : queue,
-      attempts,
-      deliverAt: toRfc3339(deliverAt),
-      deliveredAt: toRfc3339OrNull(deliveredAt),
-      readAt: toRfc3339OrNull(readAt),
-      ...(lastError === null ? {} : { lastError }),
-      history: stepsOf(message).map(({ status, at }) => ({ status, at: toRfc3339(at) })),
-    };
-  }
+/**
+ * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes its status.
+ * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
+ */
+export async function cancelMessage(context: MessagesContext, principal: UserPrincipal, id: string) {
+  const { db, audit, jobControl } = context;
+  await db.write(async (trx) => {
+    const { message, part } = await findVisible(trx, principal, id);
+    if (part !== "sender") throw noSuchMessage();
+    const { shownStatus, jobId } = message;
+    if (shownStatus !== "scheduled" && shownStatus !== "queued" && shownStatus !== "retrying")
+      throw new PrismError(
+        "MESSAGE_NOT_CANCELLABLE",
+        `The message is ${shownStatus}; only one that waits can be cancelled`,
+      );
+    await jobControl.cancel(jobId, { trx });
+    await audit.record({ action: "message.cancel", resourceType: "message", resourceId: id }, { trx });
+  });
+  return { status: "cancelled" };
+}
 
-  /** The first time counts. @throws MESSAGE_NOT_FOUND for everybody but the recipient */
-  read(principal: UserPrincipal, id: string) {
-    const { db, clock } = this.#context;
-    return db.write(async (trx) => {
-      const { message } = await this.#find(trx, principal, id);
-      if (message.recipientId !== principal.userId || message.deliveredAt === null) throw noSuchMessage();
-      if (message.readAt !== null) return this.#view(message);
-      const at = clock.now();
-      const read = await moveTo(this.#context, trx, message, "read", { readAt: at, at });
-      return this.#view({ ...read, shownStatus: "read" });
-    });
-  }
+/** @throws MESSAGE_NOT_FOUND, also for the recipient before the delivery */
+async function findVisible(
+  db: ReadDb | Trx,
+  principal: UserPrincipal,
+  id: string,
+): Promise<{ readonly message: queries.TrackedMessage; readonly part: Part }> {
+  const message = isUuid(id) ? await queries.findMessage(db, id) : undefined;
+  const part = message && partOf(message, principal);
+  if (!message || !part) throw noSuchMessage();
+  return { message, part };
+}
 
-  /**
-   * Withdraws a message that waits, also between two attempts. What its job is cancelled by writes its status.
-   * @throws MESSAGE_NOT_FOUND for everybody but the sender, MESSAGE_NOT_CANCELLABLE
-   */
-  async cancel(principal: UserPrincipal, id: string) {
-    const { db, audit, jobControl } = this.#context;
-    await db.write(async (trx) => {
-      const { message, part } = await this.#find(trx, principal, id);
-      if (part !== "sender") throw noSuchMessage();
-      const { shownStatus, jobId } = message;
-      if (shownStatus !== "scheduled" && shownStatus !== "queued" && shownStatus !== "retrying")
-        throw new PrismError(
-          "MESSAGE_NOT_CANCELLABLE",
-          `The message is ${shownStatus}; only one that waits can be cancelled`,
-        );
-      await jobControl.cancel(jobId, { trx });
-      await audit.record({ action: "message.cancel", resourceType: "message", resourceId: id }, { trx });
-    });
-    return { status: "cancelled" };
-  }
-
-  /** @throws MESSAGE_NOT_FOUND, also for the recipient before the delivery */
-  async #find(
-    db: ReadDb | Trx,
-    principal: UserPrincipal,
-    id: string,
-  ): Promise<{ readonly message: queries.TrackedMessage; readonly part: Part }> {
-    const message = isUuid(id) ? await queries.findMessage(db, id) : undefined;
-    const part = message && partOf(message, principal);
-    if (!message || !part) throw noSuchMessage();
-    return { message, part };
-  }
-
-  #view(message: queries.TrackedMessage) {
-    return messageView(this.#context.box, asShown(message));
-  }
+function shownView(context: MessagesContext, message: queries.TrackedMessage) {
+  return messageView(context.box, asShown(message));
 }
 
 function partOf(message: queries.TrackedMessage, principal: UserPrincipal): Part | undefined {

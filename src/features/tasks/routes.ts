@@ -5,7 +5,8 @@ import { RawJson, Reply, route, versioned } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
 import * as s from "./schema.ts";
-import { TaskService, type TasksContext, type TasksOwn, taskView } from "./service.ts";
+import * as service from "./service.ts";
+import { type TasksContext, type TasksOwn, taskView } from "./service.ts";
 
 const PATH = "/api/v1/tasks";
 const ALIAS = "/api/tasks";
@@ -16,7 +17,6 @@ export function tasksFeature(own: TasksOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: TasksContext): void {
-  const service = new TaskService(context);
   const own = { tag: "Tasks", access: { permission: "tasks:own" } } as const;
   const all = { path: PATH, aliases: [ALIAS] };
   const one = { path: `${PATH}/:id`, aliases: [`${ALIAS}/:id`], params: s.TaskParams };
@@ -31,7 +31,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
       response: pageOf(s.TaskView),
       tagged: true,
       errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: async (exchange, { query }) => answer(await service.list(userOf(exchange), query)),
+      handle: async (exchange, { query }) => answer(await service.listTasks(context, userOf(exchange), query)),
     }),
   );
   server.route(
@@ -43,7 +43,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
       summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
       response: s.TaskView,
       errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
-      handle: async (exchange, { params }) => answer(await service.get(userOf(exchange), params.id)),
+      handle: async (exchange, { params }) => answer(await service.getTask(context, userOf(exchange), params.id)),
     }),
   );
   server.route(
@@ -59,7 +59,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
       handle(exchange, { body }) {
         const principal = userOf(exchange);
         return context.idempotency.run(exchange, principal, body, context.db, async (trx) => {
-          const task = await service.create(principal, body, trx);
+          const task = await service.createTask(context, principal, body, trx);
           return versioned(task.version, taskView(task), { status: 201 });
         });
       },
@@ -76,7 +76,13 @@ function serve(server: FeatureServer, context: TasksContext): void {
         response: s.TaskView,
         errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
         async handle(exchange, { params, body }) {
-          const task = await service.update(userOf(exchange), params.id, exchange.header("if-match"), body);
+          const task = await service.updateTask(
+            context,
+            userOf(exchange),
+            params.id,
+            exchange.header("if-match"),
+            body,
+          );
           return versioned(task.version, taskView(task));
         },
       }),
@@ -89,7 +95,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
       method: "DELETE",
       summary: "Delete a task of the caller's",
       errors: ["TASK_NOT_FOUND"],
-      handle: (exchange, { params }) => service.delete(userOf(exchange), params.id),
+      handle: (exchange, { params }) => service.deleteTask(context, userOf(exchange), params.id),
     }),
   );
 }

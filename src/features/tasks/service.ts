@@ -29,139 +29,151 @@ export type TasksContext = TasksOwn & Pick<CoreServices, "realtime">;
 
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
-/**
- * Tasks: each is one user's, who alone changes it (contract 4.10). A task and its entry in the stream `tasks:<userId>` are one transaction. Reads
- * are kept by owner, see `OwnerCache`; searches are not, for hardly anybody searches the same twice.
- */
-export class TaskService {
-  readonly #context: TasksContext;
+// A task belongs to one user, who alone changes it. A task and its entry in the stream `tasks:<userId>` are one transaction. Reads are cached by
+// owner (`OwnerCache`); searches are not, since the same search is rarely repeated.
 
-  constructor(context: TasksContext) {
-    this.#context = context;
-  }
+/** A page of somebody's tasks, newest first unless the query says otherwise. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
+export function listTasks(
+  context: TasksContext,
+  principal: UserPrincipal,
+  { userId: ref = "me", ...query }: ListTasks,
+): Promise<KeptAnswer> {
+  const userId = requireOwner(context, principal, ref);
+  const sort = readSort(query.sort ?? "-createdAt");
+  const load = () =>
+    taskPage(context, { userId, status: query.status, priority: query.priority, q: query.q }, sort, query);
+  if (query.q !== undefined) return load();
+  const { status, priority, limit, page, offset, cursor } = query;
+  const key = JSON.stringify([status, priority, sort, limit, page, offset, cursor]);
+  return context.reads.tasks.read(`tasks:${userId}:${key}`, load);
+}
 
-  /** A page of somebody's tasks, newest first unless the query says otherwise. @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND, INVALID_CURSOR */
-  list(principal: UserPrincipal, { userId: ref = "me", ...query }: ListTasks): Promise<KeptAnswer> {
-    const userId = this.#owner(principal, ref);
-    const sort = readSort(query.sort ?? "-createdAt");
-    const load = () => this.#page({ userId, status: query.status, priority: query.priority, q: query.q }, sort, query);
-    if (query.q !== undefined) return load();
-    const { status, priority, limit, page, offset, cursor } = query;
-    const key = JSON.stringify([status, priority, sort, limit, page, offset, cursor]);
-    return this.#context.reads.tasks.read(`tasks:${userId}:${key}`, load);
-  }
+/** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
+export async function getTask(context: TasksContext, principal: UserPrincipal, id: string): Promise<KeptAnswer> {
+  const { permissions } = principal;
+  if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
+  const { reads } = context;
+  const found = isUuid(id) ? await reads.tasks.read(`task:${id}`, () => keptTask(context, id)) : undefined;
+  if (!found || !maySee(principal, found.ownerId)) throw noSuchTask();
+  return found;
+}
 
-  /** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
-  async get(principal: UserPrincipal, id: string): Promise<KeptAnswer> {
-    const { permissions } = principal;
-    if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
-    const { reads } = this.#context;
-    const found = isUuid(id) ? await reads.tasks.read(`task:${id}`, () => this.#one(id)) : undefined;
-    if (!found || !maySee(principal, found.ownerId)) throw noSuchTask();
-    return found;
-  }
+export async function createTask(
+  context: TasksContext,
+  principal: UserPrincipal,
+  input: CreateTask,
+  trx: Trx,
+): Promise<queries.TaskRow> {
+  const { clock, storage } = context;
+  storage.requireSpace();
+  const now = clock.now();
+  const task: queries.TaskRow = {
+    id: uuidv7(),
+    userId: principal.userId,
+    title: input.title,
+    description: input.description ?? "",
+    status: input.status ?? "TODO",
+    priority: input.priority ?? 0,
+    dueAt: input.dueAt ?? null,
+    version: 1,
+    deletedAt: null,
+    createdAt: now,
+    updatedAt: now,
+  };
+  await queries.insertTask(trx, task);
+  await announce(context, "TASK_CREATED", task, trx);
+  return task;
+}
 
-  async create(principal: UserPrincipal, input: CreateTask, trx: Trx): Promise<queries.TaskRow> {
-    const { clock, storage } = this.#context;
-    storage.requireSpace();
-    const now = clock.now();
-    const task: queries.TaskRow = {
-      id: uuidv7(),
-      userId: principal.userId,
-      title: input.title,
-      description: input.description ?? "",
-      status: input.status ?? "TODO",
-      priority: input.priority ?? 0,
-      dueAt: input.dueAt ?? null,
-      version: 1,
-      deletedAt: null,
-      createdAt: now,
-      updatedAt: now,
-    };
-    await queries.insertTask(trx, task);
-    await this.#announce("TASK_CREATED", task, trx);
-    return task;
-  }
+/** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
+export function updateTask(
+  context: TasksContext,
+  principal: UserPrincipal,
+  id: string,
+  ifMatch: string,
+  input: UpdateTask,
+): Promise<queries.TaskRow> {
+  const { db, clock, storage } = context;
+  storage.requireSpace();
+  return db.write(
+    async (trx) => {
+      const old = await requireOwn(principal, id, trx);
+      requireVersion(ifMatch, old.version);
+      const task: queries.TaskRow = {
+        ...old,
+        title: input.title ?? old.title,
+        description: input.description ?? old.description,
+        status: input.status ?? old.status,
+        priority: input.priority ?? old.priority,
+        dueAt: input.dueAt === undefined ? old.dueAt : input.dueAt,
+        version: old.version + 1,
+        updatedAt: clock.now(),
+      };
+      await queries.replaceTask(trx, task);
+      await announce(context, "TASK_UPDATED", task, trx);
+      return task;
+    },
+    { sharesCommit: true },
+  );
+}
 
-  /** @throws TASK_NOT_FOUND, FORBIDDEN for a task that the caller may see only, VERSION_CONFLICT */
-  update(principal: UserPrincipal, id: string, ifMatch: string, input: UpdateTask): Promise<queries.TaskRow> {
-    const { db, clock, storage } = this.#context;
-    storage.requireSpace();
-    return db.write(
-      async (trx) => {
-        const old = await this.#own(principal, id, trx);
-        requireVersion(ifMatch, old.version);
-        const task: queries.TaskRow = {
-          ...old,
-          title: input.title ?? old.title,
-          description: input.description ?? old.description,
-          status: input.status ?? old.status,
-          priority: input.priority ?? old.priority,
-          dueAt: input.dueAt === undefined ? old.dueAt : input.dueAt,
-          version: old.version + 1,
-          updatedAt: clock.now(),
-        };
-        await queries.replaceTask(trx, task);
-        await this.#announce("TASK_UPDATED", task, trx);
-        return task;
-      },
-      { sharesCommit: true },
-    );
-  }
+/** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
+export async function deleteTask(context: TasksContext, principal: UserPrincipal, id: string): Promise<void> {
+  const { db, clock } = context;
+  await db.write(
+    async (trx) => {
+      const task = await requireOwn(principal, id, trx);
+      await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
+      await announce(context, "TASK_DELETED", task, trx);
+    },
+    { sharesCommit: true },
+  );
+}
 
-  /** A soft delete: the row stays, nobody is shown it again. @throws TASK_NOT_FOUND, FORBIDDEN */
-  async delete(principal: UserPrincipal, id: string): Promise<void> {
-    const { db, clock } = this.#context;
-    await db.write(
-      async (trx) => {
-        const task = await this.#own(principal, id, trx);
-        await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
-        await this.#announce("TASK_DELETED", task, trx);
-      },
-      { sharesCommit: true },
-    );
-  }
+/** @param task as it is now; of a deletion, as it was last. */
+async function announce(context: TasksContext, change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
+  const { realtime } = context;
+  // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
+  addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
+  await realtime.publish(`tasks:${task.userId}`, change, taskView(task), { trx });
+}
 
-  /** @param task as it is now; of a deletion, as it was last. */
-  async #announce(change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
-    const { realtime } = this.#context;
-    // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
-    addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
-    await realtime.publish(`tasks:${task.userId}`, change, taskView(task), { trx });
-  }
+async function taskPage(
+  context: TasksContext,
+  filter: queries.TaskFilter,
+  sort: queries.TaskSort,
+  query: ListTasks,
+): Promise<KeptAnswer> {
+  const { db } = context;
+  const request = readPage(query, positionOf(sort), MAX_TASKS);
+  const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
+  const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
+  const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
+  const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
+  const body = pageBody({ ...request, isCut }, rows, taskView, (row) => queries.positionOf(row, sort), total);
+  const json = JSON.stringify(body);
+  return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
+}
 
-  async #page(filter: queries.TaskFilter, sort: queries.TaskSort, query: ListTasks): Promise<KeptAnswer> {
-    const { db } = this.#context;
-    const request = readPage(query, positionOf(sort), MAX_TASKS);
-    const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
-    const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
-    const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
-    const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
-    const body = pageBody({ ...request, isCut }, rows, taskView, (row) => queries.positionOf(row, sort), total);
-    const json = JSON.stringify(body);
-    return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
-  }
+async function keptTask(context: TasksContext, id: string): Promise<KeptAnswer | undefined> {
+  const task = await queries.findTask(context.db.read, id);
+  return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
+}
 
-  async #one(id: string): Promise<KeptAnswer | undefined> {
-    const task = await queries.findTask(this.#context.db.read, id);
-    return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
-  }
+async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.TaskRow> {
+  const task = isUuid(id) ? await queries.findTask(trx, id) : undefined;
+  if (!task || !maySee(principal, task.userId)) throw noSuchTask();
+  if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
+  return task;
+}
 
-  async #own(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.TaskRow> {
-    const task = isUuid(id) ? await queries.findTask(trx, id) : undefined;
-    if (!task || !maySee(principal, task.userId)) throw noSuchTask();
-    if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
-    return task;
-  }
-
-  /** @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them, USER_NOT_FOUND */
-  #owner({ userId, permissions }: UserPrincipal, ref: string): string {
-    const ownerId = this.#context.users.findAny(ref);
-    if (ownerId === userId) return userId;
-    if (!permissions.has("tasks:all")) throw missingPermission("tasks:all");
-    if (ownerId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
-    return ownerId;
-  }
+/** @throws UNAUTHORIZED_ROLE for somebody else's tasks without the right to read them, USER_NOT_FOUND */
+function requireOwner(context: TasksContext, { userId, permissions }: UserPrincipal, ref: string): string {
+  const ownerId = context.users.findAny(ref);
+  if (ownerId === userId) return userId;
+  if (!permissions.has("tasks:all")) throw missingPermission("tasks:all");
+  if (ownerId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+  return ownerId;
 }
 
 export function taskView(task: queries.TaskRow) {
