@@ -237,7 +237,8 @@ export class ErrorWatch implements Observer {
     const now = clock.now();
     const toldAt = this.#toldAt.get(projectId) ?? Number.NEGATIVE_INFINITY;
     const isFollowUp = isSilent(now, toldAt, cooldownMs);
-    if (now < (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY) + BUSY_MS) return;
+    // The distance counts: after the clock was set back, a job that is gone must not silence the project until that time comes again.
+    if (Math.abs(now - (this.#busy.get(projectId) ?? Number.NEGATIVE_INFINITY)) < BUSY_MS) return;
     this.#busy.set(projectId, now);
     if (!isFollowUp) this.#untold.set(projectId, ErrorSum.of(burst));
     this.#bursts.set(projectId, { ...burst, isFollowUp, runAt: isFollowUp ? toldAt + cooldownMs : now });
