@@ -8,7 +8,17 @@ import { type BodyType, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { RunningJob } from "../jobs/index.ts";
 import { MAX_SOUND_BYTES, MEDIA_PATH } from "./open-sounds.ts";
-import { REMOVE_KIND, type RemovePayload, SoundService, type SoundsContext, type SoundsOwn } from "./service.ts";
+import {
+  getSound,
+  REMOVE_KIND,
+  type RemovePayload,
+  removeSound,
+  requireStoredSound,
+  type SoundsContext,
+  type SoundsOwn,
+  soundsPage,
+  storeSound,
+} from "./service.ts";
 import * as s from "./upload.ts";
 import { FORM_BYTES, readUpload } from "./upload.ts";
 
@@ -20,15 +30,11 @@ interface SignedLink {
 }
 
 /** Answers a signed link with the sound. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
-async function sendSound(
-  { sounds, clock, config }: SoundsContext,
-  service: SoundService,
-  exchange: Exchange,
-  { id, exp, sig }: SignedLink,
-): Promise<symbol> {
-  const { links, filesOf } = sounds;
+async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, sig }: SignedLink): Promise<symbol> {
+  const { clock, config } = context;
+  const { links, filesOf } = context.sounds;
   const expiresAt = links.check(id, exp, sig);
-  const { filename, mime, bytes, sha256, storage, storageKey } = await service.find(id);
+  const { filename, mime, bytes, sha256, storage, storageKey } = await requireStoredSound(context, id);
   const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));
   // Whoever has the link may have the sound; a cache that others share may keep it where the operator has put one.
   const reach = config.storage.cdnUrl === undefined ? "private" : "public";
@@ -72,7 +78,6 @@ export function soundsFeature(own: SoundsOwn): Feature {
 
 async function serve(server: FeatureServer, context: SoundsContext): Promise<void> {
   const { runner, sounds, storage, bodies, settings, clock, log } = context;
-  const service = new SoundService(context);
   const limiter = new RateLimiter(clock);
   runner.handle(REMOVE_KIND, async ({ payload }: RunningJob) => {
     const { storage, storageKey } = payload as RemovePayload;
@@ -103,7 +108,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
         const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
         const release = bodies.hold(exchange, sound.bytes.length);
         try {
-          return await service.create(sound, userId);
+          return await storeSound(context, sound, userId);
         } finally {
           release();
         }
@@ -120,7 +125,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
       query: s.ListQuery,
       response: pageOf(s.SoundView),
       errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => service.list(query),
+      handle: (_exchange, { query }) => soundsPage(context, query),
     }),
   );
   server.route(
@@ -134,7 +139,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
       query: s.GetQuery,
       response: s.SoundView,
       errors: ["SOUND_NOT_FOUND"],
-      handle: (_exchange, { params, query }) => service.get(params.id, query.ttlMs),
+      handle: (_exchange, { params, query }) => getSound(context, params.id, query.ttlMs),
     }),
   );
   server.route(
@@ -147,7 +152,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
       params: s.SoundParams,
       query: s.DeleteQuery,
       errors: ["SOUND_NOT_FOUND", "SOUND_IN_USE"],
-      handle: (_exchange, { params, query }) => service.delete(params.id, query.force === true),
+      handle: (_exchange, { params, query }) => removeSound(context, params.id, query.force === true),
     }),
   );
   server.route(
@@ -163,7 +168,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
       response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
       errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
       handle: (exchange, { params, query }) =>
-        sendSound(context, service, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
+        sendSound(context, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
     }),
   );
 

@@ -39,113 +39,107 @@ export interface RemovePayload {
   readonly storageKey: string;
 }
 
-/** Sounds: storing, showing, removing (contract 4.11). */
-export class SoundService {
-  readonly #context: SoundsContext;
-
-  constructor(context: SoundsContext) {
-    this.#context = context;
-  }
-
-  /** The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED */
-  async create(sound: UploadedSound, createdBy: string) {
-    const { db, clock, audit, sounds } = this.#context;
-    const { files } = sounds;
-    await this.#requireFree(sound.filename);
-    const id = uuidv7();
-    const { filename, kind, bytes, sha256 } = sound;
-    await files.put(id, bytes, { mime: kind.mime, sha256 });
-    const row: queries.SoundRow = {
-      id,
-      filename,
-      mime: kind.mime,
-      bytes: bytes.length,
-      sha256,
-      storage: files.kind,
-      storageKey: id,
-      durationMs: null,
-      createdBy,
-      createdAt: clock.now(),
-      deletedAt: null,
-    };
-    try {
-      await db.write(async (trx) => {
-        if (!(await queries.insertSound(trx, row))) throw nameTaken();
-        const metadata = { mime: kind.mime, bytes: bytes.length, sha256, storage: files.kind };
-        await audit.record({ action: "sound.create", resourceType: "sound", resourceId: id, metadata }, { trx });
-      });
-    } catch (error) {
-      await files.remove(id).catch(() => undefined);
-      throw error;
-    }
-    return this.#view(row, DEFAULT_TTL_MS);
-  }
-
-  async list({ ttlMs = DEFAULT_TTL_MS, ...query }: ListQuery) {
-    const { db } = this.#context;
-    const request = readPage(query, ["number", "string"]);
-    const rows = await queries.listSounds(isFarPage(request) ? db.scan : db.read, request);
-    const total = request.wantsTotal ? await queries.countSounds(db.scan) : undefined;
-    return pageBody(
-      request,
-      rows,
-      (row) => this.#view(row, ttlMs),
-      (row) => [row.createdAt, row.id],
-      total,
-    );
-  }
-
-  async get(id: string, ttlMs = DEFAULT_TTL_MS) {
-    return this.#view(await this.find(id), ttlMs);
-  }
-
-  /** @throws SOUND_NOT_FOUND */
-  async find(id: string): Promise<queries.SoundRow> {
-    const row = isUuid(id) ? await queries.findSound(this.#context.db.read, id) : undefined;
-    if (!row) throw noSuchSound();
-    return row;
-  }
-
-  /** The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
-  async delete(id: string, force: boolean): Promise<void> {
-    const { db, clock, audit, jobs } = this.#context;
+/** The file first and its row behind it: what a row names is there. @throws NAME_TAKEN, OVERLOADED */
+export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string) {
+  const { db, clock, audit, sounds } = ctx;
+  const { files } = sounds;
+  await requireFreeName(ctx, sound.filename);
+  const id = uuidv7();
+  const { filename, kind, bytes, sha256 } = sound;
+  await files.put(id, bytes, { mime: kind.mime, sha256 });
+  const row: queries.SoundRow = {
+    id,
+    filename,
+    mime: kind.mime,
+    bytes: bytes.length,
+    sha256,
+    storage: files.kind,
+    storageKey: id,
+    durationMs: null,
+    createdBy,
+    createdAt: clock.now(),
+    deletedAt: null,
+  };
+  try {
     await db.write(async (trx) => {
-      const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
-      if (!row) throw noSuchSound();
-      const ruleIds = await queries.rulesWith(trx, row.filename, MAX_NAMED_RULES);
-      if (ruleIds.length > 0 && !force) throw inUse(ruleIds);
-      await queries.markDeleted(trx, id, clock.now());
-      const { storage, storageKey } = row;
-      const payload: RemovePayload = { storage, storageKey };
-      await jobs.enqueue({ queue: "retention", kind: REMOVE_KIND, payload, runAt: clock.now() }, { trx });
-      const metadata = { sha256: row.sha256, bytes: row.bytes, forced: ruleIds.length > 0 };
-      await audit.record({ action: "sound.delete", resourceType: "sound", resourceId: id, metadata }, { trx });
+      if (!(await queries.insertSound(trx, row))) throw nameTaken();
+      const metadata = { mime: kind.mime, bytes: bytes.length, sha256, storage: files.kind };
+      await audit.record({ action: "sound.create", resourceType: "sound", resourceId: id, metadata }, { trx });
     });
+  } catch (error) {
+    await files.remove(id).catch(() => undefined);
+    throw error;
   }
+  return soundView(ctx, row, DEFAULT_TTL_MS);
+}
 
-  /** Before the bytes are stored, so that a name that is taken costs nothing. @throws NAME_TAKEN */
-  async #requireFree(filename: string): Promise<void> {
-    const held = await this.#context.db.read
-      .selectFrom("sounds")
-      .select("id")
-      .where("filename", "=", filename)
-      .where("deletedAt", "is", null)
-      .executeTakeFirst();
-    if (held) throw nameTaken();
-  }
+export async function soundsPage(ctx: SoundsContext, { ttlMs = DEFAULT_TTL_MS, ...query }: ListQuery) {
+  const { db } = ctx;
+  const request = readPage(query, ["number", "string"]);
+  const rows = await queries.listSounds(isFarPage(request) ? db.scan : db.read, request);
+  const total = request.wantsTotal ? await queries.countSounds(db.scan) : undefined;
+  return pageBody(
+    request,
+    rows,
+    (row) => soundView(ctx, row, ttlMs),
+    (row) => [row.createdAt, row.id],
+    total,
+  );
+}
 
-  #view(row: queries.SoundRow, ttlMs: number) {
-    return {
-      id: row.id,
-      filename: row.filename,
-      mime: row.mime,
-      bytes: row.bytes,
-      sha256: row.sha256,
-      createdBy: row.createdBy,
-      createdAt: toRfc3339(row.createdAt),
-      ...this.#context.sounds.links.linkFor(row.id, ttlMs),
-    };
-  }
+export async function getSound(ctx: SoundsContext, id: string, ttlMs = DEFAULT_TTL_MS) {
+  return soundView(ctx, await requireStoredSound(ctx, id), ttlMs);
+}
+
+/** @throws SOUND_NOT_FOUND */
+export async function requireStoredSound(ctx: SoundsContext, id: string): Promise<queries.SoundRow> {
+  const row = isUuid(id) ? await queries.findSound(ctx.db.read, id) : undefined;
+  if (!row) throw noSuchSound();
+  return row;
+}
+
+/** The bytes go after the commit, by a job that tries until they are gone. @throws SOUND_NOT_FOUND, SOUND_IN_USE */
+export async function removeSound(
+  { db, clock, audit, jobs }: SoundsContext,
+  id: string,
+  force: boolean,
+): Promise<void> {
+  await db.write(async (trx) => {
+    const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
+    if (!row) throw noSuchSound();
+    const ruleIds = await queries.rulesWith(trx, row.filename, MAX_NAMED_RULES);
+    if (ruleIds.length > 0 && !force) throw inUse(ruleIds);
+    await queries.markDeleted(trx, id, clock.now());
+    const { storage, storageKey } = row;
+    const payload: RemovePayload = { storage, storageKey };
+    await jobs.enqueue({ queue: "retention", kind: REMOVE_KIND, payload, runAt: clock.now() }, { trx });
+    const metadata = { sha256: row.sha256, bytes: row.bytes, forced: ruleIds.length > 0 };
+    await audit.record({ action: "sound.delete", resourceType: "sound", resourceId: id, metadata }, { trx });
+  });
+}
+
+/** Before the bytes are stored, so that a name that is taken costs nothing. @throws NAME_TAKEN */
+async function requireFreeName(ctx: SoundsContext, filename: string): Promise<void> {
+  const held = await ctx.db.read
+    .selectFrom("sounds")
+    .select("id")
+    .where("filename", "=", filename)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  if (held) throw nameTaken();
+}
+
+function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number) {
+  return {
+    id: row.id,
+    filename: row.filename,
+    mime: row.mime,
+    bytes: row.bytes,
+    sha256: row.sha256,
+    createdBy: row.createdBy,
+    createdAt: toRfc3339(row.createdAt),
+    ...ctx.sounds.links.linkFor(row.id, ttlMs),
+  };
 }
 
 function noSuchSound(): PrismError {
