@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+
+const root = join(import.meta.dirname, "../..");
+const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
+const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".gen.ts") && !file.endsWith(".d.ts"),
+);
+
+test("docs/architecture.md has at most 250 lines of 100 columns", () => {
+  const lines = page.trimEnd().split("\n");
+  assert.ok(lines.length <= 250, `${lines.length} lines`);
+  assert.deepEqual(
+    lines.filter((line) => line.length > 100),
+    [],
+  );
+});
+
+test("each of the five walks is at most 12 files, which exist, none twice", () => {
+  const [, walks = ""] = page.split("## Where is …?");
+  const sections = walks.split("\n### ").slice(1);
+  assert.equal(sections.length, 5);
+  for (const section of sections) {
+    const files = [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, file = ""]) => file);
+    assert.ok(files.length > 5 && files.length <= 12, section);
+    assert.equal(new Set(files).size, files.length, section);
+    for (const file of files) assert.ok(existsSync(join(root, "src", file)), file);
+  }
+});
+
+test("the page and the tree name the same features", () => {
+  const [, list = ""] = page.split("  features/\n");
+  const named = [...(list.split("  cli/ ")[0] ?? "").matchAll(/^ {4}([a-z]+)\/ /gm)].map(([, name]) => name);
+  assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
+});
+
+test("no file of src is longer than 400 lines", () => {
+  const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 401);
+  assert.deepEqual(long, []);
+});
