@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { claimStrays } from "../../core/runtime.ts";
@@ -9,9 +10,9 @@ import { InstanceEnded } from "./module-instance.ts";
 import { ModuleLifecycle, type ModulesContext } from "./module-lifecycle.ts";
 import {
   deleteModuleRow,
+  MODULE_STATES,
   type ModuleRow,
   ModuleSlot,
-  type ModuleState,
   putModuleRow,
   readModuleRows,
   UNKNOWN_VERSION,
@@ -19,19 +20,24 @@ import {
 import { findModules, moduleAt, whyEmpty } from "./modules-directory.ts";
 
 /** A module as operators see it. */
-export interface ModuleView {
-  readonly name: string;
-  /** Null while its code could not be read. */
-  readonly version: string | null;
-  readonly state: ModuleState;
-  readonly enabled: boolean;
-  readonly builtIn: boolean;
-  /** Its folder in the modules directory; null for the program's own. */
-  readonly folder: string | null;
-  readonly error: string | null;
-  readonly routes: readonly string[];
-  readonly updatedAt: string | null;
-}
+export const ModuleView = v.object({
+  name: v.string(),
+  version: v.pipe(v.nullable(v.string()), v.description("Null while its code could not be read")),
+  state: v.picklist(MODULE_STATES),
+  enabled: v.boolean(),
+  builtIn: v.pipe(v.boolean(), v.description("A part of Prism, which is always active")),
+  folder: v.pipe(v.nullable(v.string()), v.description("Its folder in the modules directory")),
+  error: v.pipe(
+    v.nullable(v.string()),
+    v.description("Why it is not active; of an active one, why its last reload changed nothing"),
+  ),
+  routes: v.pipe(
+    v.array(v.string()),
+    v.description("Method and path of each, aliases included; 503 while it is not active"),
+  ),
+  updatedAt: v.nullable(v.string()),
+});
+export type ModuleView = v.InferOutput<typeof ModuleView>;
 
 const STACK_LINES = 50;
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Method, Route } from "../../http/route.ts";
+import type { Route } from "../../http/route.ts";
 import { pathsMeet, type Router } from "../../http/router.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { ImportedModule } from "./import-module.ts";
@@ -13,14 +13,18 @@ export const UNKNOWN_VERSION = "0.0.0";
 /** Paths that belong to the program whether or not this version answers there. */
 const RESERVED = ["/socket.io", "/app", "/apps", "/dashboard", "/docs", "/ws", "/realtime"];
 
-export type ModuleState = "loading" | "active" | "failed" | "disabled";
+export const MODULE_STATES = ["loading", "active", "failed", "disabled"] as const;
+type ModuleState = (typeof MODULE_STATES)[number];
 
+const Places = v.array(
+  v.object({
+    method: v.picklist(["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    path: v.string(),
+    isPublic: v.boolean(),
+  }),
+);
 /** A path where a module answers. */
-interface RoutePlace {
-  readonly method: Method;
-  readonly path: string;
-  readonly isPublic: boolean;
-}
+type RoutePlace = v.InferOutput<typeof Places>[number];
 
 /** What is kept of a module (table `modules`). */
 export interface ModuleRow {
@@ -120,14 +124,6 @@ function placeholder(name: string, { method, path, isPublic }: RoutePlace): Rout
     },
   };
 }
-
-const Places = v.array(
-  v.object({
-    method: v.picklist(["GET", "POST", "PUT", "PATCH", "DELETE"]),
-    path: v.string(),
-    isPublic: v.boolean(),
-  }),
-);
 
 export async function readModuleRows(db: Pick<Database["read"], "selectFrom">): Promise<ModuleRow[]> {
   const rows = await db.selectFrom("modules").selectAll().execute();

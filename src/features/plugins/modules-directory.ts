@@ -124,11 +124,6 @@ async function entryAt(path: string, name: string, root: string, isStrict: boole
   return { path: target, name, stats };
 }
 
-/** Whoever is to hear that a folder of the modules directory has changed. */
-interface FolderListener {
-  folderChanged(folder: string): Promise<void>;
-}
-
 /** An editor or a compiler writes several files: they are one change when no further one comes for so long. */
 const QUIET_MS = 200;
 
@@ -136,15 +131,15 @@ const QUIET_MS = 200;
 export class ModuleWatch {
   readonly #modulesDir: string;
   readonly #isWanted: boolean;
-  readonly #listener: FolderListener;
+  readonly #onChange: (folder: string) => Promise<void>;
   readonly #log: Logger;
   readonly #changed = new Map<string, NodeJS.Timeout>();
   #watcher: FSWatcher | null = null;
 
-  constructor(modulesDir: string, isWanted: boolean, listener: FolderListener, log: Logger) {
+  constructor(modulesDir: string, isWanted: boolean, onChange: (folder: string) => Promise<void>, log: Logger) {
     this.#modulesDir = modulesDir;
     this.#isWanted = isWanted;
-    this.#listener = listener;
+    this.#onChange = onChange;
     this.#log = log;
   }
 
@@ -173,7 +168,7 @@ export class ModuleWatch {
     clearTimeout(this.#changed.get(folder));
     const timer = setTimeout(() => {
       this.#changed.delete(folder);
-      this.#listener.folderChanged(folder).catch((error: unknown) => {
+      this.#onChange(folder).catch((error: unknown) => {
         this.#log.warn({ folder, err: error }, "a changed module was not loaded");
       });
     }, QUIET_MS);

@@ -53,6 +53,6 @@ export function openModules({ router, hub, bodies, announcer, builtIn, ...parts 
     builtIn,
   });
   const isWatched = config.modules.hotReload ?? config.env === "development";
-  const moduleWatch = new ModuleWatch(config.modulesDir, isWatched, loaded, log);
+  const moduleWatch = new ModuleWatch(config.modulesDir, isWatched, (folder) => loaded.folderChanged(folder), log);
   return { consumers, loaded, moduleWatch, own: (name) => featureServices(name, parts) };
 }
