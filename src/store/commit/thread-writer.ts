@@ -1,26 +1,20 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { startThread } from "../../core/runtime.ts";
-import { openForWriting, type QueryRows, type WritingOptions } from "../sqlite/connection.ts";
+import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
-import type { TransactionEnd, WriterPort } from "./writers.ts";
-import { type TransactionRows, WritingConnection } from "./writing-connection.ts";
+import { perform, type TransactionEnd, WriterPort, type WriterRequest } from "./writers.ts";
+import { WritingConnection } from "./writing-connection.ts";
 
 export interface WriterThreadData {
   readonly options: WritingOptions;
   readonly auditKey: Uint8Array;
 }
 
-/** What the main thread asks. Every request is answered once, in order. */
-type WriterRequest =
-  | { readonly op: "set"; readonly set: WriteSet }
-  | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
-  | { readonly op: "commit"; readonly end: TransactionRows }
-  | { readonly op: "endPart"; readonly end: TransactionRows; readonly isFirst: boolean }
-  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
+type ThreadRequest = WriterRequest | { readonly op: "set"; readonly set: WriteSet };
 
 type WriterReply =
-  | { readonly ok: true; readonly value: CommitOutcome | QueryRows | number | null }
+  | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string };
 
 /** Says, while a set is being written, that only the disk is still waited for. */
@@ -31,57 +25,19 @@ export function runWriterThread(data: WriterThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("the writer runs in a thread of its own");
   const connection = new WritingConnection(openForWriting(data.options), data.auditKey);
-  port.on("message", (request: WriterRequest) => {
+  port.on("message", (request: ThreadRequest) => {
     port.postMessage(answer(connection, request, () => port.postMessage(SYNCING)));
     if (request.op === "close") port.close();
   });
 }
 
-function answer(connection: WritingConnection, request: WriterRequest, onSync: () => void): WriterReply {
+function answer(connection: WritingConnection, request: ThreadRequest, onSync: () => void): WriterReply {
   try {
-    return { ok: true, value: perform(connection, request, onSync) };
+    const value = request.op === "set" ? connection.commitSet(request.set, { onSync }) : perform(connection, request);
+    return { ok: true, value };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, failure: failureOf(error), code: sqliteCode(error), message };
-  }
-}
-
-function perform(
-  connection: WritingConnection,
-  request: WriterRequest,
-  onSync: () => void,
-): CommitOutcome | QueryRows | number | null {
-  switch (request.op) {
-    case "set":
-      return connection.commitSet(request.set, { onSync });
-    case "query":
-      return connection.query(request.sql, request.parameters);
-    case "dataVersion":
-      return connection.dataVersion();
-    case "begin":
-      connection.begin();
-      return null;
-    case "commit":
-      connection.commit(request.end);
-      return null;
-    case "beginPart":
-      connection.beginPart();
-      return null;
-    case "endPart":
-      connection.endPart(request.end, request.isFirst);
-      return null;
-    case "rollbackPart":
-      connection.rollbackPart();
-      return null;
-    case "rollback":
-      connection.rollback();
-      return null;
-    case "checkpoint":
-      connection.checkpoint();
-      return null;
-    case "close":
-      connection.close();
-      return null;
   }
 }
 
@@ -92,7 +48,7 @@ function perform(
  * disk, not before: until then it can still grow (0.347 of a bare echo at 64 connections, against 0.333 when it is taken at once and 0.329 when
  * it is taken after the first).
  */
-export class ThreadWriter implements WriterPort {
+export class ThreadWriter extends WriterPort {
   onRoom: (() => void) | null = null;
   #setsInFlight = 0;
   /** The set in flight has been written and waits for the disk. */
@@ -105,6 +61,7 @@ export class ThreadWriter implements WriterPort {
 
   /** @param onDeath called once if the thread ends without having been asked to; nothing can be written any more. */
   constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
+    super();
     this.#thread = startThread("writer", data);
     this.#thread.on("message", (message: WriterReply | typeof SYNCING) => {
       if (message === SYNCING) {
@@ -136,47 +93,11 @@ export class ThreadWriter implements WriterPort {
     });
   }
 
-  async begin(): Promise<void> {
-    await this.#ask({ op: "begin" });
-  }
-
-  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
-    return (await this.#ask({ op: "query", sql, parameters })) as QueryRows;
-  }
-
-  async commit(end: TransactionEnd): Promise<void> {
-    await this.#ask({ op: "commit", end: rowsOf(end) });
-  }
-
-  async rollback(): Promise<void> {
-    await this.#ask({ op: "rollback" });
-  }
-
-  async beginPart(): Promise<void> {
-    await this.#ask({ op: "beginPart" });
-  }
-
-  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    await this.#ask({ op: "endPart", end: rowsOf(end), isFirst });
-  }
-
-  async rollbackPart(): Promise<void> {
-    await this.#ask({ op: "rollbackPart" });
-  }
-
-  async dataVersion(): Promise<number> {
-    return (await this.#ask({ op: "dataVersion" })) as number;
-  }
-
-  async checkpoint(): Promise<void> {
-    await this.#ask({ op: "checkpoint" });
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.#dead) return;
     this.#isClosing = true;
     try {
-      await this.#ask({ op: "close" });
+      await super.close();
     } finally {
       this.#dead = new Error("the writer is closed");
       await this.#thread.terminate();
@@ -187,16 +108,16 @@ export class ThreadWriter implements WriterPort {
     this.#thread.unref();
   }
 
-  #ask(request: WriterRequest): Promise<unknown> {
+  ask(request: WriterRequest): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#send(request, (reply) => {
+      this.#send("end" in request ? { ...request, end: withoutEffects(request.end) } : request, (reply) => {
         if (reply.ok) resolve(reply.value);
         else reject(new ThreadError(reply.code, reply.message));
       });
     });
   }
 
-  #send(request: WriterRequest, done: (reply: WriterReply) => void): void {
+  #send(request: ThreadRequest, done: (reply: WriterReply) => void): void {
     if (this.#dead) {
       done(deathReply(this.#dead));
       return;
@@ -207,9 +128,9 @@ export class ThreadWriter implements WriterPort {
   }
 }
 
-/** What the thread writes: effects stay in this thread. */
-function rowsOf({ audit, sequenceEnds }: TransactionEnd): TransactionRows {
-  return { audit, sequenceEnds };
+/** Effects stay in this thread. */
+function withoutEffects(end: TransactionEnd): TransactionEnd {
+  return { ...end, effects: [] };
 }
 
 function deathReply(error: Error): WriterReply {

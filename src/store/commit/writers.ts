@@ -9,39 +9,94 @@ export interface TransactionEnd extends TransactionRows {
   readonly effects: readonly Effect[];
 }
 
+/** What a writing connection is asked besides write sets. Every request is answered once, in order. */
+export type WriterRequest =
+  | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
+  | { readonly op: "commit"; readonly end: TransactionEnd }
+  | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
+  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "dataVersion" | "checkpoint" | "close" };
+
 /**
  * The way to the writing connection, in this thread or another. Takes and gives data only: this is also the seam for a store on
  * other machines. The committer makes sure that calls of a transaction and write sets never interleave.
  */
-export interface WriterPort {
-  /** Whether a set may be sent now. */
-  hasRoom(): boolean;
+export abstract class WriterPort {
   /** Called when there is room again while sets are still on their way. */
-  onRoom: (() => void) | null;
+  abstract onRoom: (() => void) | null;
+  /** Whether a set may be sent now. */
+  abstract hasRoom(): boolean;
   /** Writes a set. `done` is called once, in the order of the calls; from the main thread's writer mostly before this returns. */
-  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
-  begin(): Promise<void>;
-  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows>;
-  commit(end: TransactionEnd): Promise<void>;
-  rollback(): Promise<void>;
-  /** Within a transaction: what follows can be rolled back by itself, until {@link endPart} or {@link rollbackPart}. */
-  beginPart(): Promise<void>;
-  /** Keeps what was written since the transaction or its last part began, for one commit with what follows. */
-  endPart(end: TransactionEnd, isFirst: boolean): Promise<void>;
-  /** @throws when SQLite has rolled back the whole transaction */
-  rollbackPart(): Promise<void>;
-  dataVersion(): Promise<number>;
-  checkpoint(): Promise<void>;
-  close(): Promise<void>;
+  abstract commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void;
+  /** What the methods below ask by. */
+  abstract ask(request: WriterRequest): Promise<unknown>;
   /** Lets the process end although the writer was not closed. */
-  unref(): void;
+  abstract unref(): void;
+
+  async begin(): Promise<void> {
+    await this.ask({ op: "begin" });
+  }
+
+  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
+    return (await this.ask({ op: "query", sql, parameters })) as QueryRows;
+  }
+
+  async commit(end: TransactionEnd): Promise<void> {
+    await this.ask({ op: "commit", end });
+  }
+
+  async rollback(): Promise<void> {
+    await this.ask({ op: "rollback" });
+  }
+
+  /** Within a transaction: what follows can be rolled back by itself, until {@link endPart} or {@link rollbackPart}. */
+  async beginPart(): Promise<void> {
+    await this.ask({ op: "beginPart" });
+  }
+
+  /** Keeps what was written since the transaction or its last part began, for one commit with what follows. */
+  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
+    await this.ask({ op: "endPart", end, isFirst });
+  }
+
+  /** @throws when SQLite has rolled back the whole transaction */
+  async rollbackPart(): Promise<void> {
+    await this.ask({ op: "rollbackPart" });
+  }
+
+  async dataVersion(): Promise<number> {
+    return (await this.ask({ op: "dataVersion" })) as number;
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.ask({ op: "checkpoint" });
+  }
+
+  async close(): Promise<void> {
+    await this.ask({ op: "close" });
+  }
+}
+
+/** Does what a writer is asked, on the connection. */
+export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | number | undefined {
+  switch (request.op) {
+    case "query":
+      return connection.query(request.sql, request.parameters);
+    case "commit":
+      return connection.commit(request.end) as undefined;
+    case "endPart":
+      return connection.endPart(request.end, request.isFirst) as undefined;
+    case "dataVersion":
+      return connection.dataVersion();
+    default:
+      return connection[request.op]() as undefined;
+  }
 }
 
 /** A command beside the server may hold the file for a moment: ask again this often, for this long, without stopping the event loop. */
 const BUSY_RETRY_MS = 5;
 
 /** The writing connection in the main thread, for machines with one core. Its `busy_timeout` must be 0. */
-export class LocalWriter implements WriterPort {
+export class LocalWriter extends WriterPort {
   /** A set is answered before the call returns, unless another process holds the file. */
   onRoom: (() => void) | null = null;
   #isBusy = false;
@@ -50,6 +105,7 @@ export class LocalWriter implements WriterPort {
 
   /** @param busyLimitMs how long another process's lock is waited for. */
   constructor(connection: WritingConnection, busyLimitMs: number) {
+    super();
     this.#connection = connection;
     this.#busyLimitMs = busyLimitMs;
   }
@@ -81,7 +137,7 @@ export class LocalWriter implements WriterPort {
     attempt();
   }
 
-  async begin(): Promise<void> {
+  override async begin(): Promise<void> {
     const startedAt = performance.now();
     for (;;) {
       const error = this.#tryBegin();
@@ -91,40 +147,8 @@ export class LocalWriter implements WriterPort {
     }
   }
 
-  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
-    return this.#connection.query(sql, parameters);
-  }
-
-  async commit(end: TransactionEnd): Promise<void> {
-    this.#connection.commit(end);
-  }
-
-  async rollback(): Promise<void> {
-    this.#connection.rollback();
-  }
-
-  async beginPart(): Promise<void> {
-    this.#connection.beginPart();
-  }
-
-  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    this.#connection.endPart(end, isFirst);
-  }
-
-  async rollbackPart(): Promise<void> {
-    this.#connection.rollbackPart();
-  }
-
-  async dataVersion(): Promise<number> {
-    return this.#connection.dataVersion();
-  }
-
-  async checkpoint(): Promise<void> {
-    this.#connection.checkpoint();
-  }
-
-  async close(): Promise<void> {
-    this.#connection.close();
+  async ask(request: WriterRequest): Promise<unknown> {
+    return perform(this.#connection, request);
   }
 
   /** A connection of this thread keeps no process. */
@@ -164,7 +188,7 @@ const THREAD_VERSIONS = 2 ** 40;
  * The writing connection where it serves best: in the main thread while there is little to do, which is quick to start and small in memory, and
  * in a thread of its own from the first busy second, or the first slow commit, on. It does not move back.
  */
-export class AdaptiveWriter implements WriterPort {
+export class AdaptiveWriter extends WriterPort {
   readonly #parts: AdaptiveParts;
   #port: WriterPort;
   #move: Promise<void> | null = null;
@@ -175,6 +199,7 @@ export class AdaptiveWriter implements WriterPort {
   #windowEvents = 0;
 
   constructor(parts: AdaptiveParts) {
+    super();
     this.#parts = parts;
     this.#port = parts.local;
   }
@@ -210,44 +235,21 @@ export class AdaptiveWriter implements WriterPort {
     });
   }
 
-  begin(): Promise<void> {
+  ask(request: WriterRequest): Promise<unknown> {
+    return this.#port.ask(request);
+  }
+
+  /** The main thread's writer waits for the lock of another process. */
+  override begin(): Promise<void> {
     return this.#port.begin();
   }
 
-  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
-    return this.#port.query(sql, parameters);
-  }
-
-  commit(end: TransactionEnd): Promise<void> {
-    return this.#port.commit(end);
-  }
-
-  rollback(): Promise<void> {
-    return this.#port.rollback();
-  }
-
-  beginPart(): Promise<void> {
-    return this.#port.beginPart();
-  }
-
-  endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    return this.#port.endPart(end, isFirst);
-  }
-
-  rollbackPart(): Promise<void> {
-    return this.#port.rollbackPart();
-  }
-
-  async dataVersion(): Promise<number> {
+  override async dataVersion(): Promise<number> {
     const base = this.isInThread ? THREAD_VERSIONS : 0;
     return base + (await this.#port.dataVersion());
   }
 
-  checkpoint(): Promise<void> {
-    return this.#port.checkpoint();
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.#move;
     await this.#port.close();
   }

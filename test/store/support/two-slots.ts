@@ -1,17 +1,17 @@
 import type { CommitOutcome, WriteSet } from "../../../src/store/commit/write-set.ts";
-import type { TransactionEnd, WriterPort } from "../../../src/store/commit/writers.ts";
-import type { QueryRows } from "../../../src/store/sqlite/connection.ts";
+import { WriterPort, type WriterRequest } from "../../../src/store/commit/writers.ts";
 
 /**
  * Either writer with two sets on their way at any time, each handed over a turn later: what a thread does when the disk is slow, without a
  * slow disk.
  */
-export class TwoSlots implements WriterPort {
+export class TwoSlots extends WriterPort {
   onRoom: (() => void) | null = null;
   readonly #port: WriterPort;
   #inFlight = 0;
 
   constructor(port: WriterPort) {
+    super();
     this.#port = port;
   }
 
@@ -31,43 +31,16 @@ export class TwoSlots implements WriterPort {
     );
   }
 
-  begin(): Promise<void> {
+  ask(request: WriterRequest): Promise<unknown> {
+    return this.#port.ask(request);
+  }
+
+  /** The main thread's writer waits for the lock of another process. */
+  override begin(): Promise<void> {
     return this.#port.begin();
   }
 
-  query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
-    return this.#port.query(sql, parameters);
-  }
-
-  commit(end: TransactionEnd): Promise<void> {
-    return this.#port.commit(end);
-  }
-
-  rollback(): Promise<void> {
-    return this.#port.rollback();
-  }
-
-  beginPart(): Promise<void> {
-    return this.#port.beginPart();
-  }
-
-  endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    return this.#port.endPart(end, isFirst);
-  }
-
-  rollbackPart(): Promise<void> {
-    return this.#port.rollbackPart();
-  }
-
-  dataVersion(): Promise<number> {
-    return this.#port.dataVersion();
-  }
-
-  checkpoint(): Promise<void> {
-    return this.#port.checkpoint();
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return this.#port.close();
   }
 
