@@ -11,7 +11,7 @@ const os = require("node:os");
 const path = require("node:path");
 const vm = require("node:vm");
 const worker = require("node:worker_threads");
-const { unsafeReason, unsafeWayTo } = require("./features/plugins/directory-safety.ts");
+const { unsafeReason, findUnsafeParent } = require("./features/plugins/directory-safety.ts");
 
 const loaded = new Map();
 
@@ -74,7 +74,7 @@ function fromTemporary(name, open) {
 function ownFolder(folder) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const real = fs.realpathSync(folder);
-  const reason = unsafeWayTo(real);
+  const reason = findUnsafeParent(real);
   if (reason !== undefined) throw new Error(reason);
   return real;
 }

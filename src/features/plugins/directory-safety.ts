@@ -22,7 +22,7 @@ export function unsafeReason(path: string, { uid, mode }: Pick<Stats, "uid" | "m
  * of an entry can replace it there.
  * @param path a real path, without links. @returns the first reason there is.
  */
-export function unsafeWayTo(path: string): string | undefined {
+export function findUnsafeParent(path: string): string | undefined {
   const stats = lstatSync(path);
   const reason = unsafeReason(path, stats);
   if (reason !== undefined) return reason;

@@ -2,7 +2,7 @@ import { existsSync, type FSWatcher, readdirSync, type Stats, statSync, watch } 
 import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { Logger } from "../../core/log.ts";
-import { unsafeReason, unsafeWayTo } from "./directory-safety.ts";
+import { findUnsafeParent, unsafeReason } from "./directory-safety.ts";
 import { ModuleFailure } from "./module-failure.ts";
 
 /** A folder that holds a module. */
@@ -88,7 +88,7 @@ export async function copyModule(from: string, to: string, isStrict: boolean): P
 export async function* moduleFiles(folder: string, isStrict: boolean): AsyncGenerator<Entry> {
   const root = await realpath(folder);
   // The modules directory itself must be safe without its sticky bit, and so must the folder where a link leads to.
-  const reason = isStrict ? (unsafeWayTo(await realpath(dirname(folder))) ?? unsafeWayTo(root)) : undefined;
+  const reason = isStrict ? (findUnsafeParent(await realpath(dirname(folder))) ?? findUnsafeParent(root)) : undefined;
   if (reason !== undefined) throw new ModuleFailure(`not loaded: ${reason}`);
   const sums = { files: 0, bytes: 0 };
   for await (const entry of tree({ path: root, name: "", stats: await stat(root) }, [], root, isStrict)) {

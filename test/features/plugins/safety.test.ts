@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { unsafeReason, unsafeWayTo } from "../../../src/features/plugins/directory-safety.ts";
+import { findUnsafeParent, unsafeReason } from "../../../src/features/plugins/directory-safety.ts";
 import { copyModule } from "../../../src/features/plugins/modules-directory.ts";
 import { RunningCli, runJson } from "../../cli/run-cli.ts";
 import { ModuleDir, moduleText } from "./support/module-dir.ts";
@@ -64,9 +64,9 @@ test("a directory with the sticky bit may be open to everybody, for entries in i
   const shared = join(modules.path, "shared");
   mkdirSync(join(shared, "own"), { recursive: true, mode: 0o755 });
   chmodSync(shared, 0o1777);
-  assert.equal(unsafeWayTo(join(shared, "own")), undefined);
-  assert.match(unsafeWayTo(shared) ?? "", /shared can be written by others/);
-  assert.equal(unsafeWayTo(from), undefined);
+  assert.equal(findUnsafeParent(join(shared, "own")), undefined);
+  assert.match(findUnsafeParent(shared) ?? "", /shared can be written by others/);
+  assert.equal(findUnsafeParent(from), undefined);
 });
 
 test("what belongs to somebody else is refused", () => {
