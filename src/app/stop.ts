@@ -1,4 +1,4 @@
-import { within } from "../core/within.ts";
+import { within } from "../core/promises.ts";
 import { linksIdle } from "../features/access/index.ts";
 import { lastRequests } from "../http/active-requests.ts";
 import type { Parts } from "./parts.ts";

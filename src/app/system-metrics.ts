@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { Metrics } from "../core/metrics.ts";
-import { VERSION } from "../core/version.ts";
+import { VERSION } from "../core/runtime.ts";
 import type { Principals, ReadCaches } from "../features/access/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../features/events/index.ts";
 import type { Connections } from "../live/connections.ts";

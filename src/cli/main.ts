@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { VERSION } from "../core/version.ts";
+import { VERSION } from "../core/runtime.ts";
 import { addKey } from "./commands/access/key.ts";
 import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";

@@ -1,10 +1,14 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
+import { isTimezone } from "../core/clock.ts";
 import { parseCidr } from "../core/ip-addresses.ts";
-import { ISSUER_ALGORITHMS } from "../core/issuer-algorithms.ts";
-import { ANY_NAMESPACE, isNamespaceName } from "../core/namespace-name.ts";
-import { isTimezone } from "../core/timezone.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../core/worker-channels.ts";
+import {
+  ANY_NAMESPACE,
+  ISSUER_ALGORITHMS,
+  isNamespaceName,
+  WORKER_CHANNELS,
+  type WorkerChannel,
+} from "../core/vocabulary.ts";
 
 /** How one kind of option is checked, and how its text form (flag, environment) becomes a value. */
 export interface Kind<T> {

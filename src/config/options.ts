@@ -1,4 +1,4 @@
-import { WORKER_CHANNELS } from "../core/worker-channels.ts";
+import { WORKER_CHANNELS } from "../core/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import * as k from "./kinds.ts";
 import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";

@@ -1,3 +1,6 @@
+import type { DateTime } from "luxon";
+import { PrismError } from "./errors.ts";
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
@@ -50,4 +53,75 @@ export function parseRfc3339(text: string): EpochMs | undefined {
   const offsetMs = (Number(offsetHours ?? 0) * 60 + Number(offsetMinutes ?? 0)) * 60_000 * (sign === "-" ? -1 : 1);
   const milliseconds = Number((fraction ?? "").padEnd(3, "0").slice(0, 3));
   return at + Number(second) * 1000 + milliseconds - offsetMs;
+}
+
+/** A moment: an RFC 3339 date-time (UTC where it says no offset), a Date, or Luxon's own. */
+export type Moment = string | Date | DateTime;
+
+/** {@link parseRfc3339}, where a text without offset is UTC. */
+export function parseMoment(text: string): EpochMs | undefined {
+  return parseRfc3339(text) ?? parseRfc3339(`${text}Z`);
+}
+
+/** @throws VALIDATION_FAILED for what is no moment. */
+export function epochOf(at: Moment | EpochMs): EpochMs {
+  const epochMs = typeof at === "string" ? parseMoment(at) : at.valueOf();
+  if (epochMs === undefined || !Number.isFinite(epochMs))
+    throw new PrismError("VALIDATION_FAILED", "A time must be an RFC 3339 date-time or a valid date");
+  return epochMs;
+}
+
+/** Whether a text names a zone of the IANA database, such as `Europe/Berlin`. Offsets (`+02:00`), which newer engines take as well, are none. */
+export function isTimezone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false;
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** Formatters that are kept: each is some 30 KB, and there are some 400 zones. */
+const MAX_FORMATTERS = 100;
+
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+/**
+ * How far the clocks of a zone are ahead of UTC at an instant, in milliseconds. The wall clock's time, written as if it were UTC, is the
+ * instant plus this. @throws RangeError when there is no such zone.
+ */
+export function zoneOffsetMs(timezone: string, at: EpochMs): number {
+  const text = formatterOf(timezone).format(at);
+  // "3/8/2026, GMT-05:00", "3/8/2026, GMT"; zones of long ago have seconds.
+  const [, sign, hours, minutes, seconds = 0] = /GMT(?:([+-])(\d+):(\d+)(?::(\d+))?)?$/.exec(text) ?? [];
+  if (sign === undefined) return 0;
+  const ms = (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
+  return sign === "-" ? -ms : ms;
+}
+
+/**
+ * The first instant within `(from, to]` that has another offset than `from` has, to the second; undefined when both ends have the same one.
+ * The span is to be a day or so: no zone sets its clocks twice in that.
+ */
+export function offsetChange(timezone: string, from: EpochMs, to: EpochMs): EpochMs | undefined {
+  const before = zoneOffsetMs(timezone, from);
+  if (zoneOffsetMs(timezone, to) === before) return undefined;
+  let same = Math.floor(from / 1000);
+  let other = Math.ceil(to / 1000);
+  while (other - same > 1) {
+    const middle = Math.floor((same + other) / 2);
+    if (zoneOffsetMs(timezone, middle * 1000) === before) same = middle;
+    else other = middle;
+  }
+  return other * 1000;
+}
+
+function formatterOf(timezone: string): Intl.DateTimeFormat {
+  const kept = formatters.get(timezone);
+  if (kept) return kept;
+  const made = new Intl.DateTimeFormat("en-US", { timeZone: timezone, timeZoneName: "longOffset" });
+  if (formatters.size >= MAX_FORMATTERS)
+    for (const oldest of [...formatters.keys()].slice(0, 10)) formatters.delete(oldest);
+  formatters.set(timezone, made);
+  return made;
 }

@@ -1,4 +1,15 @@
-import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Folder of the data directory that holds sounds. */
@@ -66,4 +77,35 @@ function dataDirRefused(what: string, cause: unknown, nextStep: string): DataDir
 
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Waits until a directory's names are on disk: what was renamed is found there after a power loss. */
+export function syncDir(dir: string): void {
+  // Windows opens no directories, and keeps its names in order itself.
+  if (process.platform !== "win32") sync(dir, "r");
+}
+
+/** {@link syncDir} for a server, whose event loop must not wait for a disk. */
+export async function syncDirLater(dir: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(dir, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Waits until a file's content is on disk. Not for a database that is in use. */
+export function syncFile(file: string): void {
+  sync(file, "r+");
+}
+
+function sync(path: string, flags: string): void {
+  const descriptor = openSync(path, flags);
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

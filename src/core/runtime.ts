@@ -72,3 +72,6 @@ export function isStrayClaimed(error: unknown): boolean {
   for (const claim of claims) if (claim(error)) return true;
   return false;
 }
+
+/** Of this program; equal to package.json's, which a test compares. */
+export const VERSION = "0.1.0";

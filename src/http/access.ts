@@ -1,6 +1,6 @@
 import { PrismError } from "../core/errors.ts";
-import type { TokenScope } from "../core/permissions.ts";
-import type { Principal, UserPrincipal } from "../core/principal.ts";
+import type { Principal, TokenScope, UserPrincipal } from "../core/principal.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 
 /** The one check of what a route demands of its caller. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
@@ -45,4 +45,17 @@ export function missingPermission(permission: string, hint?: string): PrismError
   return new PrismError("UNAUTHORIZED_ROLE", `This needs the permission ${permission}${more}`, {
     details: [{ code: "UNAUTHORIZED_ROLE", message: `needs the permission ${permission}${more}`, permission }],
   });
+}
+
+/** Who sent a request to a route that is not public. */
+export function callerOf({ principal }: Exchange): Principal {
+  if (!principal) throw new TypeError("the route is public: nobody is known to have called");
+  return principal;
+}
+
+/** The user who sent a request, in person or by a service token. @throws FORBIDDEN for an API key */
+export function userOf(exchange: Exchange): UserPrincipal {
+  const principal = callerOf(exchange);
+  if (principal.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
+  return principal;
 }

@@ -1,13 +1,11 @@
 import { pipeline, Readable } from "node:stream";
 import { createGzip } from "node:zlib";
 import { runAs } from "../core/caller.ts";
-import { acceptsGzip } from "./accept-encoding.ts";
 import type { BodyReader } from "./body.ts";
 import { requestCaller } from "./credentials.ts";
-import { isAmongTags } from "./etag.ts";
 import type { Exchange } from "./exchange.ts";
 import { JSON_TYPE } from "./headers.ts";
-import { type ByteRange, parseRange } from "./range.ts";
+import { acceptsGzip, type ByteRange, isAmongTags, parseRange } from "./negotiation.ts";
 import { ANSWERS_LATER } from "./route.ts";
 
 /** A body whose length is known before its bytes are at hand. */

@@ -2,9 +2,9 @@ import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import type { ErrorCode } from "../core/errors.ts";
 import { STATUS_OF } from "./error-reply.ts";
-import { nameOf } from "./named-schemas.ts";
 import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";
+import { nameOf } from "./shapes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type NamedSchemas = Record<string, JsonSchema>;

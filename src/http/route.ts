@@ -1,8 +1,8 @@
 import type * as v from "valibot";
 import type { ErrorCode } from "../core/errors.ts";
-import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
-import { tagOf } from "./etag.ts";
+import type { KeyScope, Permission, TokenScope } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
+import { tagOf } from "./negotiation.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

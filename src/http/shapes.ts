@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import type { Config } from "../config/load.ts";
 import { cleanText, codePointLength } from "../core/clean-text.ts";
 import { parseRfc3339 } from "../core/clock.ts";
-import { MAX_ERROR_DETAILS } from "../core/errors.ts";
+import { MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { isUuid } from "../core/ids.ts";
 
 /**
@@ -168,4 +169,84 @@ export function queryList<T extends string>(item: v.GenericSchema<string, T>) {
     v.minLength(1),
     v.maxLength(50, "must be at most 50 values"),
   );
+}
+
+const names = new Map<v.GenericSchema, string>();
+
+/**
+ * Gives the shape of an answer a name: the OpenAPI document has it once, under `components.schemas`, and answers that hold it refer to it.
+ * @throws TypeError when another schema has the name
+ */
+export function named<S extends v.GenericSchema>(name: string, schema: S): S {
+  for (const taken of names.values()) if (taken === name) throw new TypeError(`two schemas are named ${name}`);
+  names.set(schema, name);
+  return schema;
+}
+
+export function nameOf(schema: unknown): string | undefined {
+  return names.get(schema as v.GenericSchema);
+}
+
+/** The shape of a list's answer. */
+export function pageOf<T extends v.GenericSchema>(item: T) {
+  return v.object({
+    data: v.array(item),
+    page: v.nullable(v.number()),
+    limit: v.number(),
+    total: v.optional(v.number()),
+    nextCursor: v.nullable(v.string()),
+  });
+}
+
+/** Channels a notification may go out by. `in_app` is the live streams and the list; the others need a device or a provider. */
+export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "email", "webhook"] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** What a rule uses that names no channel. */
+export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns"];
+
+/** From this priority on a notification ignores quiet hours, and a push wakes the device at once. */
+export const URGENT_PRIORITY = 500;
+
+/** The channels that this server has. */
+export interface ServedChannels {
+  accepts(channel: Channel): boolean;
+}
+
+const MAX_ACTION_BYTES = 4096;
+
+export const ChannelList = v.pipe(v.array(v.picklist(CHANNELS)), v.minLength(1, "must name at least one channel"));
+
+/** What a client offers to do with a notification. Members besides these are the client's own and kept. */
+export const Action = v.pipe(
+  openObject({ type: text(50, 1), url: v.optional(text(2048, 1)), label: v.optional(text(100)) }),
+  v.check(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_ACTION_BYTES,
+    `must be at most ${MAX_ACTION_BYTES} bytes`,
+  ),
+);
+
+/** @throws NOT_CONFIGURED for a channel that this server does not have. */
+export function requireServed(channels: readonly Channel[] | undefined, served: ServedChannels): void {
+  const unserved = channels?.find((channel) => !served.accepts(channel));
+  if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
+}
+
+/**
+ * Links that a notification carries are opened by browsers and apps: only http, https and the app schemes that the operator has listed
+ * (contract 12.7). @throws VALIDATION_FAILED @param path of the member, for the error.
+ */
+export function requireLink(url: string | undefined, path: string, { notifications }: Config): void {
+  if (url === undefined) return;
+  const scheme = URL.canParse(url) ? new URL(url).protocol.slice(0, -1) : "";
+  if (scheme === "http" || scheme === "https" || notifications.appSchemes.includes(scheme)) return;
+  throw new PrismError("VALIDATION_FAILED", "The body is not valid", {
+    details: [
+      {
+        path,
+        code: "VALUE",
+        message: "must be an http or https URL, or one of the schemes in notifications.appSchemes",
+      },
+    ],
+  });
 }

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../core/clock.ts";
 import { isUuid } from "../core/ids.ts";
-import type { Level } from "../core/levels.ts";
+import type { Level } from "../core/vocabulary.ts";
 
 /** The name of a stream and what it says (contract 5.1). */
 export type StreamRef =

@@ -1,7 +1,7 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type Caller, currentCaller } from "../core/caller.ts";
-import { type Deferred, deferred } from "../core/deferred.ts";
 import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
+import { type Deferred, deferred } from "../core/promises.ts";
 import { startThread } from "../core/runtime.ts";
 import { openForReading, StatementCache } from "./sqlite/connection.ts";
 import { sqliteCode, THREAD_GONE, ThreadError } from "./sqlite/sqlite-errors.ts";

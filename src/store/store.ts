@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Logger } from "../core/log.ts";
+import { within } from "../core/promises.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import { within } from "../core/within.ts";
 import { Committer, type OnCommit } from "./commit/committer.ts";
 import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./commit/sequences.ts";
 import { SmallWrites } from "./commit/small-writes.ts";

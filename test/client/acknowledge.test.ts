@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { SubscribeOptions } from "../../src/client/index.ts";
-import { deferred } from "../../src/core/deferred.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";

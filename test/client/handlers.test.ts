@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { WebSocket } from "ws";
-import { deferred } from "../../src/core/deferred.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LiveServer, range } from "../live/support/live-server.ts";
 import { FakeTime } from "./support/fake-time.ts";

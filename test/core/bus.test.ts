@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Bus } from "../../src/core/bus.ts";
 import { type Caller, currentCaller, runAs } from "../../src/core/caller.ts";
-import { deferred } from "../../src/core/deferred.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { VERSION } from "../../src/core/version.ts";
+import { VERSION } from "../../src/core/runtime.ts";
 import { STATUS_OF } from "../../src/http/error-reply.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";

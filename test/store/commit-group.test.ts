@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { runAs } from "../../src/core/caller.ts";
-import { deferred } from "../../src/core/deferred.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { lastAuditSeq, verifyAudit } from "../../src/features/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
 import type { TransactionEnd } from "../../src/store/commit/writers.ts";

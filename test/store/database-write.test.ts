@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../src/core/deferred.ts";
 import { PrismError } from "../../src/core/errors.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
 import type { TransactionEnd } from "../../src/store/commit/writers.ts";
 import { addEffect, Database, type Trx } from "../../src/store/database.ts";

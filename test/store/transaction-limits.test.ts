@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../src/core/deferred.ts";
+import { deferred } from "../../src/core/promises.ts";
 import type { Trx } from "../../src/store/database.ts";
 import { column, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";

@@ -1,6 +1,6 @@
 import { cleanText } from "../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import { DEFAULT_CHANNELS } from "../../http/message-shapes.ts";
+import { DEFAULT_CHANNELS } from "../../http/shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { projectPeople } from "../access/index.ts";
 import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";

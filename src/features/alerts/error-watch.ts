@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../core/clock.ts";
-import { deferred } from "../../core/deferred.ts";
+import { deferred } from "../../core/promises.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";

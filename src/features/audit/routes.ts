@@ -1,10 +1,8 @@
 import * as v from "valibot";
 import { streamReply } from "../../http/long-replies.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
-import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
-import { instant, object, pattern } from "../../http/shapes.ts";
+import { instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { paddingOf, readTarHeader, TAR_BLOCK, TAR_END_BYTES, TarRefused, tarHeader, tarSpace } from "../../core/tar.ts";
 import { ArchiveRefused } from "./archive-refused.ts";
 import {
   type ArchiveMember,
@@ -12,6 +11,7 @@ import {
   type ReadManifest,
   readManifest,
 } from "./manifest.ts";
+import { paddingOf, readTarHeader, TAR_BLOCK, TAR_END_BYTES, TarRefused, tarHeader, tarSpace } from "./tar.ts";
 
 const READ_BYTES = 1_048_576;
 /** A manifest of some hundred thousand sounds. */

@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import { SOUNDS_DIR } from "../../core/data-dir.ts";
+import { SOUNDS_DIR, syncFile } from "../../core/data-dir.ts";
 import { SealedBox } from "../../core/sealed-box.ts";
-import { syncFile } from "../../core/sync-dir.ts";
 import { readSequences } from "../../store/commit/sequences.ts";
 import { openForWriting } from "../../store/sqlite/connection.ts";
 import type { AuditHead } from "../audit/index.ts";

@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Config } from "../../config/load.ts";
-import { SOUNDS_DIR } from "../../core/data-dir.ts";
-import { syncDir } from "../../core/sync-dir.ts";
+import { SOUNDS_DIR, syncDir } from "../../core/data-dir.ts";
 import { beatFileOf } from "../../store/write-health.ts";
 
 /*

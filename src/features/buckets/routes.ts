@@ -1,7 +1,7 @@
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { pageOf } from "../../http/replies.ts";
 import { type Reply, route, versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { BucketRow } from "./queries.ts";
 import * as s from "./schema.ts";

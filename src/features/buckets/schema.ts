@@ -1,8 +1,7 @@
 import * as v from "valibot";
-import { moneyText, parseMoney } from "../../core/money.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, object, text } from "../../http/shapes.ts";
+import { integer, named, object, text } from "../../http/shapes.ts";
+import { moneyText, parseMoney } from "./money.ts";
 
 const STATES = ["ok", "below"] as const;
 const MAX_RENOTIFY_MS = 2_592_000_000;

@@ -2,10 +2,9 @@ import type { Config } from "../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import { isMoney, moneyOf, moneyText } from "../../core/money.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
+import { requireVersion } from "../../http/negotiation.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
-import { requireVersion } from "../../http/versions.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
@@ -20,6 +19,7 @@ import {
   type RunningJob,
 } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
+import { isMoney, moneyOf, moneyText } from "./money.ts";
 import type { BucketRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";

@@ -1,4 +1,4 @@
-import { unlessAborted } from "../../core/within.ts";
+import { unlessAborted } from "../../core/promises.ts";
 
 /** Channels have shorter limits of their own; this one is for what hangs all the same. */
 const LIMIT_MS = 60_000;

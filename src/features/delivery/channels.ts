@@ -1,4 +1,4 @@
-import { isWorkerChannel, type WorkerChannel } from "../../core/worker-channels.ts";
+import { isWorkerChannel, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import { deliveryQueue, type QueueName } from "../jobs/index.ts";
 import type { Channel } from "./channel.ts";

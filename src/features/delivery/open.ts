@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
-import { WORKER_CHANNELS } from "../../core/worker-channels.ts";
+import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
 import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/index.ts";
 import type { PusherApp } from "../pusher/index.ts";
 import { DELIVER_JOB } from "../rules/index.ts";

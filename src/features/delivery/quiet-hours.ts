@@ -1,5 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
-import { offsetChange, zoneOffsetMs } from "../../core/timezone.ts";
+import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../core/clock.ts";
 
 /** Times of day such as 22:00, on the user's own clock; `to` before `from` is on the next day. */
 export interface QuietHours {

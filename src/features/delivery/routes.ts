@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import { PrismError } from "../../core/errors.ts";
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";

@@ -1,4 +1,4 @@
-import { LEVELS } from "../../core/levels.ts";
+import { LEVELS } from "../../core/vocabulary.ts";
 import { cutText } from "../rules/index.ts";
 import type { EventCount, RuleCount } from "./queries.ts";
 

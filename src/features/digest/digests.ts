@@ -1,8 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import { ConfigRefused } from "../../config/option.ts";
-import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { zoneOffsetMs } from "../../core/timezone.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import { type Projects, projectPeople, type UserDirectory } from "../access/index.ts";

@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../core/clock.ts";
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import type { Logger } from "../../core/log.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 import type { ConsumeOptions, StoredEvent } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";

@@ -1,6 +1,6 @@
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";

@@ -1,10 +1,9 @@
 import * as v from "valibot";
-import { callerOf, userOf } from "../../http/caller-of.ts";
+import { callerOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
-import { pageOf } from "../../http/replies.ts";
 import { Reply, route } from "../../http/route.ts";
-import { object } from "../../http/shapes.ts";
+import { object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { EventsContext, EventsOwn } from "./context.ts";
 import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./delete-events.ts";

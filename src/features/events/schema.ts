@@ -1,8 +1,7 @@
 import * as v from "valibot";
-import { LEVELS } from "../../core/levels.ts";
-import { named } from "../../http/named-schemas.ts";
+import { LEVELS } from "../../core/vocabulary.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, object, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
+import { instant, named, object, queryBoolean, queryInteger, queryList, text } from "../../http/shapes.ts";
 import { EventInput, EventTypePattern } from "./pipeline/event-envelope.ts";
 
 const filters = {

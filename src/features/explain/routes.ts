@@ -1,4 +1,4 @@
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as s from "./schema.ts";

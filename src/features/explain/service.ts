@@ -1,8 +1,8 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import { LoopTurns } from "../../core/loop-turns.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { LoopTurns } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../store/commit/committer.ts";
 import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, CommitOutcome, JobRow } from "../../store/commit/write-set.ts";

@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 
 const MAX_WAITING = 1000;
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { userOf } from "../../http/caller-of.ts";
-import { pageOf } from "../../http/replies.ts";
+import { userOf } from "../../http/access.ts";
 import { Reply, route } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { getJob, listJobs } from "./job-list.ts";

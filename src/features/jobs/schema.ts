@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, object, pattern, queryList, text } from "../../http/shapes.ts";
+import { instant, named, object, pattern, queryList, text } from "../../http/shapes.ts";
 import { JOB_STATES } from "../../store/schema.ts";
 import { parseQueueName } from "./runner/job.ts";
 

@@ -3,7 +3,7 @@ import { redactFields, redactText } from "../../config/logger.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../core/worker-channels.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import type { JobAttemptsTable, JobsTable } from "../../store/schema.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { handleDeliveries, type MessagesContext, type MessagesOwn } from "./deliver.ts";
 import * as s from "./schema.ts";

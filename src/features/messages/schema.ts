@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, object, text } from "../../http/shapes.ts";
+import { instant, integer, named, object, text } from "../../http/shapes.ts";
 
 /** The longest that `messages.maxDelayMs` can allow. */
 const MAX_DELAY_MS = 31_536_000_000;

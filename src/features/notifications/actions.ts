@@ -4,7 +4,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { requireLink } from "../../http/message-shapes.ts";
+import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NotificationsContext } from "./context.ts";
 import { inboxItemView, noSuchNotification } from "./inbox.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { callerOf, userOf } from "../../http/caller-of.ts";
+import { callerOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { pageOf } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as actions from "./actions.ts";
 import type { NotificationsContext, NotificationsOwn } from "./context.ts";

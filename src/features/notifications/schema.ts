@@ -1,8 +1,17 @@
 import * as v from "valibot";
-import { Action, ChannelList } from "../../http/message-shapes.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, jsonObject, object, queryBoolean, queryInteger, text } from "../../http/shapes.ts";
+import {
+  Action,
+  ChannelList,
+  instant,
+  integer,
+  jsonObject,
+  named,
+  object,
+  queryBoolean,
+  queryInteger,
+  text,
+} from "../../http/shapes.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
 

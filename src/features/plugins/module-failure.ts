@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
-import { withinOr } from "../../core/within.ts";
+import { withinOr } from "../../core/promises.ts";
 
 /** A place in a module's code, as `file:line:column`. */
 type Place = string;

@@ -3,7 +3,7 @@ import { currentCaller, runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { within } from "../../core/within.ts";
+import { within } from "../../core/promises.ts";
 import type { Route } from "../../http/route.ts";
 import type { AppModule, CoreServices } from "../../module/module-api.ts";
 import { failureText, ModuleFailure, withinLimit } from "./module-failure.ts";

@@ -1,10 +1,9 @@
 import type { Selectable } from "kysely";
 import type { Clock } from "../../core/clock.ts";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { epochOf, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
-import { epochOf } from "../../core/moment.ts";
 import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";
 import type { Database, Trx } from "../../store/database.ts";

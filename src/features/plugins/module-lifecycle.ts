@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import { within } from "../../core/within.ts";
+import { within } from "../../core/promises.ts";
 import type { Router } from "../../http/router.ts";
 import type { AppModule } from "../../module/module-api.ts";
 import { type ImportedModule, type ModuleImporter, requiredModules } from "./import-module.ts";

@@ -6,7 +6,7 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
-import { requireLink } from "../../http/message-shapes.ts";
+import { requireLink } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";

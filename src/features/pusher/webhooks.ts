@@ -2,7 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import { createHmac } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import { VERSION } from "../../core/version.ts";
+import { VERSION } from "../../core/runtime.ts";
 import type { PusherHappening } from "../../live/protocols/pusher/pusher-registry.ts";
 import { PermanentError } from "../jobs/index.ts";
 import type { PusherContext } from "./pusher-app.ts";

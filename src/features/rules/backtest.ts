@@ -1,7 +1,7 @@
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/long-replies.ts";
 import { type ANSWERS_LATER, Reply } from "../../http/route.ts";

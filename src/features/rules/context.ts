@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import type { ServedChannels } from "../../http/message-shapes.ts";
+import type { ServedChannels } from "../../http/shapes.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
-import { LoopTurns } from "../../core/loop-turns.ts";
+import { LoopTurns } from "../../core/promises.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";

@@ -1,9 +1,8 @@
 import { PrismError } from "../../core/errors.ts";
-import { missingPermission } from "../../http/access.ts";
-import { callerOf, userOf } from "../../http/caller-of.ts";
-import { stateOf } from "../../http/etag.ts";
-import { pageOf } from "../../http/replies.ts";
+import { callerOf, missingPermission, userOf } from "../../http/access.ts";
+import { stateOf } from "../../http/negotiation.ts";
 import { route, versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { Backtests } from "./backtest/backtests.ts";
 import { answerBacktest } from "./backtest.ts";

@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import { URGENT_PRIORITY } from "../../http/message-shapes.ts";
+import { URGENT_PRIORITY } from "../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { Projects } from "../access/index.ts";
 import * as queries from "./queries.ts";

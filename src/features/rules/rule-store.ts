@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
-import { DEFAULT_CHANNELS, requireLink, requireServed, type ServedChannels } from "../../http/message-shapes.ts";
+import { DEFAULT_CHANNELS, requireLink, requireServed, type ServedChannels } from "../../http/shapes.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";

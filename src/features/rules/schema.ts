@@ -1,8 +1,19 @@
 import * as v from "valibot";
-import { Action, CHANNELS, ChannelList } from "../../http/message-shapes.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, jsonObject, object, queryBoolean, selfChanging, text, uuid } from "../../http/shapes.ts";
+import {
+  Action,
+  CHANNELS,
+  ChannelList,
+  instant,
+  integer,
+  jsonObject,
+  named,
+  object,
+  queryBoolean,
+  selfChanging,
+  text,
+  uuid,
+} from "../../http/shapes.ts";
 
 const entries = {
   name: text(255, 1),

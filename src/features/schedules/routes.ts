@@ -1,7 +1,7 @@
-import { userOf } from "../../http/caller-of.ts";
-import { stateOf } from "../../http/etag.ts";
-import { pageOf } from "../../http/replies.ts";
+import { userOf } from "../../http/access.ts";
+import { stateOf } from "../../http/negotiation.ts";
 import { route, versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Schedule } from "./schedule-definition.ts";
 import * as s from "./schema.ts";

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
+import { isTimezone } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { isTimezone } from "../../core/timezone.ts";
 import type { SchedulesTable } from "../../store/schema.ts";
 import { MAX_PAYLOAD_BYTES, type QueueName } from "../jobs/index.ts";
 import { Recurrence, recurrenceOf } from "./cron/recurrence.ts";

@@ -1,8 +1,16 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { integer, jsonObject, object, queryBoolean, queryInteger, selfChanging, text } from "../../http/shapes.ts";
+import {
+  integer,
+  jsonObject,
+  named,
+  object,
+  queryBoolean,
+  queryInteger,
+  selfChanging,
+  text,
+} from "../../http/shapes.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 import type { Occurrence } from "./cron/recurrence.ts";
 import { MAX_EVERY_MS, MIN_EVERY_MS, MISSED, OVERLAP, type Schedule } from "./schedule-definition.ts";

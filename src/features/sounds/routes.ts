@@ -1,10 +1,10 @@
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/long-replies.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { pageOf } from "../../http/replies.ts";
 import { type BodyType, route } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { RunningJob } from "../jobs/index.ts";
 import { MAX_SOUND_BYTES, MEDIA_PATH } from "./open-sounds.ts";

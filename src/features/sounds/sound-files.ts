@@ -2,10 +2,10 @@ import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { AwsV4Signer } from "aws4fetch";
+import { syncDirLater } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import { syncDirLater } from "../../core/sync-dir.ts";
-import type { ByteRange } from "../../http/range.ts";
+import type { ByteRange } from "../../http/negotiation.ts";
 
 /** Where the bytes of sounds are kept. Keys are made by this program; a file's own name is never one. */
 export interface SoundFiles {

@@ -3,10 +3,9 @@ import { PrismError } from "../../core/errors.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { tooLarge } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { readFormFile } from "../../http/multipart.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
+import { named, object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
+import { readFormFile } from "./multipart.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";
 
 const MIN_TTL_MS = 60_000;

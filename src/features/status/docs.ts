@@ -1,10 +1,9 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { readAsset } from "../../core/runtime.ts";
-import { acceptsGzip } from "../../http/accept-encoding.ts";
-import { isAmongTags, weakTagOf } from "../../http/etag.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
+import { acceptsGzip, isAmongTags, weakTagOf } from "../../http/negotiation.ts";
 import { ANSWERS_LATER } from "../../http/route.ts";
 import { ACCOUNT_PAGE_NAMES } from "../access/index.ts";
 import { UNSUBSCRIBE_PATH } from "../delivery/index.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
-import { VERSION } from "../../core/version.ts";
-import { withinOr } from "../../core/within.ts";
+import { withinOr } from "../../core/promises.ts";
+import { VERSION } from "../../core/runtime.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { Reply } from "../../http/route.ts";
 import type { Store } from "../../store/store.ts";

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
 import { toRfc3339 } from "../../core/clock.ts";
-import { VERSION } from "../../core/version.ts";
+import { VERSION } from "../../core/runtime.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { Channels, Circuits } from "../delivery/index.ts";

@@ -4,7 +4,7 @@ import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Principal } from "../../core/principal.ts";
-import { callerOf } from "../../http/caller-of.ts";
+import { callerOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { ANSWERS_LATER, Reply, type Route, route } from "../../http/route.ts";
 import { jsonValue, object, text } from "../../http/shapes.ts";

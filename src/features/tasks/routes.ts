@@ -1,7 +1,7 @@
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { pageOf } from "../../http/replies.ts";
 import { RawJson, Reply, route, versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
 import * as s from "./schema.ts";

@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, object, queryInteger, queryList, text } from "../../http/shapes.ts";
+import { instant, integer, named, object, queryInteger, queryList, text } from "../../http/shapes.ts";
 
 /** D46. */
 export const STATUSES = ["TODO", "IN_PROGRESS", "DONE", "CANCELLED"] as const;

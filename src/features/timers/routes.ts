@@ -1,13 +1,12 @@
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { parseMoment } from "../../core/moment.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { userOf } from "../../http/caller-of.ts";
+import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import { pageOf } from "../../http/replies.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Feature } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";

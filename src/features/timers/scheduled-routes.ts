@@ -1,11 +1,10 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
-import { callerOf, userOf } from "../../http/caller-of.ts";
+import { callerOf, userOf } from "../../http/access.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
-import { pageOf } from "../../http/replies.ts";
 import { type Route, route } from "../../http/route.ts";
-import { object } from "../../http/shapes.ts";
+import { object, pageOf } from "../../http/shapes.ts";
 import { MASK, mayReadWords } from "../jobs/index.ts";
 import type { PendingRow, PendingTimers } from "./pending-timers.ts";
 import { creatorIdOf } from "./timer-creator.ts";

@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { named } from "../../http/named-schemas.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { instant, integer, object, pattern, text } from "../../http/shapes.ts";
+import { instant, integer, named, object, pattern, text } from "../../http/shapes.ts";
 import type { PendingRow } from "./pending-timers.ts";
 import { TimerActionBody } from "./timer-action.ts";
 import type { TimerPayload } from "./timer-firing.ts";

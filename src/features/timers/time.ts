@@ -1,9 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { DateTime } from "luxon";
 import type { Clock, EpochMs } from "../../core/clock.ts";
+import { epochOf, isTimezone, type Moment } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { epochOf, type Moment } from "../../core/moment.ts";
-import { isTimezone } from "../../core/timezone.ts";
 
 export interface TimeParts {
   /** null: nothing is known of users here. */

@@ -1,11 +1,19 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
-import type { Permission } from "../../core/permissions.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
+import type { Permission, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
-import { Action, ChannelList, requireServed, type ServedChannels } from "../../http/message-shapes.ts";
-import { integer, jsonObject, jsonValue, object, text } from "../../http/shapes.ts";
+import {
+  Action,
+  ChannelList,
+  integer,
+  jsonObject,
+  jsonValue,
+  object,
+  requireServed,
+  type ServedChannels,
+  text,
+} from "../../http/shapes.ts";
 import { CHANNEL_NAME } from "../../live/stream.ts";
 import type { UserDirectory } from "../access/index.ts";
 import { NOTIFY_EVENT } from "../notifications/index.ts";

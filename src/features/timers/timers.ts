@@ -1,12 +1,12 @@
 import { currentCaller } from "../../core/caller.ts";
 import type { EpochMs } from "../../core/clock.ts";
+import { epochOf, type Moment } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import { epochOf, type Moment } from "../../core/moment.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { checkShape } from "../../http/input.ts";
-import type { ServedChannels } from "../../http/message-shapes.ts";
+import type { ServedChannels } from "../../http/shapes.ts";
 import { object } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
 import { holdersOf, releaseKey } from "../../store/commit/job-table.ts";

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
 import { assertNever } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { LEVELS } from "../../core/levels.ts";
+import { LEVELS } from "../../core/vocabulary.ts";
 import { errorBody, toPrismError } from "../../http/error-reply.ts";
 import { checkShape } from "../../http/input.ts";
 import { integer, object } from "../../http/shapes.ts";

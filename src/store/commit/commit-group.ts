@@ -1,4 +1,4 @@
-import { type Deferred, deferred } from "../../core/deferred.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 
 /** Transactions of one commit: the first ones wait for the others no longer than for a commit of their own. */
 const MAX_MEMBERS = 64;

@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { currentCaller } from "../../core/caller.ts";
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
 import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";

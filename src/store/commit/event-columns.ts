@@ -1,4 +1,4 @@
-import type { Level } from "../../core/levels.ts";
+import type { Level } from "../../core/vocabulary.ts";
 
 /** An event as the pipeline has it when it is to be stored. */
 export interface EventToStore {

@@ -9,9 +9,9 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import { type Deferred, deferred } from "../../core/deferred.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { type Deferred, deferred } from "../../core/promises.ts";
 import type { Effect } from "../effect.ts";
 import type { Schema } from "../schema.ts";
 import type { QueryRows } from "../sqlite/connection.ts";

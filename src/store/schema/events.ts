@@ -1,6 +1,6 @@
 /** The event log, the rules and what they decided, and what follows: notifications, streams, messages, tasks, deliveries. */
 import type { Generated } from "kysely";
-import type { Level } from "../../core/levels.ts";
+import type { Level } from "../../core/vocabulary.ts";
 import type { Flag } from "./system.ts";
 
 export type DecisionOutcome = "fired" | "suppressed" | "deduped" | "cooled" | "no recipients";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { type Deferred, deferred } from "../../../src/core/deferred.ts";
+import { type Deferred, deferred } from "../../../src/core/promises.ts";
 import { OwnerCache } from "../../../src/features/access/read-caches.ts";
 import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";

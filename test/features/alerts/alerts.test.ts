@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { within } from "../../../src/core/within.ts";
+import { within } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject } from "../../helpers/people.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { BatchGate } from "../../../src/features/events/ingest.ts";
 import { BodyReader } from "../../../src/http/body.ts";
 import type { Exchange } from "../../../src/http/exchange.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { BegunJobs } from "../../../src/features/jobs/runner/begun-jobs.ts";
 import type { JobHandler } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { openTestStore } from "../../helpers/store.ts";
 import { testBothWriters } from "../../store/support/both-writers.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { pausedQueues } from "../../../src/features/jobs/operator.ts";
 import { PermanentError } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { currentCaller } from "../../../src/core/caller.ts";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { retryDelayMs } from "../../../src/features/jobs/runner/attempt-end.ts";
 import { PermanentError, type RunningJob } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { ModuleDir, moduleText, startWith, stateOf } from "./support/module-dir.ts";
 
 const ECHO = `

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { ModuleDir, moduleText, startWith } from "./support/module-dir.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { DAY, HOUR, MINUTE, SECOND, START, scheduleWorld } from "./support.ts";

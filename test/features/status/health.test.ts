@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import test, { after, before } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { VERSION } from "../../../src/core/version.ts";
+import { VERSION } from "../../../src/core/runtime.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
 import { RawConnection } from "../../http/support/raw-connection.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { flattenOptions } from "../../../src/config/option.ts";
 import { OPTIONS } from "../../../src/config/options.ts";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { WebSocket } from "ws";
-import { VERSION } from "../../../src/core/version.ts";
+import { VERSION } from "../../../src/core/runtime.ts";
 import { QUEUES } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";

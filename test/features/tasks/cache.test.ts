@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { Scanner } from "../../../src/store/scanner.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";

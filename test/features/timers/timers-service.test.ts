@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { deferred } from "../../../src/core/deferred.ts";
+import { deferred } from "../../../src/core/promises.ts";
 import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { LEVELS } from "../../../core/levels.ts";
+import { LEVELS } from "../../../core/vocabulary.ts";
 import { type Context, contextOf } from "../../context.ts";
 import type { Entry, StreamStart } from "../../live-connection.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Config, publicConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
-import { unlessAborted } from "../../../core/within.ts";
+import { unlessAborted } from "../../../core/promises.ts";
 import { PermanentError } from "../../../features/jobs/runner/job.ts";
 import { ModuleImporter } from "../../../features/plugins/import-module.ts";
 import { failureText, withinLimit } from "../../../features/plugins/module-failure.ts";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Config } from "../../../config/load.ts";
 import type { Logger } from "../../../core/log.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../features/jobs/runner/job.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/worker-channels.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
 import { callWithin } from "../../../features/delivery/call-within.ts";
 import type { ChannelCalls } from "../../../features/delivery/channel.ts";
 import { ProviderDown, TargetGone } from "../../../features/delivery/channel.ts";

@@ -1,8 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { deferred } from "../../../core/deferred.ts";
 import type { Logger } from "../../../core/log.ts";
-import { within } from "../../../core/within.ts";
+import { deferred, within } from "../../../core/promises.ts";
 import { StoppedCall } from "../../../features/delivery/call-within.ts";
 import {
   awayMs,

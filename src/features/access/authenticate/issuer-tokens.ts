@@ -10,10 +10,10 @@ import {
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
 import { type Clock, DAY_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/issuer-algorithms.ts";
 import type { Logger } from "../../../core/log.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
+import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/vocabulary.ts";
 
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 64;

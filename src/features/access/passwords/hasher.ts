@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
-import { type Deferred, deferred } from "../../../core/deferred.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { type Deferred, deferred } from "../../../core/promises.ts";
 import { startThread } from "../../../core/runtime.ts";
 import type { HashAnswer, HashTask } from "./hash-thread.ts";
 import { bcryptInput, costOf, nobodysHash } from "./password-text.ts";

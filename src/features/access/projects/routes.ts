@@ -1,10 +1,9 @@
 import * as v from "valibot";
-import { PROJECT_SCOPES } from "../../../core/permissions.ts";
-import { callerOf, userOf } from "../../../http/caller-of.ts";
-import { stateOf } from "../../../http/etag.ts";
-import { pageOf } from "../../../http/replies.ts";
+import { PROJECT_SCOPES } from "../../../core/principal.ts";
+import { callerOf, userOf } from "../../../http/access.ts";
+import { stateOf } from "../../../http/negotiation.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";
-import { object } from "../../../http/shapes.ts";
+import { object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import {
   acceptInvitationLink,

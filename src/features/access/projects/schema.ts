@@ -1,10 +1,9 @@
 import * as v from "valibot";
+import { isTimezone } from "../../../core/clock.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { KEY_SCOPES } from "../../../core/permissions.ts";
-import { isTimezone } from "../../../core/timezone.ts";
-import { named } from "../../../http/named-schemas.ts";
+import { KEY_SCOPES } from "../../../core/principal.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { instant, integer, object, openObject, pattern, selfChanging, text } from "../../../http/shapes.ts";
+import { instant, integer, named, object, openObject, pattern, selfChanging, text } from "../../../http/shapes.ts";
 
 const ROLES = ["owner", "editor", "viewer"] as const;
 

@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { named } from "../../../http/named-schemas.ts";
-import { object, text } from "../../../http/shapes.ts";
+import { named, object, text } from "../../../http/shapes.ts";
 
 const MAX_PASSWORD_LENGTH = 1024;
 

@@ -1,7 +1,7 @@
 import { CsvReader, type CsvRecord, plainCell } from "../../../core/csv.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { jsonErrorPosition } from "../../../core/json-text.ts";
-import { LoopTurns } from "../../../core/loop-turns.ts";
+import { LoopTurns } from "../../../core/promises.ts";
 
 export type AccountFormat = "json" | "ndjson" | "csv";
 

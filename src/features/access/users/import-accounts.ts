@@ -1,5 +1,5 @@
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
-import { LoopTurns } from "../../../core/loop-turns.ts";
+import { LoopTurns } from "../../../core/promises.ts";
 import { checkShape } from "../../../http/input.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";

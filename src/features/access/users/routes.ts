@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
-import { userOf } from "../../../http/caller-of.ts";
+import { userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";

@@ -1,9 +1,8 @@
 import * as v from "valibot";
 import { DAY_MS } from "../../../core/clock.ts";
-import { TOKEN_SCOPES } from "../../../core/permissions.ts";
-import { named } from "../../../http/named-schemas.ts";
+import { TOKEN_SCOPES } from "../../../core/principal.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { integer, object, pattern, text, uuid } from "../../../http/shapes.ts";
+import { integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
 
 /** Members of accounts, as every route and command takes them. */

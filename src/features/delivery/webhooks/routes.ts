@@ -1,7 +1,7 @@
-import { userOf } from "../../../http/caller-of.ts";
-import { stateOf } from "../../../http/etag.ts";
-import { pageOf } from "../../../http/replies.ts";
+import { userOf } from "../../../http/access.ts";
+import { stateOf } from "../../../http/negotiation.ts";
 import { route, versioned } from "../../../http/route.ts";
+import { pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
 import { SafeFetch } from "../channels/webhook/safe-fetch.ts";

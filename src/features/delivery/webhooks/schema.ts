@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { named } from "../../../http/named-schemas.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import { integer, object, selfChanging, text } from "../../../http/shapes.ts";
+import { integer, named, object, selfChanging, text } from "../../../http/shapes.ts";
 import { EventTypePattern } from "../../events/index.ts";
 import type { WebhookRow } from "../channels/webhook/message.ts";
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { parseRfc3339 } from "../../../core/clock.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { LEVELS, type Level } from "../../../core/levels.ts";
+import { LEVELS, type Level } from "../../../core/vocabulary.ts";
 import { instant, jsonObject, text } from "../../../http/shapes.ts";
 
 /** Nearly every type: what needs no closer look. */

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { runAs } from "../../../core/caller.ts";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
-import { within } from "../../../core/within.ts";
+import { within } from "../../../core/promises.ts";
 import type { ClaimedJob, JobFinish, JobProgress } from "../../../store/commit/write-set.ts";
 import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
 import type { BegunJobs } from "./begun-jobs.ts";

@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { isWorkerChannel, type WorkerChannel } from "../../../core/worker-channels.ts";
+import { isWorkerChannel, type WorkerChannel } from "../../../core/vocabulary.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../store/commit/write-set.ts";
 
 /** The queues of this program (contract 8.3). */

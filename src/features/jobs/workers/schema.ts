@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { WORKER_CHANNELS } from "../../../core/worker-channels.ts";
+import { WORKER_CHANNELS } from "../../../core/vocabulary.ts";
 import { integer, jsonValue, object, text, uuid } from "../../../http/shapes.ts";
 import { parseQueueName, type QueueName } from "../runner/job.ts";
 import { isRemoteQueue } from "../worker-leases.ts";

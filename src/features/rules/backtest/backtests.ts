@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import type { EpochMs } from "../../../core/clock.ts";
-import { type Deferred, deferred } from "../../../core/deferred.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { type Deferred, deferred } from "../../../core/promises.ts";
 import { startThread } from "../../../core/runtime.ts";
 
 /** What is tried on stored events: of a rule what decides, as it is stored. */

@@ -1,4 +1,4 @@
-import type { Level } from "../../../core/levels.ts";
+import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 

@@ -1,6 +1,5 @@
 import { CronPattern } from "croner";
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
-import { offsetChange, zoneOffsetMs } from "../../../core/timezone.ts";
+import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../core/clock.ts";
 import { type CronFields, nextWallTime } from "./cron-calendar.ts";
 import { checkCronText, invalidCron } from "./cron-text.ts";
 

@@ -1,9 +1,9 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
 import type { Socket } from "socket.io";
 import type { Clock } from "../../../core/clock.ts";
-import { ANY_NAMESPACE, isNamespaceName } from "../../../core/namespace-name.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
+import { ANY_NAMESPACE, isNamespaceName } from "../../../core/vocabulary.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { uWS } from "../../../http/uws.ts";
 import type { Connection } from "../../connections.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before, type TestContext } from "node:test";
-import { deferred } from "../../../../src/core/deferred.ts";
+import { deferred } from "../../../../src/core/promises.ts";
 import { addEffect, type Trx } from "../../../../src/store/database.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";

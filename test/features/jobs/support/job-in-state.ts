@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { deferred } from "../../../../src/core/deferred.ts";
+import { deferred } from "../../../../src/core/promises.ts";
 import { PermanentError, RetryLater } from "../../../../src/features/jobs/runner/job.ts";
 import type { JobState } from "../../../../src/store/schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";

@@ -1,4 +1,4 @@
-import { zoneOffsetMs } from "../../../../core/timezone.ts";
+import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
 import type { Mail } from "./client.ts";
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
-import { unlessAborted } from "../../../../core/within.ts";
+import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../jobs/index.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
 import { type FcmAccess, FcmAccessTokens } from "./fcm-access.ts";

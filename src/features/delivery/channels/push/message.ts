@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { DAY_MS, type EpochMs } from "../../../../core/clock.ts";
-import { URGENT_PRIORITY } from "../../../../http/message-shapes.ts";
+import { URGENT_PRIORITY } from "../../../../http/shapes.ts";
 import type { Attempt, NotificationFacts } from "../../channel.ts";
 
 /** One message to one token, in the provider's form. */

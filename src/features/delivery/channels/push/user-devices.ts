@@ -4,8 +4,7 @@ import { uuidv7 } from "../../../../core/ids.ts";
 import type { UserPrincipal } from "../../../../core/principal.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
-import { named } from "../../../../http/named-schemas.ts";
-import { object, pattern, text } from "../../../../http/shapes.ts";
+import { named, object, pattern, text } from "../../../../http/shapes.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
 
 const fcmToken = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));

@@ -1,5 +1,5 @@
 import type { Logger } from "../../../../core/log.ts";
-import { unlessAborted } from "../../../../core/within.ts";
+import { unlessAborted } from "../../../../core/promises.ts";
 import type { Database } from "../../../../store/database.ts";
 import { notificationView } from "../../../notifications/index.ts";
 import { userChannel } from "../../../pusher/index.ts";

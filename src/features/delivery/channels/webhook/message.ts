@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Selectable } from "kysely";
 import { type Clock, toRfc3339 } from "../../../../core/clock.ts";
+import { VERSION } from "../../../../core/runtime.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
-import { VERSION } from "../../../../core/version.ts";
 import type { WebhooksTable } from "../../../../store/schema.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 

@@ -1,4 +1,4 @@
-import { PrismError } from "../core/errors.ts";
+import { PrismError } from "../../core/errors.ts";
 
 /** A file that a form sent. The bytes are a part of the body, not a copy. */
 export interface FormFile {

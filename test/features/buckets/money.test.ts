@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { isMoney, moneyOf, moneyText, parseMoney } from "../../src/core/money.ts";
+import { isMoney, moneyOf, moneyText, parseMoney } from "../../../src/features/buckets/money.ts";
 
 const LARGEST = 10n ** 19n - 1n;
 const amounts = fc.bigInt({ min: -LARGEST, max: LARGEST });

@@ -1,3 +1,26 @@
+import { setImmediate } from "node:timers/promises";
+
+/** A promise with its two ends in hand. Node 20 has no `Promise.withResolvers`. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = unset;
+  let reject: (error: unknown) => void = unset;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
+
+function unset(): never {
+  throw new TypeError("a promise executor runs synchronously");
+}
+
 /** Resolves when the work is done, or the time is up; the work goes on all the same. */
 export function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   return withinOr<unknown>(limitMs, work, () => undefined) as Promise<void>;
@@ -27,4 +50,18 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, error?: 
     else signal.addEventListener("abort", giveUp, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
   });
+}
+
+const TURN_MS = 5;
+
+/** Lets other work run while a long computation goes on. */
+export class LoopTurns {
+  #untilMs = performance.now() + TURN_MS;
+
+  /** To be awaited between the parts of the computation; returns at once until the turn of the loop has taken 5 ms. */
+  async pause(): Promise<void> {
+    if (performance.now() < this.#untilMs) return;
+    await setImmediate();
+    this.#untilMs = performance.now() + TURN_MS;
+  }
 }

@@ -12,8 +12,8 @@ import {
   TarRefused,
   tarHeader,
   tarSpace,
-} from "../../src/core/tar.ts";
-import { temporaryDir } from "../helpers/store.ts";
+} from "../../../src/features/backup/tar.ts";
+import { temporaryDir } from "../../helpers/store.ts";
 
 const AT = Date.UTC(2026, 0, 31, 8);
 
@@ -73,7 +73,7 @@ test("what is no plain file of such an archive is refused", async (t) => {
     ["an extended header", changed((header) => header.write("x", 156))],
     ["a long name of GNU", changed((header) => header.write("L", 156))],
     ["a link that is called a file", changed((header) => header.write("/etc/passwd", 157))],
-    ["a name that goes on in the prefix", changed((header) => header.write("../..", 345))],
+    ["a name that goes on in the prefix", changed((header) => header.write("../../..", 345))],
     ["a size that is no number", changed((header) => header.write("00000000oo3\0", 124))],
     ["a negative size", changed((header) => header.fill(0xff, 124, 136))],
     ["a size beyond all numbers", changed((header) => header.fill(0x80, 124, 136))],
