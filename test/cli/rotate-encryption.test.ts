@@ -238,7 +238,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "features/delivery/channels/push/user-devices.ts",
     "features/delivery/channels/webhook/message.ts",
     "features/delivery/mails.ts",
-    "features/messages/message-view.ts",
+    "features/messages/queries.ts",
     "features/pusher/pusher-app.ts",
     "store/sealed-settings.ts",
   ]);
