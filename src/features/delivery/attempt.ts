@@ -1,9 +1,7 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { COMPLETED, deliveryQueue, type MovedJob, type RunningJob } from "../jobs/index.ts";
-import { limitsOf } from "./bulkheads.ts";
-import { callWithin } from "./call-within.ts";
-import { type Accepted, callChannel, NoAnswer, type TargetSource } from "./channel.ts";
+import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import {
@@ -27,6 +25,7 @@ import {
 } from "./outcome.ts";
 import { heldUntil, isPush, type Preferences } from "./preferences.ts";
 import type { TargetCall } from "./target-queues.ts";
+import { limitsOf } from "./target-queues.ts";
 
 /**
  * Makes an attempt at one delivery: a transaction that says it has begun, the call, and a transaction in which delivery and job end or wait together.

@@ -3,12 +3,11 @@ import { uuidv7 } from "../../core/ids.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
-import { limitsOf } from "./bulkheads.ts";
-import { callWithin } from "./call-within.ts";
-import { ProviderDown, TargetGone } from "./channel.ts";
+import { callWithin, ProviderDown, TargetGone } from "./channel.ts";
 import type { Mail } from "./channels/mail/client.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
+import { limitsOf } from "./target-queues.ts";
 
 export const MAIL_JOB = "mail";
 const QUEUE = "notification-delivery";

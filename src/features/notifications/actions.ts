@@ -6,11 +6,10 @@ import type { Json } from "../../core/json-text.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
-import type { NotificationsContext } from "./context.ts";
+import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification } from "./inbox.ts";
 import * as queries from "./queries.ts";
-import type { WebviewBody } from "./schema.ts";
-import type { WebviewActionView } from "./views.ts";
+import type { WebviewActionView, WebviewBody } from "./schema.ts";
 
 /*
  * What a recipient does with a notification. Each change is an entry of the user's own stream, so that all devices show the same; doing it again

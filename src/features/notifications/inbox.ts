@@ -1,18 +1,52 @@
 import { setImmediate } from "node:timers/promises";
-import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { Config } from "../../config/load.ts";
+import { type Clock, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
 import { checkShape } from "../../http/input.ts";
 import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import type { Route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
-import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
+import type { CoreServices, NotificationView, Page, PageInput } from "../../module/module-api.ts";
+import type { Committer } from "../../store/commit/committer.ts";
+import type { Database } from "../../store/database.ts";
 import type { FittingRows } from "../../store/sqlite/list-queries.ts";
-import type { NotificationsContext } from "./context.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import type { UserDirectory } from "../access/index.ts";
+import type { SoundServices } from "../sounds/index.ts";
+import type { RealtimeService } from "../streams/index.ts";
+import type { Notifier, ServedChannels } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import { type Filters, type ListQuery, MAX_RESPONSES, type MissedQuery } from "./schema.ts";
-import { notificationView, type WebviewActionView } from "./views.ts";
+import {
+  type Filters,
+  type ListQuery,
+  MAX_RESPONSES,
+  type MissedQuery,
+  notificationView,
+  type WebviewActionView,
+} from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface NotificationsOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly committer: Committer;
+  /** Routes of notifications that are sent later; they come between this feature's own. */
+  readonly scheduledRoutes: readonly Route[];
+  readonly channels: ServedChannels;
+  readonly users: UserDirectory;
+  readonly storage: StorageGuard;
+  readonly idempotency: Idempotency;
+  readonly sounds: SoundServices;
+  readonly realtime: RealtimeService;
+  readonly notify: Notifier;
+}
+
+export type NotificationsContext = NotificationsOwn & Pick<CoreServices, "events" | "audit">;
 
 const DEFAULT_MISSED = 100;
 /** Unread notifications that are counted at once; the scan thread counts those who have more. */

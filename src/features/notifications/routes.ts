@@ -5,7 +5,7 @@ import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as actions from "./actions.ts";
-import type { NotificationsContext, NotificationsOwn } from "./context.ts";
+import type { NotificationsContext, NotificationsOwn } from "./inbox.ts";
 import * as inbox from "./inbox.ts";
 import { NOTIFY_EVENT } from "./notifier.ts";
 import * as s from "./schema.ts";

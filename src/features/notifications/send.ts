@@ -6,7 +6,7 @@ import { Reply } from "../../http/route.ts";
 import { requireLink, requireServed } from "../../http/shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
-import type { NotificationsContext } from "./context.ts";
+import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView } from "./inbox.ts";
 import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { limitsOf, type SharedLimit } from "../../../src/features/delivery/bulkheads.ts";
-import { TargetQueues } from "../../../src/features/delivery/target-queues.ts";
+import { limitsOf, type SharedLimit, TargetQueues } from "../../../src/features/delivery/target-queues.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 

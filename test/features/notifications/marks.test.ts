@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { UsageMarks } from "../../../src/features/access/authenticate/principals.ts";
 import { createServiceToken } from "../../../src/features/access/users/create-user.ts";
-import { DeliveryMarks } from "../../../src/features/notifications/delivery-marks.ts";
+import { DeliveryMarks } from "../../../src/features/notifications/announcer.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";

@@ -8,7 +8,7 @@ import {
   scanAudit,
 } from "../../../features/audit/audit-log.ts";
 import { EVENT_COLUMNS, eventCells } from "../../../features/events/cells.ts";
-import { eventJson, notificationView } from "../../../features/notifications/views.ts";
+import { eventJson, notificationView } from "../../../features/notifications/schema.ts";
 import { allRules, roleNames } from "../../../features/rules/queries.ts";
 import { ruleView } from "../../../features/rules/view.ts";
 import type { ReadDb } from "../../../store/database.ts";

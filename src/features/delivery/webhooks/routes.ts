@@ -8,7 +8,7 @@ import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";
 import type { Changed, WebhooksContext, WebhooksOwn } from "./service.ts";
 import * as service from "./service.ts";
-import { WebhookTester } from "./try-webhook.ts";
+import { WebhookTester } from "./service.ts";
 
 const tag = "Webhooks";
 const PATH = "/api/v1/webhooks";

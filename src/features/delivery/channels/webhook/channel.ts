@@ -15,9 +15,9 @@ import {
   TargetGone,
   type TargetSource,
 } from "../../channel.ts";
-import { disableWebhook, recordFailure, recordSuccess, type WebhookHealthContext } from "./health.ts";
 import { type SignedCall, type SigningParts, signedCall } from "./message.ts";
 import * as queries from "./queries.ts";
+import { disableWebhook, recordFailure, recordSuccess, type WebhookHealthContext } from "./queries.ts";
 
 export interface WebhookContext extends SigningParts, WebhookHealthContext {
   readonly sounds: Pick<SoundServices, "urlOf">;

@@ -1,6 +1,11 @@
-import type { Selectable } from "kysely";
-import type { ReadDb, Trx } from "../../../../store/database.ts";
-import type { NotificationRecipientsTable } from "../../../../store/schema.ts";
+import type { Insertable, Selectable, Updateable } from "kysely";
+import type { Clock } from "../../../../core/clock.ts";
+import type { Logger } from "../../../../core/log.ts";
+import type { PageRequest } from "../../../../http/pagination.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
+import type { NotificationRecipientsTable, WebhooksTable } from "../../../../store/schema.ts";
+import { countOf, newestFirst } from "../../../../store/sqlite/list-queries.ts";
+import type { AuditService } from "../../../audit/index.ts";
 import type { WebhookRow } from "./message.ts";
 
 /** What says whether a webhook is called. */
@@ -53,4 +58,104 @@ export function findRecipient(
 
 function activeHooks(db: ReadDb | Trx) {
   return db.selectFrom("webhooks").select(["id", "userId", "eventTypes"]).where("active", "=", 1);
+}
+
+/** Owner of webhooks: a user or a project. */
+export type WebhookOwner = { readonly projectId: string } | { readonly userId: string };
+
+/** Newest first: ids are in the order of time. */
+export function listWebhooks(db: ReadDb, owner: WebhookOwner, page: PageRequest): Promise<WebhookRow[]> {
+  return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
+}
+
+export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner): Promise<number> {
+  return countOf(ownedBy(db, owner));
+}
+
+/** Whether the project is there at this moment. */
+export async function isProject(trx: Trx, id: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom("projects")
+    .select("id")
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function insertWebhook(trx: Trx, webhook: Insertable<WebhooksTable>): Promise<void> {
+  await trx.insertInto("webhooks").values(webhook).execute();
+}
+
+export async function updateWebhook(trx: Trx, id: string, values: Updateable<WebhooksTable>): Promise<void> {
+  await trx.updateTable("webhooks").set(values).where("id", "=", id).execute();
+}
+
+export async function deleteWebhook(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("webhooks").where("id", "=", id).execute();
+}
+
+function ownedBy(db: ReadDb | Trx, owner: WebhookOwner) {
+  const query = db.selectFrom("webhooks");
+  return "projectId" in owner
+    ? query.where("projectId", "=", owner.projectId)
+    : query.where("userId", "=", owner.userId);
+}
+
+export interface WebhookHealthContext {
+  readonly database: Database;
+  readonly audit: AuditService;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Why a webhook is not called until a user switches it on again. */
+export type DisabledReason = "gone" | "failures";
+
+/** Failed attempts in a row after which a webhook is disabled. */
+export const MAX_FAILURES = 50;
+
+/** Counts what fails in a row, and disables a webhook that has failed too often. @returns whether it is disabled by that. */
+export async function recordFailure(context: WebhookHealthContext, id: string): Promise<boolean> {
+  return context.database.write(async (trx) => {
+    const row = await trx
+      .updateTable("webhooks")
+      .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
+      .where("id", "=", id)
+      .returning("failures")
+      .executeTakeFirst();
+    return row !== undefined && row.failures >= MAX_FAILURES && (await disableWebhook(context, id, "failures", trx));
+  });
+}
+
+/** Writes nothing while nothing has failed, which is nearly always. */
+export async function recordSuccess({ database }: WebhookHealthContext, id: string): Promise<void> {
+  const row = await database.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
+  if (!row || row.failures === 0) return;
+  await database.write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute());
+}
+
+/** @returns whether it was in use until now. */
+export async function disableWebhook(
+  { audit, clock, log }: WebhookHealthContext,
+  id: string,
+  reason: DisabledReason,
+  trx: Trx,
+): Promise<boolean> {
+  const now = clock.now();
+  const row = await trx
+    .updateTable("webhooks")
+    .set(({ eb }) => ({ active: 0, disabledAt: now, updatedAt: now, version: eb("version", "+", 1) }))
+    .where("id", "=", id)
+    .where("active", "=", 1)
+    .returning(["projectId", "userId"])
+    .executeTakeFirst();
+  if (!row) return false;
+  await audit.record(
+    { action: "webhook.disable", resourceType: "webhook", resourceId: id, metadata: { reason } },
+    { trx },
+  );
+  log.warn({ webhookId: id, reason }, "a webhook is being disabled");
+  addEffect(trx, { type: "announced", event: "webhook:disabled", data: { id, ...row, reason } });
+  return true;
 }
