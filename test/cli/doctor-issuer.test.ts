@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { IssuerKey, KeyServer } from "../features/access/sessions/support/issuer.ts";
+import { IssuerKey, KeyServer } from "../features/access/authenticate/support/issuer.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
-import { MailServer } from "../features/access/accounts/support/mail-server.ts";
+import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 

@@ -8,7 +8,7 @@ import {
   PASSWORD,
   startAccounts,
   type UserBody,
-} from "../features/access/accounts/support/auth-client.ts";
+} from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { WebSocketClient } from "../live/support/web-socket-client.ts";
 import { runCli, runJson } from "./run-cli.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
 import { databaseIn, RunningCli } from "../cli/run-cli.ts";
-import { MailServer } from "../features/access/accounts/support/mail-server.ts";
+import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openBeside, temporaryDir } from "../helpers/store.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { toRfc3339 } from "../../src/core/clock.ts";
 import { createServiceToken, revokeServiceToken } from "../../src/features/access/users/create-user.ts";
-import { logIn, makeAccount } from "../features/access/accounts/support/auth-client.ts";
+import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { logIn, makeAccount } from "../features/access/accounts/support/auth-client.ts";
+import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { lastingPort } from "../helpers/free-ports.ts";

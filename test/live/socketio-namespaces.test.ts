@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import test from "node:test";
 import WebSocket from "ws";
-import { logIn, makeAccount } from "../features/access/accounts/support/auth-client.ts";
+import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";

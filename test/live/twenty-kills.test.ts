@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { PASSWORD } from "../features/access/accounts/support/auth-client.ts";
+import { PASSWORD } from "../features/access/sessions/support/auth-client.ts";
 import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Follower, FollowerKind, FollowTarget } from "./support/kills/ledger.ts";

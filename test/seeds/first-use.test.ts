@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { RunningCli, runCli } from "../cli/run-cli.ts";
 import { GOOD_SECRETS } from "../config/support/load.ts";
-import { makeAccount, startAccounts } from "../features/access/accounts/support/auth-client.ts";
+import { makeAccount, startAccounts } from "../features/access/sessions/support/auth-client.ts";
 import { ModuleDir, moduleText, startWith, stateOf } from "../features/plugins/support/module-dir.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";

@@ -5,7 +5,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { MailServer } from "../access/accounts/support/mail-server.ts";
+import { MailServer } from "../access/sessions/support/mail-server.ts";
 
 export const MINUTE = 60_000;
 

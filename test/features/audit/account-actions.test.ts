@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
-import { call, logIn, makeAccount, PASSWORD, startAccounts } from "../access/accounts/support/auth-client.ts";
+import { call, logIn, makeAccount, PASSWORD, startAccounts } from "../access/sessions/support/auth-client.ts";
 import { type Change, change, eachLeavesItsRecord } from "./support/recorded-changes.ts";
 
 const api = (path: string) => `/api/v1${path}`;
@@ -238,7 +238,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
     ]),
   ),
   "webhook.disable": "features/delivery/webhook-sender.test.ts",
-  "user.import": "features/access/accounts/import.test.ts",
+  "user.import": "features/access/users/import.test.ts",
   "user.unsubscribe": "features/delivery/unsubscribe.test.ts",
   "bucket.threshold": "features/buckets/audit.test.ts",
   "bucket.balance": "features/buckets/audit.test.ts",

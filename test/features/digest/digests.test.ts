@@ -9,7 +9,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { MailServer } from "../access/accounts/support/mail-server.ts";
+import { MailServer } from "../access/sessions/support/mail-server.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

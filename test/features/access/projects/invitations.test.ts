@@ -4,8 +4,8 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
-import { logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../accounts/support/auth-client.ts";
-import { MailServer } from "../accounts/support/mail-server.ts";
+import { logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../sessions/support/auth-client.ts";
+import { MailServer } from "../sessions/support/mail-server.ts";
 
 interface Invitation {
   readonly id: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../../../helpers/people.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { logIn, makeAccount, outcomeOf, startAccounts, type UserBody } from "../accounts/support/auth-client.ts";
+import { logIn, makeAccount, outcomeOf, startAccounts, type UserBody } from "../sessions/support/auth-client.ts";
 
 const ROLES = "/api/v1/roles";
 

@@ -3,7 +3,7 @@ import test from "node:test";
 import { makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { call, logIn, makeAccount, outcomeOf, startAccounts, type UserBody } from "../accounts/support/auth-client.ts";
+import { call, logIn, makeAccount, outcomeOf, startAccounts, type UserBody } from "../sessions/support/auth-client.ts";
 
 interface FullUser extends UserBody {
   readonly externalId: string | null;

@@ -4,7 +4,7 @@ import test from "node:test";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { openBeside } from "../../../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { call, outcomeOf, startAccounts, type UserBody } from "../accounts/support/auth-client.ts";
+import { call, outcomeOf, startAccounts, type UserBody } from "../sessions/support/auth-client.ts";
 
 const USERS = "/api/v1/users";
 const password = "a good long one";

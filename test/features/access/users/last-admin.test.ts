@@ -4,7 +4,7 @@ import { hasAdmin } from "../../../../src/features/access/first-start.ts";
 import { setPassword } from "../../../../src/features/access/sessions/login.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
-import { logIn, makeAccount, outcomeOf, startAccounts } from "../accounts/support/auth-client.ts";
+import { logIn, makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
 
 const USERS = "/api/v1/users";
 const ADMIN = { roles: ["Admin"] };

@@ -9,7 +9,7 @@ import {
   PASSWORD,
   startAccounts,
   type UserBody,
-} from "../accounts/support/auth-client.ts";
+} from "../sessions/support/auth-client.ts";
 
 const ME = "/api/v1/users/me";
 

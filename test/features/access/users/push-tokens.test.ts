@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { rowsOf } from "../../../helpers/tables.ts";
-import { logIn, makeAccount, outcomeOf, startAccounts } from "../accounts/support/auth-client.ts";
+import { logIn, makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
 
 const PATH = "/api/v1/users/me/push-tokens";
 const FCM = "fcm-registration-token:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx";

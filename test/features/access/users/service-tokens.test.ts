@@ -7,7 +7,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject } from "../../../helpers/people.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
-import { logIn, makeAccount, outcomeOf, startAccounts } from "../accounts/support/auth-client.ts";
+import { logIn, makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
 
 const PATH = "/api/v1/users/me/tokens";
 

@@ -11,7 +11,7 @@ import {
   outcomeOf,
   startAccounts,
   type UserBody,
-} from "../accounts/support/auth-client.ts";
+} from "../sessions/support/auth-client.ts";
 
 const USERS = "/api/v1/users";
 

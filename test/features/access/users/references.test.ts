@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { countOf, scalarOf } from "../../../helpers/tables.ts";
-import { makeAccount, outcomeOf, startAccounts } from "./support/auth-client.ts";
+import { makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
 
 test("D18: a person is meant by me, id, external id or username, in this order; in development others are made", async (t) => {
   const prism = await startAccounts(t);

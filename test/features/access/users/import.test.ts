@@ -4,7 +4,14 @@ import bcrypt from "bcrypt";
 import { makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
-import { logIn, makeAccount, outcomeOf, PASSWORD, startAccounts, type UserBody } from "./support/auth-client.ts";
+import {
+  logIn,
+  makeAccount,
+  outcomeOf,
+  PASSWORD,
+  startAccounts,
+  type UserBody,
+} from "../sessions/support/auth-client.ts";
 
 interface Imported {
   readonly created: number;

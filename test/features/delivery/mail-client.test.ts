@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
-import { MailClient, type SmtpOptions } from "../../../../src/features/delivery/channels/mail/client.ts";
-import { makeCertificate } from "../../../helpers/certificate.ts";
-import { MailServer } from "./support/mail-server.ts";
+import { MailClient, type SmtpOptions } from "../../../src/features/delivery/channels/mail/client.ts";
+import { makeCertificate } from "../../helpers/certificate.ts";
+import { MailServer } from "../access/sessions/support/mail-server.ts";
 
 const MAIL = { to: "ann@example.com", subject: "Grüße", text: "Hällo\n" };
 /** Reaches this machine by an address that is none of the loopback's, as far as the mailer can tell. */

@@ -2,14 +2,22 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { isTokenOf } from "../../../../src/core/tokens.ts";
-import { setPassword } from "../../../../src/features/access/sessions/login.ts";
-import { createUser } from "../../../../src/features/access/users/create-user.ts";
-import { LogLines } from "../../../helpers/log-lines.ts";
-import { startPrism, TestPrism } from "../../../helpers/prism.ts";
-import { temporaryDir } from "../../../helpers/store.ts";
-import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { call, type LoginBody, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
+import { isTokenOf } from "../../../src/core/tokens.ts";
+import { setPassword } from "../../../src/features/access/sessions/login.ts";
+import { createUser } from "../../../src/features/access/users/create-user.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
+import { startPrism, TestPrism } from "../../helpers/prism.ts";
+import { temporaryDir } from "../../helpers/store.ts";
+import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import {
+  call,
+  type LoginBody,
+  logIn,
+  makeAccount,
+  outcomeOf,
+  PASSWORD,
+  startAccounts,
+} from "./sessions/support/auth-client.ts";
 
 /** As in production, but for secrets of one's own and the cost of passwords. */
 const DEPLOYED = { env: "test", "auth.bcryptCost": "4", "rateLimit.enabled": "false" };

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { silentLogger } from "../../../../src/core/log.ts";
-import { createOneTimeToken } from "../../../../src/features/access/sessions/mail-links.ts";
-import { openSession } from "../../../../src/features/access/sessions/sessions.ts";
-import { FIXED_SWEEPS } from "../../../../src/features/retention/sweeps.ts";
-import { sweepAll } from "../../../../src/store/retention.ts";
-import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { makeUser } from "../../../helpers/people.ts";
-import { startPrism } from "../../../helpers/prism.ts";
-import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { silentLogger } from "../../../src/core/log.ts";
+import { createOneTimeToken } from "../../../src/features/access/sessions/mail-links.ts";
+import { openSession } from "../../../src/features/access/sessions/sessions.ts";
+import { FIXED_SWEEPS } from "../../../src/features/retention/sweeps.ts";
+import { sweepAll } from "../../../src/store/retention.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { makeUser } from "../../helpers/people.ts";
+import { startPrism } from "../../helpers/prism.ts";
+import { countOf, rowsOf } from "../../helpers/tables.ts";
 
 const DAY = 86_400_000;
 

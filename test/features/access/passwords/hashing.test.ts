@@ -12,7 +12,7 @@ import {
   WEAK_PASSWORDS,
 } from "../../../../src/features/access/passwords/password-text.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { call, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
+import { call, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../sessions/support/auth-client.ts";
 
 const COST = 4;
 

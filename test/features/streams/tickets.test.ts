@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { createServiceToken, revokeServiceToken } from "../../../../src/features/access/users/create-user.ts";
-import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { LogLines } from "../../../helpers/log-lines.ts";
-import { makeProject } from "../../../helpers/people.ts";
-import type { RequestOptions, TestPrism } from "../../../helpers/prism.ts";
-import { Refused } from "../../../live/support/live-client.ts";
-import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
-import { call, logIn, makeAccount, outcomeOf, startAccounts } from "./support/auth-client.ts";
+import { createServiceToken, revokeServiceToken } from "../../../src/features/access/users/create-user.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
+import { makeProject } from "../../helpers/people.ts";
+import type { RequestOptions, TestPrism } from "../../helpers/prism.ts";
+import { Refused } from "../../live/support/live-client.ts";
+import { WebSocketClient } from "../../live/support/web-socket-client.ts";
+import { call, logIn, makeAccount, outcomeOf, startAccounts } from "../access/sessions/support/auth-client.ts";
 
 const TICKET = "/api/v1/realtime/ticket";
 
