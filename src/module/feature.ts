@@ -10,5 +10,5 @@ export interface Feature extends Pick<api.AppModule, "name" | "version"> {
 /** Where a feature adds its routes. */
 export interface FeatureServer extends api.ModuleServer {
   /** @throws TypeError when the path and method are taken. */
-  route(definition: Route): void;
+  route<P = undefined, Q = undefined, B = undefined>(definition: Route<P, Q, B>): void;
 }

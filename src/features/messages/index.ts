@@ -1,4 +1,3 @@
 /** What other features may use of `messages`. */
 
-export { contentPlace, type MessageRow, mayUseMessages, messageView } from "./queries.ts";
-export { MESSAGE_SWEEPS } from "./retention.ts";
+export { contentPlace, MESSAGE_SWEEPS, type MessageRow, mayUseMessages, messageView } from "./queries.ts";

@@ -1,8 +1,12 @@
 import { extname } from "node:path";
 import { type Command, Option } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
-import type { AccountFormat, FiledAccount } from "../../../features/access/users/account-file.ts";
-import type { AccountsImported, ImportOptions } from "../../../features/access/users/import-accounts.ts";
+import type {
+  AccountFormat,
+  AccountsImported,
+  FiledAccount,
+  ImportOptions,
+} from "../../../features/access/users/import-accounts.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
@@ -54,7 +58,7 @@ Examples:
 }
 
 async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
-  const { formatOfText, readAccounts } = await import("../../../features/access/users/account-file.ts");
+  const { formatOfText, readAccounts } = await import("../../../features/access/users/import-accounts.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // Decoded with replacements: names would come in damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");

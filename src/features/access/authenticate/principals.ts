@@ -9,7 +9,6 @@ import type { Authenticator, Credential } from "../../../http/credentials.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
 import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
-import { accountError } from "./caller.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 interface UserRecord {
@@ -360,5 +359,17 @@ export class UsageMarks {
           await trx.updateTable("service_tokens").set({ lastUsedAt: at }).where("id", "=", id).execute();
       })
       .catch(() => undefined);
+  }
+}
+
+/** Why an account that exists may not be used. Said only to who has proven to be its owner. */
+export function accountError(status: Exclude<UserStatus, "active">): PrismError {
+  switch (status) {
+    case "pending":
+      return new PrismError("ACCOUNT_PENDING", "The account waits for approval");
+    case "unverified":
+      return new PrismError("ACCOUNT_UNVERIFIED", "The account's mail address has not been verified");
+    case "disabled":
+      return new PrismError("ACCOUNT_DISABLED", "The account is disabled");
   }
 }

@@ -1,7 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
-import type { ClientInfo } from "../authenticate/caller.ts";
 import type { AccountContext } from "../context.ts";
 import { plainName } from "../users/create-user.ts";
 import { setPassword } from "./login.ts";
@@ -13,6 +12,7 @@ import {
   openOneTimeTokens,
   ownerOfOneTimeToken,
 } from "./mail-links.ts";
+import type { ClientInfo } from "./sessions.ts";
 
 /** One mail of a kind in this time, and so many links that are good at once: an address must not be filled with mail. */
 const PAUSE_MS = 60_000;

@@ -6,9 +6,8 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { object } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
-import { clientOf } from "../authenticate/caller.ts";
 import type { AuthContext } from "./guards.ts";
-import { openSession } from "./sessions.ts";
+import { clientOf, openSession } from "./sessions.ts";
 
 /** What proxies, load balancers and CDNs add to the requests that they pass on. */
 const FORWARDING_NAMES = new Set(["forwarded", "via", "true-client-ip", "client-ip", "x-host", "x-proxyuser-ip"]);

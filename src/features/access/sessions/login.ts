@@ -1,7 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
-import { accountError, type ClientInfo } from "../authenticate/caller.ts";
+import { accountError } from "../authenticate/principals.ts";
 import type { AccountContext } from "../context.ts";
 import { useSetupToken } from "../first-start.ts";
 import { requirePossible, requireStrong } from "../passwords/password-text.ts";
@@ -24,6 +24,7 @@ import {
   revokeOneTimeTokens,
 } from "./mail-links.ts";
 import {
+  type ClientInfo,
   hasSessionFrom,
   type OpenSession,
   openSession,

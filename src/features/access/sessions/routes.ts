@@ -1,19 +1,208 @@
 import * as v from "valibot";
+import { isHttps } from "../../../config/public-url.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope, userOf } from "../../../http/access.ts";
-import { type Route, route } from "../../../http/route.ts";
+import type { Exchange } from "../../../http/exchange.ts";
+import { Reply, type Route, route } from "../../../http/route.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { clientOf } from "../authenticate/caller.ts";
+import { loginNameOf } from "../users/create-user.ts";
+import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
 import { devTokenRoute } from "./dev-token.ts";
-import type { AuthContext, AuthOwn } from "./guards.ts";
-import { AuthLimits } from "./guards.ts";
-import { endSession } from "./login.ts";
-import { loginRoutes } from "./login-routes.ts";
-import { EmailBody, LinkBody, ResetBody, SessionView, UserStatusView } from "./schema.ts";
-import { listSessions, sessionOwner } from "./sessions.ts";
+import { type AuthContext, AuthLimits, type AuthOwn, RefreshCookie, requireOwnOrigin } from "./guards.ts";
+import { continueLogin, endSession, isKnownClient, type Login, login, logout, register } from "./login.ts";
+import {
+  EmailBody,
+  LinkBody,
+  LoginBody,
+  LogoutBody,
+  loginEntries,
+  RefreshBody,
+  RegisterBody,
+  ResetBody,
+  SessionView,
+  UserStatusView,
+} from "./schema.ts";
+import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
+
+/** How the refresh token goes to the client: in a cookie that pages cannot read, or, for clients without cookies, in the body. */
+type TokenDelivery = "cookie" | "body";
+
+/** The answer to everything that logs in (D12). */
+async function loginReply(
+  { db, clock, pusherRegistry }: AuthContext,
+  cookie: RefreshCookie,
+  login: Login,
+  {
+    delivery = "cookie",
+    isCookieSpent = false,
+    endsWithBrowser = false,
+    status = 200,
+    extra = {},
+  }: {
+    delivery?: TokenDelivery | undefined;
+    isCookieSpent?: boolean;
+    endsWithBrowser?: boolean;
+    status?: number;
+    extra?: object;
+  } = {},
+): Promise<Reply> {
+  const { accessToken, accessExpiresAt, session, userId } = login;
+  const now = clock.now();
+  const user = await findUser(db.read, userId);
+  const body = {
+    token: accessToken,
+    accessToken,
+    tokenType: "Bearer",
+    expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
+    user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
+    ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
+    ...extra,
+  };
+  const headers: Record<string, string> = {};
+  if (delivery === "cookie")
+    headers["Set-Cookie"] = cookie.set(session.refreshToken, session.expiresAt - now, endsWithBrowser);
+  else if (isCookieSpent) headers["Set-Cookie"] = cookie.clear();
+  return new Reply(status, body, headers);
+}
+
+const LoginView = v.object({ ...loginEntries, user: UserView });
+
+/** Registering, logging in and out (contract 4.4). */
+function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
+  const { accounts, allowsOrigin, db, config } = context;
+  const cookie = new RefreshCookie(isHttps(config));
+  return [
+    route({
+      method: "POST",
+      path: "/api/v1/auth/register",
+      aliases: ["/auth/register", "/api/auth/register"],
+      summary: "Make an account of one's own; whether it is active at once is the server's policy",
+      tag: "Authentication",
+      access: "public",
+      attempts: "address",
+      body: RegisterBody,
+      status: 201,
+      response: v.object({ ...v.partial(v.object(loginEntries)).entries, user: UserView, status: UserStatusView }),
+      errors: [
+        "REGISTRATION_CLOSED",
+        "INVALID_TIMEZONE",
+        "EMAIL_TAKEN",
+        "USERNAME_TAKEN",
+        "PHONE_TAKEN",
+        "WEAK_PASSWORD",
+        "FORBIDDEN",
+        "LINK_EXPIRED",
+        "OVERLOADED",
+      ],
+      async handle(exchange, { body }) {
+        limits.take(exchange, "login");
+        const { userId, status, login } = await register(accounts, body, clientOf(exchange));
+        if (login) return loginReply(context, cookie, login, { status: 201, extra: { status } });
+        return new Reply(201, { user: userView(await findUser(db.read, userId)), status });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/login",
+      aliases: ["/auth/login", "/api/auth/login"],
+      summary: "Log in with a password",
+      tag: "Authentication",
+      access: "public",
+      attempts: "name",
+      body: LoginBody,
+      response: LoginView,
+      errors: ["INVALID_CREDENTIALS", "ACCOUNT_PENDING", "ACCOUNT_DISABLED", "ACCOUNT_UNVERIFIED", "OVERLOADED"],
+      async handle(exchange, { body }) {
+        const { password, tokenDelivery, device, rememberMe = true, ...names } = body;
+        const client = clientOf(exchange, device);
+        const isKnown = await isKnownClient(accounts, names, client);
+        const succeeded = limits.takeLogin(exchange, loginNameOf(names).key, isKnown);
+        const opened = await login(accounts, names, password, client);
+        succeeded();
+        return loginReply(context, cookie, opened, { delivery: tokenDelivery, endsWithBrowser: !rememberMe });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/refresh",
+      aliases: ["/auth/refresh", "/api/auth/refresh"],
+      summary: "Take a refresh token, from the cookie or the body, and give new tokens; each is good once",
+      tag: "Authentication",
+      access: "public",
+      body: RefreshBody,
+      response: LoginView,
+      errors: [
+        "UNAUTHENTICATED",
+        "TOKEN_EXPIRED",
+        "REFRESH_REUSED",
+        "SESSION_REVOKED",
+        "ORIGIN_REFUSED",
+        "ACCOUNT_PENDING",
+        "ACCOUNT_DISABLED",
+        "ACCOUNT_UNVERIFIED",
+      ],
+      async handle(exchange, { body }) {
+        const fromCookie = body.refreshToken === undefined ? cookie.read(exchange) : undefined;
+        if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
+        const token = body.refreshToken ?? fromCookie;
+        if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
+        const login = await continueLogin(accounts, token, clientOf(exchange));
+        const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
+        // The cookie's token is used up; sent again it would end the session.
+        const isCookieSpent = delivery === "body" && fromCookie !== undefined;
+        const endsWithBrowser = cookie.endsWithBrowser(exchange);
+        return loginReply(context, cookie, login, { delivery, isCookieSpent, endsWithBrowser });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/logout",
+      aliases: ["/auth/logout", "/api/auth/logout"],
+      summary:
+        "End the session of the access token or of the cookie, or all sessions; its tokens and sockets end at once",
+      tag: "Authentication",
+      access: "public",
+      body: LogoutBody,
+      status: 204,
+      errors: ["ORIGIN_REFUSED"],
+      async handle(exchange, { body }) {
+        const session = await logoutSession(context, exchange, cookie, body.refreshToken);
+        if (session) await logout(accounts, session, body.all === true);
+        return new Reply(204, undefined, { "Set-Cookie": cookie.clear() });
+      },
+    }),
+  ];
+}
+
+/** The session that a request to log out means; null when there is none any more, which is what was wanted. @throws ORIGIN_REFUSED */
+async function logoutSession(
+  { accounts, db, kernel, allowsOrigin }: AuthContext,
+  exchange: Exchange,
+  cookie: RefreshCookie,
+  given: string | undefined,
+): Promise<{ readonly id: string | null; readonly userId: string } | null> {
+  const bearer = await sessionOfBearer(kernel, exchange);
+  if (bearer) return bearer;
+  // An access token that has expired does not say that the login is over: the refresh token beside it would live on.
+  const fromCookie = given === undefined ? cookie.read(exchange) : undefined;
+  if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
+  const token = given ?? fromCookie;
+  return token === undefined ? null : ((await sessionOfRefreshToken(accounts, token, db.read)) ?? null);
+}
+
+async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange) {
+  if (exchange.header("authorization") === "") return null;
+  try {
+    const principal = await kernel.authenticate(exchange);
+    return principal.kind === "user" ? { id: principal.sessionId, userId: principal.userId } : null;
+  } catch (error) {
+    if (error instanceof PrismError) return null;
+    throw error;
+  }
+}
 
 /** Where the caller is logged in (contract 4.4). */
 function sessionRoutes({ db, accounts }: AuthContext): Route[] {

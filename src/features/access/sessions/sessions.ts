@@ -2,9 +2,21 @@ import { createHmac, randomBytes } from "node:crypto";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { addressGroup } from "../../../http/client-address.ts";
+import type { Exchange } from "../../../http/exchange.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { accountError, type ClientInfo } from "../authenticate/caller.ts";
+import { accountError } from "../authenticate/principals.ts";
 import type { AccountContext } from "../context.ts";
+
+/** What is remembered of the client that opened a session. */
+export interface ClientInfo {
+  readonly ip: string;
+  readonly userAgent: string;
+}
+
+/** What a session remembers of the client that opened it. @param device how the client calls itself, in place of its user agent. */
+export function clientOf(exchange: Exchange, device?: string): ClientInfo {
+  return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
+}
 
 /** A session with the refresh token that continues it, shown this once. */
 export interface OpenSession {

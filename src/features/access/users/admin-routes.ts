@@ -20,9 +20,8 @@ import type { AccountContext } from "../context.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import type { ReadCaches } from "../read-caches.ts";
 import { createOneTimeToken } from "../sessions/mail-links.ts";
-import { type AccountFormat, readAccounts } from "./account-file.ts";
 import { createUser, type NewUser } from "./create-user.ts";
-import { ACCOUNT_OUTCOMES, EXISTING, importAccounts } from "./import-accounts.ts";
+import { ACCOUNT_OUTCOMES, type AccountFormat, EXISTING, importAccounts, readAccounts } from "./import-accounts.ts";
 import {
   countUsers,
   detailsOfUsers,
