@@ -1,6 +1,6 @@
 import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { type Reply, route, versioned } from "../../http/route.ts";
+import { type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { BucketRow } from "./queries.ts";
@@ -26,92 +26,80 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
   const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
   const one = { path: `${PATH}/:id`, params: s.BucketParams, response: s.BucketView };
 
-  server.route(
-    route({
-      ...read,
-      method: "GET",
-      path: PATH,
-      summary: "Transfer buckets, newest first",
-      query: s.ListBuckets,
-      response: pageOf(s.BucketView),
-      errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => service.listBuckets(context, query),
-    }),
-  );
-  server.route(
-    route({
-      ...read,
-      ...one,
-      method: "GET",
-      summary: "A transfer bucket",
-      errors: ["BUCKET_NOT_FOUND"],
-      handle: async (_exchange, { params }) => answer(await service.getBucket(context, params.id)),
-    }),
-  );
-  server.route(
-    route({
-      ...balance,
-      method: "POST",
-      path: PATH,
-      summary: "Make a transfer bucket; from now on its balance is watched",
-      body: s.CreateBucket,
-      status: 201,
-      response: s.BucketView,
-      errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
-      handle: (exchange, { body }) =>
-        context.idempotency.run(exchange, userOf(exchange), body, context.db, async (trx) =>
-          answer(await service.createBucket(context, body, trx), 201),
-        ),
-    }),
-  );
-  server.route(
-    route({
-      ...write,
-      ...one,
-      method: "PUT",
-      path: `${PATH}/:id/threshold`,
-      resource: one.path,
-      summary: "Change the threshold; the balance is judged by it at once",
-      body: s.ChangeThreshold,
-      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-      // The id is in the path, and the key's scope is the route's: of another bucket it is another request.
-      handle(exchange, { params: { id }, body }) {
-        const ifMatch = exchange.header("if-match");
-        return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
-          answer(await service.setThreshold(context, id, ifMatch, body, trx)),
-        );
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...balance,
-      ...one,
-      method: "PUT",
-      path: `${PATH}/:id/balance`,
-      resource: one.path,
-      summary: "Say what the balance is, or by how much it changes",
-      body: s.ChangeBalance,
-      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-      handle(exchange, { params: { id }, body }) {
-        const ifMatch = exchange.header("if-match");
-        return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
-          answer(await service.setBalance(context, id, ifMatch, body, trx)),
-        );
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...balance,
-      method: "DELETE",
-      path: `${PATH}/:id`,
-      params: s.BucketParams,
-      summary: "Delete a transfer bucket",
-      errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
-      handle: (exchange, { params }) => service.deleteBucket(context, params.id, exchange.header("if-match")),
-    }),
-  );
+  server.route({
+    ...read,
+    method: "GET",
+    path: PATH,
+    summary: "Transfer buckets, newest first",
+    query: s.ListBuckets,
+    response: pageOf(s.BucketView),
+    errors: ["INVALID_CURSOR"],
+    handle: (_exchange, { query }) => service.listBuckets(context, query),
+  });
+  server.route({
+    ...read,
+    ...one,
+    method: "GET",
+    summary: "A transfer bucket",
+    errors: ["BUCKET_NOT_FOUND"],
+    handle: async (_exchange, { params }) => answer(await service.getBucket(context, params.id)),
+  });
+  server.route({
+    ...balance,
+    method: "POST",
+    path: PATH,
+    summary: "Make a transfer bucket; from now on its balance is watched",
+    body: s.CreateBucket,
+    status: 201,
+    response: s.BucketView,
+    errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
+    handle: (exchange, { body }) =>
+      context.idempotency.run(exchange, userOf(exchange), body, context.db, async (trx) =>
+        answer(await service.createBucket(context, body, trx), 201),
+      ),
+  });
+  server.route({
+    ...write,
+    ...one,
+    method: "PUT",
+    path: `${PATH}/:id/threshold`,
+    resource: one.path,
+    summary: "Change the threshold; the balance is judged by it at once",
+    body: s.ChangeThreshold,
+    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
+    // The id is in the path, and the key's scope is the route's: of another bucket it is another request.
+    handle(exchange, { params: { id }, body }) {
+      const ifMatch = exchange.header("if-match");
+      return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+        answer(await service.setThreshold(context, id, ifMatch, body, trx)),
+      );
+    },
+  });
+  server.route({
+    ...balance,
+    ...one,
+    method: "PUT",
+    path: `${PATH}/:id/balance`,
+    resource: one.path,
+    summary: "Say what the balance is, or by how much it changes",
+    body: s.ChangeBalance,
+    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { params: { id }, body }) {
+      const ifMatch = exchange.header("if-match");
+      return context.idempotency.run(exchange, userOf(exchange), { id, ...body }, context.db, async (trx) =>
+        answer(await service.setBalance(context, id, ifMatch, body, trx)),
+      );
+    },
+  });
+  server.route({
+    ...balance,
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    params: s.BucketParams,
+    summary: "Delete a transfer bucket",
+    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
+    handle: (exchange, { params }) => service.deleteBucket(context, params.id, exchange.header("if-match")),
+  });
   await service.startMonitoring(context);
 }
 

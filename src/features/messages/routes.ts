@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { handleDeliveries, type MessagesContext, type MessagesOwn } from "./deliver.ts";
@@ -24,88 +23,76 @@ function serve(server: FeatureServer, context: MessagesContext): void {
   const rate = new service.SendingRate(context);
   handleDeliveries(context);
 
-  server.route(
-    route({
-      method: "POST",
-      path: PATH,
-      aliases: ["/messages", "/api/messages"],
-      summary: "Send a message to somebody, now or later",
-      tag,
-      access: { permission: "messages:own" },
-      body: s.SendBody,
-      status: 202,
-      response: s.SentView,
-      errors: ["RECIPIENT_NOT_FOUND", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
-      handle: (exchange, { body }) => service.sendMessage(context, rate, exchange, userOf(exchange), body),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: PATH,
-      aliases: ["/messages", "/api/messages"],
-      summary: "Your messages, the latest due first; those to you once they are delivered",
-      tag,
-      access: { tokenScopes: ["messages:own", "messages:read_all"] },
-      query: s.ListQuery,
-      response: pageOf(s.MessageView),
-      errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: (exchange, { query }) => service.listMessages(context, userOf(exchange), query),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id`,
-      aliases: ["/messages/:id"],
-      summary: "A message that you sent, or that was delivered to you",
-      tag,
-      access: { tokenScopes: ["messages:own", "messages:read_all"] },
-      params: s.Params,
-      response: s.MessageView,
-      errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.getMessage(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id/status`,
-      aliases: ["/messages/:id/status"],
-      summary: "Where a message is, and how it came there",
-      tag,
-      access: { tokenScopes: ["messages:own", "messages:read_all"] },
-      params: s.Params,
-      response: s.StatusView,
-      errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.messageStatus(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "PATCH",
-      path: `${PATH}/:id/read`,
-      summary: "Mark a message to you read",
-      tag,
-      access: { tokenScopes: ["messages:own"] },
-      params: s.Params,
-      response: s.MessageView,
-      errors: ["MESSAGE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.readMessage(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id`,
-      summary: "Withdraw a message of yours until its delivery begins",
-      tag,
-      access: { tokenScopes: ["messages:own"] },
-      params: s.Params,
-      status: 200,
-      response: v.object({ status: v.literal("cancelled") }),
-      errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
-      handle: (exchange, { params }) => service.cancelMessage(context, userOf(exchange), params.id),
-    }),
-  );
+  server.route({
+    method: "POST",
+    path: PATH,
+    aliases: ["/messages", "/api/messages"],
+    summary: "Send a message to somebody, now or later",
+    tag,
+    access: { permission: "messages:own" },
+    body: s.SendBody,
+    status: 202,
+    response: s.SentView,
+    errors: ["RECIPIENT_NOT_FOUND", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
+    handle: (exchange, { body }) => service.sendMessage(context, rate, exchange, userOf(exchange), body),
+  });
+  server.route({
+    method: "GET",
+    path: PATH,
+    aliases: ["/messages", "/api/messages"],
+    summary: "Your messages, the latest due first; those to you once they are delivered",
+    tag,
+    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    query: s.ListQuery,
+    response: pageOf(s.MessageView),
+    errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
+    handle: (exchange, { query }) => service.listMessages(context, userOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id`,
+    aliases: ["/messages/:id"],
+    summary: "A message that you sent, or that was delivered to you",
+    tag,
+    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    params: s.Params,
+    response: s.MessageView,
+    errors: ["MESSAGE_NOT_FOUND"],
+    handle: (exchange, { params }) => service.getMessage(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/status`,
+    aliases: ["/messages/:id/status"],
+    summary: "Where a message is, and how it came there",
+    tag,
+    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    params: s.Params,
+    response: s.StatusView,
+    errors: ["MESSAGE_NOT_FOUND"],
+    handle: (exchange, { params }) => service.messageStatus(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "PATCH",
+    path: `${PATH}/:id/read`,
+    summary: "Mark a message to you read",
+    tag,
+    access: { tokenScopes: ["messages:own"] },
+    params: s.Params,
+    response: s.MessageView,
+    errors: ["MESSAGE_NOT_FOUND"],
+    handle: (exchange, { params }) => service.readMessage(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    summary: "Withdraw a message of yours until its delivery begins",
+    tag,
+    access: { tokenScopes: ["messages:own"] },
+    params: s.Params,
+    status: 200,
+    response: v.object({ status: v.literal("cancelled") }),
+    errors: ["MESSAGE_NOT_FOUND", "MESSAGE_NOT_CANCELLABLE"],
+    handle: (exchange, { params }) => service.cancelMessage(context, userOf(exchange), params.id),
+  });
 }

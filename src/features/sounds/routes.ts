@@ -3,7 +3,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/long-replies.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { type BodyType, route } from "../../http/route.ts";
+import type { BodyType } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { RunningJob } from "../jobs/index.ts";
@@ -86,91 +86,81 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
   const swept = await sounds.local.sweep();
   if (swept > 0) log.namespace("sounds").info({ files: swept }, "halves of files that a crash had left were removed");
 
-  server.route(
-    route({
-      method: "POST",
-      path: PATH,
-      summary: "Store a sound, as the part `file` of a form or as the body itself; MP3, Ogg or WAV, up to 5 MiB",
-      tag,
-      access: { permission: "sounds:write" },
-      query: s.UploadQuery,
-      body: s.Upload,
-      raw: { types: TYPES, gzip: false },
-      maxBodyBytes: MAX_SOUND_BYTES + FORM_BYTES,
-      uploads: true,
-      status: 201,
-      response: s.SoundView,
-      errors: ["INVALID_AUDIO", "NAME_TAKEN", "OVERLOADED", "RATE_LIMITED"],
-      async handle(exchange, { query, body }) {
-        const { userId, key } = userOf(exchange);
-        take(key);
-        storage.requireSpace();
-        const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
-        const release = bodies.hold(exchange, sound.bytes.length);
-        try {
-          return await storeSound(context, sound, userId);
-        } finally {
-          release();
-        }
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: PATH,
-      summary: "The sounds there are, newest first, with links that work without credentials for a while",
-      tag,
-      access: { permission: "sounds:read" },
-      query: s.ListQuery,
-      response: pageOf(s.SoundView),
-      errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => soundsPage(context, query),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id`,
-      summary: "A sound, with a link that works without credentials for a while",
-      tag,
-      access: { permission: "sounds:read" },
-      params: s.SoundParams,
-      query: s.GetQuery,
-      response: s.SoundView,
-      errors: ["SOUND_NOT_FOUND"],
-      handle: (_exchange, { params, query }) => getSound(context, params.id, query.ttlMs),
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id`,
-      summary: "Delete a sound that no rule uses, or any with force=true",
-      tag,
-      access: { permission: "sounds:write" },
-      params: s.SoundParams,
-      query: s.DeleteQuery,
-      errors: ["SOUND_NOT_FOUND", "SOUND_IN_USE"],
-      handle: (_exchange, { params, query }) => removeSound(context, params.id, query.force === true),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${MEDIA_PATH}/:id`,
-      summary: "The bytes of a sound, by the link that /sounds gives; ranges are served",
-      tag,
-      access: "public",
-      params: s.SoundParams,
-      query: s.MediaQuery,
-      otherStatuses: [206],
-      response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
-      errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
-      handle: (exchange, { params, query }) =>
-        sendSound(context, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
-    }),
-  );
+  server.route({
+    method: "POST",
+    path: PATH,
+    summary: "Store a sound, as the part `file` of a form or as the body itself; MP3, Ogg or WAV, up to 5 MiB",
+    tag,
+    access: { permission: "sounds:write" },
+    query: s.UploadQuery,
+    body: s.Upload,
+    raw: { types: TYPES, gzip: false },
+    maxBodyBytes: MAX_SOUND_BYTES + FORM_BYTES,
+    uploads: true,
+    status: 201,
+    response: s.SoundView,
+    errors: ["INVALID_AUDIO", "NAME_TAKEN", "OVERLOADED", "RATE_LIMITED"],
+    async handle(exchange, { query, body }) {
+      const { userId, key } = userOf(exchange);
+      take(key);
+      storage.requireSpace();
+      const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
+      const release = bodies.hold(exchange, sound.bytes.length);
+      try {
+        return await storeSound(context, sound, userId);
+      } finally {
+        release();
+      }
+    },
+  });
+  server.route({
+    method: "GET",
+    path: PATH,
+    summary: "The sounds there are, newest first, with links that work without credentials for a while",
+    tag,
+    access: { permission: "sounds:read" },
+    query: s.ListQuery,
+    response: pageOf(s.SoundView),
+    errors: ["INVALID_CURSOR"],
+    handle: (_exchange, { query }) => soundsPage(context, query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id`,
+    summary: "A sound, with a link that works without credentials for a while",
+    tag,
+    access: { permission: "sounds:read" },
+    params: s.SoundParams,
+    query: s.GetQuery,
+    response: s.SoundView,
+    errors: ["SOUND_NOT_FOUND"],
+    handle: (_exchange, { params, query }) => getSound(context, params.id, query.ttlMs),
+  });
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    summary: "Delete a sound that no rule uses, or any with force=true",
+    tag,
+    access: { permission: "sounds:write" },
+    params: s.SoundParams,
+    query: s.DeleteQuery,
+    errors: ["SOUND_NOT_FOUND", "SOUND_IN_USE"],
+    handle: (_exchange, { params, query }) => removeSound(context, params.id, query.force === true),
+  });
+  server.route({
+    method: "GET",
+    path: `${MEDIA_PATH}/:id`,
+    summary: "The bytes of a sound, by the link that /sounds gives; ranges are served",
+    tag,
+    access: "public",
+    params: s.SoundParams,
+    query: s.MediaQuery,
+    otherStatuses: [206],
+    response: { contentType: "audio/*", description: "The file, or the range of it that was asked for" },
+    errors: ["SIGNATURE_INVALID", "LINK_EXPIRED", "SOUND_NOT_FOUND", "OVERLOADED", "NOT_CONFIGURED"],
+    handle: (exchange, { params, query }) =>
+      sendSound(context, exchange, { id: params.id, exp: query.exp ?? "", sig: query.sig ?? "" }),
+  });
 
   /** @throws RATE_LIMITED */
   function take(key: string): void {

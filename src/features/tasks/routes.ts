@@ -1,6 +1,6 @@
 import { userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { RawJson, Reply, route, versioned } from "../../http/route.ts";
+import { RawJson, Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { KeptAnswer } from "../access/index.ts";
@@ -21,83 +21,67 @@ function serve(server: FeatureServer, context: TasksContext): void {
   const all = { path: PATH, aliases: [ALIAS] };
   const one = { path: `${PATH}/:id`, aliases: [`${ALIAS}/:id`], params: s.TaskParams };
 
-  server.route(
-    route({
-      ...own,
-      ...all,
-      method: "GET",
-      summary: "The caller's tasks, newest first; somebody else's with tasks:all",
-      query: s.ListTasks,
-      response: pageOf(s.TaskView),
-      tagged: true,
-      errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
-      handle: async (exchange, { query }) => answer(await service.listTasks(context, userOf(exchange), query)),
-    }),
-  );
-  server.route(
-    route({
-      ...one,
-      tag: own.tag,
-      access: { tokenScopes: ["tasks:own", "tasks:all"] },
-      method: "GET",
-      summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
-      response: s.TaskView,
-      errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
-      handle: async (exchange, { params }) => answer(await service.getTask(context, userOf(exchange), params.id)),
-    }),
-  );
-  server.route(
-    route({
-      ...own,
-      ...all,
-      method: "POST",
-      summary: "Make a task",
-      body: s.CreateTask,
-      status: 201,
-      response: s.TaskView,
-      errors: [...IDEMPOTENCY_ERRORS],
-      handle(exchange, { body }) {
-        const principal = userOf(exchange);
-        return context.idempotency.run(exchange, principal, body, context.db, async (trx) => {
-          const task = await service.createTask(context, principal, body, trx);
-          return versioned(task.version, taskView(task), { status: 201 });
-        });
-      },
-    }),
-  );
+  server.route({
+    ...own,
+    ...all,
+    method: "GET",
+    summary: "The caller's tasks, newest first; somebody else's with tasks:all",
+    query: s.ListTasks,
+    response: pageOf(s.TaskView),
+    tagged: true,
+    errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
+    handle: async (exchange, { query }) => answer(await service.listTasks(context, userOf(exchange), query)),
+  });
+  server.route({
+    ...one,
+    tag: own.tag,
+    access: { tokenScopes: ["tasks:own", "tasks:all"] },
+    method: "GET",
+    summary: "A task: its owner's, with tasks:own, or anybody's with tasks:all",
+    response: s.TaskView,
+    errors: ["TASK_NOT_FOUND", "UNAUTHORIZED_ROLE"],
+    handle: async (exchange, { params }) => answer(await service.getTask(context, userOf(exchange), params.id)),
+  });
+  server.route({
+    ...own,
+    ...all,
+    method: "POST",
+    summary: "Make a task",
+    body: s.CreateTask,
+    status: 201,
+    response: s.TaskView,
+    errors: [...IDEMPOTENCY_ERRORS],
+    handle(exchange, { body }) {
+      const principal = userOf(exchange);
+      return context.idempotency.run(exchange, principal, body, context.db, async (trx) => {
+        const task = await service.createTask(context, principal, body, trx);
+        return versioned(task.version, taskView(task), { status: 201 });
+      });
+    },
+  });
   for (const method of ["PUT", "PATCH"] as const) {
-    server.route(
-      route({
-        ...own,
-        ...one,
-        method,
-        summary: "Change a task of the caller's; members that are missing stay",
-        body: s.UpdateTask,
-        response: s.TaskView,
-        errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
-        async handle(exchange, { params, body }) {
-          const task = await service.updateTask(
-            context,
-            userOf(exchange),
-            params.id,
-            exchange.header("if-match"),
-            body,
-          );
-          return versioned(task.version, taskView(task));
-        },
-      }),
-    );
-  }
-  server.route(
-    route({
+    server.route({
       ...own,
       ...one,
-      method: "DELETE",
-      summary: "Delete a task of the caller's",
-      errors: ["TASK_NOT_FOUND"],
-      handle: (exchange, { params }) => service.deleteTask(context, userOf(exchange), params.id),
-    }),
-  );
+      method,
+      summary: "Change a task of the caller's; members that are missing stay",
+      body: s.UpdateTask,
+      response: s.TaskView,
+      errors: ["TASK_NOT_FOUND", "VERSION_CONFLICT"],
+      async handle(exchange, { params, body }) {
+        const task = await service.updateTask(context, userOf(exchange), params.id, exchange.header("if-match"), body);
+        return versioned(task.version, taskView(task));
+      },
+    });
+  }
+  server.route({
+    ...own,
+    ...one,
+    method: "DELETE",
+    summary: "Delete a task of the caller's",
+    errors: ["TASK_NOT_FOUND"],
+    handle: (exchange, { params }) => service.deleteTask(context, userOf(exchange), params.id),
+  });
 }
 
 function answer({ json, etag }: KeptAnswer): Reply {

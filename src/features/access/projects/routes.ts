@@ -46,201 +46,175 @@ export function projectsFeature(own: ProjectsOwn): Feature {
 function serve(server: FeatureServer, context: ProjectsContext): void {
   for (const each of invitationRoutes(context)) server.route(each);
 
-  server.route(
-    route({
-      method: "GET",
-      path: PATH,
-      aliases: ["/projects"],
-      summary: "The projects you are a member of",
-      tag,
-      access: { tokenScopes: PROJECT_SCOPES },
-      query: s.ListProjects,
-      response: pageOf(s.ProjectView),
-      errors: ["INVALID_CURSOR"],
-      handle: (exchange, { query }) => projectsPage(context, userOf(exchange), query),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: PATH,
-      aliases: ["/projects"],
-      summary:
-        "Make a project; you become its owner, and its first API key is in the answer. A service token gives the key no scope it lacks itself; one with neither events:write nor events:read makes no key",
-      tag,
-      access: { permission: "projects:create" },
-      body: s.CreateProject,
-      status: 201,
-      response: s.CreatedProjectView,
-      errors: ["NAME_TAKEN"],
-      handle: (exchange, { body }) => createProject(context, userOf(exchange), body),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id`,
-      aliases: ["/projects/:id"],
-      summary: "A project by id or slug",
-      tag,
-      access: { keyScope: "events:read", tokenScopes: PROJECT_SCOPES },
-      params: s.ProjectParams,
-      response: s.ProjectDetail,
-      errors: ["PROJECT_NOT_FOUND"],
-      async handle(exchange, { params }) {
-        const { version, body } = await getProject(context, callerOf(exchange), params.id);
-        const { role, eventCount, lastEventAt, keys } = body;
-        return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys]) });
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "PATCH",
-      path: `${PATH}/:id`,
-      summary: "Rename a project or change its settings (owner): settings that are missing stay, null removes one",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.ProjectParams,
-      body: s.UpdateProject,
-      response: s.ProjectView,
-      errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
-      async handle(exchange, { params, body }) {
-        const updated = await updateProject(context, userOf(exchange), params.id, exchange.header("if-match"), body);
-        return versioned(updated.version, updated.body);
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id`,
-      aliases: ["/projects/:id"],
-      summary: "Delete a project with its events, keys and rules (owner)",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.ProjectParams,
-      errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
-      handle: (exchange, { params }) => deleteProject(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id/members`,
-      summary: "The members of a project",
-      tag,
-      access: { tokenScopes: PROJECT_SCOPES },
-      params: s.ProjectParams,
-      query: s.ListMembers,
-      response: pageOf(s.MemberView),
-      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => membersPage(context, userOf(exchange), params.id, query),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/:id/members`,
-      summary:
-        "Invite a mail address to the project (202), add a user by id at once (201, needs users:read), or change a member's role (owner)",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.ProjectParams,
-      body: s.AddMember,
-      status: 201,
-      otherStatuses: [202],
-      response: v.union([s.MemberView, s.InvitationView]),
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
-      async handle(exchange, { params, body }) {
-        const made = await addMember(context, userOf(exchange), params.id, body);
-        return new Reply("expiresAt" in made ? 202 : 201, made);
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "PATCH",
-      path: `${PATH}/:id/members/:userId`,
-      summary: "Change a member's role (owner)",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.MemberParams,
-      body: s.ChangeMember,
-      response: s.MemberView,
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-      handle: (exchange, { params, body }) =>
-        changeMember(context, userOf(exchange), params.id, params.userId, body.role),
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id/members/:userId`,
-      summary: "Remove a member (owner), or leave the project as me",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.MemberParams,
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-      handle: (exchange, { params }) => removeMember(context, userOf(exchange), params.id, params.userId),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id/keys`,
-      summary: "A project's API keys, without their secrets (editor)",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.ProjectParams,
-      response: v.object({ data: v.array(s.KeyView) }),
-      errors: ["PROJECT_NOT_FOUND"],
-      handle: (exchange, { params }) => projectKeys(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/:id/keys`,
-      summary: "Make an API key (owner); a service token gives only scopes that it has itself",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.ProjectParams,
-      body: s.CreateKey,
-      status: 201,
-      response: s.IssuedKeyView,
-      errors: ["PROJECT_NOT_FOUND", "PRIVILEGE_ESCALATION"],
-      handle: (exchange, { params, body }) => createProjectKey(context, userOf(exchange), params.id, body),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/:id/keys/:keyId/rotate`,
-      summary: "A new key in place of an old one, which ends after the grace (owner)",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.KeyParams,
-      body: s.RotateKey,
-      status: 201,
-      response: s.IssuedKeyView,
-      errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND", "PRIVILEGE_ESCALATION"],
-      handle: (exchange, { params, body }) =>
-        rotateProjectKey(context, userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
-    }),
-  );
-  server.route(
-    route({
-      method: "DELETE",
-      path: `${PATH}/:id/keys/:keyId`,
-      summary: "Revoke an API key (owner): it is refused from the next request on",
-      tag,
-      access: { tokenScopes: ["projects:create"] },
-      params: s.KeyParams,
-      errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
-      handle: (exchange, { params }) => revokeProjectKey(context, userOf(exchange), params.id, params.keyId),
-    }),
-  );
+  server.route({
+    method: "GET",
+    path: PATH,
+    aliases: ["/projects"],
+    summary: "The projects you are a member of",
+    tag,
+    access: { tokenScopes: PROJECT_SCOPES },
+    query: s.ListProjects,
+    response: pageOf(s.ProjectView),
+    errors: ["INVALID_CURSOR"],
+    handle: (exchange, { query }) => projectsPage(context, userOf(exchange), query),
+  });
+  server.route({
+    method: "POST",
+    path: PATH,
+    aliases: ["/projects"],
+    summary:
+      "Make a project; you become its owner, and its first API key is in the answer. A service token gives the key no scope it lacks itself; one with neither events:write nor events:read makes no key",
+    tag,
+    access: { permission: "projects:create" },
+    body: s.CreateProject,
+    status: 201,
+    response: s.CreatedProjectView,
+    errors: ["NAME_TAKEN"],
+    handle: (exchange, { body }) => createProject(context, userOf(exchange), body),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id`,
+    aliases: ["/projects/:id"],
+    summary: "A project by id or slug",
+    tag,
+    access: { keyScope: "events:read", tokenScopes: PROJECT_SCOPES },
+    params: s.ProjectParams,
+    response: s.ProjectDetail,
+    errors: ["PROJECT_NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const { version, body } = await getProject(context, callerOf(exchange), params.id);
+      const { role, eventCount, lastEventAt, keys } = body;
+      return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys]) });
+    },
+  });
+  server.route({
+    method: "PATCH",
+    path: `${PATH}/:id`,
+    summary: "Rename a project or change its settings (owner): settings that are missing stay, null removes one",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.ProjectParams,
+    body: s.UpdateProject,
+    response: s.ProjectView,
+    errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
+    async handle(exchange, { params, body }) {
+      const updated = await updateProject(context, userOf(exchange), params.id, exchange.header("if-match"), body);
+      return versioned(updated.version, updated.body);
+    },
+  });
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    aliases: ["/projects/:id"],
+    summary: "Delete a project with its events, keys and rules (owner)",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.ProjectParams,
+    errors: ["PROJECT_NOT_FOUND", "DEFAULT_PROJECT"],
+    handle: (exchange, { params }) => deleteProject(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/members`,
+    summary: "The members of a project",
+    tag,
+    access: { tokenScopes: PROJECT_SCOPES },
+    params: s.ProjectParams,
+    query: s.ListMembers,
+    response: pageOf(s.MemberView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { params, query }) => membersPage(context, userOf(exchange), params.id, query),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/:id/members`,
+    summary:
+      "Invite a mail address to the project (202), add a user by id at once (201, needs users:read), or change a member's role (owner)",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.ProjectParams,
+    body: s.AddMember,
+    status: 201,
+    otherStatuses: [202],
+    response: v.union([s.MemberView, s.InvitationView]),
+    errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
+    async handle(exchange, { params, body }) {
+      const made = await addMember(context, userOf(exchange), params.id, body);
+      return new Reply("expiresAt" in made ? 202 : 201, made);
+    },
+  });
+  server.route({
+    method: "PATCH",
+    path: `${PATH}/:id/members/:userId`,
+    summary: "Change a member's role (owner)",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.MemberParams,
+    body: s.ChangeMember,
+    response: s.MemberView,
+    errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+    handle: (exchange, { params, body }) =>
+      changeMember(context, userOf(exchange), params.id, params.userId, body.role),
+  });
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id/members/:userId`,
+    summary: "Remove a member (owner), or leave the project as me",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.MemberParams,
+    errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+    handle: (exchange, { params }) => removeMember(context, userOf(exchange), params.id, params.userId),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/keys`,
+    summary: "A project's API keys, without their secrets (editor)",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.ProjectParams,
+    response: v.object({ data: v.array(s.KeyView) }),
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { params }) => projectKeys(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/:id/keys`,
+    summary: "Make an API key (owner); a service token gives only scopes that it has itself",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.ProjectParams,
+    body: s.CreateKey,
+    status: 201,
+    response: s.IssuedKeyView,
+    errors: ["PROJECT_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+    handle: (exchange, { params, body }) => createProjectKey(context, userOf(exchange), params.id, body),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/:id/keys/:keyId/rotate`,
+    summary: "A new key in place of an old one, which ends after the grace (owner)",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.KeyParams,
+    body: s.RotateKey,
+    status: 201,
+    response: s.IssuedKeyView,
+    errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND", "PRIVILEGE_ESCALATION"],
+    handle: (exchange, { params, body }) =>
+      rotateProjectKey(context, userOf(exchange), params.id, params.keyId, body.graceMs ?? 0),
+  });
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id/keys/:keyId`,
+    summary: "Revoke an API key (owner): it is refused from the next request on",
+    tag,
+    access: { tokenScopes: ["projects:create"] },
+    params: s.KeyParams,
+    errors: ["PROJECT_NOT_FOUND", "API_KEY_NOT_FOUND"],
+    handle: (exchange, { params }) => revokeProjectKey(context, userOf(exchange), params.id, params.keyId),
+  });
 }
 
 const OF_PROJECT = "/api/v1/projects/:id/invitations";

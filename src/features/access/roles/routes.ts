@@ -8,7 +8,7 @@ import { type Permission, shownPermissions, storedPermissions } from "../../../c
 import { sha256Hex } from "../../../core/tokens.ts";
 import { userOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { Reply, route, versioned } from "../../../http/route.ts";
+import { Reply, versioned } from "../../../http/route.ts";
 import { named, object, text } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
@@ -234,84 +234,74 @@ function serve(server: FeatureServer, context: RolesContext): void {
   const reads = { tag: "Roles", access: { permission: "roles:read" } } as const;
   const writes = { tag: "Roles", access: { permission: "roles:manage" } } as const;
 
-  server.route(
-    route({
-      ...reads,
-      method: "GET",
-      path: "/api/v1/roles",
-      summary: "All roles",
-      tagged: true,
-      response: v.object({ data: v.array(RoleView) }),
-      async handle() {
-        const data = (await listRoles(context)).map(roleView);
-        const tag = sha256Hex(data.map(({ id, version }) => `${id}:${version}`).join());
-        return new Reply(200, { data }, { ETag: `"${tag.slice(0, 32)}"`, "Cache-Control": "private, no-cache" });
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...reads,
-      method: "GET",
-      path: "/api/v1/roles/:id",
-      summary: "One role",
-      params,
-      response: RoleView,
-      errors: ["ROLE_NOT_FOUND"],
-      async handle(_exchange, { params: { id } }) {
-        const role = await getRole(id, context.db.read);
-        return versioned(role.version, roleView(role));
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...writes,
-      method: "POST",
-      path: "/api/v1/roles",
-      summary: "Make a role out of permissions that the caller holds",
-      body: CreateBody,
-      status: 201,
-      response: RoleView,
-      errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
-      async handle(exchange, { body }) {
-        const role = await createRole(context, body, granterOf(userOf(exchange)));
-        return versioned(role.version, roleView(role), { status: 201 });
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...writes,
-      method: "PUT",
-      path: "/api/v1/roles/:id",
-      summary: "Change a role; it counts at once for all who hold it",
-      params,
-      body: UpdateBody,
-      response: RoleView,
-      errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
-      async handle(exchange, { params: { id }, body }) {
-        const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(userOf(exchange)));
-        return versioned(role.version, roleView(role));
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...writes,
-      method: "DELETE",
-      path: "/api/v1/roles/:id",
-      summary: "Remove a role; those who hold it can be given another one, and no rule may name it",
-      params,
-      query: Reassign,
-      status: 204,
-      errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "ROLE_IN_USE", "PRIVILEGE_ESCALATION"],
-      async handle(exchange, { params: { id }, query: { reassignTo } }) {
-        await removeRole(context, id, reassignTo, granterOf(userOf(exchange)));
-        return new Reply(204);
-      },
-    }),
-  );
+  server.route({
+    ...reads,
+    method: "GET",
+    path: "/api/v1/roles",
+    summary: "All roles",
+    tagged: true,
+    response: v.object({ data: v.array(RoleView) }),
+    async handle() {
+      const data = (await listRoles(context)).map(roleView);
+      const tag = sha256Hex(data.map(({ id, version }) => `${id}:${version}`).join());
+      return new Reply(200, { data }, { ETag: `"${tag.slice(0, 32)}"`, "Cache-Control": "private, no-cache" });
+    },
+  });
+  server.route({
+    ...reads,
+    method: "GET",
+    path: "/api/v1/roles/:id",
+    summary: "One role",
+    params,
+    response: RoleView,
+    errors: ["ROLE_NOT_FOUND"],
+    async handle(_exchange, { params: { id } }) {
+      const role = await getRole(id, context.db.read);
+      return versioned(role.version, roleView(role));
+    },
+  });
+  server.route({
+    ...writes,
+    method: "POST",
+    path: "/api/v1/roles",
+    summary: "Make a role out of permissions that the caller holds",
+    body: CreateBody,
+    status: 201,
+    response: RoleView,
+    errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
+    async handle(exchange, { body }) {
+      const role = await createRole(context, body, granterOf(userOf(exchange)));
+      return versioned(role.version, roleView(role), { status: 201 });
+    },
+  });
+  server.route({
+    ...writes,
+    method: "PUT",
+    path: "/api/v1/roles/:id",
+    summary: "Change a role; it counts at once for all who hold it",
+    params,
+    body: UpdateBody,
+    response: RoleView,
+    errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
+    async handle(exchange, { params: { id }, body }) {
+      const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(userOf(exchange)));
+      return versioned(role.version, roleView(role));
+    },
+  });
+  server.route({
+    ...writes,
+    method: "DELETE",
+    path: "/api/v1/roles/:id",
+    summary: "Remove a role; those who hold it can be given another one, and no rule may name it",
+    params,
+    query: Reassign,
+    status: 204,
+    errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "ROLE_IN_USE", "PRIVILEGE_ESCALATION"],
+    async handle(exchange, { params: { id }, query: { reassignTo } }) {
+      await removeRole(context, id, reassignTo, granterOf(userOf(exchange)));
+      return new Reply(204);
+    },
+  });
 }
 
 type Row = Awaited<ReturnType<typeof getRole>>;
