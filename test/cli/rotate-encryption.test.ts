@@ -5,7 +5,7 @@ import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { reseal, SEALED_COLUMNS } from "../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../src/core/sealed-box.ts";
-import { AuditService } from "../../src/features/audit/audit.ts";
+import { AuditService } from "../../src/features/audit/audit-log.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";

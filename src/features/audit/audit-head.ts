@@ -8,8 +8,7 @@ import type { SealedBox } from "../../core/sealed-box.ts";
 import { GENESIS_HASH } from "../../store/commit/audit-chain.ts";
 import type { Database } from "../../store/database.ts";
 import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../store/sealed-settings.ts";
-import type { AuditService } from "./audit.ts";
-import type { AuditHead } from "./audit-log.ts";
+import type { AuditHead, AuditService } from "./audit-log.ts";
 
 /** A head as a file or a log line has it; `mac` is null in the form of earlier versions and of the log. */
 export interface NotedHead extends AuditHead {

@@ -2,8 +2,8 @@ import { runAs, SYSTEM } from "../../core/caller.ts";
 import { DAY_MS } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import type { NamedSweep } from "../../store/retention.ts";
-import type { AuditService } from "./audit.ts";
 import { readAuditHead } from "./audit-head.ts";
+import type { AuditService } from "./audit-log.ts";
 import { CHECKPOINT_ACTION } from "./audit-log.ts";
 
 /** Rows of one transaction, during which all other writes wait. */

@@ -21,9 +21,19 @@ import {
   type WrittenArchive,
   writeArchive,
 } from "./archive.ts";
-import { ArchiveRefused, type FreeBytes, freeBytes, requireRoom } from "./archive-refused.ts";
-import { checkDatabase } from "./check-database.ts";
-import { type CarriedKeys, DATABASE_MEMBER, KEYS_MEMBER, type Manifest, sealKeys, signManifest } from "./manifest.ts";
+import {
+  ArchiveRefused,
+  type CarriedKeys,
+  DATABASE_MEMBER,
+  type FreeBytes,
+  freeBytes,
+  KEYS_MEMBER,
+  type Manifest,
+  requireRoom,
+  sealKeys,
+  signManifest,
+} from "./manifest.ts";
+import { checkDatabase } from "./prepare-restored.ts";
 
 export interface BackupParts {
   readonly config: Config;

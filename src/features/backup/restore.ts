@@ -8,10 +8,17 @@ import { openForWriting } from "../../store/sqlite/connection.ts";
 import type { AuditHead } from "../audit/index.ts";
 import { readAuditHead } from "../audit/index.ts";
 import { ArchiveReader } from "./archive.ts";
-import { ArchiveRefused, type FreeBytes, requireRoom } from "./archive-refused.ts";
-import { checkDatabase } from "./check-database.ts";
-import { type CarriedKeys, DATABASE_MEMBER, type Manifest, openKeys, requireSigned } from "./manifest.ts";
-import { type Prepared, prepareRestored, type ReplacedData } from "./prepare-restored.ts";
+import {
+  ArchiveRefused,
+  type CarriedKeys,
+  DATABASE_MEMBER,
+  type FreeBytes,
+  type Manifest,
+  openKeys,
+  requireRoom,
+  requireSigned,
+} from "./manifest.ts";
+import { checkDatabase, type Prepared, prepareRestored, type ReplacedData } from "./prepare-restored.ts";
 import { commitRestore, type DataPlaces, foldersOf, isRestorePending } from "./swap.ts";
 
 export interface ArchiveOptions {

@@ -1,6 +1,5 @@
 /** What other features may use of `jobs`. */
 
-export { actionWithoutWords, MASK, mayReadWords } from "./hidden-words.ts";
 export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job-service.ts";
 export type { MovedJob } from "./moved-jobs.ts";
 export { type JobServices, openJobs } from "./open-jobs.ts";
@@ -27,7 +26,7 @@ export {
   type RunningJob,
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
-export { type JobCount, RecentJobCounts } from "./runner/waiting-counts.ts";
-export { type QueueParts, queueViews } from "./view.ts";
+export { type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
+export { actionWithoutWords, MASK, mayReadWords, type QueueParts, queueViews } from "./view.ts";
 export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";
 export type { WorkerLeases } from "./worker-leases.ts";

@@ -9,8 +9,8 @@ import { jobsAdded } from "../../store/effect.ts";
 import { commitError } from "../../store/sqlite/sqlite-errors.ts";
 import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
 import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
-import type { BegunJobs } from "./runner/begun-jobs.ts";
 import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "./runner/job.ts";
+import type { BegunJobs } from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
 /** Rows of one write set: the writer is not held longer than for a set of events. */
@@ -108,23 +108,12 @@ export interface JobServiceParts {
 
 /** Puts jobs into the table in the transaction of what causes them, or with others in one commit, and completes them in the transaction of their effect. */
 export class JobService {
-  readonly #database: Database;
-  readonly #runner: JobRunner;
-  readonly #clock: Clock;
-  readonly #hooks: JobHooks;
+  readonly #parts: JobServiceParts;
   readonly #enqueuer: JobEnqueuer;
-  readonly #settingsOf: (queue: QueueName) => QueueSettings;
 
-  readonly #begun: BegunJobs | undefined;
-
-  constructor({ database, committer, runner, clock, hooks, settingsOf, begun }: JobServiceParts) {
-    this.#begun = begun;
-    this.#database = database;
-    this.#runner = runner;
-    this.#clock = clock;
-    this.#hooks = hooks;
-    this.#settingsOf = settingsOf;
-    this.#enqueuer = new JobEnqueuer(committer, (rows) => runner.enqueued(rows));
+  constructor(parts: JobServiceParts) {
+    this.#parts = parts;
+    this.#enqueuer = new JobEnqueuer(parts.committer, (rows) => parts.runner.enqueued(rows));
   }
 
   /** @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws OVERLOADED when too many wait in the queue. */
@@ -132,18 +121,19 @@ export class JobService {
     job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
     options: InTransaction = {},
   ): Promise<EnqueuedJob> {
-    const { maxAttempts = this.#settingsOf(job.queue).maxAttempts } = job;
-    const row = newJobRow({ ...job, maxAttempts }, this.#clock.now());
+    const { database, runner, clock, settingsOf } = this.#parts;
+    const { maxAttempts = settingsOf(job.queue).maxAttempts } = job;
+    const row = newJobRow({ ...job, maxAttempts }, clock.now());
     if (!options.trx && row.dedupeKey === null) {
-      this.#database.requireOutside();
-      requireRoom(this.#runner, job.queue);
+      database.requireOutside();
+      requireRoom(runner, job.queue);
       await this.#enqueuer.add(row);
       return enqueued(row);
     }
-    return this.#database.writeIn(options, async (trx) => {
+    return database.writeIn(options, async (trx) => {
       const [held] = row.dedupeKey === null ? [] : await holdersOf(trx, row.queue, [row.dedupeKey]);
       if (held) return enqueued(held);
-      requireRoom(this.#runner, job.queue);
+      requireRoom(runner, job.queue);
       await insertJobs(trx, [row]);
       addEffect(trx, jobsAdded([row]));
       return enqueued(row);
@@ -153,9 +143,10 @@ export class JobService {
   /** Puts jobs into the table that nothing can have put there before: their keys are new. @throws OVERLOADED when too many wait in a queue. */
   async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
-    const now = this.#clock.now();
-    for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(this.#runner, queue);
-    const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: this.#settingsOf(job.queue).maxAttempts }, now));
+    const { runner, clock, settingsOf } = this.#parts;
+    const now = clock.now();
+    for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(runner, queue);
+    const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: settingsOf(job.queue).maxAttempts }, now));
     await insertJobs(trx, rows);
     addEffect(trx, jobsAdded(rows));
   }
@@ -167,8 +158,8 @@ export class JobService {
 
   /** Makes postponed jobs ready now; those that have begun or ended meanwhile stay as they are. */
   async recall(jobIds: readonly string[]): Promise<void> {
-    await this.#database.write(async (trx) => {
-      const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#clock.now());
+    await this.#parts.database.write(async (trx) => {
+      const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#parts.clock.now());
       for (const { queue } of recalled) addEffect(trx, { type: "jobs-removed", queue, count: 1 });
       addEffect(trx, jobsAdded(recalled.map((job) => ({ ...job, state: "ready" }))));
     });
@@ -193,9 +184,9 @@ export class JobService {
     job: Pick<RunningJob, "id" | "kind" | "label" | "claimed">,
     trx: Trx,
     error: unknown,
-    worker = this.#runner.workerId,
+    worker = this.#parts.runner.workerId,
   ): Promise<FailedEnd> {
-    const end = endOfFailure(job.claimed, error, this.#settingsOf, this.#clock.now());
+    const end = endOfFailure(job.claimed, error, this.#parts.settingsOf, this.#parts.clock.now());
     await this.#end(job.claimed, trx, end, worker);
     if (end.outcome === "retrying")
       addEffect(trx, jobsAdded([{ queue: end.queue, state: "retrying", runAt: end.runAt }]));
@@ -211,8 +202,9 @@ export class JobService {
    * elsewhere each had begun. Those whose lease still runs keep theirs. To be called by a starting server, which holds the data directory's lock. @returns how many jobs were found.
    */
   async reclaim(): Promise<number> {
-    const now = this.#clock.now();
-    return this.#database.write(async (trx) => {
+    const { database, clock, begun } = this.#parts;
+    const now = clock.now();
+    return database.write(async (trx) => {
       const lost = await runningJobs(trx)
         .where((e) =>
           e.not(
@@ -229,8 +221,8 @@ export class JobService {
         .execute();
       const remote = await remoteWorkers(trx);
       const hadBegun = (job: (typeof lost)[number]): boolean =>
-        this.#begun === undefined || remote.has(job.workerId ?? "") || this.#begun.hadBegun(job);
-      await requeueLostJobs(trx, lost, now, { hooks: this.#hooks, settingsOf: this.#settingsOf, hadBegun });
+        begun === undefined || remote.has(job.workerId ?? "") || begun.hadBegun(job);
+      await requeueLostJobs(trx, lost, now, { ...this.#parts, hadBegun });
       return lost.length;
     });
   }
@@ -247,8 +239,8 @@ export class JobService {
   }
 
   /** @throws LostLease */
-  async #end(claimed: ClaimedJob, trx: Trx, end: JobEnd, worker = this.#runner.workerId): Promise<void> {
-    if (!(await endAttempt(trx, finishOf(claimed, worker, this.#clock.now(), end)))) throw new LostLease();
+  async #end(claimed: ClaimedJob, trx: Trx, end: JobEnd, worker = this.#parts.runner.workerId): Promise<void> {
+    if (!(await endAttempt(trx, finishOf(claimed, worker, this.#parts.clock.now(), end)))) throw new LostLease();
   }
 }
 

@@ -42,38 +42,28 @@ export interface LostContext {
   settingsOf(queue: QueueName): QueueSettings;
 }
 
-/** What became of jobs whose worker is gone. */
-export interface RequeuedJobs {
-  /** Ready again, or in a next queue for another attempt. */
-  readonly waiting: readonly EnqueuedRow[];
-  readonly dead: readonly DeadJob[];
-}
-
 const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
 
 /**
  * Takes running jobs from workers that are gone (contract 8.2): they are ready at once. An attempt that had begun counts, and with none left it is
  * one that failed. The caller tells the runner when it is on disk.
+ * @returns `waiting`: ready again, or in a next queue for another attempt
  */
 export async function requeueLostJobs(
   trx: Trx,
   lost: readonly StoredJob[],
   now: number,
   { hooks, settingsOf, hadBegun = () => true }: LostContext,
-): Promise<RequeuedJobs> {
+): Promise<{ readonly waiting: readonly EnqueuedRow[]; readonly dead: readonly DeadJob[] }> {
   const waiting: EnqueuedRow[] = [];
   const dead: DeadJob[] = [];
   for (const job of lost) {
     const { id, queue, kind, label } = job;
     const claim = { ...job, startedAt: job.startedAt ?? now };
     const finish = <E extends JobEnd>(end: E) => finishOf(claim, job.workerId ?? "", now, end);
-    if (!hadBegun(job)) {
-      await endAttempt(trx, finish({ outcome: "returned" }));
-      waiting.push({ queue, state: "ready", runAt: job.runAt });
-      continue;
-    }
-    if (job.attempts < job.maxAttempts) {
-      await requeueLost(trx, job, now);
+    const isBegun = hadBegun(job);
+    if (!isBegun || job.attempts < job.maxAttempts) {
+      await (isBegun ? requeueLost(trx, job, now) : endAttempt(trx, finish({ outcome: "returned" })));
       waiting.push({ queue, state: "ready", runAt: job.runAt });
       continue;
     }

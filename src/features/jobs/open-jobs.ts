@@ -11,8 +11,8 @@ import type { AuditService } from "../audit/index.ts";
 import { JobService } from "./job-service.ts";
 import { JobHooks } from "./moved-jobs.ts";
 import { type JobControl, jobControl, pausedQueues, type QueueControl, queueControl } from "./operator.ts";
-import { BegunJobs } from "./runner/begun-jobs.ts";
 import type { AttemptFacts, QueueName } from "./runner/job.ts";
+import { BegunJobs } from "./runner/job-execution.ts";
 import { JobRunner } from "./runner/runner.ts";
 import { countWaitingJobs } from "./runner/waiting-counts.ts";
 import { WorkerLeases } from "./worker-leases.ts";
@@ -23,44 +23,36 @@ interface QueueMetrics {
   readonly outcomes: Map<AttemptFacts["outcome"], Counter>;
 }
 
-/** Attempts at jobs, counted as they end (contract 13). Queues are few: the program's own, and one for each module. */
-export class JobMetrics {
-  readonly #durations;
-  readonly #lateness;
-  readonly #attempts;
-  /** Found by name once: to render the labels of each attempt would cost more than to count it. */
-  readonly #queues = new Map<QueueName, QueueMetrics>();
-
-  constructor(metrics: Metrics) {
-    this.#durations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
-    this.#lateness = metrics.histogram(
-      "prism_job_lateness_seconds",
-      "How long after its time a job was claimed",
-      SECONDS_BUCKETS,
-    );
-    this.#attempts = metrics.counter("prism_job_attempts_total", "Attempts at jobs by queue and outcome");
-  }
-
-  attempted({ queue, outcome, durationMs, latenessMs }: AttemptFacts): void {
-    const of = this.#of(queue);
+/**
+ * Attempts at jobs, counted as they end. Queues are few: the program's own, and one for each module.
+ * @returns what counts one
+ */
+function attemptMetrics(metrics: Metrics): (attempt: AttemptFacts) => void {
+  const durations = metrics.histogram("prism_job_duration_seconds", "Time of one attempt by queue", SECONDS_BUCKETS);
+  const lateness = metrics.histogram(
+    "prism_job_lateness_seconds",
+    "How long after its time a job was claimed",
+    SECONDS_BUCKETS,
+  );
+  const attempts = metrics.counter("prism_job_attempts_total", "Attempts at jobs by queue and outcome");
+  // Found by name once: to render the labels of each attempt would cost more than to count it.
+  const queues = new Map<QueueName, QueueMetrics>();
+  const newQueue = (queue: QueueName): QueueMetrics => {
+    const of = { duration: durations({ queue }), lateness: lateness({ queue }), outcomes: new Map() };
+    queues.set(queue, of);
+    return of;
+  };
+  return ({ queue, outcome, durationMs, latenessMs }) => {
+    const of = queues.get(queue) ?? newQueue(queue);
     of.duration.observe(durationMs / 1000);
     of.lateness.observe(latenessMs / 1000);
     let counter = of.outcomes.get(outcome);
     if (!counter) {
-      counter = this.#attempts({ queue, outcome });
+      counter = attempts({ queue, outcome });
       of.outcomes.set(outcome, counter);
     }
     counter.add();
-  }
-
-  #of(queue: QueueName): QueueMetrics {
-    let of = this.#queues.get(queue);
-    if (!of) {
-      of = { duration: this.#durations({ queue }), lateness: this.#lateness({ queue }), outcomes: new Map() };
-      this.#queues.set(queue, of);
-    }
-    return of;
-  }
+  };
 }
 
 export interface JobParts {
@@ -90,20 +82,19 @@ export interface JobServices {
 /** The job table's runner, and what features and operators use of it. Queues that were paused are paused again. */
 export function openJobs({ database, audit, metrics, settings, dataDir, ...parts }: JobParts): JobServices {
   const begun = new BegunJobs(join(dataDir, BEGUN_FILE));
-  const jobMetrics = new JobMetrics(metrics);
+  const onAttempt = attemptMetrics(metrics);
   const settingsOf = settings.queue.bind(settings);
   const runner = new JobRunner({
     ...parts,
     begun,
     settingsOf,
     countWaiting: () => countWaitingJobs(database.read, database.scan),
-    onAttempt: (attempt) => jobMetrics.attempted(attempt),
+    onAttempt,
     onReady: (queue) => workerLeases.wake(queue),
   });
   const shared = { ...parts, begun, database, runner, hooks: new JobHooks(), settingsOf };
   for (const queue of pausedQueues(parts.reader)) runner.pause(queue);
   const jobs = new JobService(shared);
-  const onAttempt = jobMetrics.attempted.bind(jobMetrics);
   const workerLeases = new WorkerLeases({ ...shared, jobs, onAttempt });
   return {
     runner,

@@ -30,6 +30,17 @@ const actsOnQueue = {
   errors: ["QUEUE_NOT_FOUND"],
 } as const;
 
+/** What an operator does to one job, and the errors that it can have besides those of all. */
+const JOB_ACTIONS = [
+  ["retry", "Try a dead or cancelled job anew, with all attempts of its queue", ["OVERLOADED"]],
+  ["cancel", "Cancel a job that waits", ["JOB_NOT_CANCELLABLE"]],
+  ["promote", "Run a job now that waits for its time, or for its next attempt", []],
+] as const;
+const QUEUE_ACTIONS = [
+  ["pause", "Begin none of the queue's jobs, also after a restart, until it is resumed; what runs goes on"],
+  ["resume", "Run the jobs of a paused queue"],
+] as const;
+
 /** Queues and jobs for those who operate the server. */
 export function jobsFeature(own: JobsOwn): Feature {
   return { name: "jobs", version: "1.0.0", register: (server) => serve(server, own) };
@@ -63,51 +74,22 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       handle: (exchange, { params }) => getJob(db, userOf(exchange), params.id),
     }),
   );
-  server.route(
-    route({
-      ...acts,
-      method: "POST",
-      path: `${PATH}/:id/retry`,
-      summary: "Try a dead or cancelled job anew, with all attempts of its queue",
-      body: NoBody,
-      response: JobDetail,
-      errors: ["JOB_NOT_FOUND", "INVALID_STATE", "OVERLOADED"],
-      async handle(exchange, { params }) {
-        await jobControl.retry(params.id);
-        return getJob(db, userOf(exchange), params.id);
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...acts,
-      method: "POST",
-      path: `${PATH}/:id/cancel`,
-      summary: "Cancel a job that waits",
-      body: NoBody,
-      response: JobDetail,
-      errors: ["JOB_NOT_FOUND", "INVALID_STATE", "JOB_NOT_CANCELLABLE"],
-      async handle(exchange, { params }) {
-        await jobControl.cancel(params.id);
-        return getJob(db, userOf(exchange), params.id);
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...acts,
-      method: "POST",
-      path: `${PATH}/:id/promote`,
-      summary: "Run a job now that waits for its time, or for its next attempt",
-      body: NoBody,
-      response: JobDetail,
-      errors: ["JOB_NOT_FOUND", "INVALID_STATE"],
-      async handle(exchange, { params }) {
-        await jobControl.promote(params.id);
-        return getJob(db, userOf(exchange), params.id);
-      },
-    }),
-  );
+  for (const [action, summary, errors] of JOB_ACTIONS)
+    server.route(
+      route({
+        ...acts,
+        method: "POST",
+        path: `${PATH}/:id/${action}`,
+        summary,
+        body: NoBody,
+        response: JobDetail,
+        errors: ["JOB_NOT_FOUND", "INVALID_STATE", ...errors],
+        async handle(exchange, { params }) {
+          await jobControl[action](params.id);
+          return getJob(db, userOf(exchange), params.id);
+        },
+      }),
+    );
   server.route(
     route({
       ...acts,
@@ -151,30 +133,19 @@ function serveQueues(server: FeatureServer, context: JobsOwn): void {
       handle: (_exchange, { params }) => queueView(context, params.name),
     }),
   );
-  server.route(
-    route({
-      ...actsOnQueue,
-      path: `${QUEUES_PATH}/:name/pause`,
-      summary: "Begin none of the queue's jobs, also after a restart, until it is resumed; what runs goes on",
-      response: QueueView,
-      async handle(_exchange, { params }) {
-        await queueControl.pause(await nameOf(params.name));
-        return queueView(context, params.name);
-      },
-    }),
-  );
-  server.route(
-    route({
-      ...actsOnQueue,
-      path: `${QUEUES_PATH}/:name/resume`,
-      summary: "Run the jobs of a paused queue",
-      response: QueueView,
-      async handle(_exchange, { params }) {
-        await queueControl.resume(await nameOf(params.name));
-        return queueView(context, params.name);
-      },
-    }),
-  );
+  for (const [action, summary] of QUEUE_ACTIONS)
+    server.route(
+      route({
+        ...actsOnQueue,
+        path: `${QUEUES_PATH}/:name/${action}`,
+        summary,
+        response: QueueView,
+        async handle(_exchange, { params }) {
+          await queueControl[action](await nameOf(params.name));
+          return queueView(context, params.name);
+        },
+      }),
+    );
   server.route(
     route({
       ...actsOnQueue,

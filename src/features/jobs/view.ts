@@ -1,16 +1,50 @@
 import type { Selectable } from "kysely";
 import { redactFields, redactText } from "../../config/logger.ts";
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import type { JobAttemptsTable, JobsTable } from "../../store/schema.ts";
-import { mayReadWords, withoutWords } from "./hidden-words.ts";
 import { parseQueueName, QUEUES, type QueueName } from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
+
+/** Replaces text that the caller may not read. */
+export const MASK = "***";
+
+const WORDS = ["title", "message", "body", "data"];
+
+/** Whether the caller may read what a timer or a scheduled notification says: its creator, and those who may read all notifications. */
+export function mayReadWords({ userId, permissions }: UserPrincipal, createdBy: string | null): boolean {
+  return createdBy === userId || permissions.has("notifications:read_all");
+}
+
+/** The payload of a timer's or scheduled notification's job without what it says. Other payloads stay as they are. */
+function withoutWords(payload: unknown): unknown {
+  if (!isObject(payload)) return payload;
+  if (isObject(payload["notification"])) return { ...payload, notification: maskWords(payload["notification"]) };
+  return isObject(payload["action"]) ? { ...payload, action: actionWithoutWords(payload["action"]) } : payload;
+}
+
+/** A timer's action without what it says: of a notification its texts and data, of anything else the whole payload. */
+export function actionWithoutWords<A extends object>(action: A): A {
+  const { type, payload } = action as { type?: unknown; payload?: unknown };
+  const masked = type === "notify" && isObject(payload) ? maskWords(payload) : MASK;
+  return payload === undefined ? action : { ...action, payload: masked };
+}
+
+function maskWords(texts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(texts);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, WORDS.includes(name) && value !== null ? MASK : value]),
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
   /** JSON text; null where it was left out. */
@@ -33,8 +67,8 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
     result: masked(job.result),
     lastError: job.lastError === null ? null : redactText(job.lastError),
     runAt: toRfc3339(job.runAt),
-    startedAt: timeOf(job.startedAt),
-    finishedAt: timeOf(job.finishedAt),
+    startedAt: toRfc3339OrNull(job.startedAt),
+    finishedAt: toRfc3339OrNull(job.finishedAt),
     createdAt: toRfc3339(job.createdAt),
   };
 }
@@ -45,23 +79,15 @@ export function jobDetail(job: JobLine, failed: readonly AttemptLine[], caller: 
     ...attempt,
     error: attempt.error === null ? null : redactText(attempt.error),
     startedAt: toRfc3339(attempt.startedAt),
-    endedAt: timeOf(attempt.endedAt),
+    endedAt: toRfc3339OrNull(attempt.endedAt),
   }));
   return { ...jobView(job, caller), history: [...attempts, ...lastAttempt(job, failed.at(-1)?.attempt ?? 0)] };
 }
 
-function lastAttempt({ state, startedAt, finishedAt, workerId }: JobLine, before: number) {
-  if ((state !== "running" && state !== "succeeded") || startedAt === null) return [];
-  return [
-    {
-      attempt: before + 1,
-      startedAt: toRfc3339(startedAt),
-      endedAt: timeOf(finishedAt),
-      outcome: state,
-      error: null,
-      worker: workerId ?? "",
-    },
-  ];
+function lastAttempt({ state: outcome, startedAt, finishedAt, workerId }: JobLine, before: number) {
+  if ((outcome !== "running" && outcome !== "succeeded") || startedAt === null) return [];
+  const times = { startedAt: toRfc3339(startedAt), endedAt: toRfc3339OrNull(finishedAt) };
+  return [{ attempt: before + 1, ...times, outcome, error: null, worker: workerId ?? "" }];
 }
 
 /** @param json as it is stored. */
@@ -69,25 +95,6 @@ function masked(json: string | null): unknown {
   if (json === null) return null;
   const { value } = redactFields({ value: JSON.parse(json) as unknown });
   return JSON.parse(redactText(JSON.stringify(value)));
-}
-
-function timeOf(at: number | null): string | null {
-  return at === null ? null : toRfc3339(at);
-}
-
-/** A queue as an operator sees it. */
-export interface QueueView {
-  readonly name: QueueName;
-  readonly ready: number;
-  readonly scheduled: number;
-  readonly running: number;
-  readonly retrying: number;
-  readonly dead: number;
-  readonly paused: boolean;
-  /** How long the first of those that are ready could have run; null when none is. */
-  readonly oldestReadyAgeMs: number | null;
-  readonly concurrency: number;
-  readonly maxAttempts: number;
 }
 
 /** Which channels are left to workers, and the queues of their attempts. */
@@ -104,33 +111,32 @@ export interface QueueParts {
   readonly settings: LiveSettings;
 }
 
+export type QueueView = ReturnType<typeof viewOf>;
+
 /** The program's queues, those of modules which are loaded, those left to workers, and all others that are paused or have jobs which are unfinished or dead. */
-export async function queueViews(parts: QueueParts): Promise<QueueView[]> {
+export async function queueViews(parts: QueueParts) {
   const { db, runner, channels } = parts;
   const counts = await countJobs(db.scan);
-  const names = new Set<QueueName>([...QUEUES, ...runner.queueNames, ...forWorkers(channels)].concat(namesOf(counts)));
+  const forWorkers = WORKER_CHANNELS.filter((channel) => channels.isForWorkers(channel));
+  const names = new Set<QueueName>([
+    ...QUEUES,
+    ...runner.queueNames,
+    ...forWorkers.map((channel) => channels.queueOf(channel)),
+    ...counts.map(({ queue }) => queue as QueueName).toSorted(),
+  ]);
   return [...names].map((name) => viewOf(parts, name, counts));
 }
 
 /** @param ref a queue's name, or the one by which S2 knows it. @throws QUEUE_NOT_FOUND */
-export async function queueView(parts: QueueParts, ref: string): Promise<QueueView> {
+export async function queueView(parts: QueueParts, ref: string) {
   const name = parseQueueName(ref);
   const view = (await queueViews(parts)).find((queue) => queue.name === name);
   if (!view) throw new PrismError("QUEUE_NOT_FOUND", "No such queue");
   return view;
 }
 
-function forWorkers(channels: WorkerChannels): QueueName[] {
-  return WORKER_CHANNELS.filter((channel) => channels.isForWorkers(channel)).map((channel) =>
-    channels.queueOf(channel),
-  );
-}
-
-function namesOf(counts: readonly JobCount[]): QueueName[] {
-  return counts.map(({ queue }) => queue as QueueName).toSorted();
-}
-
-function viewOf({ clock, runner, settings }: QueueParts, name: QueueName, counts: readonly JobCount[]): QueueView {
+/** A queue as an operator sees it. */
+function viewOf({ clock, runner, settings }: QueueParts, name: QueueName, counts: readonly JobCount[]) {
   const of = (state: string): JobCount | undefined =>
     counts.find((count) => count.queue === name && count.state === state);
   const oldest = of("ready")?.oldest;
@@ -143,6 +149,7 @@ function viewOf({ clock, runner, settings }: QueueParts, name: QueueName, counts
     retrying: of("retrying")?.n ?? 0,
     dead: of("dead")?.n ?? 0,
     paused: runner.isPaused(name),
+    /** How long the first of those that are ready could have run; null when none is. */
     oldestReadyAgeMs: oldest === undefined ? null : Math.max(0, clock.now() - oldest),
     concurrency,
     maxAttempts,

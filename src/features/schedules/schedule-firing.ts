@@ -15,8 +15,99 @@ import {
   type QueueName,
   type QueueSettings,
 } from "../jobs/index.ts";
-import type { ScheduleRow } from "./schedule-definition.ts";
-import { type FiringPlan, planFiring, type Situation, type Skipped, type SkipReason } from "./schedule-plan.ts";
+import { type ScheduleRow, timesFrom } from "./schedule-definition.ts";
+
+/** A run whose time passed longer ago than this has been missed (contract 8.4); until then it is late. */
+const LATE_MS = 30_000;
+
+/** Jobs that one transaction makes for one schedule. */
+const MAX_JOBS = 200;
+/** Times that are looked at one by one; behind them nobody counts. */
+const MAX_COUNTED = 1000;
+
+/**
+ * Why something did not run: its time passed while nobody could make it and the schedule makes up for nothing, or for no more; a job of the
+ * schedule had not ended; the clock left its time out; too many jobs wait in the queue.
+ */
+type SkipReason = "missed" | "catch-up" | "overlap" | "dst" | "overloaded";
+
+/** Runs that did not happen, for one reason. */
+interface Skipped {
+  readonly reason: SkipReason;
+  /** Of the first of them. */
+  readonly nominalAt: EpochMs;
+  count: number;
+}
+
+/** What becomes of the times of a schedule that have come. */
+interface FiringPlan {
+  /** Nominal times of the jobs to be made. */
+  readonly runs: readonly EpochMs[];
+  readonly skipped: readonly Skipped[];
+  /** Not past, unless there is more to be done. */
+  readonly nextRunAt: EpochMs | null;
+  /** Missed runs that have been made up for, those of earlier plans of the same catching up included. */
+  readonly caughtUp: number;
+}
+
+interface Situation {
+  readonly now: EpochMs;
+  readonly maxCatchUp: number;
+  /** Missed runs that a plan before has made up for, when this one goes on with its work. */
+  readonly caughtUp: number;
+  /** A job of the schedule has not ended. */
+  readonly isBusy: boolean;
+}
+
+/** @throws INVALID_CRON, RangeError when what is stored cannot be read by this version */
+function planFiring(schedule: DueSchedule, { now, maxCatchUp, caughtUp: before, isBusy }: Situation): FiringPlan {
+  const { nextRunAt, missed, overlap } = schedule;
+  const runs: EpochMs[] = [];
+  const skipped = new Map<string, Skipped>();
+  let caughtUp = before;
+  /** @param gap names the gap of the clock, each of which is told of by itself. */
+  const skip = (reason: SkipReason, at: EpochMs, gap = 0): void => {
+    const entry = skipped.get(`${reason} ${gap}`);
+    if (entry) entry.count++;
+    else skipped.set(`${reason} ${gap}`, { reason, nominalAt: at, count: 1 });
+  };
+  const canCatchUp = (): boolean => {
+    // What is made up for does not overlap with itself: each of them was asked for.
+    if (isBusy && overlap === "skip" && caughtUp === 0) return false;
+    return caughtUp < (missed === "all" ? maxCatchUp : missed === "once" ? 1 : 0);
+  };
+  const planMissed = (at: EpochMs): void => {
+    if (canCatchUp()) {
+      caughtUp++;
+      runs.push(at);
+    } else if (missed === "skip") skip("missed", at);
+    else if (caughtUp === 0) skip("overlap", at);
+    // Else one run stands for all that were missed.
+    else if (missed === "all") skip("catch-up", at);
+  };
+  const planDue = (at: EpochMs): void => {
+    if (overlap === "allow" || (!isBusy && runs.length === 0)) runs.push(at);
+    // Who is content with one run for all that were missed is content with it for the last seconds too.
+    else if (missed !== "once" || caughtUp === 0) skip("overlap", at);
+  };
+  const plan = (next: EpochMs | null): FiringPlan => ({
+    runs,
+    skipped: [...skipped.values()],
+    nextRunAt: next,
+    caughtUp,
+  });
+  const times = timesFrom(schedule, nextRunAt);
+  let looked = 0;
+  // The skipped are as many as the pattern has in a gap, or as have been missed.
+  for (const { at, dst } of times.after(nextRunAt - 1)) {
+    if (at > now || runs.length === MAX_JOBS) return plan(at);
+    if (++looked > MAX_COUNTED && at < now - LATE_MS) return plan(canCatchUp() ? at : times.next(now - LATE_MS - 1));
+    if (dst === "skipped") skip("dst", at, at);
+    else if (at < now - LATE_MS) planMissed(at);
+    else planDue(at);
+  }
+  return plan(null);
+}
 
 /** Schedules that fire in one transaction: some milliseconds of the writer. */
 const BATCH = 20;
@@ -207,7 +298,7 @@ async function busySchedules(trx: Trx, schedules: readonly ScheduleRow[]): Promi
   return new Set(rows.flatMap(({ scheduleId }) => (scheduleId === null ? [] : [scheduleId])));
 }
 
-export interface SkippedContext {
+interface SkippedContext {
   readonly runner: JobRunner;
   readonly ingest: IngestService;
   readonly clock: Clock;

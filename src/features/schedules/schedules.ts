@@ -52,34 +52,6 @@ export interface ScheduleRun {
 /** Checks what the jobs of a schedule are to be given. @returns what is stored of it. */
 export type PayloadResolver = (payload: unknown, creator: UserPrincipal, trx: Trx) => Promise<unknown>;
 
-/** Kinds of jobs that operators may schedule. */
-class SchedulableKinds {
-  readonly #kinds = new Map<string, PayloadResolver>();
-
-  /** @returns a function that takes it away again. */
-  add(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
-    const key = `${queue} ${kind}`;
-    this.#kinds.set(key, resolve);
-    return () => {
-      if (this.#kinds.get(key) === resolve) this.#kinds.delete(key);
-    };
-  }
-
-  /** @throws VALIDATION_FAILED for a kind that has no handler, or whose jobs only the program makes. */
-  require(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
-    const queue = parseQueueName(queueName);
-    const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
-    if (queue && resolve) return { queue, resolve };
-    const known = [...this.#kinds.keys()].sort().map((key) => {
-      const [inQueue, ofKind] = key.split(" ");
-      return `${ofKind} in ${inQueue}`;
-    });
-    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
-      details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
-    });
-  }
-}
-
 /**
  * What recurs: definitions that make jobs, by the wall clock of a zone or by elapsed time (contract 8.4, 8.5). Each firing is one
  * transaction. What is said of a schedule here is in force with the commit.
@@ -87,8 +59,8 @@ class SchedulableKinds {
 export class Schedules {
   readonly #parts: ScheduleParts;
   readonly #engine: ScheduleEngine;
-  /** What may be scheduled from outside. */
-  readonly kinds = new SchedulableKinds();
+  /** Kinds of jobs that operators may schedule, by queue and kind. */
+  readonly #kinds = new Map<string, PayloadResolver>();
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts;
@@ -115,8 +87,23 @@ export class Schedules {
   }
 
   /** Says that operators may have jobs of this kind made, as long as it has a handler. @returns a function that takes it back. */
-  offer(queue: QueueName, kind: string, resolve?: PayloadResolver): () => void {
-    return this.kinds.add(queue, kind, resolve);
+  offer(queue: QueueName, kind: string, resolve: PayloadResolver = async (payload) => payload): () => void {
+    const key = `${queue} ${kind}`;
+    this.#kinds.set(key, resolve);
+    return () => {
+      if (this.#kinds.get(key) === resolve) this.#kinds.delete(key);
+    };
+  }
+
+  /** @throws VALIDATION_FAILED for a kind that is not offered: it has no handler, or only the program makes its jobs. */
+  requireKind(queueName: string, kind: string): { readonly queue: QueueName; readonly resolve: PayloadResolver } {
+    const queue = parseQueueName(queueName);
+    const resolve = queue && this.#kinds.get(`${queue} ${kind}`);
+    if (queue && resolve) return { queue, resolve };
+    const known = [...this.#kinds.keys()].sort().map((key) => key.split(" ").reverse().join(" in "));
+    throw new PrismError("VALIDATION_FAILED", "Nobody here runs such jobs", {
+      details: [{ path: "kind", code: "VALUE", message: `must be one of: ${known.join(", ")}`, known }],
+    });
   }
 
   /** @throws NAME_TAKEN, INVALID_CRON, INVALID_TIMEZONE, VALIDATION_FAILED, PAYLOAD_TOO_LARGE, LIMIT_REACHED */

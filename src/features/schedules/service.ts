@@ -33,7 +33,7 @@ export async function createSchedule(
 ): Promise<Schedule> {
   storage.requireSpace();
   return db.write(async (trx) => {
-    const { queue, resolve } = schedules.kinds.require(input.queue, input.kind);
+    const { queue, resolve } = schedules.requireKind(input.queue, input.kind);
     const payload = await resolve(input.payload ?? {}, principal, trx);
     const schedule = await schedules.create({ ...input, queue, payload, createdBy: principal.userId }, { trx });
     await record(audit, "schedule.create", schedule, trx);
@@ -111,7 +111,7 @@ async function newWork(
     throw new PrismError("VALIDATION_FAILED", "What the jobs of a module's schedule do is the module's to say", {
       details: [{ path: "", code: "VALUE", message: `queue, kind and payload are set by the module ${old.module}` }],
     });
-  const { queue, resolve } = schedules.kinds.require(name, kind);
+  const { queue, resolve } = schedules.requireKind(name, kind);
   const resolved = await resolve(payload ?? old.payload, principal, trx);
   return { queue, kind, payload: resolved, createdBy: principal.userId };
 }

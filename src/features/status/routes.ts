@@ -13,7 +13,7 @@ import type { Router } from "../../http/router.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
-import { type JobCount, type JobRunner, RecentJobCounts } from "../jobs/index.ts";
+import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
 import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
 import { Health, type HealthParts, probeReply } from "./health.ts";
 import { type StatusParts, systemStatus } from "./status.ts";
@@ -144,7 +144,7 @@ function serveStatus(server: FeatureServer, health: HealthParts, parts: StatusPa
 }
 
 function serveMetrics(server: FeatureServer, { config, metrics, runner, db, clock }: MetricsParts, log: Logger): void {
-  const counts = new RecentJobCounts(db.scan, clock);
+  const countJobs = recentJobCounts(db.scan, clock);
   let jobs: readonly JobCount[] = [];
   metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
     jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),
@@ -170,7 +170,7 @@ function serveMetrics(server: FeatureServer, { config, metrics, runner, db, cloc
       response: { contentType: "text/plain", description: "Prometheus text format 0.0.4" },
       async handle(exchange) {
         // The other figures are worth having while the table cannot be read.
-        jobs = await counts.get().catch((error: unknown) => {
+        jobs = await countJobs().catch((error: unknown) => {
           log.warn({ err: error }, "the jobs cannot be counted");
           return [];
         });

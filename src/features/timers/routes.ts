@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { userOf } from "../../http/access.ts";
+import { callerOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
@@ -12,9 +12,9 @@ import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { UserDirectory } from "../access/index.ts";
-import { actionWithoutWords, mayReadWords } from "../jobs/index.ts";
-import type { PendingRow, PendingTimers } from "./pending-timers.ts";
+import type { Owner, Pending, PendingRow, PendingTimers } from "./pending-timers.ts";
 import * as s from "./schema.ts";
+import { creatorIdOf } from "./timer-action.ts";
 import type { Timer, TimerOptions, TimerService } from "./timers.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -148,21 +148,13 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       summary: "Your timers that have not ended, newest first; everybody's with timers:any",
       tag,
       access: { tokenScopes: ["timers:create", "timers:any"] },
-      query: s.TimersQuery,
+      query: s.PendingQuery,
       response: pageOf(s.TimerView),
       errors: ["INVALID_CURSOR"],
       async handle(exchange, { query }) {
         const principal = userOf(exchange);
-        const page = readPage(query, ["string"]);
         const createdBy = seesAll(principal) ? null : principal.userId;
-        const { rows, isCut, total } = await pendingTimers.list("timers", createdBy, page);
-        const view = (row: PendingRow) => {
-          const timer = s.timerView(row);
-          return mayReadWords(principal, row.createdBy)
-            ? timer
-            : { ...timer, action: actionWithoutWords(timer.action) };
-        };
-        return pageBody({ ...page, isCut }, rows, view, (row) => [row.id], total);
+        return listPage(pendingTimers, "timers", createdBy, query, (row) => s.timerView(row, principal));
       },
     }),
     route({
@@ -171,13 +163,12 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
       summary: "Call a timer off; a recurring one goes by its schedule's id",
       tag,
       access: { tokenScopes: ["timers:create", "timers:any"] },
-      params: s.TimerParams,
+      params: s.PendingParams,
       response: v.object({ cancelled: v.boolean() }),
       errors: ["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"],
       async handle(exchange, { params }) {
         const principal = userOf(exchange);
-        const isOwn = ({ createdBy }: { createdBy: string | null }): boolean =>
-          createdBy === principal.userId || seesAll(principal);
+        const isOwn = ({ createdBy }: Owner): boolean => seesAll(principal) || createdBy === principal.userId;
         await pendingTimers.cancel("timers", params.jobId, isOwn);
         return { cancelled: true };
       },
@@ -195,6 +186,64 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeOwn
 
 function seesAll(principal: UserPrincipal): boolean {
   return principal.permissions.has("timers:any");
+}
+
+const SCHEDULED_PATH = "/api/v1/notifications/scheduled";
+
+/** Notifications that are still to be sent, also those of timers. */
+export function scheduledRoutes(pendingTimers: PendingTimers): Route[] {
+  return [
+    route({
+      method: "GET",
+      path: SCHEDULED_PATH,
+      summary: "What you have scheduled to notify somebody, newest first; everybody's with jobs:read",
+      tag: "Notifications",
+      access: { tokenScopes: ["notifications:send", "timers:create", "jobs:read"] },
+      query: s.PendingQuery,
+      response: pageOf(s.ScheduledView),
+      errors: ["INVALID_CURSOR"],
+      async handle(exchange, { query }) {
+        const principal = userOf(exchange);
+        const createdBy = principal.permissions.has("jobs:read") ? null : principal.userId;
+        return listPage(pendingTimers, "notifications", createdBy, query, (row) => s.scheduledView(row, principal));
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: `${SCHEDULED_PATH}/:jobId`,
+      // Called as the GET of the same path calls it, for OpenAPI knows a path by one text; the handler is given `jobId`.
+      aliases: ["/notifications/:userId"],
+      summary: "Call a scheduled notification off, or a timer that will notify somebody",
+      tag: "Notifications",
+      access: {
+        keyScope: "notifications:send",
+        tokenScopes: ["notifications:send", "timers:create", "jobs:manage"],
+      },
+      params: s.PendingParams,
+      response: v.object({ cancelled: v.boolean(), jobId: v.string() }),
+      errors: ["JOB_NOT_FOUND", "JOB_NOT_CANCELLABLE"],
+      async handle(exchange, { params: { jobId } }) {
+        const caller = callerOf(exchange);
+        const isOperator = caller.kind !== "apiKey" && caller.permissions.has("jobs:manage");
+        const isOwn = ({ createdBy }: Owner): boolean => isOperator || createdBy === creatorIdOf(caller);
+        await pendingTimers.cancel("notifications", jobId, isOwn);
+        return { cancelled: true, jobId };
+      },
+    }),
+  ];
+}
+
+/** @param createdBy by whom; null: by anyone. */
+async function listPage<V>(
+  pendingTimers: PendingTimers,
+  pending: Pending,
+  createdBy: string | null,
+  query: v.InferOutput<typeof s.PendingQuery>,
+  view: (row: PendingRow) => V,
+) {
+  const page = readPage(query, ["string"]);
+  const { rows, isCut, total } = await pendingTimers.list(pending, createdBy, page);
+  return pageBody({ ...page, isCut }, rows, view, (row) => [row.id], total);
 }
 
 /** What time it is, and what happens later. */

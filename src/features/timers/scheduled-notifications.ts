@@ -9,7 +9,7 @@ import type { Principals, UserDirectory } from "../access/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { NotifyInput, ScheduledNotification } from "../notifications/index.ts";
-import { creatorIdOf, creatorOf, type TimerSettings, timerPriority } from "./timer-creator.ts";
+import { creatorIdOf, creatorOf, type TimerSettings, timerPriority } from "./timer-action.ts";
 
 /** Of the jobs that send a notification. */
 export const SCHEDULED_KIND = "notification";

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, integer, named, object, pattern, text } from "../../http/shapes.ts";
+import { actionWithoutWords, MASK, mayReadWords } from "../jobs/index.ts";
 import type { PendingRow } from "./pending-timers.ts";
 import { TimerActionBody } from "./timer-action.ts";
 import type { TimerPayload } from "./timer-firing.ts";
@@ -32,7 +34,6 @@ export const ConvertQuery = v.pipe(
   }),
   v.check((value) => value.userId === undefined || value.zone === undefined, "give userId or zone"),
 );
-export type ConvertQuery = v.InferOutput<typeof ConvertQuery>;
 
 export const ConvertView = v.object({
   datetime: v.string(),
@@ -77,45 +78,84 @@ export const TriggerView = v.object({
   state: v.string(),
 });
 
-export const TimersQuery = object(pageEntries());
-export type TimersQuery = v.InferOutput<typeof TimersQuery>;
+/** What timers and scheduled notifications show alike. */
+const pendingEntries = {
+  jobId: v.string(),
+  scheduleId: v.nullable(v.string()),
+  runAt: v.nullable(v.string()),
+  cron: v.nullable(v.string()),
+  timezone: v.nullable(v.string()),
+  state: v.string(),
+  createdBy: v.nullable(v.string()),
+  createdAt: v.string(),
+};
 
-export const TimerParams = object({ jobId: v.string() });
+export const PendingQuery = object(pageEntries());
+
+export const PendingParams = object({ jobId: v.string() });
 
 export const TimerView = named(
   "Timer",
   v.object({
-    jobId: v.string(),
-    scheduleId: v.nullable(v.string()),
+    ...pendingEntries,
     label: v.string(),
-    runAt: v.nullable(v.string()),
-    cron: v.nullable(v.string()),
-    timezone: v.nullable(v.string()),
     action: v.variant("type", [
       v.object({ type: v.literal("notify"), payload: v.record(v.string(), v.unknown()) }),
       v.object({ type: v.literal("event"), event: v.string(), payload: v.unknown(), persist: v.boolean() }),
       v.object({ type: v.literal("message"), channel: v.string(), payload: v.unknown() }),
     ]),
-    state: v.string(),
-    createdBy: v.nullable(v.string()),
     module: v.nullable(v.string()),
-    createdAt: v.string(),
   }),
 );
 
-/** A timer as its owner sees it; a recurring one goes by its schedule's id. */
-export function timerView(row: PendingRow): v.InferOutput<typeof TimerView> {
+export const ScheduledView = v.object({
+  ...pendingEntries,
+  kind: v.picklist(["direct", "timer"]),
+  label: v.nullable(v.string()),
+  title: v.string(),
+  message: v.string(),
+  recipients: v.array(v.string()),
+});
+
+/** A timer as the caller sees it. */
+export function timerView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof TimerView> {
+  const { action } = row.payload as TimerPayload;
   return {
-    jobId: row.id,
-    scheduleId: row.cron === null ? null : row.id,
+    ...pendingView(row),
     label: row.label ?? "",
-    runAt: toRfc3339OrNull(row.runAt),
-    cron: row.cron,
-    timezone: row.timezone,
-    action: (row.payload as TimerPayload).action,
-    state: row.state,
-    createdBy: row.createdBy,
+    action: mayReadWords(caller, row.createdBy) ? action : actionWithoutWords(action),
     module: row.module,
-    createdAt: toRfc3339(row.createdAt),
   };
+}
+
+/** A scheduled notification as the caller sees it. */
+export function scheduledView(row: PendingRow, caller: UserPrincipal): v.InferOutput<typeof ScheduledView> {
+  const { title, message, recipients } = wordsOf(row.payload);
+  return {
+    ...pendingView(row),
+    kind: "notification" in row.payload ? "direct" : "timer",
+    label: row.label,
+    ...(mayReadWords(caller, row.createdBy) ? { title, message } : { title: MASK, message: MASK }),
+    recipients: [...recipients],
+  };
+}
+
+/** A recurring one goes by its schedule's id. */
+function pendingView({ id, runAt, cron, timezone, state, createdBy, createdAt }: PendingRow) {
+  return {
+    jobId: id,
+    scheduleId: cron === null ? null : id,
+    runAt: toRfc3339OrNull(runAt),
+    cron,
+    timezone,
+    state,
+    createdBy,
+    createdAt: toRfc3339(createdAt),
+  };
+}
+
+function wordsOf(payload: PendingRow["payload"]) {
+  if ("notification" in payload) return payload.notification;
+  if (payload.action.type === "notify") return payload.action.payload;
+  throw new TypeError("a timer that notifies nobody stands among scheduled notifications");
 }

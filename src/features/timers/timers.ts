@@ -26,14 +26,17 @@ import {
   waitingTimers,
 } from "./pending-timers.ts";
 import {
+  creatorIdOf,
   isBusNotify,
   readTimerAction,
+  requireInterval,
   requireTimerRights,
   type TimerAction,
   TimerActionBody,
   type TimerActionInput,
+  type TimerSettings,
+  timerPriority,
 } from "./timer-action.ts";
-import { creatorIdOf, requireInterval, type TimerSettings, timerPriority } from "./timer-creator.ts";
 import { type FiringContext, fireTimer, type TimerPayload } from "./timer-firing.ts";
 
 /** Next runs of a pattern in which the shortest time between two is looked for. */

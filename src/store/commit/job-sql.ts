@@ -26,8 +26,8 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof JobRow)[];
 
 /** A job whose dedupe key an unfinished job of its queue holds is not inserted: the earlier one does the work of both. */
-export const INSERT = `
-  insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map((column) => `@${column}`).join(", ")})
+const INSERT = `
+  insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
   on conflict (queue, dedupeKey) where dedupeKey is not null and finishedAt is null do nothing`;
 
 const CLAIMED =
@@ -135,22 +135,13 @@ const SET_BACK = `
 
 /** The job table's part of a write set: progress and ends of attempts, new jobs, what is due, claims. */
 export class JobStatements {
+  readonly #insert;
   readonly #run: (sql: string, parameters: object) => number;
   readonly #claim: (claim: JobClaim) => ClaimedJob[];
 
   constructor(connection: Sqlite) {
-    const texts = [
-      INSERT,
-      SUCCEED,
-      RETRY,
-      BURY,
-      GIVE_BACK,
-      ADD_ATTEMPT,
-      PROGRESS,
-      PROMOTE,
-      PROMOTE_MADE_BEFORE,
-      SET_BACK,
-    ];
+    this.#insert = connection.prepare<(string | number | null)[]>(INSERT);
+    const texts = [SUCCEED, RETRY, BURY, GIVE_BACK, ADD_ATTEMPT, PROGRESS, PROMOTE, PROMOTE_MADE_BEFORE, SET_BACK];
     const statements = new Map(texts.map((text) => [text, prepareByPosition(connection, text)]));
     this.#run = (text, parameters) => {
       const run = statements.get(text);
@@ -174,7 +165,25 @@ export class JobStatements {
 
   /** @returns whether it was inserted: see {@link INSERT}. */
   insert(job: JobRow): boolean {
-    return this.#run(INSERT, job) > 0;
+    // In the order of COLUMNS. Member by member: to look them up by name, as for all other statements, takes 0.3 us more a job.
+    const { changes } = this.#insert.run(
+      job.id,
+      job.queue,
+      job.kind,
+      job.payload,
+      job.state,
+      job.priority,
+      job.runAt,
+      job.maxAttempts,
+      job.dedupeKey,
+      job.label,
+      job.module,
+      job.createdBy,
+      job.scheduleId,
+      job.correlationId,
+      job.createdAt,
+    );
+    return changes > 0;
   }
 
   #finish(finish: JobFinish): void {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { csvRecords } from "../../../src/cli/output/text.ts";
-import { auditRow } from "../../../src/features/audit/audit.ts";
-import { AUDIT_COLUMNS } from "../../../src/features/audit/audit-log.ts";
+import { AUDIT_COLUMNS, auditRow } from "../../../src/features/audit/audit-log.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { Database as Sqlite } from "better-sqlite3";
-import { auditRow } from "../../../src/features/audit/audit.ts";
+import { auditRow } from "../../../src/features/audit/audit-log.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";

@@ -12,7 +12,7 @@ import {
   TarRefused,
   tarHeader,
   tarSpace,
-} from "../../../src/features/backup/tar.ts";
+} from "../../../src/features/backup/archive.ts";
 import { temporaryDir } from "../../helpers/store.ts";
 
 const AT = Date.UTC(2026, 0, 31, 8);

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { reseal, SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
-import { AuditService } from "../../../src/features/audit/audit.ts";
+import { AuditService } from "../../../src/features/audit/audit-log.ts";
 import { NoAnswer, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/message.ts";
 import { RequestTimeout } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";

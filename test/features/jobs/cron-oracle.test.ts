@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Cron as Croner } from "croner";
 import fc from "fast-check";
-import { nextWallTime } from "../../../src/features/schedules/cron/cron-calendar.ts";
-import { type DstMark, readCron, ZonedCron } from "../../../src/features/schedules/cron/recurrence.ts";
+import { type DstMark, nextWallTime, readCron, ZonedCron } from "../../../src/features/schedules/cron/recurrence.ts";
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { SealedBox, UnsealError } from "../../../src/core/sealed-box.ts";
-import { AuditService } from "../../../src/features/audit/audit.ts";
+import { AuditService } from "../../../src/features/audit/audit-log.ts";
 import { openPusherApp, ownPusherApp, rotatePusherSecret } from "../../../src/features/pusher/pusher-app.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { openBeside, openTestStore, TEST_KEY } from "../../helpers/store.ts";

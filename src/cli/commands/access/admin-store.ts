@@ -8,7 +8,7 @@ import { silentLogger } from "../../../core/log.ts";
 import type { AccountContext } from "../../../features/access/context.ts";
 import { bootstrap } from "../../../features/access/first-start.ts";
 import type { UserContext } from "../../../features/access/users/create-user.ts";
-import { AuditService } from "../../../features/audit/audit.ts";
+import { AuditService } from "../../../features/audit/audit-log.ts";
 import type { Database } from "../../../store/database.ts";
 import { openStore, type Store } from "../../../store/store.ts";
 import { type Context, refuseUrl } from "../../context.ts";

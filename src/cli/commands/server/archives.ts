@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
 import { ArchiveReader } from "../../../features/backup/archive.ts";
-import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
+import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 
 /** Where archives go by default, in the data directory. */
 export const BACKUPS_DIR = "backups";

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
-import { ArchiveRefused } from "../../../features/backup/archive-refused.ts";
+import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 import {
   type ArchiveOptions,
   checkArchive,

@@ -6,7 +6,6 @@ import { type Committer, emptyContent, type SealedSet, type SetSource } from "..
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../store/commit/write-set.ts";
 import type { DeadJob, EnqueuedRow } from "../../../store/effect.ts";
 import { finishOf } from "./attempt-end.ts";
-import type { BegunJobs } from "./begun-jobs.ts";
 import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
 import {
   type AttemptFacts,
@@ -17,6 +16,7 @@ import {
   type QueueName,
   type QueueSettings,
 } from "./job.ts";
+import type { BegunJobs } from "./job-execution.ts";
 import { JobExecution } from "./job-execution.ts";
 import { RunnerQueue } from "./runner-queue.ts";
 import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";

@@ -6,13 +6,8 @@ import type { ReadDb } from "../../../store/database.ts";
 const MAX_WAITING_JOBS = 1_000_000;
 const RECOUNT_EVERY_MS = 60_000;
 
-export interface QueueCount {
-  readonly queue: string;
-  readonly n: number;
-}
-
 /** Counts the waiting jobs of each queue in the table, off the main thread: of a million it takes half a second. */
-export type CountWaiting = () => Promise<readonly QueueCount[]>;
+export type CountWaiting = () => Promise<readonly Pick<JobCount, "queue" | "n">[]>;
 
 /**
  * How many jobs of each queue wait: scheduled, retrying or ready. Counted when the server starts and kept from then on. What is kept may be too
@@ -110,7 +105,7 @@ export async function countJobs(db: ReadDb): Promise<readonly JobCount[]> {
 const COUNTED_AT_ONCE = 10_000;
 
 /** Jobs that wait, by queue. Many are counted by `scan`; a thread is not started for few. */
-export async function countWaitingJobs(read: ReadDb, scan: ReadDb): Promise<{ queue: string; n: number }[]> {
+export async function countWaitingJobs(read: ReadDb, scan: ReadDb): ReturnType<CountWaiting> {
   const waiting = new Map<string, number>();
   for (const states of WAITING) {
     const rows = await read.selectFrom("jobs").select("queue").where(states).limit(COUNTED_AT_ONCE).execute();
@@ -121,7 +116,7 @@ export async function countWaitingJobs(read: ReadDb, scan: ReadDb): Promise<{ qu
   return [...waiting].map(([queue, n]) => ({ queue, n }));
 }
 
-function countByQueue(scan: ReadDb, states: (typeof WAITING)[number]): Promise<{ queue: string; n: number }[]> {
+function countByQueue(scan: ReadDb, states: (typeof WAITING)[number]) {
   return scan
     .selectFrom("jobs")
     .select(["queue", (e) => e.fn.countAll<number>().as("n")])
@@ -130,27 +125,19 @@ function countByQueue(scan: ReadDb, states: (typeof WAITING)[number]): Promise<{
     .execute();
 }
 
-/** Counts for whoever asks again and again: counted at most every two seconds. */
-export class RecentJobCounts {
-  readonly #scan: ReadDb;
-  readonly #clock: Clock;
-  #counts: Promise<readonly JobCount[]> | null = null;
-  #countedAt = 0;
-
-  constructor(scan: ReadDb, clock: Clock) {
-    this.#scan = scan;
-    this.#clock = clock;
-  }
-
-  get(): Promise<readonly JobCount[]> {
-    const now = this.#clock.elapsed();
-    if (this.#counts && now - this.#countedAt < RECENT_MS) return this.#counts;
-    this.#countedAt = now;
-    const counts = countJobs(this.#scan);
+/** {@link countJobs} for callers that ask again and again: counted at most every two seconds. */
+export function recentJobCounts(scan: ReadDb, clock: Clock): () => Promise<readonly JobCount[]> {
+  let recent: Promise<readonly JobCount[]> | null = null;
+  let countedAt = 0;
+  return () => {
+    const now = clock.elapsed();
+    if (recent && now - countedAt < RECENT_MS) return recent;
+    countedAt = now;
+    const counts = countJobs(scan);
     counts.catch(() => {
-      if (this.#counts === counts) this.#counts = null;
+      if (recent === counts) recent = null;
     });
-    this.#counts = counts;
+    recent = counts;
     return counts;
-  }
+  };
 }

@@ -5,9 +5,9 @@ import type { TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { sha256Hex } from "../../../../src/core/tokens.ts";
+import { paddingOf, TAR_END_BYTES, tarHeader } from "../../../../src/features/backup/archive.ts";
 import { type ArchiveMember, signManifest } from "../../../../src/features/backup/manifest.ts";
 import { type RestoreOptions, restore } from "../../../../src/features/backup/restore.ts";
-import { paddingOf, TAR_END_BYTES, tarHeader } from "../../../../src/features/backup/tar.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { openTestStore, TEST_KEY, temporaryDir } from "../../../helpers/store.ts";
 

@@ -1,7 +1,7 @@
 import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
-import { AuditService } from "../../../../src/features/audit/audit.ts";
+import { AuditService } from "../../../../src/features/audit/audit-log.ts";
 import type { Attempt, Channel } from "../../../../src/features/delivery/channel.ts";
 import { webhookChannel } from "../../../../src/features/delivery/channels/webhook/channel.ts";
 import { WebhookClient } from "../../../../src/features/delivery/channels/webhook/client.ts";

@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { AuditService } from "../../../../src/features/audit/audit.ts";
+import { AuditService } from "../../../../src/features/audit/audit-log.ts";
 import { JobService } from "../../../../src/features/jobs/job-service.ts";
 import { JobHooks } from "../../../../src/features/jobs/moved-jobs.ts";
 import {
@@ -11,8 +11,8 @@ import {
 } from "../../../../src/features/jobs/operator.ts";
 
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../../src/features/jobs/runner/attempt-end.ts";
-import type { BegunJobs } from "../../../../src/features/jobs/runner/begun-jobs.ts";
 import type { QueueName, QueueSettings, RunningJob } from "../../../../src/features/jobs/runner/job.ts";
+import type { BegunJobs } from "../../../../src/features/jobs/runner/job-execution.ts";
 import { JobRunner } from "../../../../src/features/jobs/runner/runner.ts";
 import { countWaitingJobs } from "../../../../src/features/jobs/runner/waiting-counts.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
