@@ -1,5 +1,5 @@
 import type { RightsChange } from "../core/principal.ts";
-import type { QueueName } from "../features/jobs/index.ts";
+import type { QueueName } from "../core/queues.ts";
 import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type EffectTable } from "../store/effect.ts";
 import type { Services } from "./open-services.ts";

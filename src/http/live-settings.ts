@@ -1,11 +1,5 @@
 import type { Config } from "../config/load.ts";
-import {
-  isModuleQueue,
-  isWorkerQueue,
-  parentQueue,
-  type QueueName,
-  type QueueSettings,
-} from "../features/jobs/index.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./cors.ts";
 
 /** The settings that SIGHUP changes while the server runs. Whoever uses one reads it here, each time. */

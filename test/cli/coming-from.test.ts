@@ -7,7 +7,7 @@ import { buildProgram } from "../../src/cli/main.ts";
 import { ignoredSeedVariables } from "../../src/config/environment.ts";
 import { environmentName, flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";
-import { parseQueueName } from "../../src/features/jobs/runner/job.ts";
+import { parseQueueName } from "../../src/core/queues.ts";
 import { startPrism } from "../helpers/prism.ts";
 
 const root = join(import.meta.dirname, "../..");

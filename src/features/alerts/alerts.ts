@@ -1,9 +1,10 @@
 import { cleanText } from "../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import type { QueueName } from "../../core/queues.ts";
 import { DEFAULT_CHANNELS } from "../../http/shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { projectPeople } from "../access/index.ts";
-import { COMPLETED, type QueueName, type RunningJob } from "../jobs/index.ts";
+import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import { cutText } from "../rules/index.ts";
 import {
   type AlertsContext,

@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { COMMAND_LINE, runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { silentLogger } from "../../core/log.ts";
+import { parseQueueName, type QueueName } from "../../core/queues.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import { everyStreamOf } from "../../live/stream.ts";
 import { removeWorker, requeueLost, runningJobs } from "../../store/commit/job-table.ts";
@@ -15,7 +16,7 @@ import { migrateFile, requireOwnSchema } from "../../store/sqlite/migrate.ts";
 import { sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import { type AuditHead, AuditService, auditHeadLine, lastAuditSeq, verifyAudit } from "../audit/index.ts";
-import { parseQueueName, pausedKey, type QueueName } from "../jobs/index.ts";
+import { pausedKey } from "../jobs/index.ts";
 import type { Manifest } from "./manifest.ts";
 import { ArchiveRefused } from "./manifest.ts";
 

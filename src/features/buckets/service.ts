@@ -2,6 +2,7 @@ import type { Config } from "../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { QueueName } from "../../core/queues.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
@@ -10,14 +11,7 @@ import type { Database, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
-import {
-  COMPLETED,
-  finishOf,
-  type JobRunner,
-  type JobService,
-  type QueueName,
-  type RunningJob,
-} from "../jobs/index.ts";
+import { COMPLETED, finishOf, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import { isMoney, moneyOf, moneyText } from "./money.ts";
 import type { BucketRow } from "./queries.ts";

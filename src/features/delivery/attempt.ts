@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../core/clock.ts";
+import { deliveryQueue } from "../../core/queues.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
-import { COMPLETED, deliveryQueue, type MovedJob, type RunningJob } from "../jobs/index.ts";
+import { COMPLETED, type MovedJob, type RunningJob } from "../jobs/index.ts";
 import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";

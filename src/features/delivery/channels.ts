@@ -1,6 +1,6 @@
+import { deliveryQueue, type QueueName } from "../../core/queues.ts";
 import { isWorkerChannel, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import { deliveryQueue, type QueueName } from "../jobs/index.ts";
 import type { Channel } from "./channel.ts";
 
 /** All channels of a notification: `in_app` is the recipient's own row. */

@@ -1,8 +1,9 @@
 import type { Selectable, Updateable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
+import type { QueueName } from "../../core/queues.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, UsersTable } from "../../store/schema.ts";
-import type { NewJob, QueueName } from "../jobs/index.ts";
+import type { NewJob } from "../jobs/index.ts";
 import { type NotificationFacts, PROJECT_RECIPIENT } from "./channel.ts";
 import { MAX_WAIT_MS } from "./limits.ts";
 

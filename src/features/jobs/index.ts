@@ -10,18 +10,10 @@ export { DueTimer } from "./runner/due-timer.ts";
 export {
   type AttemptFacts,
   COMPLETED,
-  deliveryQueue,
-  isModuleQueue,
-  isWorkerQueue,
   MAX_PAYLOAD_BYTES,
-  type ModuleQueue,
   type NewJob,
   newJobRow,
   PermanentError,
-  parentQueue,
-  parseQueueName,
-  type QueueName,
-  type QueueSettings,
   RetryLater,
   type RunningJob,
 } from "./runner/job.ts";

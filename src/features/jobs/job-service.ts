@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
+import type { QueueName, QueueSettings } from "../../core/queues.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../store/commit/committer.ts";
 import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, CommitOutcome, JobRow } from "../../store/commit/write-set.ts";
@@ -9,7 +10,7 @@ import { jobsAdded } from "../../store/effect.ts";
 import { commitError } from "../../store/sqlite/sqlite-errors.ts";
 import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
 import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
-import { type NewJob, newJobRow, type QueueName, type QueueSettings, type RunningJob } from "./runner/job.ts";
+import { type NewJob, newJobRow, type RunningJob } from "./runner/job.ts";
 import type { BegunJobs } from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
 

@@ -1,9 +1,9 @@
+import type { QueueName, QueueSettings } from "../../core/queues.ts";
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/commit/job-table.ts";
 import type { Trx } from "../../store/database.ts";
 import type { DeadJob, EnqueuedRow } from "../../store/effect.ts";
 import type { JobState } from "../../store/schema.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
-import type { QueueName, QueueSettings } from "./runner/job.ts";
 
 /** A job that was moved by somebody else than its handler: an operator, or the loss of its worker. */
 export interface MovedJob {

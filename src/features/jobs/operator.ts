@@ -4,6 +4,7 @@ import { actorOf, currentCaller } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
+import { parseQueueName, type QueueName, type QueueSettings } from "../../core/queues.ts";
 import {
   cancelWaiting,
   deleteJobs,
@@ -19,7 +20,7 @@ import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/index.ts";
 import { requireRoom } from "./job-service.ts";
 import type { JobHooks, MovedHook } from "./moved-jobs.ts";
-import { DEAD_LETTER_QUEUES, firstQueue, parseQueueName, type QueueName, type QueueSettings } from "./runner/job.ts";
+import { DEAD_LETTER_QUEUES, firstQueue } from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
 /** Jobs of one transaction: nobody waits for the writer longer than for a slice. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { QueueName } from "../../core/queues.ts";
 import { userOf } from "../../http/access.ts";
 import { Reply, route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
@@ -6,7 +7,6 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { getJob, listJobs } from "./job-list.ts";
 import type { JobControl, QueueControl } from "./operator.ts";
-import type { QueueName } from "./runner/job.ts";
 import { JobDetail, JobParams, JobQuery, JobView, NoBody, QueueParams, QueueView } from "./schema.ts";
 import { type QueueParts, queueView, queueViews } from "./view.ts";
 

@@ -1,8 +1,8 @@
 import * as v from "valibot";
+import { parseQueueName } from "../../core/queues.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { instant, named, object, pattern, queryList, text } from "../../http/shapes.ts";
 import { JOB_STATES } from "../../store/schema.ts";
-import { parseQueueName } from "./runner/job.ts";
 
 const queueName = v.pipe(
   v.string(),

@@ -3,11 +3,11 @@ import { redactFields, redactText } from "../../config/logger.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { parseQueueName, QUEUES, type QueueName } from "../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import type { JobAttemptsTable, JobsTable } from "../../store/schema.ts";
-import { parseQueueName, QUEUES, type QueueName } from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
 

@@ -3,11 +3,12 @@ import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
+import type { QueueName } from "../../core/queues.ts";
 import { findJob } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, JobClaim } from "../../store/commit/write-set.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { type JobService, LostLease } from "./job-service.ts";
-import { type AttemptFacts, PermanentError, type QueueName, RetryLater } from "./runner/job.ts";
+import { type AttemptFacts, PermanentError, RetryLater } from "./runner/job.ts";
 
 /** An attempt that a remote worker refers to. */
 export interface HeldAttempt {

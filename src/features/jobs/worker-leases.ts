@@ -2,6 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../../core/queues.ts";
 import { STARVATION_STRIDE } from "../../store/commit/job-sql.ts";
 import { claimJobs, endAttempt, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
@@ -10,16 +11,8 @@ import { jobsAdded, type LeasedWorker } from "../../store/effect.ts";
 import type { JobService } from "./job-service.ts";
 import { LongPollQueue } from "./long-poll-queue.ts";
 import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
-
 import { finishOf } from "./runner/attempt-end.ts";
-import {
-  type AttemptFacts,
-  isModuleQueue,
-  isWorkerQueue,
-  parentQueue,
-  type QueueName,
-  type QueueSettings,
-} from "./runner/job.ts";
+import type { AttemptFacts } from "./runner/job.ts";
 import type { JobRunner } from "./runner/runner.ts";
 import {
   type AttemptsContext,

@@ -4,12 +4,13 @@ import { epochOf, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
+import type { ModuleQueue } from "../../core/queues.ts";
 import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
 import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
-import { type ModuleQueue, PermanentError, RetryLater, type RunningJob } from "../jobs/index.ts";
+import { PermanentError, RetryLater, type RunningJob } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 
 export interface ModuleJobParts {

@@ -2,8 +2,9 @@ import type { Selectable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import { isTimezone } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import type { QueueName } from "../../core/queues.ts";
 import type { SchedulesTable } from "../../store/schema.ts";
-import { MAX_PAYLOAD_BYTES, type QueueName } from "../jobs/index.ts";
+import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 import { Recurrence, recurrenceOf } from "./cron/recurrence.ts";
 
 /** What happens to runs whose time passed while nobody could make them (contract 8.4). */

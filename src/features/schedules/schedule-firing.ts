@@ -1,20 +1,13 @@
 import { sql } from "kysely";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
+import type { QueueName, QueueSettings } from "../../core/queues.ts";
 import { insertJobs } from "../../store/commit/job-table.ts";
 import type { JobRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import { jobsAdded } from "../../store/effect.ts";
 import type { IngestService } from "../events/index.ts";
-import {
-  COMPLETED,
-  finishOf,
-  type JobRunner,
-  type NewJob,
-  newJobRow,
-  type QueueName,
-  type QueueSettings,
-} from "../jobs/index.ts";
+import { COMPLETED, finishOf, type JobRunner, type NewJob, newJobRow } from "../jobs/index.ts";
 import { type ScheduleRow, timesFrom } from "./schedule-definition.ts";
 
 /** A run whose time passed longer ago than this has been missed (contract 8.4); until then it is late. */

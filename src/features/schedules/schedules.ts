@@ -5,10 +5,11 @@ import { limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
+import { parseQueueName, type QueueName, type QueueSettings } from "../../core/queues.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
 import type { IngestService } from "../events/index.ts";
-import { type JobRunner, parseQueueName, type QueueName, type QueueSettings, requireRoom } from "../jobs/index.ts";
+import { type JobRunner, requireRoom } from "../jobs/index.ts";
 import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";
 
 import {

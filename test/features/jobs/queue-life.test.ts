@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/promises.ts";
-import {
-  COMPLETED,
-  PermanentError,
-  type QueueName,
-  RetryLater,
-  type RunningJob,
-} from "../../../src/features/jobs/runner/job.ts";
+import type { QueueName } from "../../../src/core/queues.ts";
+import { COMPLETED, PermanentError, RetryLater, type RunningJob } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { steadyJitter } from "../../helpers/steady-jitter.ts";
 import { TestRunner } from "./support/test-runner.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/promises.ts";
-import { PermanentError, QUEUES, RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { QUEUES } from "../../../src/core/queues.ts";
+import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { WebSocket } from "ws";
+import { QUEUES } from "../../../src/core/queues.ts";
 import { VERSION } from "../../../src/core/runtime.ts";
-import { QUEUES } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
+import type { QueueName } from "../../../core/queues.ts";
 import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/operator.ts";
-import type { QueueName } from "../../../features/jobs/runner/job.ts";
 import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import { kyselyOver, ReadDriver } from "../../../store/commit/write-driver.ts";
 import type { ReadDb } from "../../../store/database.ts";

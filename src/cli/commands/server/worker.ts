@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { isModuleQueue, parseQueueName } from "../../../features/jobs/runner/job.ts";
+import { isModuleQueue, parseQueueName } from "../../../core/queues.ts";
 import { contextOf } from "../../context.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import type { ServedQueue, WorkerFlags } from "../worker/run-worker.ts";

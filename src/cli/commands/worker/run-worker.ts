@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
 import type { Config } from "../../../config/load.ts";
 import type { Logger } from "../../../core/log.ts";
+import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
-import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../features/jobs/runner/job.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/log.ts";

@@ -1,14 +1,8 @@
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish } from "../../../store/commit/write-set.ts";
-import {
-  DEAD_LETTER_QUEUES,
-  NEXT_QUEUE,
-  PermanentError,
-  type QueueName,
-  type QueueSettings,
-  RetryLater,
-} from "./job.ts";
+import { DEAD_LETTER_QUEUES, NEXT_QUEUE, PermanentError, RetryLater } from "./job.ts";
 
 /** The space is measured every second; a job that asks is two small writes. */
 const NO_SPACE_WAIT_MS = 10_000;

@@ -4,6 +4,7 @@ import { runAs } from "../../../core/caller.ts";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import { within } from "../../../core/promises.ts";
+import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import type { ClaimedJob, JobFinish, JobProgress } from "../../../store/commit/write-set.ts";
 import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
 import {
@@ -12,8 +13,6 @@ import {
   type HandlerOptions,
   type JobHandler,
   PermanentError,
-  type QueueName,
-  type QueueSettings,
   type RunningJob,
 } from "./job.ts";
 

@@ -1,8 +1,8 @@
 import fastq from "fastq";
 import type { Clock } from "../../../core/clock.ts";
+import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import { STARVATION_STRIDE } from "../../../store/commit/job-sql.ts";
 import type { ClaimedJob, JobClaim } from "../../../store/commit/write-set.ts";
-import type { QueueName, QueueSettings } from "./job.ts";
 
 /**
  * Jobs that end at once are claimed further ahead: as many as run in this time, but no more than so many. Whatever comes with a higher priority

@@ -2,20 +2,13 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Logger } from "../../../core/log.ts";
+import { parentOf, QUEUES, type QueueName, type QueueSettings } from "../../../core/queues.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../store/commit/write-set.ts";
 import type { DeadJob, EnqueuedRow } from "../../../store/effect.ts";
 import { finishOf } from "./attempt-end.ts";
 import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
-import {
-  type AttemptFacts,
-  type HandlerOptions,
-  type JobHandler,
-  parentOf,
-  QUEUES,
-  type QueueName,
-  type QueueSettings,
-} from "./job.ts";
+import type { AttemptFacts, HandlerOptions, JobHandler } from "./job.ts";
 import type { BegunJobs } from "./job-execution.ts";
 import { JobExecution } from "./job-execution.ts";
 import { RunnerQueue } from "./runner-queue.ts";

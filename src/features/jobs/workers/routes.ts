@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
 import { missingPermission, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
@@ -9,7 +10,6 @@ import { route } from "../../../http/route.ts";
 import { integer, jsonValue, object, text, uuid } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
-import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../runner/job.ts";
 import type { WorkerChannels } from "../view.ts";
 import { isRemoteQueue, type LeasedJob, type WorkerLeases } from "../worker-leases.ts";
 

@@ -1,4 +1,5 @@
 import { cleanText } from "../../../core/clean-text.ts";
+import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
 import type {
@@ -14,7 +15,7 @@ import type {
 } from "../../../store/commit/write-set.ts";
 import type { EnqueuedRow } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
-import { type NewJob, newJobRow, type QueueName, type QueueSettings } from "../../jobs/index.ts";
+import { type NewJob, newJobRow } from "../../jobs/index.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";

@@ -1,4 +1,4 @@
-import type { QueueName } from "../../../../src/features/jobs/runner/job.ts";
+import type { QueueName } from "../../../../src/core/queues.ts";
 import type { JobRunner } from "../../../../src/features/jobs/runner/runner.ts";
 import type { WorkerLeases } from "../../../../src/features/jobs/worker-leases.ts";
 import type { Database } from "../../../../src/store/database.ts";

@@ -1,4 +1,4 @@
-import type { QueueName } from "../../../../src/features/jobs/runner/job.ts";
+import type { QueueName } from "../../../../src/core/queues.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 
 export const DAY_MS = 86_400_000;

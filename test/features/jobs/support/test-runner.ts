@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import type { QueueName, QueueSettings } from "../../../../src/core/queues.ts";
 import { AuditService } from "../../../../src/features/audit/audit-log.ts";
 import { JobService } from "../../../../src/features/jobs/job-service.ts";
 import { JobHooks } from "../../../../src/features/jobs/moved-jobs.ts";
@@ -9,9 +10,8 @@ import {
   type QueueControl,
   queueControl,
 } from "../../../../src/features/jobs/operator.ts";
-
 import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../../src/features/jobs/runner/attempt-end.ts";
-import type { QueueName, QueueSettings, RunningJob } from "../../../../src/features/jobs/runner/job.ts";
+import type { RunningJob } from "../../../../src/features/jobs/runner/job.ts";
 import type { BegunJobs } from "../../../../src/features/jobs/runner/job-execution.ts";
 import { JobRunner } from "../../../../src/features/jobs/runner/runner.ts";
 import { countWaitingJobs } from "../../../../src/features/jobs/runner/waiting-counts.ts";
