@@ -1,4 +1,4 @@
-import { STATUS_OF } from "../http/error-reply.ts";
+import { STATUS_OF } from "../core/errors.ts";
 import {
   type ConnectionEnd,
   type Entry,

@@ -2,8 +2,7 @@ import type { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 import type { Principal } from "../core/principal.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Mount } from "./router.ts";
+import type { Exchange, FoundRoute } from "./exchange.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;
 /** W3C Trace Context section 3.2.2: version, trace id, parent id, flags; a version ff and an id of zeros are invalid. */
@@ -14,7 +13,7 @@ export class AccessLog {
   readonly #log: Logger;
   readonly #requests: (labels: { route: string; method: string; status: string }) => Counter;
   readonly #durations: (labels: { route: string }) => Histogram;
-  readonly #series = new Map<Mount | null, { durations: Histogram; byStatus: Map<number, Counter> }>();
+  readonly #series = new Map<FoundRoute | null, { durations: Histogram; byStatus: Map<number, Counter> }>();
   readonly #refused = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
   readonly #failures = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
 

@@ -90,7 +90,7 @@ export function hasBody(exchange: Exchange): boolean {
 }
 
 /** @throws UNSUPPORTED_MEDIA_TYPE */
-export function requireBodyType(exchange: Exchange, route: Route): void {
+function requireBodyType(exchange: Exchange, route: Route): void {
   const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
   // What nearly every client sends needs no taking apart.
   if (
@@ -128,7 +128,7 @@ const RATIO_FREE_BYTES = 65_536;
 /** Who wants a body. One of the two is called once, or neither when the client goes away. */
 export interface BodySink {
   /** A body that came in one chunk is given without a copy and is only valid until this returns. */
-  bodyRead(exchange: Exchange, body: Buffer): void;
+  bodyRead(exchange: Exchange, route: Route, body: Buffer): void;
   bodyFailed(exchange: Exchange, error: PrismError): void;
 }
 
@@ -165,9 +165,12 @@ export class BodyReader {
     return this.budget.usedBytes;
   }
 
-  /** To be called before the request's callback returns. */
-  read(exchange: Exchange, limitBytes: number, sink: BodySink): void {
-    const reading = new Reading(this, exchange, limitBytes, sink);
+  /** To be called before the request's callback returns. @throws PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE by the head alone */
+  read(exchange: Exchange, route: Route, sink: BodySink): void {
+    const limit = bodyLimitOf(route);
+    if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
+    requireBodyType(exchange, route);
+    const reading = new Reading(this, exchange, route, sink);
     if (this.#fresh.length === 0) setImmediate(this.#watchFresh);
     this.#fresh.push(reading);
     exchange.res.onData((chunk, isLast) => reading.take(chunk, isLast));
@@ -239,6 +242,7 @@ class Reading {
   lastChunkAt = performance.now();
   readonly #reader: BodyReader;
   readonly #exchange: Exchange;
+  readonly #route: Route;
   readonly #limitBytes: number;
   readonly #sink: BodySink;
   /** One buffer that grows: a body in a million chunks must not cost a million objects. */
@@ -248,10 +252,11 @@ class Reading {
   #account: BodyAccount | null = null;
   isOver = false;
 
-  constructor(reader: BodyReader, exchange: Exchange, limitBytes: number, sink: BodySink) {
+  constructor(reader: BodyReader, exchange: Exchange, route: Route, sink: BodySink) {
     this.#reader = reader;
     this.#exchange = exchange;
-    this.#limitBytes = limitBytes;
+    this.#route = route;
+    this.#limitBytes = bodyLimitOf(route);
     this.#sink = sink;
   }
 
@@ -261,13 +266,13 @@ class Reading {
       this.fail(tooLarge(this.#limitBytes));
     } else if (isLast && !this.#buffer) {
       this.#end();
-      this.#sink.bodyRead(this.#exchange, Buffer.from(chunk));
+      this.#sink.bodyRead(this.#exchange, this.#route, Buffer.from(chunk));
     } else if (!this.#append(chunk)) {
       this.fail(tooMuchAtOnce());
     } else if (isLast) {
       const body = this.#buffer?.subarray(0, this.#bytes) ?? Buffer.alloc(0);
       this.#end();
-      this.#sink.bodyRead(this.#exchange, body);
+      this.#sink.bodyRead(this.#exchange, this.#route, body);
     }
   }
 

@@ -6,7 +6,6 @@ import type { Principal } from "../core/principal.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
-import { type Mount, NO_PARAMS } from "./router.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const MAX_URL_BYTES = 8192;
@@ -21,6 +20,20 @@ const FIELD_EXTRA_BYTES = 4;
 const MAX_WRITE_BYTES = 16_000;
 /** UTF-8 takes at most this many bytes for a unit of UTF-16. */
 const MAX_BYTES_PER_UNIT = 3;
+
+export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
+
+/** The route that was found for a request, as logs, metrics and idempotency keys name it. */
+export interface FoundRoute {
+  /** The route's own path, or the alias that was asked for. */
+  readonly path: string;
+  readonly route: {
+    readonly method: string;
+    readonly path: string;
+    readonly quiet?: boolean;
+    readonly module?: string;
+  };
+}
 
 /** Called once when an exchange is over. `status` is 0 when no whole answer was given: the client went away, or `error` broke it off. */
 export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
@@ -53,7 +66,7 @@ export class Exchange {
   readonly startedAt: number = performance.now();
   readonly #onEnd: EndListener;
   /** Set by the kernel. */
-  mount: Mount | null = null;
+  mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
   /** What a signed request is counted by. */

@@ -1,15 +1,15 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { runAs } from "../core/caller.ts";
-import { PrismError } from "../core/errors.ts";
+import { PrismError, STATUS_OF } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { ActiveRequests } from "./active-requests.ts";
-import { type BodyReader, type BodySink, bodyLimitOf, hasBody, requireBodyType, tooLarge } from "./body.ts";
+import { type BodyReader, type BodySink, bodyLimitOf, hasBody } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import type { CorsPolicy } from "./cors.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
-import { endsConnection, errorBody, errorHeaders, STATUS_OF, toPrismError } from "./error-reply.ts";
+import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./long-replies.ts";
@@ -246,16 +246,11 @@ export class HttpKernel implements BodySink {
       this.#run(exchange, route, EMPTY_BODY);
       return;
     }
-    const limit = bodyLimitOf(route);
-    if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
-    requireBodyType(exchange, route);
-    this.#parts.bodies.read(exchange, limit, this);
+    this.#parts.bodies.read(exchange, route, this);
   }
 
-  bodyRead(exchange: Exchange, body: Buffer): void {
+  bodyRead(exchange: Exchange, route: Route, body: Buffer): void {
     this.#guard(exchange, () => {
-      const route = exchange.mount?.route;
-      if (!route) throw new TypeError("a body is only read for a route");
       if (exchange.header("content-encoding") === "") {
         this.#run(exchange, route, body);
         return;

@@ -2,87 +2,64 @@ import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
 import { CorsPolicy } from "./cors.ts";
 
-/** The settings that SIGHUP changes while the server runs. Whoever uses one reads it here, each time. */
+/** The settings that SIGHUP changes while the server runs. What uses one reads it here, each time. */
 export class LiveSettings {
-  #rateLimit: Config["rateLimit"];
+  #config: Config;
   #cors: CorsPolicy;
-  #queues: Config["queues"];
-  #retention: Config["retention"];
-  #alert: Config["alert"];
-  #messages: Config["messages"];
-  #suppression: Config["suppression"];
-  #schedules: Config["schedules"];
-  #delivery: Config["delivery"];
-  #limits: Config["limits"];
 
   constructor(config: Config) {
-    this.#retention = config.retention;
-    this.#alert = config.alert;
-    this.#rateLimit = config.rateLimit;
-    this.#queues = config.queues;
-    this.#messages = config.messages;
-    this.#suppression = config.suppression;
-    this.#schedules = config.schedules;
-    this.#delivery = config.delivery;
-    this.#limits = config.limits;
+    this.#config = config;
     this.#cors = corsOf(config);
   }
 
-  get limits(): Config["limits"] {
-    return this.#limits;
-  }
-
-  get rateLimit(): Config["rateLimit"] {
-    return this.#rateLimit;
+  reload(config: Config): void {
+    this.#config = config;
+    this.#cors = corsOf(config);
   }
 
   get cors(): CorsPolicy {
     return this.#cors;
   }
 
-  /** A module's queue has the settings of `queues.module`, one for workers those of the queue that it is a part of. */
-  queue(name: QueueName): QueueSettings {
-    if (isWorkerQueue(name)) return this.#queues[parentQueue(name)];
-    return isModuleQueue(name) ? this.#queues.module : this.#queues[name];
+  get limits(): Config["limits"] {
+    return this.#config.limits;
   }
 
-  /** What holds of rules that say nothing of storms; null: nothing does. */
-  get defaultSuppression() {
-    const { defaultCount: count, defaultWindowMs: windowMs, enforceDefault } = this.#suppression;
-    return enforceDefault ? { count, windowMs, mode: "suppress" as const, key: null } : null;
+  get rateLimit(): Config["rateLimit"] {
+    return this.#config.rateLimit;
   }
 
   get messages(): Config["messages"] {
-    return this.#messages;
+    return this.#config.messages;
   }
 
   get schedules(): Config["schedules"] {
-    return this.#schedules;
+    return this.#config.schedules;
   }
 
   get delivery(): Config["delivery"] {
-    return this.#delivery;
+    return this.#config.delivery;
   }
 
   get alert(): Config["alert"] {
-    return this.#alert;
+    return this.#config.alert;
   }
 
   get retention(): Config["retention"] {
-    return this.#retention;
+    return this.#config.retention;
   }
 
-  reload(config: Config): void {
-    this.#retention = config.retention;
-    this.#alert = config.alert;
-    this.#rateLimit = config.rateLimit;
-    this.#queues = config.queues;
-    this.#messages = config.messages;
-    this.#suppression = config.suppression;
-    this.#schedules = config.schedules;
-    this.#delivery = config.delivery;
-    this.#limits = config.limits;
-    this.#cors = corsOf(config);
+  /** A module's queue has the settings of `queues.module`, one for workers those of the queue that it is a part of. */
+  queue(name: QueueName): QueueSettings {
+    const { queues } = this.#config;
+    if (isWorkerQueue(name)) return queues[parentQueue(name)];
+    return isModuleQueue(name) ? queues.module : queues[name];
+  }
+
+  /** How storms are suppressed for rules that do not say; null: not at all. */
+  get defaultSuppression() {
+    const { defaultCount: count, defaultWindowMs: windowMs, enforceDefault } = this.#config.suppression;
+    return enforceDefault ? { count, windowMs, mode: "suppress" as const, key: null } : null;
   }
 }
 

@@ -1,7 +1,6 @@
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
-import type { ErrorCode } from "../core/errors.ts";
-import { STATUS_OF } from "./error-reply.ts";
+import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
 import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";
 import { nameOf } from "./shapes.ts";

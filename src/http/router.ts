@@ -1,3 +1,4 @@
+import { NO_PARAMS } from "./exchange.ts";
 import type { Method, Route } from "./route.ts";
 
 /** One place where a route answers: its canonical path, or an alias. */
@@ -24,8 +25,6 @@ interface Node {
   parameter: Node | null;
   methods: Methods | null;
 }
-
-export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
 
 /** Routes by path and method. Nothing is taken out of one: whoever has other routes makes another table. */
 class RouteTable {

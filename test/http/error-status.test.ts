@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ERROR_CODES, PrismError } from "../../src/core/errors.ts";
-import {
-  endsConnection,
-  errorBody,
-  errorHeaders,
-  STATUS_OF,
-  statusLine,
-  toPrismError,
-} from "../../src/http/error-reply.ts";
+import { ERROR_CODES, PrismError, STATUS_OF } from "../../src/core/errors.ts";
+import { endsConnection, errorBody, errorHeaders, statusLine, toPrismError } from "../../src/http/error-reply.ts";
 
 /** The documented list (contract 4.2), by status. */
 const DOCUMENTED: Readonly<Record<number, string>> = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { STATUS_OF } from "../../src/core/errors.ts";
 import { VERSION } from "../../src/core/runtime.ts";
-import { STATUS_OF } from "../../src/http/error-reply.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";

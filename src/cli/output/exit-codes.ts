@@ -1,9 +1,8 @@
 import { ConfigRefused } from "../../config/option.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
-import { type ErrorDetail, PrismError } from "../../core/errors.ts";
+import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import { type ArchiveProblem, ArchiveRefused } from "../../features/backup/manifest.ts";
-import { STATUS_OF } from "../../http/error-reply.ts";
 import { ListenRefused } from "../../http/listen-refused.ts";
 import { TlsRefused } from "../../http/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";

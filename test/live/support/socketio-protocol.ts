@@ -1,5 +1,4 @@
-import type { ErrorCode } from "../../../src/core/errors.ts";
-import { STATUS_OF } from "../../../src/http/error-reply.ts";
+import { type ErrorCode, STATUS_OF } from "../../../src/core/errors.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import {
   type ConnectOptions,
