@@ -3,10 +3,10 @@ import { localUrlOf } from "../config/public-url.ts";
 import type { ErrorDetail } from "../core/errors.ts";
 import { readRetryAfter } from "../features/delivery/retry-after.ts";
 import { type Context, isSet } from "./context.ts";
+import { readTextFile } from "./files.ts";
 import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import type { Output } from "./output/output.ts";
 import { cliLog } from "./output/process-ends.ts";
-import { readTextFile } from "./read-input.ts";
 
 const REPLY_LIMIT_MS = 30_000;
 /** For what a server does in slices, however many there are. */

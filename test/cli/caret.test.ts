@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { caretLines } from "../../src/cli/commands/rules/warning-lines.ts";
+import { caretLines } from "../../src/cli/commands/rules/test-rule.ts";
 
 test("the caret stands under the place", () => {
   for (const [text, position, lines] of [

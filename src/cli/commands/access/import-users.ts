@@ -8,9 +8,9 @@ import type {
   ImportOptions,
 } from "../../../features/access/users/import-accounts.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
+import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { readStdin, readTextFile } from "../../read-input.ts";
 import { serverOf } from "../../server-client.ts";
 
 interface Flags {

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { StringDecoder } from "node:string_decoder";
+import { readStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { interrupt } from "../../output/process-ends.ts";
-import { readStdin } from "../../read-input.ts";
 
 /** Where a person is asked. */
 interface Terminal {

@@ -19,9 +19,16 @@ import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "../../../sto
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase } from "../../data-dir.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
-import { checkEncryption } from "./data-checks.ts";
-import type { DoctorDatabase } from "./queues-check.ts";
-import { checkQueues, clockFacts, foreignKeyViolations, hasAuditKey, hasServed, quickCheck } from "./queues-check.ts";
+import type { DoctorDatabase } from "./data-checks.ts";
+import {
+  checkEncryption,
+  checkQueues,
+  clockFacts,
+  foreignKeyViolations,
+  hasAuditKey,
+  hasServed,
+  quickCheck,
+} from "./data-checks.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
 /** This program was written later than this; a clock before it is wrong. */

@@ -6,8 +6,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";
 import { type Output, table } from "../../output/output.ts";
 import { serverOf } from "../../server-client.ts";
-import { withCaret } from "./test-rule.ts";
-import { warningLines } from "./warning-lines.ts";
+import { warningLines, withCaret } from "./test-rule.ts";
 
 interface Flags {
   readonly condition?: string;

@@ -1,9 +1,16 @@
 import type { Command } from "commander";
-import type { ExplainView } from "../../../features/explain/schema.ts";
+import type {
+  DeliveryView,
+  ExplainView,
+  NotificationView,
+  RecipientView,
+  RuleView,
+} from "../../../features/explain/schema.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { type Output, printable } from "../../output/output.ts";
+import { localTime, withLocalTimes } from "../../output/text.ts";
 import { type ServerClient, serverOf } from "../../server-client.ts";
-import { explainText } from "./explain-text.ts";
 
 /** Why somebody was told, and why somebody was not. */
 export function addExplain(program: Command): void {
@@ -44,4 +51,141 @@ async function explained(server: ServerClient, id: string, userId: string | unde
 
 function isRefusal(error: unknown, code: string): boolean {
   return error instanceof ServerRefused && error.code === code;
+}
+
+/** Recipients that the text shows of one notification; `--json` has more. */
+const SHOWN_RECIPIENTS = 10;
+const SHOWN_VALUES = 6;
+/** Rules that did not match: the first of them with what they saw. */
+const SHOWN_SILENT = 10;
+
+/** The way of an event or a notification in the order in which it happened, for somebody who was woken by it. The answer comes last. */
+function explainText(view: ExplainView, out: Output): string[] {
+  const parts = [
+    eventLines(view, out),
+    ruleLines(view, out),
+    ...view.notifications.map((notification) => notificationLines(notification, out)),
+    userLines(view, out),
+    [out.bold(clean(view.answer))],
+  ];
+  return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
+}
+
+function eventLines({ event }: ExplainView, out: Output): string[] {
+  if (!event) return [];
+  const source = event.source === null ? "" : ` from ${printable(event.source)}`;
+  const lines = [
+    out.bold(`Event ${event.id}`),
+    `  ${printable(event.type)} (${event.level})${source}, project ${event.projectId}`,
+    `  ${localTime(event.occurredAt)}  it happened`,
+    `  ${localTime(event.receivedAt)}  it came in, as number ${event.seq}`,
+  ];
+  if (event.decidedAt !== null) lines.push(`  ${localTime(event.decidedAt)}  the rules decided`);
+  if (event.state === "waiting") lines.push(`  ${out.yellow("it waits to be decided")}`);
+  if (event.failure) {
+    const { attempts, lastError } = event.failure;
+    lines.push(
+      `  ${out.red(`it could not be decided in ${attemptsText(attempts)}`)}: ${printable(lastError ?? "unknown")}`,
+    );
+  }
+  return lines;
+}
+
+function ruleLines({ rules, rulesLeftOut, event, scope }: ExplainView, out: Output): string[] {
+  if (!event) return [];
+  const matched = rules.filter(({ at }) => at !== null);
+  const silent = rules.filter(({ at }) => at === null);
+  const lines = [out.bold(scope === "own" ? "Rules that told you" : `Rules that matched: ${matched.length}`)];
+  lines.push(...matched.flatMap((rule) => ruleText(rule, out)));
+  if (silent.length > 0) {
+    lines.push("", out.bold(`Other rules: ${silent.length}`));
+    lines.push(...silent.slice(0, SHOWN_SILENT).flatMap((rule) => ruleText(rule, out)));
+  }
+  const hidden = rulesLeftOut + Math.max(0, silent.length - SHOWN_SILENT);
+  if (hidden > 0) lines.push(`  and ${hidden} more`);
+  return lines;
+}
+
+function ruleText(rule: RuleView, out: Output): string[] {
+  const { outcome, name, version, reason, suppression, earlier, trace, notificationId } = rule;
+  const head = `  ${colour(outcome, out)}  ${printable(name)}${version === null ? "" : ` (version ${version})`}`;
+  const lines = [head, `      ${clean(reason)}`];
+  if (suppression?.matchesInWindow) lines.push(`      ${suppression.matchesInWindow} matches in its window then`);
+  const storm = suppression?.storm;
+  if (storm) {
+    const end = storm.closedAt === null ? "still going on" : `over at ${localTime(storm.closedAt)}`;
+    lines.push(`      the storm began at ${localTime(storm.startedAt)}, ${end}`);
+    if (storm.noticeId !== null) lines.push(`      notice ${storm.noticeId} tells of it`);
+  }
+  if (earlier) lines.push(`      earlier: ${printable(earlier.title)} (${localTime(earlier.createdAt)})`);
+  if (notificationId !== null) lines.push(`      notification ${notificationId}`);
+  if (outcome !== "condition false" && trace) {
+    const values = trace.trace.map(({ text, value }) => `${printable(text)} = ${printable(JSON.stringify(value))}`);
+    // A condition may ask for one path several times.
+    lines.push(...[...new Set(values)].slice(0, SHOWN_VALUES).map((each) => `      ${out.dim(each)}`));
+  }
+  return lines;
+}
+
+function colour(outcome: RuleView["outcome"], out: Output): string {
+  if (outcome === "fired") return out.green(outcome);
+  return outcome === "error" || outcome === "no recipients" ? out.red(outcome) : out.yellow(outcome);
+}
+
+function notificationLines(notification: NotificationView, out: Output): string[] {
+  const { id, title, createdAt, aggregateCount, counts, storm, recipients, channels } = notification;
+  const lines = [out.bold(`Notification ${id}`), `  ${printable(title)}`, `  ${localTime(createdAt)}  it was made`];
+  if (aggregateCount > 1) lines.push(`  it stands for ${aggregateCount} events`);
+  if (storm) lines.push(`  it tells of ${storm.heldBack} matches that were held back`);
+  lines.push(
+    `  ${counts.recipients} ${counts.recipients === 1 ? "recipient" : "recipients"}: ${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`,
+  );
+  for (const { channel, state, reason, count } of channels)
+    lines.push(`  ${channel} ${state}: ${count}${reason === null ? "" : ` (${printable(reason)})`}`);
+  lines.push(...recipients.slice(0, SHOWN_RECIPIENTS).flatMap((each) => recipientLines(each)));
+  const hidden = counts.recipients - Math.min(recipients.length, SHOWN_RECIPIENTS);
+  if (hidden > 0) lines.push(`    and ${hidden} more`);
+  return lines;
+}
+
+function recipientLines(recipient: RecipientView): string[] {
+  const { name, delivered, deliveredAt, readAt, acknowledgedAt, acknowledgeNote, deletedAt, deliveries } = recipient;
+  const note = acknowledgeNote === null ? "" : `: ${printable(acknowledgeNote)}`;
+  const marks = [
+    delivered ? `reached live${at(deliveredAt)}` : "not reached live",
+    ...(readAt === null ? [] : [`read${at(readAt)}`]),
+    ...(acknowledgedAt === null ? [] : [`acknowledged${at(acknowledgedAt)}${note}`]),
+    ...(deletedAt === null ? [] : [`deleted${at(deletedAt)}`]),
+  ];
+  return [`    ${printable(name)}: ${marks.join(", ")}`, ...deliveries.flatMap(deliveryLines)];
+}
+
+function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt, history }: DeliveryView): string[] {
+  const why = reason ?? lastError;
+  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attemptsText(attempts)}${why === null ? "" : `: ${printable(why)}`}`;
+  return [
+    head,
+    ...history.map(
+      ({ attempt, startedAt, outcome, error }) =>
+        `        ${localTime(startedAt)}  attempt ${attempt} ${outcome}${error === null ? "" : `: ${printable(error)}`}`,
+    ),
+  ];
+}
+
+function userLines({ user }: ExplainView, out: Output): string[] {
+  if (!user) return [];
+  const head = `${printable(user.name)} was ${user.told ? "told" : "not told"}`;
+  return [user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];
+}
+
+function attemptsText(attempts: number): string {
+  return attempts === 1 ? "1 attempt" : `${attempts} attempts`;
+}
+
+function at(time: string | null): string {
+  return time === null ? "" : ` at ${localTime(time)}`;
+}
+
+function clean(text: string): string {
+  return printable(withLocalTimes(text));
 }

@@ -2,12 +2,12 @@ import type { Command } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
+import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, describeFailure } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { readStdin, readTextFile } from "../../read-input.ts";
 import { serverOf } from "../../server-client.ts";
-import { type FiledRule, rulesOfText } from "./rule-file.ts";
-import { caretLines, warningLines } from "./warning-lines.ts";
+import { type FiledRule, rulesOfText } from "./rule-source.ts";
+import { caretLines, warningLines } from "./test-rule.ts";
 
 interface Flags {
   readonly dryRun?: boolean;

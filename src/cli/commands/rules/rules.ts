@@ -1,10 +1,10 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { contextOf } from "../../context.ts";
+import { writeRows } from "../../files.ts";
 import { table } from "../../output/output.ts";
-import { addExportRules } from "../server/export-online.ts";
 import { addBacktestRule } from "./backtest-rule.ts";
 import { addImportRules } from "./import-rules.ts";
-import { readRules, type ShownRule } from "./rule-source.ts";
+import { portableRule, readRules, type ShownRule, textOfRules } from "./rule-source.ts";
 import { addTestRule } from "./test-rule.ts";
 
 interface Flags {
@@ -59,6 +59,46 @@ function cellsOf({ id, projectId, active, priority, stats, name }: ShownRule, sl
   const project = projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId);
   const heldBack = suppressed + deduped + cooled;
   return [id, project, active ? "yes" : "no", priority, matched, fired, heldBack, errors, lastMatchedAt, name];
+}
+
+interface ExportFlags {
+  readonly project?: string;
+  readonly format: "json" | "ndjson";
+  readonly out?: string;
+}
+
+function addExportRules(rules: Command): void {
+  rules
+    .command("export")
+    .description("write all that rules consist of, for rules import here or elsewhere")
+    .option("--project <project>", "id or slug: rules of one project")
+    .addOption(
+      new Option("--format <format>", "one document, or a rule a line").choices(["json", "ndjson"]).default("json"),
+    )
+    .option("--out <file>", "where to; without it, or with -, to stdout")
+    .addHelpText(
+      "after",
+      `
+Roles stand by name, projects by slug, users by external id, username or mail address, so that the file means the same elsewhere.
+From the data directory; from a server when --url or PRISM_URL names one. There users that the token may not read stand by id.
+
+Examples:
+  $ prism rules export --out rules.json
+  $ prism rules export --project shop --format ndjson | wc -l`,
+    )
+    .action(async ({ project, format, out }: ExportFlags, command: Command) => {
+      const context = contextOf(command);
+      const set = await readRules(context, project, { withUsers: true });
+      const rules = set.rules.map((rule) => portableRule(rule, set));
+      const file = out === "-" ? undefined : out;
+      await writeRows([textOfRules(rules, format)], { file, gzip: false });
+      const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
+      if (file !== undefined) context.out.result({ format, rules: rules.length, file }, () => "");
+      const count = `${rules.length} ${rules.length === 1 ? "rule" : "rules"}`;
+      context.out.note(file === undefined ? count : `${count} in ${file}`);
+      if (unnamed.size > 0)
+        context.out.note(`${unnamed.size} of their users stand by id: the token may not read users, or they are gone.`);
+    });
 }
 
 /** What can be done with rules from here. */

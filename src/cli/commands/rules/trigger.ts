@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { contextOf } from "../../context.ts";
+import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag } from "../../output/flag-values.ts";
-import { readJsonObject } from "../../read-input.ts";
 import { serverOf } from "../../server-client.ts";
 
 interface Flags {

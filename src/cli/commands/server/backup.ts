@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { contextOf } from "../../context.ts";
-import type { BackupFlags } from "./make-backup.ts";
-import type { RestoreFlags } from "./restore-archive.ts";
+import type { BackupFlags, RestoreFlags } from "./backup-restore.ts";
 
 export function addBackup(program: Command): void {
   program
@@ -24,7 +23,7 @@ Examples:
   $ prism backup before-upgrade.tar`,
     )
     .action(async (file: string | undefined, flags: BackupFlags, command: Command) => {
-      const { makeBackup } = await import("./make-backup.ts");
+      const { makeBackup } = await import("./backup-restore.ts");
       await makeBackup(contextOf(command), file, flags);
     });
 }
@@ -58,7 +57,7 @@ Examples:
   $ prism restore prism.tar --to /tmp/drill --include-secrets`,
     )
     .action(async (file: string, flags: RestoreFlags, command: Command) => {
-      const { restoreArchive } = await import("./restore-archive.ts");
+      const { restoreArchive } = await import("./backup-restore.ts");
       await restoreArchive(contextOf(command), file, flags);
     });
 }

@@ -45,7 +45,7 @@ Examples:
 async function doctor(context: Context, flags: Flags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
-  const { checkConfig } = await import("../doctor/config-checks.ts");
+  const { checkConfig } = await import("../doctor/check.ts");
   const { loaded, checks: ofConfig, settings } = checkConfig(() => context.loadConfig("require"));
   const isPart = flags.db === true || flags.redis === true;
   const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags) : [])];
@@ -83,9 +83,9 @@ async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: 
     import("../doctor/database-checks.ts"),
     import("../doctor/network-checks.ts"),
     import("../doctor/provider-checks.ts"),
-    import("../doctor/queues-check.ts"),
+    import("../doctor/data-checks.ts"),
     import("../../../store/sqlite/data-dir-lock.ts"),
-    import("../doctor/config-checks.ts"),
+    import("../doctor/check.ts"),
     import("../doctor/file-checks.ts"),
     import("../doctor/data-checks.ts"),
     import("../doctor/provider-checks.ts"),

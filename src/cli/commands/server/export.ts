@@ -1,8 +1,8 @@
 import { Argument, type Command, Option } from "commander";
 import { type Context, contextOf, isOnline } from "../../context.ts";
+import { writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { pastFlag } from "../../output/flag-values.ts";
-import { writeRows } from "../../write-rows.ts";
 import {
   EXPORT_FORMATS,
   EXPORT_KINDS,

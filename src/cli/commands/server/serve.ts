@@ -15,7 +15,7 @@ import { beatFileOf } from "../../../store/write-health.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { lockDataDir, lostDatabase, requireNotLost } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
-import { openLog } from "../../output/log.ts";
+import { openLog } from "../../output/output.ts";
 import { endOnStray, interrupt } from "../../output/process-ends.ts";
 
 /** What a reload finds changed, by dotted key: what is in force from now on, and what waits for the next start. */
@@ -82,7 +82,7 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
   const load = (): LoadedConfig => context.loadConfig("generate", overrides);
   const { config, warnings } = load();
-  const log = openLog(context, config);
+  const log = openLog(context.out, config);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
   ignoreSignals(log);
   const lock = lockDataDir(config);

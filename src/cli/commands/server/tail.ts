@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import { type Context, contextOf } from "../../context.ts";
-import type { Entry, StreamStart } from "../../live-connection.ts";
+import type { Entry, StreamStart } from "../../follow-stream.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";

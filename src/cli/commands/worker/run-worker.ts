@@ -5,8 +5,7 @@ import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/qu
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { openLog } from "../../output/log.ts";
-import { Output } from "../../output/output.ts";
+import { Output, openLog } from "../../output/output.ts";
 import { endOnStray, interrupt } from "../../output/process-ends.ts";
 import { serverOf } from "../../server-client.ts";
 import type { ChannelWork, LeasedJob, Work } from "./worker-link.ts";
@@ -36,7 +35,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
       EXIT.unauthorised,
       "a worker needs a service token of the right jobs:work: PRISM_TOKEN, or --token",
     );
-  const log = openLog(context, config).namespace("worker");
+  const log = openLog(context.out, config).namespace("worker");
   for (const warning of warnings) log.warn({}, warning);
   endOnStray((error) => log.error({ err: error }, "unexpected failure; ending"));
   if (isOpenLine(server.base))

@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
+import { type Backup, createBackup, requireNew, workDirOf } from "../../../features/backup/create-backup.ts";
 import { ArchiveRefused } from "../../../features/backup/manifest.ts";
 import {
   type ArchiveOptions,
@@ -14,12 +15,93 @@ import {
 } from "../../../features/backup/restore.ts";
 import { type DataPlaces, foldersOf, isRestorePending } from "../../../features/backup/swap.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
+import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { lockDataDir } from "../../data-dir.ts";
+import { lockDataDir, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
 import { confirm, readPassphrase } from "../access/prompt.ts";
+import { bytesText } from "../doctor/check.ts";
+import { archiveName, archivesIn, archiveTime, BACKUPS_DIR } from "./archives.ts";
+
+export interface BackupFlags {
+  readonly verify?: boolean;
+  readonly includeSecrets?: boolean;
+  readonly stdin?: boolean;
+  readonly keep?: number;
+}
+
+/** @param given the archive, or a directory for it. @throws CommandError, ArchiveRefused, ConfigRefused, SchemaRefused, UnsealError */
+export async function makeBackup(context: Context, given: string | undefined, flags: BackupFlags): Promise<void> {
+  refuseUrl(context, "backup");
+  const { out } = context;
+  const { config } = context.loadConfig("require");
+  requireSomeDatabase(config);
+  const file = targetOf(config.dataDir, given);
+  if (flags.keep !== undefined && archiveTime(basename(file)) === undefined)
+    throw new CommandError(EXIT.usage, `--keep needs a directory that exists, and ${file} is none`);
+  requireNew(file);
+  const passphrase = await passphraseOf(flags, true);
+  const progress = out.progress("backing up, MiB");
+  const tell = (bytes: number, ofBytes: number): void => progress.update(mebibytes(bytes), mebibytes(ofBytes));
+  const made = await cleaningUp(
+    () => rmSync(workDirOf(file), { recursive: true, force: true }),
+    () => {
+      const verify = flags.verify === true;
+      return createBackup({ config, clock: systemClock, file, passphrase, verify, onBytes: tell });
+    },
+  )
+    .catch((error: unknown) => {
+      throw writingFailed(error, file);
+    })
+    .finally(() => progress.end());
+  reportBackup(context, made, flags);
+}
+
+function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backup, { keep }: BackupFlags): void {
+  const removed = keep === undefined ? [] : removeOlder(file, keep);
+  const schema = manifest.schema.at(-1)?.name ?? null;
+  out.result({ file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) }, () => [
+    file,
+    `${bytesText(bytes)}, SHA-256 ${sha256}`,
+  ]);
+  if (removed.length > 0) out.note(`${removed.length} older ${removed.length === 1 ? "archive" : "archives"} removed`);
+}
+
+/** A name with the time for what is a directory; the default one is made where it is missing. */
+function targetOf(dataDir: string, given: string | undefined): string {
+  const path = given === undefined ? join(dataDir, BACKUPS_DIR) : resolve(given);
+  if (given === undefined && !existsSync(path)) mkdirSync(path, { mode: 0o700 });
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return freeName(path);
+  if (!existsSync(dirname(path))) throw new CommandError(EXIT.failure, `there is no directory ${dirname(path)}`);
+  return path;
+}
+
+/** Names have whole seconds: a second backup within one takes the next second's name. */
+function freeName(folder: string): string {
+  let at = systemClock.now();
+  while (existsSync(join(folder, archiveName(at)))) at += 1000;
+  return join(folder, archiveName(at));
+}
+
+/** Removes what is older than the newest `keep`; never the one that was just made, whatever the clock says. */
+function removeOlder(file: string, keep: number): string[] {
+  const dir = dirname(file);
+  const others = archivesIn(dir).filter((name) => name !== basename(file));
+  const old = others.slice(keep - 1);
+  for (const name of old) rmSync(join(dir, name));
+  return old;
+}
+
+/** What the disk of the archive refuses is not the database's fault. */
+function writingFailed(error: unknown, file: string): unknown {
+  // SQLite does not tell a quota from other reasons for which the file system takes no more.
+  if (failureOf(error) === "full" || sqliteCode(error) === "SQLITE_IOERR_WRITE")
+    return new CommandError(EXIT.failure, `${file} cannot be written: the disk is full`, { cause: error });
+  if (!(error instanceof Error && "syscall" in error)) return error;
+  return new CommandError(EXIT.failure, `${file} cannot be written: ${error.message}`, { cause: error });
+}
 
 export interface RestoreFlags {
   readonly yes?: boolean;
@@ -39,7 +121,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
     throw new CommandError(EXIT.usage, "--check changes nothing; give it without --to and --yes");
   // What comes with the archive is asked for no keys of its own here.
   const loaded = context.loadConfig(flags.includeSecrets ? "none" : "require");
-  const passphrase = await passphraseOf(flags);
+  const passphrase = await passphraseOf(flags, false);
   const { secrets, previousEncryptionKeys } = loaded.config;
   const keys = flags.includeSecrets ? [] : [secrets.encryptionKey, ...previousEncryptionKeys];
   const progress = context.out.progress("unpacking, MiB");
@@ -105,7 +187,7 @@ async function replace(
   };
   try {
     const restored = await cleaningUp(cleanUp, () => restore({ ...archive, places, clock: systemClock }));
-    report(context, archive.file, places, restored);
+    reportRestore(context, archive.file, places, restored);
     noteKeys(context, places, restored, loaded);
   } finally {
     lock.release();
@@ -122,7 +204,7 @@ function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces 
   return { dataDir, databaseFile: join(dataDir, "prism.db") };
 }
 
-function report({ out }: Context, file: string, places: DataPlaces, restored: Restored): void {
+function reportRestore({ out }: Context, file: string, places: DataPlaces, restored: Restored): void {
   const { manifest, offsets, paused, migrated, kept } = restored;
   const { id, version, createdAt } = manifest;
   const { dataDir, databaseFile: database } = places;
@@ -154,8 +236,11 @@ function noteKeys(
     out.note(`The database needs the keys in ${join(config.dataDir, "secrets.json")}: copy that file to ${dataDir}.`);
 }
 
-async function passphraseOf({ includeSecrets, stdin }: RestoreFlags): Promise<string | undefined> {
-  if (includeSecrets) return readPassphrase({ fromStdin: stdin === true, isNew: false });
+async function passphraseOf(
+  { includeSecrets, stdin }: Pick<BackupFlags, "includeSecrets" | "stdin">,
+  isNew: boolean,
+): Promise<string | undefined> {
+  if (includeSecrets) return readPassphrase({ fromStdin: stdin === true, isNew });
   if (stdin) throw new CommandError(EXIT.usage, "--stdin is for the passphrase of --include-secrets");
   return undefined;
 }

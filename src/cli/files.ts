@@ -1,12 +1,49 @@
-import { createWriteStream, realpathSync, renameSync, rmSync, statSync, type WriteStream } from "node:fs";
+import { createWriteStream, readFileSync, realpathSync, renameSync, rmSync, statSync, type WriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
+/** The text that a flag names: `@file`, `-` for stdin, else the value itself. @throws CommandError 2 for a file that cannot be read. */
+export async function readInput(given: string, flag: string): Promise<string> {
+  if (given === "-") return readStdin();
+  return given.startsWith("@") ? readTextFile(given.slice(1), flag) : given;
+}
+
+/** {@link readInput} as a JSON object. @throws CommandError 2 */
+export async function readJsonObject(given: string, flag: string): Promise<Record<string, unknown>> {
+  const text = await readInput(given, flag);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(EXIT.usage, `${flag} is not JSON: ${reason}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new CommandError(EXIT.usage, `${flag} must be a JSON object`);
+  return value as Record<string, unknown>;
+}
+
+export function readTextFile(path: string, flag: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new CommandError(EXIT.usage, `${flag}: ${path} cannot be read (${reason})`);
+  }
+}
+
+/** All that stdin holds, as text. */
+export async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
 const CHUNK_LENGTH = 65_536;
 
-export interface Destination {
+interface Destination {
   /** Absent: stdout. */
   readonly file: string | undefined;
   readonly gzip: boolean;
@@ -16,7 +53,10 @@ export interface Destination {
  * Writes text as fast as it is taken. A file appears under its name when it is whole; until then, and if it never is, under another.
  * @throws CommandError 1 when the file cannot be written
  */
-export async function writeRows(text: AsyncIterable<string>, { file, gzip }: Destination): Promise<void> {
+export async function writeRows(
+  text: AsyncIterable<string> | Iterable<string>,
+  { file, gzip }: Destination,
+): Promise<void> {
   const source = Readable.from(gather(text));
   const steps = gzip ? [createGzip()] : [];
   if (file === undefined) {
@@ -52,7 +92,7 @@ async function writeFile(fill: (stream: WriteStream) => Promise<void>, file: str
 }
 
 /** Rows together until they are worth a write. */
-async function* gather(text: AsyncIterable<string>): AsyncIterable<string> {
+async function* gather(text: AsyncIterable<string> | Iterable<string>): AsyncIterable<string> {
   let chunk = "";
   for await (const part of text) {
     chunk += part;
