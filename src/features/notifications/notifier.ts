@@ -7,7 +7,6 @@ import { uuidv7 } from "../../core/ids.ts";
 import { checkShape } from "../../http/input.ts";
 import { type Channel, DEFAULT_CHANNELS, text } from "../../http/shapes.ts";
 import type * as api from "../../module/module-api.ts";
-import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
@@ -22,31 +21,9 @@ import type { Announcer } from "./announcer.ts";
 /** Reading and marking notifications, for code without a principal. */
 interface InboxService {
   /** @throws USER_NOT_FOUND */
-  history(userRef: string, page: PageInput): Promise<Page<NotificationView>>;
+  history(userRef: string, page: api.PageInput): Promise<api.Page<api.NotificationView>>;
   /** @throws NOTIFICATION_NOT_FOUND */
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
-}
-
-/** The inbox for modules; provided when the feature registers. */
-class InboxPort implements InboxService {
-  #inbox: InboxService | null = null;
-
-  provide(inbox: InboxService): void {
-    this.#inbox = inbox;
-  }
-
-  async history(userRef: string, page: PageInput): Promise<Page<NotificationView>> {
-    return this.#required().history(userRef, page);
-  }
-
-  async markRead(id: string, userRef: string, options?: InTransaction): Promise<void> {
-    return this.#required().markRead(id, userRef, options);
-  }
-
-  #required(): InboxService {
-    if (!this.#inbox) throw new TypeError("the feature notifications has not been registered");
-    return this.#inbox;
-  }
 }
 
 /** The bus event that reaches a user. */
@@ -74,15 +51,6 @@ interface BusNotification {
 export function readBusNotify(payload: unknown): BusNotification {
   const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
   return { recipients: [userId], title, message: message ?? body ?? "" };
-}
-
-/** The program's own subscriber to `notify`. A timer sends by itself and skips this one on the bus. */
-function busNotifier(
-  send: (input: BusNotification & { readonly correlationId: string }) => Promise<unknown>,
-): BusHandler {
-  return async (payload, { correlationId }) => {
-    await send({ ...readBusNotify(payload), correlationId });
-  };
 }
 
 /** A notification that a user or code sends, in place of a rule. Text is clean already; `action` and `data` are plain JSON. */
@@ -151,14 +119,20 @@ interface NotifierParts {
 
 /** Sends notifications that no rule decided: from the API, timers, modules. Rows, offsets and audit are one transaction; live entries follow it. */
 export class Notifier {
-  /** What has arrived, which the feature `notifications` knows about. */
-  readonly inbox = new InboxPort();
-  /** Subscribes to the bus event `notify`. */
-  readonly onBus = busNotifier((input) => this.send(input));
+  /** The program's own subscriber to the bus event `notify`. A timer sends by itself and skips this one on the bus. */
+  readonly onBus: BusHandler = async (payload, { correlationId }) => {
+    await this.send({ ...readBusNotify(payload), correlationId });
+  };
   readonly #parts: NotifierParts;
+  #inbox: InboxService | null = null;
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
+  }
+
+  /** Gives modules the inbox, when the feature registers. */
+  provideInbox(inbox: InboxService): void {
+    this.#inbox = inbox;
   }
 
   /** @returns the id of the new notification, or of the one that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
@@ -208,13 +182,13 @@ export class Notifier {
   }
 
   /** Notifications of a user, newest first. @throws USER_NOT_FOUND */
-  history(userRef: string, page: api.PageInput = {}): Promise<api.Page<api.NotificationView>> {
-    return this.inbox.history(userRef, page);
+  async history(userRef: string, page: api.PageInput = {}): Promise<api.Page<api.NotificationView>> {
+    return this.#requireInbox().history(userRef, page);
   }
 
   /** @throws NOTIFICATION_NOT_FOUND */
-  markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
-    return this.inbox.markRead(id, userRef, options);
+  async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
+    return this.#requireInbox().markRead(id, userRef, options);
   }
 
   /**
@@ -260,6 +234,11 @@ export class Notifier {
       .values(told.map(({ recipient }) => recipient))
       .execute();
     addEffect(trx, { type: "notified", told });
+  }
+
+  #requireInbox(): InboxService {
+    if (!this.#inbox) throw new TypeError("the feature notifications has not been registered");
+    return this.#inbox;
   }
 }
 

@@ -1,5 +1,4 @@
-import type { Selectable } from "kysely";
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import { bytesOf, countOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
@@ -10,6 +9,11 @@ export type InboxRow = Selectable<NotificationsTable> &
   Omit<Selectable<NotificationRecipientsTable>, "delivered" | "deliveredAt"> & { recipientDelivered: 0 | 1 };
 
 function inbox(db: ReadDb | Trx, userId: string) {
+  return received(db).where("r.userId", "=", userId).where("r.deletedAt", "is", null);
+}
+
+/** Notifications with each recipient's part in them. */
+function received(db: ReadDb | Trx) {
   return db
     .selectFrom("notification_recipients as r")
     .innerJoin("notifications as n", "n.id", "r.notificationId")
@@ -25,9 +29,7 @@ function inbox(db: ReadDb | Trx, userId: string) {
       "r.acknowledgeNote",
       "r.webviewAction",
       "r.delivered as recipientDelivered",
-    ])
-    .where("r.userId", "=", userId)
-    .where("r.deletedAt", "is", null);
+    ]);
 }
 
 function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to, after }: Filters) {
@@ -141,26 +143,7 @@ export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: st
 
 /** The part of the recipient with the lowest offset, for users who may read all. */
 export function findAnywhere(db: ReadDb | Trx, notificationId: string): Promise<InboxRow | undefined> {
-  return db
-    .selectFrom("notification_recipients as r")
-    .innerJoin("notifications as n", "n.id", "r.notificationId")
-    .selectAll("n")
-    .select([
-      "r.notificationId",
-      "r.userId",
-      "r.seq",
-      "r.readAt",
-      "r.acknowledgedAt",
-      "r.openedAt",
-      "r.deletedAt",
-      "r.acknowledgeNote",
-      "r.webviewAction",
-      "r.delivered as recipientDelivered",
-    ])
-    .where("r.notificationId", "=", notificationId)
-    .orderBy("r.seq")
-    .limit(1)
-    .executeTakeFirst();
+  return received(db).where("r.notificationId", "=", notificationId).orderBy("r.seq").limit(1).executeTakeFirst();
 }
 
 export interface AllRecipients {

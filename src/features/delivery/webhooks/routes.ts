@@ -10,9 +10,9 @@ import type { Changed, WebhooksContext, WebhooksOwn } from "./service.ts";
 import * as service from "./service.ts";
 import { WebhookTester } from "./service.ts";
 
-const tag = "Webhooks";
 const PATH = "/api/v1/webhooks";
-const access = { permission: "webhooks:manage" } as const;
+const common = { tag: "Webhooks", access: { permission: "webhooks:manage" } } as const;
+const one = { ...common, params: s.WebhookParams } as const;
 
 /** Management of webhooks, which are called for notifications. */
 export function webhooksFeature(own: WebhooksOwn): Feature {
@@ -37,88 +37,66 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
     return versioned(webhook.version, body, { status, state: stateOf({ failures, previousSecretUntil }) });
   };
 
-  server.route(
+  const routes = [
     route({
       method: "GET",
       path: PATH,
       summary: "One's own webhooks, or a project's, newest first",
-      tag,
-      access,
+      ...common,
       query: s.ListWebhooks,
       response: pageOf(s.WebhookView),
       errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
       handle: (exchange, { query }) => service.listWebhooks(context, userOf(exchange), query),
     }),
-  );
-  server.route(
     route({
       method: "POST",
       path: PATH,
       summary: "Make a webhook: one's own, or a project's; its secret is shown this once",
-      tag,
-      access,
+      ...common,
       body: s.CreateWebhook,
       status: 201,
       response: s.WebhookWithSecret,
       errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
       handle: async (exchange, { body }) => reply(await service.createWebhook(context, userOf(exchange), body), 201),
     }),
-  );
-  server.route(
     route({
       method: "GET",
       path: `${PATH}/:id`,
       summary: "A webhook, without its secret",
-      tag,
-      access,
-      params: s.WebhookParams,
+      ...one,
       response: s.WebhookView,
       errors: ["WEBHOOK_NOT_FOUND"],
       handle: async (exchange, { params }) =>
         reply({ webhook: await service.getWebhook(context, userOf(exchange), params.id) }),
     }),
-  );
-  server.route(
     route({
       method: "PUT",
       path: `${PATH}/:id`,
       summary: "Change a webhook, switch it on again, or give it a new secret; members that are missing stay",
-      tag,
-      access,
-      params: s.WebhookParams,
+      ...one,
       body: s.UpdateWebhook,
       response: s.WebhookWithSecret,
       errors: ["WEBHOOK_NOT_FOUND", "VERSION_CONFLICT", "URL_REFUSED"],
-      async handle(exchange, { params, body }) {
-        return reply(
-          await service.updateWebhook(context, userOf(exchange), params.id, exchange.header("if-match"), body),
-        );
-      },
+      handle: async (exchange, { params, body }) =>
+        reply(await service.updateWebhook(context, userOf(exchange), params.id, exchange.header("if-match"), body)),
     }),
-  );
-  server.route(
     route({
       method: "DELETE",
       path: `${PATH}/:id`,
       summary: "Delete a webhook; what was to be sent to it is not sent any more",
-      tag,
-      access,
-      params: s.WebhookParams,
+      ...one,
       errors: ["WEBHOOK_NOT_FOUND"],
       handle: (exchange, { params }) => service.deleteWebhook(context, userOf(exchange), params.id),
     }),
-  );
-  server.route(
     route({
       method: "POST",
       path: `${PATH}/:id/test`,
       summary: "Call a webhook with a notification that is none, and say what came of it",
-      tag,
-      access,
-      params: s.WebhookParams,
+      ...one,
       response: s.TestView,
       errors: ["WEBHOOK_NOT_FOUND", "URL_REFUSED", "OVERLOADED"],
       handle: (exchange, { params }) => tester.run(userOf(exchange), params.id),
     }),
-  );
+  ];
+  for (const each of routes) server.route(each);
 }
