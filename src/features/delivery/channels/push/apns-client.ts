@@ -1,5 +1,4 @@
-import { createPrivateKey, type KeyObject, randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { type KeyObject, randomUUID } from "node:crypto";
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { SignJWT } from "jose";
@@ -9,7 +8,17 @@ import type { Clock } from "../../../../core/clock.ts";
 import { PermanentError } from "../../../jobs/index.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
 import { readRetryAfter } from "../../retry-after.ts";
-import { MAX_ANSWER_BYTES, notReached, PUSH_TIMEOUT_MS, reasonOf, tryAgain, unlessUnusedToken } from "./http.ts";
+import {
+  KeptToken,
+  MAX_ANSWER_BYTES,
+  notReached,
+  PUSH_TIMEOUT_MS,
+  privateKeyOf,
+  readKeyFile,
+  reasonOf,
+  tryAgain,
+  unlessUnusedToken,
+} from "./http.ts";
 import type { PushMessage } from "./message.ts";
 
 /** A connection that was quiet for so long may be dead without notice: the next message opens another. */
@@ -184,13 +193,13 @@ export class ApnsClient implements ChannelCalls<PushMessage> {
   readonly isConfigured = true;
   readonly #options: ApnsOptions;
   readonly #clock: Clock;
-  readonly #tokens: ApnsTokens;
+  readonly #tokens: KeptToken<Awaited<ReturnType<typeof signToken>>>;
   readonly #connection: ApnsConnection;
 
   constructor(options: ApnsOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
-    this.#tokens = new ApnsTokens(options, clock);
+    this.#tokens = new KeptToken(clock, () => signToken(options, clock));
     this.#connection = new ApnsConnection({
       origin: options.endpoint,
       timeoutMs: options.timeoutMs ?? PUSH_TIMEOUT_MS,
@@ -223,11 +232,12 @@ export class ApnsClient implements ChannelCalls<PushMessage> {
         payload,
         signal,
       );
-    const bearer = await this.#tokens.get();
+    const { token: bearer } = await this.#tokens.get();
     const reply = await postAs(bearer);
     if (reply.status !== 403 || refusalOf(reply.text)?.reason !== "ExpiredProviderToken")
       return this.#answer(reply, token);
-    return this.#answer(await postAs(await this.#tokens.get(bearer)), token);
+    const renewed = await this.#tokens.get(bearer);
+    return this.#answer(await postAs(renewed.token), token);
   }
 
   #answer({ status, text, retryAfter }: ApnsReply, token: string): Accepted {
@@ -263,61 +273,22 @@ interface ApnsKeyOptions {
 }
 
 /**
- * Provider tokens for APNs (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns). The key is read
- * again for each, so that a changed file needs no restart.
+ * Signs a provider token (https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns). The key is read
+ * again for each, so that a changed file needs no restart. @throws ProviderDown when the key cannot be used
  */
-class ApnsTokens {
-  readonly #options: ApnsKeyOptions;
-  readonly #clock: Clock;
-  #held: { readonly token: string; readonly renewAt: number } | null = null;
-  #signing: Promise<string> | null = null;
-
-  constructor(options: ApnsKeyOptions, clock: Clock) {
-    this.#options = options;
-    this.#clock = clock;
-  }
-
-  /** @param refused a token that Apple did not take; another one is given. @throws ProviderDown when the key cannot be used */
-  async get(refused?: string): Promise<string> {
-    const held = this.#held;
-    if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held.token;
-    this.#signing ??= this.#sign().finally(() => {
-      this.#signing = null;
-    });
-    return this.#signing;
-  }
-
-  async #sign(): Promise<string> {
-    const { keyFile, keyId, teamId } = this.#options;
-    const key = await readApnsKey(keyFile);
-    const token = await new SignJWT()
-      .setProtectedHeader({ alg: "ES256", kid: keyId })
-      .setIssuer(teamId)
-      .setIssuedAt(Math.floor(this.#clock.now() / 1000))
-      .sign(key);
-    this.#held = { token, renewAt: this.#clock.elapsed() + RENEW_AFTER_MS };
-    return token;
-  }
+async function signToken({ keyFile, keyId, teamId }: ApnsKeyOptions, clock: Clock) {
+  const key = await readApnsKey(keyFile);
+  const token = await new SignJWT()
+    .setProtectedHeader({ alg: "ES256", kid: keyId })
+    .setIssuer(teamId)
+    .setIssuedAt(Math.floor(clock.now() / 1000))
+    .sign(key);
+  return { token, renewAt: clock.elapsed() + RENEW_AFTER_MS };
 }
 
 /** @throws ProviderDown, saying what is wrong with the file and nothing of what it holds */
 export async function readApnsKey(path: string): Promise<KeyObject> {
-  let pem: string;
-  try {
-    pem = await readFile(path, "utf8");
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "error";
-    throw new ProviderDown(`apns.keyFile (${path}) cannot be read: ${code}`, { cause: error });
-  }
-  const key = parseKey(pem);
+  const key = privateKeyOf(await readKeyFile("apns.keyFile", path));
   if (key?.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
   throw new ProviderDown(`apns.keyFile (${path}) is not a key of Apple's: it must be an EC key on P-256 in PEM (.p8)`);
-}
-
-function parseKey(pem: string): KeyObject | undefined {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    return undefined;
-  }
 }

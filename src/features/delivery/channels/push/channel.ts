@@ -68,7 +68,7 @@ export class PushChannel implements Channel<PushMessage> {
   async #reached(id: string): Promise<void> {
     this.#health.note(id, false);
     const device = await this.#devices.find(id);
-    if (device) this.#devices.noteUse(id, device);
+    if (device) this.#devices.noteUse(id, device.lastUsedAt);
   }
 
   /** @returns what a bad token means: that the device is gone, that it has another one now, or that the provider is not to be believed */

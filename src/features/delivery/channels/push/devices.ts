@@ -1,4 +1,4 @@
-import { type Clock, DAY_MS } from "../../../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs } from "../../../../core/clock.ts";
 import type { Logger } from "../../../../core/log.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
@@ -11,18 +11,6 @@ export interface PushContext {
   readonly log: Logger;
 }
 
-export interface PushTarget extends KnownDevice {
-  readonly token: string;
-}
-
-/** What is known of a device without opening its token. */
-export interface KnownDevice {
-  /** When the token was registered last. */
-  readonly registeredAt: number;
-  readonly lastUsedAt: number | null;
-}
-
-const USERS_A_LOOK_UP = 500;
 /** `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does not become one of writes. */
 const USED_EVERY_MS = DAY_MS;
 const MAX_USED = 10_000;
@@ -41,44 +29,31 @@ export class PushDevices {
   }
 
   async ofUsers(userIds: readonly string[], db: ReadDb | Trx): Promise<readonly Target[]> {
-    const targets: Target[] = [];
-    for (let from = 0; from < userIds.length; from += USERS_A_LOOK_UP) {
-      const rows = await db
-        .selectFrom("push_devices")
-        .select(["id", "userId"])
-        .where("userId", "in", userIds.slice(from, from + USERS_A_LOOK_UP))
-        .where("kind", "=", this.#kind)
-        .where("disabledAt", "is", null)
-        .orderBy("userId")
-        .orderBy("device")
-        .execute();
-      for (const { id, userId } of rows) targets.push({ userId, target: id });
-    }
-    return targets;
+    return db
+      .selectFrom("push_devices")
+      .select(["id as target", "userId"])
+      .where("userId", "in", userIds)
+      .where("kind", "=", this.#kind)
+      .where("disabledAt", "is", null)
+      .orderBy("userId")
+      .orderBy("device")
+      .execute();
   }
 
   /** @returns undefined when the device is gone, disabled, or has another token. @throws UnsealError */
-  async open(id: string): Promise<PushTarget | undefined> {
-    const row = await this.#parts.database.read
-      .selectFrom("push_devices")
-      .select(["token", "updatedAt", "lastUsedAt"])
-      .where("id", "=", id)
-      .where("disabledAt", "is", null)
-      .executeTakeFirst();
-    if (!row) return undefined;
-    const token = this.#parts.box.open(`push_devices.token.${id}`, row.token).toString();
-    return { token, registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
+  async open(id: string): Promise<{ readonly token: string } | undefined> {
+    const found = await this.find(id);
+    return found && { token: this.#parts.box.open(`push_devices.token.${id}`, found.sealed).toString() };
   }
 
   /** @returns undefined when the device is gone or disabled. */
-  async find(id: string): Promise<KnownDevice | undefined> {
-    const row = await this.#parts.database.read
+  find(id: string) {
+    return this.#parts.database.read
       .selectFrom("push_devices")
-      .select(["updatedAt", "lastUsedAt"])
+      .select(["token as sealed", "updatedAt as registeredAt", "lastUsedAt"])
       .where("id", "=", id)
       .where("disabledAt", "is", null)
       .executeTakeFirst();
-    return row && { registeredAt: row.updatedAt, lastUsedAt: row.lastUsedAt };
   }
 
   /** @param notAfter a device that was registered after this instant (epoch ms) stays. */
@@ -98,7 +73,7 @@ export class PushDevices {
   }
 
   /** Notes that a device was reached, soon and together with others. */
-  noteUse(id: string, { lastUsedAt }: KnownDevice): void {
+  noteUse(id: string, lastUsedAt: EpochMs | null): void {
     if (lastUsedAt !== null && lastUsedAt > this.#parts.clock.now() - USED_EVERY_MS) return;
     if (this.#used.size < MAX_USED) this.#used.add(id);
     this.#writing ??= this.#writeUses().finally(() => {

@@ -1,5 +1,4 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
@@ -7,7 +6,18 @@ import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../jobs/index.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
-import { type PostReply, PUSH_TIMEOUT_MS, postText, reasonOf, tryAgain, unlessUnusedToken } from "./http.ts";
+import {
+  KeptToken,
+  type PostReply,
+  PUSH_TIMEOUT_MS,
+  parseJson,
+  postText,
+  privateKeyOf,
+  readKeyFile,
+  reasonOf,
+  tryAgain,
+  unlessUnusedToken,
+} from "./http.ts";
 import type { PushMessage } from "./message.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/firebase.messaging";
@@ -21,9 +31,6 @@ const Grant = v.object({ access_token: v.pipe(v.string(), v.minLength(1)), expir
 interface FcmAccess {
   readonly token: string;
   readonly projectId: string;
-}
-
-interface Held extends FcmAccess {
   /** Monotonic time. */
   readonly renewAt: number;
 }
@@ -38,63 +45,42 @@ interface FcmAccessOptions {
 }
 
 /**
- * Access tokens for FCM by the JWT bearer grant (RFC 7523). One is kept until shortly before its end; a caller that asks while one is on its way waits for
- * that one. The key is read again for each, so that a changed file needs no restart.
+ * Asks for an access token by the JWT bearer grant (RFC 7523). The key is read again for each, so that a changed file needs no restart.
+ * @throws ProviderDown, RetryLater, or what was in the way
  */
-class FcmAccessTokens {
-  readonly #options: FcmAccessOptions;
-  readonly #clock: Clock;
-  #held: Held | null = null;
-  #fetching: Promise<Held> | null = null;
+async function fetchAccess(
+  { credentials: path, tokenEndpoint, timeoutMs, closing }: FcmAccessOptions,
+  clock: Clock,
+): Promise<FcmAccess> {
+  const credentials = await readFcmCredentials(path);
+  const reply = await postText({
+    provider: "Google's token server",
+    url: tokenEndpoint ?? credentials.tokenUri,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams({ grant_type: GRANT, assertion: await assertionOf(credentials, clock) }).toString(),
+    timeoutMs,
+    signal: closing,
+    now: clock.now(),
+  });
+  if (reply.status === 429 || reply.status >= 500)
+    throw tryAgain(`Google's token server answered ${reply.status}`, reply.retryAfterMs);
+  const grant = v.safeParse(Grant, reply.json);
+  if (reply.status !== 200 || !grant.success)
+    throw new ProviderDown(`Google refuses the key of fcm.credentials: ${reply.status} ${oauthError(reply.json)}`);
+  const lifeMs = grant.output.expires_in * 1000;
+  const renewAt = clock.elapsed() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2);
+  return { token: grant.output.access_token, projectId: credentials.projectId, renewAt };
+}
 
-  constructor(options: FcmAccessOptions, clock: Clock) {
-    this.#options = options;
-    this.#clock = clock;
-  }
-
-  /** @param refused a token that FCM did not take; another one is given. @throws ProviderDown, RetryLater, or what was in the way */
-  async get(refused?: string): Promise<FcmAccess> {
-    const held = this.#held;
-    if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held;
-    this.#fetching ??= this.#fetch().finally(() => {
-      this.#fetching = null;
-    });
-    this.#held = await this.#fetching;
-    return this.#held;
-  }
-
-  async #fetch(): Promise<Held> {
-    const { tokenEndpoint, timeoutMs, closing } = this.#options;
-    const credentials = await readFcmCredentials(this.#options.credentials);
-    const reply = await postText({
-      provider: "Google's token server",
-      url: tokenEndpoint ?? credentials.tokenUri,
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: new URLSearchParams({ grant_type: GRANT, assertion: await this.#assertion(credentials) }).toString(),
-      timeoutMs,
-      signal: closing,
-      now: this.#clock.now(),
-    });
-    if (reply.status === 429 || reply.status >= 500)
-      throw tryAgain(`Google's token server answered ${reply.status}`, reply.retryAfterMs);
-    const grant = v.safeParse(Grant, reply.json);
-    if (reply.status !== 200 || !grant.success)
-      throw new ProviderDown(`Google refuses the key of fcm.credentials: ${reply.status} ${oauthError(reply.json)}`);
-    const lifeMs = grant.output.expires_in * 1000;
-    const renewAt = this.#clock.elapsed() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2);
-    return { token: grant.output.access_token, projectId: credentials.projectId, renewAt };
-  }
-
-  #assertion({ clientEmail, key, keyId, tokenUri }: FcmCredentials): Promise<string> {
-    const now = Math.floor(this.#clock.now() / 1000);
-    return new SignJWT({ scope: SCOPE })
-      .setProtectedHeader({ alg: "RS256", typ: "JWT", ...(keyId === undefined ? {} : { kid: keyId }) })
-      .setIssuer(clientEmail)
-      .setAudience(tokenUri)
-      .setIssuedAt(now)
-      .setExpirationTime(now + ASSERTION_S)
-      .sign(key);
-  }
+function assertionOf({ clientEmail, key, keyId, tokenUri }: FcmCredentials, clock: Clock): Promise<string> {
+  const now = Math.floor(clock.now() / 1000);
+  return new SignJWT({ scope: SCOPE })
+    .setProtectedHeader({ alg: "RS256", typ: "JWT", ...(keyId === undefined ? {} : { kid: keyId }) })
+    .setIssuer(clientEmail)
+    .setAudience(tokenUri)
+    .setIssuedAt(now)
+    .setExpirationTime(now + ASSERTION_S)
+    .sign(key);
 }
 
 const OAuthError = v.object({ error: v.string(), error_description: v.optional(v.string(), "") });
@@ -127,19 +113,14 @@ interface FcmCredentials {
 
 /** Reads a service account's file. @throws ProviderDown, saying what is wrong with it and nothing of what it holds */
 export async function readFcmCredentials(path: string): Promise<FcmCredentials> {
-  const wrong = (what: string, cause?: unknown): ProviderDown =>
-    new ProviderDown(`fcm.credentials (${path}) ${what}`, { cause });
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    throw wrong(`cannot be read: ${error instanceof Error && "code" in error ? String(error.code) : "error"}`, error);
-  }
+  const wrong = (what: string): ProviderDown => new ProviderDown(`fcm.credentials (${path}) ${what}`);
+  const text = await readKeyFile("fcm.credentials", path);
   const { success, output, issues } = v.safeParse(ServiceAccount, parseJson(text));
   if (!success)
     throw wrong(`is no service account's key: ${v.getDotPath(issues[0]) ?? "JSON"} is missing or not as it must be`);
-  const key = rsaKey(output.private_key);
-  if (!key) throw wrong("is no service account's key: private_key is not an RSA key in PEM");
+  const key = privateKeyOf(output.private_key);
+  if (key?.asymmetricKeyType !== "rsa")
+    throw wrong("is no service account's key: private_key is not an RSA key in PEM");
   return {
     projectId: output.project_id,
     clientEmail: output.client_email,
@@ -147,23 +128,6 @@ export async function readFcmCredentials(path: string): Promise<FcmCredentials> 
     keyId: output.private_key_id,
     tokenUri: output.token_uri ?? DEFAULT_TOKEN_URI,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function rsaKey(pem: string): KeyObject | undefined {
-  try {
-    const key = createPrivateKey(pem);
-    return key.asymmetricKeyType === "rsa" ? key : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 export interface FcmOptions {
@@ -192,17 +156,15 @@ export class FcmClient implements ChannelCalls<PushMessage> {
   readonly #options: FcmOptions;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
-  readonly #access: FcmAccessTokens;
+  readonly #access: KeptToken<FcmAccess>;
   readonly #closing = new AbortController();
 
   constructor(options: FcmOptions, clock: Clock) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? PUSH_TIMEOUT_MS;
     this.#clock = clock;
-    this.#access = new FcmAccessTokens(
-      { ...options, timeoutMs: this.#timeoutMs, closing: this.#closing.signal },
-      clock,
-    );
+    const access = { ...options, timeoutMs: this.#timeoutMs, closing: this.#closing.signal };
+    this.#access = new KeptToken(clock, () => fetchAccess(access, clock));
   }
 
   async call({ token, body }: PushMessage, signal: AbortSignal): Promise<Accepted> {

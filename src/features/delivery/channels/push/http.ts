@@ -1,5 +1,8 @@
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Clock } from "../../../../core/clock.ts";
 import { RetryLater } from "../../../jobs/index.ts";
-import { TargetGone } from "../../channel.ts";
+import { ProviderDown, TargetGone } from "../../channel.ts";
 import { readRetryAfter } from "../../retry-after.ts";
 
 /** How long an attempt waits for the provider; its own attempts to reach a device go on without us. */
@@ -65,7 +68,7 @@ async function readText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -96,4 +99,51 @@ export function notReached(provider: string, error: unknown): Error {
 /** A provider that only says that no device has the token takes everything else. For checks with an unused token. @throws any other error */
 export function unlessUnusedToken(error: unknown): void {
   if (!(error instanceof TargetGone)) throw error;
+}
+
+interface Renewable {
+  readonly token: string;
+  /** Monotonic time. */
+  readonly renewAt: number;
+}
+
+/** A provider's access token, kept until it is to be renewed; callers that ask while one is on its way wait for that one. */
+export class KeptToken<T extends Renewable> {
+  readonly #clock: Clock;
+  readonly #make: () => Promise<T>;
+  #held: T | null = null;
+  #making: Promise<T> | null = null;
+
+  constructor(clock: Clock, make: () => Promise<T>) {
+    this.#clock = clock;
+    this.#make = make;
+  }
+
+  /** @param refused a token that the provider did not take; another one is given. @throws what making one throws */
+  async get(refused?: string): Promise<T> {
+    const held = this.#held;
+    if (held && held.token !== refused && this.#clock.elapsed() < held.renewAt) return held;
+    this.#making ??= this.#make().finally(() => {
+      this.#making = null;
+    });
+    this.#held = await this.#making;
+    return this.#held;
+  }
+}
+
+/** The text of a file with a key. @param option its name in the configuration. @throws ProviderDown */
+export async function readKeyFile(option: string, path: string): Promise<string> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "error";
+    throw new ProviderDown(`${option} (${path}) cannot be read: ${code}`, { cause: error });
+  });
+}
+
+/** @returns undefined where the text is no private key in PEM */
+export function privateKeyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
 }

@@ -16,23 +16,13 @@ export interface Hook {
   readonly eventTypes: string;
 }
 
-/** Values of one list in a statement. */
-const SLICE = 500;
-
 export function findWebhook(db: ReadDb | Trx, id: string): Promise<WebhookRow | undefined> {
   return db.selectFrom("webhooks").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
 /** The active webhooks of these users' own. */
-export async function hooksOfUsers(db: ReadDb | Trx, userIds: readonly string[]): Promise<Hook[]> {
-  const hooks: Hook[] = [];
-  for (let from = 0; from < userIds.length; from += SLICE) {
-    const some = await activeHooks(db)
-      .where("userId", "in", userIds.slice(from, from + SLICE))
-      .execute();
-    hooks.push(...some);
-  }
-  return hooks;
+export function hooksOfUsers(db: ReadDb | Trx, userIds: readonly string[]): Promise<Hook[]> {
+  return activeHooks(db).where("userId", "in", userIds).execute();
 }
 
 /** The active webhooks of a project. */

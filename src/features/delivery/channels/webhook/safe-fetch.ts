@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { LookupFunction } from "node:net";
 import { PrismError } from "../../../../core/errors.ts";
+import { unlessAborted } from "../../../../core/promises.ts";
 import type { OutsideHosts, ResolvedAddress } from "./outside-hosts.ts";
 
 export interface SafeFetchOptions {
@@ -59,16 +60,13 @@ export class SafeFetch {
 
   /** Whether requests to this URL are let out at this moment. @throws URL_REFUSED, also when its name is not resolved in time */
   async check(url: string): Promise<void> {
-    const limit = limited(this.#timeoutMs, undefined);
     try {
-      await Promise.race([this.#hosts.require(url), limit.reached]);
+      await limited(this.#timeoutMs, undefined, (limit) => unlessAborted(this.#hosts.require(url), limit));
     } catch (error) {
       if (!(error instanceof RequestTimeout)) throw error;
       throw new PrismError("URL_REFUSED", "The URL is refused: the host's name is not resolved in time", {
         cause: error,
       });
-    } finally {
-      limit.clear();
     }
   }
 
@@ -77,18 +75,16 @@ export class SafeFetch {
    * connection makes `isWhole` false and fails nothing.
    * @throws URL_REFUSED, RequestTimeout, the signal's reason, and what the connection says
    */
-  async request(url: string, request: SafeRequest): Promise<SafeAnswer> {
-    const limit = limited(this.#timeoutMs, request.signal);
-    try {
-      const target = await Promise.race([this.#hosts.require(url), limit.reached]);
+  request(url: string, request: SafeRequest): Promise<SafeAnswer> {
+    return limited(this.#timeoutMs, request.signal, async (limit) => {
+      const target = await unlessAborted(this.#hosts.require(url), limit);
       // Loaded with the first call: a server that makes none starts sooner.
       const client = await (target.url.protocol === "https:" ? import("node:https") : import("node:http"));
+      limit.throwIfAborted();
       const call = client.request(target.url, this.#optionsOf(target.addresses, request)).end(request.body);
-      limit.onReached((reason) => call.destroy(reason));
-      return await this.#answerOf(call);
-    } finally {
-      limit.clear();
-    }
+      limit.addEventListener("abort", () => call.destroy(limit.reason));
+      return this.#answerOf(call);
+    });
   }
 
   /** Of https the name in the URL is also the one that the certificate must have: `servername` follows it. */
@@ -150,28 +146,21 @@ function only(addresses: readonly ResolvedAddress[]): LookupFunction {
   };
 }
 
-/** What ends a request early: the time limit, or the signal of the caller. */
-function limited(timeoutMs: number, signal: AbortSignal | undefined) {
-  let reach: (reason: Error) => void = () => undefined;
-  const reached = new Promise<never>((_resolve, reject) => {
-    reach = reject;
-  });
-  // It may be reached when no race waits for it any more.
-  reached.catch(() => undefined);
-  const abort = (): void => reach(reasonOf(signal));
-  const timer = setTimeout(() => reach(new RequestTimeout(timeoutMs)), timeoutMs);
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort);
-  return {
-    reached,
-    onReached: (then: (reason: Error) => void): void => void reached.catch(then),
-    clear(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    },
-  };
-}
-
-function reasonOf(signal: AbortSignal | undefined): Error {
-  return signal?.reason instanceof Error ? signal.reason : new Error("the request was given up");
+/** Runs work with a signal that aborts with the caller's, or when the time is up. */
+async function limited<T>(
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  work: (limit: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const stop = (): void => limit.abort(signal?.reason);
+  const timer = setTimeout(() => limit.abort(new RequestTimeout(timeoutMs)), timeoutMs);
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    return await work(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  }
 }
