@@ -3,7 +3,7 @@ import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { DEFAULT_CHANNELS } from "../../http/shapes.ts";
 import type { Trx } from "../../store/database.ts";
-import { projectPeople } from "../access/index.ts";
+import { findProject, projectPeople } from "../access/index.ts";
 import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import { cutText } from "../rules/index.ts";
 import {
@@ -11,7 +11,6 @@ import {
   ErrorWatch,
   eventsOf,
   isSilent,
-  liveProject,
   markOf,
   putMark,
   type RaisedBurst,
@@ -164,7 +163,7 @@ export class Alerts {
     trx: Trx,
   ): Promise<{ told: number }> {
     const { notify, users, projects } = this.#context;
-    const project = await liveProject(trx, projectId);
+    const project = await findProject(trx, projectId);
     if (!project) return { told: 0 };
     const people = await projectPeople(trx, projectId, projects.defaultId);
     const recipients = users.reachable(

@@ -72,15 +72,6 @@ export function eventsOf(db: ReadDb, seqs: readonly number[]) {
     .execute();
 }
 
-export function liveProject(db: ReadDb | Trx, id: string) {
-  return db
-    .selectFrom("projects")
-    .select(["id", "name", "settings"])
-    .where("id", "=", id)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-}
-
 /** What the feature needs besides the services of every module. */
 export interface AlertsOwn {
   readonly db: Database;

@@ -1,11 +1,7 @@
-import type { Config } from "../../config/load.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Metrics } from "../../core/metrics.ts";
 import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
-import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/index.ts";
-import type { PusherApp } from "../pusher/index.ts";
+import type { JobService } from "../jobs/index.ts";
 import { DELIVER_JOB } from "../rules/index.ts";
-import type { SoundServices } from "../sounds/index.ts";
 import { attemptDelivery, followJob } from "./attempt.ts";
 import { channelCalls } from "./channel-calls.ts";
 import { mailChannel } from "./channels/mail/channel.ts";
@@ -14,7 +10,7 @@ import { pusherChannel } from "./channels/pusher/channel.ts";
 import { webhookChannel } from "./channels/webhook/channel.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 import { Circuits } from "./circuits.ts";
-import type { DeliveryContext } from "./context.ts";
+import type { DeliveryContext, DeliveryParts } from "./context.ts";
 import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
 import { DeliveryLimits } from "./limits.ts";
 import { MAIL_JOB, sendMail } from "./mails.ts";
@@ -23,16 +19,6 @@ import { DeliveryMetrics } from "./metrics.ts";
 import { planDeliveries } from "./plan.ts";
 import { serveWorkers } from "./remote.ts";
 import { TargetQueues } from "./target-queues.ts";
-
-export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues"> {
-  readonly config: Config;
-  readonly metrics: Metrics;
-  readonly runner: JobRunner;
-  readonly jobControl: JobControl;
-  readonly workerLeases: WorkerLeases;
-  readonly sounds: SoundServices;
-  readonly pusher: PusherApp;
-}
 
 /** What effects keep current. */
 export interface DeliveryMemory {

@@ -5,7 +5,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
-import { type Projects, projectPeople, type UserDirectory } from "../access/index.ts";
+import { findProject, type Projects, projectPeople, type UserDirectory } from "../access/index.ts";
 import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";
 import { readCron, type Schedules } from "../schedules/index.ts";
@@ -98,11 +98,11 @@ async function followProject(context: DigestContext, projectId: string): Promise
   const { db, schedules, config } = context;
   const { cron, timezone } = config.digest;
   const name = SCHEDULE + projectId;
-  const seen = digestOf((await queries.liveProject(db.read, projectId))?.settings ?? "{}");
+  const seen = digestOf((await findProject(db.read, projectId))?.settings ?? "{}");
   // Most projects have none, and want none.
   if (!seen.isWanted && !(await schedules.findByName(name))) return;
   await db.write(async (trx) => {
-    const project = await queries.liveProject(trx, projectId);
+    const project = await findProject(trx, projectId);
     const { isWanted, zone } = digestOf(project?.settings ?? "{}");
     if (!isWanted) await schedules.remove(name, { trx });
     else
@@ -116,7 +116,7 @@ async function followProject(context: DigestContext, projectId: string): Promise
 async function sendDigest(context: DigestContext, job: RunningJob): Promise<unknown> {
   const { db, clock, jobs, config } = context;
   const { projectId, isDefault = false } = job.payload as DigestPayload;
-  const project = await queries.liveProject(db.read, projectId);
+  const project = await findProject(db.read, projectId);
   const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
   if (!project || !(isDefault ? isUnset && hasDefault(context) : isWanted)) {
     await followProject(context, projectId);

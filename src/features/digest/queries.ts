@@ -64,15 +64,6 @@ export async function withUnread(scan: ReadDb, userIds: readonly string[]): Prom
   return new Set(rows.map(({ userId }) => userId));
 }
 
-export function liveProject(db: ReadDb | Trx, id: string) {
-  return db
-    .selectFrom("projects")
-    .select(["id", "name", "settings"])
-    .where("id", "=", id)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-}
-
 export function liveProjects(db: ReadDb) {
   return db.selectFrom("projects").select(["id", "name", "settings"]).where("deletedAt", "is", null).execute();
 }

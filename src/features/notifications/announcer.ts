@@ -7,7 +7,7 @@ import type { Database } from "../../store/database.ts";
 import type { Told } from "../../store/effect.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
-import { eventJson, notificationView } from "./schema.ts";
+import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
 
 /** Notified of what has been committed. It must not throw, nor take long. */
 export interface Observer {
@@ -70,7 +70,7 @@ export class Announcer {
     if (!this.#hub.hasListeners(stream)) return;
     const view = notificationView(
       { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
-      { ...recipient, delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null },
+      { ...recipient, ...UNTOUCHED },
       null,
       this.#soundUrlOf,
     );

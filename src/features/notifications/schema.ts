@@ -1,3 +1,4 @@
+import type { Selectable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
@@ -13,7 +14,7 @@ import {
   queryInteger,
   text,
 } from "../../http/shapes.ts";
-import type { EventsTable, NotificationKind } from "../../store/schema.ts";
+import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
@@ -208,47 +209,20 @@ export function eventJson(event: EventFacts): string {
   return `${head.slice(0, -1)},"payload":${event.payload}}`;
 }
 
-export interface NotificationFacts {
-  readonly id: string;
-  readonly ruleId: string | null;
-  readonly eventId: string | null;
-  readonly projectId: string | null;
-  readonly kind: NotificationKind;
-  readonly title: string;
-  readonly message: string;
-  readonly sound: string | null;
-  /** JSON text. */
-  readonly action: string | null;
-  readonly data: string | null;
-  readonly priority: number;
-  readonly aggregateCount: number;
-  readonly delivered: 0 | 1;
-  readonly pusherEventSent: 0 | 1;
-  readonly correlationId: string;
-  readonly createdAt: number;
-  readonly deliveredAt: number | null;
-}
+type NotificationFacts = Omit<
+  Selectable<NotificationsTable>,
+  "dedupeKey" | "scheduledJobId" | "expiresAt" | "channels"
+>;
 
-export interface RecipientFacts {
-  readonly userId: string;
-  readonly seq: number;
-  readonly delivered: 0 | 1;
-  readonly readAt: number | null;
-  readonly acknowledgedAt: number | null;
-  readonly openedAt: number | null;
-  /** Absent: none, as in every notification that is new. */
-  readonly acknowledgeNote?: string | null;
-  /** JSON text, as {@link WebviewActionView}. */
-  readonly webviewAction?: string | null;
-}
+type RecipientRow = Selectable<NotificationRecipientsTable>;
+type RecipientFacts = Pick<RecipientRow, "userId" | "seq" | "delivered" | "readAt" | "acknowledgedAt" | "openedAt"> &
+  Partial<Pick<RecipientRow, "acknowledgeNote" | "webviewAction">>;
+
+/** A recipient's part in a notification before any delivery or action. */
+export const UNTOUCHED = { delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null } as const;
 
 /** What an app opened from a notification. */
-export interface WebviewActionView {
-  readonly action: string;
-  readonly url: string | null;
-  readonly metadata: Readonly<Record<string, unknown>> | null;
-  readonly at: string;
-}
+export type WebviewActionView = v.InferOutput<typeof WebviewAction>;
 
 /** A notification as one recipient sees it, with the members that clients of S0 read: `body`, `userId`, `read`. */
 export function notificationView(

@@ -10,7 +10,7 @@ import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView } from "./inbox.ts";
 import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import { MAX_DELAY_MS, type SendBody } from "./schema.ts";
+import { MAX_DELAY_MS, type SendBody, UNTOUCHED } from "./schema.ts";
 
 /** POST /notifications: a notification that no rule decided, sent now or later. A key reaches the members of its project only. */
 export async function sendNotification(
@@ -47,16 +47,8 @@ export async function sendNotification(
   });
 }
 
-/** The part of a recipient before any delivery. */
-const UNTOUCHED = {
-  delivered: 0,
-  deliveredAt: null,
-  pusherEventSent: 0,
-  recipientDelivered: 0,
-  readAt: null,
-  acknowledgedAt: null,
-  openedAt: null,
-} as const;
+/** A notification that has not been delivered. */
+const UNDELIVERED = { delivered: 0, deliveredAt: null, pusherEventSent: 0, recipientDelivered: 0 } as const;
 
 /**
  * For all recipients, from the first one's side. A repeated `dedupeKey` finds one that was sent before: what its recipients have
@@ -68,7 +60,8 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
   const all = await queries.allRecipients(trx, id);
   if (principal.kind !== "apiKey" && principal.permissions.has("notifications:read_all"))
     return inboxItemView(row, all, context);
-  return inboxItemView({ ...row, ...UNTOUCHED }, { recipients: all.recipients, acknowledgedBy: [] }, context);
+  const first = { ...row, ...UNTOUCHED, ...UNDELIVERED };
+  return inboxItemView(first, { recipients: all.recipients, acknowledgedBy: [] }, context);
 }
 
 /** When a request wants its notification sent; null for now. @throws VALIDATION_FAILED for an instant too far ahead */

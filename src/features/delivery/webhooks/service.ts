@@ -10,11 +10,10 @@ import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { StorageGuard } from "../../../store/write-health.ts";
-import type { Projects } from "../../access/index.ts";
-import { notificationView } from "../../notifications/index.ts";
+import { findProject, type Projects } from "../../access/index.ts";
+import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
 import { asPrevious, callWebhook, newSecret, type WebhookRow } from "../channels/webhook/message.ts";
 import * as queries from "../channels/webhook/queries.ts";
-import { findWebhook } from "../channels/webhook/queries.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import {
   type CreateWebhook,
@@ -76,7 +75,8 @@ export async function createWebhook(
   const owner = ownerOf(context, principal, projectId);
   await context.fetch.check(url);
   return db.write(async (trx) => {
-    if ("projectId" in owner && !(await queries.isProject(trx, owner.projectId))) throw noProject();
+    if ("projectId" in owner && !(await findProject(trx, owner.projectId)))
+      throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     const { webhooksPerOwner } = settings.limits;
     if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
       throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
@@ -176,7 +176,7 @@ async function existingWebhook(
   id: string,
   db: ReadDb | Trx,
 ): Promise<WebhookRow> {
-  const webhook = isUuid(id) ? await findWebhook(db, id) : undefined;
+  const webhook = isUuid(id) ? await queries.findWebhook(db, id) : undefined;
   if (!webhook || !mayUse(context, principal, webhook)) throw new PrismError("WEBHOOK_NOT_FOUND", "No such webhook");
   return webhook;
 }
@@ -195,10 +195,6 @@ async function recordAudit(
 ): Promise<void> {
   const metadata = { version, projectId, ...more };
   await context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
-}
-
-function noProject(): PrismError {
-  return new PrismError("PROJECT_NOT_FOUND", "No such project");
 }
 
 /** Tests under way at the same time: each holds a request open for up to ten seconds. */
@@ -269,6 +265,5 @@ function testNotification(id: string, userId: string, projectId: string | null, 
     createdAt,
     deliveredAt: null,
   } as const;
-  const recipient = { userId, seq: 0, delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null } as const;
-  return notificationView(notification, recipient, null, () => null);
+  return notificationView(notification, { ...UNTOUCHED, userId, seq: 0 }, null, () => null);
 }

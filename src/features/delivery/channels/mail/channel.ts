@@ -1,14 +1,12 @@
 import type { Config } from "../../../../config/load.ts";
-import type { Database, ReadDb, Trx } from "../../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../../store/database.ts";
 import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone } from "../../channel.ts";
+import type { DeliveryParts } from "../../context.ts";
 import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
 import { unsubscribeHeaders } from "./unsubscribe.ts";
 
-export interface MailContext {
-  readonly database: Database;
-  readonly config: Config;
-}
+type MailContext = Pick<DeliveryParts, "database" | "config">;
 
 /** Notifications as mail, to the address of the account. */
 export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {

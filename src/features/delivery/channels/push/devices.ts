@@ -1,15 +1,9 @@
-import { type Clock, DAY_MS, type EpochMs } from "../../../../core/clock.ts";
-import type { Logger } from "../../../../core/log.ts";
-import type { SealedBox } from "../../../../core/sealed-box.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
+import { DAY_MS, type EpochMs } from "../../../../core/clock.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Target } from "../../channel.ts";
+import type { DeliveryContext } from "../../context.ts";
 
-export interface PushContext {
-  readonly database: Database;
-  readonly box: SealedBox;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
+export type PushContext = Pick<DeliveryContext, "database" | "box" | "clock" | "log">;
 
 /** `lastUsedAt` is for people who look at a device: the day is enough, and a storm of pushes does not become one of writes. */
 const USED_EVERY_MS = DAY_MS;

@@ -1,17 +1,11 @@
-import type { Logger } from "../../../../core/log.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
-import type { Database } from "../../../../store/database.ts";
-import { notificationView } from "../../../notifications/index.ts";
+import { notificationView, UNTOUCHED } from "../../../notifications/index.ts";
 import { userChannel } from "../../../pusher/index.ts";
-import type { SoundUrlOf } from "../../../sounds/index.ts";
 import type { Attempt, Channel } from "../../channel.ts";
+import type { DeliveryParts } from "../../context.ts";
 import { PusherBatches, PusherClient, type PusherClientParts, type PusherEvent } from "./client.ts";
 
-export interface PusherContext extends PusherClientParts {
-  readonly database: Database;
-  readonly sounds: { readonly urlOf: SoundUrlOf };
-  readonly log: Logger;
-}
+type PusherContext = Pick<DeliveryParts, "database" | "sounds" | "log"> & PusherClientParts;
 
 /** What Pusher takes as the data of one event. */
 const MAX_DATA_BYTES = 10_240;
@@ -46,14 +40,7 @@ function eventOf(context: PusherContext, attempt: Attempt): PusherEvent {
 
 /** The notification as its recipient sees it, as JSON; of one that is too large, the path where it can be fetched. */
 function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: Attempt): string {
-  const recipient = {
-    userId: delivery.userId,
-    seq: offset,
-    delivered: 0,
-    readAt: null,
-    acknowledgedAt: null,
-    openedAt: null,
-  } as const;
+  const recipient = { ...UNTOUCHED, userId: delivery.userId, seq: offset };
   const view = notificationView(notification, recipient, null, sounds.urlOf);
   // A batch has no ids of its own: clients that get an attempt twice know it by the delivery's.
   const data = JSON.stringify({ ...view, deliveryId: delivery.id });

@@ -1,11 +1,9 @@
 import type { Insertable, Selectable, Updateable } from "kysely";
-import type { Clock } from "../../../../core/clock.ts";
-import type { Logger } from "../../../../core/log.ts";
 import type { PageRequest } from "../../../../http/pagination.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { NotificationRecipientsTable, WebhooksTable } from "../../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../../store/sqlite/list-queries.ts";
-import type { AuditService } from "../../../audit/index.ts";
+import type { DeliveryContext } from "../../context.ts";
 import type { WebhookRow } from "./message.ts";
 
 /** What says whether a webhook is called. */
@@ -62,17 +60,6 @@ export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner): Promise<nu
   return countOf(ownedBy(db, owner));
 }
 
-/** Whether the project is there at this moment. */
-export async function isProject(trx: Trx, id: string): Promise<boolean> {
-  const row = await trx
-    .selectFrom("projects")
-    .select("id")
-    .where("id", "=", id)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 export async function insertWebhook(trx: Trx, webhook: Insertable<WebhooksTable>): Promise<void> {
   await trx.insertInto("webhooks").values(webhook).execute();
 }
@@ -92,12 +79,7 @@ function ownedBy(db: ReadDb | Trx, owner: WebhookOwner) {
     : query.where("userId", "=", owner.userId);
 }
 
-export interface WebhookHealthContext {
-  readonly database: Database;
-  readonly audit: AuditService;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
+export type WebhookHealthContext = Pick<DeliveryContext, "database" | "audit" | "clock" | "log">;
 
 /** Why a webhook is not called until a user switches it on again. */
 export type DisabledReason = "gone" | "failures";
