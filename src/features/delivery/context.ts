@@ -1,11 +1,12 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Metrics } from "../../core/metrics.ts";
+import { type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Presence } from "../../live/presence.ts";
 import type { Database } from "../../store/database.ts";
+import type { DeliveryState, OutsideChannel } from "../../store/schema.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";
@@ -14,8 +15,36 @@ import type { SoundServices } from "../sounds/index.ts";
 import type { Channels } from "./channels.ts";
 import type { Circuits } from "./circuits.ts";
 import type { DeliveryLimits } from "./limits.ts";
-import type { DeliveryMetrics } from "./metrics.ts";
 import type { TargetQueues } from "./target-queues.ts";
+
+/** A notification may wait for hours: until quiet hours end, or a provider comes back. */
+const LATENCY_BUCKETS = [...SECONDS_BUCKETS, 30, 60, 300, 1800, 3600, 21_600, 86_400];
+
+type DeliveryResult = Extract<DeliveryState, "delivered" | "failed" | "dead" | "skipped">;
+
+/** Attempts at deliveries, counted as they end. */
+export class DeliveryMetrics {
+  readonly #total;
+  readonly #latency;
+
+  constructor(metrics: Metrics) {
+    this.#total = metrics.counter("prism_delivery_total", "Attempts to deliver by channel and result");
+    this.#latency = metrics.histogram(
+      "prism_delivery_latency_seconds",
+      "From a notification to its delivery by a channel that leads out",
+      LATENCY_BUCKETS,
+    );
+  }
+
+  count(channel: OutsideChannel, result: DeliveryResult, times = 1): void {
+    this.#total({ channel, result }).add(times);
+  }
+
+  delivered(channel: OutsideChannel, latencyMs: number): void {
+    this.count(channel, "delivered");
+    this.#latency({ channel }).observe(Math.max(0, latencyMs) / 1000);
+  }
+}
 
 /** What the steps of a delivery work with. */
 export interface DeliveryContext {

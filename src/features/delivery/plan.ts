@@ -26,6 +26,12 @@ const PROJECT_READER: Reader = { timezone: "UTC", prefs: {} };
 
 type Row = Insertable<DeliveriesTable> & Pick<DeliveriesTable, "id" | "userId" | "channel" | "state">;
 
+interface Decision extends Pick<Row, "state"> {
+  readonly reason: DeliveryReason | null;
+  /** Absent: it has no attempt now. */
+  readonly runAt?: EpochMs;
+}
+
 /** The deliveries of one slice of recipients. */
 interface Plan {
   readonly rows: Row[];
@@ -102,14 +108,14 @@ async function planOf(
       const { userId } = target;
       const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
       if (!reader) continue;
-      const reason = refusal(reader.prefs, channel.name, notification);
-      if (reason) {
-        addRow(context, plan, notification, channel, target, { state: "skipped", reason });
-        continue;
-      }
-      const waitMs = waits.has(userId) ? (waits.get(userId) ?? null) : takeToken(context, userId, notification);
-      waits.set(userId, waitMs);
-      addWaiting(context, plan, notification, channel, { ...target, reader, waitMs });
+      const refused = refusal(reader.prefs, channel.name, notification);
+      if (!refused && !waits.has(userId)) waits.set(userId, takeToken(context, userId, notification));
+      const waitMs = waits.get(userId) ?? null;
+      const decided: Decision = refused
+        ? { state: "skipped", reason: refused }
+        : waitingOf(context, notification, channel, { userId, reader, waitMs });
+      if (decided.reason === "rate limited") plan.rateLimited.add(userId);
+      addRow(plan, { ...target, notificationId: notification.id, channel: channel.name }, decided, context.clock.now());
     }
   }
   return plan;
@@ -121,44 +127,32 @@ function takeToken({ limits }: DeliveryContext, userId: string, { kind }: Notifi
   return isFree ? 0 : limits.take(userId);
 }
 
-function addWaiting(
-  context: DeliveryContext,
-  plan: Plan,
+function waitingOf(
+  { clock, presence, settings, channels }: DeliveryContext,
   notification: NotificationFacts,
-  channel: Channel,
-  { reader, waitMs, ...target }: Target & { readonly reader: Reader; readonly waitMs: number | null },
-): void {
-  const { clock, presence, settings, channels } = context;
-  if (waitMs === null) {
-    addRow(context, plan, notification, channel, target, { state: "queued", reason: "rate limited" });
-    plan.rateLimited.add(target.userId);
-    return;
-  }
-  const { name } = channel;
+  { name }: Channel,
+  { userId, reader, waitMs }: { readonly userId: string; readonly reader: Reader; readonly waitMs: number | null },
+): Decision {
+  if (waitMs === null) return { state: "queued", reason: "rate limited" };
   const { ackTimeoutMs, pushAlways } = settings.delivery;
   const now = clock.now();
   const quietUntil = heldUntil(reader.prefs, reader.timezone, name, notification, now);
-  const isConnected = isPush(name) && !pushAlways && presence.isLive(target.userId);
+  const isConnected = isPush(name) && !pushAlways && presence.isLive(userId);
   const runAt = Math.max(now + waitMs, quietUntil ?? 0, isConnected ? now + ackTimeoutMs : 0);
   const toWorkers = channels.isForWorkers(name) ? "for a worker" : null;
   const reason = quietUntil !== null ? "quiet hours" : isConnected ? "connected" : toWorkers;
-  const id = addRow(context, plan, notification, channel, target, { state: "queued", reason });
-  plan.runAt.set(id, runAt);
+  return { state: "queued", reason, runAt };
 }
 
-/** @returns the delivery's id */
 function addRow(
-  { clock }: DeliveryContext,
-  plan: Plan,
-  { id: notificationId }: NotificationFacts,
-  { name: channel }: Channel,
-  { userId, target }: Target,
-  state: { readonly state: Row["state"]; readonly reason: DeliveryReason | null },
-): string {
-  const now = clock.now();
+  { rows, runAt }: Plan,
+  delivery: Pick<Row, "notificationId" | "channel"> & Target,
+  { runAt: dueAt, ...state }: Decision,
+  now: EpochMs,
+): void {
   const id = uuidv7();
-  plan.rows.push({ id, notificationId, userId, channel, target, ...state, createdAt: now, updatedAt: now });
-  return id;
+  rows.push({ id, ...delivery, ...state, createdAt: now, updatedAt: now });
+  if (dueAt !== undefined) runAt.set(id, dueAt);
 }
 
 /** A delivery that is there already keeps its job: only what is new gets one. */

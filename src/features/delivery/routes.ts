@@ -5,8 +5,8 @@ import { userOf } from "../../http/access.ts";
 import { type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";
-import { unsubscribeRoute } from "./channels/mail/unsubscribe-route.ts";
-import { DeviceView, PushBody, type PushDeviceContext, replaceDevices } from "./channels/push/user-devices.ts";
+import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
+import { DeviceView, PushBody, type PushDeviceContext, replaceDevices } from "./channels/push/devices.ts";
 import { Preferences } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
