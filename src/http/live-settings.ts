@@ -1,6 +1,6 @@
 import type { Config } from "../config/load.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../core/queues.ts";
-import { CorsPolicy } from "./cors.ts";
+import { CorsPolicy } from "./access.ts";
 
 /** The settings that SIGHUP changes while the server runs. What uses one reads it here, each time. */
 export class LiveSettings {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CorsPolicy } from "../../src/http/cors.ts";
+import { CorsPolicy } from "../../src/http/access.ts";
 import { route } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";

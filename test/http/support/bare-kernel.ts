@@ -1,10 +1,10 @@
 import type { TestContext } from "node:test";
 import { Metrics } from "../../../src/core/metrics.ts";
 import type { Principal } from "../../../src/core/principal.ts";
+import { CorsPolicy } from "../../../src/http/access.ts";
 import { AccessLog } from "../../../src/http/access-log.ts";
 import { BodyReader, type BodyTimes } from "../../../src/http/body.ts";
 import { clientAddressReader } from "../../../src/http/client-address.ts";
-import { CorsPolicy } from "../../../src/http/cors.ts";
 import type { Authenticator } from "../../../src/http/credentials.ts";
 import { HttpKernel, type RequestLimits } from "../../../src/http/kernel.ts";
 import { HttpListener } from "../../../src/http/listener.ts";
