@@ -1,7 +1,7 @@
 import { UnlockWatch, UsageMarks } from "../features/access/index.ts";
 import { AuditHeadKeeper } from "../features/audit/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
-import { DescriptorWatch } from "../http/descriptor-watch.ts";
+import { DescriptorWatch } from "../http/listener.ts";
 import type { WriterPort } from "../store/commit/writers.ts";
 import { forgetRights } from "./effects.ts";
 import type { Http } from "./open-http.ts";

@@ -1,6 +1,6 @@
 import { within } from "../core/promises.ts";
 import { linksIdle } from "../features/access/index.ts";
-import { lastRequests } from "../http/active-requests.ts";
+import { lastRequests } from "../http/listener.ts";
 import type { Parts } from "./parts.ts";
 
 /** How long links that were asked for may delay a stop; they can be asked for again. */

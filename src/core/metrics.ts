@@ -10,6 +10,8 @@ export interface Histogram {
 }
 
 type Labels = Readonly<Record<string, string>>;
+/** Gives one number, or one per set of labels. */
+type Read = () => number | Iterable<readonly [Labels, number]>;
 
 interface Family {
   readonly name: string;
@@ -72,13 +74,13 @@ export class Metrics {
     };
   }
 
-  /** A value that is read when somebody asks. `read` gives one number, or one per set of labels. */
-  gauge(name: string, help: string, read: () => number | Iterable<readonly [Labels, number]>): void {
+  /** A value that is read when somebody asks. */
+  gauge(name: string, help: string, read: Read): void {
     this.#read("gauge", name, help, read);
   }
 
   /** A count that something else keeps, read when somebody asks. */
-  counterOf(name: string, help: string, read: () => number | Iterable<readonly [Labels, number]>): void {
+  counterOf(name: string, help: string, read: Read): void {
     this.#read("counter", name, help, read);
   }
 
@@ -91,12 +93,7 @@ export class Metrics {
     return `${lines.join("\n")}\n`;
   }
 
-  #read(
-    type: "counter" | "gauge",
-    name: string,
-    help: string,
-    read: () => number | Iterable<readonly [Labels, number]>,
-  ): void {
+  #read(type: "counter" | "gauge", name: string, help: string, read: Read): void {
     this.#register({
       name,
       help,

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { addressText, CidrSet } from "../core/ip-addresses.ts";
-import { type AddressReader, headerOf } from "./exchange.ts";
+import type { AddressReader } from "./exchange.ts";
+import { headerOf } from "./headers.ts";
 
 /**
  * Whose request this is: the peer, or, when the peer is a trusted proxy, the first address outside the trusted ranges in

@@ -1,5 +1,4 @@
 import {
-  type ErrorCode,
   type ErrorDetail,
   isOutOfDescriptors,
   MAX_ERROR_DETAILS,
@@ -62,16 +61,6 @@ export function statusLine(status: number): string {
   return LINES.get(status) ?? `${status} Unknown`;
 }
 
-/** An error as a client sees it, and nothing more. */
-interface ErrorBody {
-  readonly error: {
-    readonly code: ErrorCode;
-    readonly message: string;
-    readonly requestId: string;
-    readonly details?: readonly unknown[];
-  };
-}
-
 /** What was not foreseen becomes INTERNAL with a constant message: its words may name files, SQL or data. */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;
@@ -80,7 +69,8 @@ export function toPrismError(error: unknown): PrismError {
   return new PrismError("INTERNAL", "Internal error", { cause: error });
 }
 
-export function errorBody(error: PrismError, requestId: string): ErrorBody {
+/** An error as a client sees it, and nothing more. */
+export function errorBody(error: PrismError, requestId: string) {
   const { code, message, details } = error;
   if (code === "INTERNAL") return { error: { code, message: "Internal error", requestId } };
   return { error: { code, message, requestId, ...(details ? { details: shownDetails(details) } : {}) } };

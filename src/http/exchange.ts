@@ -4,7 +4,7 @@ import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
 import { statusLine } from "./error-reply.ts";
-import { API_HEADERS, headerValue, JSON_TYPE } from "./headers.ts";
+import { API_HEADERS, headerOf, headerValue, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -397,14 +397,4 @@ export class BadHead extends PrismError {
   constructor(message: string) {
     super("VALIDATION_FAILED", message);
   }
-}
-
-/** @returns the field's value; of a repeated field the values joined as RFC 9110 section 5.3 has it, so that none goes unseen. */
-export function headerOf(headers: readonly string[], name: string): string {
-  let value: string | undefined;
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] !== name) continue;
-    value = value === undefined ? (headers[i + 1] as string) : `${value}, ${headers[i + 1]}`;
-  }
-  return value ?? "";
 }

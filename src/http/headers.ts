@@ -38,3 +38,13 @@ export const JSON_TYPE = "application/json; charset=utf-8";
 export function headerValue(value: string): string {
   return value.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
 }
+
+/** @returns the field's value; of a repeated field the values joined as RFC 9110 section 5.3 has it, so that none goes unseen. */
+export function headerOf(headers: readonly string[], name: string): string {
+  let value: string | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== name) continue;
+    value = value === undefined ? (headers[i + 1] as string) : `${value}, ${headers[i + 1]}`;
+  }
+  return value ?? "";
+}

@@ -1,17 +1,18 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import type { Config } from "../config/load.ts";
 import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import type { CorsPolicy } from "./access.ts";
 import { requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { ActiveRequests } from "./active-requests.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody } from "./body.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { type AddressReader, BadHead, Exchange } from "./exchange.ts";
 import { checkShape, mayRepeat, parseJson, parseQuery, withoutRepeated } from "./input.ts";
+import { ActiveRequests } from "./listener.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./long-replies.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
@@ -19,14 +20,7 @@ import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.t
 import type { Router } from "./router.ts";
 
 /** Requests a minute; read at each request, so that a reload takes effect at once. */
-export interface RequestLimits {
-  readonly enabled: boolean;
-  /** Of all callers together; absent: no limit. */
-  readonly global?: number | undefined;
-  readonly ip: number;
-  readonly user: number;
-  readonly key: number;
-}
+export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
 
 export interface KernelParts {
   readonly router: Router;
@@ -128,7 +122,7 @@ export class HttpKernel implements BodySink {
       this.#receive(exchange, route);
       return;
     }
-    const principal = this.#authenticateCounted(exchange, access.queryToken);
+    const principal = this.#countedIfRefused(exchange, () => this.authenticate(exchange, access.queryToken));
     exchange.principal = principal;
     requireAccess(access, principal);
     this.#limitPrincipal(exchange, principal);
@@ -161,11 +155,6 @@ export class HttpKernel implements BodySink {
     }
   }
 
-  /** {@link authenticate}; callers without valid credentials are counted by their address. @throws RATE_LIMITED */
-  #authenticateCounted(exchange: Exchange, allowQuery: true | undefined): Principal {
-    return this.#countedIfRefused(exchange, () => this.authenticate(exchange, allowQuery));
-  }
-
   /** A signed request counts as its signer's, one that is not signed well as its address's. @throws RATE_LIMITED and what the signer's check throws */
   #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
     const key = this.#countedIfRefused(exchange, () => signer(exchange));
@@ -173,6 +162,7 @@ export class HttpKernel implements BodySink {
     this.#limitKey(exchange, key, this.#parts.limits().key);
   }
 
+  /** Callers without valid credentials are counted by their address. @throws RATE_LIMITED and what the check throws */
   #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
     try {
       return check();

@@ -1,4 +1,8 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import { close, open } from "node:fs";
+import { setImmediate, setTimeout } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { Logger } from "../core/log.ts";
 import { ListenRefused } from "./listen-refused.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
@@ -189,4 +193,146 @@ function listenOn(app: TemplatedApp, host: string, port: number, options: number
     if (socket) taken = socket;
   });
   return taken;
+}
+
+/** The requests that a server is at work on, and those that come while it drains. */
+export class ActiveRequests {
+  #count = 0;
+  #upgraded = 0;
+  #lastAt = 0;
+  #isDraining = false;
+  #whenIdle: (() => void) | null = null;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** When the last request came, as performance.now() has it; only kept while draining. */
+  get lastAt(): number {
+    return this.#lastAt;
+  }
+
+  /** Connections that became WebSockets since the start: the library reports their beginning, but not their end. */
+  get upgraded(): number {
+    return this.#upgraded;
+  }
+
+  began(): void {
+    this.#count++;
+    if (this.#isDraining) this.#lastAt = performance.now();
+  }
+
+  ended(status: number): void {
+    this.#count--;
+    if (status === 101) this.#upgraded++;
+    if (this.#count === 0) this.#whenIdle?.();
+  }
+
+  /** From now on the server drains. Resolves when the requests under way are answered. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#count === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+  }
+}
+
+/** How long no request may come before kept connections are closed. */
+const QUIET_MS = 250;
+/** Clients that go on asking are waited for no longer than this. */
+const LIMIT_MS = 1000;
+/** Of a short `shutdownMs` the quiet and the limit are this part at most. */
+const SHARE = 0.05;
+const QUIET_CHECK_MS = 10;
+
+/**
+ * Resolves when the connections of a server that drains may be closed: there are none, or no request has come on them for a while. A connection
+ * that is closed while a request is on its way leaves the client without an answer.
+ * @param shutdownMs how long the whole stop may take
+ */
+export async function lastRequests(
+  requests: ActiveRequests,
+  listener: Pick<HttpListener, "openConnections">,
+  shutdownMs: number,
+): Promise<void> {
+  const startedAt = performance.now();
+  const quietMs = Math.min(QUIET_MS, shutdownMs * SHARE);
+  const limitMs = Math.min(LIMIT_MS, shutdownMs * SHARE * (LIMIT_MS / QUIET_MS));
+  const hasConnections = (): boolean => listener.openConnections > requests.upgraded;
+  const sinceLastMs = (): number => performance.now() - Math.max(startedAt, requests.lastAt);
+  while (hasConnections() && sinceLastMs() < quietMs && performance.now() - startedAt < limitMs)
+    await setTimeout(QUIET_CHECK_MS);
+  // The first turn reads what has arrived by now; its answers go out in the second one.
+  for (let turn = 0; turn < 2; turn++) await setImmediate();
+}
+
+const DESCRIPTOR_CHECK_MS = 500;
+/** So many descriptors must be free before connections are taken again. */
+const SPARE = 16;
+
+interface Accepting {
+  /** Takes no new connections for now. */
+  pause(): void;
+  /** Takes connections again. */
+  resume(): void;
+}
+
+/**
+ * Without free file descriptors a connection that waits cannot be accepted, and the loop is woken for it again and again. Until some are free,
+ * the server does not listen: clients are refused, the connections there are go on.
+ */
+export class DescriptorWatch {
+  readonly #accepting: Accepting;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | null = null;
+  #isPaused = false;
+
+  constructor(accepting: Accepting, log: Logger) {
+    this.#accepting = accepting;
+    this.#log = log;
+  }
+
+  start(): void {
+    // Not unref'd: while the server does not listen, nothing else may keep the process running.
+    this.#timer = setInterval(() => void this.check(), DESCRIPTOR_CHECK_MS);
+  }
+
+  stop(): void {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  async check(): Promise<void> {
+    const isFree = await hasFree(this.#isPaused ? SPARE : 1);
+    if (this.#timer === null || isFree !== this.#isPaused) return;
+    this.#isPaused = !isFree;
+    if (isFree) {
+      this.#accepting.resume();
+      this.#log.info({}, "file descriptors are free again; connections are accepted");
+    } else {
+      this.#accepting.pause();
+      this.#log.error({}, "no file descriptor is free; no connections are accepted for now. Raise LimitNOFILE");
+    }
+  }
+}
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+
+/** Whether that many files can be opened. */
+async function hasFree(count: number): Promise<boolean> {
+  const opened = await Promise.allSettled(Array.from({ length: count }, () => openFile("/dev/null", "r")));
+  const descriptors = opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  await Promise.all(descriptors.map((descriptor) => closeFile(descriptor)));
+  return !opened.some((each) => each.status === "rejected" && isExhausted(each.reason));
+}
+
+function isExhausted(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "EMFILE" || code === "ENFILE";
 }

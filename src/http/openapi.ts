@@ -1,5 +1,6 @@
 import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
+import type { Config } from "../config/load.ts";
 import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
 import type { Access, Route } from "./route.ts";
 import type { Mount } from "./router.ts";
@@ -7,17 +8,6 @@ import { nameOf } from "./shapes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type NamedSchemas = Record<string, JsonSchema>;
-
-/** Requests a minute, as the limits stand when the document is made. */
-export interface DocumentedLimits {
-  readonly enabled: boolean;
-  readonly ip: number;
-  readonly user: number;
-  readonly key: number;
-  readonly auth: number;
-  readonly authName: number;
-  readonly uploads: number;
-}
 
 /** Codes that any route with the property may answer with, besides its own. */
 const WITH_CREDENTIALS: readonly ErrorCode[] = [
@@ -45,7 +35,7 @@ const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
  * The OpenAPI 3.1 document of what the router serves. Everything in it comes from the routes themselves; paths are absolute, aliases are
  * marked with `x-alias-of`. @throws when a schema has no form in JSON Schema.
  */
-export function openApiDocument(mounts: readonly Mount[], version: string, limits: DocumentedLimits): Json {
+export function openApiDocument(mounts: readonly Mount[], version: string, limits: Config["rateLimit"]): Json {
   const paths: Record<string, Record<string, Json>> = {};
   const schemas: NamedSchemas = {};
   const versioned = versionedPaths(mounts);
@@ -135,7 +125,7 @@ function template(path: string): string {
 
 function operation(
   { route, path, isAlias, parameterNames }: Mount,
-  limits: DocumentedLimits,
+  limits: Config["rateLimit"],
   isVersioned: boolean,
   schemas: NamedSchemas,
 ): Json {
@@ -162,7 +152,7 @@ function operationId(method: string, path: string): string {
 }
 
 /** Requests a minute, by whom they are counted. */
-function rateLimit({ access, unlimited, attempts, uploads }: Route, limits: DocumentedLimits): Json {
+function rateLimit({ access, unlimited, attempts, uploads }: Route, limits: Config["rateLimit"]): Json {
   const { enabled, ip, key, auth, authName } = limits;
   const user = uploads ? Math.min(limits.user, limits.uploads) : limits.user;
   if (unlimited === true || !enabled) return {};

@@ -12,12 +12,7 @@ export function pageEntries(maxLimit = 100) {
   };
 }
 
-interface PageQuery {
-  readonly limit?: number | undefined;
-  readonly page?: number | undefined;
-  readonly offset?: number | undefined;
-  readonly cursor?: string | undefined;
-}
+type PageQuery = Readonly<v.InferOutput<v.ObjectSchema<ReturnType<typeof pageEntries>, undefined>>>;
 
 /** Which part of a list is wanted. */
 export interface PageRequest {

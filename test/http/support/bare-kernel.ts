@@ -41,7 +41,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
   const log = new LogLines();
   const clock = new FakeClock();
   const bodies = new BodyReader(options.maxBufferedBytes ?? 67_108_864, options.bodyTimes);
-  const limits = { enabled: true, ip: 600, user: 6000, key: 6_000_000, ...options.limits };
+  const limits = { global: undefined, enabled: true, ip: 600, user: 6000, key: 6_000_000, ...options.limits };
   const cors = new CorsPolicy(options.corsOrigins, true);
   const kernel = new HttpKernel({
     router,
