@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { close, open } from "node:fs";
-import { setImmediate, setTimeout } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Logger } from "../core/log.ts";
 import { ListenRefused } from "./listen-refused.ts";
@@ -266,9 +266,9 @@ export async function lastRequests(
   const hasConnections = (): boolean => listener.openConnections > requests.upgraded;
   const sinceLastMs = (): number => performance.now() - Math.max(startedAt, requests.lastAt);
   while (hasConnections() && sinceLastMs() < quietMs && performance.now() - startedAt < limitMs)
-    await setTimeout(QUIET_CHECK_MS);
+    await delay(QUIET_CHECK_MS);
   // The first turn reads what has arrived by now; its answers go out in the second one.
-  for (let turn = 0; turn < 2; turn++) await setImmediate();
+  for (let turn = 0; turn < 2; turn++) await nextTurn();
 }
 
 const DESCRIPTOR_CHECK_MS = 500;
