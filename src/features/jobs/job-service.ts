@@ -1,14 +1,13 @@
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
-import type { QueueName, QueueSettings } from "../../core/queues.ts";
+import type { QueueName } from "../../core/queues.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../store/commit/committer.ts";
 import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, CommitOutcome, JobRow } from "../../store/commit/write-set.ts";
-import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { addEffect, type InTransaction, type Trx } from "../../store/database.ts";
 import { jobsAdded } from "../../store/effect.ts";
 import { commitError } from "../../store/sqlite/sqlite-errors.ts";
-import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
+import { type JobsContext, requeueLostJobs } from "./moved-jobs.ts";
 import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
 import { type NewJob, newJobRow, type RunningJob } from "./runner/job.ts";
 import type { BegunJobs } from "./runner/job-execution.ts";
@@ -96,15 +95,10 @@ export interface EnqueuedJob {
   readonly payload: string;
 }
 
-export interface JobServiceParts {
-  readonly database: Database;
+export interface JobServiceParts extends JobsContext {
   readonly committer: Committer;
-  readonly runner: JobRunner;
-  readonly clock: Clock;
-  readonly hooks: JobHooks;
   /** Which attempts of this server had begun when it ended; absent: all. */
   readonly begun?: BegunJobs;
-  settingsOf(queue: QueueName): QueueSettings;
 }
 
 /** Puts jobs into the table in the transaction of what causes them, or with others in one commit, and completes them in the transaction of their effect. */

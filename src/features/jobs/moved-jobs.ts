@@ -1,9 +1,11 @@
+import type { Clock } from "../../core/clock.ts";
 import type { QueueName, QueueSettings } from "../../core/queues.ts";
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../store/commit/job-table.ts";
-import type { Trx } from "../../store/database.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { DeadJob, EnqueuedRow } from "../../store/effect.ts";
 import type { JobState } from "../../store/schema.ts";
 import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
+import type { JobRunner } from "./runner/runner.ts";
 
 /** A job that was moved by somebody else than its handler: an operator, or the loss of its worker. */
 export interface MovedJob {
@@ -33,6 +35,13 @@ export class JobHooks {
   async tell(trx: Trx, kind: string, job: MovedJob): Promise<void> {
     await this.#hooks.get(kind)?.(trx, job);
   }
+}
+
+/** What puts jobs into the table, ends them, or moves them needs. */
+export interface JobsContext extends Omit<LostContext, "hadBegun"> {
+  readonly database: Database;
+  readonly runner: JobRunner;
+  readonly clock: Clock;
 }
 
 export interface LostContext {

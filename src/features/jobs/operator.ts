@@ -1,10 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import { actorOf, currentCaller } from "../../core/caller.ts";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import { parseQueueName, type QueueName, type QueueSettings } from "../../core/queues.ts";
+import { parseQueueName, type QueueName } from "../../core/queues.ts";
 import {
   cancelWaiting,
   deleteJobs,
@@ -14,14 +13,13 @@ import {
   restartJobs,
   type StoredJob,
 } from "../../store/commit/job-table.ts";
-import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { addEffect, type InTransaction, type Trx } from "../../store/database.ts";
 import { jobsAdded } from "../../store/effect.ts";
 import type { JobState } from "../../store/schema.ts";
 import type { AuditService } from "../audit/index.ts";
 import { requireRoom } from "./job-service.ts";
-import type { JobHooks, MovedHook } from "./moved-jobs.ts";
+import type { JobsContext, MovedHook } from "./moved-jobs.ts";
 import { DEAD_LETTER_QUEUES, firstQueue } from "./runner/job.ts";
-import type { JobRunner } from "./runner/runner.ts";
 
 /** Jobs of one transaction: nobody waits for the writer longer than for a slice. */
 const SLICE = 250;
@@ -48,13 +46,8 @@ export function pausedQueues(reader: Sqlite): QueueName[] {
 }
 
 /** What an operator's work on jobs and queues needs. */
-export interface OperatorContext {
-  readonly database: Database;
-  readonly runner: JobRunner;
-  readonly clock: Clock;
+export interface OperatorContext extends JobsContext {
   readonly audit: AuditService;
-  readonly hooks: JobHooks;
-  settingsOf(queue: QueueName): QueueSettings;
 }
 
 /** What an operator does to one job; each change is one transaction with its audit row. */
@@ -77,8 +70,8 @@ export type JobControl = ReturnType<typeof jobControl>;
 /** What an operator does to a queue. Long work goes in slices of one transaction each, every one with its audit row. */
 export function queueControl(context: OperatorContext) {
   return {
-    pause: pauseQueue.bind(null, context),
-    resume: resumeQueue.bind(null, context),
+    pause: setPaused.bind(null, context, true),
+    resume: setPaused.bind(null, context, false),
     requeueDead: requeueDead.bind(null, context),
     drain: drainQueue.bind(null, context),
   };
@@ -165,28 +158,25 @@ async function requireFreeKey(trx: Trx, queue: QueueName, dedupeKey: string): Pr
   throw new PrismError("INVALID_STATE", `Job ${holder.id} has the same dedupe key and has not ended; it does the work`);
 }
 
-/** Until {@link resumeQueue}, also over a restart, none of the queue's jobs begins; what runs continues, and jobs are taken in. */
-async function pauseQueue({ database, clock, audit }: OperatorContext, queue: QueueName): Promise<void> {
+/** Until a queue is resumed, also over a restart, none of its jobs begins; what runs continues, and jobs are taken in. */
+async function setPaused(
+  { database, clock, audit }: OperatorContext,
+  isPaused: boolean,
+  queue: QueueName,
+): Promise<void> {
+  const [key, updatedAt] = [pausedKey(queue), clock.now()];
+  const { userId: updatedBy } = actorOf(currentCaller());
   await database.write(async (trx) => {
-    const { userId: updatedBy } = actorOf(currentCaller());
-    const { numInsertedOrUpdatedRows: changed } = await trx
-      .insertInto("settings")
-      .values({ key: pausedKey(queue), value: 1, updatedBy, updatedAt: clock.now() })
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirstOrThrow();
-    if (Number(changed) > 0) await recordQueue(audit, trx, "job.pause", queue);
-    addEffect(trx, { type: "queue-changed", queue, isPaused: true });
-  });
-}
-
-async function resumeQueue({ database, audit }: OperatorContext, queue: QueueName): Promise<void> {
-  await database.write(async (trx) => {
-    const { numDeletedRows: changed } = await trx
-      .deleteFrom("settings")
-      .where("key", "=", pausedKey(queue))
-      .executeTakeFirstOrThrow();
-    if (Number(changed) > 0) await recordQueue(audit, trx, "job.resume", queue);
-    addEffect(trx, { type: "queue-changed", queue, isPaused: false });
+    const rows = isPaused
+      ? await trx
+          .insertInto("settings")
+          .values({ key, value: 1, updatedBy, updatedAt })
+          .onConflict((conflict) => conflict.doNothing())
+          .returning("key")
+          .execute()
+      : await trx.deleteFrom("settings").where("key", "=", key).returning("key").execute();
+    if (rows.length > 0) await recordQueue(audit, trx, isPaused ? "job.pause" : "job.resume", queue);
+    addEffect(trx, { type: "queue-changed", queue, isPaused });
   });
 }
 

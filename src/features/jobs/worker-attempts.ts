@@ -4,10 +4,12 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { QueueName } from "../../core/queues.ts";
-import { findJob } from "../../store/commit/job-table.ts";
+import { endAttempt, findJob } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, JobClaim } from "../../store/commit/write-set.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { jobsAdded } from "../../store/effect.ts";
 import { type JobService, LostLease } from "./job-service.ts";
+import { finishOf } from "./runner/attempt-end.ts";
 import { type AttemptFacts, PermanentError, RetryLater } from "./runner/job.ts";
 
 /** An attempt that a remote worker refers to. */
@@ -173,4 +175,27 @@ function asJob<T>({ id, correlationId }: ClaimedJob, work: () => Promise<T>): Pr
 function errorOf({ error, isPermanent, retryAfterMs, fault }: FailedAttempt): Error {
   if (isPermanent || fault === "target") return new PermanentError(error);
   return retryAfterMs > 0 ? new RetryLater(error, retryAfterMs) : new Error(error);
+}
+
+/** Puts claimed jobs back as if nobody had tried them; those whose attempt is over stay as they are. */
+export async function giveBack(context: AttemptsContext, trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
+  const returned: ClaimedJob[] = [];
+  for (const job of jobs) {
+    const finish = finishOf(job, "", context.clock.now(), { outcome: "returned" });
+    if (await endAttempt(trx, finish)) returned.push(job);
+  }
+  if (returned.length === 0) return;
+  await tellReturned(context, trx, returned);
+  addEffect(trx, jobsAdded(returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" }))));
+}
+
+export async function tellReturned(
+  { handlers }: AttemptsContext,
+  trx: Trx,
+  jobs: readonly Pick<ClaimedJob, "id" | "queue">[],
+): Promise<void> {
+  for (const [queue, handler] of handlers) {
+    const ids = jobs.filter((job) => job.queue === queue).map(({ id }) => id);
+    if (ids.length > 0) await handler.returned(trx, ids);
+  }
 }

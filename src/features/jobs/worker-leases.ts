@@ -1,30 +1,27 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
-import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName, type QueueSettings } from "../../core/queues.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName } from "../../core/queues.ts";
 import { STARVATION_STRIDE } from "../../store/commit/job-sql.ts";
-import { claimJobs, endAttempt, runningJobs } from "../../store/commit/job-table.ts";
+import { claimJobs, runningJobs } from "../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../store/commit/write-set.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { jobsAdded, type LeasedWorker } from "../../store/effect.ts";
-import type { JobService } from "./job-service.ts";
 import { LongPollQueue } from "./long-poll-queue.ts";
-import { type JobHooks, requeueLostJobs } from "./moved-jobs.ts";
-import { finishOf } from "./runner/attempt-end.ts";
-import type { AttemptFacts } from "./runner/job.ts";
-import type { JobRunner } from "./runner/runner.ts";
+import { type JobsContext, requeueLostJobs } from "./moved-jobs.ts";
 import {
   type AttemptsContext,
   beginAll,
   completeHeld,
   type FailedAttempt,
   failHeld,
+  giveBack,
   type HeldAttempt,
   howManyFit,
   notYours,
   type RemoteHandler,
   requireHeld,
+  tellReturned,
 } from "./worker-attempts.ts";
 
 /** How long a worker keeps its jobs without a word from it (contract 4.12). */
@@ -70,16 +67,8 @@ interface Lease {
   isOver: boolean;
 }
 
-export interface WorkerLeasesParts {
-  readonly database: Database;
+export interface WorkerLeasesParts extends JobsContext, Omit<AttemptsContext, "handlers"> {
   readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly hooks: JobHooks;
-  settingsOf(queue: QueueName): QueueSettings;
-  onAttempt(attempt: AttemptFacts): void;
   /** Default: as the contract has it. */
   readonly leaseMs?: number;
 }
@@ -171,7 +160,7 @@ export class WorkerLeases {
   /** A worker that stops did not end the attempt, which then does not count. @throws as {@link complete} */
   async handBack(attempt: HeldAttempt): Promise<void> {
     await this.#takeBackExpired();
-    await this.#parts.database.write(async (trx) => this.#giveBackIn(trx, [await requireHeld(trx, attempt)]));
+    await this.#parts.database.write(async (trx) => giveBack(this.#attempts, trx, [await requireHeld(trx, attempt)]));
   }
 
   /** From now on the jobs of the queue are begun and ended by `handler`. @throws TypeError when the queue has one already */
@@ -232,7 +221,7 @@ export class WorkerLeases {
         addEffect(trx, { type: "jobs-removed", queue, count: jobs.length });
       }
       const fitting = howManyFit(claimed);
-      await this.#giveBackIn(trx, claimed.slice(fitting));
+      await giveBack(this.#attempts, trx, claimed.slice(fitting));
       return claimed.slice(0, fitting).map((job) => ({ ...job, leaseUntil }));
     });
   }
@@ -276,30 +265,11 @@ export class WorkerLeases {
     if (!this.#timer) this.#arm();
   }
 
-  async #giveBackIn(trx: Trx, jobs: readonly ClaimedJob[]): Promise<void> {
-    const returned: ClaimedJob[] = [];
-    for (const job of jobs) {
-      const finish = finishOf(job, "", this.#parts.clock.now(), { outcome: "returned" });
-      if (await endAttempt(trx, finish)) returned.push(job);
-    }
-    if (returned.length === 0) return;
-    await this.#tellReturned(trx, returned);
-    const rows = returned.map(({ queue, runAt }) => ({ queue, runAt, state: "ready" as const }));
-    addEffect(trx, jobsAdded(rows));
-  }
-
-  async #tellReturned(trx: Trx, jobs: readonly Pick<ClaimedJob, "id" | "queue">[]): Promise<void> {
-    for (const [queue, handler] of this.#handlers) {
-      const ids = jobs.filter((job) => job.queue === queue).map(({ id }) => id);
-      if (ids.length > 0) await handler.returned(trx, ids);
-    }
-  }
-
   /** Whoever claimed them has gone away, and does not know of them. */
   async #giveBack(jobs: readonly ClaimedJob[]): Promise<void> {
     const { database, log } = this.#parts;
     try {
-      await database.write((trx) => this.#giveBackIn(trx, jobs));
+      await database.write((trx) => giveBack(this.#attempts, trx, jobs));
     } catch (error) {
       log.warn({ jobs: jobs.length, err: error }, "jobs whose worker has gone away wait until its lease runs out");
     }
@@ -375,7 +345,7 @@ export class WorkerLeases {
   async #takeBackIn(trx: Trx, rows: Parameters<typeof requeueLostJobs>[1]): Promise<number> {
     const { clock } = this.#parts;
     const { waiting, dead } = await requeueLostJobs(trx, rows, clock.now(), this.#parts);
-    await this.#tellReturned(trx, rows);
+    await tellReturned(this.#attempts, trx, rows);
     addEffect(trx, jobsAdded(waiting));
     if (dead.length > 0) addEffect(trx, { type: "jobs-died", jobs: dead });
     return rows.length;

@@ -16,7 +16,8 @@ import {
   updateSchedule,
 } from "./service.ts";
 
-const tag = "Schedules";
+const reads = { tag: "Schedules", access: { permission: "jobs:read" } } as const;
+const manages = { tag: "Schedules", access: { permission: "jobs:manage" } } as const;
 const PATH = "/api/v1/schedules";
 const INVALID = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 /** Of what a timer's action may be refused for. */
@@ -33,9 +34,6 @@ export function schedulesFeature(own: SchedulesOwn): Feature {
 
 function serve(server: FeatureServer, context: SchedulesContext): void {
   const { schedules: engine } = context;
-  const read = { permission: "jobs:read" } as const;
-  const manage = { permission: "jobs:manage" } as const;
-
   const reply = (schedule: Schedule, status = 200) => {
     const view = s.scheduleView(engine, schedule);
     // Its times go on without a new version.
@@ -48,8 +46,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "GET",
       path: PATH,
       summary: "Schedules, newest first",
-      tag,
-      access: read,
+      ...reads,
       query: s.ListSchedules,
       response: pageOf(s.ScheduleView),
       errors: ["INVALID_CURSOR"],
@@ -61,8 +58,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "POST",
       path: PATH,
       summary: "Make a schedule: a job again and again, by a cron pattern or an interval",
-      tag,
-      access: manage,
+      ...manages,
       body: s.CreateSchedule,
       status: 201,
       response: s.ScheduleView,
@@ -75,8 +71,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "POST",
       path: `${PATH}/preview`,
       summary: "The next times of a cron pattern, and what the setting of clocks does to them; nothing is stored",
-      tag,
-      access: read,
+      ...reads,
       body: s.PreviewBody,
       response: s.PreviewView,
       errors: ["INVALID_CRON", "INVALID_TIMEZONE"],
@@ -90,8 +85,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "GET",
       path: `${PATH}/:id`,
       summary: "A schedule with its next times",
-      tag,
-      access: read,
+      ...reads,
       params: s.ScheduleParams,
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND"],
@@ -103,8 +97,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "PUT",
       path: `${PATH}/:id`,
       summary: "Change a schedule; members that are missing stay. Another pattern, interval or zone counts from now on",
-      tag,
-      access: manage,
+      ...manages,
       params: s.ScheduleParams,
       body: s.UpdateSchedule,
       response: s.ScheduleView,
@@ -119,8 +112,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "DELETE",
       path: `${PATH}/:id`,
       summary: "Delete a schedule; jobs that it has made go on",
-      tag,
-      access: manage,
+      ...manages,
       params: s.ScheduleParams,
       errors: ["SCHEDULE_NOT_FOUND"],
       handle: (_exchange, { params }) => deleteSchedule(context, params.id),
@@ -131,8 +123,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       method: "POST",
       path: `${PATH}/:id/run`,
       summary: "Make a job of the schedule now",
-      tag,
-      access: manage,
+      ...manages,
       params: s.ScheduleParams,
       status: 201,
       response: s.RunView,

@@ -125,13 +125,9 @@ export type CaughtUp = Map<string, number>;
 type DueSchedule = ScheduleRow & { readonly nextRunAt: EpochMs };
 
 /** Runs of a schedule that did not happen, for one reason. */
-interface SkippedPayload {
+interface SkippedPayload extends Readonly<Skipped> {
   readonly scheduleId: string;
   readonly name: string;
-  /** Of the first of them. */
-  readonly nominalAt: EpochMs;
-  readonly reason: SkipReason;
-  readonly count: number;
 }
 
 interface Prepared {
@@ -146,7 +142,7 @@ interface Prepared {
  * are one transaction: a crash neither loses nor repeats a run.
  */
 export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtUp): Promise<void> {
-  const { database, clock } = context;
+  const { database, clock, log } = context;
   const fired = await database.write(async (trx) => {
     const now = clock.now();
     const plans: (readonly [id: string, plan: FiringPlan, now: EpochMs])[] = [];
@@ -167,7 +163,12 @@ export async function fireDueSchedules(context: FiringContext, caughtUp: CaughtU
     }
     return plans;
   });
-  for (const [id, plan, now] of fired) noteFired(context, id, plan, now, caughtUp);
+  for (const [id, { runs, skipped, nextRunAt, caughtUp: sofar }, now] of fired) {
+    log.debug({ scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt }, "a schedule fires");
+    // Remembered while there is more to come.
+    if (nextRunAt !== null && nextRunAt <= now) caughtUp.set(id, sofar);
+    else caughtUp.delete(id);
+  }
 }
 
 /** The job of a run at some instant, which is not one of the schedule's times. */
@@ -217,19 +218,6 @@ function rowsOf(context: FiringContext, schedule: DueSchedule, plan: FiringPlan,
     return { rows: jobs, lastRunAt };
   }
   return { rows: [...jobs, ...skipped.map((skip) => skippedRow(context, schedule, skip, now))], lastRunAt };
-}
-
-/** Remembers how much has been made up for, while there is more to come. */
-function noteFired(
-  { log }: FiringContext,
-  id: string,
-  { runs, skipped, nextRunAt, caughtUp: sofar }: FiringPlan,
-  now: EpochMs,
-  caughtUp: CaughtUp,
-): void {
-  log.debug({ scheduleId: id, jobs: runs.length, skipped: skipped.length, nextRunAt }, "a schedule fires");
-  if (nextRunAt !== null && nextRunAt <= now) caughtUp.set(id, sofar);
-  else caughtUp.delete(id);
 }
 
 function jobRow(
@@ -291,7 +279,7 @@ async function busySchedules(trx: Trx, schedules: readonly ScheduleRow[]): Promi
   return new Set(rows.flatMap(({ scheduleId }) => (scheduleId === null ? [] : [scheduleId])));
 }
 
-interface SkippedContext {
+export interface SkippedContext {
   readonly runner: JobRunner;
   readonly ingest: IngestService;
   readonly clock: Clock;

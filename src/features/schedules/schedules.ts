@@ -1,15 +1,12 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { currentCaller } from "../../core/caller.ts";
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { Logger } from "../../core/log.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
-import { parseQueueName, type QueueName, type QueueSettings } from "../../core/queues.ts";
+import { parseQueueName, type QueueName } from "../../core/queues.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
-import type { IngestService } from "../events/index.ts";
-import { type JobRunner, requireRoom } from "../jobs/index.ts";
+import { addEffect, type InTransaction, type Trx } from "../../store/database.ts";
+import { requireRoom } from "../jobs/index.ts";
 import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";
 
 import {
@@ -23,23 +20,14 @@ import {
   type ScheduleRow,
   scheduleOf,
 } from "./schedule-definition.ts";
-import { ScheduleEngine } from "./schedule-engine.ts";
-import { reportSkippedRuns, runNow } from "./schedule-firing.ts";
+import { type EngineContext, ScheduleEngine } from "./schedule-engine.ts";
+import { reportSkippedRuns, runNow, type SkippedContext } from "./schedule-firing.ts";
 
 export type { Schedule, ScheduleChanges, ScheduleInput } from "./schedule-definition.ts";
 
-export interface ScheduleParts {
-  readonly database: Database;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly runner: JobRunner;
-  readonly ingest: IngestService;
-  readonly defaultProjectId: string;
+export interface ScheduleParts extends EngineContext, SkippedContext {
   /** The zone of schedules that name none. */
   readonly timezone: string;
-  settingsOf(queue: QueueName): QueueSettings;
-  maxCatchUp(): number;
   maxPerCreator(): number;
 }
 

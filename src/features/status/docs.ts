@@ -10,28 +10,6 @@ import { UNSUBSCRIBE_PATH } from "../delivery/index.ts";
 
 const compress = promisify(gzip);
 
-interface Asset {
-  readonly contentType: string;
-  readonly asset: string;
-  readonly source: string;
-}
-
-/** What /docs consists of; everything comes from the program itself, so it works without internet. */
-const ASSETS: Readonly<Record<string, Asset>> = {
-  "/docs": { contentType: "text/html; charset=utf-8", asset: "web/docs.html", source: "src/web/docs.html" },
-  "/docs/init.js": { contentType: "text/javascript; charset=utf-8", asset: "web/docs.js", source: "src/web/docs.js" },
-  "/docs/swagger-ui.css": {
-    contentType: "text/css; charset=utf-8",
-    asset: "web/swagger-ui.css",
-    source: "node_modules/swagger-ui-dist/swagger-ui.css",
-  },
-  "/docs/swagger-ui-bundle.js": {
-    contentType: "text/javascript; charset=utf-8",
-    asset: "web/swagger-ui-bundle.js",
-    source: "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
-  },
-};
-
 /** A text that the server answers with as it is. */
 export interface Page {
   readonly contentType: string;
@@ -41,45 +19,45 @@ export interface Page {
   stateOf?(): unknown;
 }
 
-function pagesOf(assets: Readonly<Record<string, Asset>>): ReadonlyMap<string, Page> {
-  return new Map(
-    Object.entries(assets).map(([path, { contentType, asset, source }]) => [
-      path,
-      { contentType, fixedHeaders: DOCUMENT_HEADERS, read: () => readAsset(asset, source) },
-    ]),
-  );
+const CONTENT_TYPES = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+} as const;
+
+/** A file of the program. @param source where it is while the program runs from its sources */
+function asset(
+  name: string,
+  type: keyof typeof CONTENT_TYPES,
+  source = `src/web/${name}.${type}`,
+  fixedHeaders = DOCUMENT_HEADERS,
+): Page {
+  return {
+    contentType: CONTENT_TYPES[type],
+    fixedHeaders,
+    read: () => readAsset(`web/${name}.${type}`, source),
+  };
 }
 
-export const DOCS_PAGES: ReadonlyMap<string, Page> = pagesOf(ASSETS);
-
-const ACCOUNT_PAGE: Asset = {
-  contentType: "text/html; charset=utf-8",
-  asset: "web/account.html",
-  source: "src/web/account.html",
-};
+/** What /docs consists of; everything comes from the program itself, so it works without internet. */
+export const DOCS_PAGES: ReadonlyMap<string, Page> = new Map([
+  ["/docs", asset("docs", "html")],
+  ["/docs/init.js", asset("docs", "js")],
+  ["/docs/swagger-ui.css", asset("swagger-ui", "css", "node_modules/swagger-ui-dist/swagger-ui.css")],
+  ["/docs/swagger-ui-bundle.js", asset("swagger-ui-bundle", "js", "node_modules/swagger-ui-dist/swagger-ui-bundle.js")],
+]);
 
 /** What the links in account mails open: one page, which shows the part that its path names. */
-export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = pagesOf({
-  ...Object.fromEntries(ACCOUNT_PAGE_NAMES.map((name) => [`/account/${name}`, ACCOUNT_PAGE])),
-  [UNSUBSCRIBE_PATH]: ACCOUNT_PAGE,
-  "/account/account.js": {
-    contentType: "text/javascript; charset=utf-8",
-    asset: "web/account.js",
-    source: "src/web/account.js",
-  },
-  "/account/account.css": {
-    contentType: "text/css; charset=utf-8",
-    asset: "web/account.css",
-    source: "src/web/account.css",
-  },
-});
+export const ACCOUNT_PAGES: ReadonlyMap<string, Page> = new Map([
+  ...[...ACCOUNT_PAGE_NAMES.map((name) => `/account/${name}`), UNSUBSCRIBE_PATH].map(
+    (path) => [path, asset("account", "html")] as const,
+  ),
+  ["/account/account.js", asset("account", "js")],
+  ["/account/account.css", asset("account", "css")],
+]);
 
 /** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */
-export const CLIENT_SCRIPT: Page = {
-  contentType: "text/javascript; charset=utf-8",
-  fixedHeaders: API_HEADERS,
-  read: () => readAsset("web/prism-client.js", "dist/prism-client/index.js"),
-};
+export const CLIENT_SCRIPT = asset("prism-client", "js", "dist/prism-client/index.js", API_HEADERS);
 
 export function jsonPage(read: () => string, stateOf: () => unknown): Page {
   return {

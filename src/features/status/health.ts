@@ -106,9 +106,6 @@ export class Health {
 }
 
 function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
-  return { ok: problem === null, database: problem ?? "ok", latencyMs: elapsedMs(startedAt) };
-}
-
-function elapsedMs(startedAt: number): number {
-  return Math.round((performance.now() - startedAt) * 100) / 100;
+  const latencyMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  return { ok: problem === null, database: problem ?? "ok", latencyMs };
 }

@@ -40,7 +40,7 @@ export async function systemStatus({ clock, startedAt, store, storage, backlog }
       sizeBytes: databaseBytes,
       walBytes,
       lastCheckpointAt: lastCheckpoint(config.databaseFile),
-      freeDiskBytes: finiteOrNull(storage.freeBytes),
+      freeDiskBytes: Number.isFinite(storage.freeBytes) ? storage.freeBytes : null,
     },
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
@@ -77,8 +77,4 @@ function channelStatus({ channels, circuits }: StatusParts, channel: OutsideChan
 function lastCheckpoint(databaseFile: string): string | null {
   const stat = statSync(databaseFile, { throwIfNoEntry: false });
   return stat ? toRfc3339(Math.floor(stat.mtimeMs)) : null;
-}
-
-function finiteOrNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

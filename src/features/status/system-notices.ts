@@ -87,27 +87,15 @@ export class SystemNotices {
   #conditions(): Map<string, Condition> {
     const { runner, circuits, storage, loaded } = this.#parts;
     const held = new Map<string, Condition>();
-    for (const queue of runner.queueNames) {
-      if (runner.isPaused(queue))
-        held.set(`queue ${queue}`, { began: ["queue.paused", { queue }], ended: ["queue.resumed", { queue }] });
-    }
+    const hold = (key: string, began: Notice, ended: Notice): unknown => held.set(key, { began, ended });
+    for (const queue of runner.queueNames)
+      if (runner.isPaused(queue)) hold(`queue ${queue}`, ["queue.paused", { queue }], ["queue.resumed", { queue }]);
     for (const { channel } of circuits.paused())
-      held.set(`provider ${channel}`, {
-        began: ["provider.paused", { channel }],
-        ended: ["provider.resumed", { channel }],
-      });
-    if (storage.isFull)
-      held.set("storage", {
-        began: ["storage.low", { freeBytes: storage.freeBytes }],
-        ended: ["storage.recovered", {}],
-      });
-    for (const { name, state, error } of loaded.list()) {
+      hold(`provider ${channel}`, ["provider.paused", { channel }], ["provider.resumed", { channel }]);
+    if (storage.isFull) hold("storage", ["storage.low", { freeBytes: storage.freeBytes }], ["storage.recovered", {}]);
+    for (const { name, state, error } of loaded.list())
       if (state === "failed")
-        held.set(`module ${name}`, {
-          began: ["module.failed", { name, error }],
-          ended: ["module.recovered", { name }],
-        });
-    }
+        hold(`module ${name}`, ["module.failed", { name, error }], ["module.recovered", { name }]);
     return held;
   }
 

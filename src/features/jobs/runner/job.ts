@@ -66,10 +66,7 @@ export function newJobRow(job: NewJob, now: number): JobRow {
 
 /** Thrown by a handler when trying again cannot help: the job is dead at once. */
 export class PermanentError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "PermanentError";
-  }
+  override readonly name = "PermanentError";
 }
 
 /** Thrown by a handler when the other side has said when to come back: the next attempt is not before that. */

@@ -11,17 +11,24 @@ interface Field {
   readonly size: number;
   /** Names of the values, from the least on. */
   readonly names: readonly string[];
+  /** Whether an item of the field's text is one that only this field takes. */
+  readonly isSpecial?: (item: string, text: string) => boolean;
 }
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-const SECOND: Field = { name: "second", min: 0, max: 59, size: 60, names: [] };
-const MINUTE: Field = { name: "minute", min: 0, max: 59, size: 60, names: [] };
-const HOUR: Field = { name: "hour", min: 0, max: 23, size: 24, names: [] };
-const DAY: Field = { name: "day of month", min: 1, max: 31, size: 31, names: [] };
+const WEEKDAY: Field = { name: "day of week", min: 0, max: 7, size: 7, names: DAYS, isSpecial: isWeekdaySpecial };
+const DAY: Field = { name: "day of month", min: 1, max: 31, size: 31, names: [], isSpecial: isDaySpecial };
 const MONTH: Field = { name: "month", min: 1, max: 12, size: 12, names: MONTHS };
-const WEEKDAY: Field = { name: "day of week", min: 0, max: 7, size: 7, names: DAYS };
+const FIELDS: readonly Field[] = [
+  { name: "second", min: 0, max: 59, size: 60, names: [] },
+  { name: "minute", min: 0, max: 59, size: 60, names: [] },
+  { name: "hour", min: 0, max: 23, size: 24, names: [] },
+  DAY,
+  MONTH,
+  WEEKDAY,
+];
 
 export const NICKNAMES = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
@@ -47,23 +54,14 @@ export function checkCronText(text: string): string {
   }
   const parts = pattern === "" ? [] : pattern.split(" ");
   if (parts.length === 7) throw invalidCron("it has 7 fields; a year cannot be given");
-  const [second, minute, hour, day, month, weekday] = parts.length === 5 ? ["0", ...parts] : parts;
-  if (
-    second === undefined ||
-    minute === undefined ||
-    hour === undefined ||
-    day === undefined ||
-    month === undefined ||
-    weekday === undefined ||
-    parts.length > 6
-  )
+  const texts = parts.length === 5 ? ["0", ...parts] : parts;
+  if (texts.length !== FIELDS.length)
     throw invalidCron(`it has ${parts.length} fields; give 5 (minute hour day month weekday) or 6 (second first)`);
-  checkField(SECOND, second);
-  checkField(MINUTE, minute);
-  checkField(HOUR, hour);
-  checkField(DAY, day, isDaySpecial);
-  checkField(MONTH, month);
-  checkField(WEEKDAY, weekday.replace(/^\+(?=.)/, ""), isWeekdaySpecial);
+  for (const [at, field] of FIELDS.entries()) {
+    const text = texts[at] ?? "";
+    for (const item of (field === WEEKDAY ? text.replace(/^\+(?=.)/, "") : text).split(","))
+      if (!field.isSpecial?.(item, text)) checkItem(field, item);
+  }
   return pattern;
 }
 
@@ -83,14 +81,6 @@ function isWeekdaySpecial(item: string): boolean {
   checkRange(WEEKDAY, days);
   if (!/^[1-5l]$/i.test(nth)) throw wrong(WEEKDAY, `"${item}": behind # stands 1 to 5 or L`);
   return true;
-}
-
-function checkField(
-  field: Field,
-  text: string,
-  isSpecial: (item: string, text: string) => boolean = () => false,
-): void {
-  for (const item of text.split(",")) if (!isSpecial(item, text)) checkItem(field, item);
 }
 
 function checkItem(field: Field, item: string): void {
