@@ -117,10 +117,8 @@ export const AUDIT_BYTES: RowBytes = { bytes: bytesOf("metadata", "actor"), larg
 export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
   const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
   let query = db.selectFrom("audit_log").selectAll();
-  if (from !== undefined) query = query.where("seq", ">=", fromSeq);
-  if (to !== undefined) query = query.where("seq", "<", toSeq);
-  if (from !== undefined) query = query.where("timestamp", ">=", from);
-  if (to !== undefined) query = query.where("timestamp", "<", to);
+  if (from !== undefined) query = query.where("seq", ">=", fromSeq).where("timestamp", ">=", from);
+  if (to !== undefined) query = query.where("seq", "<", toSeq).where("timestamp", "<", to);
   if (userId !== undefined) query = query.where("userId", "=", userId);
   if (action?.endsWith(".*"))
     query = query.where("action", ">=", action.slice(0, -1)).where("action", "<", `${action.slice(0, -2)}/`);

@@ -1,12 +1,72 @@
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
-import { sweepAll } from "../../store/retention.ts";
-import type { JobRunner } from "../jobs/index.ts";
+import { type NamedSweep, type RetentionRule, sweepAll, sweepOf } from "../../store/retention.ts";
+import { ACCOUNT_SWEEPS } from "../access/index.ts";
+import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
+import { DELIVERY_SWEEPS } from "../delivery/index.ts";
+import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
+import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
+import { MESSAGE_SWEEPS } from "../messages/index.ts";
+import { notificationSweep } from "../notifications/index.ts";
+import { SUPPRESSION_SWEEPS } from "../rules/index.ts";
 import type { Schedules } from "../schedules/index.ts";
+import { STREAM_SWEEPS } from "../streams/index.ts";
 import type { ClockTrust } from "./clock-trust.ts";
-import { allSweeps, type SweepsParts } from "./sweeps.ts";
+
+const idempotencyKeys: RetentionRule<{ scope: string; key: string }> = {
+  name: "idempotency_keys",
+  find: (scan, now, limit) =>
+    scan
+      .selectFrom("idempotency_keys")
+      .select(["scope", "key"])
+      .where("expiresAt", "<=", now)
+      .orderBy("expiresAt")
+      .limit(limit)
+      .execute(),
+  async remove(trx, keys, now) {
+    let removed = 0;
+    for (const { scope, key } of keys) {
+      // A key whose time is over may have been used again.
+      const { numDeletedRows } = await trx
+        .deleteFrom("idempotency_keys")
+        .where("scope", "=", scope)
+        .where("key", "=", key)
+        .where("expiresAt", "<=", now)
+        .executeTakeFirst();
+      removed += Number(numDeletedRows);
+    }
+    return removed;
+  },
+};
+
+/** What needs no configuration. */
+export const FIXED_SWEEPS: readonly NamedSweep[] = [
+  sweepOf(idempotencyKeys),
+  ...JOB_SWEEPS,
+  ...EVENT_SWEEPS,
+  ...STREAM_SWEEPS,
+  ...SUPPRESSION_SWEEPS,
+  ...ACCOUNT_SWEEPS,
+  ...MESSAGE_SWEEPS,
+  ...DELIVERY_SWEEPS,
+];
+
+interface SweepsParts extends Omit<AuditSweepParts, "days"> {
+  readonly settings: Pick<LiveSettings, "retention">;
+}
+
+/** The sweeps of all tables. Notifications and events come last: they are most of the work. */
+export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep[] {
+  return [
+    ...FIXED_SWEEPS,
+    auditSweep({ audit, dataDir, days: () => settings.retention.auditDays }),
+    notificationSweep(() => settings.retention.notificationDays),
+    eventSweep(() => settings.retention.days),
+  ];
+}
 
 const KIND = "retention.sweep";
 const SCHEDULE = "prism:retention";
@@ -14,7 +74,7 @@ const SCHEDULE = "prism:retention";
 const FIRST_SWEEP_MS = 300_000;
 const SWEEP_EVERY_MS = 3_600_000;
 
-export interface RetentionParts extends SweepsParts {
+interface RetentionParts extends SweepsParts {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;

@@ -1,20 +1,144 @@
+import type { Config } from "../../config/load.ts";
+import { toRfc3339 } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { UserPrincipal } from "../../core/principal.ts";
+import { parseQueueName } from "../../core/queues.ts";
 import { userOf } from "../../http/access.ts";
 import { stateOf } from "../../http/negotiation.ts";
+import { pageBody, readPage } from "../../http/pagination.ts";
 import { route, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { Schedule } from "./schedule-definition.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { bytesOf, countOf, fittingRows, newestFirst, type RowBytes } from "../../store/sqlite/list-queries.ts";
+import type { StorageGuard } from "../../store/write-health.ts";
+import { type Schedule, scheduleOf } from "./schedule-definition.ts";
+import type { Schedules } from "./schedules.ts";
 import * as s from "./schema.ts";
-import {
-  createSchedule,
-  deleteSchedule,
-  listSchedules,
-  requireSchedule,
-  runSchedule,
-  type SchedulesContext,
-  type SchedulesOwn,
-  updateSchedule,
-} from "./service.ts";
+import { type CreateSchedule, type ListSchedules, scheduleView, type UpdateSchedule } from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+interface SchedulesOwn {
+  readonly db: Database;
+  readonly config: Config;
+  readonly schedules: Schedules;
+  readonly storage: StorageGuard;
+}
+
+type SchedulesContext = SchedulesOwn & Pick<CoreServices, "audit">;
+
+/*
+ * What operators do with schedules. A change and its audit row are one transaction.
+ */
+
+async function createSchedule(
+  { db, storage, schedules, audit }: SchedulesContext,
+  principal: UserPrincipal,
+  input: CreateSchedule,
+): Promise<Schedule> {
+  storage.requireSpace();
+  return db.write(async (trx) => {
+    const { queue, resolve } = schedules.requireKind(input.queue, input.kind);
+    const payload = await resolve(input.payload ?? {}, principal, trx);
+    const schedule = await schedules.create({ ...input, queue, payload, createdBy: principal.userId }, { trx });
+    await record(audit, "schedule.create", schedule, trx);
+    return schedule;
+  });
+}
+
+/** A user who changes what the jobs of a user's schedule do becomes the one in whose name they do it. */
+async function updateSchedule(
+  { db, schedules, audit }: SchedulesContext,
+  principal: UserPrincipal,
+  id: string,
+  ifMatch: string,
+  input: UpdateSchedule,
+): Promise<Schedule> {
+  return db.write(async (trx) => {
+    const old = await requireSchedule(schedules, id, trx);
+    const { queue = old.queue, kind = old.kind, payload, ...changes } = input;
+    const isOtherWork =
+      parseQueueName(queue) !== old.queue ||
+      kind !== old.kind ||
+      (payload !== undefined && JSON.stringify(payload) !== JSON.stringify(old.payload));
+    const work = isOtherWork ? await newWork(schedules, principal, old, { queue, kind, payload }, trx) : {};
+    const schedule = await schedules.update(id, { ...changes, ...work }, { trx, ifMatch });
+    if (schedule.version !== old.version) await record(audit, "schedule.update", schedule, trx);
+    return schedule;
+  });
+}
+
+async function deleteSchedule({ db, schedules, audit }: SchedulesContext, id: string): Promise<void> {
+  await db.write(async (trx) => {
+    const schedule = await requireSchedule(schedules, id, trx);
+    await schedules.delete(id, { trx });
+    await record(audit, "schedule.delete", schedule, trx);
+  });
+}
+
+async function runSchedule({ db, storage, schedules, audit }: SchedulesContext, id: string) {
+  storage.requireSpace();
+  return db.write(async (trx) => {
+    const schedule = await requireSchedule(schedules, id, trx);
+    const { jobId, runAt, state } = await schedules.run(id, { trx });
+    await record(audit, "schedule.run", schedule, trx, { jobId });
+    return { jobId, runAt: toRfc3339(runAt), state };
+  });
+}
+
+async function listSchedules({ db, schedules }: SchedulesContext, { runs, ...query }: ListSchedules) {
+  const page = readPage(query, ["string"]);
+  const newest = newestFirst(filtered(db.scan, query).selectAll(), page);
+  const { rows, isCut } = await fittingRows(newest, page.limit + 1, SCHEDULE_BYTES);
+  const total = page.wantsTotal ? await countOf(filtered(db.scan, query)) : undefined;
+  const view = (schedule: Schedule) => scheduleView(schedules, schedule, runs);
+  return pageBody({ ...page, isCut }, rows.map(scheduleOf), view, ({ id }) => [id], total);
+}
+
+const SCHEDULE_BYTES: RowBytes = { bytes: bytesOf("payload"), largest: 262_144 };
+
+function filtered(db: ReadDb, { active, queue, module }: ListSchedules) {
+  let query = db.selectFrom("schedules");
+  if (active !== undefined) query = query.where("active", "=", active ? 1 : 0);
+  if (queue !== undefined) query = query.where("queue", "=", queue);
+  if (module !== undefined) query = query.where("module", "=", module);
+  return query;
+}
+
+async function newWork(
+  schedules: Schedules,
+  principal: UserPrincipal,
+  old: Schedule,
+  { queue: name, kind, payload }: { queue: string; kind: string; payload: unknown },
+  trx: Trx,
+) {
+  if (old.module !== null)
+    throw new PrismError("VALIDATION_FAILED", "What the jobs of a module's schedule do is the module's to say", {
+      details: [{ path: "", code: "VALUE", message: `queue, kind and payload are set by the module ${old.module}` }],
+    });
+  const { queue, resolve } = schedules.requireKind(name, kind);
+  const resolved = await resolve(payload ?? old.payload, principal, trx);
+  return { queue, kind, payload: resolved, createdBy: principal.userId };
+}
+
+/** @throws SCHEDULE_NOT_FOUND */
+async function requireSchedule(schedules: Schedules, id: string, trx?: Trx): Promise<Schedule> {
+  const schedule = await schedules.find(id, { trx });
+  if (!schedule) throw new PrismError("SCHEDULE_NOT_FOUND", "No such schedule");
+  return schedule;
+}
+
+async function record(
+  audit: CoreServices["audit"],
+  action: "schedule.create" | "schedule.update" | "schedule.delete" | "schedule.run",
+  { id, version, queue, kind }: Schedule,
+  trx: Trx,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const metadata = { version, queue, kind, ...more };
+  await audit.record({ action, resourceType: "schedule", resourceId: id, metadata }, { trx });
+}
 
 const reads = { tag: "Schedules", access: { permission: "jobs:read" } } as const;
 const manages = { tag: "Schedules", access: { permission: "jobs:manage" } } as const;

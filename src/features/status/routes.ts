@@ -15,8 +15,7 @@ import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
 import { ACCOUNT_PAGES, CLIENT_SCRIPT, DOCS_PAGES, jsonPage, pageHandler } from "./docs.ts";
-import { Health, type HealthParts, probeReply } from "./health.ts";
-import { type StatusParts, systemStatus } from "./status.ts";
+import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
 
 const tag = "Operations";

@@ -1,16 +1,123 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
-import { toRfc3339 } from "../../core/clock.ts";
+import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { withinOr } from "../../core/promises.ts";
 import { VERSION } from "../../core/runtime.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
+import { Reply } from "../../http/route.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
+import type { Store } from "../../store/store.ts";
+import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
 import type { Channels, Circuits } from "../delivery/index.ts";
-import type { EventConsumers, EventPipeline } from "../events/index.ts";
+import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
 import { type QueueParts, queueViews } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
 import type { PusherApp } from "../pusher/index.ts";
 import type { RuleBook } from "../rules/index.ts";
-import type { HealthParts } from "./health.ts";
+
+const PROBE_EVERY_MS = 1000;
+/** A database that lets itself be waited for longer than this is no use to clients, and whoever probes has given up. */
+const PATIENCE_MS = 2000;
+
+interface Probe {
+  readonly ok: boolean;
+  readonly database: "ok" | WriteProblem;
+  readonly latencyMs: number;
+}
+
+/** What tells how the server is. */
+export interface HealthParts {
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly kernel: HttpKernel;
+  readonly storage: StorageGuard;
+  readonly store: Store;
+  readonly backlog: Backlog;
+}
+
+interface RunningProbe {
+  readonly startedAt: number;
+  /** How many commits there were when it began. */
+  readonly commits: number;
+  readonly result: Promise<Probe>;
+}
+
+/** The answer to a probe: 503 where the thing does not work, with the time after which asking again is worth it. */
+export function probeReply(isWell: boolean, body: unknown): Reply {
+  return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
+}
+
+/**
+ * Whether the server can do its work. The database is asked at most once a second and by one probe at a time, however often health is
+ * requested; it is written for that only when no other commit has told how it is.
+ */
+export class Health {
+  readonly #parts: HealthParts;
+  #running: RunningProbe | null = null;
+  #last: Probe | null = null;
+  #lastAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
+  }
+
+  /** No host names, no paths, no secrets. */
+  async summary(): Promise<Reply> {
+    const { kernel, storage, startedAt, backlog, clock } = this.#parts;
+    const db = await this.database();
+    const isReady = db.ok && !kernel.requests.isDraining;
+    return probeReply(isReady, {
+      status: !isReady ? "unavailable" : storage.isFull ? "degraded" : "ok",
+      version: VERSION,
+      uptimeMs: Math.max(0, clock.now() - startedAt),
+      db: db.ok ? "ok" : "failed",
+      redis: "ok",
+      checks: {
+        database: db.database,
+        storage: storage.isFull ? "full" : "ok",
+        ruleEngine: backlog.isBehind ? "behind" : "ok",
+        accepting: !kernel.requests.isDraining,
+      },
+    });
+  }
+
+  /** Answers within {@link PATIENCE_MS}; what is not known by then counts as failed. */
+  async database(): Promise<Probe> {
+    if (this.#last && performance.now() - this.#lastAt < PROBE_EVERY_MS) return this.#last;
+    this.#running ??= this.#start();
+    const { startedAt, commits, result } = this.#running;
+    const left = Math.max(0, startedAt + PATIENCE_MS - performance.now());
+    return withinOr(left, result, () => this.#unanswered(startedAt, commits));
+  }
+
+  /** A probe that still waits in line while others are committed is load, and no failure. */
+  #unanswered(startedAt: number, commitsBefore: number): Probe {
+    const { health, committer } = this.#parts.store;
+    const isStuck = committer.record.commits === commitsBefore;
+    return probeOf(health.known() ?? (isStuck ? "failed" : null), startedAt);
+  }
+
+  #start(): RunningProbe {
+    const startedAt = performance.now();
+    const { commits } = this.#parts.store.committer.record;
+    return { startedAt, commits, result: this.#probe(startedAt) };
+  }
+
+  async #probe(startedAt: number): Promise<Probe> {
+    // A stopped committer refuses: that, too, is a database that cannot be written.
+    const problem = await this.#parts.store.health.check().catch((): WriteProblem => "failed");
+    this.#last = probeOf(problem, startedAt);
+    this.#lastAt = performance.now();
+    this.#running = null;
+    return this.#last;
+  }
+}
+
+function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
+  const latencyMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  return { ok: problem === null, database: problem ?? "ok", latencyMs };
+}
 
 /** What an operator looks at, besides the health of the server. */
 export interface StatusParts {

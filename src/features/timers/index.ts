@@ -1,7 +1,7 @@
 /** What other features may use of `timers`. */
 export { type PendingTimers, pendingTimers } from "./pending-timers.ts";
 export { scheduledRoutes } from "./routes.ts";
-export { handleScheduledNotifications, scheduleNotification } from "./scheduled-notifications.ts";
 export { TimeService } from "./time.ts";
 export type { TimerSettings } from "./timer-action.ts";
+export { handleScheduledNotifications, scheduleNotification } from "./timer-firing.ts";
 export { type Timer, type TimerService, timerService } from "./timers.ts";

@@ -10,8 +10,8 @@ import { bytesOf, countFitting, countOf, FITTING_BYTES, type FittingRows } from 
 import type { AuditService } from "../audit/index.ts";
 import type { JobControl } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
-import { SCHEDULED_KIND, type ScheduledPayload } from "./scheduled-notifications.ts";
 import type { TimerPayload } from "./timer-firing.ts";
+import { SCHEDULED_KIND, type ScheduledPayload } from "./timer-firing.ts";
 
 /** Of the jobs and schedules that are timers. */
 export const TIMER_KIND = "timer";

@@ -166,19 +166,14 @@ export type TimerActionInput = v.InferInput<typeof AnyTimerAction>;
 /** What a timer does when its time has come (contract 8.6), as it is stored. */
 export type TimerAction = NotifyAction | EventAction | MessageAction;
 
+type NotifyInput = Extract<v.InferOutput<typeof AnyTimerAction>, { type: "notify" }>["payload"];
+
 export interface NotifyAction {
   readonly type: "notify";
-  readonly payload: {
+  readonly payload: Omit<NotifyInput, "userId" | "recipients" | "body" | "message"> & {
     /** References (D18) when the timer is made; stored as the ids they stood for. */
     readonly recipients: readonly string[];
-    readonly title: string;
     readonly message: string;
-    readonly data?: unknown;
-    readonly sound?: string | null | undefined;
-    readonly channels?: v.InferOutput<typeof ChannelList> | undefined;
-    readonly action?: unknown;
-    readonly priority?: number | undefined;
-    readonly dedupeKey?: string | undefined;
   };
 }
 

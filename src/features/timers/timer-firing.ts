@@ -1,26 +1,145 @@
 import type { Bus } from "../../core/bus.ts";
-import { runAs } from "../../core/caller.ts";
-import type { Clock } from "../../core/clock.ts";
+import { currentCaller, runAs } from "../../core/caller.ts";
+import type { Clock, EpochMs } from "../../core/clock.ts";
 import { assertNever, PrismError } from "../../core/errors.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
-import type { Database } from "../../store/database.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { requireAccess } from "../../http/access.ts";
+import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { Principals, UserDirectory } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
-import { COMPLETED, finishOf, PermanentError, type RunningJob } from "../jobs/index.ts";
-import type { Notifier } from "../notifications/index.ts";
-import { readBusNotify } from "../notifications/index.ts";
+import {
+  COMPLETED,
+  finishOf,
+  type JobRunner,
+  type JobService,
+  PermanentError,
+  type RunningJob,
+} from "../jobs/index.ts";
+import { type Notifier, type NotifyInput, readBusNotify, type ScheduledNotification } from "../notifications/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
-import { stillReachable } from "./scheduled-notifications.ts";
 import {
   asObject,
+  creatorIdOf,
+  creatorOf,
   type EventAction,
   isBusNotify,
   type MessageAction,
   type NotifyAction,
   requireTimerRights,
   type TimerAction,
+  type TimerSettings,
+  timerPriority,
 } from "./timer-action.ts";
+
+/** Of the jobs that send a notification. */
+export const SCHEDULED_KIND = "notification";
+
+/** The payload of a scheduled notification's job, with its recipients found. */
+export interface ScheduledPayload {
+  readonly notification: NotifyInput;
+}
+
+interface ScheduledContext extends Pick<FiringContext, "database" | "jobs" | "runner" | "principals" | "directory"> {
+  limits(): TimerSettings;
+  send(input: NotifyInput, options: InTransaction): Promise<{ id: string }>;
+}
+
+/** From now on jobs of scheduled notifications send them. Who may send, and to whom, is checked when one is made and again when it is sent. */
+export function handleScheduledNotifications(context: ScheduledContext): void {
+  const send = async (job: RunningJob): Promise<unknown> => {
+    const { notification } = job.payload as ScheduledPayload;
+    // The sender must still have the right.
+    const principal = whoMay("whoever scheduled this may not send it any more", () => {
+      const sender = creatorOf(job.createdBy, context.principals);
+      if (sender) requireAccess({ permission: "notifications:send", keyScope: "notifications:send" }, sender);
+      return sender;
+    });
+    const caller = { principal, ip: null, requestId: null, correlationId: job.correlationId };
+    return runAs({ ...caller, process: "job" }, () =>
+      sendOnce(context, job, notification, (sent, trx) => context.send({ ...notification, ...sent }, { trx })),
+    );
+  };
+  context.runner.handle(SCHEDULED_KIND, send, { notesBegin: true });
+}
+
+/** A time that is past is now. @returns the job, or the waiting one of this sender that holds the dedupe key. @throws RECIPIENT_NOT_FOUND */
+export async function scheduleNotification(
+  { database, directory, jobs, limits }: Pick<ScheduledContext, "database" | "directory" | "jobs" | "limits">,
+  input: NotifyInput,
+  runAt: EpochMs,
+  { trx }: InTransaction = {},
+): Promise<ScheduledNotification> {
+  const { principal, correlationId, module = null } = currentCaller();
+  return database.writeIn({ trx }, async (inner) => {
+    const recipients = await directory.recipients(input.recipients, inner, input.projectId ?? null);
+    const notification: NotifyInput = { ...input, recipients };
+    const sender = principal?.key ?? "system";
+    const dedupeKey = input.dedupeKey === undefined ? null : `notification ${sender} ${input.dedupeKey}`;
+    const createdBy = creatorIdOf(principal);
+    const limited = { createdBy: module === null ? createdBy : null, dedupeKey };
+    const job = await jobs.enqueue(
+      {
+        queue: "timers",
+        kind: SCHEDULED_KIND,
+        payload: { notification } satisfies ScheduledPayload,
+        runAt,
+        dedupeKey,
+        priority: await timerPriority(inner, limited, limits()),
+        createdBy,
+        module,
+        correlationId: correlationId ?? uuidv7(),
+      },
+      { trx: inner },
+    );
+    return { jobId: job.jobId, runAt: job.runAt, state: job.state };
+  });
+}
+
+/** Notification and completion are one transaction: exactly once. */
+async function sendOnce(
+  { database, jobs, directory }: Pick<ScheduledContext, "database" | "jobs" | "directory">,
+  job: RunningJob,
+  to: Pick<NotifyInput, "recipients" | "projectId">,
+  send: (sent: SentByJob, trx: Trx) => Promise<{ id: string }>,
+): Promise<unknown> {
+  const recipients = stillReachable(directory, to.recipients, to.projectId ?? null);
+  await database.write(
+    async (trx) => {
+      const { id: scheduledJobId, correlationId } = job;
+      const { id } = await send({ recipients, scheduledJobId, correlationId }, trx);
+      await jobs.complete(job, trx, { notificationId: id });
+    },
+    { sharesCommit: true },
+  );
+  return COMPLETED;
+}
+
+type SentByJob = Pick<NotifyInput, "recipients"> & Required<Pick<NotifyInput, "scheduledJobId" | "correlationId">>;
+
+/** What the creator may not do any more fails for good. @param message what that is. @throws PermanentError FORBIDDEN */
+function whoMay<P>(message: string, check: () => P): P {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof PrismError) throw new PermanentError(`FORBIDDEN: ${message}`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Those of the recipients at the time of making who can still be reached: the others have left since.
+ * @throws PermanentError RECIPIENT_NOT_FOUND when none is left
+ */
+function stillReachable(
+  directory: UserDirectory,
+  userIds: readonly string[],
+  projectId: string | null,
+): readonly string[] {
+  const left = directory.reachable(userIds, projectId);
+  if (left.length === 0)
+    throw new PermanentError("RECIPIENT_NOT_FOUND: nobody whom this was meant for can be told any more");
+  return left;
+}
 
 export interface FiringContext {
   readonly database: Database;
@@ -49,7 +168,7 @@ export interface TimerPayload {
  */
 export async function fireTimer(context: FiringContext, job: RunningJob): Promise<unknown> {
   const { action } = job.payload as TimerPayload;
-  const principal = job.createdBy === null ? null : creatorWhoMay(context, job.createdBy, action);
+  const principal = creatorWhoMay(context, job.createdBy, action);
   const caller = { principal, ip: null, requestId: null, correlationId: job.correlationId };
   return runAs({ ...caller, process: "job" }, () => {
     switch (action.type) {
@@ -66,31 +185,19 @@ export async function fireTimer(context: FiringContext, job: RunningJob): Promis
 }
 
 /** The creator must still have the rights. @throws PermanentError FORBIDDEN */
-function creatorWhoMay({ principals, directory }: FiringContext, userId: string, action: TimerAction): UserPrincipal {
-  try {
+function creatorWhoMay({ principals, directory }: FiringContext, userId: string | null, action: TimerAction) {
+  if (userId === null) return null;
+  return whoMay("the timer's creator may not do this any more", () => {
     const creator = principals.ofUser(userId);
     requireTimerRights(creator, action, directory);
     return creator;
-  } catch (error) {
-    if (error instanceof PrismError)
-      throw new PermanentError("FORBIDDEN: the timer's creator may not do this any more", { cause: error });
-    throw error;
-  }
+  });
 }
 
-async function notify(context: FiringContext, job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
-  const { database, directory, notifier, jobs } = context;
-  const recipients = stillReachable(directory, payload.recipients, null);
-  await database.write(
-    async (trx) => {
-      const { id: scheduledJobId, correlationId } = job;
-      const input = { ...payload, recipients, kind: "timer", scheduledJobId, correlationId } as const;
-      const { id } = await notifier.send(input, { trx });
-      await jobs.complete(job, trx, { notificationId: id });
-    },
-    { sharesCommit: true },
+function notify(context: FiringContext, job: RunningJob, { payload }: NotifyAction): Promise<unknown> {
+  return sendOnce(context, job, payload, (sent, trx) =>
+    context.notifier.send({ ...payload, ...sent, kind: "timer" }, { trx }),
   );
-  return COMPLETED;
 }
 
 async function emit(context: FiringContext, job: RunningJob, action: EventAction): Promise<unknown> {

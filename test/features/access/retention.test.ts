@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
 import { createOneTimeToken } from "../../../src/features/access/sessions/mail-links.ts";
 import { openSession } from "../../../src/features/access/sessions/sessions.ts";
-import { FIXED_SWEEPS } from "../../../src/features/retention/sweeps.ts";
+import { FIXED_SWEEPS } from "../../../src/features/retention/retention-job.ts";
 import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { FIXED_SWEEPS } from "../../../src/features/retention/sweeps.ts";
+import { FIXED_SWEEPS } from "../../../src/features/retention/retention-job.ts";
 import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { rowsOf } from "../../helpers/tables.ts";

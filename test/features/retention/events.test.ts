@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
-import { allSweeps } from "../../../src/features/retention/sweeps.ts";
+import { allSweeps } from "../../../src/features/retention/retention-job.ts";
 import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";

@@ -191,85 +191,79 @@ function positions(flags: readonly number[]): number[] {
   return flags.flatMap((flag, index) => (flag ? [index] : []));
 }
 
-/** A pattern in a time zone: croner reads the pattern, the calendar finds its wall times, and this class says when each of them is. */
-export class ZonedCron {
-  readonly #cron: Cron;
-  readonly #timezone: string;
-
-  constructor(cron: Cron, timezone: string) {
-    this.#cron = cron;
-    this.#timezone = timezone;
-  }
-
-  /**
-   * All times strictly after an instant, in the order of their instants. A gap or an overlap is looked for only near what the pattern names,
-   * so a pattern that is due in years costs no more than one that is due in days.
-   */
-  *after(from: EpochMs): Generator<Occurrence, undefined> {
-    const cron = this.#cron;
-    const zone = this.#timezone;
-    let offset = zoneOffsetMs(zone, from);
-    /** The clock keeps this offset up to here, and is then set, if that is known. */
-    let steadyUntil = from;
-    let isSetThen = false;
-    /** Wall times up to here have been dealt with. */
-    let done = from + offset;
-    let repeatedUntil = this.#overlapEnd(from);
-    if (cron.rule === "once") done = Math.max(done, repeatedUntil - 1);
-    for (;;) {
-      const wall = nextWallTime(cron, done);
-      if (wall === undefined) return;
-      const at = wall - offset;
-      if (at <= steadyUntil) {
-        yield { at, local: wall, dst: wall < repeatedUntil ? "repeated" : null };
-        done = wall;
-      } else if (isSetThen) {
-        const change = steadyUntil + 1;
-        const next = zoneOffsetMs(zone, change);
-        if (next > offset) yield* this.#inGap(change, offset, next, done);
-        repeatedUntil = change + offset;
-        // Wall times that the gap left out, or that the first pass has served, are dealt with.
-        done = change + (cron.rule === "once" ? Math.max(offset, next) : next) - 1;
-        offset = next;
-        steadyUntil = change;
-        isSetThen = false;
-      } else {
-        const change = offsetChange(zone, steadyUntil, steadyUntil + DAY_MS);
-        isSetThen = change !== undefined;
-        steadyUntil = change === undefined ? steadyUntil + DAY_MS : change - 1;
-        if (!isSetThen && at - MARGIN_MS > steadyUntil) {
-          // Between here and there the pattern names nothing, whatever the clocks do.
-          steadyUntil = at - MARGIN_MS;
-          offset = zoneOffsetMs(zone, steadyUntil);
-          done = steadyUntil + offset;
-          repeatedUntil = Number.NEGATIVE_INFINITY;
-        }
+/**
+ * All times of a pattern in a time zone strictly after an instant, in the order of their instants: croner reads the pattern, the calendar finds
+ * its wall times, and this says when each of them is. A gap or an overlap is looked for only near what the pattern names,
+ * so a pattern that is due in years costs no more than one that is due in days.
+ */
+export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<Occurrence, undefined> {
+  let offset = zoneOffsetMs(zone, from);
+  /** The clock keeps this offset up to here, and is then set, if that is known. */
+  let steadyUntil = from;
+  let isSetThen = false;
+  /** Wall times up to here have been dealt with. */
+  let done = from + offset;
+  let repeatedUntil = overlapEnd(zone, from);
+  if (cron.rule === "once") done = Math.max(done, repeatedUntil - 1);
+  for (;;) {
+    const wall = nextWallTime(cron, done);
+    if (wall === undefined) return;
+    const at = wall - offset;
+    if (at <= steadyUntil) {
+      yield { at, local: wall, dst: wall < repeatedUntil ? "repeated" : null };
+      done = wall;
+    } else if (isSetThen) {
+      const change = steadyUntil + 1;
+      const next = zoneOffsetMs(zone, change);
+      if (next > offset) yield* timesInGap(cron, change, offset, next, done);
+      repeatedUntil = change + offset;
+      // Wall times that the gap left out, or that the first pass has served, are dealt with.
+      done = change + (cron.rule === "once" ? Math.max(offset, next) : next) - 1;
+      offset = next;
+      steadyUntil = change;
+      isSetThen = false;
+    } else {
+      const change = offsetChange(zone, steadyUntil, steadyUntil + DAY_MS);
+      isSetThen = change !== undefined;
+      steadyUntil = change === undefined ? steadyUntil + DAY_MS : change - 1;
+      if (!isSetThen && at - MARGIN_MS > steadyUntil) {
+        // Between here and there the pattern names nothing, whatever the clocks do.
+        steadyUntil = at - MARGIN_MS;
+        offset = zoneOffsetMs(zone, steadyUntil);
+        done = steadyUntil + offset;
+        repeatedUntil = Number.NEGATIVE_INFINITY;
       }
     }
   }
+}
 
-  /** What happens to the wall times that the clock leaves out when its offset grows. */
-  *#inGap(change: EpochMs, before: number, behind: number, done: EpochMs): Generator<Occurrence, undefined> {
-    const { rule } = this.#cron;
-    if (rule === "interval") return;
-    const end = change + behind;
-    let wall = nextWallTime(this.#cron, Math.max(done, change + before - 1));
-    if (rule === "once") {
-      // A wall time at the very end of the gap runs then by itself.
-      if (wall !== undefined && wall < end && nextWallTime(this.#cron, end - 1) !== end)
-        yield { at: change, local: end, dst: "moved" };
-      return;
-    }
-    for (; wall !== undefined && wall < end; wall = nextWallTime(this.#cron, wall))
-      yield { at: change, local: wall, dst: "skipped" };
+/** What happens to the wall times that the clock leaves out when its offset grows. */
+function* timesInGap(
+  cron: Cron,
+  change: EpochMs,
+  before: number,
+  behind: number,
+  done: EpochMs,
+): Generator<Occurrence, undefined> {
+  const { rule } = cron;
+  if (rule === "interval") return;
+  const end = change + behind;
+  let wall = nextWallTime(cron, Math.max(done, change + before - 1));
+  if (rule === "once") {
+    // A wall time at the very end of the gap runs then by itself.
+    if (wall !== undefined && wall < end && nextWallTime(cron, end - 1) !== end)
+      yield { at: change, local: end, dst: "moved" };
+    return;
   }
+  for (; wall !== undefined && wall < end; wall = nextWallTime(cron, wall))
+    yield { at: change, local: wall, dst: "skipped" };
+}
 
-  /** Where the wall times end that an instant sees for the second time; none if it does not. */
-  #overlapEnd(at: EpochMs): EpochMs {
-    const change = offsetChange(this.#timezone, at - DAY_MS, at);
-    if (change === undefined) return Number.NEGATIVE_INFINITY;
-    return change + zoneOffsetMs(this.#timezone, change - 1);
-  }
+/** Where the wall times end that an instant sees for the second time; none if it does not. */
+function overlapEnd(zone: string, at: EpochMs): EpochMs {
+  const change = offsetChange(zone, at - DAY_MS, at);
+  if (change === undefined) return Number.NEGATIVE_INFINITY;
+  return change + zoneOffsetMs(zone, change - 1);
 }
 
 /** When something recurs: by the wall clock of a zone, or by elapsed time from an instant on. */
@@ -286,17 +280,17 @@ const MAX_SKIPPED = 10_000;
 /** The times of a schedule. */
 export class Recurrence {
   readonly #rule: RecurrenceRule;
-  readonly #zoned: ZonedCron | null;
+  readonly #cron: Cron | null;
 
   /** @throws INVALID_CRON */
   constructor(rule: RecurrenceRule) {
     this.#rule = rule;
-    this.#zoned = "cron" in rule ? new ZonedCron(readCron(rule.cron), rule.timezone) : null;
+    this.#cron = "cron" in rule ? readCron(rule.cron) : null;
   }
 
   /** All times strictly after an instant, the skipped ones among them; there is no end to them, mostly. */
   after(from: EpochMs): Generator<Occurrence, undefined> {
-    return this.#zoned ? this.#zoned.after(from) : this.#intervals(from);
+    return this.#cron ? cronTimes(this.#cron, this.#rule.timezone, from) : this.#intervals(from);
   }
 
   /** The next time strictly after an instant, also one that is skipped: then somebody is to be told. */

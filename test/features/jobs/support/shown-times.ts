@@ -1,5 +1,5 @@
 import { DAY_MS } from "../../../../src/core/clock.ts";
-import { type Occurrence, readCron, ZonedCron } from "../../../../src/features/schedules/cron/recurrence.ts";
+import { cronTimes, type Occurrence, readCron } from "../../../../src/features/schedules/cron/recurrence.ts";
 
 /** Such as `03-08T07:00Z moved 03:00`, `11-01T06:15Z repeated`, or of a wall time that does not happen `02:15 skipped`. */
 export function shownTime({ at, local, dst }: Occurrence): string {
@@ -13,7 +13,7 @@ export function shownTime({ at, local, dst }: Occurrence): string {
 export function timesOf(pattern: string, zone: string, day: string): string[] {
   const midnight = Date.parse(`${day}T00:00:00Z`);
   const times: string[] = [];
-  for (const occurrence of new ZonedCron(readCron(pattern), zone).after(midnight - DAY_MS)) {
+  for (const occurrence of cronTimes(readCron(pattern), zone, midnight - DAY_MS)) {
     const named = occurrence.dst === "moved" ? occurrence.local - 1 : occurrence.local;
     if (named >= midnight + DAY_MS) return times;
     if (named >= midnight) times.push(shownTime(occurrence));

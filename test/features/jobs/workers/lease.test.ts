@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
 import type { MovedJob } from "../../../../src/features/jobs/moved-jobs.ts";
-import { FIXED_SWEEPS } from "../../../../src/features/retention/sweeps.ts";
+import { FIXED_SWEEPS } from "../../../../src/features/retention/retention-job.ts";
 import { sweepAll } from "../../../../src/store/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
