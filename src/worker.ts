@@ -2,7 +2,7 @@
 import { workerData } from "node:worker_threads";
 import type { ThreadRole } from "./core/runtime.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
-import type { BacktestThreadData } from "./features/rules/backtest/backtests.ts";
+import type { BacktestThreadData } from "./features/rules/backtest.ts";
 import { runWriterThread, type WriterThreadData } from "./store/commit/thread-writer.ts";
 import { runScanThread, type ScanThreadData } from "./store/scanner.ts";
 import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snapshot.ts";
@@ -12,7 +12,7 @@ if (role === "writer") runWriterThread(data as WriterThreadData);
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "backtest")
-  void import("./features/rules/backtest/backtest-thread.ts").then(({ runBacktestThread }) =>
+  void import("./features/rules/backtest-thread.ts").then(({ runBacktestThread }) =>
     runBacktestThread(data as BacktestThreadData),
   );
 else if (role === "watchdog")

@@ -58,7 +58,7 @@ function handleOwnJobs({ base, core, services }: Parts): void {
   const { database: db, clock, audit } = base;
   const { runner, jobs } = core.jobs;
   const { backlog, rules, channels } = core.pipeline;
-  handleEventJobs({ db, runner, backlog });
+  handleEventJobs(db, runner, backlog);
   handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
 }
 

@@ -1,10 +1,9 @@
 /** What other features may use of `events`. */
 
-export { EventBus, tellBus } from "./bus.ts";
+export { EventBus, IngestService, tellBus, trialEvent } from "./bus.ts";
 export { EventConsumers } from "./consumers.ts";
 export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";
-export { IngestService, trialEvent } from "./pipeline/ingest-service.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
 export { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "./queries.ts";
 export { EVENT_SWEEPS, eventSweep } from "./retention.ts";

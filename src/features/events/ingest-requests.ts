@@ -4,10 +4,10 @@ import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { IdempotentRequest } from "../../http/idempotency.ts";
 import type { EventResult, IncomingEvent } from "../rules/index.ts";
-import type { EventsContext } from "./context.ts";
-import { idConflict } from "./pipeline/ingest-service.ts";
+import { idConflict } from "./bus.ts";
 import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline/pipeline.ts";
 import { type BatchItem, type ItemError, itemError } from "./pipeline/read-events.ts";
+import type { EventsContext } from "./service.ts";
 
 /** A request with events, authenticated. */
 export interface IngestRequest {
@@ -18,6 +18,14 @@ export interface IngestRequest {
 }
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;
+
+/** The request's Idempotency-Key, if it has one, is no longer in use. */
+export function endIdempotent(
+  { idempotency }: Pick<AnswerContext, "idempotency">,
+  { idempotent }: IngestRequest,
+): void {
+  if (idempotent) idempotency.end(idempotent);
+}
 
 /** One request with one event: answered when the event's commit is on disk. */
 export class SingleIngest implements EventOwner {
@@ -40,18 +48,13 @@ export class SingleIngest implements EventOwner {
 
   settled(_event: IncomingEvent, result: EventResult): void {
     if (result.status === "conflict") return this.failed(_event, idConflict());
-    this.#end();
+    endIdempotent(this.#context, this.#request);
     this.#request.exchange.sendJsonFast(202, this.#body(result));
   }
 
   failed(_event: IncomingEvent, error: PrismError): void {
-    this.#end();
+    endIdempotent(this.#context, this.#request);
     this.#context.kernel.fail(this.#request.exchange, error);
-  }
-
-  #end(): void {
-    const { idempotent } = this.#request;
-    if (idempotent) this.#context.idempotency.end(idempotent);
   }
 
   /** Ids and times need no escaping. */
@@ -131,7 +134,7 @@ export class BatchIngest implements EventOwner {
   failed(_event: IncomingEvent, error: PrismError): void {
     if (this.isAbandoned) return;
     this.isAbandoned = true;
-    this.#end();
+    endIdempotent(this.#context, this.#request);
     this.#context.kernel.fail(this.#request.exchange, error);
   }
 
@@ -148,15 +151,10 @@ export class BatchIngest implements EventOwner {
   }
 
   #answer(): void {
-    this.#end();
+    endIdempotent(this.#context, this.#request);
     const { exchange } = this.#request;
     if (this.#counts().stored > 0) exchange.sendJsonFast(202, this.#body());
     else this.#context.kernel.fail(exchange, this.#rejection());
-  }
-
-  #end(): void {
-    const { idempotent } = this.#request;
-    if (idempotent) this.#context.idempotency.end(idempotent);
   }
 
   #counts(): { accepted: number; duplicates: number; rejected: number; stored: number } {

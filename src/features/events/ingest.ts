@@ -7,8 +7,8 @@ import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
-import type { EventsContext } from "./context.ts";
-import { BatchIngest, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
+import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
+import type { EventPipeline } from "./pipeline/pipeline.ts";
 import {
   arrayElements,
   ndjsonLines,
@@ -17,6 +17,7 @@ import {
   readEvent,
   requireItemLength,
 } from "./pipeline/read-events.ts";
+import type { EventsContext } from "./service.ts";
 
 const ERRORS_ONLY_OVER_LINES = 1000;
 
@@ -46,7 +47,7 @@ export function ingest(
   try {
     return receive(context, request, body, results);
   } catch (error) {
-    release(context, request);
+    endIdempotent(context, request);
     if (error instanceof PrismError && error.code === "OVERLOADED") return refuseLater(error);
     throw error;
   }
@@ -71,7 +72,7 @@ function receive(
   const read = () => receiveBatch(context, request, text, isNdjson, results, free);
   return gate.pass(request.exchange, body.length, read).catch((error: unknown) => {
     free();
-    release(context, request);
+    endIdempotent(context, request);
     throw error;
   });
 }
@@ -108,7 +109,7 @@ async function receiveBatch(
   // The client has gone away while the batch waited. Nothing of it has been stored.
   if (request.exchange.isOver) {
     free();
-    release(context, request);
+    endIdempotent(context, request);
     return ANSWERS_LATER;
   }
   // A caller who may write nowhere gets one error, not one for each item.
@@ -166,10 +167,6 @@ function takeEventRate(
   requireAllowed(state, "Too many events", count);
 }
 
-function release({ idempotency }: EventsContext, { idempotent }: IngestRequest): void {
-  if (idempotent) idempotency.end(idempotent);
-}
-
 /** A client that sends again at once would have the loop receive bodies instead of storing events: its answer waits this long. */
 const REFUSAL_DELAY_MS = 250;
 
@@ -198,13 +195,7 @@ const WAITING_BYTES = 2048;
 /** Events that wait for the writer, beyond which no further batch is read: two write sets, so that the writer never waits for one. */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 
-/** What the gate asks of the pipeline. */
-interface ReadAhead {
-  /** Bytes of events that are read and wait for the writer. */
-  readonly unsealedBytes: number;
-  /** @param fn is called whenever events have gone to the writer. */
-  onTaken(fn: () => void): void;
-}
+type ReadAhead = Pick<EventPipeline, "unsealedBytes" | "onTaken">;
 
 /**
  * Lets few batches be read at a time, in the order in which they came, and none while enough events wait for the writer. What waits counts

@@ -2,12 +2,11 @@ import * as v from "valibot";
 import { callerOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/long-replies.ts";
-import { Reply, route } from "../../http/route.ts";
+import { Reply } from "../../http/route.ts";
 import { object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { EventsContext, EventsOwn } from "./context.ts";
-import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./delete-events.ts";
 import { ingest, openIngest } from "./ingest.ts";
+import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
 import {
   DeleteEvents,
   EventDetail,
@@ -19,7 +18,7 @@ import {
   ListQuery,
   ReprocessBody,
 } from "./schema.ts";
-import { exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
+import { type EventsContext, type EventsOwn, exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
 
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
 const tag = "Events";
@@ -35,111 +34,99 @@ function serve(server: FeatureServer, context: EventsContext): void {
 
   context.runner.handle(DELETE_EVENTS_KIND, (job, signal) => runDeletion(context, job, signal));
 
-  server.route(
-    route({
-      method: "DELETE",
-      path: "/api/v1/projects/:id/events",
-      aliases: ["/projects/:id/events"],
-      summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
-      tag: "Projects",
-      access: { tokenScopes: ["events:delete"] },
-      params: object({ id: v.string() }),
-      query: DeleteEvents,
-      otherStatuses: [202],
-      response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
-      errors: ["PROJECT_NOT_FOUND"],
-      async handle(exchange, { params, query }) {
-        const result = await deleteProjectEvents(context, userOf(exchange), params.id, query.before);
-        return new Reply("jobId" in result ? 202 : 200, result);
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: "/api/v1/events",
-      aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
-      summary: "Store events: one object, an array, or NDJSON",
-      tag,
-      access: { permission: "events:write", within: "project", keyScope: "events:write" },
-      query: IngestQuery,
-      body: IngestBody,
-      raw: MAX_RAW,
-      maxBodyBytes: context.config.ingest.maxBodyBytes,
-      status: 202,
-      response: IngestReply,
-      errors: [
-        "BATCH_TOO_LARGE",
-        "BATCH_REJECTED",
-        "PROJECT_NOT_FOUND",
-        "ID_CONFLICT",
-        ...IDEMPOTENCY_ERRORS,
-        "OVERLOADED",
-        "STORAGE_FULL",
-        "DATABASE_UNAVAILABLE",
-      ],
-      quiet: true,
-      handle: (exchange, { query, body }) => ingest(ingestContext, exchange, body as unknown as Buffer, query.results),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: "/api/v1/events",
-      aliases: ["/events"],
-      summary: "Events of a project, newest first",
-      tag,
-      access: read,
-      query: ListQuery,
-      response: pageOf(EventView),
-      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => listEvents(context, callerOf(exchange), query),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: "/api/v1/events/export",
-      summary: "Download events as NDJSON or CSV, oldest first",
-      tag,
-      access: read,
-      query: ExportQuery,
-      response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
-      errors: ["PROJECT_NOT_FOUND"],
-      handle: (exchange, { query }) => {
-        const isCsv = query.format === "csv";
-        const contentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
-        const lines = exportEvents(context, callerOf(exchange), query);
-        return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: "/api/v1/events/:id",
-      summary: "One event with the notifications it made",
-      tag,
-      access: read,
-      params: object({ id: v.string() }),
-      response: EventDetail,
-      errors: ["EVENT_NOT_FOUND"],
-      handle: (exchange, { params }) => getEvent(context, callerOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: "/api/v1/events/:id/reprocess",
-      summary: "Ask the rules about an event again; those that have told somebody of it are left out",
-      tag,
-      access: { permission: "jobs:manage" },
-      params: object({ id: v.string() }),
-      body: ReprocessBody,
-      status: 202,
-      response: v.object({ jobId: v.string() }),
-      errors: ["EVENT_NOT_FOUND"],
-      handle: (exchange, { params }) => reprocessEvent(context, callerOf(exchange), params.id),
-    }),
-  );
+  server.route({
+    method: "DELETE",
+    path: "/api/v1/projects/:id/events",
+    aliases: ["/projects/:id/events"],
+    summary: "Delete a project's events (owner); more than 10 000 are deleted by a job",
+    tag: "Projects",
+    access: { tokenScopes: ["events:delete"] },
+    params: object({ id: v.string() }),
+    query: DeleteEvents,
+    otherStatuses: [202],
+    response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
+    errors: ["PROJECT_NOT_FOUND"],
+    async handle(exchange, { params, query }) {
+      const result = await deleteProjectEvents(context, userOf(exchange), params.id, query.before);
+      return new Reply("jobId" in result ? 202 : 200, result);
+    },
+  });
+  server.route({
+    method: "POST",
+    path: "/api/v1/events",
+    aliases: ["/events", "/ingest", "/api/ingest", "/api/v1/ingest"],
+    summary: "Store events: one object, an array, or NDJSON",
+    tag,
+    access: { permission: "events:write", within: "project", keyScope: "events:write" },
+    query: IngestQuery,
+    body: IngestBody,
+    raw: MAX_RAW,
+    maxBodyBytes: context.config.ingest.maxBodyBytes,
+    status: 202,
+    response: IngestReply,
+    errors: [
+      "BATCH_TOO_LARGE",
+      "BATCH_REJECTED",
+      "PROJECT_NOT_FOUND",
+      "ID_CONFLICT",
+      ...IDEMPOTENCY_ERRORS,
+      "OVERLOADED",
+      "STORAGE_FULL",
+      "DATABASE_UNAVAILABLE",
+    ],
+    quiet: true,
+    handle: (exchange, { query, body }) => ingest(ingestContext, exchange, body as unknown as Buffer, query.results),
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/events",
+    aliases: ["/events"],
+    summary: "Events of a project, newest first",
+    tag,
+    access: read,
+    query: ListQuery,
+    response: pageOf(EventView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { query }) => listEvents(context, callerOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/events/export",
+    summary: "Download events as NDJSON or CSV, oldest first",
+    tag,
+    access: read,
+    query: ExportQuery,
+    response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { query }) => {
+      const isCsv = query.format === "csv";
+      const contentType = isCsv ? "text/csv; charset=utf-8" : "application/x-ndjson";
+      const lines = exportEvents(context, callerOf(exchange), query);
+      return streamReply(exchange, { contentType, filename: `events.${isCsv ? "csv" : "ndjson"}` }, lines);
+    },
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/events/:id",
+    summary: "One event with the notifications it made",
+    tag,
+    access: read,
+    params: object({ id: v.string() }),
+    response: EventDetail,
+    errors: ["EVENT_NOT_FOUND"],
+    handle: (exchange, { params }) => getEvent(context, callerOf(exchange), params.id),
+  });
+  server.route({
+    method: "POST",
+    path: "/api/v1/events/:id/reprocess",
+    summary: "Ask the rules about an event again; those that have told somebody of it are left out",
+    tag,
+    access: { permission: "jobs:manage" },
+    params: object({ id: v.string() }),
+    body: ReprocessBody,
+    status: 202,
+    response: v.object({ jobId: v.string() }),
+    errors: ["EVENT_NOT_FOUND"],
+    handle: (exchange, { params }) => reprocessEvent(context, callerOf(exchange), params.id),
+  });
 }

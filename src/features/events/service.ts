@@ -1,19 +1,48 @@
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
+import type { BodyReader } from "../../http/body.ts";
+import type { Idempotency } from "../../http/idempotency.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, readPage, requireCursor } from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
+import type { CoreServices } from "../../module/module-api.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
-import type { ReadDb } from "../../store/database.ts";
+import type { Database, ReadDb } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { countFitting } from "../../store/sqlite/list-queries.ts";
+import type { Principals, Projects } from "../access/index.ts";
+import type { JobRunner, JobService } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
+import type { PipelineMetrics } from "../rules/index.ts";
 import { EVENT_COLUMNS, eventCells } from "./cells.ts";
-import type { EventsContext } from "./context.ts";
 import type { EventJobPayload } from "./pipeline/backlog.ts";
+import type { EventPipeline } from "./pipeline/pipeline.ts";
 import * as queries from "./queries.ts";
 import type { EventFilters, ExportQuery, ListQuery } from "./schema.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface EventsOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly kernel: HttpKernel;
+  readonly bodies: BodyReader;
+  readonly pipeline: EventPipeline;
+  readonly pipelineMetrics: PipelineMetrics;
+  readonly jobs: JobService;
+  readonly runner: JobRunner;
+  readonly principals: Principals;
+  readonly projects: Projects;
+  readonly settings: LiveSettings;
+  readonly idempotency: Idempotency;
+}
+
+export type EventsContext = EventsOwn & Pick<CoreServices, "audit">;
 
 const EXPORT_PAGE = 1000;
 /** Of the payloads of an export's page. */

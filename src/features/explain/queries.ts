@@ -147,7 +147,7 @@ function storms(db: ReadDb) {
 export type Storm = NonNullable<Awaited<ReturnType<typeof stormAround>>>;
 
 /** Matches of a rule in the time before an event, itself included; of rules whose window has no key. */
-export async function matchesBefore(
+export function matchesBefore(
   db: ReadDb,
   ruleId: string,
   event: Pick<EventsTable, "seq" | "receivedAt">,
@@ -162,11 +162,7 @@ export async function matchesBefore(
     .where("d.outcome", "!=", "no recipients")
     .where("e.receivedAt", ">", event.receivedAt - windowMs)
     .limit(COUNTED);
-  const row = await db
-    .selectFrom(matches.as("m"))
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .executeTakeFirst();
-  return row?.n ?? 0;
+  return countOf(db.selectFrom(matches.as("m")));
 }
 
 /** When the rule, or its dedupe key, had told somebody last. */

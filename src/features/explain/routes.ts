@@ -1,9 +1,7 @@
 import { userOf } from "../../http/access.ts";
-import { route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import * as s from "./schema.ts";
-import type { ExplainOwn } from "./service.ts";
-import { explainEvent, explainNotification } from "./service.ts";
+import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts";
 
 const tag = "Explain";
 
@@ -13,32 +11,28 @@ export function explainFeature(own: ExplainOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: ExplainOwn): void {
-  server.route(
-    route({
-      method: "GET",
-      path: "/api/v1/explain/event/:id",
-      summary: "What became of an event: rules, notifications, recipients, channels. Recipients see their own part",
-      tag,
-      access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
-      params: s.Params,
-      query: s.Query,
-      response: s.ExplainView,
-      errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
-      handle: (exchange, { params, query }) => explainEvent(context, userOf(exchange), params.id, query.userId),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: "/api/v1/explain/notification/:id",
-      summary: "Where a notification comes from and what became of it. Recipients see their own part",
-      tag,
-      access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
-      params: s.Params,
-      query: s.Query,
-      response: s.ExplainView,
-      errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
-      handle: (exchange, { params, query }) => explainNotification(context, userOf(exchange), params.id, query.userId),
-    }),
-  );
+  server.route({
+    method: "GET",
+    path: "/api/v1/explain/event/:id",
+    summary: "What became of an event: rules, notifications, recipients, channels. Recipients see their own part",
+    tag,
+    access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
+    params: s.Params,
+    query: s.Query,
+    response: s.ExplainView,
+    errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainEvent(context, userOf(exchange), params.id, query.userId),
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/explain/notification/:id",
+    summary: "Where a notification comes from and what became of it. Recipients see their own part",
+    tag,
+    access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
+    params: s.Params,
+    query: s.Query,
+    response: s.ExplainView,
+    errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainNotification(context, userOf(exchange), params.id, query.userId),
+  });
 }

@@ -19,8 +19,7 @@ export interface ExplainedRule {
   readonly definition: Definition | null;
 }
 
-/** What the outcomes of rules are read from. */
-export interface OutcomeContext {
+interface OutcomeContext {
   readonly db: ReadDb;
   readonly defaults: ReturnType<DefaultSuppression>;
 }
@@ -43,8 +42,10 @@ export async function decidedRule(
   switch (row.outcome) {
     case "suppressed":
       return { definition, view: await suppressedView(db, defaults, view, definition, row, event) };
-    case "deduped":
-      return { definition, view: { ...view, earlier: await earlierNotification(db, row.notificationId) } };
+    case "deduped": {
+      const earlier = row.notificationId === null ? undefined : await queries.findNotification(db, row.notificationId);
+      return { definition, view: { ...view, earlier: earlierView(earlier) } };
+    }
     case "cooled":
       return { definition, view: await cooledView(db, view, definition, row, event) };
     default:
@@ -102,11 +103,6 @@ async function suppressedView(
     reason: `held back: more than ${countText(limit, "match", "matches")}${keyText} within ${briefDuration(windowMs)}${stormText}`,
     suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
   };
-}
-
-async function earlierNotification(db: ReadDb, notificationId: string | null): Promise<RuleView["earlier"]> {
-  if (notificationId === null) return null;
-  return earlierView(await queries.findNotification(db, notificationId));
 }
 
 async function cooledView(

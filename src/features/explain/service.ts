@@ -11,16 +11,9 @@ import type { Projects, UserDirectory } from "../access/index.ts";
 import { storedEvent } from "../rules/index.ts";
 import { notificationTimeline } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
-import {
-  countText,
-  decidedRule,
-  type ExplainedRule,
-  OUT_OF_REACH,
-  type OutcomeContext,
-  silentRule,
-} from "./rule-outcomes.ts";
+import { countText, decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView } from "./schema.ts";
-import { type Eligibility, readEligibility, reasonsFor } from "./user-reasons.ts";
+import { readEligibility, reasonsFor } from "./user-reasons.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface ExplainOwn {
@@ -30,6 +23,9 @@ export interface ExplainOwn {
   readonly settings: LiveSettings;
 }
 
+/** Of all traces of decided rules in an answer, and of all others. */
+const MAX_TRACE_BYTES = 4_194_304;
+
 /** What is explained, and to whom. */
 interface Asked {
   readonly kind: "event" | "notification";
@@ -38,10 +34,6 @@ interface Asked {
   /** Whose part alone is shown; null: everything. */
   readonly only: string | null;
   readonly userId: string | null;
-}
-
-function outcomesOf({ db, settings }: ExplainOwn): OutcomeContext {
-  return { db: db.scan, defaults: settings.defaultSuppression };
 }
 
 /** @throws EVENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE for somebody who sees the event, but not whom it reached */
@@ -104,12 +96,23 @@ async function decidedRules(
   ruleId: string | null = null,
 ): Promise<ExplainedRule[]> {
   const incoming = storedEvent(event);
-  const rows = await queries.decisionsOf(context.db.scan, event.seq, ruleId);
+  const outcomes = { db: context.db.scan, defaults: context.settings.defaultSuppression };
+  const rows = await queries.decisionsOf(outcomes.db, event.seq, ruleId);
+  return explainEach(rows, (row) => decidedRule(outcomes, row, incoming));
+}
+
+/** Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has up to a hundred of each kind. */
+async function explainEach<Row>(
+  rows: readonly Row[],
+  explainRow: (row: Row) => ExplainedRule | Promise<ExplainedRule>,
+): Promise<ExplainedRule[]> {
   const rules: ExplainedRule[] = [];
-  const traces = new TraceBudget();
   const turns = new LoopTurns();
+  let leftBytes = MAX_TRACE_BYTES;
   for (const row of rows) {
-    rules.push(traces.fit(await decidedRule(outcomesOf(context), row, incoming)));
+    const rule = await explainRow(row);
+    if (rule.view.trace !== null) leftBytes -= JSON.stringify(rule.view.trace).length;
+    rules.push(leftBytes >= 0 ? rule : { ...rule, view: { ...rule.view, trace: null } });
     await turns.pause();
   }
   return rules;
@@ -144,7 +147,8 @@ async function explain(
   const isWhole = asked.kind === "event" && only === null;
   const all = event && state && isWhole ? await withSilent(context, event, state.state, decided) : null;
   const rules = all?.rules ?? (only === null ? decided : ownPart(decided, notifications));
-  const eligibility = await eligibilityOf(context, userId, event?.projectId ?? null);
+  const eligibility =
+    userId === null ? null : await readEligibility(scan, userId, event?.projectId ?? null, context.projects.defaultId);
   const user =
     eligibility && (await reasonsFor(scan, eligibility, rules, notifications, asked.event?.receivedAt ?? null));
   const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
@@ -176,13 +180,7 @@ async function withSilent(
     queries.countSilent(scan, event, at),
     queries.outcomesOf(scan, event.seq),
   ]);
-  const silent: ExplainedRule[] = [];
-  const traces = new TraceBudget();
-  const turns = new LoopTurns();
-  for (const row of rows) {
-    silent.push(traces.fit(silentRule(row, incoming, state)));
-    await turns.pause();
-  }
+  const silent = await explainEach(rows, (row) => silentRule(row, incoming, state));
   const decidedTotal = Object.values(outcomes).reduce((sum, n) => sum + n, 0);
   const rules = [...decided, ...silent];
   return {
@@ -192,22 +190,7 @@ async function withSilent(
   };
 }
 
-function eligibilityOf(
-  { db, projects }: ExplainOwn,
-  userId: string | null,
-  projectId: string | null,
-): Promise<Eligibility | null> | null {
-  return userId === null ? null : readEligibility(db.scan, userId, projectId, projects.defaultId);
-}
-
-interface State {
-  readonly state: "decided" | "waiting" | "failed";
-  readonly failure: {
-    readonly attempts: number;
-    readonly lastError: string | null;
-    readonly jobId: string | null;
-  } | null;
-}
+type State = Pick<NonNullable<ExplainView["event"]>, "state" | "failure">;
 
 async function stateOf(db: ExplainOwn["db"]["scan"], event: EventsTable): Promise<State> {
   const failure = (await queries.openFailure(db, event.seq)) ?? null;
@@ -327,23 +310,4 @@ function eventAnswer({ counts, rulesLeftOut, rules, notifications }: Parts): str
 
 function noneOf(rules: number): string {
   return rules === 1 ? "The only rule did not match it" : `None of the ${rules} rules matched it`;
-}
-
-/** Of the traces of an answer's rules together. */
-const MAX_BYTES = 4_194_304;
-
-/** Leaves out the traces that would make an answer too large: one can have 0.4 MB, and an answer has up to a hundred of each kind. */
-class TraceBudget {
-  #leftBytes: number;
-
-  constructor(bytes = MAX_BYTES) {
-    this.#leftBytes = bytes;
-  }
-
-  fit(rule: ExplainedRule): ExplainedRule {
-    const { trace } = rule.view;
-    if (trace === null) return rule;
-    this.#leftBytes -= JSON.stringify(trace).length;
-    return this.#leftBytes >= 0 ? rule : { ...rule, view: { ...rule.view, trace: null } };
-  }
 }

@@ -2,21 +2,12 @@ import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcomes.ts";
-import type { NotificationView, RecipientView, RuleView } from "./schema.ts";
+import type { ExplainView, NotificationView, RecipientView, RuleView } from "./schema.ts";
 
-interface Told {
-  readonly told: boolean;
-  readonly reason: string;
-}
+/** Why one user was told by a rule, or was not. */
+type Told = NonNullable<RuleView["user"]>;
 
-/** Why one user was told, or was not. */
-interface UserReasons {
-  readonly id: string;
-  readonly name: string;
-  readonly told: boolean;
-  readonly reasons: readonly string[];
-  readonly byRule: ReadonlyMap<string, Told>;
-}
+type UserReasons = NonNullable<ExplainView["user"]> & { readonly byRule: ReadonlyMap<string, Told> };
 
 /** @param at when the event came; null where there is none. */
 export async function reasonsFor(
@@ -25,7 +16,7 @@ export async function reasonsFor(
   rules: readonly ExplainedRule[],
   notifications: readonly NotificationView[],
   at: number | null,
-): Promise<UserReasons & { reasons: string[] }> {
+): Promise<UserReasons> {
   const { id } = eligibility.person;
   const byRule = new Map<string, Told>();
   const reasons: string[] = [];
@@ -201,10 +192,6 @@ function channelReasons(
   return lines;
 }
 
-export function nameOf(person: {
-  readonly name: string | null;
-  readonly username: string | null;
-  readonly email: string | null;
-}): string {
+export function nameOf(person: Pick<queries.Recipient, "name" | "username" | "email">): string {
   return person.username ?? (person.name || person.email) ?? "a user without a name";
 }

@@ -26,5 +26,4 @@ export {
   type RulePosition,
 } from "./language/language.ts";
 export { SUPPRESSION_SWEEPS } from "./retention.ts";
-export { type SuppressionSetting, throttleSettings } from "./throttle/settings.ts";
-export { type DefaultSuppression, Throttle } from "./throttle/throttle.ts";
+export { type DefaultSuppression, type SuppressionSetting, Throttle, throttleSettings } from "./throttle/throttle.ts";

@@ -1,5 +1,4 @@
-import type { Selectable } from "kysely";
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
@@ -45,20 +44,21 @@ function stored(db: ReadDb | Trx) {
     .where("rules.deletedAt", "is", null);
 }
 
+/** The totals of a rule. */
+export const STATS = [
+  "matched",
+  "fired",
+  "suppressed",
+  "deduped",
+  "cooled",
+  "noRecipients",
+  "errors",
+  "lastMatchedAt",
+  "lastError",
+] as const;
+
 function withStats(query: ReturnType<typeof stored>) {
-  return query
-    .selectAll("rules")
-    .select([
-      "rule_stats.matched",
-      "rule_stats.fired",
-      "rule_stats.suppressed",
-      "rule_stats.deduped",
-      "rule_stats.cooled",
-      "rule_stats.noRecipients",
-      "rule_stats.errors",
-      "rule_stats.lastMatchedAt",
-      "rule_stats.lastError",
-    ]);
+  return query.selectAll("rules").select(STATS.map((column) => `rule_stats.${column}` as const));
 }
 
 function filtered(db: ReadDb, filter: RuleFilter) {
@@ -200,13 +200,7 @@ export function decisionsPerDay(db: ReadDb, ruleId: string, from: number, to: nu
 }
 
 /** Active rules of one project (null: of all projects) or of one creator. */
-export async function countActive(trx: Trx, column: "projectId" | "createdBy", value: string | null): Promise<number> {
-  const row = await trx
-    .selectFrom("rules")
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .where(column, "is", value)
-    .where("active", "=", 1)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return row?.n ?? 0;
+export function countActive(trx: Trx, column: "projectId" | "createdBy", value: string | null): Promise<number> {
+  const active = trx.selectFrom("rules").where("active", "=", 1).where("deletedAt", "is", null);
+  return countOf(active.where(column, "is", value));
 }

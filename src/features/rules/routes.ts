@@ -1,13 +1,12 @@
 import { PrismError } from "../../core/errors.ts";
 import { callerOf, missingPermission, userOf } from "../../http/access.ts";
 import { stateOf } from "../../http/negotiation.ts";
-import { route, versioned } from "../../http/route.ts";
+import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import { Backtests } from "./backtest/backtests.ts";
-import { answerBacktest } from "./backtest.ts";
-import type { RulesContext, RulesOwn } from "./context.ts";
+import { answerBacktest, Backtests } from "./backtest.ts";
 import * as s from "./schema.ts";
+import type { RulesContext, RulesOwn } from "./service.ts";
 import * as service from "./service.ts";
 import { readableEvent, testRule } from "./trial.ts";
 
@@ -36,174 +35,153 @@ export function rulesFeature(own: RulesOwn): Feature {
 function serve(server: FeatureServer, context: RulesContext): void {
   const backtests = new Backtests(context.config.databaseFile);
   context.events.on("system:stopping", () => backtests.stop());
-  const backtestContext = { ...context, backtests };
   const read = { permission: "rules:read", within: "project" } as const;
   const write = { permission: "rules:write", within: "project" } as const;
 
-  server.route(
-    route({
-      method: "POST",
-      path: PATH,
-      summary: "Make a rule",
-      tag,
-      access: write,
-      body: s.CreateRule,
-      status: 201,
-      response: s.RuleWithWarnings,
-      errors: WRITE_ERRORS,
-      async handle(exchange, { body }) {
-        const { version, body: rule } = await service.createRule(context, userOf(exchange), body);
-        return versioned(version, rule, { status: 201 });
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: PATH,
-      summary: "Rules, newest first",
-      tag,
-      access: read,
-      query: s.ListRules,
-      response: pageOf(s.RuleView),
-      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { query }) => service.listRules(context, userOf(exchange), query),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/test`,
-      summary: "Try a condition on an event; nothing is stored",
-      tag,
-      access: read,
-      body: s.TestRule,
-      response: s.TestReply,
-      errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
-      async handle(exchange, { body: { condition, event, eventId, templates } }) {
-        if ((event === undefined) === (eventId === undefined))
-          throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
-        const principal = callerOf(exchange);
-        if (!context.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
-        const subject =
-          eventId === undefined
-            ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
-            : await readableEvent(context, principal, eventId);
-        return testRule({ condition, event: subject, templates });
-      },
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/import`,
-      summary: "Make and change many rules, all or none; a rule is known by its name in its project",
-      tag,
-      access: write,
-      body: s.ImportRules,
-      response: s.ImportView,
-      errors: [...WRITE_ERRORS, "NAME_TAKEN"],
-      handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
-    }),
-  );
-  server.route(
-    route({
-      method: "POST",
-      path: `${PATH}/backtest`,
-      summary:
-        "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
-      tag,
-      access: read,
-      body: s.BacktestRule,
-      response: s.BacktestReply,
-      errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
-      handle: (exchange, { body }) => answerBacktest(backtestContext, exchange, body),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id`,
-      summary: "A rule with its totals",
-      tag,
-      access: read,
-      params: s.RuleParams,
-      response: s.RuleWithWarnings,
-      errors: ["RULE_NOT_FOUND"],
-      async handle(exchange, { params }) {
-        const { version, body } = await service.getRule(context, userOf(exchange), params.id);
-        const { stats, soundUrl, broken } = body;
-        // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
-        const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
-        const hasState = !isUnmet || soundUrl !== null || broken !== null;
-        const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
-        return versioned(version, body, { state });
-      },
-    }),
-  );
+  server.route({
+    method: "POST",
+    path: PATH,
+    summary: "Make a rule",
+    tag,
+    access: write,
+    body: s.CreateRule,
+    status: 201,
+    response: s.RuleWithWarnings,
+    errors: WRITE_ERRORS,
+    async handle(exchange, { body }) {
+      const { version, body: rule } = await service.createRule(context, userOf(exchange), body);
+      return versioned(version, rule, { status: 201 });
+    },
+  });
+  server.route({
+    method: "GET",
+    path: PATH,
+    summary: "Rules, newest first",
+    tag,
+    access: read,
+    query: s.ListRules,
+    response: pageOf(s.RuleView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { query }) => service.listRules(context, userOf(exchange), query),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/test`,
+    summary: "Try a condition on an event; nothing is stored",
+    tag,
+    access: read,
+    body: s.TestRule,
+    response: s.TestReply,
+    errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
+    async handle(exchange, { body: { condition, event, eventId, templates } }) {
+      if ((event === undefined) === (eventId === undefined))
+        throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
+      const principal = callerOf(exchange);
+      if (!context.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
+      const subject =
+        eventId === undefined
+          ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
+          : await readableEvent(context, principal, eventId);
+      return testRule({ condition, event: subject, templates });
+    },
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/import`,
+    summary: "Make and change many rules, all or none; a rule is known by its name in its project",
+    tag,
+    access: write,
+    body: s.ImportRules,
+    response: s.ImportView,
+    errors: [...WRITE_ERRORS, "NAME_TAKEN"],
+    handle: (exchange, { body }) => service.importAs(context, userOf(exchange), body),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/backtest`,
+    summary:
+      "What a rule would have made of stored events; nothing is stored. As NDJSON with progress before the answer",
+    tag,
+    access: read,
+    body: s.BacktestRule,
+    response: s.BacktestReply,
+    errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
+    handle: (exchange, { body }) => answerBacktest(context, backtests, exchange, body),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id`,
+    summary: "A rule with its totals",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    response: s.RuleWithWarnings,
+    errors: ["RULE_NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const { version, body } = await service.getRule(context, userOf(exchange), params.id);
+      const { stats, soundUrl, broken } = body;
+      // Totals, which no version counts; a rule that has met no event has none. And a link that is another from time to time.
+      const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
+      const hasState = !isUnmet || soundUrl !== null || broken !== null;
+      const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
+      return versioned(version, body, { state });
+    },
+  });
   for (const method of ["PUT", "PATCH"] as const) {
-    server.route(
-      route({
-        method,
-        path: `${PATH}/:id`,
-        summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
-        tag,
-        access: write,
-        params: s.RuleParams,
-        body: s.UpdateRule,
-        response: s.RuleWithWarnings,
-        errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
-        async handle(exchange, { params, body }) {
-          const updated = await service.updateRule(
-            context,
-            userOf(exchange),
-            params.id,
-            exchange.header("if-match"),
-            body,
-          );
-          return versioned(updated.version, updated.body);
-        },
-      }),
-    );
-  }
-  server.route(
-    route({
-      method: "DELETE",
+    server.route({
+      method,
       path: `${PATH}/:id`,
-      summary: "Delete a rule; its decisions and notifications stay",
+      summary: "Change a rule; members that are missing stay. In force for every event committed after the answer",
       tag,
       access: write,
       params: s.RuleParams,
-      errors: ["RULE_NOT_FOUND"],
-      handle: (exchange, { params }) => service.deleteRule(context, userOf(exchange), params.id),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id/versions`,
-      summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
-      tag,
-      access: read,
-      params: s.RuleParams,
-      query: s.VersionsQuery,
-      response: pageOf(s.VersionView),
-      errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
-      handle: (exchange, { params, query }) => service.listVersions(context, userOf(exchange), params.id, query),
-    }),
-  );
-  server.route(
-    route({
-      method: "GET",
-      path: `${PATH}/:id/stats`,
-      summary: "How often the rule matched and fired, in all and by day",
-      tag,
-      access: read,
-      params: s.RuleParams,
-      query: s.StatsQuery,
-      response: s.StatsView,
-      errors: ["RULE_NOT_FOUND"],
-      handle: (exchange, { params, query }) => service.ruleStats(context, userOf(exchange), params.id, query),
-    }),
-  );
+      body: s.UpdateRule,
+      response: s.RuleWithWarnings,
+      errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
+      async handle(exchange, { params, body }) {
+        const updated = await service.updateRule(
+          context,
+          userOf(exchange),
+          params.id,
+          exchange.header("if-match"),
+          body,
+        );
+        return versioned(updated.version, updated.body);
+      },
+    });
+  }
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    summary: "Delete a rule; its decisions and notifications stay",
+    tag,
+    access: write,
+    params: s.RuleParams,
+    errors: ["RULE_NOT_FOUND"],
+    handle: (exchange, { params }) => service.deleteRule(context, userOf(exchange), params.id),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/versions`,
+    summary: "What the rule was, version by version, newest first: in the projects whose rules the caller may read",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    query: s.VersionsQuery,
+    response: pageOf(s.VersionView),
+    errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { params, query }) => service.listVersions(context, userOf(exchange), params.id, query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/stats`,
+    summary: "How often the rule matched and fired, in all and by day",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    query: s.StatsQuery,
+    response: s.StatsView,
+    errors: ["RULE_NOT_FOUND"],
+    handle: (exchange, { params, query }) => service.ruleStats(context, userOf(exchange), params.id, query),
+  });
 }

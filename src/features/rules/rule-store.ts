@@ -12,7 +12,7 @@ import type { RuleBook } from "./deciding/rule-book.ts";
 import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import type { CreateRule, UpdateRule } from "./schema.ts";
-import { throttleSettings } from "./throttle/settings.ts";
+import { throttleSettings } from "./throttle/throttle.ts";
 import { definitionView } from "./view.ts";
 
 /** What checking and storing rules needs, in a running server and on its data directory alike. The caller checks rights. */
@@ -139,7 +139,8 @@ export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly q
   }
   for (const [projectId, { size, ids }] of byProject) {
     const message = size > 0 ? rules.patternRefusal(projectId, size, ids) : null;
-    if (message !== null) throw patternsRefused(message);
+    if (message === null) continue;
+    throw new PrismError("INVALID_CONDITION", message, { details: [{ path: "condition", code: "LIMIT", message }] });
   }
 }
 
@@ -164,24 +165,9 @@ async function recordVersion(
   addEffect(trx, { type: "rules-changed", ruleIds: [row.id] });
 }
 
-/** The columns of the rule alone. */
-function withoutStats({
-  matched: _m,
-  fired: _f,
-  suppressed: _s,
-  deduped: _d,
-  cooled: _o,
-  noRecipients: _n,
-  errors: _e,
-  lastMatchedAt: _l,
-  lastError: _x,
-  ...row
-}: queries.RuleWithStats): queries.RuleRow {
-  return row;
-}
-
-function patternsRefused(message: string): PrismError {
-  return new PrismError("INVALID_CONDITION", message, { details: [{ path: "condition", code: "LIMIT", message }] });
+function withoutStats(rule: queries.RuleWithStats): queries.RuleRow {
+  const columns = Object.entries(rule).filter(([name]) => !(queries.STATS as readonly string[]).includes(name));
+  return Object.fromEntries(columns) as queries.RuleRow;
 }
 
 /** @throws INVALID_TEMPLATE */
@@ -218,11 +204,6 @@ function asTemplate(name: string): string {
 
 type Targets = Pick<queries.RuleRow, "targetRoles" | "targetUsers">;
 
-interface GivenTargets {
-  readonly targetRoles?: readonly string[] | undefined;
-  readonly targetUsers?: readonly string[] | undefined;
-}
-
 /**
  * Whom a rule is to reach, as it is stored: ids, for a role that is renamed stays meant. What is not given stays and is not asked about again,
  * so that a rule can be renamed after one of its users was disabled; a rule that moves to another project has its users asked for there.
@@ -232,7 +213,7 @@ async function resolveTargets(
   trx: Trx,
   directory: UserDirectory,
   projectId: string | null,
-  given: GivenTargets,
+  given: Pick<UpdateRule, "targetRoles" | "targetUsers">,
   old: (Targets & Pick<queries.RuleRow, "projectId">) | null,
 ): Promise<Targets> {
   const isMoved = old !== null && old.projectId !== projectId;

@@ -268,11 +268,7 @@ export type VersionsQuery = v.InferOutput<typeof VersionsQuery>;
 export const StatsQuery = object({ from: v.optional(instant), to: v.optional(instant) });
 
 const counts = {
-  matched: v.number(),
-  fired: v.number(),
-  suppressed: v.number(),
-  deduped: v.number(),
-  cooled: v.number(),
+  ...backtestCounts,
   noRecipients: v.number(),
   errors: v.number(),
   lastMatchedAt: v.nullable(v.string()),

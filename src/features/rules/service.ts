@@ -1,13 +1,19 @@
-import { DAY_MS, toRfc3339 } from "../../core/clock.ts";
+import type { Config } from "../../config/load.ts";
+import { type Clock, DAY_MS, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import { addEffect } from "../../store/database.ts";
-import type { RulesContext } from "./context.ts";
+import type { ServedChannels } from "../../http/shapes.ts";
+import type { CoreServices } from "../../module/module-api.ts";
+import { addEffect, type Database } from "../../store/database.ts";
+import type { Projects, UserDirectory } from "../access/index.ts";
+import type { SoundServices } from "../sounds/index.ts";
+import type { RuleBook } from "./deciding/rule-book.ts";
 import { importRules } from "./import-rules.ts";
-import { conditionWarnings } from "./language/language.ts";
+import { conditionWarnings, type RuleEvent } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import {
   allowedRow,
@@ -21,6 +27,23 @@ import {
 import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom, roleId } from "./rule-store.ts";
 import type { CreateRule, ImportReply, ImportRules, ListRules, UpdateRule, VersionsQuery } from "./schema.ts";
 import { countsView, ruleView } from "./view.ts";
+
+/** What the feature needs besides the services of every module. */
+export interface RulesOwn {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly config: Config;
+  readonly rules: RuleBook;
+  readonly channels: ServedChannels;
+  readonly projects: Projects;
+  readonly users: UserDirectory;
+  readonly settings: LiveSettings;
+  readonly sounds: SoundServices;
+  /** An event as ingest would make it of this object. @throws VALIDATION_FAILED */
+  trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent;
+}
+
+export type RulesContext = RulesOwn & Pick<CoreServices, "events" | "audit">;
 
 // A rule, its version and its audit row are one transaction.
 

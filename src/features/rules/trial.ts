@@ -1,6 +1,5 @@
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { RulesContext } from "./context.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {
   type ConditionTrace,
@@ -10,6 +9,7 @@ import {
   conditionWarnings,
   type RuleEvent,
 } from "./language/language.ts";
+import type { RulesContext } from "./service.ts";
 
 export interface RuleTest {
   readonly condition: string;

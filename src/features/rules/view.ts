@@ -1,7 +1,7 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import type { BrokenRule } from "./deciding/rule-book.ts";
-import type { RuleRow, RuleWithStats } from "./queries.ts";
+import type { RuleRow, RuleWithStats, STATS } from "./queries.ts";
 
 /** A rule as clients see it; which rules are broken is known to a running server. Roles are stored by id, so that one that is renamed stays meant; they are shown by name. */
 export function ruleView(
@@ -49,12 +49,7 @@ function objectOrNull(json: string | null): Record<string, unknown> | null {
   return json === null ? null : (JSON.parse(json) as Record<string, unknown>);
 }
 
-type Counts = Pick<
-  RuleWithStats,
-  "matched" | "fired" | "suppressed" | "deduped" | "cooled" | "noRecipients" | "errors" | "lastMatchedAt" | "lastError"
->;
-
-export function countsView(counts: Counts) {
+export function countsView(counts: Pick<RuleWithStats, (typeof STATS)[number]>) {
   return {
     matched: counts.matched ?? 0,
     fired: counts.fired ?? 0,

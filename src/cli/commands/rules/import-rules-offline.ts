@@ -1,7 +1,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import { UserDirectory } from "../../../features/access/users/user-directory.ts";
-import type { PatternQuota } from "../../../features/rules/deciding/pattern-quota.ts";
-import { storedPatterns } from "../../../features/rules/deciding/pattern-quota.ts";
+import type { PatternQuota } from "../../../features/rules/deciding/rule-costs.ts";
+import { storedPatterns } from "../../../features/rules/deciding/rule-costs.ts";
 import { type Importer, importRules } from "../../../features/rules/import-rules.ts";
 import { activeUserByEmail } from "../../../features/rules/queries.ts";
 import type { RuleStoreContext } from "../../../features/rules/rule-store.ts";

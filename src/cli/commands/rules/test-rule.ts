@@ -80,7 +80,7 @@ async function decide(context: Context, draft: RuleDraft, event: Record<string, 
     return (await serverOf(context)).post<RuleTestResult>("/api/v1/rules/test", { ...draft, event });
   const [{ testRule: evaluate }, { trialEvent }] = await Promise.all([
     import("../../../features/rules/trial.ts"),
-    import("../../../features/events/pipeline/ingest-service.ts"),
+    import("../../../features/events/bus.ts"),
   ]);
   const projectId = typeof event["projectId"] === "string" ? event["projectId"] : "default";
   return evaluate({ ...draft, event: trialEvent(event, projectId, Date.now()) });

@@ -29,7 +29,7 @@ import {
   storedEvent,
 } from "../../rules/index.ts";
 
-interface BacklogParts {
+export interface BacklogParts {
   readonly committer: Committer;
   readonly reader: Sqlite;
   readonly decider: Decider;
@@ -37,6 +37,7 @@ interface BacklogParts {
   readonly clock: Clock;
   readonly metrics: PipelineMetrics;
   readonly log: Logger;
+  /** Told of jobs that have been committed. */
   onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
@@ -365,14 +366,8 @@ export interface EventJobPayload {
   readonly again?: true;
 }
 
-interface EventJobParts {
-  readonly db: Database;
-  readonly runner: JobRunner;
-  readonly backlog: Backlog;
-}
-
 /** Handles the jobs that decide an event again. */
-export function handleEventJobs({ db, runner, backlog }: EventJobParts): void {
+export function handleEventJobs(db: Database, runner: JobRunner, backlog: Backlog): void {
   runner.handle("event.process", async (job) => {
     const { eventSeq, again } = job.payload as EventJobPayload;
     const event = await db.read

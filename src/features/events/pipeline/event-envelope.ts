@@ -152,15 +152,6 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What a foreign member can fill. */
-interface Fillable {
-  level: Level;
-  id: string | undefined;
-  source: string | null;
-  occurredAt: number | undefined;
-  unknown: string[] | null;
-}
-
 /** What other systems call the five levels, in lower case. Numbers are left out: scales run in both directions. */
 const LEVEL_SYNONYMS = new Map<string, Level>([
   ["trace", "debug"],
@@ -192,7 +183,7 @@ const LAST_MS = 8_640_000_000_000_000;
  * Reads a member of an event that another system uses in its own way, for `ingest.lenient`. What can be mapped fills the envelope; the member
  * itself goes into the payload as it was sent. @returns whether the event can be taken with it.
  */
-function takeForeign(envelope: Fillable, name: string, value: unknown): boolean {
+function takeForeign(envelope: Envelope, name: string, value: unknown): boolean {
   switch (name) {
     case "level":
       // No text of an object: its own toString would be called.

@@ -1,8 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
-import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
+import { emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import { eventColumns } from "../../../store/commit/event-columns.ts";
 import type {
   CommitOutcome,
@@ -11,19 +10,10 @@ import type {
   JobFinish,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { EnqueuedRow, Told } from "../../../store/effect.ts";
+import type { Told } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
-import type { Announcer } from "../../notifications/index.ts";
-import {
-  Budget,
-  type Decider,
-  type EventResult,
-  enqueuedBy,
-  type IncomingEvent,
-  type PipelineMetrics,
-  RuleStats,
-} from "../../rules/index.ts";
-import type { Backlog } from "./backlog.ts";
+import { Budget, type EventResult, enqueuedBy, type IncomingEvent, RuleStats } from "../../rules/index.ts";
+import type { Backlog, BacklogParts } from "./backlog.ts";
 
 /** The request or call that handed an event in and waits for its result. */
 export interface EventOwner {
@@ -44,20 +34,11 @@ export interface OwnerRows {
   readonly finish?: JobFinish;
 }
 
-interface PipelineParts {
-  readonly committer: Committer;
-  readonly reader: Sqlite;
-  readonly decider: Decider;
+interface PipelineParts extends BacklogParts {
   readonly backlog: Backlog;
-  readonly announcer: Announcer;
-  readonly clock: Clock;
-  readonly metrics: PipelineMetrics;
   readonly highWaterBytes: number;
-  readonly log: Logger;
   /** What the rules made of each batch. */
   readonly rulesLog: Logger;
-  /** Told of jobs that have been committed. */
-  onJobs(jobs: readonly EnqueuedRow[]): void;
   /** @throws STORAGE_FULL while the disk has too little room. */
   requireSpace(): void;
 }

@@ -10,7 +10,7 @@ import {
 } from "../../../core/json-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
-import { type Envelope, foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
 
 /**
  * An item's text may have this many times the units that its payload may have bytes, and the room of an envelope besides: the payload is
@@ -73,7 +73,8 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const { value, receivedAt } = source;
   if (!isPlainObject(value)) throw new PrismError("VALIDATION_FAILED", "An event must be a JSON object");
   const given = readEnvelope(value, limits.lenient);
-  const occurredAt = given.occurredAt ?? foreignTimeOf(given, value, receivedAt, limits) ?? receivedAt;
+  const foreignAt = given.unknown && limits.lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
+  const occurredAt = given.occurredAt ?? foreignAt ?? receivedAt;
   if (occurredAt > receivedAt + DAY_MS) throw invalid("occurredAt", "must not be more than 24 hours ahead");
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
@@ -100,15 +101,6 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     receivedAt,
     givenCorrelationId: source.correlationId === id ? null : source.correlationId,
   });
-}
-
-function foreignTimeOf(
-  { unknown }: Envelope,
-  value: Record<string, unknown>,
-  receivedAt: number,
-  { lenient }: EventLimits,
-): number | undefined {
-  return unknown !== null && lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
 }
 
 /** An error of one event in the form of a batch result. */
@@ -260,12 +252,9 @@ export function* arrayElements(text: string): Iterable<string> {
 }
 
 /** An item's text as a value with its outline. @throws MALFORMED_JSON; VALIDATION_FAILED for more members than an event may have. */
-export function parseItem(
-  text: string,
-  depthLimit = MAX_JSON_DEPTH,
-): { value: unknown; outline: ReturnType<typeof outlineJson> } {
-  const outline = outlineJson(text, depthLimit);
-  if (outline.depth > depthLimit) throw tooDeep();
+export function parseItem(text: string): { value: unknown; outline: JsonOutline } {
+  const outline = outlineJson(text, MAX_JSON_DEPTH);
+  if (outline.depth > MAX_JSON_DEPTH) throw tooDeep();
   requireFewMembers(outline);
   return { value: parseJsonText(text), outline };
 }

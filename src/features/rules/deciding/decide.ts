@@ -13,14 +13,14 @@ import type {
   StormRow,
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { EnqueuedRow } from "../../../store/effect.ts";
+import type { EnqueuedRow, Told } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import { type NewJob, newJobRow } from "../../jobs/index.ts";
 import { cutText, inRuleOrder, RULES_START, type RulePosition, type Template } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook } from "./rule-book.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type Targets } from "./rule-book.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
 import { Slice } from "./turn-limits.ts";
 
@@ -35,7 +35,7 @@ const TRY_AGAIN_MS = 1000;
 export interface Decision {
   readonly effects: Effects;
   /** One row per user who hears of it, for the live streams. */
-  readonly told: readonly { readonly notification: NotificationRow; readonly recipient: RecipientRow }[];
+  readonly told: readonly Told[];
   /** Further rules remain: this is a slice, and the event stays undecided until those after this position have been asked. */
   readonly askedTo: RulePosition | null;
 }
@@ -168,7 +168,7 @@ export class Decider {
     const notifications: NotificationRow[] = [];
     const recipients: RecipientRow[] = [];
     const jobs: JobRow[] = [];
-    const told: { notification: NotificationRow; recipient: RecipientRow }[] = [];
+    const told: Told[] = [];
     for (const { rule, users, verdict, notification } of decided) {
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
@@ -264,12 +264,7 @@ export function enqueuedBy(
 /** The job that writes the recipients of a rule that reaches many. */
 export function recipientsJob(
   { id, correlationId, createdAt }: NotificationRow,
-  {
-    targetUsers,
-    targetRoles,
-    projectId,
-    priority,
-  }: Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId" | "priority">,
+  { targetUsers, targetRoles, projectId, priority }: Targets & Pick<RuleRow, "priority">,
 ): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "notification-delivery",

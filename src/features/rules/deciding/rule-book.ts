@@ -13,10 +13,9 @@ import {
   type Template,
 } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
-import { type ThrottleSettings, throttleSettings } from "../throttle/settings.ts";
+import { type ThrottleSettings, throttleSettings } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
-import { type PatternLimits, PatternQuota } from "./pattern-quota.ts";
-import { RuleStrikes, RuleWork } from "./rule-costs.ts";
+import { type PatternLimits, PatternQuota, RuleStrikes, RuleWork } from "./rule-costs.ts";
 
 /** A rule as the pipeline runs it. */
 export interface ActiveRule {
@@ -83,7 +82,7 @@ interface Page {
   readonly limit: number;
 }
 
-type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
+export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
 
 /**
  * The active rules, compiled and indexed, and whom each reaches. A copy of tables: kept current by the effects

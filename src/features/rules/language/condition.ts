@@ -1,9 +1,8 @@
 import { InvalidCondition } from "./errors.ts";
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
-import type { Read } from "./evaluate/read-path.ts";
-import type { RuleEvent } from "./event.ts";
-import { type Fact, factsOf } from "./lookup/facts.ts";
+import type { Read, RuleEvent } from "./event.ts";
+import { type Fact, factsOf } from "./lookup/path-index.ts";
 import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";

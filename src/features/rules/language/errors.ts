@@ -1,4 +1,4 @@
-import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
+import { PrismError } from "../../../core/errors.ts";
 
 /** A source that does not read. `details[0]` is `{path, code, message, position, line, column, expected}`; `path` names the field. */
 class InvalidSource extends PrismError {
@@ -7,10 +7,11 @@ class InvalidSource extends PrismError {
   readonly expected: readonly string[];
 
   constructor(code: "INVALID_CONDITION" | "INVALID_TEMPLATE", field: string, source: string, refusal: Refusal) {
-    const detail = detailOf(field, source, refusal);
+    const { code: why, message, position, expected } = refusal;
+    const detail = { path: field, code: why, message, position, ...placeOf(source, position), expected };
     super(code, `${field}, line ${detail.line}, column ${detail.column}: ${detail.message}`, { details: [detail] });
-    this.position = refusal.position;
-    this.expected = refusal.expected;
+    this.position = position;
+    this.expected = expected;
   }
 }
 
@@ -24,18 +25,6 @@ export class InvalidTemplate extends InvalidSource {
   constructor(field: string, source: string, refusal: Refusal) {
     super("INVALID_TEMPLATE", field, source, refusal);
   }
-}
-
-interface RefusalDetail extends ErrorDetail {
-  readonly position: number;
-  readonly line: number;
-  readonly column: number;
-  readonly expected: readonly string[];
-}
-
-function detailOf(path: string, source: string, refusal: Refusal): RefusalDetail {
-  const { code, message, position, expected } = refusal;
-  return { path, code, message, position, ...placeOf(source, position), expected };
 }
 
 type RefusalCode = "SYNTAX" | "UNKNOWN_NAME" | "UNSAFE_NAME" | "LIMIT" | "TYPE" | "REGEX";

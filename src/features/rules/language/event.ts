@@ -1,3 +1,5 @@
+import { isList, type JsonObject, timestampText, toValue, type Value } from "./evaluate/values.ts";
+
 /**
  * What a rule sees of an event. Times are epoch ms here and RFC 3339 strings inside the language, made only when a rule asks.
  * `payload` is the output of JSON.parse: it may hold any own key, `__proto__` among them, as data.
@@ -16,17 +18,29 @@ export interface RuleEvent {
 
 export type EnvelopeMember = keyof RuleEvent;
 
-const ENVELOPE_MEMBERS: readonly EnvelopeMember[] = [
-  "id",
-  "type",
-  "source",
-  "level",
-  "projectId",
-  "occurredAt",
-  "receivedAt",
-  "payload",
-  "correlationId",
-];
+/** A member name, or an index into a list. */
+export type Segment = string | number;
+
+/**
+ * Steps from the event to a value. The first one is always an envelope member: `event.amount` is held as `["payload", "amount"]`,
+ * so that two spellings of one place are one path. Empty for `event` itself.
+ */
+export type Path = readonly Segment[];
+
+export type Read = (event: RuleEvent) => Value;
+
+const ENVELOPE: Readonly<Record<EnvelopeMember, Read>> = {
+  id: (event) => event.id,
+  type: (event) => event.type,
+  source: (event) => event.source,
+  level: (event) => event.level,
+  projectId: (event) => event.projectId,
+  occurredAt: (event) => timestampText(event.occurredAt),
+  receivedAt: (event) => timestampText(event.receivedAt),
+  payload: (event) => event.payload,
+  correlationId: (event) => event.correlationId,
+};
+const ENVELOPE_MEMBERS = Object.keys(ENVELOPE) as EnvelopeMember[];
 const envelopeMembers: ReadonlySet<unknown> = new Set(ENVELOPE_MEMBERS);
 const byLowerCase = new Map(ENVELOPE_MEMBERS.map((member) => [member.toLowerCase(), member]));
 
@@ -38,4 +52,56 @@ export function envelopeMemberLike(name: string): EnvelopeMember | undefined {
 /** Whether `event.<segment>` is the envelope's; any other first segment reads the payload. */
 export function isEnvelopeMember(segment: string | number): segment is EnvelopeMember {
   return envelopeMembers.has(segment);
+}
+
+/**
+ * Makes the function that reads `path`: null for what is missing. Only own members of objects, elements of lists, and the `length` of
+ * lists and strings can be reached; a list has no named members and an object no indexes.
+ */
+export function compilePath(path: Path): Read {
+  const [member, first, ...rest] = path;
+  if (member === undefined) return wholeEvent;
+  if (!isEnvelopeMember(member)) throw new TypeError(`a path begins with an envelope member, not with ${member}`);
+  const envelope = ENVELOPE[member];
+  if (first === undefined) return envelope;
+  if (rest.length > 0) return readSteps(envelope, [first, ...rest]);
+  if (member === "payload" && typeof first === "string") return readPayload(first);
+  return (event) => step(envelope(event), first);
+}
+
+/** Makes the function that tells whether `path` is there, even with the value null. */
+export function compileExists(path: Path): (event: RuleEvent) => boolean {
+  const last = path.at(-1);
+  if (last === undefined || path.length === 1) return () => true;
+  const read = compilePath(path.slice(0, -1));
+  return (event) => has(read(event), last);
+}
+
+// Nearly every path of nearly every rule: one member of the payload.
+function readPayload(member: string): Read {
+  return ({ payload }) => (Object.hasOwn(payload, member) ? toValue(payload[member]) : null);
+}
+
+function readSteps(envelope: Read, segments: readonly Segment[]): Read {
+  return (event) => {
+    let value = envelope(event);
+    for (const segment of segments) value = step(value, segment);
+    return value;
+  };
+}
+
+function step(value: Value, segment: Segment): Value {
+  return has(value, segment) ? toValue((value as JsonObject)[segment]) : null;
+}
+
+function has(value: Value, segment: Segment): boolean {
+  if (typeof value === "string") return segment === "length";
+  if (typeof value !== "object" || value === null) return false;
+  if (isList(value)) return typeof segment === "number" ? segment < value.length : segment === "length";
+  return typeof segment === "string" && Object.hasOwn(value, segment);
+}
+
+/** `event` itself, as the object a rule sees: its envelope, whatever else the program keeps with it. */
+function wholeEvent(event: RuleEvent): Value {
+  return Object.fromEntries(Object.entries(ENVELOPE).map(([member, read]) => [member, read(event)]));
 }

@@ -1,8 +1,7 @@
 import { InvalidTemplate, Refusal } from "./errors.ts";
 import { scalarText } from "./evaluate/functions.ts";
-import { compilePath, type Read } from "./evaluate/read-path.ts";
 import { cutText, timestampText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";
-import type { RuleEvent } from "./event.ts";
+import { compilePath, type Read, type RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
 import { readPath } from "./parse/path.ts";
 import { type TokenList, tokenize } from "./parse/tokens.ts";

@@ -1,6 +1,5 @@
 import { isList, type Value } from "./evaluate/values.ts";
-import type { EnvelopeMember } from "./event.ts";
-import type { Path } from "./parse/path.ts";
+import type { Path } from "./event.ts";
 import type { ArithmeticSymbol, ComparisonSymbol } from "./parse/tokens.ts";
 import { type Node, type NodeOf, signatureOf, type ValueType } from "./parse/tree.ts";
 
@@ -10,18 +9,9 @@ const ANY: Types = new Set(["null", "boolean", "number", "text", "list", "object
 const NUMBERS: Types = new Set(["number", "null"]);
 const DECIMALS: Types = new Set(["number", "decimal", "null"]);
 const BOOLEAN: Types = new Set(["boolean"]);
-
-const ENVELOPE: Readonly<Record<EnvelopeMember, Types>> = {
-  id: new Set(["text"]),
-  type: new Set(["text"]),
-  source: new Set(["text", "null"]),
-  level: new Set(["text"]),
-  projectId: new Set(["text"]),
-  occurredAt: new Set(["text"]),
-  receivedAt: new Set(["text"]),
-  payload: new Set(["object"]),
-  correlationId: new Set(["text"]),
-};
+const OBJECT: Types = new Set(["object"]);
+const TEXT: Types = new Set(["text"]);
+const TEXT_OR_NULL: Types = new Set(["text", "null"]);
 
 export function typeOf(value: Value): ValueType {
   switch (typeof value) {
@@ -69,10 +59,11 @@ export function typesOf(node: Node): Types {
 
 function typesOfPath(path: Path): Types {
   const [member, ...rest] = path;
-  if (member === undefined) return ENVELOPE.payload;
+  if (member === undefined) return OBJECT;
   if (member === "payload" && rest.length > 0) return ANY;
   if (rest.length > 0) return rest[0] === "length" ? NUMBERS : new Set(["null"]);
-  return ENVELOPE[member as EnvelopeMember] ?? ANY;
+  if (member === "payload") return OBJECT;
+  return member === "source" ? TEXT_OR_NULL : TEXT;
 }
 
 function typesOfCall({ name }: NodeOf<"call">): Types {

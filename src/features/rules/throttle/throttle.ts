@@ -10,9 +10,37 @@ import type {
   WindowName,
 } from "../../../store/commit/write-set.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
+import { compileTemplate, type Template } from "../language/language.ts";
+import type { RuleRow } from "../queries.ts";
+import type { CreateRule } from "../schema.ts";
 import { LastFired, StoredHistory, type ThrottleHistory } from "./history.ts";
 import { MatchWindow } from "./match-window.ts";
-import type { ThrottleSettings } from "./settings.ts";
+
+/** As it is stored. */
+export type SuppressionSetting = NonNullable<CreateRule["suppression"]>;
+
+/** How a rule is kept from telling too much: read once, when the rule comes into force. */
+export interface ThrottleSettings {
+  /** Null: what the configuration says for rules that say nothing. */
+  readonly suppression: (Omit<SuppressionSetting, "key"> & { readonly key: Template | null }) | null;
+  readonly dedupe: { readonly key: Template; readonly windowMs: number } | null;
+  /** 0: none. */
+  readonly cooldownMs: number;
+}
+
+/** @throws INVALID_TEMPLATE */
+export function throttleSettings(row: Pick<RuleRow, "suppression" | "dedupe" | "cooldownMs">): ThrottleSettings {
+  const suppression = row.suppression === null ? null : (JSON.parse(row.suppression) as SuppressionSetting);
+  const dedupe = row.dedupe === null ? null : (JSON.parse(row.dedupe) as NonNullable<CreateRule["dedupe"]>);
+  return {
+    suppression: suppression && {
+      ...suppression,
+      key: suppression.key === undefined ? null : compileTemplate(suppression.key, "suppression.key"),
+    },
+    dedupe: dedupe && { windowMs: dedupe.windowMs, key: compileTemplate(dedupe.key, "dedupe.key") },
+    cooldownMs: row.cooldownMs,
+  };
+}
 
 /** What is judged of a rule that matched. */
 export interface JudgedRule {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { trialEvent } from "../../../../src/features/events/pipeline/ingest-service.ts";
+import { trialEvent } from "../../../../src/features/events/bus.ts";
 import {
   compileCondition,
   compileTemplate,

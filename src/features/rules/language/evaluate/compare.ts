@@ -1,8 +1,8 @@
+import type { Read } from "../event.ts";
 import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { constantOf, type Literal, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
-import type { Read } from "./read-path.ts";
 import { compareToNumber, isList, toValue, type Value } from "./values.ts";
 
 /** @param left, right the compiled sides of `node`. */

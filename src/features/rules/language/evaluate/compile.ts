@@ -1,8 +1,8 @@
+import { compileExists, compilePath, type Read } from "../event.ts";
 import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
 import { compileCompare, compileIn } from "./compare.ts";
 import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
-import { compileExists, compilePath, type Read } from "./read-path.ts";
 import type { Value } from "./values.ts";
 
 /** Called with the value of each node that is evaluated, in that order; what is short-circuited is left out. */

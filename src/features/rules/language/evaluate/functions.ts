@@ -46,10 +46,6 @@ function ofNumbers(choose: (left: number, right: number) => number): NumberFunct
 }
 
 /** `number(x)`: a number from a string that is one, or the double nearest to a decimal. */
-function number(value: Value): Value {
-  return numberOf(value);
-}
-
 export function numberOf(value: Value): number | null {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return Number(decimalText(value));
@@ -57,12 +53,7 @@ export function numberOf(value: Value): number | null {
   return finite(Number(value));
 }
 
-/** `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for all else. */
-function string(value: Value): Value {
-  return scalarText(value);
-}
-
-/** The text of a scalar other than null; null for null, lists and objects. */
+/** `string(x)` of a string, number, boolean or decimal; numbers as JSON writes them. Null for null, lists and objects. */
 export function scalarText(value: Value): string | null {
   switch (typeof value) {
     case "string":
@@ -211,8 +202,8 @@ export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, Langu
   round,
   floor,
   ceil,
-  number,
-  string,
+  number: numberOf,
+  string: scalarText,
   dec: toDecimal,
   time: toEpochMs,
 };

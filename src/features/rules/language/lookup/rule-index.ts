@@ -1,10 +1,9 @@
 import type { Condition } from "../condition.ts";
 import { ConditionTooCostly, evaluationBudget } from "../evaluate/evaluation-budget.ts";
-import type { RuleEvent } from "../event.ts";
+import type { Path, RuleEvent } from "../event.ts";
 import { LIMITS } from "../limits.ts";
-import { type Path, pathKey } from "../parse/path.ts";
-import type { Fact } from "./facts.ts";
-import { PathIndex } from "./path-index.ts";
+import { pathKey } from "../parse/path.ts";
+import { type Fact, PathIndex } from "./path-index.ts";
 
 export type IndexedCondition = Pick<Condition, "facts" | "fixedSteps" | "testWithin">;
 

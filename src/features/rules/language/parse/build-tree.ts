@@ -1,10 +1,10 @@
 import { Parser } from "expr-eval";
 import { Refusal } from "../errors.ts";
 import { unitsOfCodePoints } from "../evaluate/values.ts";
+import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { Pattern } from "../patterns.ts";
-import type { Path } from "./path.ts";
-import type { Operand, Sequence } from "./sequence.ts";
+import { BINARY, type Operand, type Sequence } from "./sequence.ts";
 import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
 import { type Extent, type FunctionName, isFunctionName, type Node, signatureOf } from "./tree.ts";
 
@@ -18,9 +18,6 @@ interface Item {
   /** How deep operators nest in it; 0 for an operand. */
   readonly depth: number;
 }
-
-/** What stands between the operands of a step, or before them: where a mistake in it is reported. */
-type Sign = number;
 
 /**
  * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions carry no places; but operands
@@ -136,7 +133,7 @@ class TreeBuilder {
     const last = this.#closing(first);
     return this.#nest(first, items, first, last, {
       kind: "list",
-      items: items.map(nodeOf),
+      items: items.map(({ node }) => node),
       ...this.#extent(first, last),
     });
   }
@@ -145,11 +142,12 @@ class TreeBuilder {
     const token = this.#tokens.at(first);
     if (token.kind !== "name" || !isFunctionName(token.name)) throw new TypeError(`token ${first} is no function`);
     const last = this.#closing(first);
-    const node = buildCall({ name: token.name, args: args.map(nodeOf), ...this.#extent(first, last) });
+    const node = buildCall({ name: token.name, args: args.map(({ node }) => node), ...this.#extent(first, last) });
     return this.#nest(first, args, first, last, node);
   }
 
-  #nest(sign: Sign, within: readonly { readonly depth: number }[], first: number, last: number, node: Node): Item {
+  /** @param sign the operator's token, where a mistake is reported. */
+  #nest(sign: number, within: readonly { readonly depth: number }[], first: number, last: number, node: Node): Item {
     const depth = 1 + Math.max(0, ...within.map((item) => item.depth));
     if (depth > LIMITS.depth) {
       throw new Refusal("LIMIT", this.#tokens.at(sign).start, `operators nest at most ${LIMITS.depth} deep`);
@@ -167,7 +165,7 @@ class TreeBuilder {
     return first === item.first ? item : { ...item, first, last, isParenthesised: true };
   }
 
-  #checkCompared(sign: Sign, { node, isParenthesised }: Item): void {
+  #checkCompared(sign: number, { node, isParenthesised }: Item): void {
     if (node.kind === "compare" || node.kind === "in") {
       const message = isParenthesised
         ? "a comparison cannot be compared again; combine comparisons with and, or, not"
@@ -211,10 +209,6 @@ function isSameChain(operator: string, left: Node): boolean {
 /** The index that an operand or a function name carries in the spelling: `t12` is token 12. */
 function tokenOf(word: string): number {
   return Number(word.slice(1));
-}
-
-function nodeOf(item: Item): Node {
-  return item.node;
 }
 
 function pop<T>(stack: T[]): T {
@@ -303,15 +297,11 @@ function argument(args: readonly Node[], index: number): Node {
  */
 type Instruction =
   | { readonly type: "IVAR"; readonly value: string }
-  | { readonly type: "IOP1"; readonly value: string }
-  | { readonly type: "IOP2"; readonly value: string }
-  | { readonly type: "IOP3"; readonly value: string }
-  | { readonly type: "IFUNCALL"; readonly value: number }
-  | { readonly type: "IARRAY"; readonly value: number }
+  | { readonly type: "IOP1" | "IOP2" | "IOP3"; readonly value: string }
+  | { readonly type: "IFUNCALL" | "IARRAY"; readonly value: number }
   | { readonly type: "IEXPR"; readonly value: readonly Instruction[] };
 
 const UNARY = ["-", "not"];
-const BINARY = ["and", "or", "in", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"];
 const parser = makeParser();
 
 /**
@@ -332,7 +322,7 @@ function makeParser(): Parser {
   // inherited), each of which would read as an operator or a constant.
   return Object.assign(made, {
     unaryOps: table(UNARY),
-    binaryOps: table(BINARY),
+    binaryOps: table([...BINARY]),
     ternaryOps: table(["?"]),
     functions: table([]),
     consts: table([]),

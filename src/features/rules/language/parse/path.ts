@@ -1,16 +1,7 @@
 import { Refusal } from "../errors.ts";
-import { isEnvelopeMember } from "../event.ts";
+import { isEnvelopeMember, type Path, type Segment } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { isRefusedName, type TokenList } from "./tokens.ts";
-
-/** A member name, or an index into a list. */
-export type Segment = string | number;
-
-/**
- * Steps from the event to a value. The first one is always an envelope member: `event.amount` is held as `["payload", "amount"]`,
- * so that two spellings of one place are one path. Empty for `event` itself.
- */
-export type Path = readonly Segment[];
 
 interface PathReading {
   readonly path: Path;

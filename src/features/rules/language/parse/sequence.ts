@@ -1,7 +1,8 @@
 import { nearestName } from "../../../../config/nearest.ts";
 import { Refusal } from "../errors.ts";
+import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
-import { dashedName, type Path, readPath } from "./path.ts";
+import { dashedName, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
 import { FUNCTION_NAMES, isFunctionName, type Literal, OTHER_NAMES } from "./tree.ts";
 
@@ -40,7 +41,7 @@ const CLOSING: Readonly<Record<Frame["kind"], SymbolName | "end">> = {
   list: "]",
 };
 
-const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
+export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
   ...(["and", "or", "in", "==", "!=", "<", "<=", ">", ">="] as const),
   ...(["+", "-", "*", "/", "%"] as const),
 ]);

@@ -1,5 +1,5 @@
+import type { Path } from "../event.ts";
 import type { Pattern } from "../patterns.ts";
-import type { Path } from "./path.ts";
 import type { ArithmeticSymbol, ComparisonSymbol } from "./tokens.ts";
 
 /** What a value is called in messages. */

@@ -1,15 +1,10 @@
 import { parentPort } from "node:worker_threads";
 import type { Database as Sqlite } from "better-sqlite3";
-import { cleanText } from "../../../core/clean-text.ts";
-import type { EpochMs } from "../../../core/clock.ts";
-import { yieldToOthers } from "../../../core/runtime.ts";
-import type { EventsTable } from "../../../store/schema.ts";
-import { openForReading } from "../../../store/sqlite/connection.ts";
-import { type IncomingEvent, storedEvent } from "../deciding/incoming-event.ts";
-import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "../language/language.ts";
-import { EMPTY_HISTORY } from "../throttle/history.ts";
-import { throttleSettings } from "../throttle/settings.ts";
-import { type DefaultSuppression, type JudgedRule, Throttle, type Verdict } from "../throttle/throttle.ts";
+import { cleanText } from "../../core/clean-text.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import { yieldToOthers } from "../../core/runtime.ts";
+import type { EventsTable } from "../../store/schema.ts";
+import { openForReading } from "../../store/sqlite/connection.ts";
 import type {
   BacktestCounts,
   BacktestMessage,
@@ -19,7 +14,17 @@ import type {
   BacktestSample,
   BacktestThreadData,
   TriedRule,
-} from "./backtests.ts";
+} from "./backtest.ts";
+import { type IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
+import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "./language/language.ts";
+import { EMPTY_HISTORY } from "./throttle/history.ts";
+import {
+  type DefaultSuppression,
+  type JudgedRule,
+  Throttle,
+  throttleSettings,
+  type Verdict,
+} from "./throttle/throttle.ts";
 
 const PROGRESS_EVERY_MS = 200;
 
