@@ -27,7 +27,7 @@ interface OldEvent {
 }
 
 /**
- * Removes events when the days of their project are over (contract 7, Retention). An event that no rule was asked about yet stays, and so does one whose
+ * Removes events when the days of their project are over. An event that no rule was asked about yet stays, and so does one whose
  * failure is open: somebody may still have it processed.
  * @param days for projects that say nothing; 0 keeps everything.
  */
@@ -166,9 +166,7 @@ async function oldestEvents(db: ReadDb, projectId: string, before: number, limit
   return rows.map(({ seq }) => seq);
 }
 
-/** Rows of one transaction: ingest waits for none of them longer than a commit. */
-const SLICE = 500;
-/** More than this many are removed by a job (D40). */
+/** More than this many are removed by a job. */
 const MAX_AT_ONCE = 10_000;
 
 export const DELETE_EVENTS_KIND = "project.events.delete";
@@ -219,8 +217,8 @@ export async function deleteProjectEvents(
     await reauthorize(ctx, principal, projectId, "events:delete", trx);
     await audit.record(entry, { trx });
   });
-  for (let at = 0; at < seqs.length; at += SLICE)
-    await db.write((trx) => removeEvents(trx, projectId, seqs.slice(at, at + SLICE)));
+  for (let at = 0; at < seqs.length; at += SLICE_EVENTS)
+    await db.write((trx) => removeEvents(trx, projectId, seqs.slice(at, at + SLICE_EVENTS)));
   return { deleted: seqs.length };
 }
 
@@ -233,7 +231,7 @@ export async function runDeletion(
   const { projectId, before } = job.payload as DeletePayload;
   for (let deleted = 0; ; ) {
     signal.throwIfAborted();
-    const seqs = await oldestEvents(db.scan, projectId, before, SLICE);
+    const seqs = await oldestEvents(db.scan, projectId, before, SLICE_EVENTS);
     if (seqs.length === 0) return { deleted };
     await db.write((trx) => removeEvents(trx, projectId, seqs));
     deleted += seqs.length;

@@ -7,17 +7,7 @@ import { object, pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
-import {
-  DeleteEvents,
-  EventDetail,
-  EventView,
-  ExportQuery,
-  IngestBody,
-  IngestQuery,
-  IngestReply,
-  ListQuery,
-  ReprocessBody,
-} from "./schema.ts";
+import * as s from "./schema.ts";
 import { type EventsContext, type EventsOwn, exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
 
 const MAX_RAW = { types: ["application/json", "application/x-ndjson"], gzip: true } as const;
@@ -42,7 +32,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     tag: "Projects",
     access: { tokenScopes: ["events:delete"] },
     params: object({ id: v.string() }),
-    query: DeleteEvents,
+    query: s.DeleteEvents,
     otherStatuses: [202],
     response: v.union([v.object({ deleted: v.number() }), v.object({ jobId: v.string() })]),
     errors: ["PROJECT_NOT_FOUND"],
@@ -58,12 +48,12 @@ function serve(server: FeatureServer, context: EventsContext): void {
     summary: "Store events: one object, an array, or NDJSON",
     tag,
     access: { permission: "events:write", within: "project", keyScope: "events:write" },
-    query: IngestQuery,
-    body: IngestBody,
+    query: s.IngestQuery,
+    body: s.IngestBody,
     raw: MAX_RAW,
     maxBodyBytes: context.config.ingest.maxBodyBytes,
     status: 202,
-    response: IngestReply,
+    response: s.IngestReply,
     errors: [
       "BATCH_TOO_LARGE",
       "BATCH_REJECTED",
@@ -84,8 +74,8 @@ function serve(server: FeatureServer, context: EventsContext): void {
     summary: "Events of a project, newest first",
     tag,
     access: read,
-    query: ListQuery,
-    response: pageOf(EventView),
+    query: s.ListQuery,
+    response: pageOf(s.EventView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => listEvents(context, callerOf(exchange), query),
   });
@@ -95,7 +85,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     summary: "Download events as NDJSON or CSV, oldest first",
     tag,
     access: read,
-    query: ExportQuery,
+    query: s.ExportQuery,
     response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
     errors: ["PROJECT_NOT_FOUND"],
     handle: (exchange, { query }) => {
@@ -112,7 +102,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     tag,
     access: read,
     params: object({ id: v.string() }),
-    response: EventDetail,
+    response: s.EventDetail,
     errors: ["EVENT_NOT_FOUND"],
     handle: (exchange, { params }) => getEvent(context, callerOf(exchange), params.id),
   });
@@ -123,7 +113,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     tag,
     access: { permission: "jobs:manage" },
     params: object({ id: v.string() }),
-    body: ReprocessBody,
+    body: s.ReprocessBody,
     status: 202,
     response: v.object({ jobId: v.string() }),
     errors: ["EVENT_NOT_FOUND"],

@@ -26,7 +26,6 @@ export interface ExplainOwn {
 /** Of all traces of decided rules in an answer, and of all others. */
 const MAX_TRACE_BYTES = 4_194_304;
 
-/** What is explained, and to whom. */
 interface Asked {
   readonly kind: "event" | "notification";
   readonly id: string;

@@ -138,7 +138,6 @@ class Replay {
 
 type Counts = { -readonly [K in keyof BacktestCounts]: number };
 
-/** Adds up what a backtest finds. */
 class Tally {
   readonly #samples: BacktestSample[] = [];
   readonly #sampleCount: number;

@@ -45,7 +45,6 @@ export type BacktestSample = Omit<BacktestReply["samples"][number], "receivedAt"
 /** Matches, and what became of them. */
 export type BacktestCounts = Readonly<Record<"matched" | "fired" | "suppressed" | "deduped" | "cooled", number>>;
 
-/** What came of it. */
 export interface BacktestOutcome extends BacktestCounts {
   readonly scanned: number;
   /** Events on which the condition or a key stopped. */
@@ -73,7 +72,6 @@ export type BacktestMessage =
 /** At a time: each has a thread of its own. */
 const MAX_RUNNING = 2;
 
-/** A backtest under way. */
 interface BacktestRun {
   readonly outcome: Promise<BacktestOutcome>;
   /** Ends the run at once; its outcome is rejected. */
@@ -245,7 +243,6 @@ async function replyOf(
   };
 }
 
-/** How many users the rule reaches now, a page at a time. */
 async function countReached({ rules }: RulesContext, rule: RuleRow): Promise<number> {
   let users = 0;
   for (let after = ""; users < COUNTED_USERS; ) {

@@ -68,7 +68,6 @@ interface SetInFlight {
   readonly isPartial: boolean;
 }
 
-/** What a turn on the oldest undecided events fills. */
 interface Page {
   readonly stats: RuleStats;
   readonly now: number;

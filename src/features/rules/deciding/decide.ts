@@ -49,7 +49,6 @@ export interface Earlier {
   readonly askedTo: RulePosition | null;
 }
 
-/** A condition that failed. */
 interface RuleError {
   readonly rule: ActiveRule;
   readonly error: unknown;

@@ -7,11 +7,7 @@ import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
-/**
- * Reads, checks and compiles a condition.
- *
- * @throws InvalidCondition for every string that is no condition.
- */
+/** @throws InvalidCondition for every string that is no condition. */
 export function compileCondition(source: string): Condition {
   const condition = readCondition(source);
   condition.measure();

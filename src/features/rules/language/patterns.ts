@@ -43,7 +43,6 @@ export class Pattern {
 
 const DEFAULT_LIMIT_BYTES = 67_108_864;
 
-/** A program in the pool. */
 interface PooledProgram {
   readonly source: string;
   /** Null once it was dropped to make room. */

@@ -13,12 +13,7 @@ const LEAST_UNITS = 128;
 const OPENING = "{{";
 const CLOSING = "}}";
 
-/**
- * Reads a template.
- *
- * @param field name of the member that holds it, for the error.
- * @throws InvalidTemplate
- */
+/** @param field name of the member that holds the template, for the error. @throws InvalidTemplate */
 export function compileTemplate(source: string, field: string): Template {
   try {
     return new Template(source, readParts(source));
@@ -39,7 +34,6 @@ export class Template {
 
   /**
    * Fills the placeholders in; what is null or missing leaves nothing. What is filled in is text and is not read again.
-   *
    * @param maxCodePoints (≥ 1) length of the field the text is for; a longer text is cut and ends in `…`.
    */
   render(event: RuleEvent, maxCodePoints: number): string {
@@ -159,12 +153,7 @@ interface FilterReading {
   readonly next: number;
 }
 
-/**
- * Reads `name` or `default:'text'`, of every filter but `json`.
- *
- * @param index of the token after the `|`.
- * @throws Refusal UNKNOWN_NAME, SYNTAX
- */
+/** @param index of the token after the `|`: a name, or `default:'text'`. @throws Refusal UNKNOWN_NAME, SYNTAX */
 function readFilter(tokens: TokenList, index: number): FilterReading {
   const token = tokens.at(index);
   if (token.kind !== "name") {

@@ -7,7 +7,6 @@ import { parseCondition } from "./parse/parse-condition.ts";
 import { constantOf, type Node, type NodeOf } from "./parse/tree.ts";
 import { mismatchOf, typeOf } from "./types.ts";
 
-/** What one part of a condition was worth. */
 interface TraceEntry {
   /** 0-based index of the part in the condition, in UTF-16 units. */
   readonly pos: number;
@@ -71,11 +70,7 @@ export function traceCondition(source: string, event: RuleEvent): ConditionTrace
   }
 }
 
-/**
- * Why a comparison or an arithmetic step gave nothing, where its values say so.
- *
- * @param values of the nodes that were evaluated before it.
- */
+/** Why a comparison or an arithmetic step gave nothing. @param values of the nodes that were evaluated before it. */
 function hintOf(node: Node, value: Value, values: ReadonlyMap<Node, Value>): string | null {
   if (node.kind !== "compare" && node.kind !== "in" && node.kind !== "arithmetic") return null;
   const left = knownValue(node.left, values);

@@ -72,7 +72,6 @@ const MAX_KEY_LENGTH = 256;
 const MAX_STATES = 50_000;
 const MAX_SAMPLES = 5;
 
-/** The matches of one rule and key. */
 interface KeyState {
   readonly windowMs: number;
   readonly window: MatchWindow;

@@ -136,7 +136,6 @@ export const MIRRORED: Readonly<Record<ComparisonSymbol, ComparisonSymbol>> = {
   ">=": "<=",
 };
 
-/** `left == right`. */
 function isEqual(left: Value, right: Value): boolean {
   if (left === null || right === null || typeof left === "object") return false;
   if (typeof left === typeof right) return left === right;

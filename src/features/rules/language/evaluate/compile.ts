@@ -10,9 +10,7 @@ type Observer = (node: Node, value: Value) => void;
 
 /**
  * Compiles a tree to one closure per node. Closures, not `new Function`: they cost 30 ns more per rule, need no code from strings,
- * and run where that is forbidden.
- *
- * The closure throws ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
+ * and run where that is forbidden. The closure throws ConditionTooCostly when one event makes it do more than `evaluationBudget` has left.
  */
 export function compileTree(root: Node, observe?: Observer): Read {
   const compile = (node: Node): Read => {

@@ -1,9 +1,6 @@
 import { LIMITS } from "../limits.ts";
 
-/**
- * A value inside the language: null, boolean, finite double, string, decimal, list or object. A decimal is a bigint of 1e-4 units
- *; nothing else is a bigint, because JSON has none.
- */
+/** A value inside the language. Numbers are finite. A bigint is a decimal in units of 1e-4, and nothing else: JSON has none. */
 export type Value = null | boolean | number | string | bigint | readonly unknown[] | JsonObject;
 
 /** Members are `unknown`: whatever is read from one passes `toValue` first. */
@@ -44,7 +41,6 @@ const SCIENTIFIC = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:e([+-][0-9]+))?$/;
 
 /**
  * `dec(x)`: the exact value of a decimal string or number in 1e-4 units. A number counts as its shortest decimal form.
- *
  * @returns null for what DECIMAL(19,4) cannot hold exactly, for other notations, and for other types.
  */
 export function toDecimal(value: Value): bigint | null {
@@ -127,7 +123,6 @@ const RFC_3339 =
 /**
  * `time(s)`: epoch ms of an RFC 3339 date-time, its fraction cut to milliseconds. A leap second counts as the first of the next
  * minute, as in POSIX time.
- *
  * @returns null for anything else: other types, days no month has, local times without an offset.
  */
 export function toEpochMs(value: Value): number | null {

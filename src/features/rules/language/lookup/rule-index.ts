@@ -21,7 +21,6 @@ interface Filed<R> {
 /**
  * Finds the rules that match an event without asking all of them. Each project has an index of its own, in which a rule is filed under one
  * fact its condition implies; an event looks up its own values and asks only the rules it finds there.
- *
  * 10 000 rules about 200 types cost a few microseconds an event, against some hundred for asking each (bench/rule-match.bench.ts).
  */
 export class RuleIndex<R> {
@@ -33,12 +32,7 @@ export class RuleIndex<R> {
     return this.#filed.size;
   }
 
-  /**
-   * Adds a rule, in place of the one that has `key` already.
-   *
-   * @param projectId events of no other project match; null for every project.
-   * @param rule what `match` gives back.
-   */
+  /** Adds a rule, in place of the one that has `key`. @param projectId null for every project. @param rule what `match` gives back. */
   add(key: string, condition: IndexedCondition, order: RuleOrder, projectId: string | null, rule: R): void {
     this.remove(key);
     const entry: Entry<R> = { key, condition, priority: order.priority, createdAt: order.createdAt, projectId, rule };
@@ -60,7 +54,6 @@ export class RuleIndex<R> {
 
   /**
    * The rules whose conditions are true of `event`, in rule order.
-   *
    * @param onError is called for each rule whose condition threw; it counts as not matched, and the others are asked all the same.
    * @param onCost is called for each costly evaluation.
    * @returns null where the conditions are too costly to be asked in one turn of the loop: see {@link walk}
@@ -103,7 +96,6 @@ export class RuleIndex<R> {
   }
 }
 
-/** A rule that is asked about an event. */
 interface AskedRule<R> extends RulePosition {
   readonly condition: IndexedCondition;
   readonly rule: R;

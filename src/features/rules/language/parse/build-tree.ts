@@ -22,7 +22,6 @@ interface Item {
 /**
  * Turns a checked sequence into a tree, with the precedence that expr-eval finds. Its instructions carry no places; but operands
  * name their token, so that every item knows its tokens, and an operator is the token before or between its operands.
- *
  * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators that nest too deep, and what
  * `buildCall` refuses.
  */
@@ -228,8 +227,6 @@ interface Call extends Extent {
 }
 
 /**
- * Makes the node of one call.
- *
  * @throws Refusal TYPE for a wrong number of arguments (at the first one too many, or at the closing parenthesis), for `exists` of
  * anything but a path and a `matches` whose pattern is no literal; LIMIT for the length of the pattern.
  */
@@ -306,7 +303,6 @@ const parser = makeParser();
 
 /**
  * Puts the operands and operators of a checked sequence into postfix order by precedence, with expr-eval.
- *
  * @param spelling words separated by spaces, of which every operand is a plain variable: no text of a rule's author reaches it.
  */
 function orderByPrecedence(spelling: string): readonly Instruction[] {

@@ -11,7 +11,6 @@ import { type Node, type NodeOf, nodesOf } from "./tree.ts";
 /**
  * Reads a condition. The steps, each of which may assume what the one before has checked: characters to tokens,
  * order of tokens, precedence (expr-eval) and tree, type of the whole. Patterns are not compiled: see {@link measurePatterns}.
- *
  * @throws InvalidCondition for every string that is no condition; nothing else, and in time linear in the source's length.
  */
 export function parseCondition(source: string): Node {
@@ -31,7 +30,7 @@ export function parseCondition(source: string): Node {
   });
 }
 
-/** Compiles the patterns of a condition. @returns their size together. @throws InvalidCondition */
+/** Compiles the patterns of a condition. @returns their size together, equal patterns once. @throws InvalidCondition */
 export function measurePatterns(source: string, root: Node): number {
   return refusing(source, () => checkPatterns(root));
 }
@@ -44,11 +43,7 @@ function refusing<T>(source: string, read: () => T): T {
   }
 }
 
-/**
- * Compiles the patterns of a condition.
- *
- * @returns their size together, equal patterns once. @throws Refusal REGEX, LIMIT
- */
+/** @throws Refusal REGEX, LIMIT */
 function checkPatterns(root: Node): number {
   const sizes = new Map<string, number>();
   let total = 0;

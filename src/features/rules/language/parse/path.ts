@@ -11,8 +11,6 @@ interface PathReading {
 
 /**
  * Reads `event`, then `.name` and `[key]` as often as they follow.
- *
- * @param index of the name the path must begin with.
  * @throws Refusal UNKNOWN_NAME where that is not `event`, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for anything else that is not a key.
  */
 export function readPath(tokens: TokenList, index: number): PathReading {
@@ -62,7 +60,6 @@ function checkRoot(tokens: TokenList, index: number): void {
   throw new Refusal("UNKNOWN_NAME", token.start, `unknown name ${tokens.quote(index)}; ${hint}`, ["event"]);
 }
 
-/** The name after a dot. */
 function readMember(tokens: TokenList, index: number): Segment {
   const token = tokens.at(index);
   if (token.kind === "name") {
@@ -76,7 +73,6 @@ function readMember(tokens: TokenList, index: number): Segment {
   throw new Refusal("SYNTAX", token.start, message, ["name"]);
 }
 
-/** The string or index between brackets. */
 function readKey(tokens: TokenList, index: number): Segment {
   const token = tokens.at(index);
   if (token.kind !== "string" && !(token.kind === "number" && token.isInteger)) {
@@ -99,11 +95,7 @@ function refuseUnsafe(name: string, position: number): void {
 /** A member name, and what follows it with dashes and without spaces. */
 const DASHED = /\.([A-Za-z_$][A-Za-z0-9_$]*(?:-[A-Za-z0-9_$]+)+)/g;
 
-/**
- * How the member is written that token `index` is a part of, where that is a name with dashes such as `event.content-type`.
- *
- * @returns such as `["content-type"]`; undefined where there is none
- */
+/** @returns `["content-type"]` where token `index` is a part of `event.content-type`; undefined where no name has dashes. */
 export function dashedName(tokens: TokenList, index: number): string | undefined {
   if (!tokens.isSymbol(index - 1, "-")) return undefined;
   const { start } = tokens.at(index);

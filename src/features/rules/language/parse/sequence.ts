@@ -50,7 +50,6 @@ export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
  * Checks that operands and operators take turns, that brackets and `?:` close, that names are known, and the limits that can be
  * counted from left to right. The parser alone would let two operands stand side by side, read a lone `not` as a variable, and say
  * of other mistakes neither where they are nor what should be there.
- *
  * @throws Refusal at the first token that cannot stand where it does.
  */
 export function checkSequence(tokens: TokenList): Sequence {
@@ -244,14 +243,12 @@ function unknownFunction(name: string, quoted: string): string {
   return `there is no function ${quoted}${nearest === undefined ? "" : `; write ${nearest}`}`;
 }
 
-/** What can follow an operand inside `frame`. */
 function expectedIn({ kind, choices }: Frame): readonly string[] {
   if (choices > 0) return ["operator", ":"];
   const closing = CLOSING[kind];
   return kind === "call" || kind === "list" ? ["operator", ",", closing] : ["operator", closing];
 }
 
-/** Why token `index` cannot stand where a value is wanted. */
 function missingOperand(tokens: TokenList, index: number): Refusal {
   const expected = ["expression"];
   const { start } = tokens.at(index);
@@ -268,7 +265,6 @@ function missingOperand(tokens: TokenList, index: number): Refusal {
   return new Refusal("SYNTAX", start, `an expression is missing before ${tokens.quote(index)}`, expected);
 }
 
-/** Why token `index` cannot stand after a value. */
 function unexpectedAfterOperand(tokens: TokenList, index: number, expected: readonly string[]): Refusal {
   return new Refusal("SYNTAX", tokens.at(index).start, whyUnexpected(tokens, index, expected), expected);
 }

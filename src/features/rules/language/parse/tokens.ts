@@ -127,7 +127,6 @@ const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or
 
 /**
  * Splits `source` into tokens. It knows characters, strings, numbers and their limits, and nothing of what may follow what.
- *
  * @param from index of the first unit to read; positions stay those of the whole source.
  * @param closing where this stands between two tokens, reading ends: the `}}` of a placeholder.
  * @throws Refusal SYNTAX for what is no token, LIMIT for too many tokens, too long a string, too large a number.
@@ -215,12 +214,7 @@ function matchAt(sticky: RegExp, source: string, at: number): string | undefined
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\", "'": "'", '"': '"', n: "\n", t: "\t", r: "\r" };
 
-/**
- * Reads the string whose quote stands at `start`.
- *
- * @throws Refusal SYNTAX for an unknown escape (at its backslash) or a missing quote (at the opening one), LIMIT for a value over
- * 1024 characters.
- */
+/** @throws Refusal SYNTAX for an unknown escape (at its backslash) or a missing quote (at the opening one), LIMIT for a long value. */
 function readString(source: string, start: number): Token {
   const quote = source.charAt(start);
   let value = "";

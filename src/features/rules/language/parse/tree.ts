@@ -146,7 +146,6 @@ export function scalarOf(node: Node): Literal | undefined {
   return typeof constant === "object" && constant !== null ? undefined : constant;
 }
 
-/** The nodes directly below `node`, in source order. */
 function childrenOf(node: Node): readonly Node[] {
   switch (node.kind) {
     case "literal":
