@@ -6,19 +6,17 @@ import { missingPermission, userOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
 import { type Route, route } from "../../http/route.ts";
-import { pattern } from "../../http/shapes.ts";
 import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../live/protocols/pusher/pusher-channel.ts";
 import { MAX_WATCHLIST } from "../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
-import { maySubscribe, PUSHER_CHANNEL } from "./channel-access.ts";
+import { maySubscribe } from "./channel-access.ts";
 import { type PusherOwn, sharedSecretOf, signChannel, signUser } from "./pusher-app.ts";
-
-const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
+import { ChannelName, SocketId } from "./schema.ts";
 
 /** What Pusher's clients send; whatever they send besides is theirs. */
 const AuthRequest = v.object({
   socket_id: SocketId,
-  channel_name: pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
+  channel_name: ChannelName,
 });
 type AuthRequest = v.InferOutput<typeof AuthRequest>;
 

@@ -100,14 +100,8 @@ function channelInfos(
   return Object.fromEntries([...channels].map((channel) => [channel, channelInfo(registry, channel, attributes)]));
 }
 
-/** The last event of a cache channel, and for how many seconds more it is sent to new subscribers. */
-interface CachedInfo {
-  readonly data: string;
-  readonly ttl: number;
-}
-
-/** @returns null where the channel has no such event. @throws VALIDATION_FAILED for a channel that is no cache channel */
-function cachedInfo(hub: Hub, channel: string, ttlMs: number, now: number): CachedInfo | null {
+/** The last event of a cache channel, and for how many seconds more it is sent to new subscribers: null where there is none. @throws VALIDATION_FAILED for a channel that is no cache channel */
+function cachedInfo(hub: Hub, channel: string, ttlMs: number, now: number) {
   if (!isCacheChannel(channel))
     throw new PrismError("VALIDATION_FAILED", "Only cache channels have a last event: their names begin with cache-");
   const entry = cachedEntry(hub, channel, now - ttlMs);
@@ -120,12 +114,7 @@ function textOf({ data }: StreamEntry): string {
   return typeof value === "string" ? value : data;
 }
 
-/** Pusher counts members where nothing but presence channels is asked about. @param name a channel, or what its name begins with. @throws VALIDATION_FAILED */
-function requireCountable(name: string, attributes: readonly ChannelAttribute[]): void {
-  if (attributes.includes("user_count")) requirePresence(name);
-}
-
-/** @throws VALIDATION_FAILED */
+/** Pusher counts members of presence channels only. @throws VALIDATION_FAILED */
 function requirePresence(name: string): void {
   if (!isPresenceChannel(name))
     throw new PrismError("VALIDATION_FAILED", "Only presence channels have members: their names begin with presence-");
@@ -235,7 +224,7 @@ function channelRoutes(context: PusherContext): Route[] {
       summary: "Channels that somebody is in",
       query: ChannelsQuery,
       handle(_exchange, { query: { filter_by_prefix: prefix, info } }) {
-        requireCountable(prefix, info);
+        if (info.includes("user_count")) requirePresence(prefix);
         return { channels: channelInfos(registry, registry.occupied(prefix), info) };
       },
     }),
@@ -246,7 +235,7 @@ function channelRoutes(context: PusherContext): Route[] {
       params: ChannelParams,
       query: ChannelQuery,
       handle(_exchange, { params: { name }, query: { info } }) {
-        requireCountable(name, info);
+        if (info.includes("user_count")) requirePresence(name);
         const cache = info.includes("cache") ? { cache: cachedInfo(hub, name, cacheTtlMs, context.clock.now()) } : {};
         return { occupied: registry.subscriptionCount(name) > 0, ...channelInfo(registry, name, info), ...cache };
       },

@@ -19,11 +19,8 @@ const RESERVED_NAME = /^pusher(_internal)?:/;
 /** A lone surrogate or a control character: nothing that the log keeps as it came. */
 const UNKEPT = /\p{Cs}|\p{Cc}/u;
 
-/** The name of a channel. */
-const ChannelName = v.pipe(
-  v.string("must be a string"),
-  v.regex(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;"),
-);
+export const ChannelName = pattern(PUSHER_CHANNEL, "must be 1 to 164 letters, digits or any of _ - = @ , . ;");
+export const SocketId = pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678");
 
 /** What an event goes to: a channel, or `#server-to-user-<id>` for a user, as `sendToUser` of the libraries has it. */
 const Target = v.pipe(
@@ -57,7 +54,7 @@ const common = {
   name: EventName,
   // Its size is looked at later: too large is an answer of its own.
   data: v.string("must be a string, which JSON is encoded into"),
-  socket_id: v.nullish(pattern(/^\d{1,20}\.\d{1,20}$/, "must be a socket id such as 1234.5678")),
+  socket_id: v.nullish(SocketId),
   info: v.nullish(Info),
 };
 

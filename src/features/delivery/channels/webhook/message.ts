@@ -15,13 +15,8 @@ export function secretPlace(column: "secret" | "previousSecret", webhookId: stri
   return `webhooks.${column}.${webhookId}`;
 }
 
-interface NewSecret {
-  /** Shown once. */
-  readonly text: string;
-  readonly sealed: Buffer;
-}
-
-export function newSecret(box: SealedBox, webhookId: string): NewSecret {
+/** @returns `text` is shown once, `sealed` is stored */
+export function newSecret(box: SealedBox, webhookId: string): { readonly text: string; readonly sealed: Buffer } {
   const key = randomBytes(SECRET_BYTES);
   return { text: PREFIX + key.toString("base64"), sealed: box.seal(secretPlace("secret", webhookId), key) };
 }
@@ -73,10 +68,6 @@ export interface SigningParts {
   readonly clock: Clock;
 }
 
-interface WebhookCallParts extends SigningParts {
-  readonly fetch: SafeFetch;
-}
-
 /** The request of one attempt, signed by Standard Webhooks at this moment. @throws UnsealError */
 export function signedCall({ box, clock }: SigningParts, webhook: WebhookRow, message: WebhookMessage): SignedCall {
   const { id, at, data } = message;
@@ -103,7 +94,7 @@ export function post(fetch: SafeFetch, { url, headers, body }: SignedCall, signa
 
 /** Posts one message to a webhook. @throws as SafeFetch.request does; UnsealError */
 export async function callWebhook(
-  parts: WebhookCallParts,
+  parts: SigningParts & { readonly fetch: SafeFetch },
   webhook: WebhookRow,
   message: WebhookMessage,
 ): Promise<SafeAnswer> {
