@@ -54,7 +54,7 @@ export class ChannelAuthorizers {
   }
 }
 
-export { isPublicChannel, PUSHER_CHANNEL, userChannel } from "../../live/protocols/pusher/pusher-channel.ts";
+export { isPublicChannel, userChannel } from "../../live/protocols/pusher/pusher-channel.ts";
 
 /** What says who may be let into a channel. */
 export interface ChannelRights {
