@@ -3,11 +3,9 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { BucketRow } from "./queries.ts";
 import * as s from "./schema.ts";
-import type { TransferBucketsContext, TransferBucketsOwn } from "./service.ts";
 import * as service from "./service.ts";
-import { bucketView } from "./service.ts";
+import { type BucketRow, bucketView, type TransferBucketsContext, type TransferBucketsOwn } from "./service.ts";
 
 const PATH = "/api/v1/transfer-buckets";
 

@@ -1,3 +1,4 @@
+import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
@@ -5,18 +6,70 @@ import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import type { TransferBucketsTable } from "../../store/schema.ts";
+import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import type { IngestService } from "../events/index.ts";
 import { COMPLETED, finishOf, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import type { Schedules } from "../schedules/index.ts";
 import { isMoney, moneyOf, moneyText } from "./money.ts";
-import type { BucketRow } from "./queries.ts";
-import * as queries from "./queries.ts";
 import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";
+
+export type BucketRow = Selectable<TransferBucketsTable>;
+
+interface BucketFilter {
+  readonly currency?: string | undefined;
+  readonly state?: BucketRow["state"] | undefined;
+  readonly q?: string | undefined;
+}
+
+function filtered(db: ReadDb, { currency, state, q }: BucketFilter) {
+  let query = db.selectFrom("transfer_buckets");
+  if (currency !== undefined) query = query.where("currency", "=", currency);
+  if (state !== undefined) query = query.where("state", "=", state);
+  if (q !== undefined) query = query.where(holdsText("name", q));
+  return query;
+}
+
+/** Newest first: ids are in the order of time. */
+function bucketRows(db: ReadDb, filter: BucketFilter, page: PageRequest): Promise<BucketRow[]> {
+  return newestFirst(filtered(db, filter).selectAll(), page).execute();
+}
+
+function countBuckets(db: ReadDb, filter: BucketFilter): Promise<number> {
+  return countOf(filtered(db, filter));
+}
+
+/** A page of all buckets, for the check. */
+function bucketsBehind(db: ReadDb, id: string, limit: number): Promise<BucketRow[]> {
+  return db.selectFrom("transfer_buckets").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
+}
+
+function findBucket(db: ReadDb | Trx, id: string): Promise<BucketRow | undefined> {
+  return db.selectFrom("transfer_buckets").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+async function hasBuckets(db: ReadDb | Trx): Promise<boolean> {
+  return (await db.selectFrom("transfer_buckets").select("id").limit(1).executeTakeFirst()) !== undefined;
+}
+
+async function isNameTaken(trx: Trx, name: string, currency: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom("transfer_buckets")
+    .select("id")
+    .where("name", "=", name)
+    .where("currency", "=", currency)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+async function replaceBucket(trx: Trx, { id, ...columns }: BucketRow): Promise<void> {
+  await trx.updateTable("transfer_buckets").set(columns).where("id", "=", id).execute();
+}
 
 type BucketEvent = "bucket.below_threshold" | "bucket.recovered";
 
@@ -76,7 +129,7 @@ export async function startMonitoring(context: TransferBucketsContext): Promise<
   const { db, runner } = context;
   runner.handle(CHECK, (_job, signal) => checkAll(context, signal));
   runner.handle(TELL, (job) => tellCrossing(context, job));
-  if (await queries.hasBuckets(db.read)) await db.write((trx) => startChecks(context, trx));
+  if (await hasBuckets(db.read)) await db.write((trx) => startChecks(context, trx));
 }
 
 /** Sees to it that the balances are checked. While there are no buckets nothing is, see {@link endChecks}. */
@@ -88,29 +141,20 @@ async function startChecks(context: TransferBucketsContext, trx: Trx): Promise<v
 
 /** Ends the checks when the last bucket is gone. */
 async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
-  if (!(await queries.hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
+  if (!(await hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
 }
 
 /** A bucket as it is to be written, judged at once; what there is to tell follows as a job of the same transaction. */
-async function judged(
-  context: TransferBucketsContext,
-  bucket: queries.BucketRow,
-  trx: Trx,
-): Promise<queries.BucketRow> {
+async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: Trx): Promise<BucketRow> {
   const { jobs, clock } = context;
   const now = clock.now();
   const { event, ...verdict } = judge(bucket, now);
-  const row: queries.BucketRow = { ...bucket, ...verdict };
+  const row: BucketRow = { ...bucket, ...verdict };
   if (event) {
+    const { threshold, currency } = row;
     const payload: TellPayload = {
       type: event,
-      bucket: {
-        bucketId: row.id,
-        name: row.name,
-        balance: row.currentBalance,
-        threshold: row.threshold,
-        currency: row.currency,
-      },
+      bucket: { bucketId: row.id, name: row.name, balance: row.currentBalance, threshold, currency },
     };
     await jobs.enqueue({ queue: QUEUE, kind: TELL, payload, runAt: now, maxAttempts: TELL_ATTEMPTS }, { trx });
   }
@@ -127,7 +171,7 @@ async function checkAll(
   let told = 0;
   for (let after = ""; ; ) {
     signal.throwIfAborted();
-    const page = await queries.bucketsBehind(db.scan, after, PAGE);
+    const page = await bucketsBehind(db.scan, after, PAGE);
     for (const seen of page) if (judge(seen, clock.now()).event && (await checkOne(context, seen.id))) told++;
     checked += page.length;
     after = page.at(-1)?.id ?? after;
@@ -138,12 +182,12 @@ async function checkAll(
 function checkOne(context: TransferBucketsContext, id: string): Promise<boolean> {
   const { db, clock } = context;
   return db.write(async (trx) => {
-    const bucket = await queries.findBucket(trx, id);
+    const bucket = await findBucket(trx, id);
     if (!bucket || !judge(bucket, clock.now()).event) return false;
     const row = await judged(context, bucket, trx);
     // Another state is another version; being told again is none.
     const changed = row.state === bucket.state ? {} : { version: row.version + 1, updatedAt: clock.now() };
-    await queries.replaceBucket(trx, { ...row, ...changed });
+    await replaceBucket(trx, { ...row, ...changed });
     return true;
   });
 }
@@ -174,28 +218,24 @@ export async function listBuckets(context: TransferBucketsContext, query: ListBu
   const request = readPage(query, ["string"]);
   const { currency, state, q } = query;
   const isNear = currency === undefined && state === undefined && q === undefined && !isFarPage(request);
-  const rows = await queries.listBuckets(isNear ? db.read : db.scan, { currency, state, q }, request);
-  const total = request.wantsTotal ? await queries.countBuckets(db.scan, { currency, state, q }) : undefined;
+  const rows = await bucketRows(isNear ? db.read : db.scan, { currency, state, q }, request);
+  const total = request.wantsTotal ? await countBuckets(db.scan, { currency, state, q }) : undefined;
   return pageBody(request, rows, bucketView, (row) => [row.id], total);
 }
 
 /** @throws BUCKET_NOT_FOUND */
-export async function getBucket(context: TransferBucketsContext, id: string): Promise<queries.BucketRow> {
+export async function getBucket(context: TransferBucketsContext, id: string): Promise<BucketRow> {
   return requireBucket(context.db.read, id);
 }
 
 /** @throws NAME_TAKEN for a name that another bucket of the currency has */
-export async function createBucket(
-  context: TransferBucketsContext,
-  input: CreateBucket,
-  trx: Trx,
-): Promise<queries.BucketRow> {
+export async function createBucket(context: TransferBucketsContext, input: CreateBucket, trx: Trx): Promise<BucketRow> {
   const { clock, storage } = context;
   storage.requireSpace();
-  if (await queries.isNameTaken(trx, input.name, input.currency))
+  if (await isNameTaken(trx, input.name, input.currency))
     throw new PrismError("NAME_TAKEN", `Another bucket in ${input.currency} has this name`);
   const now = clock.now();
-  const bucket: queries.BucketRow = {
+  const bucket: BucketRow = {
     id: uuidv7(),
     name: input.name,
     currency: input.currency,
@@ -209,7 +249,7 @@ export async function createBucket(
     updatedAt: now,
   };
   const row = await judged(context, bucket, trx);
-  await queries.insertBucket(trx, row);
+  await trx.insertInto("transfer_buckets").values(row).execute();
   await startChecks(context, trx);
   await recordChange(context, "bucket.balance", row.id, { change: "created", old: null, new: row.currentBalance }, trx);
   return row;
@@ -222,9 +262,8 @@ export async function setThreshold(
   ifMatch: string,
   { threshold }: ChangeThreshold,
   trx: Trx,
-): Promise<queries.BucketRow> {
-  const old = await requireBucket(trx, id);
-  requireVersion(ifMatch, old.version);
+): Promise<BucketRow> {
+  const old = await requireBucket(trx, id, ifMatch);
   const row = await changeBucket(context, old, { threshold }, trx);
   await recordChange(context, "bucket.threshold", id, { old: old.threshold, new: threshold }, trx);
   return row;
@@ -237,9 +276,8 @@ export async function setBalance(
   ifMatch: string,
   input: ChangeBalance,
   trx: Trx,
-): Promise<queries.BucketRow> {
-  const old = await requireBucket(trx, id);
-  requireVersion(ifMatch, old.version);
+): Promise<BucketRow> {
+  const old = await requireBucket(trx, id, ifMatch);
   const currentBalance = input.currentBalance ?? sum(old.currentBalance, input.delta ?? "0");
   const row = await changeBucket(context, old, { currentBalance }, trx);
   await recordChange(context, "bucket.balance", id, { old: old.currentBalance, new: currentBalance }, trx);
@@ -249,9 +287,8 @@ export async function setBalance(
 /** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
 export async function deleteBucket(context: TransferBucketsContext, id: string, ifMatch: string): Promise<void> {
   await context.db.write(async (trx) => {
-    const old = await requireBucket(trx, id);
-    requireVersion(ifMatch, old.version);
-    await queries.deleteBucket(trx, id);
+    const old = await requireBucket(trx, id, ifMatch);
+    await trx.deleteFrom("transfer_buckets").where("id", "=", id).execute();
     await endChecks(context, trx);
     await recordChange(context, "bucket.balance", id, { change: "deleted", old: old.currentBalance, new: null }, trx);
   });
@@ -259,13 +296,13 @@ export async function deleteBucket(context: TransferBucketsContext, id: string, 
 
 async function changeBucket(
   context: TransferBucketsContext,
-  old: queries.BucketRow,
+  old: BucketRow,
   change: { readonly threshold: string } | { readonly currentBalance: string },
   trx: Trx,
-): Promise<queries.BucketRow> {
+): Promise<BucketRow> {
   const changed = { ...old, ...change, version: old.version + 1, updatedAt: context.clock.now() };
   const row = await judged(context, changed, trx);
-  await queries.replaceBucket(trx, row);
+  await replaceBucket(trx, row);
   return row;
 }
 
@@ -279,7 +316,7 @@ async function recordChange(
   await context.audit.record({ action, resourceType: "bucket", resourceId, metadata }, { trx });
 }
 
-export function bucketView(row: queries.BucketRow) {
+export function bucketView(row: BucketRow) {
   return {
     id: row.id,
     name: row.name,
@@ -293,9 +330,11 @@ export function bucketView(row: queries.BucketRow) {
   };
 }
 
-async function requireBucket(db: Parameters<typeof queries.findBucket>[0], id: string): Promise<queries.BucketRow> {
-  const bucket = isUuid(id) ? await queries.findBucket(db, id) : undefined;
+/** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
+async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Promise<BucketRow> {
+  const bucket = isUuid(id) ? await findBucket(db, id) : undefined;
   if (!bucket) throw new PrismError("BUCKET_NOT_FOUND", "No such transfer bucket");
+  if (ifMatch !== undefined) requireVersion(ifMatch, bucket.version);
   return bucket;
 }
 

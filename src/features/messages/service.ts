@@ -29,16 +29,9 @@ export class SendingRate {
     this.#limiter = new RateLimiter(context.clock);
   }
 
-  /**
-   * Runs the request that sends one message. @param send calls `require` in its transaction, once it is known that the message is a new one,
-   * which throws RATE_LIMITED
-   */
-  async run<T>(exchange: Exchange, senderId: string, send: (require: (trx: Trx) => void) => Promise<T>): Promise<T> {
+  /** Runs the request that sends one message. @param send calls `require` (RATE_LIMITED) once the message is known to be a new one. */
+  async run<T>(exchange: Exchange, senderId: string, send: (require: () => void) => Promise<T>): Promise<T> {
     let isPending = false;
-    const settle = (): void => {
-      if (isPending) this.#addPending(senderId, -1);
-      isPending = false;
-    };
     try {
       const sent = await send(() => {
         if (!this.#context.settings.rateLimit.enabled) return;
@@ -50,7 +43,7 @@ export class SendingRate {
       if (isPending) exchange.rate = this.#limiter.take(senderId, MESSAGES_PER_MINUTE);
       return sent;
     } finally {
-      settle();
+      if (isPending) this.#addPending(senderId, -1);
     }
   }
 
@@ -83,7 +76,7 @@ export function sendMessage(
   const { db, idempotency, storage } = context;
   return rate.run(exchange, principal.userId, (requireRoom) =>
     idempotency.run(exchange, principal, body, db, async (trx) => {
-      requireRoom(trx);
+      requireRoom();
       storage.requireSpace();
       return new Reply(202, await storeMessage(context, trx, principal.userId, body));
     }),

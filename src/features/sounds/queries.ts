@@ -32,21 +32,15 @@ export function countSounds(db: ReadDb): Promise<number> {
   return countOf(db.selectFrom("sounds").where("deletedAt", "is", null));
 }
 
-/** @returns whether the name was free. */
-export async function insertSound(trx: Trx, row: SoundRow): Promise<boolean> {
-  const held = await trx
+/** The name of a sound as it is stored. Case does not tell names apart. @returns undefined when there is none */
+export async function storedName(db: ReadDb | Trx, filename: string): Promise<string | undefined> {
+  const found = await db
     .selectFrom("sounds")
-    .select("id")
-    .where("filename", "=", row.filename)
+    .select("filename")
+    .where("filename", "=", filename)
     .where("deletedAt", "is", null)
     .executeTakeFirst();
-  if (held) return false;
-  await trx.insertInto("sounds").values(row).execute();
-  return true;
-}
-
-export async function markDeleted(trx: Trx, id: string, now: number): Promise<void> {
-  await trx.updateTable("sounds").set({ deletedAt: now }).where("id", "=", id).execute();
+  return found?.filename;
 }
 
 /** Ids of rules that sound it, the first of them. */
@@ -66,12 +60,7 @@ export async function rulesWith(trx: Trx, filename: string, limit: number): Prom
 /** The name of a sound as it is stored; null where none is wanted. @throws SOUND_NOT_FOUND */
 export async function requireSound(sound: string | null | undefined, db: ReadDb | Trx): Promise<string | null> {
   if (sound === null || sound === undefined) return null;
-  const found = await db
-    .selectFrom("sounds")
-    .select("filename")
-    .where("filename", "=", sound)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  if (!found) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
-  return found.filename;
+  const found = await storedName(db, sound);
+  if (found === undefined) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
+  return found;
 }

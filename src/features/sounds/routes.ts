@@ -20,7 +20,6 @@ import {
   storeSound,
 } from "./service.ts";
 import * as s from "./upload.ts";
-import { FORM_BYTES, readUpload } from "./upload.ts";
 
 /** What stands in a signed link. */
 interface SignedLink {
@@ -34,7 +33,7 @@ async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, 
   const { clock, config } = context;
   const { links, filesOf } = context.sounds;
   const expiresAt = links.check(id, exp, sig);
-  const { filename, mime, bytes, sha256, storage, storageKey } = await requireStoredSound(context, id);
+  const { filename, mime, bytes, sha256, storage, storageKey } = await requireStoredSound(context.db.read, id);
   const maxAge = Math.max(0, Math.floor((expiresAt - clock.now()) / 1000));
   // Whoever has the link may have the sound; a cache that others share may keep it where the operator has put one.
   const reach = config.storage.cdnUrl === undefined ? "private" : "public";
@@ -95,7 +94,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
     query: s.UploadQuery,
     body: s.Upload,
     raw: { types: TYPES, gzip: false },
-    maxBodyBytes: MAX_SOUND_BYTES + FORM_BYTES,
+    maxBodyBytes: MAX_SOUND_BYTES + s.FORM_BYTES,
     uploads: true,
     status: 201,
     response: s.SoundView,
@@ -104,7 +103,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
       const { userId, key } = userOf(exchange);
       take(key);
       storage.requireSpace();
-      const sound = readUpload(exchange, body as unknown as Buffer, query.filename);
+      const sound = s.readUpload(exchange, body as unknown as Buffer, query.filename);
       const release = bodies.hold(exchange, sound.bytes.length);
       try {
         return await storeSound(context, sound, userId);

@@ -6,7 +6,7 @@ import type { BodyReader } from "../../http/body.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import type { SoundServices } from "./open-sounds.ts";
@@ -43,7 +43,8 @@ export interface RemovePayload {
 export async function storeSound(ctx: SoundsContext, sound: UploadedSound, createdBy: string) {
   const { db, clock, audit, sounds } = ctx;
   const { files } = sounds;
-  await requireFreeName(ctx, sound.filename);
+  // Before the bytes are stored, so that a name that is taken costs nothing.
+  await requireFreeName(sound.filename, db.read);
   const id = uuidv7();
   const { filename, kind, bytes, sha256 } = sound;
   await files.put(id, bytes, { mime: kind.mime, sha256 });
@@ -62,7 +63,8 @@ export async function storeSound(ctx: SoundsContext, sound: UploadedSound, creat
   };
   try {
     await db.write(async (trx) => {
-      if (!(await queries.insertSound(trx, row))) throw nameTaken();
+      await requireFreeName(filename, trx);
+      await trx.insertInto("sounds").values(row).execute();
       const metadata = { mime: kind.mime, bytes: bytes.length, sha256, storage: files.kind };
       await audit.record({ action: "sound.create", resourceType: "sound", resourceId: id, metadata }, { trx });
     });
@@ -88,13 +90,13 @@ export async function soundsPage(ctx: SoundsContext, { ttlMs = DEFAULT_TTL_MS, .
 }
 
 export async function getSound(ctx: SoundsContext, id: string, ttlMs = DEFAULT_TTL_MS) {
-  return soundView(ctx, await requireStoredSound(ctx, id), ttlMs);
+  return soundView(ctx, await requireStoredSound(ctx.db.read, id), ttlMs);
 }
 
 /** @throws SOUND_NOT_FOUND */
-export async function requireStoredSound(ctx: SoundsContext, id: string): Promise<queries.SoundRow> {
-  const row = isUuid(id) ? await queries.findSound(ctx.db.read, id) : undefined;
-  if (!row) throw noSuchSound();
+export async function requireStoredSound(db: ReadDb | Trx, id: string): Promise<queries.SoundRow> {
+  const row = isUuid(id) ? await queries.findSound(db, id) : undefined;
+  if (!row) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
   return row;
 }
 
@@ -105,11 +107,10 @@ export async function removeSound(
   force: boolean,
 ): Promise<void> {
   await db.write(async (trx) => {
-    const row = isUuid(id) ? await queries.findSound(trx, id) : undefined;
-    if (!row) throw noSuchSound();
+    const row = await requireStoredSound(trx, id);
     const ruleIds = await queries.rulesWith(trx, row.filename, MAX_NAMED_RULES);
     if (ruleIds.length > 0 && !force) throw inUse(ruleIds);
-    await queries.markDeleted(trx, id, clock.now());
+    await trx.updateTable("sounds").set({ deletedAt: clock.now() }).where("id", "=", id).execute();
     const { storage, storageKey } = row;
     const payload: RemovePayload = { storage, storageKey };
     await jobs.enqueue({ queue: "retention", kind: REMOVE_KIND, payload, runAt: clock.now() }, { trx });
@@ -118,15 +119,9 @@ export async function removeSound(
   });
 }
 
-/** Before the bytes are stored, so that a name that is taken costs nothing. @throws NAME_TAKEN */
-async function requireFreeName(ctx: SoundsContext, filename: string): Promise<void> {
-  const held = await ctx.db.read
-    .selectFrom("sounds")
-    .select("id")
-    .where("filename", "=", filename)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  if (held) throw nameTaken();
+async function requireFreeName(filename: string, db: ReadDb | Trx): Promise<void> {
+  if ((await queries.storedName(db, filename)) !== undefined)
+    throw new PrismError("NAME_TAKEN", "There is a sound of this name");
 }
 
 function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number) {
@@ -140,14 +135,6 @@ function soundView(ctx: SoundsContext, row: queries.SoundRow, ttlMs: number) {
     createdAt: toRfc3339(row.createdAt),
     ...ctx.sounds.links.linkFor(row.id, ttlMs),
   };
-}
-
-function noSuchSound(): PrismError {
-  return new PrismError("SOUND_NOT_FOUND", "No such sound");
-}
-
-function nameTaken(): PrismError {
-  return new PrismError("NAME_TAKEN", "There is a sound of this name");
 }
 
 function inUse(ruleIds: readonly string[]): PrismError {

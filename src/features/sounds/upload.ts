@@ -13,10 +13,8 @@ const MAX_TTL_MS = 86_400_000;
 
 const ttlMs = v.optional(queryInteger(MIN_TTL_MS, MAX_TTL_MS));
 
-export const soundName = pattern(
-  /^[\w .-]{1,128}$/,
-  "must be 1 to 128 letters of A to Z, digits, spaces or any of _ . -",
-);
+const NAME = "must be 1 to 128 letters of A to Z, digits, spaces or any of _ . -";
+export const soundName = pattern(/^[\w .-]{1,128}$/, NAME);
 
 export const UploadQuery = object({
   filename: v.optional(v.pipe(soundName, v.description("What the sound is called; a form brings a name of its own"))),
@@ -141,13 +139,7 @@ export function readUpload(exchange: Exchange, body: Buffer, givenName: string |
   const name = givenName ?? filename;
   if (name === undefined || !v.is(soundName, name)) {
     throw new PrismError("VALIDATION_FAILED", "The file cannot be stored under this name", {
-      details: [
-        {
-          path: "filename",
-          code: "VALUE",
-          message: "must be 1 to 128 letters of A to Z, digits, spaces or any of _ . -",
-        },
-      ],
+      details: [{ path: "filename", code: "VALUE", message: NAME }],
     });
   }
   if (bytes.length > MAX_SOUND_BYTES) throw tooLarge(MAX_SOUND_BYTES);

@@ -1,3 +1,4 @@
+import { type Selectable, sql } from "kysely";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
@@ -6,12 +7,20 @@ import { sha256Hex } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion, tagOf } from "../../http/negotiation.ts";
-import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import type { TaskStatus, TasksTable } from "../../store/schema.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  holdsText,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { type KeptAnswer, keptAnswer, type ReadCaches, type UserDirectory } from "../access/index.ts";
-import * as queries from "./queries.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -25,6 +34,76 @@ export interface TasksOwn {
 }
 
 export type TasksContext = TasksOwn & Pick<CoreServices, "realtime">;
+
+type TaskRow = Selectable<TasksTable>;
+
+interface TaskFilter {
+  readonly userId: string;
+  readonly status: readonly TaskStatus[] | undefined;
+  readonly priority: number | undefined;
+  readonly q: string | undefined;
+}
+
+interface TaskSort {
+  readonly field: SortField;
+  readonly descending: boolean;
+}
+
+/** Where a task without a due date stands among the others. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
+/** Whether an index gives these tasks in this order: for anything else all tasks of the user may have to be looked at. */
+function isIndexed({ status, priority, q }: TaskFilter, { field }: TaskSort): boolean {
+  if (priority !== undefined || q !== undefined) return false;
+  if (status === undefined) return field === "createdAt" || field === "updatedAt";
+  return status.length === 1 && field === "priority";
+}
+
+function filtered(db: ReadDb, { userId, status, priority, q }: TaskFilter) {
+  let query = db.selectFrom("tasks").where("userId", "=", userId).where("deletedAt", "is", null);
+  if (status !== undefined) query = query.where("status", "in", status);
+  if (priority !== undefined) query = query.where("priority", "=", priority);
+  if (q !== undefined) query = query.where((e) => e.or([holdsText("title", q), holdsText("description", q)]));
+  return query;
+}
+
+/** A title of 255 and a description of 10 000 characters. */
+const TASK_BYTES: RowBytes = { bytes: bytesOf("title", "description"), largest: 41_020 };
+
+/** A page of tasks and the first of the next one. */
+function taskRows(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequest): Promise<FittingRows<TaskRow>> {
+  const column = sort.field === "dueAt" ? sql<number>`ifnull("dueAt", ${NEVER})` : sql.ref(sort.field);
+  const direction = sort.descending ? "desc" : "asc";
+  let query = filtered(db, filter).selectAll();
+  if (page.after) {
+    const [value, id] = page.after;
+    // As row values, for which SQLite goes to the place in the index (sqlite.org/rowvalue.html, section 3.1).
+    query = query.where(
+      sort.descending
+        ? sql<boolean>`(${column}, "id") < (${value}, ${id})`
+        : sql<boolean>`(${column}, "id") > (${value}, ${id})`,
+    );
+  }
+  const ordered = query.orderBy(column, direction).orderBy("id", direction).offset(page.offset);
+  return fittingRows(ordered, page.limit + 1, TASK_BYTES);
+}
+
+/** What a cursor is made of. */
+function positionOf(row: TaskRow, { field }: TaskSort): readonly (string | number)[] {
+  return [row[field] ?? NEVER, row.id];
+}
+
+function countTasks(db: ReadDb, filter: TaskFilter): Promise<number> {
+  return countOf(filtered(db, filter));
+}
+
+function findTask(db: ReadDb | Trx, id: string): Promise<TaskRow | undefined> {
+  return db.selectFrom("tasks").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
+}
+
+async function replaceTask(trx: Trx, { id, ...columns }: TaskRow): Promise<void> {
+  await trx.updateTable("tasks").set(columns).where("id", "=", id).execute();
+}
 
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
@@ -62,11 +141,11 @@ export async function createTask(
   principal: UserPrincipal,
   input: CreateTask,
   trx: Trx,
-): Promise<queries.TaskRow> {
+): Promise<TaskRow> {
   const { clock, storage } = context;
   storage.requireSpace();
   const now = clock.now();
-  const task: queries.TaskRow = {
+  const task: TaskRow = {
     id: uuidv7(),
     userId: principal.userId,
     title: input.title,
@@ -79,7 +158,7 @@ export async function createTask(
     createdAt: now,
     updatedAt: now,
   };
-  await queries.insertTask(trx, task);
+  await trx.insertInto("tasks").values(task).execute();
   await announce(context, "TASK_CREATED", task, trx);
   return task;
 }
@@ -91,14 +170,14 @@ export function updateTask(
   id: string,
   ifMatch: string,
   input: UpdateTask,
-): Promise<queries.TaskRow> {
+): Promise<TaskRow> {
   const { db, clock, storage } = context;
   storage.requireSpace();
   return db.write(
     async (trx) => {
       const old = await requireOwn(principal, id, trx);
       requireVersion(ifMatch, old.version);
-      const task: queries.TaskRow = {
+      const task: TaskRow = {
         ...old,
         title: input.title ?? old.title,
         description: input.description ?? old.description,
@@ -108,7 +187,7 @@ export function updateTask(
         version: old.version + 1,
         updatedAt: clock.now(),
       };
-      await queries.replaceTask(trx, task);
+      await replaceTask(trx, task);
       await announce(context, "TASK_UPDATED", task, trx);
       return task;
     },
@@ -122,7 +201,7 @@ export async function deleteTask(context: TasksContext, principal: UserPrincipal
   await db.write(
     async (trx) => {
       const task = await requireOwn(principal, id, trx);
-      await queries.replaceTask(trx, { ...task, deletedAt: clock.now() });
+      await replaceTask(trx, { ...task, deletedAt: clock.now() });
       await announce(context, "TASK_DELETED", task, trx);
     },
     { sharesCommit: true },
@@ -130,7 +209,7 @@ export async function deleteTask(context: TasksContext, principal: UserPrincipal
 }
 
 /** @param task as it is now; of a deletion, as it was last. */
-async function announce(context: TasksContext, change: TaskChange, task: queries.TaskRow, trx: Trx): Promise<void> {
+async function announce(context: TasksContext, change: TaskChange, task: TaskRow, trx: Trx): Promise<void> {
   const { realtime } = context;
   // Before the entry goes out: whoever hears of the change and reads at once must not be given what was kept.
   addEffect(trx, { type: "answers-changed", of: "tasks", userId: task.userId });
@@ -139,28 +218,28 @@ async function announce(context: TasksContext, change: TaskChange, task: queries
 
 async function taskPage(
   context: TasksContext,
-  filter: queries.TaskFilter,
-  sort: queries.TaskSort,
+  filter: TaskFilter,
+  sort: TaskSort,
   query: ListTasks,
 ): Promise<KeptAnswer> {
   const { db } = context;
-  const request = readPage(query, positionOf(sort), MAX_TASKS);
-  const source = queries.isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
-  const { rows, isCut } = await queries.listTasks(source, filter, sort, request);
+  const request = readPage(query, [sort.field === "title" ? "string" : "number", "string"], MAX_TASKS);
+  const source = isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
+  const { rows, isCut } = await taskRows(source, filter, sort, request);
   const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
-  const total = isAll ? rows.length : await queries.countTasks(db.scan, filter);
-  const body = pageBody({ ...request, isCut }, rows, taskView, (row) => queries.positionOf(row, sort), total);
+  const total = isAll ? rows.length : await countTasks(db.scan, filter);
+  const body = pageBody({ ...request, isCut }, rows, taskView, (row) => positionOf(row, sort), total);
   const json = JSON.stringify(body);
   return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
 }
 
 async function keptTask(context: TasksContext, id: string): Promise<KeptAnswer | undefined> {
-  const task = await queries.findTask(context.db.read, id);
+  const task = await findTask(context.db.read, id);
   return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
 }
 
-async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promise<queries.TaskRow> {
-  const task = isUuid(id) ? await queries.findTask(trx, id) : undefined;
+async function requireOwn(principal: UserPrincipal, id: string, trx: Trx): Promise<TaskRow> {
+  const task = isUuid(id) ? await findTask(trx, id) : undefined;
   if (!task || !maySee(principal, task.userId)) throw noSuchTask();
   if (task.userId !== principal.userId) throw new PrismError("FORBIDDEN", "Only the task's owner may change it");
   return task;
@@ -175,7 +254,7 @@ function requireOwner(context: TasksContext, { userId, permissions }: UserPrinci
   return ownerId;
 }
 
-export function taskView(task: queries.TaskRow) {
+export function taskView(task: TaskRow) {
   return {
     id: task.id,
     userId: task.userId,
@@ -198,11 +277,6 @@ function noSuchTask(): PrismError {
   return new PrismError("TASK_NOT_FOUND", "No such task");
 }
 
-function readSort(sort: string): queries.TaskSort {
+function readSort(sort: string): TaskSort {
   return { field: sort.replace("-", "") as SortField, descending: sort.startsWith("-") };
-}
-
-/** The types of what a cursor of this order is made of. */
-function positionOf({ field }: queries.TaskSort): readonly ["number" | "string", "string"] {
-  return [field === "title" ? "string" : "number", "string"];
 }
