@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";
 
@@ -267,4 +267,15 @@ export async function reauthorize(
   const role = await queries.roleOf(trx, projectId, current.userId);
   projects.require({ ...current, memberships: new Map(role ? [[projectId, role]] : []) }, projectId, right);
   return row;
+}
+
+/** Makes a change of a project in a transaction that asks for the right once more, see {@link reauthorize}. */
+export function changeProject<T>(
+  ctx: Reauthorizing & { readonly db: Database },
+  principal: UserPrincipal,
+  projectId: string,
+  right: ProjectRight,
+  change: (trx: Trx, project: Awaited<ReturnType<typeof reauthorize>>) => Promise<T>,
+): Promise<T> {
+  return ctx.db.write(async (trx) => change(trx, await reauthorize(ctx, principal, projectId, right, trx)));
 }

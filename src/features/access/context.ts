@@ -1,7 +1,8 @@
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import type { AccessTokens } from "./authenticate/access-tokens.ts";
 import { PasswordHasher } from "./passwords/hasher.ts";
@@ -57,4 +58,18 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
     log,
     linksUnderWay: new Set(),
   };
+}
+
+/** Adds the entry of a change to the audit trail, in the transaction of the change. @param byUser whose doing it is where the request does not say */
+export async function recordChange(
+  { audit }: Pick<RecordContext, "audit">,
+  action: string,
+  resourceType: "user" | "project" | "role" | "apiKey" | "serviceToken" | "session",
+  resourceId: string,
+  metadata: Readonly<Record<string, Json>>,
+  trx: Trx,
+  byUser?: string,
+): Promise<void> {
+  const by = byUser === undefined ? {} : { byUser };
+  await audit.record({ action, resourceType, resourceId, metadata, ...by }, { trx });
 }

@@ -9,9 +9,11 @@ import { BUILT_IN_ROLES } from "../../core/principal.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
+import { recordChange } from "./context.ts";
 import type { PasswordHasher } from "./passwords/hasher.ts";
 import { requireStrong } from "./passwords/password-text.ts";
 import { createUser } from "./users/create-user.ts";
+import { usersWith } from "./users/queries.ts";
 
 const DEFAULT_PROJECT_SLUG = "default";
 const DEV_USERNAME = "dev";
@@ -85,13 +87,7 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
     .onConflict((conflict) => conflict.doNothing())
     .execute();
   if (!isDevelopment) return;
-  const existing = await trx
-    .selectFrom("users")
-    .select("id")
-    .where("username", "=", DEV_USERNAME)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  if (existing) return;
+  if (await usersWith(trx, "username", DEV_USERNAME).select("id").executeTakeFirst()) return;
   const userId = uuidv7();
   await trx
     .insertInto("users")
@@ -99,15 +95,7 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
     .execute();
   const admin = await trx.selectFrom("roles").select("id").where("name", "=", "Admin").executeTakeFirstOrThrow();
   await trx.insertInto("user_roles").values({ userId, roleId: admin.id, createdAt: now }).execute();
-  await audit.record(
-    {
-      action: "user.register",
-      resourceType: "user",
-      resourceId: userId,
-      metadata: { roles: ["Admin"], by: "development start" },
-    },
-    { trx },
-  );
+  await recordChange({ audit }, "user.register", "user", userId, { roles: ["Admin"], by: "development start" }, trx);
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { PrismError } from "../../../src/core/errors.ts";
-import { readFormFile } from "../../../src/features/sounds/multipart.ts";
+import { readFormFile } from "../../../src/features/sounds/upload.ts";
 
 const TYPE = 'multipart/form-data; boundary="x-y"';
 

@@ -7,8 +7,8 @@ import { hashToken } from "../../../core/tokens.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import { reauthorize } from "../authorize.ts";
-import type { RecordContext } from "../context.ts";
+import { changeProject } from "../authorize.ts";
+import { type RecordContext, recordChange } from "../context.ts";
 import { linkExpired } from "../sessions/mail-links.ts";
 import { namesOf } from "../users/create-user.ts";
 import type { ProjectsContext } from "./service.ts";
@@ -35,7 +35,10 @@ export interface OpenInvitation extends NewInvitation {
   readonly inviterName: string;
 }
 
-/** Makes an invitation. One that the address has in this project gets the new role, a new link and a new week. */
+/**
+ * Makes an invitation. Its address is not in the audit trail: it names a person who may have no account. One that the address has in this project gets the new role, a new link and a
+ * new week.
+ */
 export async function createInvitation(
   ctx: RecordContext,
   invitation: NewInvitation,
@@ -59,7 +62,7 @@ export async function createInvitation(
       .insertInto("project_invitations")
       .values({ id, ...values })
       .execute();
-  await recordInProject(ctx, "invitation.create", projectId, { invitationId: id, role }, trx);
+  await recordChange(ctx, "invitation.create", "project", projectId, { invitationId: id, role }, trx);
   return { id, token };
 }
 
@@ -103,8 +106,9 @@ export async function acceptInvitation(
     .onConflict((conflict) => conflict.columns(["projectId", "userId"]).doNothing())
     .executeTakeFirst();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  await recordInProject(ctx, "invitation.accept", projectId, { invitationId: id, userId }, trx);
-  if (Number(numInsertedOrUpdatedRows) > 0) await recordInProject(ctx, "member.add", projectId, { userId, role }, trx);
+  await recordChange(ctx, "invitation.accept", "project", projectId, { invitationId: id, userId }, trx);
+  if (Number(numInsertedOrUpdatedRows) > 0)
+    await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
 }
 
 /** Ends an invitation without a member. */
@@ -115,7 +119,7 @@ async function closeInvitation(
   trx: Trx,
 ): Promise<void> {
   await endInvitation(ctx, id, null, trx);
-  await recordInProject(ctx, action, projectId, { invitationId: id }, trx);
+  await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
 }
 
 /** Ends what a user has sent in a project: a removed owner must not come back by an invitation of their own. */
@@ -133,7 +137,8 @@ export async function revokeInvitationsOf(
     .where("endedAt", "is", null)
     .returning("id")
     .execute();
-  for (const { id } of ended) await recordInProject(ctx, "invitation.revoke", projectId, { invitationId: id }, trx);
+  for (const { id } of ended)
+    await recordChange(ctx, "invitation.revoke", "project", projectId, { invitationId: id }, trx);
 }
 
 async function endInvitation(ctx: RecordContext, id: string, acceptedBy: string | null, trx: Trx): Promise<void> {
@@ -152,17 +157,6 @@ function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
     .where("i.expiresAt", ">", ctx.clock.now())
     .where("p.deletedAt", "is", null)
     .where("u.status", "=", "active");
-}
-
-/** The address is not in the audit trail: it names a person who may have no account. */
-async function recordInProject(
-  ctx: RecordContext,
-  action: string,
-  projectId: string,
-  metadata: Readonly<Record<string, string>>,
-  trx: Trx,
-) {
-  await ctx.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
 }
 
 const HOUR_MS = 3_600_000;
@@ -187,12 +181,10 @@ export async function inviteToProject(
   address: string,
   role: ProjectRole,
 ) {
-  const { db } = ctx;
   const { mail } = ctx.accounts;
   const email = namesOf({ email: address }).email ?? "";
   limitInvitations(ctx, principal.userId, email);
-  const { invitation, token } = await db.write(async (trx) => {
-    await reauthorize(ctx, principal, projectId, "project:manage", trx);
+  const { invitation, token } = await changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     if ((await invitationsOfProject(ctx, projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
       throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
     const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy: principal.userId }, trx);
@@ -218,12 +210,10 @@ export async function revokeInvitation(
   ref: string,
   id: string,
 ): Promise<void> {
-  const { db, projects } = ctx;
-  const projectId = projects.require(principal, ref, "project:manage");
-  await db.write(async (trx) => {
-    await reauthorize(ctx, principal, projectId, "project:manage", trx);
-    await closeInvitation(ctx, await requireInvitation(ctx, id, projectId, trx), "invitation.revoke", trx);
-  });
+  const projectId = ctx.projects.require(principal, ref, "project:manage");
+  await changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
+    closeInvitation(ctx, await requireInvitation(ctx, id, projectId, trx), "invitation.revoke", trx),
+  );
 }
 
 /** What is open to the caller's own address. */

@@ -3,7 +3,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../../core/principal.ts";
 import { createToken } from "../../../core/tokens.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import type { RecordContext } from "../context.ts";
+import { type RecordContext, recordChange } from "../context.ts";
 
 export interface NewKey {
   readonly projectId: string;
@@ -26,7 +26,7 @@ export interface IssuedKey {
 
 export async function createKey(ctx: RecordContext, key: NewKey, trx: Trx): Promise<IssuedKey> {
   const issued = await insertKey(ctx, key, trx);
-  await recordKey(ctx, "key.create", issued.id, key.projectId, trx);
+  await recordChange(ctx, "key.create", "apiKey", issued.id, { projectId: key.projectId }, trx);
   return issued;
 }
 
@@ -60,7 +60,7 @@ export async function rotateKey(
     .where("id", "=", keyId)
     .execute();
   addEffect(trx, { type: "rights-changed", of: "key", keyId });
-  await recordKey(ctx, "key.rotate", keyId, projectId, trx, { newKeyId: issued.id, graceMs });
+  await recordChange(ctx, "key.rotate", "apiKey", keyId, { projectId, newKeyId: issued.id, graceMs }, trx);
   return issued;
 }
 
@@ -69,7 +69,7 @@ export async function revokeKey(ctx: RecordContext, projectId: string, keyId: st
   await findKey(projectId, keyId, trx);
   await trx.updateTable("api_keys").set({ revokedAt: ctx.clock.now() }).where("id", "=", keyId).execute();
   addEffect(trx, { type: "rights-changed", of: "key", keyId });
-  await recordKey(ctx, "key.revoke", keyId, projectId, trx);
+  await recordChange(ctx, "key.revoke", "apiKey", keyId, { projectId }, trx);
 }
 
 async function findKey(projectId: string, keyId: string, trx: Trx) {
@@ -107,16 +107,4 @@ async function insertKey(
     })
     .execute();
   return { id, name, prefix, scopes, expiresAt: expiresAt ?? null, key: token };
-}
-
-async function recordKey(
-  ctx: RecordContext,
-  action: string,
-  keyId: string,
-  projectId: string,
-  trx: Trx,
-  more: Readonly<Record<string, string | number>> = {},
-): Promise<void> {
-  const entry = { action, resourceType: "apiKey", resourceId: keyId, metadata: { projectId, ...more } };
-  await ctx.audit.record(entry, { trx });
 }

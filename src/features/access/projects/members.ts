@@ -5,8 +5,8 @@ import { missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import type { ProjectRight } from "../authorize.ts";
-import { reauthorize } from "../authorize.ts";
+import { changeProject } from "../authorize.ts";
+import { recordChange } from "../context.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
 import * as queries from "./queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
@@ -50,13 +50,13 @@ export async function addMember(
     if (!mayAdd) throw missingPermission("users:read", 'invite the person by mail address: {"email": …, "role": …}');
   }
   if (userId === undefined) throw userNotFound();
-  return writeMembers(ctx, principal, projectId, "project:manage", async (trx) => {
+  return changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
     if (member) return setRole(ctx, trx, member, role);
     const createdAt = ctx.clock.now();
     await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
-    await recordMember(ctx, "member.add", projectId, { userId, role }, trx);
+    await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
     return readMember(trx, projectId, userId);
   });
 }
@@ -72,7 +72,7 @@ export async function changeMember(
   const { projects, users } = ctx;
   const projectId = projects.require(principal, ref, "project:manage");
   const userId = users.findAny(userRef) ?? userRef;
-  return writeMembers(ctx, principal, projectId, "project:manage", async (trx) =>
+  return changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
     setRole(ctx, trx, await requireMember(trx, projectId, userId), role),
   );
 }
@@ -88,7 +88,7 @@ export async function removeMember(
   const userId = users.findAny(userRef) ?? userRef;
   const right = userId === principal.userId ? "project:read" : "project:manage";
   const projectId = projects.require(principal, ref, right);
-  await writeMembers(ctx, principal, projectId, right, async (trx) => {
+  await changeProject(ctx, principal, projectId, right, async (trx) => {
     const member = await requireMember(trx, projectId, userId);
     await requireOtherOwner(trx, member);
     await trx
@@ -97,7 +97,7 @@ export async function removeMember(
       .where("userId", "=", member.userId)
       .execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
-    await recordMember(ctx, "member.remove", projectId, { userId: member.userId }, trx);
+    await recordChange(ctx, "member.remove", "project", projectId, { userId: member.userId }, trx);
     await revokeInvitationsOf(ctx, projectId, member.userId, trx);
   });
 }
@@ -112,22 +112,9 @@ async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow
     .where("userId", "=", userId)
     .execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  await recordMember(ctx, "member.update", projectId, { userId, role }, trx);
+  await recordChange(ctx, "member.update", "project", projectId, { userId, role }, trx);
   if (role !== "owner") await revokeInvitationsOf(ctx, projectId, userId, trx);
   return readMember(trx, projectId, userId);
-}
-
-function writeMembers<T>(
-  ctx: ProjectsContext,
-  principal: UserPrincipal,
-  projectId: string,
-  right: ProjectRight,
-  change: (trx: Trx) => Promise<T>,
-): Promise<T> {
-  return ctx.db.write(async (trx) => {
-    await reauthorize(ctx, principal, projectId, right, trx);
-    return change(trx);
-  });
 }
 
 async function requireMember(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {
@@ -138,16 +125,6 @@ async function requireMember(trx: Trx, projectId: string, userId: string): Promi
 
 async function readMember(trx: Trx, projectId: string, userId: string) {
   return memberView(await requireMember(trx, projectId, userId));
-}
-
-async function recordMember(
-  ctx: ProjectsContext,
-  action: string,
-  projectId: string,
-  metadata: Readonly<Record<string, string>>,
-  trx: Trx,
-) {
-  await ctx.audit.record({ action, resourceType: "project", resourceId: projectId, metadata }, { trx });
 }
 
 /** @throws LAST_ADMIN when this member is the only owner. */

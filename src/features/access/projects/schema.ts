@@ -122,25 +122,25 @@ export type CreateKey = v.InferOutput<typeof CreateKey>;
 
 export const RotateKey = object({ graceMs: v.optional(integer(0, 604_800_000)) });
 
+const keyEntries = {
+  id: v.string(),
+  name: v.string(),
+  prefix: v.string(),
+  scopes: v.array(v.picklist(KEY_SCOPES)),
+  expiresAt: v.nullable(v.string()),
+};
+
 export const KeyView = named(
   "ApiKey",
   v.object({
-    id: v.string(),
-    name: v.string(),
-    prefix: v.string(),
-    scopes: v.array(v.picklist(KEY_SCOPES)),
-    expiresAt: v.nullable(v.string()),
+    ...keyEntries,
     lastUsedAt: v.nullable(v.string()),
     createdAt: v.string(),
   }),
 );
 
 export const IssuedKeyView = v.object({
-  id: v.string(),
-  name: v.string(),
-  prefix: v.string(),
-  scopes: v.array(v.picklist(KEY_SCOPES)),
-  expiresAt: v.nullable(v.string()),
+  ...keyEntries,
   key: v.pipe(v.string(), v.description("Shown this once")),
 });
 

@@ -17,8 +17,8 @@ import type { Schema } from "../../../store/schema.ts";
 import type { AuditEntry } from "../../audit/index.ts";
 import type { JobRunner, JobService } from "../../jobs/index.ts";
 import type { Principals } from "../authenticate/principals.ts";
-import { type Projects, reauthorize } from "../authorize.ts";
-import type { AccountContext } from "../context.ts";
+import { changeProject, type Projects } from "../authorize.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
 import * as queries from "./queries.ts";
@@ -153,10 +153,9 @@ export async function updateProject(
   ifMatch: string,
   { name, settings }: UpdateProject,
 ) {
-  const { db, audit, clock, events, projects } = ctx;
+  const { clock, events, projects } = ctx;
   const id = projects.require(principal, ref, "project:manage");
-  await db.write(async (trx) => {
-    const row = await reauthorize(ctx, principal, id, "project:manage", trx);
+  await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
     await trx
       .updateTable("projects")
@@ -168,15 +167,8 @@ export async function updateProject(
       })
       .where("id", "=", id)
       .execute();
-    await audit.record(
-      {
-        action: "project.update",
-        resourceType: "project",
-        resourceId: id,
-        metadata: { members: [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])] },
-      },
-      { trx },
-    );
+    const members = [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])];
+    await recordChange(ctx, "project.update", "project", id, { members }, trx);
   });
   events.emit("project:changed", { id });
   const row = await requireProject(ctx, id);
@@ -233,12 +225,8 @@ async function changeAsOwner<T>(
   ref: string,
   change: (projectId: string, trx: Trx) => Promise<T>,
 ) {
-  const { db, projects } = ctx;
-  const projectId = projects.require(principal, ref, "project:manage");
-  return db.write(async (trx) => {
-    await reauthorize(ctx, principal, projectId, "project:manage", trx);
-    return change(projectId, trx);
-  });
+  const projectId = ctx.projects.require(principal, ref, "project:manage");
+  return changeProject(ctx, principal, projectId, "project:manage", (trx) => change(projectId, trx));
 }
 
 async function requireProject(ctx: ProjectsContext, id: string): Promise<ProjectRow> {
@@ -323,11 +311,10 @@ const MAX_ROWS = 100;
  * @throws PROJECT_NOT_FOUND, also for the second of two deletions at the same time; DEFAULT_PROJECT
  */
 export async function deleteProject(context: ProjectsContext, principal: UserPrincipal, ref: string): Promise<void> {
-  const { db, audit, clock, projects, jobs } = context;
+  const { audit, clock, projects, jobs } = context;
   const id = projects.require(principal, ref, "project:manage");
   if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
-  await db.write(async (trx) => {
-    await reauthorize(context, principal, id, "project:manage", trx);
+  await changeProject(context, principal, id, "project:manage", async (trx) => {
     const now = clock.now();
     await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
     const keys = await queries.revokeKeys(trx, id, now);

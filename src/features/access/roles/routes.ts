@@ -16,6 +16,7 @@ import type { Database } from "../../../store/database.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, granterOf, requireHeld } from "../authorize.ts";
+import { recordChange } from "../context.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface RolesOwn {
@@ -62,7 +63,7 @@ async function createRole(ctx: RolesContext, input: RoleInput & { readonly name:
         updatedAt: now,
       })
       .execute();
-    await recordRole(ctx, "role.create", id, { permissions }, trx);
+    await recordChange(ctx, "role.create", "role", id, { permissions }, trx);
     return getRole(id, trx);
   });
 }
@@ -95,7 +96,7 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
       .where("id", "=", id)
       .execute();
     const changed = (["name", "description"] as const).filter((each) => (input[each] ?? role[each]) !== role[each]);
-    await recordRole(ctx, "role.update", id, { changed, added, removed }, trx);
+    await recordChange(ctx, "role.update", "role", id, { changed, added, removed }, trx);
     addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
     return getRole(id, trx);
   });
@@ -127,20 +128,17 @@ async function removeRole(
     }
     await trx.deleteFrom("user_roles").where("roleId", "=", id).execute();
     await trx.deleteFrom("roles").where("id", "=", id).execute();
-    await recordRole(ctx, "role.delete", id, { users, ...(reassignTo === undefined ? {} : { reassignTo }) }, trx);
+    await recordChange(
+      ctx,
+      "role.delete",
+      "role",
+      id,
+      { users, ...(reassignTo === undefined ? {} : { reassignTo }) },
+      trx,
+    );
     // Its holders have the other role now.
     addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
   });
-}
-
-async function recordRole(
-  ctx: RolesContext,
-  action: string,
-  id: string,
-  metadata: Readonly<Record<string, string | number | readonly string[]>>,
-  trx: Trx,
-): Promise<void> {
-  await ctx.audit.record({ action, resourceType: "role", resourceId: id, metadata }, { trx });
 }
 
 async function requireFreeName(name: string, owner: string | null, trx: Trx): Promise<void> {

@@ -1,8 +1,9 @@
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
-import type { AccountContext } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 import { plainName } from "../users/create-user.ts";
+import { usersWith } from "../users/queries.ts";
 import { setPassword } from "./login.ts";
 import {
   addOneTimeToken,
@@ -40,30 +41,16 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
 
 /** @returns what the account is now: active, or pending where somebody has yet to approve it. @throws LINK_EXPIRED */
 export async function verifyEmail(ctx: AccountContext, token: string): Promise<UserStatus> {
-  const { db, audit, config } = ctx;
+  const { db, config } = ctx;
   return db.write(async (trx) => {
     const userId = await consumeOneTimeToken(ctx.clock, token, "verify_email", trx);
-    const account = await trx
-      .selectFrom("users")
-      .select("status")
-      .where("id", "=", userId)
-      .where("deletedAt", "is", null)
-      .executeTakeFirst();
+    const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
     // An account that was closed since is not opened by an old mail.
     if (!account || account.status === "disabled") throw linkExpired();
     if (account.status !== "unverified") return account.status;
     const status = config.auth.registration === "open" ? "active" : "pending";
     await trx.updateTable("users").set({ status }).where("id", "=", userId).execute();
-    await audit.record(
-      {
-        action: "user.update",
-        resourceType: "user",
-        resourceId: userId,
-        byUser: userId,
-        metadata: { changed: ["status"], status },
-      },
-      { trx },
-    );
+    await recordChange(ctx, "user.update", "user", userId, { changed: ["status"], status }, trx, userId);
     addEffect(trx, { type: "rights-changed", of: "user", userId });
     return status;
   });
@@ -79,10 +66,8 @@ export async function resetPassword(
   const { db, backoff } = ctx;
   // Before the password is hashed: hashing is dear, and must not be had for the asking.
   const userId = await ownerOfOneTimeToken(ctx.clock, token, "reset_password", db.read);
-  const account = await db.read
-    .selectFrom("users")
+  const account = await usersWith(db.read, "id", userId)
     .select(["status", "email", "username", "phone"])
-    .where("id", "=", userId)
     .executeTakeFirst();
   if (!account || account.status === "disabled") throw linkExpired();
   await setPassword(ctx, userId, password, {
@@ -125,19 +110,13 @@ async function makeLink(
   const { db, mail } = ctx;
   // The answer goes out first.
   await new Promise((resolve) => setImmediate(resolve));
-  const account = await db.read
-    .selectFrom("users")
-    .select(["id", "status"])
-    .where("email", "=", email)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
+  const account = await usersWith(db.read, "email", email).select(["id", "status"]).executeTakeFirst();
   if (!account || !isMeant(account.status)) return;
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;
     // Earlier links stay good: a stranger who asks for one more must not spoil the one that its owner is about to open.
     const token = await addOneTimeToken(ctx.clock, account.id, kind, trx);
-    if (kind === "verify_email") await mail.verifyEmail(email, token, trx);
-    else await mail.resetPassword(email, token, trx);
+    await mail.send(kind === "verify_email" ? "verify-email" : "reset-password", email, token, trx);
   });
 }

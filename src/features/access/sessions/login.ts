@@ -1,8 +1,9 @@
+import type * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { accountError } from "../authenticate/principals.ts";
-import type { AccountContext } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 import { useSetupToken } from "../first-start.ts";
 import { requirePossible, requireStrong } from "../passwords/password-text.ts";
 import { acceptInvitation, invitationOfToken, type OpenInvitation } from "../projects/invitations.ts";
@@ -15,6 +16,7 @@ import {
   plainName,
   requireLoginName,
 } from "../users/create-user.ts";
+import { usersWith } from "../users/queries.ts";
 import { KNOWN_PAIR_MS } from "./login-backoff.ts";
 import {
   consumeOneTimeToken,
@@ -23,6 +25,7 @@ import {
   ownerOfOneTimeToken,
   revokeOneTimeTokens,
 } from "./mail-links.ts";
+import type { RegisterBody } from "./schema.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
@@ -34,18 +37,8 @@ import {
   rotateSession,
 } from "./sessions.ts";
 
-export interface Registration {
-  readonly email?: string | undefined;
-  readonly username?: string | undefined;
-  readonly phone?: string | undefined;
-  readonly password: string;
-  readonly name?: string | undefined;
-  readonly timezone?: string | undefined;
-  readonly inviteToken?: string | undefined;
-  readonly setupToken?: string | undefined;
-  /** Of the link of an invitation to a project: the account is made as by any registration, confirmed, and joins the project. */
-  readonly projectInviteToken?: string | undefined;
-}
+/** @property projectInviteToken of the link of an invitation to a project: the account is made confirmed, and joins the project. */
+export type Registration = v.InferOutput<typeof RegisterBody>;
 
 /** What a client gets that has shown who it is (D12). */
 export interface Login {
@@ -79,7 +72,8 @@ export async function register(
   const passwordHash = await passwords.hash(password);
   const { made, session } = await db.write(async (trx) => {
     const made = await makeAccount(ctx, registration, passwordHash, trx);
-    if (made.verifyToken !== null && made.email !== null) await ctx.mail.verifyEmail(made.email, made.verifyToken, trx);
+    if (made.verifyToken !== null && made.email !== null)
+      await ctx.mail.send("verify-email", made.email, made.verifyToken, trx);
     const isLoggedIn = made.status === "active" && (config.auth.registration === "open" || isInvited);
     return { made, session: isLoggedIn ? await startLogin(ctx, made.userId, client, trx) : null };
   });
@@ -236,15 +230,11 @@ export async function logout(
   { id, userId }: { readonly id: string | null; readonly userId: string },
   all: boolean,
 ): Promise<void> {
-  const { db, audit } = ctx;
-  await db.write(async (trx) => {
+  await ctx.db.write(async (trx) => {
     if (all) await revokeSessions(ctx, userId, "logout", trx);
     else if (id === null || !(await revokeSession(ctx, id, userId, "logout", trx))) return;
     const metadata = id === null ? { all } : { sessionId: id, all };
-    await audit.record(
-      { action: "auth.logout", resourceType: "user", resourceId: userId, byUser: userId, metadata },
-      { trx },
-    );
+    await recordChange(ctx, "auth.logout", "user", userId, metadata, trx, userId);
   });
 }
 
@@ -254,11 +244,9 @@ export async function endSession(
   { id, userId }: { readonly id: string; readonly userId: string },
   reason: RevokeReason,
 ): Promise<boolean> {
-  const { db, audit } = ctx;
-  return db.write(async (trx) => {
+  return ctx.db.write(async (trx) => {
     if (!(await revokeSession(ctx, id, userId, reason, trx))) return false;
-    const metadata = { sessionId: id, reason };
-    await audit.record({ action: "auth.logout", resourceType: "user", resourceId: userId, metadata }, { trx });
+    await recordChange(ctx, "auth.logout", "user", userId, { sessionId: id, reason }, trx);
     return true;
   });
 }
@@ -298,7 +286,7 @@ export async function setPassword(
   password: string,
   { keepSession = null, before }: { keepSession?: string | null; before?: (trx: Trx) => Promise<void> } = {},
 ): Promise<void> {
-  const { db, passwords, audit, clock, config } = ctx;
+  const { db, passwords, clock, config } = ctx;
   const account = await accountOf(userId, db.read);
   if (!account) throw new PrismError("USER_NOT_FOUND", "No such user");
   requireStrong(password, config.auth.passwordMin, [account.email, account.username, account.phone]);
@@ -313,34 +301,15 @@ export async function setPassword(
       .execute();
     await revokeSessions(ctx, userId, "password", trx, keepSession);
     await revokeOneTimeTokens(ctx.clock, userId, trx, "reset_password");
-    await audit.record(
-      {
-        action: "user.update",
-        resourceType: "user",
-        resourceId: userId,
-        byUser: userId,
-        metadata: { changed: ["password"] },
-      },
-      { trx },
-    );
+    await recordChange(ctx, "user.update", "user", userId, { changed: ["password"] }, trx, userId);
     addEffect(trx, { type: "rights-changed", of: "user", userId });
   });
 }
 
 async function startLogin(ctx: AccountContext, userId: string, client: ClientInfo, trx: Trx): Promise<OpenSession> {
-  const { audit, clock } = ctx;
   const session = await openSession(ctx, userId, client, trx);
-  await trx.updateTable("users").set({ lastLoginAt: clock.now() }).where("id", "=", userId).execute();
-  await audit.record(
-    {
-      action: "auth.login",
-      resourceType: "user",
-      resourceId: userId,
-      byUser: userId,
-      metadata: { sessionId: session.id },
-    },
-    { trx },
-  );
+  await trx.updateTable("users").set({ lastLoginAt: ctx.clock.now() }).where("id", "=", userId).execute();
+  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id }, trx, userId);
   return session;
 }
 
@@ -360,10 +329,7 @@ async function recordFailedLogin(ctx: AccountContext, userId: string | null, rea
 }
 
 async function accountOf(userId: string, db: ReadDb) {
-  return db
-    .selectFrom("users")
+  return usersWith(db, "id", userId)
     .select(["id", "status", "passwordHash", "passwordChangedAt", "email", "username", "phone"])
-    .where("id", "=", userId)
-    .where("deletedAt", "is", null)
     .executeTakeFirst();
 }

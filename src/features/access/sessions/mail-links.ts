@@ -101,6 +101,30 @@ export function linkExpired(): PrismError {
 export const ACCOUNT_PAGE_NAMES = ["verify-email", "reset-password", "invite", "project-invitation"] as const;
 type AccountPage = (typeof ACCOUNT_PAGE_NAMES)[number];
 
+const MAILS = {
+  "verify-email": {
+    subject: "Confirm your mail address",
+    lifeMs: LINK_LIFE_MS.verify_email,
+    opening: "Someone (hopefully you) created an account with this address.",
+    request: "Confirm it within a day",
+    closing: ["If it was not you, there is nothing to do."],
+  },
+  "reset-password": {
+    subject: "Choose a new password",
+    lifeMs: LINK_LIFE_MS.reset_password,
+    opening: "Someone (hopefully you) asked for a new password.",
+    request: "Choose one within an hour",
+    closing: ["If it was not you, there is nothing to do: the old one stays."],
+  },
+  invite: {
+    subject: "You are invited",
+    lifeMs: LINK_LIFE_MS.invite,
+    opening: "An administrator has made an account for you.",
+    request: "Choose a password within a week",
+    closing: [],
+  },
+} as const;
+
 export interface AccountMailParts {
   /** Without a mail server a link has to be handed over by other means. */
   readonly isConfigured: boolean;
@@ -138,33 +162,10 @@ export class AccountMail {
     this.#parts.log.warn({}, "a mail was asked for and none can be sent: smtp.host is not set");
   }
 
-  async verifyEmail(to: string, token: string, trx: Trx): Promise<void> {
-    const lines = [
-      "Someone (hopefully you) created an account with this address.",
-      `Confirm it within a day: ${this.link("verify-email", token)}`,
-      codeLine(token),
-      "If it was not you, there is nothing to do.",
-    ];
-    await this.#send({ to, subject: "Confirm your mail address", lines, lifeMs: LINK_LIFE_MS.verify_email }, trx);
-  }
-
-  async resetPassword(to: string, token: string, trx: Trx): Promise<void> {
-    const lines = [
-      "Someone (hopefully you) asked for a new password.",
-      `Choose one within an hour: ${this.link("reset-password", token)}`,
-      codeLine(token),
-      "If it was not you, there is nothing to do: the old one stays.",
-    ];
-    await this.#send({ to, subject: "Choose a new password", lines, lifeMs: LINK_LIFE_MS.reset_password }, trx);
-  }
-
-  async invite(to: string, token: string, trx: Trx): Promise<void> {
-    const lines = [
-      "An administrator has made an account for you.",
-      `Choose a password within a week: ${this.link("invite", token)}`,
-      codeLine(token),
-    ];
-    await this.#send({ to, subject: "You are invited", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
+  async send(page: keyof typeof MAILS, to: string, token: string, trx: Trx): Promise<void> {
+    const { subject, lifeMs, opening, request, closing } = MAILS[page];
+    const lines = [opening, `${request}: ${this.link(page, token)}`, codeLine(token), ...closing];
+    await this.#enqueue({ to, subject, lines, lifeMs }, trx);
   }
 
   /** @param invitation whose names are chosen by users: only what cannot make a link of its own is shown. */
@@ -180,7 +181,7 @@ export class AccountMail {
       codeLine(token),
       "If you do not know what this is about, there is nothing to do.",
     ];
-    await this.#send({ to, subject: "You are invited to a project", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
+    await this.#enqueue({ to, subject: "You are invited to a project", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
   }
 
   link(page: AccountPage, token: string): string {
@@ -188,7 +189,7 @@ export class AccountMail {
     return `${this.#parts.pagesUrl()}/${page}#token=${token}`;
   }
 
-  async #send(
+  async #enqueue(
     { to, subject, lines, lifeMs }: { to: string; subject: string; lines: readonly string[]; lifeMs: number },
     trx: Trx,
   ): Promise<void> {

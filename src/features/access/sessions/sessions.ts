@@ -5,7 +5,7 @@ import { addressGroup } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
-import type { AccountContext } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 
 /** What is remembered of the client that opened a session. */
 export interface ClientInfo {
@@ -93,8 +93,7 @@ async function rotateIn(
   client: ClientInfo,
   trx: Trx,
 ): Promise<OpenSession | PrismError> {
-  const { clock, audit } = ctx;
-  const now = clock.now();
+  const now = ctx.clock.now();
   const hash = hashRefreshToken(ctx, refreshToken);
   const token = await trx
     .selectFrom("refresh_tokens")
@@ -116,15 +115,7 @@ async function rotateIn(
   if (token.revokedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
   if (token.usedAt !== null) {
     await endSessions(ctx, [token.id], token.userId, "reuse", trx);
-    await audit.record(
-      {
-        action: "auth.refresh_reused",
-        resourceType: "session",
-        resourceId: token.id,
-        metadata: { userId: token.userId },
-      },
-      { trx },
-    );
+    await recordChange(ctx, "auth.refresh_reused", "session", token.id, { userId: token.userId }, trx);
     return new PrismError("REFRESH_REUSED", "The refresh token was used before; the session has ended");
   }
   if (Math.min(token.expiresAt, token.sessionEnd) <= now)

@@ -5,7 +5,6 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { UserPrincipal } from "../../../core/principal.ts";
-import { PERMISSIONS, type Permission } from "../../../core/principal.ts";
 import { hasTokenScope, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -64,22 +63,13 @@ async function usersPage(
   const rows = await listUsers(db.scan, filter, request);
   const total = request.wantsTotal ? await countUsers(db.scan, filter) : undefined;
   const ids = rows.map(({ id }) => id);
-  const roles = await rolesOfUsers(db.read, ids);
+  const rolesOf = await rolesOfUsers(db.read, ids);
   const details = await detailsOfUsers(
     db.read,
     pusherRegistry,
     ids.filter((id) => maySeeDetails(viewer, id)),
   );
-  const viewOf = (row: (typeof rows)[number]) => {
-    const held = roles.filter(({ userId }) => userId === row.id);
-    const permissions = new Set(held.flatMap((role) => JSON.parse(role.permissions) as Permission[]));
-    const user = {
-      ...row,
-      roles: held.map(({ name }) => name),
-      permissions: PERMISSIONS.filter((permission) => permissions.has(permission)),
-    };
-    return userView(user, details.get(row.id));
-  };
+  const viewOf = (row: (typeof rows)[number]) => userView({ ...row, ...rolesOf(row.id) }, details.get(row.id));
   return pageBody(request, rows, viewOf, ({ id }) => [id], total);
 }
 
@@ -109,7 +99,7 @@ async function inviteUser(ctx: UsersContext, account: NewAccount, creator: UserP
     const isInvited = !hasPassword && status !== "disabled";
     const invitation = isInvited ? await createOneTimeToken(ctx.clock, id, "invite", trx) : null;
     const isMailed = invitation !== null && email !== null && mail.isConfigured;
-    if (isMailed) await mail.invite(email, invitation, trx);
+    if (isMailed) await mail.send("invite", email, invitation, trx);
     return { id, invitation, isMailed };
   });
   const view = await userFor(ctx, made.id, creator);

@@ -5,8 +5,9 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { TOKEN_SCOPES, type TokenScope } from "../../../core/principal.ts";
 import { createToken } from "../../../core/tokens.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { UserStatus } from "../../../store/schema.ts";
-import type { RecordContext } from "../context.ts";
+import { type RecordContext, recordChange } from "../context.ts";
+import { usersWith } from "./queries.ts";
+import type { ImportedAccount } from "./schema.ts";
 
 /** How a login names its account (D11): exactly one of these. */
 export interface LoginNames {
@@ -65,12 +66,7 @@ export function loginNameOf(names: LoginNames): LoginName {
 export async function findByLoginName({ key, columns }: LoginName, db: ReadDb) {
   const found = await Promise.all(
     columns.map((column) =>
-      db
-        .selectFrom("users")
-        .select(["id", "status", "passwordHash", "passwordChangedAt"])
-        .where(column, "=", key)
-        .where("deletedAt", "is", null)
-        .executeTakeFirst(),
+      usersWith(db, column, key).select(["id", "status", "passwordHash", "passwordChangedAt"]).executeTakeFirst(),
     ),
   );
   return found.find((user) => user !== undefined);
@@ -82,21 +78,8 @@ export interface UserContext extends RecordContext {
   readonly timezone?: string;
 }
 
-export interface NewUser {
-  /** A UUID; absent: a new one. */
-  readonly id?: string | undefined;
-  readonly email?: string | undefined;
-  readonly username?: string | undefined;
-  readonly phone?: string | undefined;
-  readonly passwordHash?: string | undefined;
-  readonly name?: string | undefined;
-  readonly externalId?: string | undefined;
-  readonly status?: UserStatus | undefined;
-  readonly timezone?: string | undefined;
-  readonly locale?: string | undefined;
-  /** Names of roles. */
-  readonly roles: readonly string[];
-}
+/** @property id absent: a new one. @property roles names of roles. */
+export type NewUser = Omit<ImportedAccount, "roles"> & { readonly roles: readonly string[] };
 
 export interface NewServiceToken {
   readonly userId: string;
@@ -153,7 +136,7 @@ export async function createUser(
   // Rules reach those who hold a role.
   addEffect(trx, { type: "rights-changed", of: "user", userId: id });
   const metadata = { roles: [...roleIds], ...(by === undefined ? {} : { by }) };
-  await ctx.audit.record({ action: "user.register", resourceType: "user", resourceId: id, metadata }, { trx });
+  await recordChange(ctx, "user.register", "user", id, metadata, trx);
   return { id, email: names.email ?? null };
 }
 
@@ -184,10 +167,7 @@ export async function activateInvited(
     .where("id", "=", userId)
     .execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  await ctx.audit.record(
-    { action: "user.register", resourceType: "user", resourceId: userId, metadata: { by: "invitation" } },
-    { trx },
-  );
+  await recordChange(ctx, "user.register", "user", userId, { by: "invitation" }, trx);
 }
 
 /** @returns the token, which is shown this once. @throws SCOPE_MISSING for a scope that no permission has. */
@@ -213,10 +193,7 @@ export async function createServiceToken(
       createdAt: ctx.clock.now(),
     })
     .execute();
-  await ctx.audit.record(
-    { action: "token.create", resourceType: "serviceToken", resourceId: id, metadata: { userId } },
-    { trx },
-  );
+  await recordChange(ctx, "token.create", "serviceToken", id, { userId }, trx);
   return { id, token };
 }
 
@@ -299,12 +276,7 @@ export async function requireFree(
   for (const column of ["email", "username", "phone", "externalId"] as const) {
     const value = names[column];
     if (value === undefined || value === null) continue;
-    const holder = await trx
-      .selectFrom("users")
-      .select("id")
-      .where(column, "=", value)
-      .where("deletedAt", "is", null)
-      .executeTakeFirst();
+    const holder = await usersWith(trx, column, value).select("id").executeTakeFirst();
     const [code, what] = TAKEN[column];
     if (holder && holder.id !== owner)
       throw new PrismError(code, `Another account has this ${what}`, {

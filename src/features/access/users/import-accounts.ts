@@ -6,8 +6,9 @@ import { checkShape } from "../../../http/input.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, permissionsOf, type RoleRow, requireHeld } from "../authorize.ts";
-import type { AccountContext } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 import { createUser, namesOf } from "./create-user.ts";
+import { usersWith } from "./queries.ts";
 import { ImportedAccount } from "./schema.ts";
 import { keepingAdmin, rehearse, updateUserIn } from "./user-lifecycle.ts";
 
@@ -146,12 +147,7 @@ async function holderOf(account: ImportedAccount, trx: Trx): Promise<Holder | un
   for (const column of ["id", "externalId", "email", "username"] as const) {
     const value = known[column];
     if (value === undefined) continue;
-    return trx
-      .selectFrom("users")
-      .select(["id", "status", "passwordHash"])
-      .where(column, "=", value)
-      .where("deletedAt", "is", null)
-      .executeTakeFirst();
+    return usersWith(trx, column, value).select(["id", "status", "passwordHash"]).executeTakeFirst();
   }
   return undefined;
 }
@@ -183,8 +179,7 @@ async function update(held: Holder, account: ImportedAccount, { ctx, granter, tr
     .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
     .where("id", "=", held.id)
     .execute();
-  const metadata = { changed: ["password"] };
-  await ctx.audit.record({ action: "user.update", resourceType: "user", resourceId: held.id, metadata }, { trx });
+  await recordChange(ctx, "user.update", "user", held.id, { changed: ["password"] }, trx);
   return [...changed, "passwordHash"];
 }
 

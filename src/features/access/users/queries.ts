@@ -5,7 +5,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS, type Permission } from "../../../core/principal.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
 import { named, selfChanging } from "../../../http/shapes.ts";
-import type { ReadDb } from "../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 
@@ -31,28 +31,20 @@ export const UserView = named(
   }),
 );
 
+/** The account that has this id or name now; the caller selects what is needed. */
+export function usersWith(
+  db: ReadDb | Trx,
+  column: "id" | "email" | "username" | "phone" | "externalId",
+  value: string,
+) {
+  return db.selectFrom("users").where(column, "=", value).where("deletedAt", "is", null);
+}
+
 /** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
 export async function findUser(db: ReadDb, id: string) {
-  const user = await db
-    .selectFrom("users")
-    .selectAll()
-    .where("id", "=", id)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
+  const user = await usersWith(db, "id", id).selectAll().executeTakeFirst();
   if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
-  const roles = await db
-    .selectFrom("user_roles")
-    .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select(["roles.name", "roles.permissions"])
-    .where("user_roles.userId", "=", id)
-    .orderBy("roles.name")
-    .execute();
-  const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
-  return {
-    ...user,
-    roles: roles.map(({ name }) => name),
-    permissions: PERMISSIONS.filter((permission) => held.has(permission)),
-  };
+  return { ...user, ...(await rolesOfUsers(db, [id]))(id) };
 }
 
 /** What the user and whoever manages users see besides: the kinds of devices, the live channels. */
@@ -156,13 +148,18 @@ function matching(db: ReadDb, { q, status, role }: UserFilter) {
   return query;
 }
 
-/** Names and permissions of the roles of several users. */
+/** What each of several users holds, and what that allows. */
 export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
-  return db
+  const rows = await db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
     .select(["user_roles.userId", "roles.name", "roles.permissions"])
     .where("user_roles.userId", "in", userIds)
     .orderBy("roles.name")
     .execute();
+  return (id: string) => {
+    const held = rows.filter(({ userId }) => userId === id);
+    const allowed = new Set(held.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
+    return { roles: held.map(({ name }) => name), permissions: PERMISSIONS.filter((each) => allowed.has(each)) };
+  };
 }

@@ -1,5 +1,6 @@
+import type { Selectable } from "kysely";
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { OWN_SCOPES } from "../../../core/principal.ts";
@@ -10,6 +11,7 @@ import { type Input, RawJson, Reply, type Route, route } from "../../../http/rou
 import { object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
+import type { Schema } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { granterOf } from "../authorize.ts";
@@ -193,24 +195,14 @@ function tokensOf(db: ReadDb, userId: string) {
   return db.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
 }
 
-interface TokenRow {
-  readonly id: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly scopes: string;
-  readonly expiresAt: number | null;
-  readonly lastUsedAt: number | null;
-  readonly createdAt: number;
-}
-
-function tokenView(row: TokenRow) {
+function tokenView(row: Selectable<Schema["service_tokens"]>) {
   return {
     id: row.id,
     name: row.name,
     prefix: row.prefix,
     scopes: JSON.parse(row.scopes) as string[],
-    expiresAt: row.expiresAt === null ? null : toRfc3339(row.expiresAt),
-    lastUsedAt: row.lastUsedAt === null ? null : toRfc3339(row.lastUsedAt),
+    expiresAt: toRfc3339OrNull(row.expiresAt),
+    lastUsedAt: toRfc3339OrNull(row.lastUsedAt),
     createdAt: toRfc3339(row.createdAt),
   };
 }

@@ -4,6 +4,7 @@ import { TOKEN_SCOPES } from "../../../core/principal.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import { integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
+import { password } from "../sessions/schema.ts";
 
 /** Members of accounts, as every route and command takes them. */
 
@@ -15,6 +16,12 @@ const loginName = v.pipe(
   v.minLength(1, "must not be empty"),
   v.maxLength(255, "must be at most 255 characters long"),
 );
+
+const loginNames = {
+  email: v.optional(loginName),
+  username: v.optional(loginName),
+  phone: v.optional(loginName),
+};
 
 const roleNames = v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles"));
 
@@ -46,9 +53,7 @@ function isCostAllowed(cost: number | undefined): boolean {
 export const ImportedAccount = object({
   id: v.optional(uuid),
   externalId: v.optional(text(128, 1)),
-  email: v.optional(loginName),
-  username: v.optional(loginName),
-  phone: v.optional(loginName),
+  ...loginNames,
   name: v.optional(text(255, 1)),
   passwordHash: v.optional(passwordHash),
   roles: v.optional(roleNames),
@@ -58,12 +63,6 @@ export const ImportedAccount = object({
 });
 export type ImportedAccount = v.InferOutput<typeof ImportedAccount>;
 
-/** Kept as it was typed. */
-const password = v.pipe(
-  v.string("must be a string"),
-  v.minLength(1, "must not be empty"),
-  v.maxLength(1024, "must be at most 1024 characters long"),
-);
 export const ListQuery = object({
   ...pageEntries(),
   q: v.optional(text(100, 1)),
@@ -75,9 +74,7 @@ export const PendingQuery = object(pageEntries());
 
 export const CreateBody = object({
   id: v.optional(uuid),
-  email: v.optional(loginName),
-  username: v.optional(loginName),
-  phone: v.optional(loginName),
+  ...loginNames,
   externalId: v.optional(text(128, 1)),
   password: v.optional(password),
   passwordHash: v.optional(passwordHash),

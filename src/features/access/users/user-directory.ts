@@ -6,6 +6,8 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
+import { recordChange } from "../context.ts";
+import { usersWith } from "./queries.ts";
 
 export interface DirectoryParts {
   readonly database: Database;
@@ -102,12 +104,7 @@ export class UserDirectory {
     // Known, but not active: a person who was shut out is not made anew.
     if (this.#find.get({ ref })) return undefined;
     // The same transaction may have made it a moment ago, for an earlier reference.
-    const made = await trx
-      .selectFrom("users")
-      .select("id")
-      .where("externalId", "=", externalId)
-      .where("deletedAt", "is", null)
-      .executeTakeFirst();
+    const made = await usersWith(trx, "externalId", externalId).select("id").executeTakeFirst();
     if (made) return made.id;
     const now = clock.now();
     const id = uuidv7();
@@ -115,10 +112,7 @@ export class UserDirectory {
       .insertInto("users")
       .values({ id, externalId, name: externalId, status: "active", timezone, createdAt: now, updatedAt: now })
       .execute();
-    await audit.record(
-      { action: "user.register", resourceType: "user", resourceId: id, metadata: { roles: [], by: "recipient" } },
-      { trx },
-    );
+    await recordChange({ audit }, "user.register", "user", id, { roles: [], by: "recipient" }, trx);
     addEffect(trx, { type: "rights-changed", of: "user", userId: id });
     return id;
   }

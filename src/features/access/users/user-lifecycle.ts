@@ -1,14 +1,14 @@
 import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Json } from "../../../core/json-text.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
-import type { AccountContext } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { revokeSessions } from "../sessions/sessions.ts";
 import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
+import { usersWith } from "./queries.ts";
 
 /** What may be changed of an account; absent members stay as they are. */
 export interface UserPatch {
@@ -46,7 +46,7 @@ export async function approveUser(
     requirePending(user);
     await trx.updateTable("users").set({ status: "active", updatedAt: now }).where("id", "=", id).execute();
     const { added } = await replaceRoles(id, roles, granter, now, trx);
-    await recordUser(ctx, "user.approve", id, { roles: added }, trx);
+    await recordChange(ctx, "user.approve", "user", id, { roles: added }, trx);
     addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
   });
 }
@@ -66,7 +66,7 @@ export async function rejectUser(
     await trx.updateTable("users").set({ status: "disabled", updatedAt: now }).where("id", "=", id).execute();
     // Whoever was invited as well must not come in by that link.
     await revokeCredentials(ctx, id, now, trx);
-    await recordUser(ctx, "user.reject", id, { isReasonGiven }, trx);
+    await recordChange(ctx, "user.reject", "user", id, { isReasonGiven }, trx);
   });
 }
 
@@ -113,11 +113,11 @@ export async function updateUserIn(
   const { status } = values;
   addEffect(trx, { type: "rights-changed", of: "user", userId: id });
   const metadata = { changed, ...(status ? { status } : {}), ...(areRolesChanged ? roles : {}) };
-  await recordUser(ctx, "user.update", id, metadata, trx);
+  await recordChange(ctx, "user.update", "user", id, metadata, trx);
   if (status === "disabled") {
     await revokeCredentials(ctx, id, now, trx);
-    await recordUser(ctx, "user.lock", id, {}, trx);
-  } else if (status === "active") await recordUser(ctx, "user.unlock", id, {}, trx);
+    await recordChange(ctx, "user.lock", "user", id, {}, trx);
+  } else if (status === "active") await recordChange(ctx, "user.unlock", "user", id, {}, trx);
   return changed;
 }
 
@@ -133,7 +133,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
-    await recordUser(ctx, "user.update", id, { changed: ["deletedAt"] }, trx);
+    await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });
 }
 
@@ -181,12 +181,7 @@ async function changeManaged(
 
 /** An account that the granter may change. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
 async function managedUser(id: string, granter: Granter, trx: Trx): Promise<Account> {
-  const user = await trx
-    .selectFrom("users")
-    .select(COLUMNS)
-    .where("id", "=", id)
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
+  const user = await usersWith(trx, "id", id).select(COLUMNS).executeTakeFirst();
   if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
   await requireMayManage(id, granter, trx);
   return user;
@@ -203,16 +198,6 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
     .returning("id")
     .execute();
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
-}
-
-async function recordUser(
-  ctx: AccountContext,
-  action: string,
-  id: string,
-  metadata: Readonly<Record<string, Json>>,
-  trx: Trx,
-): Promise<void> {
-  await ctx.audit.record({ action, resourceType: "user", resourceId: id, metadata }, { trx });
 }
 
 /** An address that users give themselves is not known to be theirs; one that another person gives them is. */
