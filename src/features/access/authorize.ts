@@ -105,12 +105,10 @@ export class Projects {
     return hasProjectRight(principal, right, projectId, this.defaultId);
   }
 
-  /** @returns the id of the project of this id or slug. */
   find(ref: string): string | undefined {
     return this.#resolve(ref);
   }
 
-  /** Whether this is the id of a project that has not been deleted. */
   exists(id: string): boolean {
     return this.#resolve(id) === id;
   }
@@ -122,7 +120,6 @@ export class Projects {
     return this.#wasMember.get({ id: ref, userId: principal.userId, seesAll }) !== undefined;
   }
 
-  /** Whether the caller has the right in some project at least. */
   hasAnywhere(principal: Principal, right: ProjectRight): boolean {
     if (principal.kind === "apiKey") return this.has(principal, principal.projectId, right);
     return [this.defaultId, ...principal.memberships.keys()].some((id) => this.has(principal, id, right));

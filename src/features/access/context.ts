@@ -35,7 +35,6 @@ export interface AccountOptions extends RecordContext {
   readonly db: Database;
   readonly log: Logger;
   readonly accessTokens: AccessTokens;
-  /** What clients call this server. */
   publicUrl(): string;
   readonly enqueueMail: AccountMailParts["enqueue"];
 }

@@ -1,7 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { TtlCache } from "../../core/ttl-cache.ts";
 
-/** What one account's rows were read into. */
 interface Owned {
   readonly ownerId: string;
   /** About what it takes in memory. */
@@ -60,13 +59,11 @@ export class OwnerCache<T extends Owned> {
     return value;
   }
 
-  /** An account's rows have been written. */
   changed(ownerId: string): void {
     if (this.#lastWrites.size >= this.#maxOwners) this.changedAll();
     this.#lastWrites.set(ownerId, ++this.#writes);
   }
 
-  /** Anybody's rows may be other ones. */
   changedAll(): void {
     this.#lastWriteOfAll = ++this.#writes;
     this.#lastWrites.clear();

@@ -8,18 +8,17 @@ const INVITATION_DAYS = 30;
 const REMOVED_USER_DAYS = 30;
 const REVOKED_DAYS = 90;
 
-/** With their refresh tokens, which go by the foreign key. */
-const sessions: RetentionRule<string> = {
-  name: "sessions",
-  async find(scan, now, limit) {
-    const ended = scan.selectFrom("sessions").select("id").where("expiresAt", "<=", daysBefore(now, SESSION_DAYS));
-    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
-  },
-  async remove(trx, ids) {
-    const { numDeletedRows } = await trx.deleteFrom("sessions").where("id", "in", ids).executeTakeFirst();
-    return Number(numDeletedRows);
-  },
-};
+/** What belongs to these rows goes by the foreign key. */
+function expired(table: "sessions" | "project_invitations", days: number): RetentionRule<string> {
+  return {
+    name: table,
+    async find(scan, now, limit) {
+      const ended = scan.selectFrom(table).select("id").where("expiresAt", "<=", daysBefore(now, days));
+      return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
+    },
+    remove: (trx, ids) => deleteRows(trx, table, ids),
+  };
+}
 
 const links: RetentionRule<string> = {
   name: "one_time_tokens",
@@ -32,21 +31,6 @@ const links: RetentionRule<string> = {
   },
   async remove(trx, hashes) {
     const { numDeletedRows } = await trx.deleteFrom("one_time_tokens").where("hash", "in", hashes).executeTakeFirst();
-    return Number(numDeletedRows);
-  },
-};
-
-const invitations: RetentionRule<string> = {
-  name: "project_invitations",
-  async find(scan, now, limit) {
-    const ended = scan
-      .selectFrom("project_invitations")
-      .select("id")
-      .where("expiresAt", "<=", daysBefore(now, INVITATION_DAYS));
-    return (await ended.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
-  },
-  async remove(trx, ids) {
-    const { numDeletedRows } = await trx.deleteFrom("project_invitations").where("id", "in", ids).executeTakeFirst();
     return Number(numDeletedRows);
   },
 };
@@ -108,17 +92,23 @@ function revoked(table: "api_keys" | "service_tokens"): RetentionRule<string> {
         .execute();
       return rows.map(({ id }) => id);
     },
-    async remove(trx, ids) {
-      const { numDeletedRows } = await trx.deleteFrom(table).where("id", "in", ids).executeTakeFirst();
-      return Number(numDeletedRows);
-    },
+    remove: (trx, ids) => deleteRows(trx, table, ids),
   };
 }
 
+async function deleteRows(
+  trx: Trx,
+  table: "sessions" | "project_invitations" | "api_keys" | "service_tokens",
+  ids: readonly string[],
+): Promise<number> {
+  const { numDeletedRows } = await trx.deleteFrom(table).where("id", "in", ids).executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
 export const ACCOUNT_SWEEPS = [
-  sweepOf(sessions),
+  sweepOf(expired("sessions", SESSION_DAYS)),
   sweepOf(links),
-  sweepOf(invitations),
+  sweepOf(expired("project_invitations", INVITATION_DAYS)),
   sweepOf(devices),
   sweepOf(removedUsers),
   sweepOf(revoked("service_tokens")),

@@ -44,7 +44,6 @@ function countBuckets(db: ReadDb, filter: BucketFilter): Promise<number> {
   return countOf(filtered(db, filter));
 }
 
-/** A page of all buckets, for the check. */
 function bucketsBehind(db: ReadDb, id: string, limit: number): Promise<BucketRow[]> {
   return db.selectFrom("transfer_buckets").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
 }
@@ -73,7 +72,6 @@ async function replaceBucket(trx: Trx, { id, ...columns }: BucketRow): Promise<v
 
 type BucketEvent = "bucket.below_threshold" | "bucket.recovered";
 
-/** What a bucket is at some instant, and what is to be told of it. */
 interface Verdict {
   readonly state: BucketRow["state"];
   readonly lastAlertAt: EpochMs | null;
@@ -139,7 +137,6 @@ async function startChecks(context: TransferBucketsContext, trx: Trx): Promise<v
   await schedules.put({ name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" }, { trx });
 }
 
-/** Ends the checks when the last bucket is gone. */
 async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
   if (!(await hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
 }

@@ -36,7 +36,6 @@ export interface MessagesOwn {
   readonly realtime: MessageStream;
 }
 
-/** The live streams of the people of a message. `shown` is what listeners are sent in place of the stored `data`. */
 interface MessageStream {
   publish(
     stream: { readonly kind: "messages"; readonly userId: string },
@@ -53,7 +52,6 @@ const MAX_STEPS = 200;
 
 type Changes = Partial<Pick<MessageRow, "attempts" | "lastError" | "deliveredAt" | "readAt" | "cancelledAt">>;
 
-/** @param text the column `history`. */
 function readSteps(text: string): Step[] {
   return JSON.parse(text) as Step[];
 }

@@ -59,7 +59,6 @@ export function messageView(box: SealedBox, row: MessageRow) {
   return { ...metadataView(row), content: openContent(box, row) };
 }
 
-/** A step of a message's way. */
 export interface Step {
   readonly status: MessageStatus;
   readonly at: number;
@@ -111,10 +110,8 @@ export function findByJob(trx: Trx, jobId: string): Promise<TrackedMessage | und
 }
 
 export interface MessageFilter {
-  /** Whose messages. */
   readonly userId: string;
   readonly box: (typeof BOXES)[number];
-  /** Only those from or to this user. */
   readonly withId: string | undefined;
   readonly status: MessageStatus | undefined;
 }

@@ -8,14 +8,16 @@ import * as s from "./schema.ts";
 import * as service from "./service.ts";
 
 const tag = "Messages";
+const own = { tag, access: { tokenScopes: ["messages:own"] } } as const;
+const reads = { tag, access: { tokenScopes: ["messages:own", "messages:read_all"] } } as const;
 const PATH = "/api/v1/messages";
 
 /** Delayed messages from one user to another (contract 4.10, 8.7). */
-export function messagesFeature(own: MessagesOwn): Feature {
+export function messagesFeature(given: MessagesOwn): Feature {
   return {
     name: "messages",
     version: "1.0.0",
-    register: (server, { audit, log }) => serve(server, { ...own, audit, log }),
+    register: (server, { audit, log }) => serve(server, { ...given, audit, log }),
   };
 }
 
@@ -41,8 +43,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     path: PATH,
     aliases: ["/messages", "/api/messages"],
     summary: "Your messages, the latest due first; those to you once they are delivered",
-    tag,
-    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    ...reads,
     query: s.ListQuery,
     response: pageOf(s.MessageView),
     errors: ["UNAUTHORIZED_ROLE", "INVALID_CURSOR", "USER_NOT_FOUND"],
@@ -53,8 +54,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     path: `${PATH}/:id`,
     aliases: ["/messages/:id"],
     summary: "A message that you sent, or that was delivered to you",
-    tag,
-    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    ...reads,
     params: s.Params,
     response: s.MessageView,
     errors: ["MESSAGE_NOT_FOUND"],
@@ -65,8 +65,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     path: `${PATH}/:id/status`,
     aliases: ["/messages/:id/status"],
     summary: "Where a message is, and how it came there",
-    tag,
-    access: { tokenScopes: ["messages:own", "messages:read_all"] },
+    ...reads,
     params: s.Params,
     response: s.StatusView,
     errors: ["MESSAGE_NOT_FOUND"],
@@ -76,8 +75,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     method: "PATCH",
     path: `${PATH}/:id/read`,
     summary: "Mark a message to you read",
-    tag,
-    access: { tokenScopes: ["messages:own"] },
+    ...own,
     params: s.Params,
     response: s.MessageView,
     errors: ["MESSAGE_NOT_FOUND"],
@@ -87,8 +85,7 @@ function serve(server: FeatureServer, context: MessagesContext): void {
     method: "DELETE",
     path: `${PATH}/:id`,
     summary: "Withdraw a message of yours until its delivery begins",
-    tag,
-    access: { tokenScopes: ["messages:own"] },
+    ...own,
     params: s.Params,
     status: 200,
     response: v.object({ status: v.literal("cancelled") }),

@@ -148,11 +148,12 @@ export async function listMessages(
   const { db, users } = context;
   const userId = users.findAny(ref);
   const isOwn = userId === principal.userId;
-  requirePermission(principal, isOwn ? "messages:own" : "messages:read_all");
+  const needed = isOwn ? "messages:own" : "messages:read_all";
+  if (!principal.permissions.has(needed)) throw missingPermission(needed);
   if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
   const request = readPage(page, ["number", "string"]);
   const [deliverAt, id] = request.after ?? [];
-  const filter = { userId, box, withId: other === undefined ? undefined : idOfUser(context, other), status };
+  const filter = { userId, box, withId: other === undefined ? undefined : (users.findAny(other) ?? other), status };
   const source = queries.isIndexed(filter) && !isFarPage(request) ? db.read : db.scan;
   const rows = await queries.listMessages(source, filter, {
     after: request.after ? { deliverAt: Number(deliverAt), id: String(id) } : null,
@@ -167,11 +168,6 @@ export async function listMessages(
     (row) => [row.deliverAt, row.id],
     total,
   );
-}
-
-/** The id of somebody who may be gone; a reference that nobody has finds nothing. */
-function idOfUser(context: MessagesContext, ref: string): string {
-  return context.users.findAny(ref) ?? ref;
 }
 
 /** @throws MESSAGE_NOT_FOUND */
@@ -259,10 +255,6 @@ function partOf(message: queries.TrackedMessage, principal: UserPrincipal): Part
 
 function asShown(message: queries.TrackedMessage): queries.TrackedMessage {
   return { ...message, status: message.shownStatus };
-}
-
-function requirePermission({ permissions }: UserPrincipal, permission: "messages:own" | "messages:read_all"): void {
-  if (!permissions.has(permission)) throw missingPermission(permission);
 }
 
 function noSuchMessage(): PrismError {

@@ -11,11 +11,9 @@ import { type BucketFetch, LocalSounds, S3Sounds, type SoundFiles } from "./soun
 
 interface SoundLinkParts {
   readonly clock: Clock;
-  /** The server's own secret; links end with it. */
   readonly secret: string;
   /** How long a link in a view is good at least. */
   readonly ttlMs: number;
-  /** What links begin with. */
   baseUrl(): string;
 }
 
@@ -31,7 +29,6 @@ class SoundLinks {
     this.#key = Buffer.from(hkdfSync("sha256", parts.secret, "", "prism sound links", 32));
   }
 
-  /** A link that is good for exactly this long. */
   linkFor(id: string, ttlMs: number): { readonly url: string; readonly urlExpiresAt: string } {
     const expiresAt = this.#parts.clock.now() + ttlMs;
     return { url: this.#url(id, expiresAt), urlExpiresAt: toRfc3339(expiresAt) };

@@ -21,7 +21,6 @@ import {
 } from "./service.ts";
 import * as s from "./upload.ts";
 
-/** What stands in a signed link. */
 interface SignedLink {
   readonly id: string;
   readonly exp: string;

@@ -86,7 +86,6 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
-/** An answer of the bucket, read to its end. */
 interface BucketAnswer {
   readonly status: number;
   readonly body: Buffer;

@@ -21,7 +21,6 @@ const entries = {
 export const CreateTask = object(entries);
 export type CreateTask = v.InferOutput<typeof CreateTask>;
 
-/** Members that are missing stay as they are. */
 export const UpdateTask = object({ ...entries, title: v.optional(entries.title) });
 export type UpdateTask = v.InferOutput<typeof UpdateTask>;
 

@@ -70,7 +70,6 @@ function filtered(db: ReadDb, { userId, status, priority, q }: TaskFilter) {
 /** A title of 255 and a description of 10 000 characters. */
 const TASK_BYTES: RowBytes = { bytes: bytesOf("title", "description"), largest: 41_020 };
 
-/** A page of tasks and the first of the next one. */
 function taskRows(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequest): Promise<FittingRows<TaskRow>> {
   const column = sort.field === "dueAt" ? sql<number>`ifnull("dueAt", ${NEVER})` : sql.ref(sort.field);
   const direction = sort.descending ? "desc" : "asc";
@@ -88,7 +87,6 @@ function taskRows(db: ReadDb, filter: TaskFilter, sort: TaskSort, page: PageRequ
   return fittingRows(ordered, page.limit + 1, TASK_BYTES);
 }
 
-/** What a cursor is made of. */
 function positionOf(row: TaskRow, { field }: TaskSort): readonly (string | number)[] {
   return [row[field] ?? NEVER, row.id];
 }

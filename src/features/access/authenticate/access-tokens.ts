@@ -45,7 +45,6 @@ export class AccessTokens {
     this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
   }
 
-  /** @param expiresMs how long it is valid; by default as long as every access token */
   async issue(
     userId: string,
     sessionId: string | null = null,

@@ -214,7 +214,6 @@ export class IssuerTokens {
     this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
   }
 
-  /** The keys have changed: every token is checked again. */
   forget(): void {
     this.#verified.clear();
   }

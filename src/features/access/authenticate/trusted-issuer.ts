@@ -30,7 +30,6 @@ interface IssuerUsersParts {
   readonly provisionRoles: readonly string[] | null;
 }
 
-/** The accounts that the tokens of an issuer mean. */
 class IssuerUsers {
   readonly #parts: IssuerUsersParts;
   readonly #find;

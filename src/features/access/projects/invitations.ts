@@ -22,7 +22,6 @@ interface NewInvitation {
   /** As login names are stored. */
   readonly email: string;
   readonly role: ProjectRole;
-  /** A user's id. */
   readonly invitedBy: string;
 }
 
@@ -66,7 +65,6 @@ export async function createInvitation(
   return { id, token };
 }
 
-/** Of a project, the oldest first. */
 function invitationsOfProject(
   ctx: RecordContext,
   projectId: string,
@@ -76,7 +74,6 @@ function invitationsOfProject(
   return openInvitations(ctx, db).where("i.projectId", "=", projectId).orderBy("i.id").limit(limit).execute();
 }
 
-/** Those to a mail address. */
 function invitationsTo(ctx: RecordContext, email: string, db: ReadDb): Promise<OpenInvitation[]> {
   return openInvitations(ctx, db).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER).execute();
 }
@@ -111,7 +108,6 @@ export async function acceptInvitation(
     await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
 }
 
-/** Ends an invitation without a member. */
 async function closeInvitation(
   ctx: RecordContext,
   { id, projectId }: OpenInvitation,

@@ -42,7 +42,7 @@ export async function addMember(
   if (email !== undefined) return inviteToProject(ctx, principal, projectId, email, role);
   const wanted = userRef ?? "";
   const userId = users.find(wanted);
-  const isMember = userId !== undefined && (await queries.isMember(ctx.db.read, projectId, userId));
+  const isMember = userId !== undefined && (await queries.findMember(ctx.db.read, projectId, userId)) !== undefined;
   if (!isMember) {
     const mayAdd = principal.permissions.has("users:read");
     if (wanted.includes("@") && !(mayAdd && userId !== undefined))

@@ -81,7 +81,6 @@ export async function isSlugTaken(trx: Trx, slug: string): Promise<boolean> {
   return row !== undefined;
 }
 
-/** @returns the keys that ended by it. */
 export function revokeKeys(trx: Trx, projectId: string, now: number) {
   return trx
     .updateTable("api_keys")
@@ -92,12 +91,10 @@ export function revokeKeys(trx: Trx, projectId: string, now: number) {
     .execute();
 }
 
-/** @returns the webhooks that ended by it. */
 export function deleteWebhooks(trx: Trx, projectId: string) {
   return trx.deleteFrom("webhooks").where("projectId", "=", projectId).returning(["id", "version"]).execute();
 }
 
-/** @returns the rules that ended by it. */
 export function deleteRules(trx: Trx, projectId: string, now: number) {
   return trx
     .updateTable("rules")
@@ -143,13 +140,8 @@ export function countMembers(db: ReadDb, projectId: string): Promise<number> {
   return countOf(members(db, projectId));
 }
 
-export function findMember(trx: Trx, projectId: string, userId: string): Promise<MemberRow | undefined> {
-  return members(trx, projectId).select(COLUMNS).where("m.userId", "=", userId).executeTakeFirst();
-}
-
-export async function isMember(db: ReadDb, projectId: string, userId: string): Promise<boolean> {
-  const row = await members(db, projectId).select("m.userId").where("m.userId", "=", userId).executeTakeFirst();
-  return row !== undefined;
+export function findMember(db: ReadDb | Trx, projectId: string, userId: string): Promise<MemberRow | undefined> {
+  return members(db, projectId).select(COLUMNS).where("m.userId", "=", userId).executeTakeFirst();
 }
 
 export async function hasOtherOwner(trx: Trx, projectId: string, userId: string): Promise<boolean> {

@@ -82,7 +82,6 @@ export const InvitationView = named(
   }),
 );
 
-/** An invitation as the invited person sees it. */
 export const InvitedView = v.object({
   id: v.string(),
   projectId: v.string(),

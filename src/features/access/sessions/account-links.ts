@@ -3,7 +3,7 @@ import { addEffect } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { plainName } from "../users/create-user.ts";
-import { usersWith } from "../users/queries.ts";
+import { usersWith, writeUser } from "../users/queries.ts";
 import { setPassword } from "./login.ts";
 import {
   addOneTimeToken,
@@ -49,7 +49,7 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
     if (!account || account.status === "disabled") throw linkExpired();
     if (account.status !== "unverified") return account.status;
     const status = config.auth.registration === "open" ? "active" : "pending";
-    await trx.updateTable("users").set({ status }).where("id", "=", userId).execute();
+    await writeUser(trx, userId, { status });
     await recordChange(ctx, "user.update", "user", userId, { changed: ["status"], status }, trx, userId);
     addEffect(trx, { type: "rights-changed", of: "user", userId });
     return status;

@@ -62,7 +62,6 @@ export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boo
   return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
 }
 
-/** @param name in lower case. */
 function isForwarding(name: string): boolean {
   return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
 }

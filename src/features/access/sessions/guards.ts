@@ -98,7 +98,6 @@ export class RefreshCookie {
     this.#attributes = `HttpOnly; SameSite=Strict; Path=/${isSecure ? "; Secure" : ""}`;
   }
 
-  /** @returns the token of the request's cookie; undefined when there is none. */
   read(exchange: Exchange): string | undefined {
     return this.#value(exchange)?.replace(UNTIL_BROWSER_ENDS, "");
   }

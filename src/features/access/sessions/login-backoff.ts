@@ -17,7 +17,6 @@ export const WIDE_NETWORK_FACTOR = 8;
 export const KNOWN_PAIR_MS = 30 * 24 * 3_600_000;
 const MAX_ENTRIES = 200_000;
 
-/** Failures that count together. */
 interface Failures {
   count: number;
   /** When the window began, or for a pair, when the last failure was. Elapsed ms. */

@@ -16,7 +16,7 @@ import {
   plainName,
   requireLoginName,
 } from "../users/create-user.ts";
-import { usersWith } from "../users/queries.ts";
+import { usersWith, writeUser } from "../users/queries.ts";
 import { KNOWN_PAIR_MS } from "./login-backoff.ts";
 import {
   consumeOneTimeToken,
@@ -163,7 +163,7 @@ export async function login(
       throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
     if (now.status !== "active") throw accountError(now.status);
     if (newHash !== null && now.passwordHash === user.passwordHash)
-      await trx.updateTable("users").set({ passwordHash: newHash }).where("id", "=", user.id).execute();
+      await writeUser(trx, user.id, { passwordHash: newHash });
     return startLogin(ctx, user.id, client, trx);
   });
   return loginOf(ctx, session);
@@ -294,11 +294,7 @@ export async function setPassword(
   await db.write(async (trx) => {
     await before?.(trx);
     const now = clock.now();
-    await trx
-      .updateTable("users")
-      .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
-      .where("id", "=", userId)
-      .execute();
+    await writeUser(trx, userId, { passwordHash, passwordChangedAt: now, updatedAt: now });
     await revokeSessions(ctx, userId, "password", trx, keepSession);
     await revokeOneTimeTokens(ctx.clock, userId, trx, "reset_password");
     await recordChange(ctx, "user.update", "user", userId, { changed: ["password"] }, trx, userId);
@@ -308,7 +304,7 @@ export async function setPassword(
 
 async function startLogin(ctx: AccountContext, userId: string, client: ClientInfo, trx: Trx): Promise<OpenSession> {
   const session = await openSession(ctx, userId, client, trx);
-  await trx.updateTable("users").set({ lastLoginAt: ctx.clock.now() }).where("id", "=", userId).execute();
+  await writeUser(trx, userId, { lastLoginAt: ctx.clock.now() });
   await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id }, trx, userId);
   return session;
 }

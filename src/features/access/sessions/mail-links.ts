@@ -8,7 +8,6 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 export type OneTimeKind = "verify_email" | "reset_password" | "invite";
 
 const HOUR_MS = 3_600_000;
-/** How long a link from a mail is good. */
 const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,
   reset_password: HOUR_MS,

@@ -68,6 +68,8 @@ async function loginReply(
   return new Reply(status, body, headers);
 }
 
+const open = { tag: "Authentication", access: "public" } as const;
+
 const LoginView = v.object({ ...loginEntries, user: UserView });
 
 /** Registering, logging in and out (contract 4.4). */
@@ -80,8 +82,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       path: "/api/v1/auth/register",
       aliases: ["/auth/register", "/api/auth/register"],
       summary: "Make an account of one's own; whether it is active at once is the server's policy",
-      tag: "Authentication",
-      access: "public",
+      ...open,
       attempts: "address",
       body: RegisterBody,
       status: 201,
@@ -109,8 +110,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       path: "/api/v1/auth/login",
       aliases: ["/auth/login", "/api/auth/login"],
       summary: "Log in with a password",
-      tag: "Authentication",
-      access: "public",
+      ...open,
       attempts: "name",
       body: LoginBody,
       response: LoginView,
@@ -130,8 +130,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       path: "/api/v1/auth/refresh",
       aliases: ["/auth/refresh", "/api/auth/refresh"],
       summary: "Take a refresh token, from the cookie or the body, and give new tokens; each is good once",
-      tag: "Authentication",
-      access: "public",
+      ...open,
       body: RefreshBody,
       response: LoginView,
       errors: [
@@ -163,8 +162,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       aliases: ["/auth/logout", "/api/auth/logout"],
       summary:
         "End the session of the access token or of the cookie, or all sessions; its tokens and sockets end at once",
-      tag: "Authentication",
-      access: "public",
+      ...open,
       body: LogoutBody,
       status: 204,
       errors: ["ORIGIN_REFUSED"],
@@ -204,7 +202,6 @@ async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange
   }
 }
 
-/** Where the caller is logged in (contract 4.4). */
 function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   return [
     route({
@@ -254,16 +251,13 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
 
 /** What the links in mails lead to, and asking for such mails (contract 4.4). */
 function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
-  const tag = "Authentication";
-
   /** Answered alike and at once whether or not there is such an account. */
   const mailRoute = (path: string, summary: string, send: (email: string) => void): Route =>
     route({
       method: "POST",
       path,
       summary,
-      tag,
-      access: "public",
+      ...open,
       attempts: "address",
       body: EmailBody,
       status: 202,
@@ -280,8 +274,7 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/verify-email",
       summary: "Confirm a mail address with the token of the link that was sent there",
-      tag,
-      access: "public",
+      ...open,
       body: LinkBody,
       response: v.object({ status: UserStatusView }),
       errors: ["LINK_EXPIRED"],
@@ -303,8 +296,7 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/reset-password",
       summary: "Choose a new password with the token of the link that was sent; all sessions of the account end",
-      tag,
-      access: "public",
+      ...open,
       body: ResetBody,
       status: 204,
       errors: ["LINK_EXPIRED", "WEAK_PASSWORD", "OVERLOADED"],

@@ -19,8 +19,8 @@ import type { AccountContext } from "../context.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import type { ReadCaches } from "../read-caches.ts";
 import { createOneTimeToken } from "../sessions/mail-links.ts";
-import { createUser, type NewUser } from "./create-user.ts";
-import { ACCOUNT_OUTCOMES, type AccountFormat, EXISTING, importAccounts, readAccounts } from "./import-accounts.ts";
+import { createUser } from "./create-user.ts";
+import { type AccountFormat, EXISTING, Imported, importAccounts, readAccounts } from "./import-accounts.ts";
 import {
   countUsers,
   detailsOfUsers,
@@ -47,10 +47,7 @@ export interface UsersOwn {
 
 export type UsersContext = UsersOwn & Pick<CoreServices, "audit">;
 
-type NewAccount = Omit<NewUser, "roles"> & {
-  readonly password?: string | undefined;
-  readonly roles?: readonly string[] | undefined;
-};
+type NewAccount = v.InferOutput<typeof CreateBody>;
 
 /** @param viewer of whom it depends how much of each user is shown. */
 async function usersPage(
@@ -127,15 +124,6 @@ const Query = object({
     ),
   ),
   dryRun: v.optional(queryBoolean),
-});
-
-const Imported = v.object({
-  created: v.number(),
-  updated: v.number(),
-  unchanged: v.number(),
-  skipped: v.number(),
-  dryRun: v.boolean(),
-  users: v.array(v.object({ id: v.nullable(v.string()), outcome: v.picklist(ACCOUNT_OUTCOMES) })),
 });
 
 /** Brings accounts of another program in. */

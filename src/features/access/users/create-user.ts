@@ -6,16 +6,11 @@ import { TOKEN_SCOPES, type TokenScope } from "../../../core/principal.ts";
 import { createToken } from "../../../core/tokens.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
-import { usersWith } from "./queries.ts";
+import { usersWith, writeUser } from "./queries.ts";
 import type { ImportedAccount } from "./schema.ts";
 
 /** How a login names its account (D11): exactly one of these. */
-export interface LoginNames {
-  readonly login?: string | undefined;
-  readonly email?: string | undefined;
-  readonly username?: string | undefined;
-  readonly phone?: string | undefined;
-}
+export type LoginNames = UserNames & { readonly login?: string | undefined };
 
 type Column = "email" | "username" | "phone";
 
@@ -152,20 +147,16 @@ export async function activateInvited(
   // The mail address is the one that the invitation went to.
   await requireFree({ username, phone }, userId, trx);
   const now = ctx.clock.now();
-  await trx
-    .updateTable("users")
-    .set({
-      status: "active",
-      passwordHash: user.passwordHash,
-      passwordChangedAt: now,
-      updatedAt: now,
-      ...(username === undefined ? {} : { username }),
-      ...(phone === undefined ? {} : { phone }),
-      ...(user.name === undefined ? {} : { name: cleanText(user.name) }),
-      ...(user.timezone === undefined ? {} : { timezone: user.timezone }),
-    })
-    .where("id", "=", userId)
-    .execute();
+  await writeUser(trx, userId, {
+    status: "active",
+    passwordHash: user.passwordHash,
+    passwordChangedAt: now,
+    updatedAt: now,
+    ...(username === undefined ? {} : { username }),
+    ...(phone === undefined ? {} : { phone }),
+    ...(user.name === undefined ? {} : { name: cleanText(user.name) }),
+    ...(user.timezone === undefined ? {} : { timezone: user.timezone }),
+  });
   addEffect(trx, { type: "rights-changed", of: "user", userId });
   await recordChange(ctx, "user.register", "user", userId, { by: "invitation" }, trx);
 }
@@ -259,7 +250,6 @@ export function namesOf(user: UserNames): UserNames {
   return { email, username, phone };
 }
 
-/** What one user at a time can have. */
 const TAKEN = {
   email: ["EMAIL_TAKEN", "mail address"],
   username: ["USERNAME_TAKEN", "username"],

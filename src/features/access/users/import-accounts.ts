@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { CsvReader, type CsvRecord, plainCell } from "../../../core/csv.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { jsonErrorPosition } from "../../../core/json-text.ts";
@@ -8,7 +9,7 @@ import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, permissionsOf, type RoleRow, requireHeld } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { createUser, namesOf } from "./create-user.ts";
-import { usersWith } from "./queries.ts";
+import { usersWith, writeUser } from "./queries.ts";
 import { ImportedAccount } from "./schema.ts";
 import { keepingAdmin, rehearse, updateUserIn } from "./user-lifecycle.ts";
 
@@ -21,18 +22,19 @@ export interface ImportOptions {
   readonly dryRun: boolean;
 }
 
-export const ACCOUNT_OUTCOMES = ["created", "updated", "unchanged", "skipped"] as const;
+const ACCOUNT_OUTCOMES = ["created", "updated", "unchanged", "skipped"] as const;
 type Outcome = (typeof ACCOUNT_OUTCOMES)[number];
 
-export interface AccountsImported {
-  readonly created: number;
-  readonly updated: number;
-  readonly unchanged: number;
-  readonly skipped: number;
-  readonly dryRun: boolean;
+export const Imported = v.object({
+  created: v.number(),
+  updated: v.number(),
+  unchanged: v.number(),
+  skipped: v.number(),
+  dryRun: v.boolean(),
   /** In the order of the file. The id is null where a dry run would make one. */
-  readonly users: readonly { readonly id: string | null; readonly outcome: Outcome }[];
-}
+  users: v.array(v.object({ id: v.nullable(v.string()), outcome: v.picklist(ACCOUNT_OUTCOMES) })),
+});
+export type AccountsImported = v.InferOutput<typeof Imported>;
 
 const DEFAULT_ROLES = ["User"];
 
@@ -48,7 +50,6 @@ interface Problem {
   readonly error: PrismError;
 }
 
-/** What the accounts of an import are made with. */
 interface Context {
   readonly ctx: AccountContext;
   readonly options: ImportOptions;
@@ -174,11 +175,7 @@ async function update(held: Holder, account: ImportedAccount, { ctx, granter, tr
   // A password that was chosen here is not replaced by an older one.
   if (passwordHash === undefined || held.passwordHash !== null) return changed;
   const now = ctx.clock.now();
-  await trx
-    .updateTable("users")
-    .set({ passwordHash, passwordChangedAt: now, updatedAt: now })
-    .where("id", "=", held.id)
-    .execute();
+  await writeUser(trx, held.id, { passwordHash, passwordChangedAt: now, updatedAt: now });
   await recordChange(ctx, "user.update", "user", held.id, { changed: ["password"] }, trx);
   return [...changed, "passwordHash"];
 }
@@ -199,7 +196,6 @@ function refused(
   return new PrismError(code, path === "" ? message : `${path}: ${message}`, { details: [{ path, code, message }] });
 }
 
-/** Where an account is, in the words of its file. */
 function placeOf({ at, line }: { readonly at: number; readonly line: number | null }): string {
   return line === null ? `users.${at}` : `line ${line}`;
 }
@@ -323,7 +319,6 @@ function rolesOf(text: string, line: number): unknown {
   return text.split(";").map((role) => role.trim());
 }
 
-/** Without what Prism sets itself, and without what is empty. */
 function settable(value: unknown): unknown {
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).filter(([member, each]) => each !== null && !READ_ONLY.has(member)));

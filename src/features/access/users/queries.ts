@@ -1,4 +1,4 @@
-import { type Selectable, sql } from "kysely";
+import { type Selectable, sql, type Updateable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -40,6 +40,10 @@ export function usersWith(
   return db.selectFrom("users").where(column, "=", value).where("deletedAt", "is", null);
 }
 
+export async function writeUser(trx: Trx, id: string, values: Updateable<Schema["users"]>): Promise<void> {
+  await trx.updateTable("users").set(values).where("id", "=", id).execute();
+}
+
 /** A user's row with the roles held and what they allow. @throws USER_NOT_FOUND */
 export async function findUser(db: ReadDb, id: string) {
   const user = await usersWith(db, "id", id).selectAll().executeTakeFirst();
@@ -75,7 +79,6 @@ export function userFields(user: Selectable<Schema["users"]> & { readonly roles:
   };
 }
 
-/** Who is in which channel at this moment. */
 interface LiveChannels {
   channelsOf(userId: string): readonly string[];
 }

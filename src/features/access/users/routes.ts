@@ -109,7 +109,6 @@ function ownRoutes(context: UsersContext): Route[] {
   ];
 }
 
-/** Accounts: one's own, and for administrators everybody's (contract 4.5). */
 export function usersFeature(own: UsersOwn): Feature {
   return { name: "users", version: "1.0.0", register: (server, { audit }) => serve(server, { ...own, audit }) };
 }

@@ -1,3 +1,4 @@
+import type * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
@@ -8,23 +9,12 @@ import { hasAdmin } from "../first-start.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { revokeSessions } from "../sessions/sessions.ts";
 import { namesOf, requireFree, requireTimezone } from "./create-user.ts";
-import { usersWith } from "./queries.ts";
+import { usersWith, writeUser } from "./queries.ts";
+import type { PatchBody } from "./schema.ts";
 
-/** What may be changed of an account; absent members stay as they are. */
-export interface UserPatch {
-  readonly name?: string | undefined;
-  readonly email?: string | undefined;
-  readonly username?: string | undefined;
-  readonly phone?: string | null | undefined;
-  readonly externalId?: string | null | undefined;
-  readonly timezone?: string | undefined;
-  readonly locale?: string | undefined;
-  readonly status?: "active" | "disabled" | undefined;
-  /** Names of the roles held from now on. */
-  readonly roles?: readonly string[] | undefined;
-}
+/** What may be changed of an account; absent members stay as they are. Roles are names of those held from now on. */
+export type UserPatch = v.InferOutput<typeof PatchBody> & { readonly locale?: string | undefined };
 
-/** The columns that a patch may change. */
 const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone", "locale", "status"] as const;
 
 type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & { readonly status: UserStatus };
@@ -44,7 +34,7 @@ export async function approveUser(
 ): Promise<void> {
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
-    await trx.updateTable("users").set({ status: "active", updatedAt: now }).where("id", "=", id).execute();
+    await writeUser(trx, id, { status: "active", updatedAt: now });
     const { added } = await replaceRoles(id, roles, granter, now, trx);
     await recordChange(ctx, "user.approve", "user", id, { roles: added }, trx);
     addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
@@ -63,7 +53,7 @@ export async function rejectUser(
 ): Promise<void> {
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
-    await trx.updateTable("users").set({ status: "disabled", updatedAt: now }).where("id", "=", id).execute();
+    await writeUser(trx, id, { status: "disabled", updatedAt: now });
     // Whoever was invited as well must not come in by that link.
     await revokeCredentials(ctx, id, now, trx);
     await recordChange(ctx, "user.reject", "user", id, { isReasonGiven }, trx);
@@ -103,11 +93,7 @@ export async function updateUserIn(
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
   const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
   if (changed.length === 0) return changed;
-  await trx
-    .updateTable("users")
-    .set({ ...values, ...chosenBy(granter, id, values), updatedAt: now })
-    .where("id", "=", id)
-    .execute();
+  await writeUser(trx, id, { ...values, ...chosenBy(granter, id, values), updatedAt: now });
   // A link to the old address must not open the account.
   if (values.email !== undefined) await revokeOneTimeTokens(ctx.clock, id, trx);
   const { status } = values;
@@ -125,11 +111,7 @@ export async function updateUserIn(
 export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
   await changeManaged(ctx, id, granter, async (_user, now, trx) => {
     await revokeCredentials(ctx, id, now, trx);
-    await trx
-      .updateTable("users")
-      .set({ status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now })
-      .where("id", "=", id)
-      .execute();
+    await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
