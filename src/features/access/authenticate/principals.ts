@@ -77,15 +77,6 @@ export class Principals implements Authenticator {
     this.#keys = new TtlCache({ ...cache, clock });
     this.#tokens = new TtlCache({ ...cache, clock });
     this.#sessions = new TtlCache({ ...cache, clock });
-    const keyBy = (column: "hash" | "id") =>
-      reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
-         where k.${column} = ? and k.revokedAt is null and p.deletedAt is null`,
-      );
-    const tokenBy = (column: "hash" | "id") =>
-      reader.prepare<[string], TokenRow>(
-        `select id, userId, scopes, expiresAt from service_tokens where ${column} = ? and revokedAt is null`,
-      );
     this.#sql = {
       user: reader.prepare<[string], { id: string; name: string; status: UserStatus }>(
         "select id, name, status from users where id = ? and deletedAt is null",
@@ -97,13 +88,23 @@ export class Principals implements Authenticator {
         `select m.projectId, m.role from project_members m join projects p on p.id = m.projectId
          where m.userId = ? and p.deletedAt is null`,
       ),
-      key: keyBy("hash"),
-      keyById: keyBy("id"),
+      key: reader.prepare<[string], KeyRow>(
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+         where k.hash = ? and k.revokedAt is null and p.deletedAt is null`,
+      ),
+      keyById: reader.prepare<[string], KeyRow>(
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt from api_keys k join projects p on p.id = k.projectId
+         where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
+      ),
       session: reader.prepare<[string], SessionRow>(
         "select userId, expiresAt from sessions where id = ? and revokedAt is null",
       ),
-      token: tokenBy("hash"),
-      tokenById: tokenBy("id"),
+      token: reader.prepare<[string], TokenRow>(
+        "select id, userId, scopes, expiresAt from service_tokens where hash = ? and revokedAt is null",
+      ),
+      tokenById: reader.prepare<[string], TokenRow>(
+        "select id, userId, scopes, expiresAt from service_tokens where id = ? and revokedAt is null",
+      ),
     };
   }
 
