@@ -10,6 +10,7 @@ import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import { archivesIn, BACKUPS_DIR } from "./commands/server/archives.ts";
+import type { Context } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 
 const LOCK_WAIT_MS = 3000;
@@ -24,6 +25,16 @@ export function lockDataDir(places: DataPlaces): DataDirLock {
   const lock = tryLock(places);
   if (!lock) throw held(places);
   return lock;
+}
+
+/** Runs work under {@link lockDataDir}. */
+export async function withDataDirLock<T>(places: DataPlaces, work: () => T | Promise<T>): Promise<T> {
+  const lock = lockDataDir(places);
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
 }
 
 function tryLock(places: DataPlaces): DataDirLock | undefined {
@@ -109,18 +120,24 @@ export function requireNotLost(places: Pick<Config, "dataDir" | "databaseFile">)
     );
 }
 
-/** The database for reading only: beside a running server or without one, and without changing a byte. */
-export interface ReadStore {
-  readonly db: ReadDb;
-  close(): void;
-}
-
-/** @throws what SQLite throws */
-export function openReadStore(file: string): ReadStore {
+/** The database for reading only: beside a running server or without one, and without changing a byte. @throws what SQLite throws */
+export function openReadStore(file: string): { readonly db: ReadDb; close(): void } {
   const connection = openForReading(file);
   const statements = new StatementCache(connection);
   return {
     db: kyselyOver(new ReadDriver((sql, parameters) => statements.run(sql, parameters))),
     close: () => connection.close(),
   };
+}
+
+/** Reads the database of the data directory. @throws CommandError 3, 4; SchemaRefused */
+export async function withReadStore<T>(context: Context, read: (db: ReadDb) => Promise<T>): Promise<T> {
+  const { config } = context.loadConfig("none");
+  requireDatabase(config);
+  const { db, close } = openReadStore(config.databaseFile);
+  try {
+    return await read(db);
+  } finally {
+    close();
+  }
 }

@@ -50,23 +50,14 @@ export class ServerClient {
   }
 
   /** @throws ServerRefused, CommandError 4 when no server answers */
-  async put<T>(path: string, body: unknown): Promise<T> {
-    return this.#change("PUT", path, body);
-  }
-
-  /** @throws ServerRefused, CommandError 4 when no server answers */
-  async patch<T>(path: string, body: unknown): Promise<T> {
-    return this.#change("PATCH", path, body);
+  async change<T>(method: "PUT" | "PATCH", path: string, body: unknown): Promise<T> {
+    const json = JSON.stringify(body);
+    return readJson<T>(await this.#request(method, path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
   /** Sends a file. @throws ServerRefused, CommandError 4 when no server answers */
   async upload<T>(path: string, bytes: Buffer, query: Query): Promise<T> {
     return readJson<T>(await this.#request("POST", path, query, bytes, AbortSignal.timeout(REPLY_LIMIT_MS)));
-  }
-
-  async #change<T>(method: string, path: string, body: unknown): Promise<T> {
-    const json = JSON.stringify(body);
-    return readJson<T>(await this.#request(method, path, {}, json, AbortSignal.timeout(REPLY_LIMIT_MS)));
   }
 
   /** The lines of an answer that says how far it is, each as it arrives. @throws CommandError 4 also when it ends before its end */

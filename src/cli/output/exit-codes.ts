@@ -66,12 +66,9 @@ export function describeFailure(error: unknown): { exitCode: number; message: st
   if (error instanceof ArchiveRefused) return { exitCode: EXIT_OF_ARCHIVE[error.problem], message: error.message };
   if (failureOf(error) === "full" || (error instanceof PrismError && error.code === "STORAGE_FULL"))
     return { exitCode: EXIT.unreachable, message: DISK_FULL };
-  if (error instanceof PrismError) {
-    const exitCode = exitCodeOf(STATUS_OF[error.code], error.code);
-    return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
-  }
-  if (error instanceof ServerRefused) {
-    const exitCode = exitCodeOf(error.status, error.code);
+  if (error instanceof PrismError || error instanceof ServerRefused) {
+    const status = error instanceof ServerRefused ? error.status : STATUS_OF[error.code];
+    const exitCode = exitCodeOf(status, error.code);
     return { exitCode, message: withDetails(`${error.message} (${error.code})`, error.details) };
   }
   if (sqliteCode(error).startsWith("SQLITE_") && error instanceof Error)
@@ -111,4 +108,19 @@ function withDetails(message: string, details: readonly ErrorDetail[] = []): str
     .filter((detail) => !message.includes(detail.message))
     .map(({ path, message: text }) => `  - ${path ? `${path}: ` : ""}${text}`);
   return [message, ...lines].join("\n");
+}
+
+/** The refusal of an import, with lines for each of its problems that are about one of the `things` in the file; any other error as it is. */
+export function importRefusal(
+  error: unknown,
+  things: "rules" | "users",
+  linesOf: (problem: ErrorDetail) => readonly string[],
+): unknown {
+  const details = error instanceof Error && "details" in error ? (error.details as readonly ErrorDetail[]) : undefined;
+  const placed = (details ?? []).filter(({ path }) => path?.startsWith(`${things}.`));
+  const failure = describeFailure(error);
+  if (!failure || placed.length === 0) return error;
+  const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
+  const head = `nothing was imported, for this is not valid${code}:`;
+  return new CommandError(failure.exitCode, [head, ...placed.flatMap(linesOf)].join("\n"), { cause: error });
 }

@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS } from "../../../core/principal.ts";
-import { userFields } from "../../../features/access/users/queries.ts";
+import { findUser, userFields } from "../../../features/access/users/queries.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 
@@ -32,12 +32,12 @@ export async function listUsers(db: ReadDb | Trx, { email, username, role, statu
 
 /** One user as {@link listUsers} shows it. */
 export async function getUser(db: ReadDb | Trx, id: string) {
-  const user = await db.selectFrom("users").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
-  return userView(user, (await rolesByUser(db)).get(id) ?? []);
+  const user = await findUser(db, id);
+  return userView(user, user.roles);
 }
 
 /** Names of the roles of every user who holds one. */
-export async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string, readonly string[]>> {
+async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string, readonly string[]>> {
   const rows = await db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
@@ -49,7 +49,7 @@ export async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string,
   return byUser;
 }
 
-export function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
+function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
   return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
 }
 

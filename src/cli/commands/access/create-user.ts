@@ -72,9 +72,8 @@ async function create(flags: Flags, command: Command): Promise<void> {
   const name = cleanText(flags.name ?? "");
   if (codePointLength(name) > MAX_NAME)
     throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
-  const [{ withAdminStore }, { getUser, roleNameList }, { requireStrong }, { createUser }] = await Promise.all([
+  const [{ withAdminStore, getUser, roleNameList }, { requireStrong }, { createUser }] = await Promise.all([
     import("./admin-store.ts"),
-    import("./account-queries.ts"),
     import("../../../features/access/passwords/password-text.ts"),
     import("../../../features/access/users/create-user.ts"),
   ]);

@@ -9,7 +9,7 @@ import type {
 } from "../../../features/access/users/import-accounts.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
-import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
+import { CommandError, EXIT, importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { serverOf } from "../../server-client.ts";
 
@@ -67,7 +67,7 @@ async function run(context: Context, file: string, { format, existing, dryRun = 
     ? importOnline(context, filed, { existing, dryRun })
     : importOffline(context, filed, { existing, dryRun });
   const reply = await work.catch((error: unknown) => {
-    throw withLines(error, filed);
+    throw importRefusal(error, "users", (problem) => [`  ${problemLine(problem, filed)}`]);
   });
   context.out.result(reply, () =>
     table(
@@ -103,18 +103,6 @@ async function importOffline(
   return withAdminStore(context, "user import", async ({ accounts }) =>
     importAccounts(await accounts(), filed, options, COMMAND_LINE_GRANTER),
   );
-}
-
-/** A refusal, with the line of each problem in the file. */
-function withLines(error: unknown, filed: readonly FiledAccount[]): unknown {
-  const details = error instanceof Error && "details" in error ? (error.details as readonly ErrorDetail[]) : undefined;
-  const placed = (details ?? []).filter(({ path }) => path?.startsWith("users."));
-  const failure = describeFailure(error);
-  if (!failure || placed.length === 0) return error;
-  const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
-  const head = `nothing was imported, for this is not valid${code}:`;
-  const lines = placed.map((detail) => `  ${problemLine(detail, filed)}`);
-  return new CommandError(failure.exitCode, [head, ...lines].join("\n"), { cause: error });
 }
 
 function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledAccount[]): string {

@@ -44,10 +44,7 @@ function addListKeys(key: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism key list\n  $ prism key list --project shop --all --json")
     .action(async (flags: ListKeysFlags, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { findProjectRef, listKeys }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("./account-queries.ts"),
-      ]);
+      const { withAdminStore, findProjectRef, listKeys } = await import("./admin-store.ts");
       const keys = await withAdminStore(context, "key list", async ({ database: { read } }) => {
         const projectId = flags.project === undefined ? undefined : (await findProjectRef(read, flags.project)).id;
         return listKeys(read, { projectId, all: flags.all === true, now: Date.now() });
@@ -94,9 +91,8 @@ function addCreateKey(key: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore }, { findProjectRef }, { createKey }] = await Promise.all([
+      const [{ withAdminStore, findProjectRef }, { createKey }] = await Promise.all([
         import("./admin-store.ts"),
-        import("./account-queries.ts"),
         import("../../../features/access/projects/keys.ts"),
       ]);
       const { project, issued } = await withAdminStore(context, "key create", (store) =>
@@ -127,9 +123,8 @@ function addRevokeKey(key: Command): void {
     .addHelpText("after", "\nExample:\n  $ prism key revoke 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
     .action(async (id: string, flags: { readonly project?: string }, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { projectOfKey }, { revokeKey }] = await Promise.all([
+      const [{ withAdminStore, projectOfKey }, { revokeKey }] = await Promise.all([
         import("./admin-store.ts"),
-        import("./account-queries.ts"),
         import("../../../features/access/projects/keys.ts"),
       ]);
       await withAdminStore(context, "key revoke", (store) =>
@@ -190,9 +185,8 @@ Examples:
         await rotateEncryption(context);
         return;
       }
-      const [{ withAdminStore }, { projectOfKey }, { rotateKey }] = await Promise.all([
+      const [{ withAdminStore, projectOfKey }, { rotateKey }] = await Promise.all([
         import("./admin-store.ts"),
-        import("./account-queries.ts"),
         import("../../../features/access/projects/keys.ts"),
       ]);
       const { projectId, issued } = await withAdminStore(context, "key rotate", (store) =>

@@ -5,9 +5,9 @@ import { readStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { interrupt } from "../../output/process-ends.ts";
 
-/** Where a person is asked. */
+/** Where a person is asked; passwords are typed unseen. */
 interface Terminal {
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
@@ -31,19 +31,13 @@ export async function confirm(
   }
 }
 
-/** Where a person types, unseen. */
-interface PasswordTerminal {
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
-  readonly output: NodeJS.WritableStream;
-}
-
 /**
  * A new password: asked for twice at the terminal, or with `--stdin` all that stdin holds, without the line's end. Never an argument, for whoever
  * lists processes reads those. @throws CommandError 2 where there is no terminal, 7 for two that differ or an empty one
  */
 export async function readNewPassword(
   fromStdin: boolean,
-  terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
+  terminal: Terminal = { input: process.stdin, output: process.stderr },
 ): Promise<string> {
   const password = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await askTwice(terminal, "password");
   if (password === "") throw new CommandError(EXIT.conflict, "the password is empty");
@@ -56,12 +50,14 @@ export async function readNewPassword(
  */
 export async function readPassphrase(
   { fromStdin, isNew }: { readonly fromStdin: boolean; readonly isNew: boolean },
-  terminal: PasswordTerminal = { input: process.stdin, output: process.stderr },
+  terminal: Terminal = { input: process.stdin, output: process.stderr },
 ): Promise<string> {
   const ask = (): Promise<string> =>
     isNew
       ? askTwice(terminal, "passphrase")
-      : askUnseen(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(first);
+      : askUnseen(["Passphrase of the archive's keys: "], requireTerminal(terminal, "passphrase")).then(
+          ([answer = ""]) => answer,
+        );
   const passphrase = fromStdin ? (await readStdin()).replace(/\r?\n$/, "") : await ask();
   if (passphrase === "") throw new CommandError(EXIT.conflict, "the passphrase is empty");
   if (isNew && [...passphrase].length < MIN_PASSPHRASE)
@@ -72,24 +68,20 @@ export async function readPassphrase(
 /** Whoever has the archive may try as many as they like. */
 const MIN_PASSPHRASE = 12;
 
-async function askTwice(terminal: PasswordTerminal, what: string): Promise<string> {
+async function askTwice(terminal: Terminal, what: string): Promise<string> {
   const questions = [`New ${what}: `, "The same again: "];
   const [password, again] = await askUnseen(questions, requireTerminal(terminal, what));
   if (password === undefined || password !== again) throw new CommandError(EXIT.conflict, `the two ${what}s differ`);
   return password;
 }
 
-function requireTerminal(terminal: PasswordTerminal, what: string): PasswordTerminal {
+function requireTerminal(terminal: Terminal, what: string): Terminal {
   if (terminal.input.isTTY === true) return terminal;
   throw new CommandError(EXIT.usage, `there is no terminal to ask for the ${what}; give it by --stdin`);
 }
 
-function first([answer = ""]: readonly string[]): string {
-  return answer;
-}
-
 /** Asks one question after the other; nothing that is typed is shown. @throws CommandError 2 when the input ends before the answers do */
-function askUnseen(questions: readonly string[], { input, output }: PasswordTerminal): Promise<string[]> {
+function askUnseen(questions: readonly string[], { input, output }: Terminal): Promise<string[]> {
   const decoder = new StringDecoder("utf8");
   const answers: string[] = [];
   let typed: string[] = [];

@@ -20,10 +20,7 @@ function addListTokens(token: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism token list\n  $ prism token list --user admin --all --json")
     .action(async (flags: ListTokensFlags, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { findUserRef, isEveryPermission, listTokens }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("./account-queries.ts"),
-      ]);
+      const { withAdminStore, findUserRef, isEveryPermission, listTokens } = await import("./admin-store.ts");
       const tokens = await withAdminStore(context, "token list", async ({ database: { read } }) => {
         const userId = flags.user === undefined ? undefined : (await findUserRef(read, flags.user)).id;
         return listTokens(read, { userId, all: flags.all === true, now: Date.now() });
@@ -74,9 +71,8 @@ function addCreateToken(token: Command): void {
       const context = contextOf(command);
       const name = requireLabel(flags.name, "--name");
       requireFuture(flags.expires);
-      const [{ withAdminStore }, { findUserRef }, { createServiceToken }] = await Promise.all([
+      const [{ withAdminStore, findUserRef }, { createServiceToken }] = await Promise.all([
         import("./admin-store.ts"),
-        import("./account-queries.ts"),
         import("../../../features/access/users/create-user.ts"),
       ]);
       const { user, issued } = await withAdminStore(context, "token create", (store) =>

@@ -27,10 +27,7 @@ async function changeUser(
   ref: string,
   change: (user: NamedUser, store: AdminStore) => Promise<void>,
 ): Promise<void> {
-  const [{ withAdminStore }, { findUserRef, getUser }] = await Promise.all([
-    import("./admin-store.ts"),
-    import("./account-queries.ts"),
-  ]);
+  const { withAdminStore, findUserRef, getUser } = await import("./admin-store.ts");
   const user = await withAdminStore(context, command, async (store) => {
     const { id, label } = await findUserRef(store.database.read, ref);
     await change({ id, label }, store);
@@ -57,10 +54,7 @@ function addListUsers(user: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
     .action(async (flags: ListUsersFlags, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { listUsers, roleNameList }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("./account-queries.ts"),
-      ]);
+      const { withAdminStore, listUsers, roleNameList } = await import("./admin-store.ts");
       const users = await withAdminStore(context, "user list", async ({ database: { read } }) => {
         if (flags.role !== undefined) knownRoles([flags.role], await roleNameList(read));
         return listUsers(read, flags);
@@ -92,7 +86,7 @@ function addApproveUser(user: Command): void {
       "\nExamples:\n  $ prism user approve ann@example.org\n  $ prism user approve ann --role Operator --role RuleManager",
     )
     .action(async (ref: string, flags: ApproveUserFlags, command: Command) => {
-      const { roleNameList } = await import("./account-queries.ts");
+      const { roleNameList } = await import("./admin-store.ts");
       await changeUser(contextOf(command), "user approve", ref, async ({ id }, { accounts, database }) => {
         const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNameList(database.read));
         const { approveUser } = await import("../../../features/access/users/user-lifecycle.ts");
@@ -101,32 +95,22 @@ function addApproveUser(user: Command): void {
     });
 }
 
-function addDisableUser(user: Command): void {
-  user
-    .command("disable")
-    .description("close an account; its sessions, tokens and live connections end within a second")
-    .argument("<user>", "id, external id, username or mail address")
-    .addHelpText("after", "\nExample:\n  $ prism user disable ann@example.org")
-    .action(async (ref: string, _flags: object, command: Command) => {
-      await changeUser(contextOf(command), "user disable", ref, async ({ id }, { accounts }) => {
-        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
-        await updateUser(await accounts(), id, { status: "disabled" }, COMMAND_LINE_GRANTER);
+function addOpenAndCloseUser(user: Command): void {
+  for (const [action, status, description] of [
+    ["disable", "disabled", "close an account; its sessions, tokens and live connections end within a second"],
+    ["enable", "active", "open an account again that was disabled; what was revoked with it stays revoked"],
+  ] as const)
+    user
+      .command(action)
+      .description(description)
+      .argument("<user>", "id, external id, username or mail address")
+      .addHelpText("after", `\nExample:\n  $ prism user ${action} ann@example.org`)
+      .action(async (ref: string, _flags: object, command: Command) => {
+        await changeUser(contextOf(command), `user ${action}`, ref, async ({ id }, { accounts }) => {
+          const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
+          await updateUser(await accounts(), id, { status }, COMMAND_LINE_GRANTER);
+        });
       });
-    });
-}
-
-function addEnableUser(user: Command): void {
-  user
-    .command("enable")
-    .description("open an account again that was disabled; what was revoked with it stays revoked")
-    .argument("<user>", "id, external id, username or mail address")
-    .addHelpText("after", "\nExample:\n  $ prism user enable ann@example.org")
-    .action(async (ref: string, _flags: object, command: Command) => {
-      await changeUser(contextOf(command), "user enable", ref, async ({ id }, { accounts }) => {
-        const { updateUser } = await import("../../../features/access/users/user-lifecycle.ts");
-        await updateUser(await accounts(), id, { status: "active" }, COMMAND_LINE_GRANTER);
-      });
-    });
 }
 
 interface SetUserRolesFlags {
@@ -151,7 +135,7 @@ function addSetUserRoles(user: Command): void {
       const { role, add = [], remove = [] } = flags;
       const isChange = add.length + remove.length > 0;
       if (isChange === (role !== undefined)) throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
-      const { getUser, roleNameList } = await import("./account-queries.ts");
+      const { getUser, roleNameList } = await import("./admin-store.ts");
       await changeUser(contextOf(command), "user role", ref, async ({ id }, { accounts, database }) => {
         const known = await roleNameList(database.read);
         const lost = knownRoles(remove, known);
@@ -197,9 +181,8 @@ function addUnlockUsers(user: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism user unlock\n  $ prism user unlock ann@example.org")
     .action(async (ref: string | undefined, _flags: object, command: Command) => {
       const context = contextOf(command);
-      const [{ withAdminStore }, { findUserRef }, { requestUnlock }] = await Promise.all([
+      const [{ withAdminStore, findUserRef }, { requestUnlock }] = await Promise.all([
         import("./admin-store.ts"),
-        import("./account-queries.ts"),
         import("../../../features/access/sessions/login-backoff.ts"),
       ]);
       const id = await withAdminStore(context, "user unlock", ({ database, audit }) =>
@@ -231,10 +214,7 @@ function addDeleteUser(user: Command): void {
       const context = contextOf(command);
       if (flags.yes !== true && !(await confirm(`Delete the account ${printable(ref)}?`)))
         throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
-      const [{ withAdminStore }, { findUserRef }] = await Promise.all([
-        import("./admin-store.ts"),
-        import("./account-queries.ts"),
-      ]);
+      const { withAdminStore, findUserRef } = await import("./admin-store.ts");
       const { id, label } = await withAdminStore(context, "user delete", async ({ database, accounts }) => {
         const found = await findUserRef(database.read, ref);
         const { removeUser } = await import("../../../features/access/users/user-lifecycle.ts");
@@ -258,8 +238,7 @@ export function addUser(program: Command): void {
   addCreateUser(user);
   addImportUsers(user);
   addApproveUser(user);
-  addDisableUser(user);
-  addEnableUser(user);
+  addOpenAndCloseUser(user);
   addSetUserRoles(user);
   addSetUserPassword(user);
   addDeleteUser(user);

@@ -42,10 +42,16 @@ export function checkDatabaseFile(config: Config): Check[] {
   if (lost !== null) return [fail("database", lost, "prism restore brings an archive back")];
   if (!existsSync(databaseFile))
     return [warn("database", `there is no database at ${databaseFile} yet`, "prism serve or prism migrate makes it")];
-  const connection = openForReading(databaseFile);
+  const missing = reading(databaseFile, (connection) =>
+    hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null,
+  );
+  return missing === null ? [] : [fail("database", missing, "the log of that server may tell more")];
+}
+
+function reading<T>(file: string, read: (connection: Sqlite) => T): T {
+  const connection = openForReading(file);
   try {
-    const missing = hasSettings(connection) ? lostCommits(connection, beatFileOf(dataDir), databaseFile) : null;
-    return missing === null ? [] : [fail("database", missing, "the log of that server may tell more")];
+    return read(connection);
   } finally {
     connection.close();
   }
@@ -88,16 +94,13 @@ export function checkMigrations({ databaseFile }: Config): Check[] {
 
 /** Whether a backup could be restored: it holds the tables of the migrations and those of modules, and nothing else. */
 export function checkSchema({ databaseFile }: Config): Check[] {
-  const connection = openForReading(databaseFile);
   try {
-    requireOwnSchema(connection);
+    reading(databaseFile, requireOwnSchema);
     return [pass("schema", "a backup of it can be restored")];
   } catch (error) {
     if (!(error instanceof SchemaRefused)) throw error;
     const remedy = "drop it; modules may have tables named module_<name>_… and indexes on them";
     return [fail("schema", `${error.message}: no backup can be made or restored`, remedy)];
-  } finally {
-    connection.close();
   }
 }
 
@@ -141,30 +144,18 @@ const ACCEPT_AUDIT =
 
 /** @throws UnsealError */
 function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null) {
-  const connection = openForReading(databaseFile);
-  try {
+  return reading(databaseFile, (connection) => {
     const key = loadAuditKey(connection, box);
     const isRequired = isHeadRequired(connection, box);
     const read = connection.prepare<[number], string>("select hash from audit_log where seq = ?").pluck();
     return { key, problem: auditHeadProblem(noted, { key, isRequired, hashAt: (seq) => read.get(seq) }) };
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 function brokenChain({ firstBad }: AuditVerdict): string {
   return firstBad
     ? `row ${firstBad.seq} (${firstBad.id}) was changed, or one before it is gone`
     : "the first or the last rows are gone, and no checkpoint accounts for them";
-}
-
-function clockInDoubt({ databaseFile }: Config): string | null {
-  const connection = openForReading(databaseFile);
-  try {
-    return clockWarning(storedClockFacts(connection));
-  } finally {
-    connection.close();
-  }
 }
 
 /** A clock that runs behind what is stored would order new rows before old ones; one that jumped ahead keeps retention waiting. */
@@ -176,7 +167,7 @@ export async function checkClock(db: DoctorDatabase | null, config: Config): Pro
     const behindS = Math.round((newestAt - now) / 1000);
     return [warn("clock", `is ${behindS} s behind the newest row (${toRfc3339(newestAt)})`, "set the clock")];
   }
-  const doubt = db ? clockInDoubt(config) : null;
+  const doubt = db ? reading(config.databaseFile, (connection) => clockWarning(storedClockFacts(connection))) : null;
   return [doubt === null ? pass("clock", toRfc3339(now)) : warn("clock", doubt)];
 }
 

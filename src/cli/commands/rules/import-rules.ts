@@ -3,7 +3,7 @@ import type { ErrorDetail } from "../../../core/errors.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
-import { CommandError, describeFailure } from "../../output/exit-codes.ts";
+import { importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { serverOf } from "../../server-client.ts";
 import { type FiledRule, rulesOfText } from "./rule-source.ts";
@@ -42,7 +42,7 @@ async function run(context: Context, file: string, { dryRun = false, update = fa
     ? (await serverOf(context)).post<ImportReply>("/api/v1/rules/import", body)
     : import("./import-rules-offline.ts").then(({ importOffline }) => importOffline(context, body));
   const reply = await store.catch((error: unknown) => {
-    throw withPlaces(error, filed);
+    throw importRefusal(error, "rules", (problem) => problemLines(problem, filed));
   });
   context.out.result(reply, () =>
     table(
@@ -65,18 +65,7 @@ function projectOf(filed: FiledRule | undefined): string {
   return projectId ?? "(all)";
 }
 
-/** A refusal, with the place of each problem in the file, and under a condition or template a caret at the place that is meant. */
-function withPlaces(error: unknown, filed: readonly FiledRule[]): unknown {
-  const details = error instanceof Error && "details" in error ? (error.details as readonly ErrorDetail[]) : undefined;
-  const placed = (details ?? []).filter(({ path }) => path?.startsWith("rules."));
-  const failure = describeFailure(error);
-  const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
-  if (!failure || placed.length === 0) return error;
-  const lines = placed.flatMap((detail) => problemLines(detail, filed));
-  const head = `nothing was imported, for this is not valid${code}:`;
-  return new CommandError(failure.exitCode, [head, ...lines].join("\n"), { cause: error });
-}
-
+/** A problem with its place in the file, and under a condition or template a caret at the place that is meant. */
 function problemLines({ path = "", message, ...more }: ErrorDetail, filed: readonly FiledRule[]): string[] {
   const [, at = "", member] = /^rules\.(\d+)(?:\.(.*))?$/.exec(path) ?? [];
   const { place, rule } = filed[Number(at)] ?? { place: path, rule: undefined };

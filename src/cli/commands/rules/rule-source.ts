@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { ruleView } from "../../../features/rules/view.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { type Context, isOnline } from "../../context.ts";
-import { requireDatabase } from "../../data-dir.ts";
+import { withReadStore } from "../../data-dir.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type ServerClient, serverOf } from "../../server-client.ts";
@@ -34,7 +34,9 @@ export async function findRuleDraft(context: Context, { condition, rule, file }:
   if (rule === undefined) throw new CommandError(EXIT.usage, "give --condition, --rule or --file");
   const path = `/api/v1/rules/${encodeURIComponent(rule)}`;
   return draftOf(
-    isOnline(context) ? await (await serverOf(context)).get<StoredRule>(path) : await readStoredRule(context, rule),
+    isOnline(context)
+      ? await (await serverOf(context)).get<StoredRule>(path)
+      : await withReadStore(context, (db) => storedRule(db, rule)),
   );
 }
 
@@ -58,21 +60,11 @@ function draftOf({ condition, titleTemplate, messageTemplate }: StoredRule): Rul
   return { condition, templates: { title: titleTemplate, message: messageTemplate } };
 }
 
-async function readStoredRule(context: Context, id: string): Promise<StoredRule> {
-  const { config } = context.loadConfig("none");
-  requireDatabase(config);
-  const [{ openReadStore }, { findRule }] = await Promise.all([
-    import("../../data-dir.ts"),
-    import("../../../features/rules/queries.ts"),
-  ]);
-  const store = openReadStore(config.databaseFile);
-  try {
-    const rule = await findRule(store.db, id);
-    if (!rule) throw new PrismError("RULE_NOT_FOUND", `There is no rule ${id}`);
-    return rule;
-  } finally {
-    store.close();
-  }
+async function storedRule(db: ReadDb, id: string): Promise<StoredRule> {
+  const { findRule } = await import("../../../features/rules/queries.ts");
+  const rule = await findRule(db, id);
+  if (!rule) throw new PrismError("RULE_NOT_FOUND", `There is no rule ${id}`);
+  return rule;
 }
 
 /** A rule as the API shows it. */
@@ -94,15 +86,7 @@ export async function readRules(
   { withUsers }: { readonly withUsers: boolean },
 ): Promise<RuleSet> {
   if (isOnline(context)) return rulesOfServer(await serverOf(context), project, withUsers);
-  const { config } = context.loadConfig("none");
-  requireDatabase(config);
-  const { openReadStore } = await import("../../data-dir.ts");
-  const store = openReadStore(config.databaseFile);
-  try {
-    return await rulesOfStore(store.db, project, withUsers);
-  } finally {
-    store.close();
-  }
+  return withReadStore(context, (db) => rulesOfStore(db, project, withUsers));
 }
 
 async function rulesOfStore(db: ReadDb, project: string | undefined, withUsers: boolean): Promise<RuleSet> {

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { App } from "../../../app/start.ts";
 import { createUser } from "../../../features/access/users/create-user.ts";
-import type { ReadDb } from "../../../store/database.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
 import type { Output, Progress } from "../../output/output.ts";
 import { ServerClient } from "../../server-client.ts";
@@ -47,54 +46,6 @@ export async function seedAccounts(
   return seeded;
 }
 
-/** What the demo has besides: one of each kind, so that every page has something to show. Each says whether it was made. */
-export class DemoExtras {
-  readonly #db: ReadDb;
-  readonly #as: (username: string) => Promise<ServerClient>;
-
-  /** @param as a client in the name of an account. */
-  constructor(db: ReadDb, as: (username: string) => Promise<ServerClient>) {
-    this.#db = db;
-    this.#as = as;
-  }
-
-  /** What a rule of the demo sounds with. */
-  async sound(): Promise<boolean> {
-    const { filename } = samples.BELL;
-    const found = this.#db.selectFrom("sounds").select("id").where("filename", "=", filename);
-    if (await found.where("deletedAt", "is", null).executeTakeFirst()) return false;
-    await (await this.#as(samples.ADMIN.username)).upload("/api/v1/sounds", samples.bellSound(), { filename });
-    return true;
-  }
-
-  /** Quiet hours of somebody who has not said anything yet. */
-  async preferences(username: string, userId: string): Promise<boolean> {
-    const row = await this.#db.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
-    if (row?.prefs !== "{}") return false;
-    await (await this.#as(username)).put("/api/v1/users/me/preferences", samples.PREFERENCES);
-    return true;
-  }
-
-  /** To everybody, from `admin`; who is named has acknowledged it. */
-  async notification(userIds: readonly string[], acknowledgedBy: string): Promise<boolean> {
-    const found = this.#db.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
-    if (await found.where("kind", "=", "direct").executeTakeFirst()) return false;
-    const admin = await this.#as(samples.ADMIN.username);
-    const body = { ...samples.WELCOME, recipients: userIds };
-    const { id } = await admin.post<{ id: string }>("/api/v1/notifications", body);
-    await (await this.#as(acknowledgedBy)).put(`/api/v1/notifications/${id}/acknowledge`, {});
-    return true;
-  }
-
-  /** An entry of a channel, for whoever follows it from its beginning. */
-  async publication(): Promise<boolean> {
-    const { type } = samples.PUBLICATION;
-    if (await this.#db.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst()) return false;
-    await (await this.#as(samples.ADMIN.username)).post("/api/v1/realtime/publish", samples.PUBLICATION);
-    return true;
-  }
-}
-
 /** How many of a kind were made now, and how many were there. */
 export interface SeededKind {
   readonly kind: string;
@@ -130,15 +81,14 @@ export class SeedFill {
 
   async run({ events, tasks }: samples.SeedAmounts, isDemo: boolean): Promise<Filled> {
     const apiKey = isDemo ? await this.#project() : undefined;
-    const extras = new DemoExtras(this.#read, (username) => this.#as(username));
     const kinds = [
-      ...(isDemo ? [counted("projects", [apiKey !== undefined]), counted("sounds", [await extras.sound()])] : []),
+      ...(isDemo ? [counted("projects", [apiKey !== undefined]), counted("sounds", [await this.#sound()])] : []),
       counted("rules", await this.#rules(isDemo ? [...samples.RULES, ...samples.DEMO_RULES] : samples.RULES)),
       counted("buckets", await this.#buckets()),
       counted("tasks", await this.#tasks(tasks)),
       await this.#events(events, isDemo),
       ...(isDemo ? [counted("schedules", [await this.#schedule()]), counted("messages", [await this.#message()])] : []),
-      ...(isDemo ? await this.#extras(extras) : []),
+      ...(isDemo ? await this.#extras() : []),
     ];
     return { kinds, apiKey: apiKey ?? null };
   }
@@ -149,7 +99,7 @@ export class SeedFill {
     if (projects.find(samples.SHOP.slug) !== undefined) return undefined;
     const admin = await this.#as(samples.ADMIN.username);
     const { apiKey } = await admin.post<{ apiKey: string }>("/api/v1/projects", samples.SHOP);
-    await admin.patch(`/api/v1/projects/${samples.SHOP.slug}`, samples.SHOP_SETTINGS);
+    await admin.change("PATCH", `/api/v1/projects/${samples.SHOP.slug}`, samples.SHOP_SETTINGS);
     for (const userId of this.#usernames.slice(1, 3))
       await admin.post(`/api/v1/projects/${samples.SHOP.slug}/members`, { userId, role: "editor" });
     return apiKey;
@@ -235,13 +185,50 @@ export class SeedFill {
     return true;
   }
 
-  async #extras(extras: DemoExtras): Promise<SeededKind[]> {
+  /** What a rule of the demo sounds with. */
+  async #sound(): Promise<boolean> {
+    const { filename } = samples.BELL;
+    const found = this.#read.selectFrom("sounds").select("id").where("filename", "=", filename);
+    if (await found.where("deletedAt", "is", null).executeTakeFirst()) return false;
+    await (await this.#as(samples.ADMIN.username)).upload("/api/v1/sounds", samples.bellSound(), { filename });
+    return true;
+  }
+
+  /** Quiet hours of somebody who has not said anything yet. */
+  async #preferences(username: string, userId: string): Promise<boolean> {
+    const row = await this.#read.selectFrom("users").select("prefs").where("id", "=", userId).executeTakeFirst();
+    if (row?.prefs !== "{}") return false;
+    await (await this.#as(username)).change("PUT", "/api/v1/users/me/preferences", samples.PREFERENCES);
+    return true;
+  }
+
+  /** To everybody, from `admin`; who is named has acknowledged it. */
+  async #notification(userIds: readonly string[], acknowledgedBy: string): Promise<boolean> {
+    const found = this.#read.selectFrom("notifications").select("id").where("title", "=", samples.WELCOME.title);
+    if (await found.where("kind", "=", "direct").executeTakeFirst()) return false;
+    const admin = await this.#as(samples.ADMIN.username);
+    const body = { ...samples.WELCOME, recipients: userIds };
+    const { id } = await admin.post<{ id: string }>("/api/v1/notifications", body);
+    await (await this.#as(acknowledgedBy)).change("PUT", `/api/v1/notifications/${id}/acknowledge`, {});
+    return true;
+  }
+
+  /** An entry of a channel, for whoever follows it from its beginning. */
+  async #publication(): Promise<boolean> {
+    const { type } = samples.PUBLICATION;
+    if (await this.#read.selectFrom("stream_log").select("seq").where("type", "=", type).executeTakeFirst())
+      return false;
+    await (await this.#as(samples.ADMIN.username)).post("/api/v1/realtime/publish", samples.PUBLICATION);
+    return true;
+  }
+
+  async #extras(): Promise<SeededKind[]> {
     const reader = this.#usernames[1] ?? samples.ADMIN.username;
     const everybody = this.#usernames.map((username) => this.#idOf(username));
     return [
-      counted("preferences", [await extras.preferences(reader, this.#idOf(reader))]),
-      counted("notifications", [await extras.notification(everybody, reader)]),
-      counted("publications", [await extras.publication()]),
+      counted("preferences", [await this.#preferences(reader, this.#idOf(reader))]),
+      counted("notifications", [await this.#notification(everybody, reader)]),
+      counted("publications", [await this.#publication()]),
     ];
   }
 

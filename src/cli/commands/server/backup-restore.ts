@@ -17,7 +17,7 @@ import { type DataPlaces, foldersOf, isRestorePending } from "../../../features/
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { lockDataDir, requireSomeDatabase } from "../../data-dir.ts";
+import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
@@ -180,18 +180,15 @@ async function replace(
     if (!(await confirm(question)))
       throw new CommandError(EXIT.usage, "nothing was restored; add --yes to do it without being asked");
   }
-  const lock = lockDataDir(places);
   const cleanUp = (): void => {
     if (isRestorePending(places)) return;
     for (const folder of foldersOf(places, stagedName())) rmSync(folder, { recursive: true, force: true });
   };
-  try {
+  await withDataDirLock(places, async () => {
     const restored = await cleaningUp(cleanUp, () => restore({ ...archive, places, clock: systemClock }));
     reportRestore(context, archive.file, places, restored);
     noteKeys(context, places, restored, loaded);
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 function placesOf({ config }: LoadedConfig, to: string | undefined): DataPlaces {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { DescribedOption } from "../../../config/describe.ts";
-import type { LoadedConfig } from "../../../config/load.ts";
+import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { parseAuditHead } from "../../../features/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/audit/audit-log.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
@@ -61,74 +61,68 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
 
 /** What the flags ask for; everything, if they ask for nothing. */
 async function checkAll(out: Output, { config, warnings }: LoadedConfig, flags: Flags): Promise<readonly Check[]> {
-  const [
-    { attempt },
-    files,
-    { checkTls },
-    databases,
-    { checkPort },
-    { checkSmtp },
-    { openDoctorDatabase },
-    { DataDirLock },
-    { checkRedis },
-    backups,
-    modules,
-    { checkPush },
-    { checkProviders },
-    { checkIssuer },
-  ] = await Promise.all([
+  const [{ attempt, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] = await Promise.all([
     import("../doctor/check.ts"),
     import("../doctor/file-checks.ts"),
-    import("../doctor/network-checks.ts"),
-    import("../doctor/database-checks.ts"),
     import("../doctor/network-checks.ts"),
     import("../doctor/provider-checks.ts"),
     import("../doctor/data-checks.ts"),
     import("../../../store/sqlite/data-dir-lock.ts"),
-    import("../doctor/check.ts"),
-    import("../doctor/file-checks.ts"),
-    import("../doctor/data-checks.ts"),
-    import("../doctor/provider-checks.ts"),
-    import("../doctor/provider-checks.ts"),
-    import("../doctor/provider-checks.ts"),
   ]);
+  const { fix = false, deep = false } = flags;
   const isWhole = flags.db !== true && flags.redis !== true;
   const isServed = DataDirLock.isHeld(config);
   const checks: Check[] = [];
-  if (isWhole) {
-    checks.push(...(await attempt("permissions", async () => files.checkPermissions(config, flags.fix === true))));
-    checks.push(...(await attempt("descriptors", async () => files.checkDescriptors())));
-    checks.push(...(await attempt("tls", async () => checkTls(config))));
-    checks.push(...(await attempt("disk", async () => files.checkDisk(config))));
-    checks.push(...(await attempt("backups", async () => backups.checkBackups(config))));
-    checks.push(...(await attempt("leftovers", async () => backups.checkLeftovers(config, flags.fix === true))));
-    checks.push(...(await attempt("modules", () => modules.checkModulesDir(config))));
-  }
-  if (isWhole || flags.db) {
-    checks.push(...(await attempt("database", async () => databases.checkDatabaseFile(config))));
-    if (existsSync(config.databaseFile)) {
-      const { db, close } = openDoctorDatabase(config.databaseFile);
-      const progress = out.progress("looking into the database");
-      const found = await databases.checkDatabase(db, config, {
-        deep: flags.deep === true,
-        isServed,
-        anchor: flags.anchor,
-      });
-      const isReadable = found.every(
-        ({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name),
-      );
-      checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null, config))));
-      if (isWhole && isReadable) checks.push(...(await attempt("modules", () => modules.checkModuleStates(db))));
-      progress.end();
-      await close();
-    } else checks.push(...(await databases.checkClock(null, config)));
-  }
+  const run = async (looks: readonly (readonly [string, () => MaybeAsync<readonly Check[]>])[]): Promise<void> => {
+    for (const [name, look] of looks) checks.push(...(await attempt(name, async () => look())));
+  };
+  if (isWhole)
+    await run([
+      ["permissions", () => files.checkPermissions(config, fix)],
+      ["descriptors", () => files.checkDescriptors()],
+      ["tls", () => network.checkTls(config)],
+      ["disk", () => files.checkDisk(config)],
+      ["backups", () => files.checkBackups(config)],
+      ["leftovers", () => files.checkLeftovers(config, fix)],
+      ["modules", () => checkModulesDir(config)],
+    ]);
+  if (isWhole || flags.db) checks.push(...(await checkDatabaseOf(out, config, flags, isWhole, isServed)));
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
-  if (isWhole) checks.push(...(await attempt("smtp", () => checkSmtp(config, flags.deep === true))));
-  if (isWhole) checks.push(...(await attempt("push", () => checkPush(config, flags.deep === true))));
-  if (isWhole) checks.push(...(await attempt("providers", () => checkProviders(config, flags.deep === true))));
-  if (isWhole) checks.push(...(await attempt("issuer", () => checkIssuer(config))));
-  if (isWhole) checks.push(...(await attempt("port", () => checkPort(config, isServed))));
+  if (isWhole)
+    await run([
+      ["smtp", () => providers.checkSmtp(config, deep)],
+      ["push", () => providers.checkPush(config, deep)],
+      ["providers", () => providers.checkProviders(config, deep)],
+      ["issuer", () => providers.checkIssuer(config)],
+      ["port", () => network.checkPort(config, isServed)],
+    ]);
+  return checks;
+}
+
+type MaybeAsync<T> = T | Promise<T>;
+
+async function checkDatabaseOf(
+  out: Output,
+  config: Config,
+  { deep = false, anchor }: Flags,
+  isWhole: boolean,
+  isServed: boolean,
+): Promise<readonly Check[]> {
+  const [{ attempt }, databases, { checkModuleStates, openDoctorDatabase }] = await Promise.all([
+    import("../doctor/check.ts"),
+    import("../doctor/database-checks.ts"),
+    import("../doctor/data-checks.ts"),
+  ]);
+  const checks = [...(await attempt("database", async () => databases.checkDatabaseFile(config)))];
+  if (!existsSync(config.databaseFile)) return [...checks, ...(await databases.checkClock(null, config))];
+  const { db, close } = openDoctorDatabase(config.databaseFile);
+  const progress = out.progress("looking into the database");
+  const found = await databases.checkDatabase(db, config, { deep, isServed, anchor });
+  const isReadable = found.every(({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name));
+  checks.push(...found, ...(await attempt("clock", () => databases.checkClock(isReadable ? db : null, config))));
+  if (isWhole && isReadable) checks.push(...(await attempt("modules", () => checkModuleStates(db))));
+  progress.end();
+  await close();
   return checks;
 }
 

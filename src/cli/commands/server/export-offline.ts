@@ -17,14 +17,7 @@ import type { Context } from "../../context.ts";
 import { openReadStore, requireDatabase } from "../../data-dir.ts";
 import { findProjectRef, listUsers } from "../access/account-queries.ts";
 import { withExistingStore } from "../access/admin-store.ts";
-import {
-  type ExportRow,
-  type ExportWish,
-  isSelected,
-  OBJECT_COLUMNS,
-  objectRow,
-  type RowSource,
-} from "./export-kinds.ts";
+import { type ExportWish, isSelected, OBJECT_COLUMNS, objectRow, type RowSource } from "./export-kinds.ts";
 
 /** Pages of the exports that are made on the data directory: each a short read of its own, behind the last row of the one before. */
 
@@ -126,7 +119,7 @@ function rowsOf(db: ReadDb, wish: ExportWish, filter: RowFilter): Omit<RowSource
         })),
       };
     case "notifications":
-      return objects("notifications", mapObjects(scanNotifications(db, filter), viewOfNotification));
+      return objects("notifications", mapRows(scanNotifications(db, filter), viewOfNotification));
     case "rules":
       return objects("rules", ruleObjects(db, wish, filter.projectId));
     case "users":
@@ -166,10 +159,6 @@ function objects(
   return { columns, rows: mapRows(values, (value) => objectRow(value, columns)) };
 }
 
-async function* mapObjects<T>(rows: AsyncIterable<T>, map: (row: T) => Record<string, unknown>) {
-  for await (const row of rows) yield map(row);
-}
-
-async function* mapRows<T>(rows: AsyncIterable<T>, map: (row: T) => ExportRow): AsyncIterable<ExportRow> {
+async function* mapRows<T, R>(rows: AsyncIterable<T>, map: (row: T) => R): AsyncIterable<R> {
   for await (const row of rows) yield map(row);
 }

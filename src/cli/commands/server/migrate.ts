@@ -6,7 +6,7 @@ import { toRfc3339 } from "../../../core/clock.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
 import { confirm } from "../access/prompt.ts";
@@ -42,21 +42,16 @@ Examples:
       refuseUrl(context, "migrate");
       const { config } = context.loadConfig("none");
       if (action === "status") showStatus(context, config);
-      else if (action === "up") up(context, config, flags);
+      else if (action === "up") await up(context, config, flags);
       else await reset(context, config, flags);
     });
 }
 
-function up(context: Context, config: Config, { dryRun }: Flags): void {
+async function up(context: Context, config: Config, { dryRun }: Flags): Promise<void> {
   // A running server holds the lock; where nothing is missing, there is nothing to keep it from.
   const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
   if (dryRun || isCurrent) return report(context, config, []);
-  const lock = lockDataDir(config);
-  try {
-    report(context, config, makeCurrent(config));
-  } finally {
-    lock.release();
-  }
+  await withDataDirLock(config, () => report(context, config, makeCurrent(config)));
 }
 
 function showStatus(context: Context, config: Config): void {
@@ -102,11 +97,8 @@ async function reset(context: Context, config: Config, { dryRun, yes, force }: F
     throw new CommandError(EXIT.usage, "this is production; to delete the database all the same, add --force");
   if (!yes && !(await confirm(`Delete ${databaseFile} with everything in it?`)))
     throw new CommandError(EXIT.usage, "nothing was deleted; add --yes to do it without being asked");
-  const lock = lockDataDir(config);
-  try {
+  await withDataDirLock(config, () => {
     for (const file of files) rmSync(file, { force: true });
     report(context, config, migrateFile(databaseFile));
-  } finally {
-    lock.release();
-  }
+  });
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Config } from "../../../config/load.ts";
 import { createLogger } from "../../../config/logger.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
-import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
@@ -47,8 +47,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
   const amounts = { ...(demo ? DEMO : PLAIN), ...given };
   if (config.env === "production" && !yes && !(await confirm(`Put accounts and samples into ${config.databaseFile}?`)))
     throw new CommandError(EXIT.usage, "this is production and nothing was made; --yes does it without asking");
-  const lock = lockDataDir(config);
-  try {
+  await withDataDirLock(config, async () => {
     makeCurrent(config);
     const accounts = await seedAccounts(context, amounts);
     const usernames = accounts.map(({ username }) => username);
@@ -58,9 +57,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
       throw error;
     });
     show(context, accounts, filled);
-  } finally {
-    lock.release();
-  }
+  });
 }
 
 async function seedAccounts(context: Context, { users }: SeedAmounts): Promise<SeededAccount[]> {

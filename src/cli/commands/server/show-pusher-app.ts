@@ -9,7 +9,7 @@ import {
   rotatePusherSecret,
 } from "../../../features/pusher/pusher-app.ts";
 import { type Context, refuseUrl } from "../../context.ts";
-import { lockDataDir, makeCurrent } from "../../data-dir.ts";
+import { makeCurrent, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type AdminStore, withAdminStore } from "../access/admin-store.ts";
 
@@ -38,13 +38,10 @@ async function ownApp(context: Context): Promise<PusherApp> {
 
 /** @throws CommandError 4 while a server holds the data directory: it would go on with the old secret. */
 async function rotatedApp(context: Context, config: Config): Promise<PusherApp> {
-  const lock = lockDataDir(config);
-  try {
+  return withDataDirLock(config, () => {
     makeCurrent(config);
-    return await withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
-  } finally {
-    lock.release();
-  }
+    return withAdminStore(context, NAME, (store) => rotatePusherSecret(partsOf(store)));
+  });
 }
 
 function partsOf({ database, audit, config }: AdminStore) {
