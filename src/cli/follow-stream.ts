@@ -17,7 +17,7 @@ export interface Entry {
 }
 
 /** What a server says on `/ws` (contract 5.2), as far as a reader of one stream listens. */
-export type ServerMessage =
+type ServerMessage =
   | { readonly op: "welcome" }
   | { readonly op: "subscribed"; readonly offset: number }
   | ({ readonly op: "event" } & Entry)
@@ -26,7 +26,7 @@ export type ServerMessage =
   | { readonly op: "error"; readonly error: { readonly code: ErrorCode; readonly message: string } };
 
 /** How a connection ended. */
-export type ConnectionEnd =
+type ConnectionEnd =
   | { readonly kind: "stopped" }
   | { readonly kind: "closed"; readonly code: number; readonly reason: string }
   | { readonly kind: "refused"; readonly status: number; readonly error: Error }
@@ -36,17 +36,13 @@ const HANDSHAKE_LIMIT_MS = 10_000;
 /** The server pings after 30 s of silence; a connection that brings nothing for this long is dead, whatever the network says. */
 const SILENCE_LIMIT_MS = 75_000;
 
-export interface ConnectionOptions {
-  readonly server: ServerClient;
-  readonly stream: string;
-  readonly from: StreamStart;
-  readonly filter: object | undefined;
+interface ConnectionOptions extends Pick<FollowOptions, "server" | "stream" | "from" | "filter"> {
   /** @returns how the connection ends, if it does now. */
   onMessage(message: ServerMessage): "go on" | ConnectionEnd;
 }
 
 /** Follows a stream over one connection until that ends. */
-export function openConnection(options: ConnectionOptions): Promise<ConnectionEnd> {
+function openConnection(options: ConnectionOptions): Promise<ConnectionEnd> {
   const { server, stream, from, filter } = options;
   const socket = new WebSocket(`${server.base.replace(/^http/, "ws")}/ws`, {
     headers: authorization(server.token),
@@ -100,7 +96,7 @@ function parseMessage(data: Buffer): ServerMessage | undefined {
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 2000;
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly server: ServerClient;
   readonly stream: string;
   readonly from: StreamStart;

@@ -34,21 +34,12 @@ const LEFT_TO_SERVER = new Set([
   "realtime.authorizeChannel",
 ]);
 
-/** A module in a worker: what it registers, and where it stops. */
-export interface ModuleStand {
-  readonly server: ModuleServer;
-  readonly services: CoreServices;
-  readonly handlers: ReadonlyMap<string, JobHandler>;
-  /** Its registration is over. */
-  registered(): void;
-}
-
 /**
  * What a module is given in a worker: `scheduler.handle`, `time` but for users' own, `log` and `config`. Everything else stands on the database or on
  * live connections, which are the server's alone: while the module registers, what its instance in the server does is passed over; whatever it
  * asks for besides is refused by name.
  */
-export function moduleStand(name: string, config: Config, log: Logger): ModuleStand {
+export function moduleStand(name: string, config: Config, log: Logger) {
   const handlers = new Map<string, JobHandler>();
   let isRegistering = true;
   const refuse = (what: string): never => {
@@ -81,12 +72,13 @@ export function moduleStand(name: string, config: Config, log: Logger): ModuleSt
     ),
   };
   const pass = (): void => undefined;
-  const server = { get: pass, post: pass, put: pass, patch: pass, delete: pass };
+  const server: ModuleServer = { get: pass, post: pass, put: pass, patch: pass, delete: pass };
   return {
     server,
     services: services as unknown as CoreServices,
     handlers,
-    registered() {
+    /** Its registration is over. */
+    registered(): void {
       isRegistering = false;
     },
   };

@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import type { Config } from "../../../config/load.ts";
 import type { Logger } from "../../../core/log.ts";
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
@@ -43,7 +42,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
   const channels = channelWork(config);
   const wanted = channelsOf(queues, channels);
   const names = queues.filter(isModuleQueue).map((queue) => queue.slice("module:".length));
-  const modules = names.length > 0 ? await modulesOf(names, config, log) : null;
+  const modules = names.length > 0 ? await (await import("./module-work.ts")).moduleWork(names, config, log) : null;
   const link = new WorkerLink(server, hostname());
   const loop = new WorkerLoop({
     link,
@@ -82,11 +81,6 @@ function channelsOf(queues: readonly ServedQueue[], { channels }: ChannelWork): 
     throw new CommandError(EXIT.refused, `${queue}: this process can send nothing of it; set ${settings} here`);
   }
   return channels.filter((channel) => queues.some((queue) => deliveryQueue(channel) === queue));
-}
-
-async function modulesOf(names: readonly string[], config: Config, log: Logger): Promise<Work> {
-  const { moduleWork } = await import("./module-work.ts");
-  return moduleWork(names, config, log);
 }
 
 interface Facts {
