@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test from "node:test";
 
 const root = join(import.meta.dirname, "../..");
@@ -13,7 +13,7 @@ test("docs/architecture.md has at most 250 lines of 100 columns", () => {
   const lines = page.trimEnd().split("\n");
   assert.ok(lines.length <= 250, `${lines.length} lines`);
   assert.deepEqual(
-    lines.filter((line) => line.length > 100),
+    lines.filter((line) => [...line].length > 100),
     [],
   );
 });
@@ -36,7 +36,17 @@ test("the page and the tree name the same features", () => {
   assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
 });
 
-test("no file of src is longer than 400 lines", () => {
+test("no file of src is longer than 400 lines, and there are under 520", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 401);
   assert.deepEqual(long, []);
+  assert.ok(sources.length < 520, `${sources.length} files`);
+});
+
+test("no folder of src holds more than 25 files", () => {
+  const counts = new Map<string, number>();
+  for (const file of sources) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+  assert.deepEqual(
+    [...counts].filter(([, count]) => count > 25),
+    [],
+  );
 });
