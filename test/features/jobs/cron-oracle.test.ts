@@ -43,7 +43,8 @@ function fieldOf(min: number, max: number): fc.Arbitrary<FieldText> {
   }));
   const range = fc.tuple(value, value).map(([a, b]) => {
     const [from, to] = a < b ? [a, b] : [b, a];
-    return { text: `${from}-${to}`, has: (n: number) => n >= from && n <= to };
+    // A range of one value is that value, for the program too: 5-5 names one minute.
+    return { text: from === to ? `${from}` : `${from}-${to}`, has: (n: number) => n >= from && n <= to };
   });
   const stepped = fc.integer({ min: 1, max: max - min + 1 }).map((step) => ({
     text: `*/${step}`,
