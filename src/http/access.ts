@@ -1,5 +1,6 @@
 import { PrismError } from "../core/errors.ts";
-import type { Principal, TokenScope, UserPrincipal } from "../core/principal.ts";
+import type { TokenScope } from "../core/permissions.ts";
+import type { Principal, UserPrincipal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Access } from "./route.ts";
 

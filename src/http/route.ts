@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { ErrorCode } from "../core/errors.ts";
-import type { KeyScope, Permission, TokenScope } from "../core/principal.ts";
+import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
 import type { Exchange } from "./exchange.ts";
 import { tagOf } from "./negotiation.ts";
 

@@ -7,7 +7,7 @@ import type { DateTime } from "luxon";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Json } from "../core/json-text.ts";
 import type { Logger } from "../core/log.ts";
-import type { KeyScope, Permission } from "../core/principal.ts";
+import type { KeyScope, Permission } from "../core/permissions.ts";
 import type { Level } from "../core/vocabulary.ts";
 import type { Schema } from "../store/schema.ts";
 import type {

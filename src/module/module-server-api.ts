@@ -1,6 +1,6 @@
 /** How a module answers requests; a part of `prism/module`, see module-api.ts. */
 import type { ErrorCode } from "../core/errors.ts";
-import type { KeyScope, Permission } from "../core/principal.ts";
+import type { KeyScope, Permission } from "../core/permissions.ts";
 
 /** Where a module puts its routes, at the literal path: `/hooks/:name` has the parameter `name`. */
 export interface ModuleServer {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { BUILT_IN_ROLES } from "../../src/core/principal.ts";
+import { BUILT_IN_ROLES } from "../../src/core/permissions.ts";
 import { type Bootstrapped, bootstrap } from "../../src/features/access/first-start.ts";
 import { AuditService } from "../../src/features/audit/audit-log.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { KeyScope } from "../../src/core/principal.ts";
+import type { KeyScope } from "../../src/core/permissions.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";

@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
+import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/permissions.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
-import { isCustomPermission, PERMISSIONS, type Permission } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";

@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
-import { BUILT_IN_ROLES } from "../../core/principal.ts";
+import { BUILT_IN_ROLES } from "../../core/permissions.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";

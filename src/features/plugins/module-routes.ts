@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Clock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode, PrismError } from "../../core/errors.ts";
-import { KEY_SCOPES, PERMISSIONS } from "../../core/principal.ts";
+import { KEY_SCOPES, PERMISSIONS } from "../../core/permissions.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";

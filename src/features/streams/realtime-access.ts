@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Permission, Principal, UserPrincipal } from "../../core/principal.ts";
+import type { Permission } from "../../core/permissions.ts";
+import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import { hashToken } from "../../core/tokens.ts";
 import { TtlCache } from "../../core/ttl-cache.ts";
 import { hasTokenScope } from "../../http/access.ts";

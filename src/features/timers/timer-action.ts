@@ -3,7 +3,8 @@ import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import type { EpochMs } from "../../core/clock.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
-import type { Permission, Principal, UserPrincipal } from "../../core/principal.ts";
+import type { Permission } from "../../core/permissions.ts";
+import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
 import {

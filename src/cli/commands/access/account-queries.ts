@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { PERMISSIONS } from "../../../core/principal.ts";
+import { PERMISSIONS } from "../../../core/permissions.ts";
 import { findUser, userFields } from "../../../features/access/users/queries.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";

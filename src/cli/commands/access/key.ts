@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
-import { KEY_SCOPES, type KeyScope } from "../../../core/principal.ts";
+import { KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import type { IssuedKey } from "../../../features/access/projects/keys.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
-import { TOKEN_SCOPES, type TokenScope } from "../../../core/principal.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
 import { contextOf } from "../../context.ts";
 import { futureFlag, listFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";

@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../../core/clock.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
+import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
-import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../../core/tokens.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../../http/credentials.ts";

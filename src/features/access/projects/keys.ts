@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../../core/principal.ts";
+import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import { createToken } from "../../../core/tokens.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";

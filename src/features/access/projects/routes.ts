@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { PROJECT_SCOPES } from "../../../core/principal.ts";
+import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { callerOf, userOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { Reply, type Route, route, versioned } from "../../../http/route.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { isTimezone } from "../../../core/clock.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { KEY_SCOPES } from "../../../core/principal.ts";
+import { KEY_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import { instant, integer, named, object, openObject, pattern, selfChanging, text } from "../../../http/shapes.ts";
 

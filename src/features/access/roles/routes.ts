@@ -4,7 +4,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { type Permission, shownPermissions, storedPermissions } from "../../../core/principal.ts";
+import { type Permission, shownPermissions, storedPermissions } from "../../../core/permissions.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { userOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";

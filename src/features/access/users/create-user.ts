@@ -2,7 +2,7 @@ import { cleanText } from "../../../core/clean-text.ts";
 import { isTimezone } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { TOKEN_SCOPES, type TokenScope } from "../../../core/principal.ts";
+import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
 import { createToken } from "../../../core/tokens.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";

@@ -2,7 +2,7 @@ import { type Selectable, sql, type Updateable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { PERMISSIONS, type Permission } from "../../../core/principal.ts";
+import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
 import { named, selfChanging } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";

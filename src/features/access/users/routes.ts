@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { OWN_SCOPES } from "../../../core/principal.ts";
+import { OWN_SCOPES } from "../../../core/permissions.ts";
 import { userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";

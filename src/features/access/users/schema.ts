@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { DAY_MS } from "../../../core/clock.ts";
-import { TOKEN_SCOPES } from "../../../core/principal.ts";
+import { TOKEN_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import { integer, named, object, pattern, text, uuid } from "../../../http/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";

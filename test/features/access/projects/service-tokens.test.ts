@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type Permission } from "../../../../src/core/principal.ts";
+import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type Permission } from "../../../../src/core/permissions.ts";
 import { createServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { TestPrism } from "../../../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { PERMISSIONS } from "../../../../src/core/principal.ts";
+import { PERMISSIONS } from "../../../../src/core/permissions.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
