@@ -235,7 +235,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .sort();
   assert.deepEqual(sealing, [
     "app/sealed-columns.ts",
-    "features/delivery/channels/push/user-devices.ts",
+    "features/delivery/channels/push/devices.ts",
     "features/delivery/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/messages/queries.ts",
