@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { isInRange, isVersion } from "../../../src/features/plugins/import-module.ts";
+import { isInRange, isVersion } from "../../../src/features/plugins/check-module.ts";
 
 test("a version lies in a range as npm means it", () => {
   for (const [range, inside, outside] of [
