@@ -78,7 +78,7 @@ function sealedColumn(
 const BATCH = 200;
 
 export interface Resealed {
-  /** Values that the current key has sealed anew. */
+  /** Values that were sealed again with the current key. */
   readonly resealed: number;
   /** Values that no configured key opens; they are left as they are. */
   readonly unreadable: number;
@@ -117,9 +117,9 @@ async function resealBatch(
   const stale = await column.stale(trx, box.keyId, after, BATCH);
   let resealed = 0;
   for (const { id, place, sealed } of stale) {
-    const anew = sealAnew(box, place, sealed);
-    if (!anew) continue;
-    await column.replace(trx, id, anew);
+    const fresh = sealWithCurrentKey(box, place, sealed);
+    if (!fresh) continue;
+    await column.replace(trx, id, fresh);
     resealed++;
   }
   if (resealed > 0) {
@@ -130,7 +130,7 @@ async function resealBatch(
   return { resealed, unreadable: stale.length - resealed, last };
 }
 
-function sealAnew(box: SealedBox, place: string, sealed: Uint8Array): Buffer | undefined {
+function sealWithCurrentKey(box: SealedBox, place: string, sealed: Uint8Array): Buffer | undefined {
   try {
     return box.seal(place, box.open(place, sealed));
   } catch (error) {

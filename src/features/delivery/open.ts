@@ -42,7 +42,7 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
   const circuits = new Circuits(clock, log, parts.metrics);
   const metrics = new DeliveryMetrics(parts.metrics);
   const queues = new TargetQueues(clock, recalling(jobs, log));
-  addChannels({ ...parts, log });
+  addChannels(parts, log);
   handleJobs(
     {
       database,
@@ -66,14 +66,15 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
 }
 
 /** All channels are added; those that are not configured are never planned for. */
-function addChannels(parts: DeliveryParts): void {
-  const { config, clock, channels, pusher: app } = parts;
+function addChannels(parts: DeliveryParts, log: Logger): void {
+  const { config, clock, channels, database, sounds, pusher: app } = parts;
   const calls = channelCalls(config, clock);
   channels.add(mailChannel(parts, calls.email));
   channels.add(new PushChannel("fcm", calls.fcm, parts));
   channels.add(new PushChannel("apns", calls.apns, parts));
   channels.add(webhookChannel(parts, calls.webhook));
-  channels.add(pusherChannel({ ...parts, app, hosts: new OutsideHosts(outsideRulesOf(config)) }));
+  const hosts = new OutsideHosts(outsideRulesOf(config));
+  channels.add(pusherChannel({ database, sounds, log, config, app, hosts }));
 }
 
 function handleJobs(context: DeliveryContext, { runner, jobControl, workerLeases }: DeliveryParts): void {

@@ -81,27 +81,33 @@ export interface JobServices {
 }
 
 /** The job table's runner, and what features and operators use of it. Queues that were paused are paused again. */
-export function openJobs({ database, audit, metrics, settings, dataDir, ...parts }: JobParts): JobServices {
+export function openJobs(parts: JobParts): JobServices {
+  const { database, audit, committer, reader, clock, log, metrics, settings, dataDir, onDead } = parts;
   const begun = new BegunJobs(join(dataDir, BEGUN_FILE));
   const onAttempt = attemptMetrics(metrics);
   const settingsOf = settings.queue.bind(settings);
   const runner = new JobRunner({
-    ...parts,
+    committer,
+    reader,
+    clock,
+    log,
     begun,
     settingsOf,
     countWaiting: () => countWaitingJobs(database.read, database.scan),
     onAttempt,
+    onDead,
     onReady: (queue) => workerLeases.wake(queue),
   });
-  const shared = { ...parts, begun, database, runner, hooks: new JobHooks(), settingsOf };
-  for (const queue of pausedQueues(parts.reader)) runner.pause(queue);
-  const jobs = new JobService(shared);
-  const workerLeases = new WorkerLeases({ ...shared, jobs, onAttempt });
+  for (const queue of pausedQueues(reader)) runner.pause(queue);
+  const hooks = new JobHooks();
+  const jobs = new JobService({ database, clock, runner, hooks, settingsOf, committer, begun });
+  const workerLeases = new WorkerLeases({ database, reader, clock, log, runner, hooks, settingsOf, jobs, onAttempt });
+  const operator = { database, clock, runner, hooks, settingsOf, audit };
   return {
     runner,
     jobs,
-    jobControl: jobControl({ ...shared, audit }),
-    queueControl: queueControl({ ...shared, audit }),
+    jobControl: jobControl(operator),
+    queueControl: queueControl(operator),
     workerLeases,
   };
 }

@@ -17,7 +17,15 @@ type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number }
  * the order of the table, JSON columns as the text that is stored, no whitespace.
  */
 export function auditHash(key: Uint8Array, row: ChainedRow): string {
-  const canonical = JSON.stringify([
+  return createHmac("sha256", key)
+    .update(row.prevHash)
+    .update(JSON.stringify(chainedColumns(row)))
+    .digest("hex");
+}
+
+/** The columns that a hash covers, in the order of the table. */
+function chainedColumns(row: Omit<ChainedRow, "prevHash">): [number, ...(string | number | null)[]] {
+  return [
     row.seq,
     row.id,
     row.action,
@@ -29,8 +37,7 @@ export function auditHash(key: Uint8Array, row: ChainedRow): string {
     row.ip,
     row.requestId,
     row.timestamp,
-  ]);
-  return createHmac("sha256", key).update(row.prevHash).update(canonical).digest("hex");
+  ];
 }
 
 /** Appends to the chain. Lives on the writing connection: the previous hash is read inside the transaction that adds to it. */
@@ -63,21 +70,7 @@ export class AuditChain {
     for (const row of rows) {
       seq++;
       const hash = auditHash(this.#key, { ...row, seq, prevHash });
-      this.#insert.run(
-        seq,
-        row.id,
-        row.action,
-        row.userId,
-        row.actor,
-        row.resourceType,
-        row.resourceId,
-        row.metadata,
-        row.ip,
-        row.requestId,
-        row.timestamp,
-        prevHash,
-        hash,
-      );
+      this.#insert.run(...chainedColumns({ ...row, seq }), prevHash, hash);
       prevHash = hash;
     }
   }
