@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import test from "node:test";
-import { makeUser } from "../../helpers/people.ts";
-import { startPrism } from "../../helpers/prism.ts";
-import { temporaryDir } from "../../helpers/store.ts";
-import { makeServiceToken } from "../../http/support/access/makers.ts";
-import { eachCase, runCli } from "../run-cli.ts";
+import { makeUser } from "../../../helpers/people.ts";
+import { startPrism } from "../../../helpers/prism.ts";
+import { temporaryDir } from "../../../helpers/store.ts";
+import { makeServiceToken } from "../../../http/support/access/makers.ts";
+import { eachCase, runCli } from "../../run-cli.ts";
 
 const cwd = tmpdir();
 const URL = ["--url", "http://127.0.0.1:1"];

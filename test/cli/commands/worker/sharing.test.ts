@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import test from "node:test";
-import { eventually } from "../../helpers/eventually.ts";
-import { rowsOf } from "../../helpers/tables.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
 import { openHookWorld } from "./support.ts";
 
 test("S2-123: two workers share a queue, and nothing is done twice", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import WebSocket from "ws";
-import { startPrism } from "../helpers/prism.ts";
+import { startPrism } from "../../helpers/prism.ts";
 
 test("an event that a rule matches reaches the user's live stream, and is still there when asked for", async (t) => {
   const prism = await startPrism(t);

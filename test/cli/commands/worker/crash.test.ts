@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { eventually } from "../../helpers/eventually.ts";
-import { lastingPort } from "../../helpers/free-ports.ts";
-import { rowsOf } from "../../helpers/tables.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { lastingPort } from "../../../helpers/free-ports.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
 import { openMailWorld } from "./support.ts";
 
 const LEASE_MS = 60_000;

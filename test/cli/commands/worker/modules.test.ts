@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { addJob, jobRow } from "../../features/jobs/workers/support.ts";
-import { eventually } from "../../helpers/eventually.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
-import { temporaryDir } from "../../helpers/store.ts";
-import { scalarOf } from "../../helpers/tables.ts";
-import { WorkerProcess, workToken } from "../../helpers/worker-process.ts";
+import { addJob, jobRow } from "../../../features/jobs/workers/support.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { temporaryDir } from "../../../helpers/store.ts";
+import { scalarOf } from "../../../helpers/tables.ts";
+import { WorkerProcess, workToken } from "../../../helpers/worker-process.ts";
 
 const QUEUE = "module:outside" as const;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { eventually } from "../../helpers/eventually.ts";
-import { rowsOf } from "../../helpers/tables.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
 import { openMailWorld } from "./support.ts";
 
 test("S2-123: SIGTERM lets what runs come to its end, and then ends with 0", async (t) => {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { DeliveryWorld } from "../../features/delivery/support/delivery-world.ts";
-import { mailPeer } from "../../features/delivery/support/mail-peer.ts";
-import type { Peer } from "../../features/delivery/support/sender-contract.ts";
-import { status, WebPeer } from "../../features/delivery/support/web-peer.ts";
-import { eventually } from "../../helpers/eventually.ts";
-import { type WorkerOptions, WorkerProcess, type WorkToken, workToken } from "../../helpers/worker-process.ts";
+import { DeliveryWorld } from "../../../features/delivery/support/delivery-world.ts";
+import { mailPeer } from "../../../features/delivery/support/mail-peer.ts";
+import type { Peer } from "../../../features/delivery/support/sender-contract.ts";
+import { status, WebPeer } from "../../../features/delivery/support/web-peer.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { type WorkerOptions, WorkerProcess, type WorkToken, workToken } from "../../../helpers/worker-process.ts";
 
 /** A server that leaves mail to workers, a mail server that only workers know, and somebody to write to. */
 export interface MailWorld {
