@@ -28,7 +28,7 @@ test("in production nothing is loaded that others could have written", async (t)
     ["the module's folder", "m", 0o777],
     ["the modules directory", ".", 0o777],
     ["the modules directory, with the sticky bit too", ".", 0o1777],
-    ["a directory above it", "../events", 0o770],
+    ["a directory above it", "..", 0o770],
   ] as const)
     await t.test(name, async (t) => {
       const { modules, from, to } = folderOf(t);
@@ -55,7 +55,7 @@ test("in production symbolic links stay within the module's folder", async (t) =
 
 test("a folder that contains a link to itself is refused, in development too", async (t) => {
   const { from, to } = folderOf(t);
-  symlinkSync("../events", join(from, "lib/up"));
+  symlinkSync("..", join(from, "lib/up"));
   await assert.rejects(copyModule(from, to, false), /link to itself/);
 });
 
@@ -86,7 +86,7 @@ test("a server in production loads what is safe, says why it does not load the r
     PRISM_ENCRYPTION_KEY: Buffer.from("0123456789abcdefghijklmnopqrstuv").toString("base64"),
     PRISM_MODULES_DIR: modules.path,
   };
-  const cwd = join(modules.path, "../events");
+  const cwd = join(modules.path, "..");
   const server = new RunningCli(t, ["serve", "--port", "0", "--host", "127.0.0.1"], { cwd, env });
   const [, base = ""] = await server.until(/Prism is ready: (\S+)/);
   assert.equal((await fetch(`${base}/good`)).status, 200);
